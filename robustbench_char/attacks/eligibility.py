@@ -1,0 +1,150 @@
+"""Which words of a column are eligible under a suite, and how many of them are to be edited in each text."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_char.attacks.keys import draw
+from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule
+from robustbench_char.text.characters import DIGIT, LETTER, WORD
+from robustbench_char.text.columns import Column
+from robustbench_char.text.stop_words import STOP_WORDS
+from robustbench_char.text.words import SPLITTERS, Words, pieces_of, token_words
+
+__all__ = ["chosen", "eligible", "find_words", "frozen_characters", "is_stop_word", "operator_applies", "within_spans"]
+
+Bools = NDArray[np.bool_]
+
+
+def find_words(column: Column, rule: WordRule, tokens: Sequence[Sequence[str]] | None) -> Words:
+    """Return the words of each text; where tokens are given, no word reaches over a token's end."""
+    if tokens is None:
+        return SPLITTERS.get(rule.split)(column)
+    given = token_words(column, tokens)
+    if rule.split == "treebank":
+        return pieces_of(column, given)
+    return given if rule.split == "whitespace" else SPLITTERS.get(rule.split)(column)
+
+
+def _bits(column: Column, words: Words, merge: np.ufunc) -> NDArray[np.uint8]:
+    """Merge the class bits of each word's characters: `bitwise_or` says what some have, `bitwise_and` what all have."""
+    if not len(words.starts):
+        return np.zeros(0, np.uint8)
+    bounds = np.stack([words.starts, words.ends], axis=1).ravel()
+    return np.asarray(merge.reduceat(column.flags, bounds)[::2], np.uint8)
+
+
+def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools:
+    """Return which words the suite's word rule lets through (entities and answers are the caller's to protect)."""
+    length = words.ends - words.starts
+    some = _bits(column, words, np.bitwise_or)
+    # A word of nothing but punctuation is no word to mistype.
+    keep = (length >= rule.min_length) & ((some & WORD) != 0)
+    if rule.max_length is not None:
+        keep &= length <= rule.max_length
+    if rule.digits == "no_digit":
+        keep &= (some & DIGIT) == 0
+    if rule.digits == "no_number":
+        keep &= (_bits(column, words, np.bitwise_and) & DIGIT) == 0
+    if rule.letters_only:
+        keep &= (_bits(column, words, np.bitwise_and) & LETTER) != 0
+    if rule.stop_words == "skip":
+        keep &= ~stop
+    if rule.match is not None:
+        keep &= _matching(column, words, rule.match)
+    return keep
+
+
+def operator_applies(words: Words, rule: OperatorRule, stop: Bools) -> Bools:
+    """Return which words an operator's own limits let through."""
+    applies = (words.ends - words.starts) >= rule.min_length
+    return applies & ~stop if rule.stop_words == "skip" else applies
+
+
+def _matching(column: Column, words: Words, pattern: str) -> Bools:
+    # Each word is cut out first: an expression must not see what stands around it, which may be another text.
+    joined, regex = column.codes.tobytes().decode("utf-32-le"), re.compile(pattern)
+    found = (regex.fullmatch(joined[start:end]) for start, end in zip(words.starts.tolist(), words.ends.tolist(), strict=True))
+    return np.fromiter((match is not None for match in found), np.bool_, len(words.starts))
+
+
+_SYMBOLS = string.ascii_lowercase + "'"
+"""The characters that stop words are spelled with: 27 of them, so that a word of 12 packs into 60 bits, 5 each."""
+
+
+@cache
+def _stop_table() -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the length of the longest stop word, symbols by code (32: none of them, either case alike), and the packed stop words."""
+    symbols = np.full(0x80, 32, np.int64)
+    for number, char in enumerate(_SYMBOLS, start=1):
+        symbols[[ord(char), ord(char.upper())]] = number
+    packed = [sum(int(symbols[ord(char)]) << 5 * place for place, char in enumerate(word)) for word in STOP_WORDS]
+    return max(map(len, STOP_WORDS)), symbols, np.array(packed, np.int64)
+
+
+def is_stop_word(column: Column, words: Words) -> Bools:
+    """Return which words are among NLTK's English stop words, compared in lower case."""
+    longest, symbols, stop_words = _stop_table()
+    length = words.ends - words.starts
+    rows = np.flatnonzero(length <= longest)
+    packed, known = np.zeros(len(rows), np.int64), np.ones(len(rows), np.bool_)
+    for place in range(longest):
+        more = np.flatnonzero(known & (length[rows] > place))
+        codes = column.codes[words.starts[rows[more]] + place]
+        symbol = np.where(codes < 0x80, symbols[codes & 0x7F], 32)
+        packed[more] |= symbol << 5 * place
+        known[more] = symbol < 32
+    found = np.zeros(len(length), np.bool_)
+    found[rows] = known & np.isin(packed, stop_words)
+    return found
+
+
+def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[int, int]]]) -> Bools:
+    """Return which words share a character with a span of their text (starts and ends in that text)."""
+    inside = np.zeros(len(column.codes), np.bool_)
+    for offset, row in zip(column.offsets[:-1].tolist(), spans, strict=True):
+        for start, end in row:
+            inside[offset + start : offset + end] = True
+    total = np.concatenate([[0], np.cumsum(inside)])
+    return total[words.ends] > total[words.starts]
+
+
+def frozen_characters(column: Column, words: Words, spans: Sequence[Sequence[tuple[int, int]]]) -> Bools:
+    """Mark the characters of answers that begin or end inside a word: were they removed, nothing might be left of the answer."""
+    frozen = np.zeros(len(column.codes), np.bool_)
+    for offset, row in zip(column.offsets[:-1].tolist(), spans, strict=True):
+        for start, end in row:
+            for word in _cut_words(words, offset + start, offset + end):
+                frozen[max(offset + start, int(words.starts[word])) : min(offset + end, int(words.ends[word]))] = True
+    return frozen
+
+
+def _cut_words(words: Words, start: int, end: int) -> list[int]:
+    first = int(np.searchsorted(words.ends, start, side="right"))
+    last = int(np.searchsorted(words.starts, end, side="left")) - 1
+    return [word for word in {first, last} if first <= word <= last and (words.starts[word] < start or words.ends[word] > end)]
+
+
+def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength) -> Bools:
+    """Return which eligible words are edited: round(rate x eligible) of a text, or a number of them, those of lowest draw 0.
+
+    Halves round to even, as Python's `round` does. A higher strength takes all words of a lower one.
+    """
+    if strength.rate == 1.0:
+        return may.copy()
+    candidates = np.flatnonzero(may)
+    texts = words.text[candidates]
+    order = np.lexsort((candidates, draw(keys[candidates], 0), texts))
+    number = np.bincount(texts, minlength=1)
+    wanted = np.minimum(number, strength.words) if strength.rate is None else np.rint(strength.rate * number).astype(np.int64)
+    first = np.cumsum(number) - number
+    rank = np.arange(len(order)) - first[texts[order]]
+    result = np.zeros_like(may)
+    result[candidates[order[rank < wanted[texts[order]]]]] = True
+    return result

@@ -1,0 +1,199 @@
+"""The engine: applies a suite to a column of texts at once, and says exactly what it did.
+
+A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the place and 3 + 2t the character of try t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_char.attacks.eligibility import chosen, eligible, find_words, frozen_characters, is_stop_word, operator_applies, within_spans
+from robustbench_char.attacks.keys import below, draw, fraction, word_keys
+from robustbench_char.attacks.operators import CellOperator, Operator, Scene, WordOperator, Written, eligible_range, letters_at
+from robustbench_char.attacks.registry import OPERATORS
+from robustbench_char.attacks.suites import OperatorRule, Suite
+from robustbench_char.attacks.word_operators import letter_run_counts, rewrite_words
+from robustbench_char.text.alphabets import ALPHABETS
+from robustbench_char.text.columns import Column, ranges
+from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.words import Words
+
+__all__ = ["Batch", "Edits", "Outcome", "attack_batch"]
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts to attack. `keys`: from `keys.text_keys`, one a text.
+
+    `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`: spans (start, end) in
+    each text, for suites that protect them; an answer is never emptied, protected or not.
+    """
+
+    texts: Sequence[str]
+    keys: NDArray[np.uint64]
+    tokens: Sequence[Sequence[str]] | None = None
+    entities: Sequence[Sequence[tuple[int, int]]] | None = None
+    answers: Sequence[Sequence[tuple[int, int]]] | None = None
+
+
+@dataclass(frozen=True)
+class Edits:
+    """`k` edits in order of place: word (its index among the column's words), operator, place, what goes and what comes."""
+
+    word: Ints
+    operator: Ints
+    start: Ints
+    written: Written
+
+    @classmethod
+    def none(cls) -> Edits:
+        """No edits."""
+        empty = np.zeros(0, np.int64)
+        return cls(empty, empty, empty, Written(empty, np.zeros((0, 1), np.uint32), empty))
+
+    def take(self, rows: Ints | Bools) -> Edits:
+        """Return some of the edits."""
+        some = Written(self.written.removed[rows], self.written.codes[rows], self.written.lengths[rows])
+        return Edits(self.word[rows], self.operator[rows], self.start[rows], some)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack did to a batch. `operators`: names that `edits.operator` counts in. `eligible`, `attempted`: numbers of words.
+
+    `attempted` words were chosen by the strength; those of them without an edit are no-ops. `eligible_texts` counts by text.
+    """
+
+    clean: Column
+    attacked: Column
+    words: Words
+    edits: Edits
+    operators: tuple[str, ...]
+    eligible: int
+    attempted: int
+    shift: Ints = field(repr=False)
+
+    @property
+    def texts(self) -> list[str]:
+        """The attacked texts."""
+        return self.attacked.texts()
+
+
+def attack_batch(batch: Batch, suite: Suite) -> Outcome:
+    """Attack a batch of texts. Pure: equal arguments give equal results, on any machine, in any batch."""
+    column = Column.of(batch.texts)
+    words = find_words(column, suite.words, batch.tokens)
+    keys = word_keys(batch.keys[words.text], words.number)
+    frozen = frozen_characters(column, words, batch.answers) if batch.answers is not None else None
+    scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case, frozen)
+    stop = is_stop_word(column, words)
+    may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
+    arms = [_Arm(OPERATORS.get(name), rule, scene, words, suite, stop) for name, rule in suite.operators.items()]
+    if suite.no_op == "never":
+        may &= np.logical_or.reduce([arm.open for arm in arms])
+    picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
+    operator = _draw_operators(arms, keys[picked], picked, suite)
+    edits = _sorted([arm.edits(picked[operator == number], keys, number) for number, arm in enumerate(arms)])
+    attacked, shift = apply_edits(column, edits)
+    return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
+
+
+def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bools:
+    safe = np.zeros(len(words.starts), np.bool_)
+    for kind in suite.words.protect:
+        spans = batch.entities if kind == "entities" else batch.answers
+        if spans is not None:
+            safe |= within_spans(column, words, spans)
+    return safe
+
+
+def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite) -> Ints:
+    """Draw each word's operator by weight: among all of them, or (no_op: never) among those that can change the word."""
+    weights = np.stack([np.full(len(picked), arm.rule.weight) * (suite.no_op == "as_drawn" or arm.open[picked]) for arm in arms])
+    total = np.cumsum(weights, axis=0)
+    mark = fraction(draw(keys, 1)) * total[-1]
+    return np.minimum((total <= mark).sum(axis=0), len(arms) - 1)
+
+
+class _Arm:
+    """One operator at work on a column: its open places, counted so that the j-th one of a word is found at once."""
+
+    def __init__(self, operator: Operator, rule: OperatorRule, scene: Scene, words: Words, suite: Suite, stop: Bools) -> None:
+        self.operator, self.rule, self.scene, self.words, self.suite = operator, rule, scene, words, suite
+        self.applies = operator_applies(words, rule, stop)
+        if isinstance(operator, WordOperator):
+            self.open = self.applies & (letter_run_counts(scene, words) > 0)
+            return
+        self.low, self.high = eligible_range(words.starts, words.ends, width=operator.width, positions=suite.positions)
+        self.changes = operator.changes(scene)
+        letters = letters_at(scene, operator.width) if rule.characters == "letters" else None
+        effective = self.changes if letters is None else self.changes & letters
+        if suite.no_op == "never":
+            self.sites = effective
+        else:
+            self.sites = np.ones_like(self.changes) if letters is None else letters
+        self.total = np.concatenate([[0], np.cumsum(self.sites)])
+        self.places = np.flatnonzero(self.sites)
+        self.open = self.applies & (self.total[self.high] > self.total[self.low])
+
+    def edits(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Edits:
+        """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
+        words = words[self.open[words]]
+        if isinstance(self.operator, WordOperator):
+            word, start, written = rewrite_words(self.operator, self.scene, self.words, words, keys, self.suite.positions)
+            return Edits(word, np.full(len(word), number), start, written)
+        at = self._places(words, keys, 0)
+        tried = np.zeros(len(words), np.int64)
+        for attempt in range(1, self.rule.tries):
+            again = np.flatnonzero(~self.changes[at])
+            at[again], tried[again] = self._places(words[again], keys, attempt), attempt
+        good = self.changes[at]
+        return self._write(self.operator, words[good], at[good], tried[good], keys, number)
+
+    def _places(self, words: Ints, keys: NDArray[np.uint64], attempt: int) -> Ints:
+        first, past = self.total[self.low[words]], self.total[self.high[words]]
+        return self.places[first + below(draw(keys[words], 2 + 2 * attempt), past - first)]
+
+    def _write(self, operator: CellOperator, words: Ints, at: Ints, tried: Ints, keys: NDArray[np.uint64], number: int) -> Edits:
+        draws = np.zeros(len(words), np.uint64)
+        for attempt in range(self.rule.tries):
+            rows = tried == attempt
+            draws[rows] = draw(keys[words[rows]], 3 + 2 * attempt)
+        written = operator.write(self.scene, at, self.words.starts[words], self.words.ends[words], draws)
+        return Edits(words, np.full(len(words), number), at, written)
+
+
+def _sorted(parts: list[Edits]) -> Edits:
+    width = max(part.written.codes.shape[1] for part in parts)
+    parts = [replace(part, written=replace(part.written, codes=_widen(part.written.codes, width))) for part in parts]
+    written = Written(*(np.concatenate([getattr(part.written, name) for part in parts]) for name in ("removed", "codes", "lengths")))
+    whole = Edits(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("word", "operator", "start")), written)
+    return whole.take(np.argsort(whole.word, kind="stable"))
+
+
+def _widen(codes: NDArray[np.uint32], width: int) -> NDArray[np.uint32]:
+    return np.pad(codes, ((0, 0), (0, width - codes.shape[1])))
+
+
+def apply_edits(column: Column, edits: Edits) -> tuple[Column, Ints]:
+    """Return the edited column, and how far each edit's start has moved by the edits before it."""
+    removed, lengths = edits.written.removed, edits.written.lengths
+    growth = np.cumsum(lengths - removed)
+    shift = growth - (lengths - removed)
+    gone = np.zeros(len(column.codes), np.bool_)
+    gone[ranges(edits.start, removed)] = True
+    out = np.empty(len(column.codes) + int((lengths - removed).sum()), np.uint32)
+    new = np.zeros(len(out), np.bool_)
+    come = ranges(edits.start + shift, lengths)
+    new[come] = True
+    out[come] = edits.written.codes[np.arange(edits.written.codes.shape[1]) < lengths[:, None]]
+    out[~new] = column.codes[~gone]
+    before = np.concatenate([[0], growth])[np.searchsorted(edits.start, column.offsets, side="left")]
+    return Column(out, column.offsets + before), shift

@@ -1,0 +1,88 @@
+"""The edit ledger: a table with one row an edit, enough to undo every edit exactly.
+
+Positions count code points in the field's text; a field of tokens is its tokens joined by single spaces. `word` is the number of the
+word in its text under the suite's splitter. `removed_source` is how the removed characters were spelled in the clean file
+where that differs from `removed` (a JSON escape). A context that several questions share is edited once: its row is the first
+question's, its id `context:` and the start of its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from robustbench_char.attacks.engine import Outcome
+from robustbench_char.text.columns import strings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["LEDGER_COLUMNS", "Slot", "apply_to_text", "ledger_schema", "ledger_table", "word_vocabulary"]
+
+LEDGER_COLUMNS = ("row", "id", "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before",
+                  "word_after", "removed_source")  # fmt: skip
+_NUMBERS = ("row", "word", "start_clean", "start_attacked")
+
+
+class Slot(NamedTuple):
+    """Where a text of a batch comes from: example number, id, field."""
+
+    row: int
+    id: str
+    field: str
+
+
+def ledger_schema() -> pa.Schema:
+    """Return the Arrow schema of `edits.parquet`."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(name, pa.int64() if name in _NUMBERS else pa.string()) for name in LEDGER_COLUMNS])
+
+
+def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequence[str | None] | None = None) -> pa.Table:
+    """Return the ledger of one batch; `slots` says where each of its texts comes from."""
+    import pyarrow as pa
+
+    edits, words = outcome.edits, outcome.words
+    text, removed, lengths = words.text[edits.word], edits.written.removed, edits.written.lengths
+    start, end = words.starts[edits.word], words.ends[edits.word]
+    moved = edits.start + outcome.shift
+    clean, attacked = outcome.clean.codes, outcome.attacked.codes
+
+    def by_text(values: Iterable[object], kind: pa.DataType) -> pa.Array:
+        return pa.array(list(values), kind).take(pa.array(text))
+
+    columns = {
+        "row": by_text((slot.row for slot in slots), pa.int64()),
+        "id": by_text((slot.id for slot in slots), pa.string()),
+        "field": by_text((slot.field for slot in slots), pa.string()),
+        "word": pa.array(words.number[edits.word]),
+        "operator": pa.array(outcome.operators, pa.string()).take(pa.array(edits.operator)),
+        "start_clean": pa.array(edits.start - outcome.clean.offsets[text]),
+        "start_attacked": pa.array(moved - outcome.attacked.offsets[text]),
+        "removed": strings(clean, edits.start, removed),
+        "inserted": strings(attacked, moved, lengths),
+        "word_before": strings(clean, start, end - start),
+        "word_after": strings(attacked, start + outcome.shift, end - start + lengths - removed),
+        "removed_source": pa.nulls(len(text), pa.string()) if removed_source is None else pa.array(removed_source, pa.string()),
+    }
+    return pa.table(columns, schema=ledger_schema())
+
+
+def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:
+    """Apply (start, removed, inserted), in order of start, to one text. Raises ValueError naming an edit that does not fit."""
+    parts, position = [], 0
+    for start, removed, inserted in edits:
+        if start < position or text[start : start + len(removed)] != removed:
+            raise ValueError(f"at {start} there is {text[start : start + len(removed)]!r}, not {removed!r}")
+        parts += [text[position:start], inserted]
+        position = start + len(removed)
+    return "".join([*parts, text[position:]])
+
+
+def word_vocabulary(outcome: Outcome) -> set[str]:
+    """Return the distinct words of the clean texts, in lower case."""
+    import pyarrow.compute as pc
+
+    words = strings(outcome.clean.codes, outcome.words.starts, outcome.words.ends - outcome.words.starts)
+    return set(pc.unique(pc.utf8_lower(words)).to_pylist())

@@ -1,0 +1,75 @@
+"""nlpaug's character augmenters and its list of misspellings, as operators.
+
+nlpaug is imported when first used: it imports torch where that is installed. It draws from the process-wide random state of `random` and
+numpy, which is seeded for each word from our key and put back afterwards. Its results are the same for one version of nlpaug and of
+Python; both stand in the manifest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from robustbench_char.attacks.operators import WordOperator
+from robustbench_char.attacks.registry import NLPAUG_LAYOUTS
+
+__all__ = [f"NLPAUG_KEYBOARD_{layout.upper()}" for layout in NLPAUG_LAYOUTS]
+__all__ += ["NLPAUG_OCR", "NLPAUG_RANDOM_DELETE", "NLPAUG_RANDOM_INSERT", "NLPAUG_RANDOM_SUBSTITUTE", "NLPAUG_RANDOM_SWAP", "NLPAUG_SPELLING_EN"]
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (kept and put back, since nlpaug draws from it)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
+
+
+_ONE_CHARACTER: dict[str, Any] = {
+    "min_char": 1, "aug_char_min": 1, "aug_char_max": 1, "aug_word_min": 1, "aug_word_max": 1, "aug_word_p": 1.0,
+    "tokenizer": _whole, "reverse_tokenizer": "".join,
+}  # fmt: skip
+
+
+@cache
+def _augmenter(kind: str, option: str) -> Any:
+    import nlpaug.augmenter.char as nac
+    import nlpaug.augmenter.word as naw
+
+    if kind == "keyboard":
+        return nac.KeyboardAug(lang=option, **_ONE_CHARACTER)
+    if kind == "ocr":
+        return nac.OcrAug(**_ONE_CHARACTER)
+    if kind == "random":
+        return nac.RandomCharAug(action=option, **_ONE_CHARACTER)
+    return naw.SpellingAug(aug_min=1, aug_max=1, aug_p=1.0, tokenizer=_whole, reverse_tokenizer="".join)
+
+
+def _operator(name: str, kind: str, option: str = "") -> WordOperator:
+    def rewrite(run: str, seed: int) -> str | None:
+        random.seed(seed)  # noqa: TID251 (nlpaug offers no other way; _random_state_kept surrounds every call)
+        np.random.seed(seed & 0xFFFFFFFF)  # noqa: TID251, NPY002
+        results = _augmenter(kind, option).augment(run)
+        return results[0] if results else None
+
+    return WordOperator(name, rewrite, _random_state_kept)
+
+
+globals().update({f"NLPAUG_KEYBOARD_{layout.upper()}": _operator(f"nlpaug_keyboard_{layout}", "keyboard", layout) for layout in NLPAUG_LAYOUTS})
+NLPAUG_OCR = _operator("nlpaug_ocr", "ocr")
+NLPAUG_RANDOM_INSERT = _operator("nlpaug_random_insert", "random", "insert")
+NLPAUG_RANDOM_SUBSTITUTE = _operator("nlpaug_random_substitute", "random", "substitute")
+NLPAUG_RANDOM_SWAP = _operator("nlpaug_random_swap", "random", "swap")
+NLPAUG_RANDOM_DELETE = _operator("nlpaug_random_delete", "random", "delete")
+NLPAUG_SPELLING_EN = _operator("nlpaug_spelling_en", "spelling")

@@ -1,0 +1,81 @@
+"""`demo`: the main job from end to end on generated data, in a few minutes on two cores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_char.cli.options import Output
+
+__all__ = ["demo"]
+
+TRAINED = {"qnli": 3.0, "conll2003": 3.0, "squad_v2": 3.0}
+"""The tasks that a system is trained on, one of each family, and for how many epochs."""
+Say = Callable[[str], None]
+SUITES = ("drop", "add", "swap", "keyboard", "charbert_2020")
+
+
+def demo(
+    output: Output = Path("robustbench-char-demo"),
+    layers: Annotated[int, typer.Option(min=1, help="Layers of MiniLM that are kept.")] = 3,
+) -> None:
+    """Attack eight generated data sets and verify them, fine-tune BERT on three, score it clean and attacked, write the report.
+
+    What an earlier run with the same versions has finished is kept.
+    """
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        typer.echo(f"[{time.monotonic() - started:5.0f} s] {text}")
+
+    _attack_all(output, say)
+    records = [folder for task, epochs in TRAINED.items() for folder in _train_and_score(output, task, epochs, layers, say)]
+    from robustbench_char.reports.page import write_report
+
+    page = write_report(records, output / "report", overwrite=True)
+    say("done; the report:")
+    typer.echo(page.absolute())
+
+
+def _attack_all(output: Path, say: Say) -> None:
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.tasks.attack_files import attack_file
+    from robustbench_char.tasks.registry import TASKS
+    from robustbench_char.tasks.sources import open_source
+    from robustbench_char.tasks.verify import verify
+
+    for name in TASKS:
+        task, source = TASKS.get(name), open_source(TASKS.get(name), data="mini", split="test")
+        for suite_name in SUITES if name in TRAINED else SUITES[-1:]:
+            (suite,) = load_suites(suite_name, task=name)
+            folder = output / "attacked" / name / suite_name
+            manifest = attack_file(task, source, suite, seed=1, output=folder)
+            verify(folder, source)
+            say(f"{name}: attacked with {suite_name} and verified, {manifest.counts.edits:,} of {manifest.counts.words:,} words edited")
+
+
+def _train_and_score(output: Path, name: str, epochs: float, layers: int, say: Say) -> list[Path]:
+    from robustbench_char.tasks.attack_files import source_sha256
+    from robustbench_char.tasks.formats import open_native
+    from robustbench_char.tasks.manifest import read_manifest
+    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.tasks.sources import open_source
+    from robustbench_char.training.evaluate import evaluate
+    from robustbench_char.training.finetune import finetune
+    from robustbench_char.training.predict import load_system
+
+    task, train = get_task(name), open_source(get_task(name), data="mini", split="train")
+    say(f"{name}: fine-tuning BERT ({layers} layers of MiniLM, {epochs:g} epochs)")
+    folder = finetune(task, train=train, train_sha256=source_sha256(train.path), output=output / "systems" / name, layers=layers, epochs=epochs)
+    system, records = load_system(folder), []
+    for condition in ("clean", *SUITES):
+        home = output / "attacked" / name / condition
+        file = open_source(task, data="mini", split="test") if condition == "clean" else open_native(task, home / read_manifest(home).output.name)
+        record = evaluate(system, file, output=output / "scores" / name / condition)
+        say(f"{name}: {condition}, {record.headline} {record.scores[record.headline]:.1f}")
+        records.append(output / "scores" / name / condition)
+    return records

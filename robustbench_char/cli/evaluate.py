@@ -1,0 +1,39 @@
+"""`evaluate`: score a saved system on a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `finetune` wrote.")],
+    input: Input = None,
+    data: Data = None,
+    hub: Hub = False,
+    split: Split = "dev",
+    data_dir: DataDir = None,
+    task: Annotated[str | None, typer.Option(help="The task of the data; default and only legal value: the system's.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result.")] = 32,
+    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a saved system on any native file, clean or attacked, and write the record with the predictions."""
+    from robustbench_char.training.evaluate import evaluate as run
+    from robustbench_char.training.predict import load_system
+
+    system = load_system(folder)
+    source = source_of(system.file.task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    record = run(system, source, output=output, batch_size=batch_size, overwrite=overwrite)
+    if json:
+        typer.echo(record.model_dump_json(by_alias=True, indent=2))
+        return
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
+    typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")

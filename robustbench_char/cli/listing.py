@@ -1,0 +1,56 @@
+"""`list`: what can be named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+__all__ = ["list_names"]
+
+
+def list_names(
+    kind: Annotated[str | None, typer.Argument(help="tasks, suites, operators, systems, layouts, alphabets or splitters; default: all.")] = None,
+) -> None:
+    """List the tasks, suites, operators, systems, keyboard layouts, alphabets and word splitters."""
+    kinds = _kinds()
+    if kind is not None and kind not in kinds:
+        from robustbench_char.common import InputError, nearest
+
+        raise InputError("list", found=f"unknown kind {kind!r}", expected=", ".join(kinds), fix=f"Correct the name.{nearest(kind, kinds)}")
+    for title, entries in kinds.items():
+        if kind in (None, title):
+            typer.echo(f"{title}:")
+            for name, text in entries:
+                typer.echo(f"  {name:<28}{text}".rstrip())
+
+
+def _kinds() -> dict[str, list[tuple[str, str]]]:
+    from robustbench_char.attacks.registry import OPERATORS
+    from robustbench_char.models.systems import SYSTEMS
+    from robustbench_char.tasks.registry import TASKS
+    from robustbench_char.text.alphabets import ALPHABETS
+    from robustbench_char.text.layouts import LAYOUTS
+    from robustbench_char.text.words import SPLITTERS
+
+    return {
+        "tasks": [(name, TASKS.get(name).title) for name in TASKS],
+        "suites": list(_suites()),
+        "operators": _plain(OPERATORS),
+        "systems": _plain(SYSTEMS),
+        "layouts": _plain(LAYOUTS),
+        "alphabets": _plain(ALPHABETS),
+        "splitters": _plain(SPLITTERS),
+    }
+
+
+def _suites() -> Iterable[tuple[str, str]]:
+    from robustbench_char.attacks.suites import load_suite_file, suite_names
+
+    for name in suite_names():
+        yield name, load_suite_file(name).description.partition(". ")[0].removesuffix(".")
+
+
+def _plain(names: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, "") for name in names]

@@ -1,0 +1,60 @@
+"""The entry point: the app with its sub-commands, and the one place where bad input becomes a message and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from robustbench_char.cli.attack import attack
+from robustbench_char.cli.demo import demo
+from robustbench_char.cli.evaluate import evaluate
+from robustbench_char.cli.finetune import finetune
+from robustbench_char.cli.listing import list_names
+from robustbench_char.cli.mini import mini
+from robustbench_char.cli.report import report
+from robustbench_char.cli.show import show
+from robustbench_char.cli.validate import validate
+from robustbench_char.cli.verify import verify
+from robustbench_char.common import InputError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="robustbench-char",
+    help="How much does an NLP model break when people mistype, and which defence helps?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _name, _command in (
+    ("list", list_names), ("attack", attack), ("verify", verify), ("show", show), ("mini", mini), ("finetune", finetune),
+    ("evaluate", evaluate), ("report", report), ("validate", validate), ("demo", demo),
+):  # fmt: skip
+    app.command(_name)(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        import robustbench_char
+
+        typer.echo(robustbench_char.__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. Bad input ends with one message on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on where it can", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

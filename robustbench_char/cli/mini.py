@@ -1,0 +1,27 @@
+"""`mini`: write a generated data set as a native file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_char.cli.options import Overwrite, TaskName
+
+__all__ = ["mini"]
+
+
+def mini(
+    task: TaskName,
+    output: Annotated[Path, typer.Option("--output", help="The folder to write.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the small generated data set of a task (train, dev, test) in the task's native format."""
+    from robustbench_char.common.files import output_folder
+    from robustbench_char.tasks.mini import SPLITS, file_name, write_split
+
+    with output_folder(output, overwrite=overwrite) as folder:
+        for split in SPLITS:
+            write_split(task, split, folder / file_name(task, split))
+    typer.echo(f"{output}: {', '.join(file_name(task, split) for split in SPLITS)}")

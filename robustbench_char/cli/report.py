@@ -1,0 +1,24 @@
+"""`report`: turn records into a page, tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_char.cli.options import Output, Overwrite
+
+__all__ = ["report"]
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")],
+    output: Output,
+    examples: Annotated[bool, typer.Option(help="Show twenty examples; --no-examples for data whose text must not be published.")] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write one self-contained HTML page, the same as Markdown, and every table as CSV."""
+    from robustbench_char.reports.page import write_report
+
+    typer.echo(write_report(folders, output, examples=examples, overwrite=overwrite).absolute())

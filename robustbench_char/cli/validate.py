@@ -1,0 +1,73 @@
+"""`validate`: check declarations without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from robustbench_char.attacks.suites import SuiteFile
+
+__all__ = ["validate"]
+
+
+def validate(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Attack suites or tasks, as .yaml files.")] = None,
+    all_shipped: Annotated[bool, typer.Option("--all", help="Check everything that is shipped.")] = False,
+) -> None:
+    """Check attack suites and task files: keys, names, values, and every suite against every task."""
+    from robustbench_char.common import InputError
+
+    if not files and not all_shipped:
+        raise InputError("validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all.")
+    checked = [_file(path) for path in files or []]
+    if all_shipped:
+        checked += _shipped()
+    for line in checked:
+        typer.echo(f"ok  {line}")
+
+
+def _file(path: Path) -> str:
+    """Check one file: it is a task when it names a family of tasks, else an attack suite."""
+    import yaml
+
+    from robustbench_char.attacks.suites import load_suite_file
+    from robustbench_char.common.files import check_file
+    from robustbench_char.tasks.registry import get_task
+
+    text = check_file(path, option="validate").read_bytes()
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None  # the reader below says what is wrong, with the line
+    if isinstance(value, dict) and "metric" in value:
+        return f"{path}: task {get_task(str(path), place='validate').name}"
+    _suite(str(path), load_suite_file(str(path), place="validate"))
+    return f"{path}: attack suite"
+
+
+def _suite(name: str, file: SuiteFile) -> None:
+    """Check that a suite resolves for every task, and that the tasks and fields it names exist."""
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.tasks.attacking import chosen_fields
+    from robustbench_char.tasks.registry import TASKS
+
+    for task in file.tasks:
+        TASKS.get(task, place=f"{name}: tasks.{task}")
+    for task in TASKS:
+        for suite in load_suites(name, task=task, place="validate"):
+            if suite.fields is not None and (task in file.tasks or file.fields is None):
+                chosen_fields(TASKS.get(task), suite, None, place=f"{name}: tasks.{task}.fields")
+
+
+def _shipped() -> list[str]:
+    from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.tasks.registry import TASKS
+
+    for name in suite_names():
+        _suite(name, load_suite_file(name))
+    for task in TASKS:
+        TASKS.get(task)
+    return [*(f"suite {name}" for name in suite_names()), *(f"task {name}" for name in TASKS)]

@@ -1,0 +1,33 @@
+"""The one error that bad input ends with: where it is, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "nearest"]
+
+
+class InputError(Exception):
+    """Bad input from the user; the command line prints it without a traceback and exits with code 2.
+
+    `place` is a file with line or field (`train.tsv:12`), an option (`--suite`) or a key of a YAML file.
+    """
+
+    def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
+        self.place, self.found, self.expected, self.fix = str(place), found, expected, fix
+        super().__init__(f"{place}: found {found}; expected {expected}. {fix}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
+        return _rebuild, (self.place, self.found, self.expected, self.fix)
+
+
+def _rebuild(place: str, found: str, expected: str, fix: str) -> InputError:
+    return InputError(place, found=found, expected=expected, fix=fix)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the known name most like `name`, or an empty string."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,110 @@
+"""Hashes, strict text reading, and output folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from robustbench_char.common.errors import InputError
+
+__all__ = ["check_file", "output_folder", "read_json", "safe_name", "sha256_bytes", "sha256_file", "write_json"]
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file, as 64 hexadecimal digits; read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_file(path: Path, *, option: str = "--input") -> Path:
+    """Return `path` if it is a file that is not empty. Raises InputError otherwise."""
+    if not path.exists():
+        raise InputError(path, found="no such file", expected="an existing file", fix=f"Check the path given to {option}.")
+    if not path.is_file():
+        raise InputError(path, found="a folder", expected="a file", fix=f"Give {option} one of the files in it.")
+    if path.stat().st_size == 0:
+        raise InputError(path, found="an empty file", expected="at least one example", fix=f"Check the file given to {option}.")
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Read one of our own JSON files. Raises InputError that names the line when it is malformed."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(f"{path}:{line}", found=f"malformed JSON ({error})", expected="a JSON file",
+                         fix="Write the file again with the command that made it.") from None  # fmt: skip
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write readable JSON in a fixed layout: sorted by nothing, in the order given, floats at full precision."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def safe_name(name: str) -> str:
+    """Return the last part of a file name or id, so that it can never point outside the folder it is written to."""
+    cleaned = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].replace("\x00", "")
+    return cleaned if cleaned not in {"", ".", ".."} else "data"
+
+
+@contextmanager
+def output_folder(target: Path, *, overwrite: bool = False, volatile: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Give a temporary folder to write into, and move it to `target` when the block ends without an error.
+
+    When `target` exists with the same content, nothing is touched. When it differs, InputError is raised unless
+    `overwrite`. Files named in `volatile` (they hold times, hosts) are left out of that comparison.
+    """
+    target = target.absolute()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _not_writable(target, error) from None
+    try:
+        os.chmod(scratch, 0o755)  # mkdtemp makes folders that nobody else can read
+        yield scratch
+        _put(scratch, target, overwrite=overwrite, volatile=volatile)
+    except OSError as error:
+        raise _not_writable(target, error) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, ...]) -> None:
+    if not target.exists():
+        os.replace(scratch, target)
+        return
+    if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
+        return
+    if not overwrite and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError(target, found="an output folder with other content", expected="a new folder, or one with the same content",
+                         fix="Choose another --output, or add --overwrite to replace it.")  # fmt: skip
+    retired = scratch.with_name(scratch.name + ".old")
+    os.replace(target, retired)
+    os.replace(scratch, target)
+    shutil.rmtree(retired) if retired.is_dir() else retired.unlink()
+
+
+def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in volatile)
+    return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def _not_writable(target: Path, error: OSError) -> InputError:
+    return InputError(target, found=f"it cannot be written ({error.strerror or error})", expected="a writable folder with free space",
+                      fix="Free space, correct the rights, or choose another --output.")  # fmt: skip

@@ -1,0 +1,65 @@
+"""Where a number comes from: versions, git commit, machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+import robustbench_char
+
+__all__ = ["LIBRARIES", "Provenance", "provenance"]
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "datasets", "nltk", "nlpaug", "torch", "transformers", "tokenizers", "accelerate",
+             "seqeval", "scikit-learn")  # fmt: skip
+
+
+class Provenance(BaseModel):
+    """What made a file or a record. `git_commit` is None outside a checkout of this project."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    package_version: str
+    git_commit: str | None
+    git_dirty: bool | None
+    python: str
+    unicode: str
+    platform: str
+    libraries: dict[str, str]
+
+
+@cache
+def provenance() -> Provenance:
+    """Read versions of what is installed (nothing is imported) and the state of the checkout."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no") if commit else None
+    return Provenance(
+        package_version=robustbench_char.__version__,
+        git_commit=commit or None,
+        git_dirty=bool(changes) if commit else None,
+        python=platform.python_version(),
+        unicode=unicodedata.unidata_version,
+        platform=f"{sys.platform}-{platform.machine()}",
+        libraries={name: version for name in LIBRARIES if (version := _version(name))},
+    )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(robustbench_char.__file__).resolve().parent.parent
+    if not (root / "pyproject.toml").is_file() or not (root / ".git").exists():
+        return None
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None

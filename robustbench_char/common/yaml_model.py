@@ -1,0 +1,145 @@
+"""YAML files as frozen, strict pydantic models: a safe loader, and one error that names all mistakes in the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.files import check_file
+
+__all__ = ["check_mapping", "load_yaml_model"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_yaml_model(path: Path, model: type[M]) -> M:
+    """Read a YAML file into a pydantic model; a model with a key `schema` demands that the file states it.
+
+    Raises InputError: one that lists all mistakes, each with its key, what was found and what was expected, and the
+    nearest match of an unknown key.
+    """
+    value = _read(path)
+    stated = "schema" in value or all(field.alias != "schema" for field in model.model_fields.values())
+    return check_mapping(value, model, place=path, mistakes=[] if stated else [_NO_SCHEMA])
+
+
+def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mistakes: Iterable[Mistake] = ()) -> M:
+    """Check keys and values from a file against a model. Raises InputError that lists all mistakes, led by `place`."""
+    found = list(mistakes)
+    try:
+        # By way of JSON: strict models then take a list for a tuple, and nothing else is lenient.
+        checked = model.model_validate_json(json.dumps(value, default=str))
+    except ValidationError as error:
+        found += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
+        raise _all_at_once(place, model, found) from None
+    if found:
+        raise _all_at_once(place, model, found)
+    return checked
+
+
+class Mistake(NamedTuple):
+    """One thing wrong in a file: the key it stands at, and the parts of an InputError."""
+
+    key: str
+    found: str
+    expected: str
+    fix: str
+
+
+_NO_SCHEMA = Mistake("schema", "no such key", "`schema: 1`", "Add the line `schema: 1`.")
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, less one trap: of two equal keys PyYAML would drop the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.load(check_file(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        raise InputError(path, found=f"byte {error.start} that is not UTF-8", expected="UTF-8 text",
+                         fix="Save the file as UTF-8.") from None  # fmt: skip
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else path
+        raise InputError(place, found=str(getattr(error, "problem", None) or error), expected="valid YAML",
+                         fix="Correct that line.") from None  # fmt: skip
+    if not isinstance(value, dict):
+        raise InputError(path, found=f"a {type(value).__name__} at the top", expected="keys and values",
+                         fix="Start from one of the shipped files.")  # fmt: skip
+    return value
+
+
+def _describe(model: type[BaseModel], item: dict[str, Any]) -> Mistake:
+    """Put one error of pydantic into our words."""
+    location: tuple[int | str, ...] = item["loc"]
+    key, last = ".".join(map(str, location)) or "(top)", str(location[-1]) if location else ""
+    if item["type"] == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        hint = nearest(last, known)
+        return Mistake(key, f"unknown key {last!r}", f"one of {', '.join(known)}", f"Correct the key.{hint}")
+    if item["type"] == "missing":
+        return Mistake(key, "no such key", "a value for it", "Add the key.")
+    if item["type"] == "value_error":  # a validator of the model itself: its message says what was expected
+        return Mistake(key, _short(item["input"]), str(item["ctx"]["error"]), "Correct the value.")
+    expected = str(item["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
+    hint = nearest(item["input"], _choices(item)) if isinstance(item["input"], str) else ""
+    return Mistake(key, _short(item["input"]), expected, f"Correct the value.{hint}")
+
+
+def _choices(item: dict[str, Any]) -> list[str]:
+    expected = str(item.get("ctx", {}).get("expected", ""))
+    return [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _all_at_once(place: object, model: type[BaseModel], mistakes: Sequence[Mistake]) -> InputError:
+    if len(mistakes) == 1:
+        (one,) = mistakes
+        return InputError(f"{place}: {one.key}", found=one.found, expected=one.expected, fix=one.fix)
+    lines = [f"\n  {one.key}: found {one.found}; expected {one.expected}. {one.fix}" for one in mistakes]
+    return InputError(place, found=f"{len(mistakes)} mistakes", expected=f"a valid {model.__name__}",
+                      fix="Correct each of them:" + "".join(lines))  # fmt: skip
+
+
+def _keys_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    """Return the keys that the model at `location` has, as they are written in the file."""
+    types: list[Any] = [model]
+    for step in location:
+        types = [inner for kind in types for inner in _step(kind, step)]
+    return [field.alias or name for kind in _models(types) for name, field in kind.model_fields.items()]
+
+
+def _step(kind: Any, step: int | str) -> list[Any]:
+    """Return the types that one step (a key, an index, or the name of a branch of a union) leads to."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        inner = [field.annotation for name, field in kind.model_fields.items() if step in (name, field.alias)]
+        return inner or ([kind] if step == kind.__name__ else [])
+    if get_origin(kind) in (dict, list, tuple):
+        return [get_args(kind)[-1 if get_origin(kind) is dict else 0]]
+    return [inner for branch in get_args(kind) for inner in _step(branch, step)] or [kind]
+
+
+def _models(types: Iterable[Any]) -> list[type[BaseModel]]:
+    found: list[type[BaseModel]] = []
+    for kind in types:
+        found += [kind] if isinstance(kind, type) and issubclass(kind, BaseModel) else _models(get_args(kind))
+    return found

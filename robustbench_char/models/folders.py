@@ -1,0 +1,175 @@
+"""Checks of a model folder before anything is loaded from it: config, safetensors weights, tokenizer.
+
+Weights are data, read from safetensors alone. Folders that hold only pickled weights are refused, and so are files that
+are something else than their name says (an HTML page saved by a browser, a Git LFS pointer, half a download).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
+
+__all__ = ["SUPPORTED_TYPES", "check_model_folder", "reading_sha256", "refuse_html", "weight_files", "weights_sha256"]
+
+SUPPORTED_TYPES = ("bert", "roberta")
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+_TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+
+
+def check_model_folder(folder: Path, *, place: object | None = None) -> dict[str, Any]:
+    """Check that `folder` holds a supported model and its tokenizer as data files, and return its config.
+
+    Raises InputError that names the missing or unusable file.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            place or folder,
+            found="a file" if folder.exists() else "no such folder",
+            expected="a model folder with config.json and model.safetensors",
+            fix="Check the path.",
+        )
+    config = _config(folder)
+    for path in weight_files(folder):
+        _check_safetensors(path)
+    if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+        raise InputError(
+            folder,
+            found="no tokenizer",
+            expected="tokenizer.json (or vocab.txt, or vocab.json with merges.txt)",
+            fix="Save the tokenizer into the same folder with `tokenizer.save_pretrained(folder)`.",
+        )
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the safetensors files that hold the weights: one, or the shards that the index names, sorted.
+
+    Raises InputError where there are none, or pickled ones alone.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).is_file():
+        return _shards(folder)
+    pickled = sorted(
+        path.name for path in folder.iterdir() if path.suffix in _PICKLED and path.name != "training_args.bin"
+    )
+    if pickled:
+        raise InputError(
+            folder,
+            found=f"pickled weights alone ({', '.join(pickled)})",
+            expected=f"weights as {WEIGHTS}",
+            fix="Pickled files can run code and are never read. Convert them where you trust them: load the model with"
+            " transformers and call `save_pretrained`, which writes safetensors.",
+        )
+    raise InputError(
+        folder,
+        found="no weights",
+        expected=f"{WEIGHTS} (or {INDEX} with its shards)",
+        fix="Download the whole model folder.",
+    )
+
+
+def weights_sha256(folder: Path) -> str:
+    """Return the SHA-256 of the weights file; of several shards, the SHA-256 of their hashes in order of names."""
+    hashes = [sha256_file(path) for path in weight_files(folder)]
+    return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
+
+def reading_sha256(folder: Path) -> str:
+    """Return the SHA-256 over config and tokenizer files, which decide, besides the weights, what a model says."""
+    names = sorted(
+        {CONFIG, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *sum(_TOKENIZERS, ())}
+    )
+    return sha256_bytes(
+        "".join(f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file()).encode()
+    )
+
+
+def refuse_html(path: Path, *, expected: str) -> None:
+    """Raise InputError when `path` is a web page or a Git LFS pointer instead of `expected`."""
+    with path.open("rb") as file:
+        head = file.read(1024).lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
+        raise InputError(
+            path,
+            found="an HTML page",
+            expected=expected,
+            fix="The download saved a web page: fetch the file itself (from the hub: `hf download`).",
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise InputError(
+            path, found="a Git LFS pointer", expected=expected, fix="Run `git lfs pull` in the repository it came from."
+        )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(
+            folder, found=f"no {CONFIG}", expected="a model folder with its config", fix=f"Add the model's {CONFIG}."
+        )
+    refuse_html(path, expected="the model's config as JSON")
+    config = read_json(path)
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or kind not in SUPPORTED_TYPES:
+        raise InputError(
+            f"{path}: model_type",
+            found=repr(kind),
+            expected=f"one of {', '.join(SUPPORTED_TYPES)}",
+            fix="Give a BERT-type or RoBERTa-type model.",
+        )
+    return config
+
+
+def _shards(folder: Path) -> list[Path]:
+    refuse_html(folder / INDEX, expected="the index of the weight files as JSON")
+    index = read_json(folder / INDEX)
+    table = index.get("weight_map") if isinstance(index, dict) else None
+    names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise InputError(
+                folder / INDEX,
+                found=f"a weight file {name!r}",
+                expected="safetensors files of the same folder",
+                fix="Download the model again.",
+            )
+        if not (folder / name).is_file():
+            raise InputError(
+                folder,
+                found=f"no {name}",
+                expected=f"every weight file that {INDEX} names",
+                fix="Download the missing file.",
+            )
+    if not names:
+        raise InputError(
+            folder / INDEX,
+            found="no weight files",
+            expected="a `weight_map` with file names",
+            fix="Download the model again.",
+        )
+    return [folder / name for name in names]
+
+
+def _check_safetensors(path: Path) -> None:
+    refuse_html(path, expected="weights in the safetensors format")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            empty = not list(file.keys())
+    except SafetensorError as error:
+        raise InputError(
+            path,
+            found=f"no safetensors file ({error})",
+            expected="weights in the safetensors format",
+            fix="The file is damaged or incomplete: copy or download it again.",
+        ) from None
+    if empty:
+        raise InputError(
+            path, found="no tensors", expected="the weights of the model", fix="Copy or download the file again."
+        )

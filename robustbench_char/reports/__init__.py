@@ -1,0 +1,13 @@
+"""Reports: tables, figures and the HTML page, made of records and the predictions beside them; never of a model.
+
+To add a section, see `robustbench_char.reports.sections`.
+"""
+
+from __future__ import annotations
+
+from robustbench_char.reports.figures import score_figure
+from robustbench_char.reports.frames import report_frame
+from robustbench_char.reports.page import write_report
+from robustbench_char.reports.reference import load_reference, reference_frame
+
+__all__ = ["load_reference", "reference_frame", "report_frame", "score_figure", "write_report"]

@@ -1,0 +1,107 @@
+"""What a report is made of: sections of blocks. The templates print blocks; a section knows nothing of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from robustbench_char.evaluation.comparison import Pair
+from robustbench_char.evaluation.records import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["Block", "Card", "Column", "Evidence", "Note", "Part", "Picture", "Piece", "Section", "Table"]
+
+
+class Evidence(NamedTuple):
+    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown."""
+
+    records: list[tuple[Path, Record]]
+    pairs: list[Pair]
+    frame: pd.DataFrame
+    examples: bool
+
+
+class Note(NamedTuple):
+    """One paragraph; a warning stands out."""
+
+    text: str
+    level: Literal["text", "warning"] = "text"
+    kind: str = "note"
+
+
+class Column(NamedTuple):
+    """One printed column: `show` turns a row of the frame into the text of its cell."""
+
+    title: str
+    show: Callable[[Mapping[str, Any]], str]
+    align: Literal["left", "right"] = "right"
+
+
+class Table(NamedTuple):
+    """A frame, written at full precision to `<name>.csv`, and the columns that are printed of it."""
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    folded: bool = False
+    kind: str = "table"
+
+    def rows(self) -> list[list[str]]:
+        """Return the printed cells, row by row."""
+        records: list[dict[str, Any]] = [
+            {str(key): value for key, value in row.items()} for row in self.frame.to_dict("records")
+        ]
+        return [[column.show(row) for column in self.columns] for row in records]
+
+
+class Picture(NamedTuple):
+    """A figure as an SVG element, written to `<name>.svg` too. `alt` tells in words what it shows."""
+
+    name: str
+    caption: str
+    alt: str
+    svg: str
+    kind: str = "picture"
+
+
+class Part(NamedTuple):
+    """A stretch of one attacked word: as it was, removed by the attack, or inserted by it."""
+
+    kind: Literal["same", "removed", "inserted"]
+    text: str
+
+
+class Piece(NamedTuple):
+    """A stretch of a text: an attacked word in its parts, or the words around it (one part)."""
+
+    word: bool
+    parts: tuple[Part, ...]
+
+
+class Card(NamedTuple):
+    """One example: where it comes from, its attacked fields, and a table of what was predicted before and after."""
+
+    place: str
+    outcome: str
+    fields: tuple[tuple[str, tuple[Piece, ...]], ...]
+    edits: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    footnote: str = ""
+    kind: str = "card"
+
+
+Block = Note | Table | Picture | Card
+
+
+class Section(NamedTuple):
+    """A heading with its blocks; `anchor` is unique on the page."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]

@@ -1,0 +1,120 @@
+"""Which examples a report shows: a choice that is the same each time, balanced over tasks, systems and suites."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from robustbench_char.common import InputError
+from robustbench_char.evaluation.comparison import Pair
+from robustbench_char.evaluation.records import Record, read_predictions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["HOW_CHOSEN", "OUTCOMES", "Choice", "choose"]
+
+OUTCOMES = {
+    "broken": "the attacked example scores lower than the clean one",
+    "survived": "entirely right before and after",
+    "repaired": "it scores higher after the attack",
+    "wrong": "it scores the same before and after, and is not entirely right",
+}
+_SHARES = (("broken", 0.5), ("survived", 0.35), ("repaired", 0.15))
+
+HOW_CHOSEN = (
+    "Chosen by rule among the examples that the attack changed: of twenty, ten that it broke, then seven that survived "
+    "it and three that it repaired; where there are too few of one, the others fill up, in this order. Tasks, suites "
+    "and systems take turns, and within each the examples come in the order of the SHA-256 of suite and id."
+)
+
+
+class Choice(NamedTuple):
+    """One example to show: the pair of evaluations, its row, and what the attack did to it."""
+
+    pair: Pair
+    row: int
+    outcome: str
+
+
+def choose(pairs: Sequence[Pair], number: int = 20) -> list[Choice]:
+    """Return at most `number` examples of the pairs that have predictions on both sides, in the order of `OUTCOMES`.
+
+    Raises InputError for predictions that are not those of their record, or that hold other rows than the clean ones.
+    """
+    scores = _read_scores(pairs)
+    tables = [(pair, table) for pair in _in_turns(pairs) if (table := _compare(pair, scores)) is not None]
+    queues = {outcome: _queue(tables, outcome, number) for outcome in OUTCOMES}
+    chosen = {outcome: queues[outcome][: round(share * number)] for outcome, share in _SHARES}
+    for outcome, queue in queues.items():
+        taken = len(chosen.get(outcome, []))
+        free = number - sum(map(len, chosen.values()))
+        chosen[outcome] = queue[: taken + free]
+    return [choice for outcome in OUTCOMES for choice in chosen[outcome]]
+
+
+def _read_scores(pairs: Sequence[Pair]) -> dict[Path | None, pd.DataFrame | None]:
+    """Read the predictions of every folder once: one clean evaluation serves many suites."""
+    sources: dict[Path | None, Record] = {pair.attacked_folder: pair.attacked for pair in pairs}
+    sources |= {pair.clean_folder: pair.clean for pair in pairs if pair.clean}
+    tables = {folder: read_predictions(folder, record) for folder, record in sources.items() if folder}
+    return {
+        folder: None if table is None else table[["row", "id", "score", "edits"]] for folder, table in tables.items()
+    }
+
+
+def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.DataFrame | None:
+    """Return row and outcome of each example that the attack changed, in order of choice; None without predictions."""
+    clean, attacked = scores.get(pair.clean_folder), scores.get(pair.attacked_folder)
+    if clean is None or attacked is None:
+        return None
+    if set(clean["row"]) != set(attacked["row"]):
+        raise InputError(
+            pair.attacked_folder,
+            found=f"{len(attacked)} predictions with other rows than the {len(clean)} on clean data",
+            expected="the same rows",
+            fix="Evaluate both files whole.",
+        )
+    table = attacked.merge(clean[["row", "score"]], on="row", suffixes=("", "_clean"))
+    table = table[table["edits"] != "[]"].copy()
+    table["outcome"] = [
+        _outcome(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
+    ]
+    suite = pair.attacked.condition
+    table["rank"] = [hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest() for name in table["id"]]
+    return table.sort_values(["rank", "row"])[["row", "outcome"]]
+
+
+def _outcome(before: float, after: float) -> str:
+    if after != before:
+        return "broken" if after < before else "repaired"
+    return "survived" if after == 1 else "wrong"
+
+
+def _in_turns(pairs: Sequence[Pair]) -> list[Pair]:
+    """Order pairs so that the first few are spread over tasks, then over suites, with systems (and seeds) in turn."""
+    tasks, suites = _order([pair.attacked.task for pair in pairs]), _order([pair.attacked.condition for pair in pairs])
+    cells: dict[tuple[int, int], list[Pair]] = {}
+    for pair in pairs:
+        cells.setdefault((suites[pair.attacked.condition], tasks[pair.attacked.task]), []).append(pair)
+    turns: list[tuple[int, int, int, Pair]] = []
+    for (suite, task), cell in cells.items():
+        turns += [((place + suite + task) % len(cell), suite, task, pair) for place, pair in enumerate(cell)]
+    return [pair for *_, pair in sorted(turns, key=lambda turn: turn[:3])]
+
+
+def _order(names: list[str]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(dict.fromkeys(names))}
+
+
+def _queue(tables: list[tuple[Pair, pd.DataFrame]], outcome: str, number: int) -> list[Choice]:
+    """Return the candidates with one outcome: the first of every pair, then the second of every pair, and so on."""
+    columns = [(pair, table.loc[table["outcome"] == outcome, "row"].head(number).tolist()) for pair, table in tables]
+    start = list(OUTCOMES).index(outcome)  # another pair leads for each outcome
+    columns = columns[start:] + columns[:start]
+    return [
+        Choice(pair, int(rows[turn]), outcome) for turn in range(number) for pair, rows in columns if turn < len(rows)
+    ]

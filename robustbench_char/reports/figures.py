@@ -1,0 +1,152 @@
+"""Bar charts of clean and attacked scores, readable in grey and by colour-blind readers; pyplot is not used.
+
+Colours are those of Okabe and Ito (2008). Each series has a hatch of its own, so colour is never the only difference.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from robustbench_char.reports import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["axis_title", "score_figure", "system_labels", "to_svg"]
+
+CLEAN = "clean"
+_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
+_HATCHES = ("", "///", "...", "\\\\\\", "xx", "--")
+_EDGE = "#222222"
+# Names are printed as they are (a `$` starts no formula), and as text, so that the page's own font applies.
+_STYLE: Any = {"svg.fonttype": "none", "text.parse_math": False, "hatch.linewidth": 0.6, "font.size": 10.0}
+
+
+def system_labels(frame: pd.DataFrame) -> pd.Series[str]:
+    """Return the name of each row's system, with its base where one name stands for several bases."""
+    bases = frame.groupby("system")["base"].transform("nunique")
+    return frame["system"].where(bases == 1, frame["system"] + " (" + frame["base"] + ")")
+
+
+def score_figure(frame: pd.DataFrame, task: str) -> Figure:
+    """Draw the scores of one task: a group of bars for clean data and one for each suite, one bar a system.
+
+    `frame` is that of `report_frame`. Several seeds are drawn as their mean, with a line from lowest to highest. Scores
+    are in percent. Raises ValueError where the frame has no row of the task.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    part = frame[frame["task"] == task]
+    if part.empty:
+        raise ValueError(f"the frame has no row of the task {task!r}")
+    bars = _bars(part)
+    with matplotlib.rc_context(_STYLE):
+        groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
+        # An inch and a bit a group, so that value labels of neighbouring bars never touch.
+        figure = Figure(
+            figsize=(max(4.2, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4), layout="constrained"
+        )
+        axes = figure.add_subplot()
+        _draw(axes, bars, groups, systems)
+        _label(axes, str(part["metric"].iloc[0]), groups, systems, bars)
+    return figure
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """Return a figure as an SVG element, the same bytes each time; `name` keeps its ids apart from other figures'."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    svg = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), count=1, flags=re.DOTALL)
+    return re.sub(r'\bid="|url\(#|href="#', lambda match: f"{match[0]}{name}-", svg)
+
+
+def _bars(part: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a bar: label (of the system), group (`clean` or suite), mean, low, high, examples."""
+    import pandas as pd
+
+    part = part.assign(label=system_labels(part))
+    # One clean evaluation is paired with every suite: count it once a seed.
+    clean = part.assign(group=CLEAN, value=part["clean"]).drop_duplicates(["label", "training_seed", "value"])
+    attacked = part.assign(group=part["suite"], value=part["attacked"])
+    grouped = pd.concat([clean, attacked]).groupby(["label", "group"], sort=False)
+    return grouped.agg(mean=("value", "mean"), low=("value", "min"), high=("value", "max")).reset_index()
+
+
+def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str]) -> None:
+    width = 0.8 / len(systems)
+    for index, system in enumerate(systems):
+        part = bars[bars["label"] == system]
+        offset = (index - (len(systems) - 1) / 2) * width
+        places = [groups.index(group) + offset for group in part["group"]]
+        looks = [_look(group, index, alone=len(systems) == 1) for group in part["group"]]
+        colours, hatches = [colour for colour, _ in looks], [hatch for _, hatch in looks]
+        axes.bar(
+            places,
+            part["mean"],
+            width * 0.94,
+            label=system,
+            color=colours,
+            hatch=hatches,
+            edgecolor=_EDGE,
+            linewidth=0.7,
+        )
+        for place, mean, low, high in zip(places, part["mean"], part["low"], part["high"], strict=True):
+            _finish(axes, place, mean, low, high)
+
+
+def _finish(axes: Axes, place: float, mean: float, low: float, high: float) -> None:
+    """Draw the span of several runs on a bar, and its value beyond both."""
+    if high > low:
+        axes.vlines(place, low, high, color=_EDGE, linewidth=1.6)
+    end, shift, side = (high, 2, "bottom") if mean >= 0 else (low, -2, "top")
+    axes.annotate(
+        show.score(mean), (place, end), (0, shift), textcoords="offset points", ha="center", va=side, fontsize=8.5
+    )
+
+
+def _look(group: str, index: int, *, alone: bool) -> tuple[str, str]:
+    """Return colour and hatch: by system, or by clean and attacked where there is one system."""
+    index = (0 if group == CLEAN else 1) if alone else index
+    return _COLOURS[index % len(_COLOURS)], _HATCHES[index % len(_HATCHES)]
+
+
+def _label(axes: Axes, metric: str, groups: list[str], systems: list[str], bars: pd.DataFrame) -> None:
+    axes.set_ylabel(axis_title(metric))
+    lowest = float(bars["low"].min())
+    axes.set_yticks(range(-100 if lowest < 0 else 0, 101, 20))
+    axes.set_ylim(lowest - 8 if lowest < 0 else 0.0, 106)  # room for the value labels
+    axes.set_xticks(range(len(groups)), [_wrapped(group) for group in groups])
+    axes.tick_params(axis="x", length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.axvline(0.5, color="#999999", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axhline(0, color=_EDGE, linewidth=0.8)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    if len(systems) > 1:
+        axes.figure.legend(loc="outside upper center", ncols=min(3, len(systems)), frameon=False, fontsize=9)
+
+
+def axis_title(metric: str) -> str:
+    """Return the name of a score with its unit."""
+    return f"{show.score_title(metric)} (×100)" if metric == "matthews" else f"{show.score_title(metric)} (%)"
+
+
+def _wrapped(name: str) -> str:
+    """Break a long suite name at its underscores, so that neighbouring names do not touch."""
+    lines = [""]
+    for word in re.split(r"(?<=[_ -])", name):
+        lines = [*lines, word] if len(lines[-1]) + len(word) > 12 and lines[-1] else [*lines[:-1], lines[-1] + word]
+    return "\n".join(lines)

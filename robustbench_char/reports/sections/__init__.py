@@ -1,0 +1,21 @@
+"""The sections of a report, in the order they are printed.
+
+To add one, write a file here with a function `sections(evidence) -> list[Section]` and register it below by one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from robustbench_char.common import Registry
+from robustbench_char.reports.blocks import Evidence, Section
+
+__all__ = ["SECTIONS", "SectionMaker"]
+
+SectionMaker = Callable[[Evidence], list[Section]]
+
+SECTIONS: Registry[SectionMaker] = Registry("report section")
+SECTIONS.register("systems", "robustbench_char.reports.sections.systems:sections")
+SECTIONS.register("scores", "robustbench_char.reports.sections.scores:sections")
+SECTIONS.register("examples", "robustbench_char.reports.sections.examples:sections")
+SECTIONS.register("details", "robustbench_char.reports.sections.details:sections")

@@ -1,0 +1,102 @@
+"""What was run: the systems, one row a set of weights."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from robustbench_char.evaluation.records import Record
+from robustbench_char.reports import show
+from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["sections"]
+
+
+def sections(evidence: Evidence) -> list[Section]:
+    """Return the section on what was run."""
+    records = [record for _, record in evidence.records]
+    return [Section("systems", "What was run", (*_versions(records), _table(_frame(records))))]
+
+
+def _versions(records: list[Record]) -> list[Block]:
+    """Return a line on who made the records, and warnings where they were not all made alike or from changed files."""
+    made = [record.provenance for record in records]
+    versions = show.join([item.package_version for item in made])
+    commits = show.join([_commit(record) for record in records])
+    days = sorted(record.created[:10] for record in records)
+    period = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+    spent = show.seconds(sum(record.wall_seconds for record in records))
+    blocks: list[Block] = [
+        Note(
+            f"{show.plural(len(records), 'evaluation')} by robustbench-char {versions}, {commits}, {period}, "
+            f"on {show.join([record.device for record in records])}; {spent} of evaluation in all."
+        )
+    ]
+    if any(item.git_dirty for item in made):
+        blocks.append(
+            Note("Some records were made from files that differ from their git commit (marked dirty).", "warning")
+        )
+    if len({(item.package_version, item.git_commit) for item in made}) > 1:
+        blocks.append(Note("The records were made by different versions of the code.", "warning"))
+    return blocks
+
+
+def _commit(record: Record) -> str:
+    made = record.provenance
+    if made.git_commit is None:
+        return "outside a git checkout"
+    return f"git commit {made.git_commit[:12]}{' (dirty)' if made.git_dirty else ''}"
+
+
+def _frame(records: list[Record]) -> pd.DataFrame:
+    import pandas as pd
+
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.task, record.system.weights_sha256), []).append(record)
+    return pd.DataFrame([_row(group) for group in groups.values()]).astype(
+        {"parameters": "Int64", "training_seed": "Int64"}
+    )
+
+
+def _row(group: list[Record]) -> dict[str, str | int | float | None]:
+    first = group[0]
+    system = first.system
+    return {
+        "system": system.name,
+        "base": system.base,
+        "task": first.task,
+        "parameters": system.parameters,
+        "training_seed": system.training_seed,
+        "training_sha256": system.training_sha256,
+        "weights_sha256": system.weights_sha256,
+        "settings": json.dumps(system.settings, ensure_ascii=False, sort_keys=True),
+        "device": show.join([record.device for record in group]),
+        "evaluations": len(group),
+        "wall_seconds": sum(record.wall_seconds for record in group),
+    }
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    columns = (
+        Column("System", lambda row: str(row["system"]), "left"),
+        Column("Base", lambda row: str(row["base"]), "left"),
+        Column("Task", lambda row: str(row["task"]), "left"),
+        Column("Parameters", lambda row: show.count(row["parameters"])),
+        Column("Training seed", lambda row: show.plain(row["training_seed"])),
+        Column("Training data", lambda row: show.short_hash(row["training_sha256"]), "left"),
+        Column("Weights", lambda row: show.short_hash(row["weights_sha256"]), "left"),
+        Column("Device", lambda row: str(row["device"]), "left"),
+        Column("Evaluations", lambda row: show.count(row["evaluations"])),
+        Column("Wall time", lambda row: show.seconds(row["wall_seconds"])),
+    )
+    return Table(
+        "systems",
+        "Systems, one row a set of weights; hashes are the first digits of SHA-256. "
+        "The hyper-parameters stand in systems.csv.",
+        frame,
+        columns,
+    )

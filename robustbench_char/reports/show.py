@@ -1,0 +1,104 @@
+"""Numbers and names as they are printed. Rounding happens here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+__all__ = [
+    "count",
+    "is_missing",
+    "join",
+    "percent",
+    "plain",
+    "plural",
+    "score",
+    "score_name",
+    "score_title",
+    "seconds",
+    "short_hash",
+    "wilson",
+]
+
+DASH = "–"
+_NAMES = {
+    "f1": "F1",
+    "exact": "exact match",
+    "em": "exact match",
+    "matthews": "Matthews correlation",
+    "matthews_correlation": "Matthews correlation",
+}
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a cell of a frame holds nothing (None, NaN or NA)."""
+    import pandas as pd
+
+    return value is None or bool(pd.isna(value))
+
+
+def score(value: Any) -> str:
+    """Print a score in percent with one decimal."""
+    return DASH if is_missing(value) else _signed(f"{float(value):.1f}")
+
+
+def percent(fraction: Any, *, missing: str = DASH) -> str:
+    """Print a share (1.0 is all) in percent with one decimal."""
+    return missing if is_missing(fraction) else _signed(f"{100 * float(fraction):.1f}%")
+
+
+def count(value: Any) -> str:
+    """Print a whole number with thousands separated."""
+    return DASH if is_missing(value) else f"{int(value):,}"
+
+
+def plain(value: Any) -> str:
+    """Print a seed: a whole number without separators."""
+    return DASH if is_missing(value) else str(int(value))
+
+
+def seconds(value: float) -> str:
+    """Print a duration in the unit that suits its size."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def short_hash(value: str | None) -> str:
+    """Print the first 12 digits of a hash."""
+    return DASH if not value else value[:12]
+
+
+def score_name(name: str) -> str:
+    """Return how the key of a score reads inside a sentence: `f1` as `F1`."""
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def score_title(name: str) -> str:
+    """Return how the key of a score reads at the head of an axis or a column."""
+    text = score_name(name)
+    return text[:1].upper() + text[1:]
+
+
+def plural(number: int, noun: str) -> str:
+    """Return `1 example`, `1,365 examples`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def join(values: list[str]) -> str:
+    """Return names in one line, each once, in order; a dash for none."""
+    return ", ".join(dict.fromkeys(value for value in values if value)) or DASH
+
+
+def wilson(share: float, trials: int) -> tuple[float, float]:
+    """Return the 95% interval of a proportion over independent trials, as shares (Wilson 1927, score interval)."""
+    z = 1.959963984540054
+    centre = share + z * z / (2 * trials)
+    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def _signed(text: str) -> str:
+    return "0.0" + text[4:] if text.startswith("-0.0") and not text.strip("-0.%") else text.replace("-", "−")

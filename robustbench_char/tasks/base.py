@@ -1,0 +1,118 @@
+"""What a task is, and what its examples look like: the types that every format, source and model shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Answer", "Attacked", "Edit", "Example", "Family", "HubSource", "NativeFile", "Task", "token_text"]
+
+Family = Literal["classification", "tagging", "question_answering"]
+
+
+class Edit(NamedTuple):
+    """One replacement in one text, in code points of that text.
+
+    `inserted_source` is the spelling to write into the native file where that is not `inserted` itself: undoing an edit
+    puts back a JSON escape such as `\\u00e9` as it stood.
+    """
+
+    start: int
+    removed: str
+    inserted: str
+    inserted_source: str | None = None
+
+
+class Answer(NamedTuple):
+    """One answer of a question: `context[start : start + len(text)] == text`."""
+
+    start: int
+    text: str
+
+
+class Example(NamedTuple):
+    """One example of any task.
+
+    `fields` maps a field to its text, or to its tokens (tagging). `label` is the class name, the tags (one a token), or
+    None where the file has none. Question answering uses `answers` (empty where unanswerable) and `plausible` (SQuAD 2.0's
+    answers that only look right). `key` identifies the clean example for the draws of an attack; `context_key` does so
+    for a context that several questions share.
+    """
+
+    row: int
+    id: str
+    key: str
+    fields: Mapping[str, str | tuple[str, ...]]
+    label: str | tuple[str, ...] | None = None
+    answers: tuple[Answer, ...] = ()
+    plausible: tuple[Answer, ...] = ()
+    answerable: bool | None = None
+    context_key: str | None = None
+
+
+class Attacked(NamedTuple):
+    """An example after an attack, with the edits that led there, by field (positions in the clean text)."""
+
+    example: Example
+    edits: Mapping[str, Sequence[Edit]]
+
+
+class NativeFile(Protocol):
+    """A file (or folder) opened in its native format."""
+
+    path: Path
+
+    def examples(self) -> Iterator[Example]:
+        """Read the examples in file order, streaming where the format allows. Raises InputError with file and line."""
+        ...
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file again with its texts and answers replaced, in file order; all other bytes stay as they are."""
+        ...
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return how `text[start:end]` is spelled in the file, or None where that is the text itself (no escapes)."""
+        ...
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class HubSource(_Frozen):
+    """Where a task's data lies on the Hugging Face hub. `columns` maps our field or `label`/`id` to the hub's column."""
+
+    path: str
+    revision: str
+    config: str | None = None
+    splits: dict[str, str]
+    columns: dict[str, str] = {}
+
+
+class Task(_Frozen):
+    """One task: fields, labels, metric, format, source. The eight shipped ones are instances; users add theirs in YAML.
+
+    `labels` lists class names in the order of the hub's class ids; it is None for tagging, whose tags are found in the
+    data, and for question answering. `metric` names an entry of the evaluation's registry; `headline` is the score that tables show.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    name: str
+    title: str
+    family: Family
+    fields: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    metric: str
+    headline: str
+    format: str
+    format_options: dict[str, Any] = {}
+    hub: HubSource | None = None
+    note: str | None = None
+
+
+def token_text(value: str | tuple[str, ...]) -> str:
+    """Return the one text of a field that offsets count in: the text itself, or the tokens joined by single spaces."""
+    return value if isinstance(value, str) else " ".join(value)

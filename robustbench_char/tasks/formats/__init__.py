@@ -1,0 +1,41 @@
+"""The native formats: one file each, registered by name, and the one way to open a file of any task.
+
+To add a format, write a class as `NativeFile` asks for, taking (task, path), and register it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.registry import Registry
+from robustbench_char.tasks.base import NativeFile, Task
+
+__all__ = ["FORMATS", "TABLES", "open_native"]
+
+FORMATS: Registry[Callable[[Task, Path], NativeFile]] = Registry("format")
+"""What opens a file of a task, by the task's `format`."""
+
+TABLES: Registry[Callable[[Task, Path], NativeFile]] = Registry("table")
+"""What opens a table in the hub's layout, by suffix; any task may come in one."""
+
+_HERE = "robustbench_char.tasks.formats"
+FORMATS.register("glue_tsv", f"{_HERE}.glue_tsv:GlueTsv")
+FORMATS.register("conll", f"{_HERE}.conll:Conll")
+FORMATS.register("ptb", f"{_HERE}.ptb:open_ptb")
+FORMATS.register("squad_json", f"{_HERE}.squad_json:SquadJson")
+TABLES.register(".jsonl", f"{_HERE}.json_lines:JsonLines")
+TABLES.register(".parquet", f"{_HERE}.table:ParquetTable")
+
+
+def open_native(task: Task, path: Path) -> NativeFile:
+    """Open a file of a task: a table by its suffix, anything else in the task's own format; nothing is read yet.
+
+    Raises InputError where there is no such file. A Penn Treebank may be a folder of trees.
+    """
+    if not path.exists():
+        raise InputError(path, found="no such file or folder", expected=f"data of the task {task.name}",
+                         fix="Check the path given to --input.")  # fmt: skip
+    opener = TABLES.get(path.suffix) if path.suffix in TABLES else FORMATS.get(task.format)
+    return opener(task, path)

@@ -1,0 +1,166 @@
+"""Tab-separated files as GLUE releases them: quotes are text, a cell ends at a tab, a row at a line feed.
+
+Options of a task (`format_options`): see `TsvOptions`. A user's own task may name its columns by header or by 0-based
+number, and map the spellings of the label column to class names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.yaml_model import check_mapping
+from robustbench_char.tasks.base import Attacked, Example, Task
+from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.keys import ContentKeys
+
+__all__ = ["GlueTsv", "TsvLayout", "TsvOptions"]
+
+
+class TsvLayout(BaseModel):
+    """Where the columns of a file are: by name where it has a header, by 0-based number anywhere.
+
+    A label column that the header lacks makes the file unlabelled. `width` fixes the number of columns of a file
+    without header (otherwise its first line does).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    header: bool = True
+    columns: dict[str, str | int]
+    label: str | int | None = None
+    id: str | int | None = None
+    width: int | None = None
+
+
+class TsvOptions(TsvLayout):
+    """A layout, the classes behind the spellings of the label column, and the layout of test files where it differs."""
+
+    labels: dict[str, str] = {}
+    test: TsvLayout | None = None
+
+
+class _Columns(NamedTuple):
+    """The layout of one file, resolved to 0-based numbers."""
+
+    header: bool
+    width: int
+    fields: dict[str, int]
+    label: int | None
+    id: int | None
+
+
+class GlueTsv:
+    """One TSV file. Streams: no more than a line is held, and 16 bytes of each for the text keys."""
+
+    def __init__(self, task: Task, path: Path) -> None:
+        self.path = path
+        self._options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
+        self._labels = self._options.labels or {name: name for name in task.labels or ()}
+        _check_options(task, self._options)
+
+    def examples(self) -> Iterator[Example]:
+        """Read the rows. Raises InputError that names the line of a wrong column count or an unknown label."""
+        keys, row = ContentKeys(), -1
+        columns, lines = self._open()
+        for row, line in enumerate(lines):
+            cells = self._cells(line, columns.width)
+            fields: dict[str, str | tuple[str, ...]] = {name: cells[at] for name, at in columns.fields.items()}
+            label = None if columns.label is None else self._label(line, cells[columns.label])
+            own = None if columns.id is None else cells[columns.id]
+            key = keys.key(fields, label, line.text) if own is None else own
+            yield Example(row, str(row) if own is None else own, key, fields, label)
+        if row < 0:
+            raise InputError(self.path, found="a header and no rows", expected="at least one example",
+                             fix="Check the file given to --input.")  # fmt: skip
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file with the attacked texts in their cells; everything else stays byte for byte."""
+        columns, lines = self._open()
+        opening = next(read_lines(self.path))
+        if columns.header:
+            out.write((opening.text + opening.end).encode("utf-8"))
+        elif opening.text.startswith(BOM):
+            out.write(BOM.encode("utf-8"))
+        pairing = Pairing(attacked)
+        for row, line in enumerate(lines):
+            cells = self._cells(line, columns.width)
+            fields = pairing.take(row).example.fields
+            for name, at in columns.fields.items():
+                cells[at] = _cell(str(fields[name]), cells[at])
+            out.write(("\t".join(cells) + line.end).encode("utf-8"))
+        pairing.finish()
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return None: a cell is spelled as it is."""
+        return None
+
+    def _open(self) -> tuple[_Columns, Iterator[Line]]:
+        lines = read_lines(self.path)
+        first = next(lines)
+        first = first._replace(text=first.text.removeprefix(BOM))
+        columns = self._resolve(first.text.split("\t"))
+        return columns, lines if columns.header else chain([first], lines)
+
+    def _resolve(self, cells: list[str]) -> _Columns:
+        test = self._options.test
+        layout = test if test and set(map(str, test.columns.values())) <= set(cells) else self._options
+        names = cells if layout.header else None
+        width = len(cells) if layout.header else layout.width or len(cells)
+        label = layout.label if names is None or layout.label in names or isinstance(layout.label, int) else None
+        return _Columns(
+            layout.header,
+            width,
+            {field: self._find(column, names, width) for field, column in layout.columns.items()},
+            None if label is None else self._find(label, names, width),
+            None if layout.id is None else self._find(layout.id, names, width),
+        )
+
+    def _find(self, column: str | int, names: list[str] | None, width: int) -> int:
+        if isinstance(column, int) and 0 <= column < width:
+            return column
+        if isinstance(column, str) and column in (names or ()):
+            return (names or []).index(column)
+        found = f"{width} columns and no header" if names is None else f"the columns {', '.join(names)}"
+        hint = nearest(str(column), names or ())
+        raise InputError(f"{self.path}:1", found=found, expected=f"a column {column!r}",
+                         fix=f"Give a file with this column, or correct the task.{hint}")  # fmt: skip
+
+    def _cells(self, line: Line, width: int) -> list[str]:
+        cells = line.text.split("\t")
+        if len(cells) != width:
+            raise InputError(f"{self.path}:{line.number}", found=f"{len(cells)} columns",
+                             expected=f"{width} columns, separated by tabs",
+                             fix="Correct the line; tabs and line feeds cannot stand inside a text.")  # fmt: skip
+        return cells
+
+    def _label(self, line: Line, spelling: str) -> str:
+        if spelling not in self._labels:
+            known = list(self._labels)
+            raise InputError(f"{self.path}:{line.number}", found=f"the label {spelling!r}",
+                             expected=f"one of {', '.join(known)}",
+                             fix=f"Correct the label, or the task.{nearest(spelling, known)}")  # fmt: skip
+        return self._labels[spelling]
+
+
+def _check_options(task: Task, options: TsvOptions) -> None:
+    place = f"task {task.name}: format_options"
+    if set(options.columns) != set(task.fields):
+        raise InputError(f"{place}.columns", found=", ".join(options.columns), expected=", ".join(task.fields),
+                         fix="Give a column for each field of the task, and no other.")  # fmt: skip
+    classes = task.labels or ()
+    for spelling, name in options.labels.items():
+        if name not in classes:
+            raise InputError(f"{place}.labels.{spelling}", found=repr(name), expected=f"one of {', '.join(classes)}",
+                             fix=f"Correct the class.{nearest(name, classes)}")  # fmt: skip
+
+
+def _cell(new: str, old: str) -> str:
+    if any(new.count(mark) != old.count(mark) for mark in "\t\n\r"):
+        raise ValueError(f"the attacked text {new!r} cannot stand in one cell")
+    return new

@@ -1,0 +1,186 @@
+"""JSON with the place of every value, so that single literals can be replaced and all other bytes stay.
+
+Values are `Node`s: `text[node.start : node.end]` is the literal, quotes included.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.tasks.base import Answer, Edit
+from robustbench_char.tasks.edits import in_order
+
+__all__ = ["Node", "Patch", "answer_patches", "apply_patches", "edited_literal", "parse", "slice_source"]
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_ATOM = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
+_UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+
+
+class Node(NamedTuple):
+    """One value: a string, number, boolean or None; a dict or list of nodes; and where its literal stands."""
+
+    value: Any
+    start: int
+    end: int
+
+
+class Patch(NamedTuple):
+    """One replacement in the text of a JSON file."""
+
+    start: int
+    end: int
+    literal: str
+
+
+class _Malformed(Exception):
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.message, self.position = message, position
+
+
+def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> Node:
+    """Parse one JSON value. Raises InputError with line and column where it is malformed."""
+    try:
+        node = _value(text, _skip(text, start))
+        end = _skip(text, node.end)
+        if end != len(text):
+            raise _Malformed("extra data", end)
+        return node
+    except (_Malformed, json.JSONDecodeError) as error:
+        position = error.position if isinstance(error, _Malformed) else error.pos
+        message = error.message if isinstance(error, _Malformed) else error.msg[:1].lower() + error.msg[1:]
+        line = first_line + text.count("\n", 0, position)
+        column = position - text.rfind("\n", 0, position)
+        raise InputError(f"{place}:{line}", found=f"malformed JSON ({message}, column {column})", expected="valid JSON",
+                         fix="Correct the file, or download it again.") from None  # fmt: skip
+    except RecursionError:
+        raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
+                         fix="Check the file given to --input.") from None  # fmt: skip
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _value(text: str, at: int) -> Node:
+    opening = text[at : at + 1]
+    if opening == '"':
+        value, end = scanstring(text, at + 1, True)
+        return Node(value, at, end)
+    if opening == "{":
+        return _object(text, at)
+    if opening == "[":
+        return _array(text, at)
+    match = _ATOM.match(text, at)
+    if match is None:
+        raise _Malformed("a value is missing" if opening else "the file ends early", at)
+    return Node(json.loads(match[0]), at, match.end())
+
+
+def _object(text: str, start: int) -> Node:
+    members: dict[str, Node] = {}
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "}":
+        if members:
+            at = _expect(text, at, ",")
+        if text[at : at + 1] != '"':
+            raise _Malformed("a key in double quotes is missing", at)
+        key, end = scanstring(text, at + 1, True)
+        member = _value(text, _expect(text, _skip(text, end), ":"))
+        members[key] = member
+        at = _skip(text, member.end)
+    return Node(members, start, at + 1)
+
+
+def _array(text: str, start: int) -> Node:
+    items: list[Node] = []
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "]":
+        if items:
+            at = _expect(text, at, ",")
+        items.append(_value(text, at))
+        at = _skip(text, items[-1].end)
+    return Node(items, start, at + 1)
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    if text[at : at + 1] != mark:
+        raise _Malformed(f"{mark!r} is missing" if at < len(text) else "the file ends early", at)
+    return _skip(text, at + 1)
+
+
+def apply_patches(text: str, patches: Iterable[Patch]) -> str:
+    """Return the text with all patches applied; they must not overlap."""
+    pieces, position = [], 0
+    for patch in sorted(patches):
+        pieces += [text[position : patch.start], patch.literal]
+        position = patch.end
+    return "".join([*pieces, text[position:]])
+
+
+def _spelled(text: str, ascii_only: bool) -> str:
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+
+
+def _offsets(inner: str) -> Sequence[int]:
+    """Return where each code point of a string starts in the inside of its literal, and where the last one ends."""
+    if "\\" not in inner:
+        return range(len(inner) + 1)
+    return [*(match.start() for match in _UNIT.finditer(inner)), len(inner)]
+
+
+def slice_source(literal: str, start: int, end: int) -> str:
+    """Return how the code points from `start` to `end` of a string are spelled inside its literal (quotes included)."""
+    inner = literal[1:-1]
+    offsets = _offsets(inner)
+    return inner[offsets[start] : offsets[end]]
+
+
+def edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
+    """Return a string literal after edits of its text; characters that no edit touches keep their spelling."""
+    inner = literal[1:-1]
+    offsets = _offsets(inner)
+    pieces, position = [], 0
+    for edit in in_order(edits):
+        new = edit.inserted_source
+        pieces += [inner[position : offsets[edit.start]], _spelled(edit.inserted, ascii_only) if new is None else new]
+        position = offsets[edit.start + len(edit.removed)]
+    return '"' + "".join([*pieces, inner[position:]]) + '"'
+
+
+def answer_patches(
+    text: str, start: Node, answer: Node, new: Answer, contexts: tuple[str, str], *, ascii_only: bool
+) -> Iterator[Patch]:
+    """Yield the patches of one answer: its start, and its text, spelled as its span of the context if it was before.
+
+    `contexts` are the literals of the context before and after the attack.
+    """
+    before, after = contexts
+    literal = text[answer.start : answer.end]
+    if new.start != start.value:
+        yield Patch(start.start, start.end, str(new.start))
+    if literal[1:-1] == slice_source(before, start.value, start.value + len(answer.value)):
+        literal = f'"{slice_source(after, new.start, new.start + len(new.text))}"'
+    else:
+        literal = _respelled(literal, answer.value, new.text, ascii_only=ascii_only)
+    yield Patch(answer.start, answer.end, literal)
+
+
+def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:
+    """Return the literal for a new text; what it shares with the old one at either end keeps its spelling."""
+    head = _shared(old, new)
+    tail = _shared(old[head:][::-1], new[head:][::-1])
+    edit = Edit(head, old[head : len(old) - tail], new[head : len(new) - tail])
+    return edited_literal(literal, [edit], ascii_only=ascii_only)
+
+
+def _shared(first: str, second: str) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))

@@ -1,0 +1,75 @@
+"""Lines of bytes, and the checks that every text file passes before it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import check_file
+from robustbench_char.tasks.base import Attacked
+
+__all__ = ["BOM", "Line", "Pairing", "check_text_file", "not_utf8", "read_lines"]
+
+BOM = "\ufeff"
+
+
+class Line(NamedTuple):
+    """One line: its 1-based number, its text, and what ends it (`\\n`, `\\r\\n`, or nothing at the end of the file)."""
+
+    number: int
+    text: str
+    end: str
+
+
+def check_text_file(path: Path) -> Path:
+    """Return `path` if it is a file with data. Raises InputError where it is missing, empty, or a saved web page."""
+    with check_file(path).open("rb") as file:
+        opening = file.read(1024).removeprefix(BOM.encode()).lstrip().lower()
+    if opening.startswith((b"<!doctype html", b"<html")):
+        raise InputError(path, found="an HTML page", expected="a data file",
+                         fix="A download saved the web page and not the file; download the file itself.")  # fmt: skip
+    return path
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """Read a UTF-8 file line by line. Only a line feed ends a line, so that other line separators stay text.
+
+    Raises InputError that names line and byte where the file is not UTF-8.
+    """
+    with check_text_file(path).open("rb") as file:
+        offset = 0
+        for number, raw in enumerate(file, start=1):
+            end = "\r\n" if raw.endswith(b"\r\n") else "\n" if raw.endswith(b"\n") else ""
+            try:
+                yield Line(number, raw[: len(raw) - len(end)].decode("utf-8"), end)
+            except UnicodeDecodeError as error:
+                raise not_utf8(path, number, offset + error.start, raw[error.start]) from None
+            offset += len(raw)
+
+
+def not_utf8(path: Path, line: int, offset: int, byte: int) -> InputError:
+    """Return the error for a byte that is not UTF-8, at a 0-based offset in the file."""
+    found = f"byte 0x{byte:02x} at offset {offset}, which is not UTF-8"
+    return InputError(f"{path}:{line}", found=found, expected="UTF-8 text",
+                      fix="Convert the file to UTF-8 first, for example with iconv.")  # fmt: skip
+
+
+class Pairing:
+    """Hands out attacked examples row by row, and insists that they follow the file."""
+
+    def __init__(self, attacked: Iterable[Attacked]) -> None:
+        self._attacked = iter(attacked)
+
+    def take(self, row: int) -> Attacked:
+        """Return the attacked example of the next row. Raises ValueError if another one comes."""
+        item = next(self._attacked, None)
+        if item is None or item.example.row != row:
+            raise ValueError(f"row {row}: the attacked examples are not those of this file, in its order")
+        return item
+
+    def finish(self) -> None:
+        """Raise ValueError if examples are left over."""
+        if next(self._attacked, None) is not None:
+            raise ValueError("more attacked examples than the file has rows")

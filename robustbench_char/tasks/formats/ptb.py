@@ -1,0 +1,174 @@
+"""Penn Treebank: a folder of combined trees as the Linguistic Data Consortium ships it, or the column file of it.
+
+Trees are read by section; traces are dropped and brackets unescaped. They are written as a column file: token, tab,
+tag, and a blank line after each sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.formats.columns import read_sentences, rewrite_tokens
+from robustbench_char.tasks.formats.lines import Pairing, read_lines
+from robustbench_char.tasks.keys import ContentKeys
+
+__all__ = ["PTB_SPLITS", "PTB_TAGS", "PtbColumns", "PtbTrees", "open_ptb"]
+
+PTB_TAGS = frozenset(
+    "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH "  # noqa: SIM905
+    "VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB # $ `` '' -LRB- -RRB- , . :".split()
+)
+"""The 45 tags of the treebank (Marcus et al. 1993, table 2, with its nine tags of punctuation)."""
+
+PTB_SPLITS = {"train": range(19), "dev": range(19, 22), "test": range(22, 25), "all": range(25)}
+"""The sections of the standard splits (Collins 2002)."""
+
+_TRACE = "-NONE-"
+_BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB-": "}", "-LSB-": "[", "-RSB-": "]"}
+_PIECE = re.compile(r"[()]|[^()\s]+", re.ASCII)  # other white space stays in the token, where it is refused
+_ESCAPE = re.compile(r"\\([/*])")
+
+Tagged = list[tuple[str, str]]
+
+
+def open_ptb(task: Task, path: Path) -> NativeFile:
+    """Open a folder of trees (all its sections) or a column file."""
+    return PtbTrees(task, path) if path.is_dir() else PtbColumns(task, path)
+
+
+class PtbColumns:
+    """One column file: token, tag, blank line after a sentence. Streams."""
+
+    def __init__(self, task: Task, path: Path) -> None:
+        self.path, self._field = path, task.fields[0]
+
+    def examples(self) -> Iterator[Example]:
+        """Read the sentences. Raises InputError that names the line of a tag which is not the treebank's."""
+        keys = ContentKeys()
+        for row, sentence in enumerate(read_sentences(self.path, (2,))):
+            for token in sentence:
+                _check_tag(f"{self.path}:{token.line}", token.cells[1])
+            yield _example(row, self._field, [(token.cells[0], token.cells[1]) for token in sentence], keys)
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
+        rewrite_tokens(self.path, out, attacked, field=self._field)
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return None: a token is spelled as it is."""
+        return None
+
+
+class PtbTrees:
+    """The trees below a folder, of one split or all. Streams by tree."""
+
+    def __init__(self, task: Task, path: Path, split: str = "all") -> None:
+        self.path, self._field, self._split = path, task.fields[0], split
+        self._files = _tree_files(path, split)
+
+    def examples(self) -> Iterator[Example]:
+        """Read the sentences, file by file in order. Raises InputError that names file and line of what is wrong."""
+        keys, row = ContentKeys(), 0
+        for file in self._files:
+            for sentence in _read_trees(file):
+                yield _example(row, self._field, sentence, keys)
+                row += 1
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the sentences as a column file, with the attacked tokens."""
+        pairing = Pairing(attacked)
+        for clean in self.examples():
+            tokens = pairing.take(clean.row).example.fields[self._field]
+            if len(tokens) != len(clean.fields[self._field]):
+                raise ValueError(f"row {clean.row}: {len(tokens)} attacked tokens for {len(clean.fields[self._field])}")
+            lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, clean.label or (), strict=True)]
+            out.write(("".join(lines) + "\n").encode("utf-8"))
+        pairing.finish()
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return None: the column file spells a token as it is."""
+        return None
+
+
+def _example(row: int, field: str, tagged: Tagged, keys: ContentKeys) -> Example:
+    fields: dict[str, str | tuple[str, ...]] = {field: tuple(token for token, _ in tagged)}
+    label = tuple(tag for _, tag in tagged)
+    native = "\n".join(f"{token}\t{tag}" for token, tag in tagged)
+    return Example(row, str(row), keys.key(fields, label, native), fields, label)
+
+
+def _check_tag(place: str, tag: str) -> None:
+    if tag not in PTB_TAGS:
+        raise InputError(place, found=f"the tag {tag!r}",
+                         expected=f"a tag of the Penn Treebank ({' '.join(sorted(PTB_TAGS))})",
+                         fix="Correct the tag; other tag sets need a task of their own.")  # fmt: skip
+
+
+def _tree_files(folder: Path, split: str) -> list[Path]:
+    if split not in PTB_SPLITS:
+        raise InputError("--split", found=f"the split {split!r}", expected=f"one of {', '.join(PTB_SPLITS)}",
+                         fix="Choose one of them.")  # fmt: skip
+    files = sorted(path for path in folder.rglob("*.mrg") if path.is_file())
+    if not files:
+        raise InputError(folder, found="no .mrg file", expected="a folder of trees, as parsed/mrg/wsj of LDC99T42",
+                         fix="Give --data-dir the folder that holds the sections 00 to 24.")  # fmt: skip
+    sections = {path: _section(path) for path in files}
+    chosen = [path for path in files if sections[path] in PTB_SPLITS[split]]
+    if not chosen:
+        there = ", ".join(sorted({f"{section:02}" for section in sections.values() if section is not None})) or "none"
+        wanted = PTB_SPLITS[split]
+        raise InputError(folder, found=f"the sections {there}",
+                         expected=f"sections {wanted[0]:02} to {wanted[-1]:02} (split {split})",
+                         fix="Give the folder that holds them, or --split all.")  # fmt: skip
+    return chosen
+
+
+def _section(path: Path) -> int | None:
+    match = re.fullmatch(r"(\d\d)", path.parent.name) or re.fullmatch(r"wsj_(\d\d)\d\d\.mrg", path.name)
+    return int(match[1]) if match else None
+
+
+def _read_trees(path: Path) -> Iterator[Tagged]:
+    """Read the trees of one file as sentences of (token, tag); a tree that holds only traces gives none."""
+    sentence: Tagged = []
+    open_nodes: list[list[str]] = []
+    for line in read_lines(path):
+        place = f"{path}:{line.number}"
+        for piece in _PIECE.findall(line.text):
+            if piece == "(":
+                open_nodes.append([])
+            elif not open_nodes:
+                raise _malformed(place, f"{piece!r} outside a tree")
+            elif piece != ")":
+                open_nodes[-1].append(piece)
+            else:
+                sentence += _leaf(place, open_nodes.pop())
+                if not open_nodes and sentence:
+                    yield sentence
+                    sentence = []
+    if open_nodes:
+        raise _malformed(str(path), "a tree that is not closed at the end of the file")
+
+
+def _leaf(place: str, node: list[str]) -> Tagged:
+    """Return what a closed node adds to the sentence: its token, if it is a leaf and not a trace."""
+    if len(node) < 2 or node[0] == _TRACE:
+        return []
+    tag, token = node[0], node[-1]
+    if len(node) > 2:
+        raise _malformed(place, f"{' '.join(node)!r}")
+    _check_tag(place, tag)
+    token = _BRACKETS.get(token, _ESCAPE.sub(r"\1", token))
+    if any(character.isspace() for character in token):
+        raise _malformed(place, f"the token {token!r}, which holds white space")
+    return [(token, tag)]
+
+
+def _malformed(place: str, found: str) -> InputError:
+    return InputError(place, found=found, expected="trees in brackets, each leaf a tag and a token",
+                      fix="Correct the file, or copy it again from the release.")  # fmt: skip

@@ -1,0 +1,164 @@
+"""Rows in the layout of the hub: classes and tags as ids or names, answers as lists of starts and texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.tasks.base import Answer, Example, Task
+from robustbench_char.tasks.formats.bio import Survey, is_tag, to_bio2
+from robustbench_char.tasks.keys import ContentKeys, text_key
+from robustbench_char.tasks.question_answering import check_answer, check_answerable
+
+__all__ = ["RowReader", "answer_columns", "answers_value", "column_of", "example_row", "names_of_ids"]
+
+Names = Mapping[str, Sequence[str]]
+
+
+def column_of(task: Task, name: str) -> str:
+    """Return the hub's column of a field, of `label` or of `id`."""
+    own = {"label": {"tagging": "tags", "question_answering": "answers"}.get(task.family, "label")}
+    return (task.hub.columns if task.hub else {}).get(name, own.get(name, name))
+
+
+def answer_columns(task: Task) -> dict[str, str]:
+    """Return the columns that hold answers, by the part of an example that they stand for."""
+    if task.family != "question_answering":
+        return {}
+    columns = {"answers": column_of(task, "label"), "plausible": "plausible_answers"}
+    return columns if task.format_options.get("unanswerable") else {"answers": columns["answers"]}
+
+
+def names_of_ids(features: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names behind the ids of each column, from features as `datasets` writes them down."""
+    found = {}
+    for column, feature in features.items():
+        inner = feature[0] if isinstance(feature, list) else feature
+        inner = inner.get("feature", inner) if isinstance(inner, Mapping) else inner
+        if isinstance(inner, Mapping) and inner.get("names"):
+            found[column] = list(inner["names"])
+    return found
+
+
+class RowReader:
+    """Turns rows into examples. `names` are those behind the ids of each column, where the table tells them."""
+
+    def __init__(self, task: Task, names: Names) -> None:
+        self.task, self._names, self._keys = task, names, ContentKeys()
+        self._id = column_of(task, "id")
+        self._own_key = task.family == "question_answering" or "id" in task.format_options
+
+    def examples(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Example]:
+        """Read rows, each with its place. Raises InputError that names place and column of what is wrong."""
+        for number, (place, row) in enumerate(rows):
+            yield self._example(number, place, row)
+
+    def _example(self, number: int, place: str, row: Mapping[str, Any]) -> Example:
+        fields = {name: self._text(place, row, column_of(self.task, name)) for name in self.task.fields}
+        own = str(row[self._id]) if self._id in row else str(number)
+        if self.task.family == "question_answering":
+            return self._question(number, place, row, own, fields)
+        label = self._label(place, row, fields)
+        if self._own_key and self._id in row:
+            return Example(number, own, own, fields, label)
+        # `id` counts rows; GLUE's `idx` stands for the columns of the release that the hub leaves out.
+        native = json.dumps({column: row[column] for column in sorted(row) if column != self._id}, default=str)
+        return Example(number, own, self._keys.key(fields, label, native), fields, label)
+
+    def _question(
+        self, number: int, place: str, row: Mapping[str, Any], own: str, fields: dict[str, str | tuple[str, ...]]
+    ) -> Example:
+        place, context = f"{place}: question {own}", str(fields["context"])
+        found = {part: self._answers(place, row, column, context) for part, column in answer_columns(self.task).items()}
+        answers, plausible = found["answers"], found.get("plausible", ())
+        allowed = bool(self.task.format_options.get("unanswerable", False))
+        labelled = column_of(self.task, "label") in row
+        answerable = check_answerable(place, bool(answers), row.get("is_impossible"), labelled, allowed=allowed)
+        return Example(number, own, own, fields, None, answers, plausible, answerable, text_key(context))
+
+    def _text(self, place: str, row: Mapping[str, Any], column: str) -> str | tuple[str, ...]:
+        if column not in row:
+            raise InputError(place, found=f"the columns {', '.join(row)}", expected=f"a column {column!r}",
+                             fix=f"Give a table in the hub's layout.{nearest(column, row)}")  # fmt: skip
+        value = row[column]
+        if self.task.family != "tagging" and isinstance(value, str):
+            return value
+        if self.task.family == "tagging" and isinstance(value, Sequence) and not isinstance(value, str):
+            if value and all(isinstance(token, str) and token and not set(" \t\n\r") & set(token) for token in value):
+                return tuple(value)
+            raise _wrong(place, column, value, "tokens, none empty or with white space inside")
+        raise _wrong(place, column, value, "a list of tokens" if self.task.family == "tagging" else "a text")
+
+    def _label(self, place: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | tuple[str, ...] | None:
+        column = column_of(self.task, "label")
+        value = row.get(column)
+        if value is None or value == -1:  # the hub's unlabelled test sets hold -1
+            return None
+        if self.task.family == "classification":
+            return self._class(place, column, value)
+        names = self._names.get(column) or self.task.format_options.get("tag_names") or ()
+        tags = [self._name(place, column, tag, names) for tag in value]
+        if len(tags) != len(fields[self.task.fields[0]]):
+            raise _wrong(place, column, tags, f"{len(fields[self.task.fields[0]])} tags, one for each token")
+        return self._in_bio2(place, column, tags) if self.task.format == "conll" else tuple(tags)
+
+    def _in_bio2(self, place: str, column: str, tags: list[str]) -> tuple[str, ...]:
+        if self.task.format_options.get("tags", "bio") == "any":
+            return tuple(tags)
+        survey = Survey()
+        if not all(map(is_tag, tags)) or survey.add(tags) is not None:
+            raise _wrong(place, column, tags, "tags that are legal in IOB1 or BIO2")
+        return to_bio2(tags, survey.scheme)
+
+    def _class(self, place: str, column: str, value: object) -> str:
+        labels = self.task.labels or ()
+        name = self._name(place, column, value, self._names.get(column) or labels)
+        name = self.task.format_options.get("labels", {}).get(name, name)
+        if name not in labels:
+            raise _wrong(place, column, value, f"one of {', '.join(labels)}, or its id")
+        return cast(str, name)
+
+    def _name(self, place: str, column: str, value: object, names: Sequence[str]) -> str:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, int) and 0 <= value < len(names):
+            return names[value]
+        raise _wrong(place, column, value, f"a name, or an id below {len(names)}" if names else "a name, not an id")
+
+    def _answers(self, place: str, row: Mapping[str, Any], column: str, context: str) -> tuple[Answer, ...]:
+        value = row.get(column)
+        if value is None:
+            return ()
+        if not isinstance(value, Mapping) or not {"text", "answer_start"} <= set(value):
+            raise _wrong(place, column, value, "lists `text` and `answer_start`")
+        pairs = zip(value["answer_start"], value["text"], strict=True)
+        return tuple(check_answer(place, context, Answer(start, text)) for start, text in pairs)
+
+
+def _wrong(place: str, column: str, value: object, expected: str) -> InputError:
+    found = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+    return InputError(f"{place}: {column}", found=found, expected=expected, fix="Correct the value, or the task.")
+
+
+def example_row(task: Task, example: Example) -> dict[str, Any]:
+    """Return an example as a row in the hub's layout: classes as ids, tags as names."""
+    row: dict[str, Any] = {}
+    if task.family == "question_answering" or "id" in task.format_options:
+        row[column_of(task, "id")] = example.id
+    for name in task.fields:
+        value = example.fields[name]
+        row[column_of(task, name)] = value if isinstance(value, str) else list(value)
+    if task.family == "question_answering":
+        row |= {column: answers_value(getattr(example, part)) for part, column in answer_columns(task).items()}
+    elif task.family == "tagging":
+        row[column_of(task, "label")] = None if example.label is None else list(example.label)
+    else:
+        row[column_of(task, "label")] = -1 if example.label is None else (task.labels or ()).index(str(example.label))
+    return row
+
+
+def answers_value(answers: Sequence[Answer]) -> dict[str, list[Any]]:
+    """Return answers as the hub holds them."""
+    return {"text": [answer.text for answer in answers], "answer_start": [answer.start for answer in answers]}

@@ -1,0 +1,193 @@
+"""SQuAD's JSON, 1.1 and 2.0. The file is held in memory and written by replacing single literals in its text.
+
+A context is one literal that all its questions share, so it is edited once for all of them. Options of a task: see
+`SquadOptions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.yaml_model import check_mapping
+from robustbench_char.tasks.base import Answer, Attacked, Edit, Example, Task
+from robustbench_char.tasks.edits import apply_edits, in_order
+from robustbench_char.tasks.formats.json_text import (
+    Node,
+    Patch,
+    answer_patches,
+    apply_patches,
+    edited_literal,
+    parse,
+    slice_source,
+)
+from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, not_utf8
+from robustbench_char.tasks.keys import text_key
+from robustbench_char.tasks.question_answering import check_answer, check_answerable
+
+__all__ = ["SquadJson", "SquadOptions"]
+
+
+class SquadOptions(BaseModel):
+    """Whether questions may be unanswerable, as in SQuAD 2.0."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    unanswerable: bool = False
+
+
+class _Question(NamedTuple):
+    row: int
+    id: str
+    question: Node
+    answers: tuple[tuple[Answer, Node, Node], ...]  # the answer, and the literals of its start and text
+    plausible: tuple[tuple[Answer, Node, Node], ...]
+    answerable: bool | None
+
+
+class _Paragraph(NamedTuple):
+    context: Node
+    questions: list[_Question]
+
+
+class SquadJson:
+    """One file of questions."""
+
+    def __init__(self, task: Task, path: Path) -> None:
+        self.path = path
+        self._options = check_mapping(task.format_options, SquadOptions, place=f"task {task.name}: format_options")
+
+    def examples(self) -> Iterator[Example]:
+        """Read the questions in file order. Raises InputError that names line or question of what is wrong."""
+        for paragraph in self._paragraphs:
+            key = text_key(paragraph.context.value)
+            for question in paragraph.questions:
+                yield Example(
+                    question.row,
+                    question.id,
+                    question.id,
+                    {"question": question.question.value, "context": paragraph.context.value},
+                    answers=tuple(answer for answer, _, _ in question.answers),
+                    plausible=tuple(answer for answer, _, _ in question.plausible),
+                    answerable=question.answerable,
+                    context_key=key,
+                )
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file with edits made inside its literals, and with starts and texts of the answers replaced.
+
+        Raises ValueError where the questions of one context disagree about its edits.
+        """
+        pairing, patches = Pairing(attacked), list[Patch]()
+        for paragraph in self._paragraphs:
+            items = [pairing.take(question.row) for question in paragraph.questions]
+            if items:
+                patches += self._patches(paragraph, items)
+        pairing.finish()
+        out.write(apply_patches(self._text, patches).encode("utf-8"))
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
+        paragraph, question = self._rows[example.row]
+        node = paragraph.context if field == "context" else question.question
+        spelling = slice_source(self._literal(node), start, end)
+        return None if spelling == node.value[start:end] else spelling
+
+    @cached_property
+    def _text(self) -> str:
+        data = check_text_file(self.path).read_bytes()
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise not_utf8(self.path, line, error.start, data[error.start]) from None
+
+    @cached_property
+    def _ascii_only(self) -> bool:
+        return self._text.removeprefix(BOM).isascii()
+
+    @cached_property
+    def _rows(self) -> list[tuple[_Paragraph, _Question]]:
+        return [(paragraph, question) for paragraph in self._paragraphs for question in paragraph.questions]
+
+    @cached_property
+    def _paragraphs(self) -> list[_Paragraph]:
+        paragraphs = list(_Reader(self.path, self._text, self._options).paragraphs())
+        if not any(paragraph.questions for paragraph in paragraphs):
+            raise InputError(self.path, found="no question", expected="at least one question",
+                             fix="Check the file given to --input.")  # fmt: skip
+        return paragraphs
+
+    def _literal(self, node: Node) -> str:
+        return self._text[node.start : node.end]
+
+    def _patches(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Patch]:
+        changes = in_order(items[0].edits.get("context", ()))
+        if any(in_order(item.edits.get("context", ())) != changes for item in items):
+            raise ValueError(f"question {items[0].example.id}: the questions of its context disagree about its edits")
+        context = self._edited(paragraph.context, changes, items[0].example.fields["context"])
+        yield context
+        for question, (example, edits) in zip(paragraph.questions, items, strict=True):
+            yield self._edited(question.question, edits.get("question", ()), example.fields["question"])
+            pairs = [*zip(question.answers, example.answers, strict=True),
+                     *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
+            contexts = self._literal(paragraph.context), context.literal
+            for (_, start, answer), new in pairs:
+                yield from answer_patches(self._text, start, answer, new, contexts, ascii_only=self._ascii_only)
+
+    def _edited(self, node: Node, edits: Sequence[Edit], text: str | tuple[str, ...]) -> Patch:
+        if apply_edits(node.value, edits) != text:
+            raise ValueError(f"{self.path}: the edits of {node.value!r} do not lead to {text!r}")
+        return Patch(node.start, node.end, edited_literal(self._literal(node), edits, ascii_only=self._ascii_only))
+
+
+class _Reader:
+    """Turns the nodes of a file into paragraphs, and checks their layout on the way."""
+
+    def __init__(self, path: Path, text: str, options: SquadOptions) -> None:
+        self.path, self.text, self.options = path, text, options
+        self.row = 0
+
+    def paragraphs(self) -> Iterator[_Paragraph]:
+        root = parse(self.text, self.path, start=len(BOM) if self.text.startswith(BOM) else 0)
+        for article in self._get(root, "data", list):
+            for paragraph in self._get(article, "paragraphs", list):
+                context = self._node(paragraph, "context", str)
+                questions = [self._question(node, context.value) for node in self._get(paragraph, "qas", list)]
+                yield _Paragraph(context, questions)
+
+    def _question(self, node: Node, context: str) -> _Question:
+        name = self._get(node, "id", str)
+        place = f"{self.path}: question {name}"
+        answers = self._answers(node, "answers", place, context)
+        impossible = self._get(node, "is_impossible", bool) if "is_impossible" in node.value else None
+        labelled = "answers" in node.value
+        answerable = check_answerable(place, bool(answers), impossible, labelled, allowed=self.options.unanswerable)
+        plausible = self._answers(node, "plausible_answers", place, context)
+        self.row += 1
+        return _Question(self.row - 1, name, self._node(node, "question", str), answers, plausible, answerable)
+
+    def _answers(self, node: Node, key: str, place: str, context: str) -> tuple[tuple[Answer, Node, Node], ...]:
+        found = []
+        for item in self._get(node, key, list) if key in node.value else []:
+            start, text = self._node(item, "answer_start", int), self._node(item, "text", str)
+            found.append((check_answer(place, context, Answer(start.value, text.value)), start, text))
+        return tuple(found)
+
+    def _get(self, node: Node, key: str, kind: type) -> Any:
+        return self._node(node, key, kind).value
+
+    def _node(self, node: Node, key: str, kind: type) -> Node:
+        inner = node.value.get(key) if isinstance(node.value, dict) else None
+        if inner is None or type(inner.value) is not kind:
+            place = f"{self.path}:{self.text.count(chr(10), 0, node.start) + 1}"
+            found = f"no {key!r}" if inner is None else f"{key!r} that is a {type(inner.value).__name__}"
+            raise InputError(place, found=found, expected=f"{key!r}, a {kind.__name__}, as in SQuAD's JSON",
+                             fix="Check that this is a file in SQuAD's format.")  # fmt: skip
+        found_node: Node = inner
+        return found_node

@@ -1,0 +1,192 @@
+"""Parquet files and `datasets` in memory, in the layout of the hub, and writing examples as new tables.
+
+A rewritten Parquet file keeps schema, row groups and compression; the bytes of an unchanged one are copied.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.tasks.base import Attacked, Example, Task
+from robustbench_char.tasks.formats.lines import Pairing, check_text_file
+from robustbench_char.tasks.formats.rows import (
+    RowReader,
+    answer_columns,
+    answers_value,
+    column_of,
+    example_row,
+    names_of_ids,
+)
+
+if TYPE_CHECKING:
+    import datasets
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+__all__ = ["DatasetTable", "ParquetTable", "write_table"]
+
+_BATCH = 1000
+
+
+class ParquetTable:
+    """One Parquet file. Streams: examples by batches, rewriting by row groups."""
+
+    def __init__(self, task: Task, path: Path) -> None:
+        self.path, self._task = path, task
+
+    def examples(self) -> Iterator[Example]:
+        """Read the rows. Raises InputError that names row and column of what is wrong."""
+        names = names_of_ids(_features(self._file.schema_arrow.metadata or {}))
+        yield from RowReader(self._task, names).examples(self._rows())
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the table with the attacked texts and answers; other columns, schema and row groups stay."""
+        import pyarrow.parquet as pq
+
+        file, pairing, row, changed = self._file, Pairing(attacked), 0, False
+        with tempfile.TemporaryFile() as scratch:
+            with pq.ParquetWriter(scratch, file.schema_arrow, compression=_compression(file)) as writer:
+                for number in range(file.num_row_groups):
+                    clean = file.read_row_group(number)
+                    examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
+                    table = _with_examples(self._task, clean, examples)
+                    writer.write_table(table, row_group_size=max(1, table.num_rows))
+                    changed, row = changed or table is not clean, row + clean.num_rows
+            pairing.finish()
+            scratch.seek(0)
+            with scratch if changed else self.path.open("rb") as source:
+                shutil.copyfileobj(source, out)
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return None: a cell is spelled as it is."""
+        return None
+
+    @cached_property
+    def _file(self) -> pq.ParquetFile:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(check_text_file(self.path))
+        except pa.ArrowInvalid as error:
+            raise InputError(self.path, found=f"no Parquet file ({error})", expected="a Parquet file",
+                             fix="Check the file, or download it again.") from None  # fmt: skip
+        if file.metadata.num_rows == 0:
+            raise InputError(self.path, found="a table without rows", expected="at least one example",
+                             fix="Check the file given to --input.")  # fmt: skip
+        return file
+
+    def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        batches = self._file.iter_batches(batch_size=_BATCH)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return ((f"{self.path}: row {number}", row) for number, row in enumerate(rows))
+
+
+class DatasetTable:
+    """A `datasets.Dataset` in memory; `path` only names it in messages."""
+
+    def __init__(self, task: Task, dataset: datasets.Dataset, path: Path = Path("dataset")) -> None:
+        self.path, self._task = path, task
+        self._dataset = dataset.with_format(None)
+
+    def examples(self) -> Iterator[Example]:
+        """Read the rows. Raises InputError that names row and column of what is wrong."""
+        rows = ((f"{self.path}: row {number}", row) for number, row in enumerate(self._dataset))
+        yield from RowReader(self._task, names_of_ids(self._dataset.features.to_dict())).examples(rows)
+
+    def attacked(self, attacked: Iterable[Attacked]) -> datasets.Dataset:
+        """Return a new data set with the attacked texts and answers; features and other columns stay."""
+        import datasets
+
+        clean = self._dataset.with_format("arrow")[:]
+        pairing = Pairing(attacked)
+        examples = [pairing.take(row).example for row in range(clean.num_rows)]
+        pairing.finish()
+        table = _with_examples(self._task, clean, examples)
+        return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the attacked data set as a Parquet file."""
+        with tempfile.TemporaryFile() as scratch:
+            self.attacked(attacked).to_parquet(scratch)
+            scratch.seek(0)
+            shutil.copyfileobj(scratch, out)
+
+    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
+        """Return None: a cell is spelled as it is."""
+        return None
+
+
+def write_table(task: Task, path: Path, examples: Iterable[Example]) -> None:
+    """Write examples as a new table in the hub's layout: JSON Lines or Parquet, by the suffix of `path`."""
+    rows = (example_row(task, example) for example in examples)
+    if path.suffix == ".jsonl":
+        with path.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, _schema(task)) as writer:
+        while batch := list(islice(rows, _BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=_schema(task)))
+
+
+def _schema(task: Task) -> pa.Schema:
+    import pyarrow as pa
+
+    text = pa.list_(pa.string()) if task.family == "tagging" else pa.string()
+    answers = pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])
+    label = {"tagging": text, "classification": pa.int64(), "question_answering": answers}[task.family]
+    columns = {column_of(task, name): text for name in task.fields} | {column_of(task, "label"): label}
+    columns |= dict.fromkeys(answer_columns(task).values(), answers)
+    if task.family == "question_answering" or "id" in task.format_options:
+        columns = {column_of(task, "id"): pa.string()} | columns
+    return pa.schema(list(columns.items()))
+
+
+def _features(metadata: Mapping[bytes, bytes]) -> Mapping[str, Any]:
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features") or {}
+    except (json.JSONDecodeError, AttributeError):
+        return {}
+    return features if isinstance(features, Mapping) else {}
+
+
+def _compression(file: pq.ParquetFile) -> str:
+    groups = file.metadata
+    name = groups.row_group(0).column(0).compression if groups.num_row_groups and groups.num_columns else "SNAPPY"
+    return "none" if name == "UNCOMPRESSED" else str(name).lower()
+
+
+def _with_examples(task: Task, clean: pa.Table, examples: Sequence[Example]) -> pa.Table:
+    """Return the table with texts and answers of the examples; the very same table where nothing changed."""
+    import pyarrow as pa
+
+    table = clean
+    columns: dict[str, list[Any]] = {}
+    columns |= {column_of(task, name): [example.fields[name] for example in examples] for name in task.fields}
+    columns |= {
+        column: [answers_value(getattr(example, part)) for example in examples]
+        for part, column in answer_columns(task).items()
+        if column in clean.column_names
+    }
+    for column, values in columns.items():
+        at = clean.schema.get_field_index(column)
+        old = clean.column(at)
+        new = pa.chunked_array([pa.array(_as_lists(values), type=old.type)])
+        if not new.equals(old.combine_chunks()) and new.to_pylist() != old.to_pylist():
+            table = table.set_column(at, clean.schema.field(at), new)
+    return table
+
+
+def _as_lists(values: Sequence[Any]) -> list[Any]:
+    return [list(value) if isinstance(value, tuple) else value for value in values]

@@ -1,0 +1,90 @@
+"""The manifest of an attack: what was asked, of what, and what came of it. It stands beside the attacked file and its ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from robustbench_char.attacks.suites import Strength, Suite
+from robustbench_char.common import InputError
+from robustbench_char.common.files import read_json, write_json
+from robustbench_char.common.provenance import Provenance
+from robustbench_char.tasks.base import Task
+
+__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Counts", "FileInfo", "Manifest", "StrengthInfo", "read_manifest", "write_manifest"]
+
+MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class FileInfo(_Frozen):
+    """A file by name and content. `rows` are examples, or the rows of a ledger."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+class StrengthInfo(_Frozen):
+    """Strength as requested, and as it came out: edited words as a share of eligible ones (None where none is eligible)."""
+
+    requested: Strength
+    effective: float | None
+
+
+class Counts(_Frozen):
+    """`attempted` words were chosen by the strength; those that no draw changed are `no_ops`. `spell_known_word` counts edits whose
+    result, in lower case, is another word of the clean input."""
+
+    texts: int
+    words: int
+    eligible_words: int
+    attempted: int
+    edits: int
+    no_ops: int
+    spell_known_word: int
+    by_operator: dict[str, int]
+
+
+class Manifest(_Frozen):
+    """All that determines the attacked file, and the counts of what was done. `no_op_share` is no_ops / attempted (None for 0 attempts)."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    task: str
+    task_record: Task
+    suite: Suite
+    suite_sha256: str
+    seed: int
+    fields: tuple[str, ...]
+    format: Literal["native", "jsonl", "parquet"]
+    input: FileInfo
+    output: FileInfo
+    ledger: FileInfo
+    strength: StrengthInfo
+    counts: Counts
+    no_op_share: float | None
+    provenance: Provenance
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into a folder that exists."""
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json", by_alias=True))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of an attacked set. Raises InputError for a folder that is none, or a field that is wrong."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(folder, found=f"no {MANIFEST}", expected="a folder that `attack` wrote", fix="Check the path, or run the attack again.")
+    read_json(path)  # names the line of malformed JSON
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}", found=first["msg"], expected="a manifest that `attack` wrote",
+                         fix="Run the attack again.") from None  # fmt: skip

@@ -1,0 +1,157 @@
+"""Tagged words, templates of them, and how they are written as running text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from robustbench_char.tasks.mini.lexicon import read_sections
+
+__all__ = ["Phrase", "Sentence", "Token", "capitalised", "chunks", "fill", "phrase", "render", "tagged", "text_of", "with_articles"]
+
+
+class Token(NamedTuple):
+    """A word with its Penn Treebank tag and its entity tag in BIO2; the tag is empty where nobody asks for it."""
+
+    word: str
+    tag: str = ""
+    entity: str = "O"
+
+
+Phrase = tuple[Token, ...]
+
+
+class Sentence(NamedTuple):
+    """A filled template; `spans` holds where each slot's tokens stand."""
+
+    tokens: Phrase
+    spans: dict[str, tuple[int, int]]
+
+
+def phrase(text: str, entity: str | None = None) -> Phrase:
+    """Return tagged words (`the/DT old/JJ mill/NN`) as a phrase, as one entity if asked; articles stay outside of it."""
+    tokens = [_token(word) for word in text.split(" ")]
+    if entity is None:
+        return tuple(tokens)
+    start = 1 if tokens[0].word == "the" else 0
+    inside = [token._replace(entity=f"{'I' if place else 'B'}-{entity}") for place, token in enumerate(tokens[start:])]
+    return (*tokens[:start], *inside)
+
+
+def tagged(pairs: Iterable[tuple[str, str]]) -> Phrase:
+    """Return pairs of word and tag as a phrase."""
+    return tuple(Token(word, tag) for word, tag in pairs)
+
+
+def fill(template: str, slots: Mapping[str, Phrase]) -> Sentence:
+    """Put phrases into the slots of a template, choose `a` or `an`, and write the first letter as a capital."""
+    tokens: list[Token] = []
+    spans: dict[str, tuple[int, int]] = {}
+    for part in _parts(template):
+        start = len(tokens)
+        if isinstance(part, Token):
+            tokens.append(part)
+        else:
+            tokens.extend(slots[part])
+            spans[part] = (start, len(tokens))
+    return Sentence(capitalised(with_articles(tokens)), spans)
+
+
+@cache
+def _parts(template: str) -> tuple[Token | str, ...]:
+    return tuple(part[1:-1] if part.startswith("{") else _token(part) for part in template.split())
+
+
+def _token(word: str) -> Token:
+    text, slash, tag = word.rpartition("/")
+    return Token(text, tag) if slash and text else Token(word, _function_words().get(word.lower(), ""))
+
+
+@cache
+def _function_words() -> dict[str, str]:
+    rows = (line.partition(": ")[::2] for _, lines in read_sections("templates/tags.txt") for line in lines)
+    return {word.lower(): tag for tag, found in rows for word in found.split()}
+
+
+def with_articles(tokens: Sequence[Token]) -> Phrase:
+    """Return the tokens with `a` or `an` as the sound of the next word asks."""
+    after = [*tokens[1:], Token("")]
+    return tuple(
+        token._replace(word=token.word[0] + "n" * _vowel_sound(following.word)) if token.word in {"a", "an", "A", "An"} else token
+        for token, following in zip(tokens, after, strict=True)
+    )
+
+
+def _vowel_sound(word: str) -> bool:
+    if re.match(r"(uni|us[eu]|eu|uk|one)", word.lower()):
+        return False
+    return bool(re.match(r"([aeiouáéíóúâêîôûäëïöüåæøœ]|hono|hour|heir|8|11\b|18\b)", word.lower()))
+
+
+def capitalised(tokens: Sequence[Token]) -> Phrase:
+    """Return the tokens with a capital on the first word (the one after an opening quote or bracket)."""
+    first = next((place for place, token in enumerate(tokens) if token.word not in {"``", "("}), 0)
+    word = tokens[first].word
+    return (*tokens[:first], tokens[first]._replace(word=word[:1].upper() + word[1:]), *tokens[first + 1 :])
+
+
+_NO_SPACE_BEFORE = re.compile(r"[,.?!;:)%]|''|n't|'(s|re|ll|d|m|ve)?")
+_NO_SPACE_AFTER = {"(", "``", "$"}
+
+
+def render(tokens: Sequence[Token]) -> tuple[str, list[int]]:
+    """Write tokens as running text; the second value is the offset at which each token starts."""
+    text, starts = "", list[int]()
+    for place, token in enumerate(tokens):
+        if place and not _NO_SPACE_BEFORE.fullmatch(token.word) and tokens[place - 1].word not in _NO_SPACE_AFTER:
+            text += " "
+        starts.append(len(text))
+        text += '"' if token.word in {"``", "''"} else token.word
+    return text, starts
+
+
+def text_of(tokens: Sequence[Token]) -> str:
+    """Write tokens as running text."""
+    return render(tokens)[0]
+
+
+_NOUN_PHRASE = re.compile(r"DT|PDT|PRP\$?|JJ[RS]?|CD|NNP?S?|EX|POS|WP\$?|WDT|\$")
+_NOUN_HEAD = re.compile(r"PRP|CD|NNP?S?|EX|WP|WDT|DT")
+_VERB = re.compile(r"MD|VB[DGNPZ]?")
+_SUBORDINATORS = {"that", "because", "while", "if", "although", "whether", "as"}
+
+
+def chunks(tokens: Sequence[Token]) -> list[str]:
+    """Return a chunk tag in BIO2 for each token, by rules on its part of speech (adjectives without a noun are ADJP)."""
+    kinds = [_kind(tokens, place) for place in range(len(tokens))]
+    tags: list[str] = []
+    for place, kind in enumerate(kinds):
+        inside = place > 0 and kind == kinds[place - 1] and tokens[place].tag not in {"POS", "PRP", "WDT", "EX"}
+        inside = inside and kind not in {"O", "PP", "SBAR", "PRT"}
+        tags.append("O" if kind == "O" else f"{'I' if inside else 'B'}-{kind}")
+    return tags
+
+
+def _kind(tokens: Sequence[Token], place: int) -> str:
+    word, tag = tokens[place].word.lower(), tokens[place].tag
+    following = tokens[place + 1].tag if place + 1 < len(tokens) else ""
+    if _VERB.fullmatch(tag) or (tag in {"TO", "RB"} and _VERB.fullmatch(following)):
+        return "VP"
+    if word in {"&", "most"}:
+        return "NP"
+    if _NOUN_PHRASE.fullmatch(tag):
+        return "NP" if not tag.startswith("JJ") or _has_head(tokens, place) else "ADJP"
+    if tag in {"IN", "TO"}:
+        return "SBAR" if word in _SUBORDINATORS else "PP"
+    return {"RB": "ADVP", "RBR": "ADVP", "RBS": "ADVP", "WRB": "ADVP", "RP": "PRT"}.get(tag, "O")
+
+
+def _has_head(tokens: Sequence[Token], place: int) -> bool:
+    for token in tokens[place + 1 :]:
+        if not _NOUN_PHRASE.fullmatch(token.tag) or token.tag in {"PRP", "DT", "PRP$"}:
+            return False
+        if _NOUN_HEAD.fullmatch(token.tag):
+            return True
+    return False

@@ -1,0 +1,110 @@
+"""Extractive question answering: SQuAD 1.1 and 2.0 (Rajpurkar et al. 2016, 2018), and how answers follow edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.tasks.base import Answer, Edit, Example, HubSource, Task
+from robustbench_char.tasks.edits import apply_edits, in_order, moved_end, moved_start
+
+__all__ = ["SQUAD_V1", "SQUAD_V2", "check_answer", "check_answerable", "follow", "follow_answer"]
+
+_SPLITS = {"train": "train", "dev": "validation"}
+_COLUMNS = {"id": "id", "label": "answers"}
+
+
+def follow(
+    example: Example, fields: Mapping[str, str | tuple[str, ...]], edits: Mapping[str, Sequence[Edit]]
+) -> Example:
+    """Return the example with its attacked texts; the attacked span of the context is the new answer.
+
+    Edits that straddle an end of an answer are taken into it, insertions at its very ends are not. What was
+    unanswerable stays so. Raises ValueError where an answer would become empty, or where edits and texts disagree.
+    """
+    context = fields.get("context", example.fields["context"])
+    changes = in_order(edits.get("context", ()))
+    if not isinstance(context, str) or apply_edits(str(example.fields["context"]), changes) != context:
+        raise ValueError(f"question {example.id}: the edits of the context do not lead to the attacked context")
+    return example._replace(
+        fields={**example.fields, **fields},
+        answers=tuple(follow_answer(answer, context, changes) for answer in example.answers),
+        plausible=tuple(follow_answer(answer, context, changes) for answer in example.plausible),
+    )
+
+
+def follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
+    """Return where an answer of the clean context stands in the attacked one; `edits` run from left to right.
+
+    Raises ValueError where nothing of it is left.
+    """
+    start, end = moved_start(answer.start, edits), moved_end(answer.start + len(answer.text), edits)
+    if start >= end:
+        raise ValueError(f"the edits leave nothing of the answer {answer.text!r} at {answer.start}")
+    return Answer(start, context[start:end])
+
+
+def check_answer(place: str, context: str, answer: Answer) -> Answer:
+    """Return the answer if it stands in the context where it says. Raises InputError otherwise."""
+    end = answer.start + len(answer.text)
+    there = context[answer.start : end] if answer.start >= 0 else ""
+    if not answer.text or there != answer.text:
+        found = f"{there!r} at answer_start {answer.start}" if answer.text else "an empty answer"
+        expected = f"the answer {answer.text!r}" if answer.text else "an answer"
+        raise InputError(place, found=found, expected=expected,
+                         fix="Correct answer_start (it counts code points of the context) or the text.")  # fmt: skip
+    return answer
+
+
+def check_answerable(
+    place: str, answers: bool, impossible: bool | None, labelled: bool, *, allowed: bool
+) -> bool | None:
+    """Return whether a question has an answer, or None where the file does not say.
+
+    `impossible` is the file's own flag, `allowed` says whether the task knows unanswerable questions. Raises InputError
+    where flag and answers disagree.
+    """
+    if impossible and not allowed:
+        raise InputError(place, found="an unanswerable question", expected="only answerable ones, as in SQuAD 1.1",
+                         fix="Use the task squad_v2.")  # fmt: skip
+    if impossible is not None and labelled and impossible == answers:
+        found = "is_impossible with an answer" if impossible else "no answer and not is_impossible"
+        raise InputError(place, found=found, expected="an answer, or is_impossible", fix="Correct the question.")
+    if impossible is not None:
+        return not impossible
+    return answers if answers or (labelled and allowed) else None
+
+
+SQUAD_V1 = Task(
+    name="squad_v1",
+    title="SQuAD 1.1: find the answer in a paragraph of Wikipedia (Rajpurkar et al. 2016)",
+    family="question_answering",
+    fields=("question", "context"),
+    metric="squad_v1",
+    headline="f1",
+    format="squad_json",
+    format_options={"unanswerable": False},
+    hub=HubSource(
+        path="rajpurkar/squad",
+        revision="7b6d24c440a36b6815f21b70d25016731768db1f",
+        splits=_SPLITS,
+        columns=_COLUMNS,
+    ),
+)
+
+SQUAD_V2 = Task(
+    name="squad_v2",
+    title="SQuAD 2.0: find the answer in a paragraph, or say that it is not there (Rajpurkar et al. 2018)",
+    family="question_answering",
+    fields=("question", "context"),
+    metric="squad_v2",
+    headline="f1",
+    format="squad_json",
+    format_options={"unanswerable": True},
+    hub=HubSource(
+        path="rajpurkar/squad_v2",
+        revision="3ffb306f725f7d2ce8394bc1873b24868140c412",
+        splits=_SPLITS,
+        columns=_COLUMNS,
+    ),
+)

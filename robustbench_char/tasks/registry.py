@@ -1,0 +1,70 @@
+"""The tasks by name, and a user's own from a YAML file. To add a task, write its record and register it here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.registry import Registry
+from robustbench_char.common.yaml_model import load_yaml_model
+from robustbench_char.tasks.base import Task
+from robustbench_char.tasks.formats import FORMATS
+
+__all__ = ["TASKS", "get_task"]
+
+TASKS: Registry[Task] = Registry("task")
+
+for _module, _names in {
+    "question_answering": ("squad_v1", "squad_v2"),
+    "classification": ("cola", "mrpc", "qqp", "qnli"),
+    "tagging": ("conll2003", "ptb_pos"),
+}.items():
+    for _name in _names:
+        TASKS.register(_name, f"robustbench_char.tasks.{_module}:{_name.upper()}")
+
+_FORMATS_OF = {"classification": ("glue_tsv",), "tagging": ("conll", "ptb"), "question_answering": ("squad_json",)}
+
+
+def get_task(name: str, place: object = "TASK") -> Task:
+    """Return a task by its name, or a user's own by the path of a YAML file.
+
+    Raises InputError: for an unknown name with the nearest one, for a file with all its mistakes.
+    """
+    if not name.endswith((".yaml", ".yml")):
+        return TASKS.get(name, place=place)
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(place, found=f"no file {name}", expected="a task's YAML file", fix="Check the path.")
+    task = load_yaml_model(path, Task)
+    _check(path, task)
+    return task
+
+
+def _check(path: Path, task: Task) -> None:
+    """Refuse what the model of a task cannot see: parts that do not fit together, options that the format lacks."""
+
+    def wrong(key: str, found: str, expected: str, hint: str = "") -> InputError:
+        return InputError(f"{path}: {key}", found=found, expected=expected, fix=f"Correct the task.{hint}")
+
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", task.name) or task.name in TASKS:
+        raise wrong("name", repr(task.name), "letters, digits, _ or -, and no shipped task's name")
+    known = _FORMATS_OF[task.family]
+    if task.format not in known:
+        expected = f"{' or '.join(known)} (family {task.family})"
+        raise wrong("format", repr(task.format), expected, nearest(task.format, known))
+    if (task.family == "classification") != bool(task.labels):
+        found = "labels" if task.labels else "no labels"
+        raise wrong("labels", found, "class names in a classification, and only there")
+    fits, needed = {
+        "classification": (bool(task.fields), "at least one field"),
+        "tagging": (len(task.fields) == 1, "one field of tokens"),
+        "question_answering": (set(task.fields) == {"question", "context"}, "question and context"),
+    }[task.family]
+    if not fits:
+        raise wrong("fields", ", ".join(task.fields) or "none", needed)
+    try:
+        FORMATS.get(task.format)(task, path)  # checks the options of the format; nothing is read
+    except InputError as error:
+        place = error.place.replace(f"task {task.name}", str(path))
+        raise InputError(place, found=error.found, expected=error.expected, fix=error.fix) from None

@@ -1,0 +1,152 @@
+"""Where data comes from: a user's files, the hub, or mini. Never one in place of another.
+
+What the hub or mini gives is kept as a file in the cache folder of this package, so that every source is a file with a
+hash. Hub data is pinned to a commit and read again without the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import robustbench_char
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.tasks.base import HubSource, NativeFile, Task
+from robustbench_char.tasks.formats import open_native
+
+__all__ = ["SPLITS", "cache_folder", "open_source"]
+
+SPLITS = ("train", "dev", "test")
+_ALIASES = {"validation": "dev", "valid": "dev"}
+_OFFLINE = "Without the network, use --input FILE, or --data mini for a try"
+
+
+def open_source(
+    task: Task,
+    *,
+    input: Path | None = None,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: Path | None = None,
+) -> NativeFile:
+    """Open one source of a task: the file `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
+
+    `split` is train, dev or test (dev by default); of a treebank it may be all, which is the default there. Raises
+    InputError unless exactly one source is named and it can be read.
+    """
+    asked = {"--input": input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
+    named = [option for option, value in asked.items() if value is not None]
+    if len(named) != 1:
+        raise InputError("--input", found=" and ".join(named) or "no data", expected="one source of data",
+                         fix="Give one of --input FILE, --hub, --data mini"
+                             + (" or --data-dir FOLDER." if task.format == "ptb" else "."))  # fmt: skip
+    if input is not None:
+        return open_native(task, input)
+    if data_dir is not None:
+        return _treebank(task, data_dir, split or "all")
+    if data is not None:
+        return _mini(task, data, _split(split or "dev", SPLITS))
+    return _hub(task, split or "dev")
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps what was generated or downloaded; a temporary one where no other can be written."""
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("robustbench-char")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="robustbench-char-"))
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="robustbench-char-"))
+
+
+def _split(name: str, known: tuple[str, ...]) -> str:
+    name = _ALIASES.get(name, name)
+    if name not in known:
+        raise InputError("--split", found=f"the split {name!r}", expected=f"one of {', '.join(known)}",
+                         fix=f"Choose one of them.{nearest(name, known)}")  # fmt: skip
+    return name
+
+
+def _treebank(task: Task, folder: Path, split: str) -> NativeFile:
+    from robustbench_char.tasks.formats.ptb import PTB_SPLITS, PtbTrees
+
+    if task.format != "ptb":
+        raise InputError("--data-dir", found=f"a folder for {task.name}", expected="a folder of treebank sections",
+                         fix="Give the file itself: --input FILE.")  # fmt: skip
+    if not folder.is_dir():
+        raise InputError(folder, found="no such folder", expected="a folder of treebank sections (LDC99T42)",
+                         fix="Check the path given to --data-dir.")  # fmt: skip
+    return PtbTrees(task, folder, _split(split, tuple(PTB_SPLITS)))
+
+
+def _mini(task: Task, data: str, split: str) -> NativeFile:
+    from robustbench_char.tasks import mini
+
+    if data != "mini":
+        raise InputError("--data", found=repr(data), expected="mini", fix="Give --data mini, or a file with --input.")
+    if task.name not in mini.TASKS:
+        raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(mini.TASKS)}",
+                         fix="Give a file of your own task with --input.")  # fmt: skip
+    folder = cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}"
+    path = folder / mini.file_name(task.name, split)
+    return open_native(task, _kept(path, lambda new: mini.write_split(task.name, split, new)))
+
+
+def _mini_digest() -> str:
+    """Return a hash of the generator itself, so that a changed one never answers with old data."""
+    digest, folders = hashlib.sha256(), [importlib.resources.files("robustbench_char.tasks.mini")]
+    while folders:
+        for entry in sorted(folders.pop().iterdir(), key=lambda entry: entry.name):
+            if entry.is_file() and not entry.name.endswith(".pyc"):
+                digest.update(entry.name.encode() + entry.read_bytes())
+            elif entry.is_dir() and entry.name != "__pycache__":
+                folders.append(entry)
+    return digest.hexdigest()[:12]
+
+
+def _kept(path: Path, write: Callable[[Path], None]) -> Path:
+    """Return a file of the cache, written first where it is missing; it appears whole or not at all."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            scratch = Path(folder) / path.name
+            write(scratch)
+            os.replace(scratch, path)
+    return path
+
+
+def _hub(task: Task, split: str) -> NativeFile:
+    source = task.hub
+    if source is None:
+        where: Literal["LDC99T42", ""] = "LDC99T42" if task.format == "ptb" else ""
+        raise InputError("--hub", found=f"the task {task.name}, which has no hub id",
+                         expected=f"the treebank {where} (its licence keeps it off the hub)" if where else "another source",
+                         fix="Give --data-dir FOLDER with its sections, or --data mini." if where
+                             else "Give --input FILE, or name the data under `hub` in the task's file.")  # fmt: skip
+    split = _split(split, tuple(source.splits))
+    where_kept = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{source.path}-{source.config or 'default'}-{source.revision}").strip("-.")
+    path = cache_folder() / "hub" / where_kept / f"{task.name}-{split}.parquet"
+    if not re.fullmatch(r"[0-9a-f]{40}", source.revision):
+        path.unlink(missing_ok=True)  # a branch moves on; only a commit can be kept
+    return open_native(task, _kept(path, lambda new: _download(source, source.splits[split], new)))
+
+
+def _download(source: HubSource, split: str, path: Path) -> None:
+    import datasets
+
+    try:
+        data = datasets.load_dataset(source.path, name=source.config, split=split, revision=source.revision)
+        data.to_parquet(path)
+    except Exception as error:  # the hub's client fails in many ways (no network, proxies, a repository that moved)
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"--hub ({source.path})", found=f"{type(error).__name__}: {reason}",
+                         expected=f"the data set at commit {source.revision[:12]}", fix=f"{_OFFLINE}.") from error  # fmt: skip

@@ -1,0 +1,69 @@
+"""Classes of characters as look-up tables over code points, filled from Python's Unicode data when first needed."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DIGIT", "JOINER", "LETTER", "LOWER", "SPACE", "UPPER", "WORD", "flags", "lower_codes", "upper_codes"]
+
+LETTER, DIGIT, SPACE, UPPER, LOWER, WORD, JOINER = 1, 2, 4, 8, 16, 32, 64
+"""Bits of a class. WORD: letters, digits and the marks that combine with them (category M). JOINER: apostrophes and the hyphen."""
+
+_JOINERS = "'’-"
+
+
+def flags(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Return the class bits of each code point, as an array of the same shape."""
+    top = int(codes.max(initial=0))
+    table = _table(0x80 if top < 0x80 else 0x10000)
+    if top < len(table):
+        return table[codes]
+    rare = codes >= len(table)
+    bits = table[np.where(rare, 0, codes)]
+    distinct, which = np.unique(codes[rare], return_inverse=True)
+    bits[rare] = np.array([_bits(chr(code)) for code in distinct.tolist()], np.uint8)[which]
+    return bits
+
+
+@cache
+def _table(size: int) -> NDArray[np.uint8]:
+    return np.fromiter((_bits(chr(code)) for code in range(size)), np.uint8, size)
+
+
+def _bits(char: str) -> int:
+    letter, digit = char.isalpha(), char.isdigit()
+    mark = not char.isascii() and unicodedata.category(char)[0] == "M"
+    return (
+        letter * LETTER | digit * DIGIT | char.isspace() * SPACE | char.isupper() * UPPER | char.islower() * LOWER
+        | (letter or digit or mark) * WORD | (char in _JOINERS) * JOINER
+    )  # fmt: skip
+
+
+@cache
+def _case_table(upper: bool) -> NDArray[np.uint32]:
+    table = np.arange(0x250, dtype=np.uint32)
+    for code in range(len(table)):
+        changed = chr(code).upper() if upper else chr(code).lower()
+        if len(changed) == 1:
+            table[code] = ord(changed)
+    return table
+
+
+def lower_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Lower-case Latin code points (below U+0250); others, and those whose lower case is longer, stay."""
+    return _change_case(codes, upper=False)
+
+
+def upper_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Upper-case Latin code points (below U+0250); others, and those whose upper case is longer, stay."""
+    return _change_case(codes, upper=True)
+
+
+def _change_case(codes: NDArray[np.uint32], *, upper: bool) -> NDArray[np.uint32]:
+    table = _case_table(upper)
+    latin = codes < len(table)
+    return np.where(latin, table[np.where(latin, codes, 0)], codes)

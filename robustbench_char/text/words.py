@@ -1,0 +1,147 @@
+"""Where the words of a column of texts are.
+
+A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours; `treebank` is
+NLTK's Treebank-style word tokenizer (regular expressions, no data to download), as spans of the text as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_char.common import Registry
+from robustbench_char.text.characters import JOINER, SPACE, WORD
+from robustbench_char.text.columns import Column
+
+__all__ = ["SPLITTERS", "Splitter", "Words", "pieces_of", "token_words", "treebank_spans"]
+
+
+@dataclass(frozen=True)
+class Words:
+    """`n` words of a column, in order. `starts`, `ends`: int64, positions in the column's codes. `text`: int64, the number of its text."""
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    text: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, column: Column, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Words:
+        """Give each span (in order of place) the number of the text it stands in."""
+        counts = np.diff(np.searchsorted(starts, column.offsets))
+        return cls(starts, ends, np.repeat(np.arange(len(counts)), counts))
+
+    @cached_property
+    def number(self) -> NDArray[np.int64]:
+        """The number of each word in its own text, from 0."""
+        first = np.flatnonzero(np.diff(self.text, prepend=-1))
+        counts = np.diff(first, append=len(self.text))
+        return np.arange(len(self.text)) - np.repeat(first, counts)
+
+
+Splitter = Callable[[Column], Words]
+SPLITTERS: Registry[Splitter] = Registry("word splitter")
+
+
+def _runs(column: Column, inside: NDArray[np.bool_]) -> Words:
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    if len(inside) and inside[0]:
+        edges = np.concatenate([[0], edges])
+    return Words.of(column, edges[::2], edges[1::2])  # the last code is a separator, so every run that begins also ends
+
+
+def split_whitespace(column: Column) -> Words:
+    """Words are what stands between white space."""
+    return _runs(column, (column.flags & SPACE) == 0)
+
+
+def split_unicode(column: Column) -> Words:
+    """Words are runs of letters, digits and marks, held together by an apostrophe or hyphen between two of them."""
+    inside = (column.flags & WORD) != 0
+    joined = inside.copy()
+    joined[1:-1] |= (column.flags[1:-1] & JOINER).astype(np.bool_) & inside[:-2] & inside[2:]
+    return _runs(column, joined)
+
+
+def split_treebank(column: Column) -> Words:
+    """Words are the tokens of NLTK's `NLTKWordTokenizer`, applied to each text."""
+    return pieces_of(column, Words(column.offsets[:-1], column.ends, np.arange(len(column.ends))))
+
+
+def pieces_of(column: Column, tokens: Words) -> Words:
+    """Split each given token by `treebank_spans`; a token is split alone, so that no word reaches into the next one."""
+    joined = column.codes.tobytes().decode("utf-32-le")
+    known: dict[str, NDArray[np.int64]] = {}
+    parts: list[NDArray[np.int64]] = []
+    for start, end in zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True):
+        text = joined[start:end]
+        if text not in known:
+            known[text] = np.array(treebank_spans(text), dtype=np.int64).reshape(-1, 2)
+        parts.append(known[text] + start)
+    spans = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
+    return Words.of(column, spans[:, 0].copy(), spans[:, 1].copy())
+
+
+@cache
+def _treebank() -> Any:
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
+    return NLTKWordTokenizer()
+
+
+def treebank_spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the Treebank tokens of one text.
+
+    NLTK's own `span_tokenize` fails on texts that mix quote styles, since its tokens spell quotes in another way (`"` becomes
+    two back-quotes); here each token is matched with what stands at its place. A stretch that cannot be matched is split at white space.
+    """
+    spans: list[tuple[int, int]] = []
+    position = 0
+    for token in _treebank().tokenize(text):
+        while position < len(text) and text[position].isspace():
+            position += 1
+        length = _length_here(text, position, token)
+        if not length:
+            return spans + _whitespace_spans(text, position)
+        spans.append((position, position + length))
+        position += length
+    return spans
+
+
+def _length_here(text: str, position: int, token: str) -> int:
+    if text.startswith(token, position):
+        return len(token)
+    if token in {"``", "''"}:
+        if text.startswith('"', position):
+            return 1
+        if text.startswith(("``", "''"), position):
+            return 2
+    return 0
+
+
+def _whitespace_spans(text: str, position: int) -> list[tuple[int, int]]:
+    spans = []
+    for word in text[position:].split():
+        start = text.index(word, position)
+        position = start + len(word)
+        spans.append((start, position))
+    return spans
+
+
+def token_words(column: Column, tokens: Sequence[Sequence[str]]) -> Words:
+    """Return the spans of given tokens, where each text of the column is its tokens joined by single spaces."""
+    counts = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    lengths = np.fromiter((len(token) for row in tokens for token in row), np.int64, int(counts.sum()))
+    before = np.cumsum(lengths + 1) - lengths - 1
+    # A text of no tokens still has its separator, which the running sum above does not know of.
+    starts = before + np.repeat(np.cumsum(counts == 0) - (counts == 0), counts)
+    return Words(starts, starts + lengths, np.repeat(np.arange(len(tokens)), counts))
+
+
+SPLITTERS.register("unicode", split_unicode)
+SPLITTERS.register("whitespace", split_whitespace)
+SPLITTERS.register("treebank", split_treebank)

@@ -1,0 +1,51 @@
+"""Classification of a text or a pair of texts: one window an example, the longer text cut first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerFast
+
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.inputs import IntArray, Window
+from robustbench_char.tasks.base import Example, Task
+from robustbench_char.training.recipes import Outputs, text_of
+from robustbench_char.training.settings import Settings
+
+__all__ = ["Classification"]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The recipe of classification; see `recipes.Recipe`."""
+
+    task: Task
+    labels: tuple[str, ...]
+    settings: Settings
+
+    def windows(
+        self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
+    ) -> Iterator[Window]:
+        """Encode the task's one or two fields."""
+        first, *rest = self.task.fields
+        second = [text_of(example, rest[0]) for example in examples] if rest else None
+        return system.text_windows(
+            tokenizer, [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
+        )
+
+    def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
+        """Return the index of the class."""
+        return {"labels": self.labels.index(str(example.label))}
+
+    def read(self, window: Window, outputs: Outputs) -> int:
+        """Return the index of the most likely class from logits [L]."""
+        return int(outputs["logits"].argmax())
+
+    def predict(self, example: Example, readings: Sequence[int]) -> str:
+        """Return the class name."""
+        return self.labels[readings[0]]
+
+    def gold(self, example: Example) -> str | None:
+        """Return the class name of the file."""
+        return example.label if isinstance(example.label, str) else None

@@ -1,0 +1,153 @@
+"""The training loop: the Hugging Face Trainer with our order of examples, our checkpoints, one progress bar."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from robustbench_char.models.base_models import quiet
+from robustbench_char.models.inputs import IntArray
+from robustbench_char.training.batches import Collator, LengthGroupedSampler
+from robustbench_char.training.settings import Settings
+from robustbench_char.training.store import last_checkpoint, mark_complete
+
+__all__ = ["Loop", "progress_bar"]
+
+_LOGS = 50  # loss values kept of a run
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How training runs, none of which changes the result: where checkpoints stand, how often they are written."""
+
+    folder: Path
+    save_seconds: float
+    progress: bool
+    callbacks: tuple[TrainerCallback, ...] = ()
+
+    def train(
+        self,
+        model: PreTrainedModel,
+        features: Sequence[Mapping[str, IntArray | int]],
+        collator: Collator,
+        settings: Settings,
+    ) -> list[dict[str, float]]:
+        """Train `model` in place, from the last complete checkpoint if there is one, and return the log of the loss.
+
+        Process-wide random state is put back.
+        """
+        steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
+        every = max(1, steps // _LOGS)
+        with quiet(), _random_state_kept(), progress_bar(self.progress) as bar:
+            trainer = _Trainer(
+                model=model,
+                args=_arguments(settings, self.folder, every),
+                train_dataset=cast(Any, features),
+                data_collator=collator,
+                callbacks=[_Checkpoints(every, self.save_seconds), _Bar(bar), *self.callbacks],
+            )
+            trainer.remove_callback(PrinterCallback)
+            start = last_checkpoint(self.folder)
+            trainer.train(resume_from_checkpoint=str(start) if start else None)
+        return [entry for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _arguments(settings: Settings, folder: Path, every: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=settings.batch_size,
+        warmup_steps=settings.warmup,  # below 1 it is a share of all steps
+        weight_decay=settings.weight_decay,
+        bf16=settings.bf16,
+        seed=settings.seed,
+        use_cpu=not torch.accelerator.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        logging_steps=every,
+        save_strategy="no",  # _Checkpoints decides by time
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+
+
+class _Trainer(Trainer):
+    """The Trainer with our own order of training examples."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        features: Any = self.train_dataset if train_dataset is None else train_dataset
+        return LengthGroupedSampler(
+            [len(feature["input_ids"]) for feature in features], self.args.train_batch_size, self.args.seed
+        )
+
+
+class _Checkpoints(TrainerCallback):
+    """Save when it is time, but only with a log entry: the losses since the last one are in no checkpoint."""
+
+    def __init__(self, every: int, seconds: float) -> None:
+        self.every, self.seconds, self.last = every, seconds, time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        due = time.monotonic() - self.last >= self.seconds
+        if due and state.global_step % self.every == 0 and state.global_step < state.max_steps:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        self.last = time.monotonic()
+
+
+class _Bar(TrainerCallback):
+    """Show steps and the latest loss."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.task = bar.add_task("training", total=None)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.bar.update(self.task, total=state.max_steps, completed=state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.bar.update(self.task, completed=state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+        if logs and "loss" in logs:
+            self.bar.update(self.task, description=f"training, loss {float(logs['loss']):.3f}")
+
+
+def progress_bar(shown: bool) -> Progress:
+    """Return a progress bar on standard error; on anything but a terminal it prints one line at the end."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), disable=not shown)
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Put the random state of Python and numpy back (the Trainer seeds them), and torch's."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

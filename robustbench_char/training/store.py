@@ -1,0 +1,106 @@
+"""Where unfinished training lives: one folder a run in our own store, named by the hash of all that decides the result.
+
+Resuming reads files that torch serialised (optimizer, scheduler, random state), with `weights_only`. They are read from
+this store alone, which holds only what this program wrote; a finished model folder has none of them. A checkpoint
+counts once its mark, which is written last, lists every file with its size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_bytes
+
+__all__ = ["default_store", "last_checkpoint", "mark_complete", "run_folder", "run_key"]
+
+_MARK = "complete.json"
+
+
+def default_store() -> Path:
+    """Return the folder of unfinished training in the user's data folder."""
+    return platformdirs.user_data_path("robustbench-char") / "training"
+
+
+def run_key(decides: Mapping[str, object]) -> str:
+    """Return the hash that names a run: SHA-256 of the canonical JSON of what decides its result."""
+    return sha256_bytes(json.dumps(decides, sort_keys=True, ensure_ascii=True, allow_nan=False).encode())
+
+
+@contextmanager
+def run_folder(store: Path, key: str) -> Iterator[Path]:
+    """Give the folder of a run to this process alone; only a run that stopped after a checkpoint leaves it behind.
+
+    Raises InputError when another process trains the same run, or when the store cannot be written.
+    """
+    folder, lock = store / key, store / f"{key}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=0):
+            try:
+                yield folder
+            except BaseException:
+                if last_checkpoint(folder) is None:
+                    shutil.rmtree(folder)
+                raise
+            shutil.rmtree(folder)
+            lock.unlink(missing_ok=True)
+    except Timeout:
+        raise InputError(
+            folder,
+            found="another process that trains the same run",
+            expected="one process a run",
+            fix="Wait for it, or end it first.",
+        ) from None
+    except PermissionError as error:
+        raise InputError(
+            folder,
+            found=f"it cannot be written ({error.strerror})",
+            expected="a writable folder",
+            fix="Correct the rights, or choose another store.",
+        ) from None
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Mark a checkpoint as complete, and remove the older ones beside it."""
+    (checkpoint / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing needs
+    sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file()}
+    scratch = checkpoint / f".{_MARK}"
+    scratch.write_text(json.dumps(sizes), encoding="utf-8")
+    os.replace(scratch, checkpoint / _MARK)
+    for other in _checkpoints(checkpoint.parent):
+        if other != checkpoint:
+            shutil.rmtree(other)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the latest complete checkpoint of a run, and remove the incomplete ones."""
+    complete = None
+    for checkpoint in _checkpoints(folder):
+        if _is_complete(checkpoint):
+            complete = checkpoint
+        else:
+            shutil.rmtree(checkpoint)
+    return complete
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    mark = checkpoint / _MARK
+    if not mark.is_file():
+        return False
+    sizes: dict[str, int] = json.loads(mark.read_text(encoding="utf-8"))
+    return all(
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
+    )

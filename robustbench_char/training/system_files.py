@@ -1,0 +1,136 @@
+"""A fine-tuned system on disk: what `save_pretrained` writes, `system.json` (its history), log of the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import read_json, write_json
+from robustbench_char.common.provenance import Provenance
+from robustbench_char.models.base_models import quiet
+from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
+from robustbench_char.tasks.base import Task
+from robustbench_char.training.settings import Settings
+
+__all__ = [
+    "VOLATILE",
+    "BaseInfo",
+    "SystemFile",
+    "TrainInfo",
+    "finished_run",
+    "read_system",
+    "save_system",
+    "write_system",
+]
+
+SYSTEM, LOG = "system.json", "training_log.json"
+VOLATILE = (SYSTEM, LOG)
+"""Files that hold times or the state of the checkout: two equal runs may differ in them."""
+
+_SCHEMA = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, protected_namespaces=())
+
+
+class BaseInfo(_Frozen):
+    """The checkpoint that training started from; `name` is no path, `revision` the hub's commit."""
+
+    name: str
+    revision: str | None
+    weights_sha256: str
+
+
+class TrainInfo(_Frozen):
+    """What it was trained on. Long contexts give several `windows`; the length limit cut `truncated_examples`."""
+
+    source: str
+    sha256: str
+    examples: int
+    windows: int
+    truncated_examples: int
+
+
+class SystemFile(_Frozen):
+    """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    system: str
+    task: Task
+    labels: tuple[str, ...]
+    base: BaseInfo
+    settings: Settings
+    train: TrainInfo
+    parameters: int
+    weights_sha256: str
+    run: str
+    provenance: Provenance
+
+
+def save_system(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> str:
+    """Write config, weights, tokenizer; return the SHA-256 of the weights. Raises OSError for a full disk."""
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
+    try:
+        with quiet():
+            model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
+    tokenizer.save_pretrained(folder)
+    return weights_sha256(folder)
+
+
+def write_system(folder: Path, system: SystemFile, log: list[dict[str, float]]) -> None:
+    """Write `system.json` and the log of the loss (one entry every few steps)."""
+    write_json(folder / SYSTEM, system.model_dump(mode="json", by_alias=True))
+    write_json(folder / LOG, {"schema": _SCHEMA, "log": log})
+
+
+def read_system(folder: Path) -> SystemFile:
+    """Check a folder and return its `system.json`. Raises InputError for a missing, damaged or newer file."""
+    check_model_folder(folder)
+    path = folder / SYSTEM
+    if not path.is_file():
+        raise InputError(
+            folder,
+            found=f"no {SYSTEM}",
+            expected="a folder that `finetune` wrote",
+            fix="Fine-tune this model first: `robustbench-char finetune TASK --base FOLDER ...`.",
+        )
+    refuse_html(path, expected="JSON")
+    value = read_json(path)
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(schema, int) and schema > _SCHEMA:
+        raise InputError(
+            f"{path}: schema",
+            found=str(schema),
+            expected=str(_SCHEMA),
+            fix="A newer version of robustbench-char wrote it: update this one.",
+        )
+    try:
+        return SystemFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{path}: {'.'.join(map(str, first['loc']))}",
+            found=first["msg"],
+            expected="a file that `finetune` wrote",
+            fix="Fine-tune the system again.",
+        ) from None
+
+
+def finished_run(folder: Path, run: str) -> bool:
+    """Return whether `folder` holds the whole result of the run with this hash."""
+    if not (folder / SYSTEM).is_file():
+        return False
+    try:
+        system = read_system(folder)
+    except InputError:
+        return False
+    return system.run == run and system.weights_sha256 == weights_sha256(folder)

@@ -1,0 +1,81 @@
+"""YAML into strict models: every mistake of a file is named, with key, expectation and nearest match."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from robustbench_char.common import InputError
+from robustbench_char.common.yaml_model import load_yaml_model
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class Inner(_Strict):
+    rate: float = Field(1.0, ge=0, le=1)
+    mode: Literal["keep", "lower"] = "keep"
+
+
+class Outer(_Strict):
+    schema_version: Literal[1] = Field(1, alias="schema")
+    name: str
+    fields: tuple[str, ...] = ()
+    strength: Inner | None = None
+    per_task: dict[str, Inner] = {}
+    many: tuple[Inner, ...] = ()
+
+
+def _load(tmp_path: Path, text: str) -> Outer:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_yaml_model(path, Outer)
+
+
+def test_lists_become_tuples_and_integers_floats(tmp_path: Path) -> None:
+    outer = _load(tmp_path, "schema: 1\nname: a\nfields: [x, y]\nstrength: {rate: 1}\n")
+    assert outer.fields == ("x", "y")
+    assert outer.strength == Inner(rate=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\n", r"suite.yaml: schema: found no such key; expected `schema: 1`"),
+        ("schema: 2\nname: a\n", r"suite.yaml: schema: found 2; expected 1"),
+        ("schema: 1\nnam: a\nname: b\n", r"nam: found unknown key 'nam'; expected one of schema, name.*Did you mean 'name'"),
+        ("schema: 1\nname: a\nstrength: {rat: 1}\n", r"strength.rat: .*expected one of rate, mode.*Did you mean 'rate'"),
+        ("schema: 1\nname: a\nper_task: {cola: {moed: 1}}\n", r"per_task.cola.moed: .*Did you mean 'mode'"),
+        ("schema: 1\nname: a\nmany: [{moed: 1}]\n", r"many.0.moed: .*Did you mean 'mode'"),
+        ("schema: 1\nname: a\nstrength: {rate: 1.5}\n", r"strength.rate: found 1.5; expected less than or equal to 1"),
+        ("schema: 1\nname: a\nstrength: {mode: lowr}\n", r"found 'lowr'; expected 'keep' or 'lower'.*Did you mean 'lower'"),
+        ("schema: 1\nname: 3\n", r"name: found 3; expected string"),
+        ("schema: 1\nname: a\nname: b\n", r"suite.yaml:3: found the key 'name' twice"),
+        ("schema: 1\nname: [a\n", r"suite.yaml:3: .*expected valid YAML"),
+        ("- a\n", r"found a list at the top"),
+        ("schema: 1\nname: !!python/object:os.system a\n", r"suite.yaml:2: .*could not determine a constructor"),
+        ("", r"an empty file"),
+    ],
+)
+def test_messages(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _load(tmp_path, text)
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        _load(tmp_path, "nam: a\nstrength: {rate: -1, mode: x}\n")
+    message = str(caught.value)
+    assert "found 5 mistakes; expected a valid Outer" in message
+    for part in ("schema: 1", "'nam'", "name: found no such key", "strength.rate", "strength.mode"):
+        assert part in message
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(InputError, match="byte 9 that is not UTF-8"):
+        load_yaml_model(tmp_path / "a.yaml", Outer)

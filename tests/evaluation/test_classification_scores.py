@@ -1,0 +1,73 @@
+"""Matthews correlation, accuracy and F1 against the formulas of the textbooks."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustbench_char.common import InputError
+from robustbench_char.evaluation.metrics import score
+
+LABELS = ("0", "1")
+columns = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
+
+
+def _confusion(pairs: list[tuple[str, str]]) -> tuple[int, int, int, int]:
+    """Return true positives, true negatives, false positives, false negatives."""
+    return tuple(pairs.count(pair) for pair in (("1", "1"), ("0", "0"), ("0", "1"), ("1", "0")))  # type: ignore[return-value]
+
+
+@given(pairs=columns)
+def test_matthews_is_the_formula(pairs: list[tuple[str, str]]) -> None:
+    tp, tn, fp, fn = _confusion(pairs)
+    below = math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = score("matthews", [gold for gold, _ in pairs], [said for _, said in pairs], labels=LABELS)
+    assert result.scores["matthews"] == pytest.approx(100 * (tp * tn - fp * fn) / below if below else 0.0)
+    assert result.scores["accuracy"] == pytest.approx(100 * (tp + tn) / len(pairs))
+    assert list(result.scores) == ["matthews", "accuracy"]
+
+
+@given(pairs=columns)
+def test_f1_is_that_of_the_second_label(pairs: list[tuple[str, str]]) -> None:
+    tp, tn, fp, fn = _confusion(pairs)
+    golds, said = [gold for gold, _ in pairs], [said for _, said in pairs]
+    result = score("accuracy_f1", golds, said, labels=LABELS)
+    assert result.scores["f1"] == pytest.approx(200 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0)
+    assert result.scores["accuracy"] == score("accuracy", golds, said).scores["accuracy"]
+    other = score("accuracy_f1", golds, said, labels=LABELS[::-1]).scores["f1"]
+    assert other == pytest.approx(200 * tn / (2 * tn + fp + fn) if tn + fp + fn else 0.0)
+
+
+def test_counts_and_shares_of_examples() -> None:
+    result = score("accuracy", ["a", "b", "c"], ["a", "c", "c"])
+    assert result.scores == {"accuracy": pytest.approx(200 / 3)}
+    assert result.counts == {"examples": 3, "correct": 2}
+    assert result.per_example == [1.0, 0.0, 1.0]
+
+
+def test_matthews_of_three_classes() -> None:
+    # Gorodkin (2004): (c s - sum p t) / sqrt((s^2 - sum p^2)(s^2 - sum t^2)), c right of s, p and t class counts.
+    golds, said = ["a", "a", "b", "b", "c", "c"], ["a", "b", "b", "b", "c", "a"]
+    expected = 100 * (4 * 6 - (2 * 2 + 3 * 2 + 1 * 2)) / math.sqrt((36 - (4 + 9 + 1)) * (36 - 12))
+    assert score("matthews", golds, said).scores["matthews"] == pytest.approx(expected)
+
+
+def test_f1_needs_two_labels() -> None:
+    with pytest.raises(InputError, match=r"labels: found 0 labels; expected two, .* positive class"):
+        score("accuracy_f1", ["a"], ["a"])
+    with pytest.raises(InputError, match="found 3 labels"):
+        score("accuracy_f1", ["a"], ["a"], labels=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "matthews", "accuracy_f1"])
+def test_a_class_outside_the_labels_is_refused(metric: str) -> None:
+    with pytest.raises(InputError, match="row 1: found the gold label 'maybe'; expected one of 0, 1"):
+        score(metric, ["0", "maybe"], ["0", "1"], labels=LABELS)
+    with pytest.raises(InputError, match="row 0: found the predicted label 'maybe'"):
+        score(metric, ["0"], ["maybe"], labels=LABELS)
