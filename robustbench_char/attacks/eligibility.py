@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from robustbench_char.attacks.keys import draw
 from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule
 from robustbench_char.text.characters import DIGIT, LETTER, WORD
-from robustbench_char.text.columns import Column
+from robustbench_char.text.columns import Column, over_spans
 from robustbench_char.text.stop_words import STOP_WORDS
 from robustbench_char.text.words import SPLITTERS, Words, pieces_of, token_words
 
@@ -32,18 +32,11 @@ def find_words(column: Column, rule: WordRule, tokens: Sequence[Sequence[str]] |
     return given if rule.split == "whitespace" else SPLITTERS.get(rule.split)(column)
 
 
-def _bits(column: Column, words: Words, merge: np.ufunc) -> NDArray[np.uint8]:
-    """Merge the class bits of each word's characters: `bitwise_or` says what some have, `bitwise_and` what all have."""
-    if not len(words.starts):
-        return np.zeros(0, np.uint8)
-    bounds = np.stack([words.starts, words.ends], axis=1).ravel()
-    return np.asarray(merge.reduceat(column.flags, bounds)[::2], np.uint8)
-
-
 def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools:
     """Return which words the suite's word rule lets through (entities and answers are the caller's to protect)."""
     length = words.ends - words.starts
-    some = _bits(column, words, np.bitwise_or)
+    some = over_spans(np.bitwise_or, column.flags, words.starts, words.ends)
+    every = partial(over_spans, np.bitwise_and, column.flags, words.starts, words.ends)
     # A word of nothing but punctuation is no word to mistype.
     keep = (length >= rule.min_length) & ((some & WORD) != 0)
     if rule.max_length is not None:
@@ -51,9 +44,9 @@ def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools
     if rule.digits == "no_digit":
         keep &= (some & DIGIT) == 0
     if rule.digits == "no_number":
-        keep &= (_bits(column, words, np.bitwise_and) & DIGIT) == 0
+        keep &= (every() & DIGIT) == 0
     if rule.letters_only:
-        keep &= (_bits(column, words, np.bitwise_and) & LETTER) != 0
+        keep &= (every() & LETTER) != 0
     if rule.stop_words == "skip":
         keep &= ~stop
     if rule.match is not None:

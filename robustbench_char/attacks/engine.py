@@ -16,7 +16,7 @@ from robustbench_char.attacks.keys import below, draw, fraction, word_keys
 from robustbench_char.attacks.operators import CellOperator, Operator, Scene, WordOperator, Written, eligible_range, letters_at
 from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, Suite
-from robustbench_char.attacks.word_operators import letter_run_counts, rewrite_words
+from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.columns import Column, ranges
 from robustbench_char.text.layouts import LAYOUTS
@@ -93,7 +93,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     keys = word_keys(batch.keys[words.text], words.number)
     frozen = frozen_characters(column, words, batch.answers) if batch.answers is not None else None
     scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case, frozen)
-    stop = is_stop_word(column, words)
+    stop = _stop_words(column, words, suite)
     may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
     arms = [_Arm(OPERATORS.get(name), rule, scene, words, suite, stop) for name, rule in suite.operators.items()]
     if suite.no_op == "never":
@@ -103,6 +103,12 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     edits = _sorted([arm.edits(picked[operator == number], keys, number) for number, arm in enumerate(arms)])
     attacked, shift = apply_edits(column, edits)
     return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
+
+
+def _stop_words(column: Column, words: Words, suite: Suite) -> Bools:
+    """Find the stop words, where some rule asks for them."""
+    asked = "skip" in (suite.words.stop_words, *(rule.stop_words for rule in suite.operators.values()))
+    return is_stop_word(column, words) if asked else np.zeros(len(words.starts), np.bool_)
 
 
 def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bools:
@@ -116,6 +122,8 @@ def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bool
 
 def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite) -> Ints:
     """Draw each word's operator by weight: among all of them, or (no_op: never) among those that can change the word."""
+    if len(arms) == 1:
+        return np.zeros(len(picked), np.int64)
     weights = np.stack([np.full(len(picked), arm.rule.weight) * (suite.no_op == "as_drawn" or arm.open[picked]) for arm in arms])
     total = np.cumsum(weights, axis=0)
     mark = fraction(draw(keys, 1)) * total[-1]
@@ -127,50 +135,46 @@ class _Arm:
 
     def __init__(self, operator: Operator, rule: OperatorRule, scene: Scene, words: Words, suite: Suite, stop: Bools) -> None:
         self.operator, self.rule, self.scene, self.words, self.suite = operator, rule, scene, words, suite
-        self.applies = operator_applies(words, rule, stop)
+        self.open = operator_applies(words, rule, stop)
         if isinstance(operator, WordOperator):
-            self.open = self.applies & (letter_run_counts(scene, words) > 0)
+            self.runs = LetterRuns.of(scene.column, words)
+            self.open &= self.runs.counts > 0
             return
-        self.low, self.high = eligible_range(words.starts, words.ends, width=operator.width, positions=suite.positions)
+        self.open &= words.ends - words.starts >= operator.shortest
         self.changes = operator.changes(scene)
-        letters = letters_at(scene, operator.width) if rule.characters == "letters" else None
-        effective = self.changes if letters is None else self.changes & letters
-        if suite.no_op == "never":
-            self.sites = effective
-        else:
-            self.sites = np.ones_like(self.changes) if letters is None else letters
-        self.total = np.concatenate([[0], np.cumsum(self.sites)])
-        self.places = np.flatnonzero(self.sites)
-        self.open = self.applies & (self.total[self.high] > self.total[self.low])
+        sites = self.changes if suite.no_op == "never" else np.ones_like(self.changes)
+        if rule.characters == "letters":
+            sites = sites & letters_at(scene, operator.width)
+        low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=suite.positions)
+        total = np.concatenate([[0], np.cumsum(sites)])
+        self.places, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
+        self.open &= self.count > 0
 
     def edits(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Edits:
         """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
         words = words[self.open[words]]
         if isinstance(self.operator, WordOperator):
-            word, start, written = rewrite_words(self.operator, self.scene, self.words, words, keys, self.suite.positions)
+            word, start, written = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions)
             return Edits(word, np.full(len(word), number), start, written)
-        at = self._places(words, keys, 0)
-        tried = np.zeros(len(words), np.int64)
+        at, draws = self._places(words, keys, 0), draw(keys[words], 3)
         for attempt in range(1, self.rule.tries):
             again = np.flatnonzero(~self.changes[at])
-            at[again], tried[again] = self._places(words[again], keys, attempt), attempt
+            at[again] = self._places(words[again], keys, attempt)
+            draws[again] = draw(keys[words[again]], 3 + 2 * attempt)
         good = self.changes[at]
-        return self._write(self.operator, words[good], at[good], tried[good], keys, number)
+        return self._write(self.operator, words[good], at[good], draws[good], number)
 
     def _places(self, words: Ints, keys: NDArray[np.uint64], attempt: int) -> Ints:
-        first, past = self.total[self.low[words]], self.total[self.high[words]]
-        return self.places[first + below(draw(keys[words], 2 + 2 * attempt), past - first)]
+        return self.places[self.first[words] + below(draw(keys[words], 2 + 2 * attempt), self.count[words])]
 
-    def _write(self, operator: CellOperator, words: Ints, at: Ints, tried: Ints, keys: NDArray[np.uint64], number: int) -> Edits:
-        draws = np.zeros(len(words), np.uint64)
-        for attempt in range(self.rule.tries):
-            rows = tried == attempt
-            draws[rows] = draw(keys[words[rows]], 3 + 2 * attempt)
+    def _write(self, operator: CellOperator, words: Ints, at: Ints, draws: NDArray[np.uint64], number: int) -> Edits:
         written = operator.write(self.scene, at, self.words.starts[words], self.words.ends[words], draws)
         return Edits(words, np.full(len(words), number), at, written)
 
 
 def _sorted(parts: list[Edits]) -> Edits:
+    if len(parts) == 1:
+        return parts[0]
     width = max(part.written.codes.shape[1] for part in parts)
     parts = [replace(part, written=replace(part.written, codes=_widen(part.written.codes, width))) for part in parts]
     written = Written(*(np.concatenate([getattr(part.written, name) for part in parts]) for name in ("removed", "codes", "lengths")))

@@ -26,14 +26,14 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return value ^ (value >> np.uint64(31))
 
 
-def _first_8(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()[:8]
+def _first_8(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]
 
 
 def text_keys(keys: Iterable[str], *, seed: int, family: str, task: str) -> NDArray[np.uint64]:
     """Return one 64-bit key a text. `keys` name the texts: an id or a hash, with the field."""
-    stream = _first_8(json.dumps([seed, family, task], ensure_ascii=False).encode())
-    texts = b"".join(_first_8(key.encode("utf-8", "surrogatepass")) for key in keys)
+    stream = _first_8(json.dumps([seed, family, task], ensure_ascii=False))
+    texts = b"".join(map(_first_8, keys))
     return _mix(np.frombuffer(texts, "<u8").astype(np.uint64) + np.frombuffer(stream, "<u8").astype(np.uint64))
 
 

@@ -49,13 +49,9 @@ def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequen
     moved = edits.start + outcome.shift
     clean, attacked = outcome.clean.codes, outcome.attacked.codes
 
-    def by_text(values: Iterable[object], kind: pa.DataType) -> pa.Array:
-        return pa.array(list(values), kind).take(pa.array(text))
-
-    columns = {
-        "row": by_text((slot.row for slot in slots), pa.int64()),
-        "id": by_text((slot.id for slot in slots), pa.string()),
-        "field": by_text((slot.field for slot in slots), pa.string()),
+    schema, names = ledger_schema(), zip(*slots, strict=True) if slots else ((), (), ())
+    by_text = [pa.array(values, schema.field(name).type).take(pa.array(text)) for name, values in zip(Slot._fields, names, strict=True)]
+    columns = dict(zip(Slot._fields, by_text, strict=True)) | {
         "word": pa.array(words.number[edits.word]),
         "operator": pa.array(outcome.operators, pa.string()).take(pa.array(edits.operator)),
         "start_clean": pa.array(edits.start - outcome.clean.offsets[text]),
@@ -66,7 +62,7 @@ def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequen
         "word_after": strings(attacked, start + outcome.shift, end - start + lengths - removed),
         "removed_source": pa.nulls(len(text), pa.string()) if removed_source is None else pa.array(removed_source, pa.string()),
     }
-    return pa.table(columns, schema=ledger_schema())
+    return pa.table(columns, schema=schema)
 
 
 def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:

@@ -46,6 +46,7 @@ _ONE_CHARACTER: dict[str, Any] = {
 def _augmenter(kind: str, option: str) -> Any:
     import nlpaug.augmenter.char as nac
     import nlpaug.augmenter.word as naw
+    import nlpaug.model.word_dict as nmw
 
     if kind == "keyboard":
         return nac.KeyboardAug(lang=option, **_ONE_CHARACTER)
@@ -53,7 +54,11 @@ def _augmenter(kind: str, option: str) -> Any:
         return nac.OcrAug(**_ONE_CHARACTER)
     if kind == "random":
         return nac.RandomCharAug(action=option, **_ONE_CHARACTER)
-    return naw.SpellingAug(aug_min=1, aug_max=1, aug_p=1.0, tokenizer=_whole, reverse_tokenizer="".join)
+    augmenter = naw.SpellingAug(aug_min=1, aug_max=1, aug_p=1.0, tokenizer=_whole, reverse_tokenizer="".join)
+    # nlpaug keeps one list for the whole process, in the order of a set, which differs from process to process.
+    augmenter.model = nmw.Spelling(augmenter.dict_path)
+    augmenter.model.dict = {word: sorted(others) for word, others in augmenter.model.dict.items()}
+    return augmenter
 
 
 def _operator(name: str, kind: str, option: str = "") -> WordOperator:

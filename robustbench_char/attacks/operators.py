@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below
 from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, upper_codes
-from robustbench_char.text.columns import Column
+from robustbench_char.text.columns import Column, over_spans
 
 __all__ = ["ADD", "DROP", "KEYBOARD", "SWAP", "CellOperator", "Operator", "Scene", "WordOperator", "Written", "eligible_range"]
 
@@ -121,12 +121,8 @@ def _add(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uin
 
 def _in_capitals(scene: Scene, starts: Ints, ends: Ints) -> Bools:
     """Which words are written in capitals: two or more upper-case letters, none in lower case."""
-    some = np.bitwise_or.reduceat(scene.column.flags, np.stack([starts, ends], axis=1).ravel())[::2] if len(starts) else starts
-    rows = np.flatnonzero(((some & UPPER) != 0) & ((some & LOWER) == 0))
-    upper = np.add.reduceat(scene.has(UPPER), np.stack([starts[rows], ends[rows]], axis=1).ravel(), dtype=np.int64)[::2] if len(rows) else rows
-    capitals = np.zeros(len(starts), np.bool_)
-    capitals[rows] = upper >= 2
-    return capitals
+    upper = over_spans(np.add, scene.has(UPPER).astype(np.int32), starts, ends)
+    return (upper >= 2) & ~over_spans(np.logical_or, scene.has(LOWER), starts, ends)
 
 
 def _swap_changes(scene: Scene) -> Bools:

@@ -7,10 +7,11 @@ counts words, `pruthi_2019_random@2` edits two words a text. A suite with a `swe
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.common import InputError, Registry
@@ -22,9 +23,22 @@ from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["OperatorRule", "Strength", "Suite", "SuiteFile", "WordRule", "load_suite_file", "load_suites", "suite_names"]
+__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule", "load_suite_file", "load_suites",
+           "suite_names"]  # fmt: skip
 
 FOLDER = "attacks"
+
+
+def _registered(registry: Registry[Any], name: str) -> str:
+    if name not in registry:
+        raise ValueError(f"one of the {registry.kind}s {', '.join(registry)}.{nearest(name, registry).removesuffix('?')}")
+    return name
+
+
+Alphabet = Annotated[str, AfterValidator(partial(_registered, ALPHABETS))]
+Layout = Annotated[str, AfterValidator(partial(_registered, LAYOUTS))]
+OperatorName = Annotated[str, AfterValidator(partial(_registered, OPERATORS))]
+Splitter = Annotated[str, AfterValidator(partial(_registered, SPLITTERS))]
 
 
 class _Strict(BaseModel):
@@ -32,9 +46,12 @@ class _Strict(BaseModel):
 
 
 class WordRule(_Strict):
-    """Which words are eligible. Lengths are in code points; `match` is a regular expression that the whole word must match."""
+    """Which words are eligible. Lengths are in code points; `match` is a regular expression that the whole word must match.
 
-    split: str = "unicode"
+    `digits`: `no_number` leaves words of nothing but digits alone, `no_digit` those with any. Words of nothing but punctuation never are eligible.
+    """
+
+    split: Splitter = "unicode"
     min_length: int = Field(1, ge=1)
     max_length: int | None = Field(None, ge=1)
     digits: Literal["allow", "no_number", "no_digit"] = "allow"
@@ -42,11 +59,6 @@ class WordRule(_Strict):
     stop_words: Literal["attack", "skip"] = "attack"
     match: str | None = None
     protect: tuple[Literal["entities", "answers"], ...] = ()
-
-    @field_validator("split")
-    @classmethod
-    def _splitter(cls, value: str) -> str:
-        return _registered(value, SPLITTERS)
 
     @field_validator("match")
     @classmethod
@@ -100,11 +112,36 @@ class Sweep(_Strict):
             raise ValueError("a list of strengths under one of rate, words")
         if any(not 0 <= rate <= 1 for rate in self.rate) or any(words < 0 for words in self.words):
             raise ValueError("rates in [0, 1] or numbers of words from 0")
+        if len({*self.rate, *self.words}) < len(self.rate) + len(self.words):
+            raise ValueError("strengths that differ from one another")
         return self
 
 
-class SuiteFile(_Strict):
-    """What a suite's YAML file says. `tasks` holds, by task name, keys of this file that differ for that task.
+class Settings(_Strict):
+    """How words are edited.
+
+    `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from it. `layout`: which
+    keys lie beside one another. `case`: `keep` leaves the pattern of capitals as it is; `lower` writes what alphabet and layout hold, and
+    swaps letters of any case. `no_op`: `never` draws among edits that change the word; `as_drawn` draws first, and leaves the word as it
+    was where that changes nothing. `fields`: default fields of the task (all, if not given).
+    """
+
+    words: WordRule = WordRule()
+    operators: Annotated[dict[OperatorName, OperatorRule], Field(min_length=1)] = {}
+    positions: Literal["interior", "all"] = "interior"
+    alphabet: Alphabet = "english"
+    layout: Layout = "qwerty"
+    case: Literal["keep", "lower"] = "keep"
+    no_op: Literal["never", "as_drawn"] = "never"
+    fields: tuple[str, ...] | None = None
+
+
+class TaskSettings(Settings):
+    """The settings that differ for one task: of `words` single keys, of `operators` all of them."""
+
+
+class SuiteFile(Settings):
+    """What a suite's YAML file says. `tasks` holds, by task name, what differs for that task; strengths hold for all tasks.
 
     Suites of one `family` (default: the suite's name) share their draws, so that they differ only where their settings do.
     """
@@ -113,54 +150,26 @@ class SuiteFile(_Strict):
     description: str
     source: str | None = None
     family: str | None = None
-    words: WordRule = WordRule()
-    operators: dict[str, OperatorRule]
+    operators: Annotated[dict[OperatorName, OperatorRule], Field(min_length=1)]
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
-    positions: Literal["interior", "all"] = "interior"
-    alphabet: str = "english"
-    layout: str = "qwerty"
-    case: Literal["keep", "lower"] = "keep"
-    no_op: Literal["never", "as_drawn"] = "never"
-    fields: tuple[str, ...] | None = None
-    tasks: dict[str, dict[str, Any]] = {}
-
-    @field_validator("operators")
-    @classmethod
-    def _operators(cls, value: dict[str, OperatorRule]) -> dict[str, OperatorRule]:
-        if not value:
-            raise ValueError("at least one operator")
-        return {_registered(name, OPERATORS): rule for name, rule in value.items()}
-
-    @field_validator("alphabet")
-    @classmethod
-    def _alphabet(cls, value: str) -> str:
-        return _registered(value, ALPHABETS)
-
-    @field_validator("layout")
-    @classmethod
-    def _layout(cls, value: str) -> str:
-        return _registered(value, LAYOUTS)
+    tasks: dict[str, TaskSettings] = {}
 
     @model_validator(mode="after")
-    def _overrides(self) -> SuiteFile:
-        for task in self.tasks:
-            self.settings(task)
+    def _one_strength(self) -> SuiteFile:
+        if self.sweep is not None and "strength" in self.model_fields_set:
+            raise ValueError("one of strength, sweep")
         return self
 
-    def settings(self, task: str) -> SuiteFile:
-        """Return the settings for one task. Raises ValueError when its part of `tasks` is wrong."""
-        override = self.tasks.get(task, {})
-        fixed = {"schema", "description", "source", "family", "sweep", "tasks", "strength"} & set(override)
-        if fixed:
-            raise ValueError(f"tasks.{task} without {', '.join(sorted(fixed))}, which hold for all tasks")
-        whole = _merge(self.model_dump(mode="json", by_alias=True, exclude={"tasks"}), override)
-        try:
-            return SuiteFile.model_validate_json(_json(whole))
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(["tasks", task, *map(str, first["loc"])])
-            raise ValueError(f"a valid {key} ({first['msg']})") from None
+    def settings(self, task: str) -> Settings:
+        """Return the settings for one task."""
+        own = self.tasks.get(task)
+        if own is None:
+            return self
+        changed: dict[str, Any] = {key: getattr(own, key) for key in own.model_fields_set}
+        if "words" in changed:
+            changed["words"] = self.words.model_copy(update={key: getattr(own.words, key) for key in own.words.model_fields_set})
+        return self.model_copy(update=changed)
 
 
 class Suite(_Strict):
@@ -199,20 +208,24 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
 
     Raises InputError for an unknown name, a mistake in the file, or a strength out of range.
     """
-    base, _, asked = name.partition("@")
+    base, at, asked = name.rpartition("@")
+    if not at or name.endswith((".yaml", ".yml")):  # the name of a folder may hold an @
+        base, at = name, ""
     file = load_suite_file(base, place=place)
     stem = Path(base).stem if base.endswith((".yaml", ".yml")) else base
-    if asked:
-        return [_resolve(file, f"{stem}@{asked}", task, _asked(asked, file, place))]
-    if file.sweep is None:
-        return [_resolve(file, stem, task, file.strength)]
-    return [_resolve(file, f"{stem}@{_number(one)}", task, one) for one in file.sweep.strengths()]
+    if at:
+        strengths = [_asked(asked, file, place)]
+    elif file.sweep is not None:
+        strengths = file.sweep.strengths()
+    else:
+        return [_resolve(file, stem, stem, task, file.strength)]
+    return [_resolve(file, f"{stem}@{_number(strength)}", stem, task, strength) for strength in strengths]
 
 
-def _resolve(file: SuiteFile, name: str, task: str, strength: Strength) -> Suite:
+def _resolve(file: SuiteFile, name: str, stem: str, task: str, strength: Strength) -> Suite:
     chosen = file.settings(task)
-    shared = {key: getattr(chosen, key) for key in Suite.model_fields if key in SuiteFile.model_fields}
-    return Suite(name=name, **(shared | {"family": file.family or name.partition("@")[0], "strength": strength}))
+    shared = {key: getattr(chosen, key) for key in Settings.model_fields}
+    return Suite(name=name, family=file.family or stem, strength=strength, **shared)
 
 
 def _asked(text: str, file: SuiteFile, place: str) -> Strength:
@@ -220,30 +233,10 @@ def _asked(text: str, file: SuiteFile, place: str) -> Strength:
     try:
         return Strength(words=int(text)) if counts else Strength(rate=float(text))
     except ValueError:  # pydantic's ValidationError is one too
-        expected = "a number of words from 0" if counts else "a rate in [0, 1]"
+        expected, example = ("a number of words from 0", 2) if counts else ("a rate in [0, 1]", 0.3)
         raise InputError(place, found=f"strength {text!r}", expected=expected,
-                         fix="Write the suite as NAME@STRENGTH, for example drop@0.3.") from None  # fmt: skip
+                         fix=f"Write the suite as NAME@STRENGTH, for example @{example}.") from None  # fmt: skip
 
 
 def _number(strength: Strength) -> str:
     return str(strength.words) if strength.rate is None else repr(strength.rate)
-
-
-def _registered(name: str, registry: Registry[Any]) -> str:
-    if name not in registry:
-        raise ValueError(f"a known {registry.kind}: {', '.join(registry)}.{nearest(name, registry)}")
-    return name
-
-
-def _merge(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in override.items():
-        both = key != "operators" and isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value, default=str)

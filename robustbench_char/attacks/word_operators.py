@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
@@ -12,26 +13,42 @@ from numpy.typing import NDArray
 from robustbench_char.attacks.keys import below, draw
 from robustbench_char.attacks.operators import Scene, WordOperator, Written
 from robustbench_char.text.characters import DIGIT, WORD
+from robustbench_char.text.columns import Column
 from robustbench_char.text.words import Words
 
-__all__ = ["TRIES", "letter_run_counts", "rewrite_words", "single_edit"]
+__all__ = ["TRIES", "LetterRuns", "rewrite_words", "single_edit"]
 
 Ints = NDArray[np.int64]
 TRIES = 8
-"""How often a result that cannot be used is drawn again before the word counts as a no-op."""
+"""How often a run and a result are drawn for a word before it counts as a no-op."""
 
 
-def letter_run_counts(scene: Scene, words: Words) -> Ints:
-    """Return how many runs of two or more letters each word holds."""
-    return np.array([len(_runs(scene, start, end)) for start, end in zip(words.starts.tolist(), words.ends.tolist(), strict=True)], np.int64)
+@dataclass(frozen=True)
+class LetterRuns:
+    """The runs of two or more letters (and their marks) inside the words of a column: those of word `w` are
+    `first[w] : first[w] + counts[w]`, each `lows[r] : highs[r]` in the column's codes."""
 
+    lows: Ints
+    highs: Ints
+    first: Ints
+    counts: Ints
 
-def _runs(scene: Scene, start: int, end: int) -> list[tuple[int, int]]:
-    bits = scene.flags[start:end]
-    inside = ((bits & WORD) != 0) & ((bits & DIGIT) == 0)
-    edges = np.diff(inside.astype(np.int8), prepend=0, append=0)
-    spans = zip((start + np.flatnonzero(edges == 1)).tolist(), (start + np.flatnonzero(edges == -1)).tolist(), strict=True)
-    return [(low, high) for low, high in spans if high - low > 1]  # nlpaug fails on a single letter
+    @classmethod
+    def of(cls, column: Column, words: Words) -> LetterRuns:
+        """Find the runs. Single letters are left out: nlpaug fails on them."""
+        steps = np.zeros(len(column.codes) + 1, np.int8)
+        steps[words.starts] += 1
+        steps[words.ends] -= 1  # words may touch
+        live = (np.cumsum(steps[:-1], dtype=np.int8) > 0) & ((column.flags & (WORD | DIGIT)) == WORD)
+        cut = np.zeros(len(column.codes) + 1, np.bool_)
+        cut[words.starts] = True
+        before, after = np.concatenate([[False], live[:-1]]), np.concatenate([live[1:], [False]])
+        lows = np.flatnonzero(live & (~before | cut[:-1]))
+        highs = np.flatnonzero(live & (~after | cut[1:])) + 1
+        long = highs - lows > 1
+        lows, highs = lows[long], highs[long]
+        first = np.searchsorted(lows, words.starts)
+        return cls(lows, highs, first, np.searchsorted(lows, words.ends) - first)
 
 
 def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
@@ -41,9 +58,10 @@ def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
     """
     if after == before or not after or "_" in after or any(char.isspace() for char in after):
         return None
-    start = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    shorter = min(len(before), len(after))
+    start = next((i for i in range(shorter) if before[i] != after[i]), shorter)
     tail = 0
-    while tail < min(len(before), len(after)) - start and before[-1 - tail] == after[-1 - tail]:
+    while tail < shorter - start and before[-1 - tail] == after[-1 - tail]:
         tail += 1
     gone, come = before[start : len(before) - tail], after[start : len(after) - tail]
     swapped = len(gone) == 2 and come == gone[::-1]
@@ -54,41 +72,38 @@ def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
 
 
 def rewrite_words(
-    operator: WordOperator, scene: Scene, words: Words, rows: Ints, keys: NDArray[np.uint64], positions: Literal["interior", "all"]
-) -> tuple[Ints, Ints, Written]:
+    operator: WordOperator, scene: Scene, words: Words, runs: LetterRuns, rows: Ints, keys: NDArray[np.uint64],
+    positions: Literal["interior", "all"],
+) -> tuple[Ints, Ints, Written]:  # fmt: skip
     """Rewrite the words `rows`; return those that changed, the place of each edit, and what is written.
 
     `keys` holds one key a word of the column. Words that no try could change are left out.
     """
-    draws = [(draw(keys[rows], 2 + 2 * attempt), draw(keys[rows], 3 + 2 * attempt)) for attempt in range(TRIES)]
-    found: list[tuple[int, int, int, str]] = []
+    edge = 1 if positions == "interior" else 0
+    waiting, found = rows, list[tuple[int, int, int, str]]()
     with cast(AbstractContextManager[None], operator.session()):
-        for number, word in enumerate(rows.tolist()):
-            edit = _try(operator, scene, int(words.starts[word]), int(words.ends[word]), [(a[number], b[number]) for a, b in draws], positions)
-            if edit is not None:
-                found.append((word, *edit))
-    return _packed(found)
+        for attempt in range(TRIES):
+            which = runs.first[waiting] + below(draw(keys[waiting], 2 + 2 * attempt), runs.counts[waiting])
+            seeds = draw(keys[waiting], 3 + 2 * attempt).tolist()
+            inside = zip((words.starts[waiting] + edge).tolist(), (words.ends[waiting] - edge).tolist(), strict=True)
+            spans = zip(runs.lows[which].tolist(), runs.highs[which].tolist(), strict=True)
+            edits = [_rewrite(operator, scene, *span, *limits, seed) for span, limits, seed in zip(spans, inside, seeds, strict=True)]
+            found += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
+            waiting = waiting[np.array([edit is None for edit in edits], np.bool_)]
+    return _packed(sorted(found))
 
 
-def _try(
-    operator: WordOperator, scene: Scene, start: int, end: int, draws: list[tuple[np.uint64, np.uint64]], positions: str
-) -> tuple[int, int, str] | None:
-    runs = _runs(scene, start, end)
-    for which, seed in draws:
-        low, high = runs[int(below(np.array([which]), np.array([len(runs)]))[0])]
-        run = scene.column.codes[low:high].tobytes().decode("utf-32-le")
-        result = operator.rewrite(run, int(seed))
-        edit = None if result is None else single_edit(run, result)
-        if edit is None:
-            continue
-        at, gone, come = low + edit[0], edit[1], edit[2]
-        if positions == "interior" and (at <= start or at + gone >= end):
-            continue
-        if scene.frozen is not None and bool(scene.frozen[at : at + gone].any()):
-            continue
-        if come or gone < end - start:  # never an empty word
-            return at, gone, come
-    return None
+def _rewrite(operator: WordOperator, scene: Scene, low: int, high: int, first: int, last: int, seed: int) -> tuple[int, int, str] | None:
+    """Rewrite the run `low : high`; return the edit if it lies between `first` and `last`, keeps what is frozen, and leaves a word."""
+    run = scene.column.codes[low:high].tobytes().decode("utf-32-le")
+    result = operator.rewrite(run, seed)
+    edit = None if result is None else single_edit(run, result)
+    if edit is None:
+        return None
+    at, gone, come = low + edit[0], edit[1], edit[2]
+    if at < first or at + gone > last or (scene.frozen is not None and bool(scene.frozen[at : at + gone].any())):
+        return None
+    return at, gone, come
 
 
 def _packed(found: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written]:

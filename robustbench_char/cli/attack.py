@@ -27,7 +27,7 @@ def attack(
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
-    split: Split = "dev",
+    split: Split = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="The seed of the attack.")] = 0,
     fields: Annotated[list[str] | None, typer.Option(help="Fields to attack (repeat, or separate by commas); default: the suite's, else all.")] = None,

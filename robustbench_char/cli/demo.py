@@ -66,16 +66,15 @@ def _train_and_score(output: Path, name: str, epochs: float, layers: int, say: S
     from robustbench_char.tasks.sources import open_source
     from robustbench_char.training.evaluate import evaluate
     from robustbench_char.training.finetune import finetune
-    from robustbench_char.training.predict import load_system
 
     task, train = get_task(name), open_source(get_task(name), data="mini", split="train")
     say(f"{name}: fine-tuning BERT ({layers} layers of MiniLM, {epochs:g} epochs)")
     folder = finetune(task, train=train, train_sha256=source_sha256(train.path), output=output / "systems" / name, layers=layers, epochs=epochs)
-    system, records = load_system(folder), []
+    records = []
     for condition in ("clean", *SUITES):
         home = output / "attacked" / name / condition
         file = open_source(task, data="mini", split="test") if condition == "clean" else open_native(task, home / read_manifest(home).output.name)
-        record = evaluate(system, file, output=output / "scores" / name / condition)
+        record = evaluate(folder, file, progress=False, output=output / "scores" / name / condition)
         say(f"{name}: {condition}, {record.headline} {record.scores[record.headline]:.1f}")
         records.append(output / "scores" / name / condition)
     return records

@@ -17,7 +17,7 @@ def evaluate(
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
-    split: Split = "dev",
+    split: Split = None,
     data_dir: DataDir = None,
     task: Annotated[str | None, typer.Option(help="The task of the data; default and only legal value: the system's.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")] = None,
@@ -26,12 +26,15 @@ def evaluate(
     overwrite: Overwrite = False,
 ) -> None:
     """Score a saved system on any native file, clean or attacked, and write the record with the predictions."""
+    from robustbench_char.tasks.registry import get_task
     from robustbench_char.training.evaluate import evaluate as run
-    from robustbench_char.training.predict import load_system
+    from robustbench_char.training.system_files import read_system
 
-    system = load_system(folder)
-    source = source_of(system.file.task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    record = run(system, source, output=output, batch_size=batch_size, overwrite=overwrite)
+    asked = get_task(task, place="--task") if task else None
+    source = source_of(read_system(folder).task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    record = run(
+        folder, source, output=output, task=asked, source="mini" if data else None, batch_size=batch_size, overwrite=overwrite
+    )
     if json:
         typer.echo(record.model_dump_json(by_alias=True, indent=2))
         return

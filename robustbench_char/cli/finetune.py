@@ -30,7 +30,7 @@ def finetune(
     train: Annotated[Path | None, typer.Option(help="The training file, in the task's native format.")] = None,
     data: Data = None,
     hub: Hub = False,
-    split: Split = "train",
+    split: Split = None,
     data_dir: DataDir = None,
     system: Annotated[str, typer.Option(help="What to train (see `list`).")] = "bert",
     base: Annotated[str, typer.Option(help="minilm (extra `offline`), a model folder, or a hub id.")] = "minilm",
@@ -52,7 +52,7 @@ def finetune(
     from robustbench_char.training.finetune import finetune as run
 
     record = get_task(task)
-    source = source_of(record, input=train, data=data, hub=hub, split=split, data_dir=data_dir)
+    source = source_of(record, input=train, data=data, hub=hub, split=split or "train", data_dir=data_dir)
     bf16: bool | Literal["auto"] = "auto" if precision is Precision.auto else precision is Precision.bf16
     folder = run(
         record, train=source, train_sha256=source_sha256(source.path), output=output, system=system, base=base, layers=layers, epochs=epochs,

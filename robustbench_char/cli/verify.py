@@ -17,7 +17,7 @@ def verify(
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
-    split: Split = "dev",
+    split: Split = None,
     data_dir: DataDir = None,
 ) -> None:
     """Replay the ledger both ways against the clean data, check labels, offsets, tags and hashes; name the first wrong place."""

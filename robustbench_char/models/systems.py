@@ -1,4 +1,4 @@
-"""The systems that are compared, by name. A new one is a file with a class like `bert.BertSystem`, and one line here."""
+"""The systems that are compared, by name. A new one is a file with a class like `bert.BertSystem` and one line here."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ __all__ = ["make_cards"]
 CUT_OFF = "(cut off)"
 NO_ANSWER = "(no answer)"
 _LONGEST_CELL = 160
+_MOST_EDITS = 10
 
 
 class _Row(NamedTuple):
@@ -88,13 +89,18 @@ def _card(choice: Choice, rows: dict[Path, dict[int, _Row]]) -> Card:
         place=f"{record.task} · {record.system.name} · {record.condition} · {after.id}",
         outcome=choice.outcome,
         fields=fields,
-        edits=", ".join(f"{edit['word_before']} → {edit['word_after']} ({edit['operator']})" for edit in after.edits),
+        edits=_edits(after.edits),
         header=header,
         rows=body,
-        footnote="Shown are words of entities, edited words, and words whose tag changed."
-        if record.family == "tagging"
-        else "",
+        footnote="Listed are words of entities and words whose tag changed." if record.family == "tagging" else "",
     )
+
+
+def _edits(edits: list[dict[str, Any]]) -> str:
+    """Name the first edits; in a long text there may be hundreds."""
+    named = [f"{edit['word_before']} → {edit['word_after']} ({edit['operator']})" for edit in edits[:_MOST_EDITS]]
+    more = len(edits) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _marked(name: str, value: str | list[str], after: _Row) -> tuple[Piece, ...]:
@@ -118,14 +124,17 @@ def _question_answering(before: _Row, after: _Row) -> tuple[tuple[str, ...], tup
 
 
 def _tagging(before: _Row, after: _Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return one row a word that tells something: part of an entity, edited, or tagged otherwise than before."""
+    """Return one row a word of an entity, or tagged otherwise than before; where there is none, the edited words."""
+    telling, edited = [], []
     words = zip_longest(_tokens(before), _tokens(after), before.gold, before.prediction or (), after.prediction or ())
-    body = []
     for clean, attacked, gold, old, new in words:
-        if clean != attacked or old != new or str(gold).startswith(("B-", "I-")):
-            word = clean if clean == attacked else f"{clean} → {attacked}"
-            body.append((str(word), str(gold), old or CUT_OFF, new or CUT_OFF))
-    return ("word", "gold", "before", "after"), tuple(body)
+        word = clean if clean == attacked else f"{clean} → {attacked}"
+        row = (str(word), str(gold), old or CUT_OFF, new or CUT_OFF)
+        if old != new or str(gold).startswith(("B-", "I-")):
+            telling.append(row)
+        elif clean != attacked:
+            edited.append(row)
+    return ("word", "gold", "before", "after"), tuple(telling or edited)
 
 
 _TABLES = {"classification": _classification, "question_answering": _question_answering, "tagging": _tagging}

@@ -49,7 +49,7 @@ def score_figure(frame: pd.DataFrame, task: str) -> Figure:
         groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
         # An inch and a bit a group, so that value labels of neighbouring bars never touch.
         figure = Figure(
-            figsize=(max(4.2, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4), layout="constrained"
+            figsize=(max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4), layout="constrained"
         )
         axes = figure.add_subplot()
         _draw(axes, bars, groups, systems)

@@ -30,8 +30,8 @@ def write_report(folders: list[Path], output: Path, *, examples: bool = True, ov
     sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
     values = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
     with output_folder(output, overwrite=overwrite) as folder:
-        (folder / "index.html").write_text(_render("report.html.j2", values), encoding="utf-8")
-        (folder / "report.md").write_text(_render("report.md.j2", values), encoding="utf-8")
+        _write(folder / "index.html", _render("report.html.j2", values))
+        _write(folder / "report.md", _render("report.md.j2", values))
         _write_blocks(folder, sections)
     return output / "index.html"
 
@@ -51,7 +51,12 @@ def _write_blocks(folder: Path, sections: Sequence[Section]) -> None:
         if isinstance(block, Table):
             block.frame.to_csv(folder / _file(block), index=False, lineterminator="\n")
         elif isinstance(block, Picture):
-            (folder / _file(block)).write_text(block.svg, encoding="utf-8")
+            _write(folder / _file(block), block.svg)
+
+
+def _write(path: Path, text: str) -> None:
+    # A text may hold half a surrogate pair (JSON can spell one), which UTF-8 cannot: it is shown as its escape.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _file(block: Table | Picture) -> str:

@@ -13,7 +13,6 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import robustbench_char
 from robustbench_char.common.errors import InputError, nearest
@@ -24,7 +23,6 @@ __all__ = ["SPLITS", "cache_folder", "open_source"]
 
 SPLITS = ("train", "dev", "test")
 _ALIASES = {"validation": "dev", "valid": "dev"}
-_OFFLINE = "Without the network, use --input FILE, or --data mini for a try"
 
 
 def open_source(
@@ -96,7 +94,7 @@ def _mini(task: Task, data: str, split: str) -> NativeFile:
     if task.name not in mini.TASKS:
         raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(mini.TASKS)}",
                          fix="Give a file of your own task with --input.")  # fmt: skip
-    folder = cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}"
+    folder = cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}" / task.name
     path = folder / mini.file_name(task.name, split)
     return open_native(task, _kept(path, lambda new: mini.write_split(task.name, split, new)))
 
@@ -127,26 +125,38 @@ def _kept(path: Path, write: Callable[[Path], None]) -> Path:
 def _hub(task: Task, split: str) -> NativeFile:
     source = task.hub
     if source is None:
-        where: Literal["LDC99T42", ""] = "LDC99T42" if task.format == "ptb" else ""
-        raise InputError("--hub", found=f"the task {task.name}, which has no hub id",
-                         expected=f"the treebank {where} (its licence keeps it off the hub)" if where else "another source",
-                         fix="Give --data-dir FOLDER with its sections, or --data mini." if where
-                             else "Give --input FILE, or name the data under `hub` in the task's file.")  # fmt: skip
+        raise _not_on_the_hub(task)
     split = _split(split, tuple(source.splits))
-    where_kept = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{source.path}-{source.config or 'default'}-{source.revision}").strip("-.")
-    path = cache_folder() / "hub" / where_kept / f"{task.name}-{split}.parquet"
+    name = "-".join((source.path, source.config or "default", source.revision))
+    folder = cache_folder() / "hub" / re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
+    path = folder / f"{task.name}-{split}.parquet"
     if not re.fullmatch(r"[0-9a-f]{40}", source.revision):
         path.unlink(missing_ok=True)  # a branch moves on; only a commit can be kept
     return open_native(task, _kept(path, lambda new: _download(source, source.splits[split], new)))
 
 
+def _not_on_the_hub(task: Task) -> InputError:
+    if task.format == "ptb":
+        return InputError("--hub", found=f"the task {task.name}, which has no hub id",
+                          expected="the Penn Treebank as licensed (LDC99T42)",
+                          fix="Give its folder with --data-dir FOLDER, or use --data mini.")  # fmt: skip
+    return InputError("--hub", found=f"the task {task.name}, which has no hub id", expected="a task with one",
+                      fix="Give --input FILE, or write `hub` into the task's file.")  # fmt: skip
+
+
 def _download(source: HubSource, split: str, path: Path) -> None:
     import datasets
 
+    place = f"--hub {source.path}"
+    if not Path(source.path).is_absolute() and Path(source.path).exists():
+        # `datasets` would read it, and a folder that happens to lie there must not stand in for the hub.
+        raise InputError(place, found="a local folder of that name here", expected="the hub's data set",
+                         fix="Run the command in another folder, or read local files with --input FILE.")  # fmt: skip
     try:
         data = datasets.load_dataset(source.path, name=source.config, split=split, revision=source.revision)
         data.to_parquet(path)
-    except Exception as error:  # the hub's client fails in many ways (no network, proxies, a repository that moved)
+    except Exception as error:  # the hub's client fails in many ways: no network, a proxy, a repository that moved
         reason = str(error).strip().split("\n")[0]
-        raise InputError(f"--hub ({source.path})", found=f"{type(error).__name__}: {reason}",
-                         expected=f"the data set at commit {source.revision[:12]}", fix=f"{_OFFLINE}.") from error  # fmt: skip
+        raise InputError(place, found=f"{type(error).__name__}: {reason}",
+                         expected=f"the data set at commit {source.revision[:12]}",
+                         fix="Without the network, use --input FILE, or --data mini for a try.") from error  # fmt: skip

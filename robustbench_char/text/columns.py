@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from robustbench_char.text.characters import flags
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Column", "ranges", "strings"]
+__all__ = ["Column", "over_spans", "ranges", "strings"]
 
 SEPARATOR = "\n"
 
@@ -51,6 +51,12 @@ class Column:
         """Return the texts as strings."""
         joined = self.codes.tobytes().decode("utf-32-le")
         return [joined[start:end] for start, end in zip(self.offsets[:-1].tolist(), self.ends.tolist(), strict=True)]
+
+
+def over_spans(merge: np.ufunc, values: NDArray[Any], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[Any]:
+    """Reduce the values of each span, by `np.add`, `np.bitwise_or` and the like; spans are in order, apart, and none is empty."""
+    bounds = np.stack([starts, ends], axis=1).ravel()
+    return np.asarray(merge.reduceat(values, bounds)[::2]) if len(bounds) else values[:0]
 
 
 def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

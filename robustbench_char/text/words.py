@@ -1,15 +1,14 @@
 """Where the words of a column of texts are.
 
-A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours; `treebank` is
-NLTK's Treebank-style word tokenizer (regular expressions, no data to download), as spans of the text as it stands.
+A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours; `treebank` has
+the rules of NLTK's Treebank-style tokenizer (see treebank.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from robustbench_char.common import Registry
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
+from robustbench_char.text.treebank import treebank_spans
 
-__all__ = ["SPLITTERS", "Splitter", "Words", "pieces_of", "token_words", "treebank_spans"]
+__all__ = ["SPLITTERS", "Splitter", "Words", "pieces_of", "token_words"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def split_unicode(column: Column) -> Words:
 
 
 def split_treebank(column: Column) -> Words:
-    """Words are the tokens of NLTK's `NLTKWordTokenizer`, applied to each text."""
+    """Words are the tokens of `treebank_spans`, applied to each text."""
     return pieces_of(column, Words(column.offsets[:-1], column.ends, np.arange(len(column.ends))))
 
 
@@ -84,52 +84,6 @@ def pieces_of(column: Column, tokens: Words) -> Words:
         parts.append(known[text] + start)
     spans = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
     return Words.of(column, spans[:, 0].copy(), spans[:, 1].copy())
-
-
-@cache
-def _treebank() -> Any:
-    from nltk.tokenize.destructive import NLTKWordTokenizer
-
-    return NLTKWordTokenizer()
-
-
-def treebank_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of the Treebank tokens of one text.
-
-    NLTK's own `span_tokenize` fails on texts that mix quote styles, since its tokens spell quotes in another way (`"` becomes
-    two back-quotes); here each token is matched with what stands at its place. A stretch that cannot be matched is split at white space.
-    """
-    spans: list[tuple[int, int]] = []
-    position = 0
-    for token in _treebank().tokenize(text):
-        while position < len(text) and text[position].isspace():
-            position += 1
-        length = _length_here(text, position, token)
-        if not length:
-            return spans + _whitespace_spans(text, position)
-        spans.append((position, position + length))
-        position += length
-    return spans
-
-
-def _length_here(text: str, position: int, token: str) -> int:
-    if text.startswith(token, position):
-        return len(token)
-    if token in {"``", "''"}:
-        if text.startswith('"', position):
-            return 1
-        if text.startswith(("``", "''"), position):
-            return 2
-    return 0
-
-
-def _whitespace_spans(text: str, position: int) -> list[tuple[int, int]]:
-    spans = []
-    for word in text[position:].split():
-        start = text.index(word, position)
-        position = start + len(word)
-        spans.append((start, position))
-    return spans
 
 
 def token_words(column: Column, tokens: Sequence[Sequence[str]]) -> Words:

@@ -106,7 +106,7 @@ def _prepare(
     load_config(start.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = _labelled(task, train, settings)
     labels = label_names(task, examples)
-    _refuse_unknown(examples, labels)
+    _refuse_unknown(examples, labels, _place(train))
     if sha256 is None:
         if isinstance(train, Sequence):
             raise ValueError("examples in memory need train_sha256")
@@ -128,7 +128,7 @@ def _labelled(task: Task, train: NativeFile | Sequence[Example], settings: Setti
     """Return the training examples. Raises InputError for the first one without a label, and when there are none."""
     examples = list(islice(iter(train) if isinstance(train, Sequence) else train.examples(), settings.limit))
     recipe = make_recipe(task, (), settings)
-    where = "--train" if isinstance(train, Sequence) else train.path
+    where = _place(train)
     for example in examples:
         if recipe.gold(example) is None:
             raise InputError(
@@ -144,18 +144,22 @@ def _labelled(task: Task, train: NativeFile | Sequence[Example], settings: Setti
     return examples
 
 
-def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...]) -> None:
+def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where: object) -> None:
     """Raise InputError for the first label that is none of the task's."""
     known = set(labels)
-    for example in examples:
+    for example in examples if labels else ():
         for label in (example.label,) if isinstance(example.label, str) else example.label or ():
             if label not in known:
                 raise InputError(
-                    f"--train: {place_of(example)}",
+                    f"{where}: {place_of(example)}",
                     found=f"the label {label!r}",
                     expected=f"one of {', '.join(labels)}",
                     fix="Correct the label, or the task.",
                 )
+
+
+def _place(train: NativeFile | Sequence[Example]) -> object:
+    return "--train" if isinstance(train, Sequence) else train.path
 
 
 def _source(train: NativeFile | Sequence[Example]) -> str:

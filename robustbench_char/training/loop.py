@@ -26,6 +26,7 @@ from robustbench_char.training.store import last_checkpoint, mark_complete
 __all__ = ["Loop", "progress_bar"]
 
 _LOGS = 50  # loss values kept of a run
+_LOG_KEYS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Loop:
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
-        return [entry for entry in trainer.state.log_history if "loss" in entry]
+        return [{key: entry[key] for key in _LOG_KEYS} for entry in trainer.state.log_history if "loss" in entry]
 
 
 def _arguments(settings: Settings, folder: Path, every: int) -> TrainingArguments:

@@ -101,13 +101,42 @@ def test_malformed_predictions_are_refused(make_runs: Make) -> None:
         make_cards(choose(pairs_in(root)))
 
 
-def test_a_tagging_card_shows_entities_edits_and_changes_alone(make_runs: Make) -> None:
+def test_a_tagging_card_lists_entities_and_changes_alone(make_runs: Make) -> None:
     cards = make_cards(choose(pairs_in(make_runs(("conll2003",)))))
     for card in cards:
         assert card.header == ("word", "gold", "before", "after")
-        for word, gold, before, after in card.rows:
-            assert gold != "O" or " → " in word or before != after
+        assert all(gold != "O" or before != after for _, gold, before, after in card.rows)
+        assert sum(gold != "O" for _, gold, _, _ in card.rows) == 3
     assert any(after == "(cut off)" for card in cards for *_, after in card.rows)
+
+
+def nouns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Tag every word as a noun, rightly."""
+    tags = [json.dumps(["NN"] * len(json.loads(fields)["tokens"])) for fields in frame["fields"]]
+    return frame.assign(gold=tags, prediction=tags, score=1.0)
+
+
+def test_without_entities_and_changes_the_edited_words_are_listed(make_runs: Make) -> None:
+    root = make_runs(("conll2003",), suites=("add",))
+    for condition in ("clean", "add"):
+        change(root / f"conll2003-bert-0-{condition}-1", nouns)
+    rows = make_cards(choose(pairs_in(root)))[0].rows
+    assert len(rows) == 2
+    assert all(" → " in word for word, *_ in rows)
+
+
+def test_a_card_names_ten_edits_at_most(make_runs: Make) -> None:
+    root = make_runs(("cola",), suites=("add",))
+    text = "wxord " * 12
+    edit = {"field": "sentence", "operator": "add", "removed": "", "inserted": "x"}
+    edit |= {"word_before": "word", "word_after": "wxord"}
+    edits = [edit | {"start_clean": 5 * number + 1, "start_attacked": 6 * number + 1} for number in range(12)]
+    values = {"fields": json.dumps({"sentence": text}), "edits": json.dumps(edits)}
+    change(root / "cola-bert-0-add-1", lambda frame: frame.assign(**values))
+    card = make_cards(choose(pairs_in(root)))[0]
+    assert card.edits.count("word → wxord (add)") == 10
+    assert card.edits.endswith(" and 2 more")
+    assert sum(piece.word for _, pieces in card.fields for piece in pieces) == 12
 
 
 def test_a_question_card_names_no_answer_and_the_attacked_gold(make_runs: Make) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
 from robustbench_char.evaluation.comparison import comparison_table, pair_records
 from robustbench_char.evaluation.records import find_records, read_record, write_record
-from robustbench_char.reports import report_frame, write_report
+from robustbench_char.reports import report_frame, sections, write_report
 from robustbench_char.reports.sections import SECTIONS
 
 Make = Callable[..., Path]
@@ -186,6 +189,15 @@ def test_texts_and_names_are_data_not_markup(make_runs: Make, tmp_path: Path) ->
     assert "<b>" not in markdown
 
 
+def test_half_a_surrogate_pair_is_shown_as_its_escape(make_runs: Make, tmp_path: Path) -> None:
+    root = make_runs(suites=("drop",))
+    path = root / f"{BERT}-drop-1" / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame.assign(prediction=json.dumps("\ud83d")).to_parquet(path, index=False)
+    update(path.parent, predictions_sha256=sha256_file(path))
+    assert "\\ud83d" in write_report([root], tmp_path / "out").read_text(encoding="utf-8")
+
+
 def test_a_pipe_does_not_break_a_markdown_table(make_runs: Make, tmp_path: Path) -> None:
     out = write_report([make_runs(TASKS, systems=("a|b",))], tmp_path / "out").parent
     width = 0
@@ -268,5 +280,5 @@ def test_the_frame_is_the_comparison_table(make_runs: Make) -> None:
 
 
 def test_every_section_is_registered_under_its_file_name() -> None:
-    folder = Path(str(SECTIONS.get("scores").__code__.co_filename)).parent  # type: ignore[attr-defined]
+    folder = Path(str(sections.__file__)).parent
     assert set(SECTIONS) == {path.stem for path in folder.glob("*.py")} - {"__init__"}

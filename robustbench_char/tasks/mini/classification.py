@@ -1,4 +1,4 @@
-"""The four sentence tasks: acceptability (cola), paraphrase (mrpc), duplicate questions (qqp), answering sentences (qnli)."""
+"""The four sentence tasks: acceptability (cola), paraphrase (mrpc), duplicate questions (qqp), answers (qnli)."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from robustbench_char.tasks.mini.constructions import CONSTRUCTIONS, sentence
 from robustbench_char.tasks.mini.draw import Draw
 from robustbench_char.tasks.mini.lexicon import nouns, read_sections, words
 from robustbench_char.tasks.mini.story import Fact, facts, passage, question, slots
-from robustbench_char.tasks.mini.tokens import Phrase, fill, phrase, tagged, text_of
+from robustbench_char.tasks.mini.tokens import Phrase, fill, tagged, text_of
 from robustbench_char.tasks.mini.world import Entity, world
 
 __all__ = ["TASKS", "Row", "examples"]
 
 
 class Row(NamedTuple):
-    """An example: one text (cola) or two, and whether it is positive (acceptable, same meaning, answered). `source` is free."""
+    """An example: one text (cola) or two, and whether it is positive: acceptable, of the same meaning, answered."""
 
     texts: tuple[str, ...]
     positive: bool
     source: str = ""
 
 
+_FORMS = ("modal", "perfect", "progressive", "question", "negation", "be_agreement", "determiner", "pronoun_case")
+
+
 def _cola(draw: Draw, taken: set[str]) -> Iterator[Row]:
-    """Sentences of the grammar; two of five are broken."""
+    """Sentences of the grammar; two of five are broken, most of them by a wrong form."""
     names = list(CONSTRUCTIONS)
     while True:
-        construction, broken = draw.pick(names), draw.chance(0.4)
-        yield Row((text_of(sentence(draw, construction, broken=broken)),), not broken, f"m{names.index(construction) + 1:02d}")
+        construction, broken = draw.pick(_FORMS if draw.chance(0.5) else names), draw.chance(0.4)
+        yield Row(
+            (text_of(sentence(draw, construction, broken=broken)),), not broken, f"m{names.index(construction) + 1:02d}"
+        )
 
 
 def _mrpc(draw: Draw, taken: set[str]) -> Iterator[Row]:
@@ -64,7 +69,7 @@ def _changed(draw: Draw, fact: Fact, known: dict[str, Phrase], other: dict[str, 
 
 
 def _qqp(draw: Draw, taken: set[str]) -> Iterator[Row]:
-    """Two questions: for the same thing in other words, or for something else. Half are about the world, half about daily life."""
+    """Two questions that ask the same or not; half are about the world, half about daily life."""
     while True:
         for entities in world(draw, 12, taken):
             for entity in entities:
@@ -93,7 +98,9 @@ class _Intent(NamedTuple):
 
 @cache
 def _intents() -> tuple[_Intent, ...]:
-    return tuple(_Intent(title.partition(".")[0], tuple(lines)) for title, lines in read_sections("templates/intents.txt"))
+    return tuple(
+        _Intent(title.partition(".")[0], tuple(lines)) for title, lines in read_sections("templates/intents.txt")
+    )
 
 
 _FILLERS: dict[str, Callable[[Draw], Phrase]] = {
@@ -118,7 +125,9 @@ def _everyday(draw: Draw) -> Row:
         return Row((asked, text_of(fill(second, {"x": one}).tokens)), True)
     if draw.chance(0.4) and one != other:
         return Row((asked, text_of(fill(draw.pick(intent.templates), {"x": other}).tokens)), False)
-    different = draw.pick([found for found in _intents() if found.section == intent.section and found is not intent] or [intent])
+    different = draw.pick(
+        [found for found in _intents() if found.section == intent.section and found is not intent] or [intent]
+    )
     return Row((asked, text_of(fill(draw.pick(different.templates), {"x": one}).tokens)), False)
 
 

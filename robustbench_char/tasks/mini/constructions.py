@@ -24,12 +24,12 @@ def _construction(build: Construction) -> Construction:
 
 
 def sentence(draw: Draw, construction: str, *, broken: bool = False) -> Phrase:
-    """Return one sentence with its full stop; around one in three has an adverb before or a clause after it."""
+    """Return one sentence with its full stop; around one in four has an adverb before or a clause after it."""
     core = CONSTRUCTIONS[construction](draw, broken)
     end = "?" if construction in {"question", "wh_question"} else "."
-    if end == "." and draw.chance(0.18):
-        core = tagged([(draw.pick(words("modifiers", "sentence")), "RB"), (",", ",")]) + core
     if end == "." and draw.chance(0.15):
+        core = tagged([(draw.pick(words("modifiers", "sentence")), "RB"), (",", ",")]) + core
+    if end == "." and draw.chance(0.1):
         core += phrase(draw.pick(("because", "although"))) + g.clause(draw)
     return capitalised(with_articles((*core, Token(end, "."))))
 
@@ -55,7 +55,8 @@ def _agreement(draw: Draw, broken: bool) -> Phrase:
     """The bakers sell the bread / *The bakers sells the bread."""
     who = _noun_subject(draw, draw.chance(0.5))
     place = g.with_preposition(draw) if draw.chance(0.25) else ()
-    return who.tokens + place + g.predicate(draw, who.plural != broken, "present")
+    often = tagged([(draw.pick(words("modifiers", "frequency")), "RB")]) if not place and draw.chance(0.2) else ()
+    return who.tokens + place + often + g.predicate(draw, who.plural != broken, "present")
 
 
 @_construction
@@ -63,7 +64,12 @@ def _be_agreement(draw: Draw, broken: bool) -> Phrase:
     """The bakers were tired / *The bakers was tired."""
     who = _noun_subject(draw, draw.chance(0.5))
     tense = draw.pick(("past", "present"))
-    return who.tokens + tagged([g.BE[tense, who.plural != broken]]) + _adjective(draw) + (g.adjunct(draw) if tense == "past" else ())
+    return (
+        who.tokens
+        + tagged([g.BE[tense, who.plural != broken]])
+        + _adjective(draw)
+        + (g.adjunct(draw) if tense == "past" else ())
+    )
 
 
 @_construction
@@ -78,7 +84,9 @@ def _perfect(draw: Draw, broken: bool) -> Phrase:
     """The baker has sold the bread / *The baker has sell the bread."""
     who = g.subject(draw)
     have = ("have", "VBP") if who.plural else ("has", "VBZ")
-    return who.tokens + tagged([have]) + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "participle", "VBN")
+    return (
+        who.tokens + tagged([have]) + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "participle", "VBN")
+    )
 
 
 @_construction
@@ -95,9 +103,8 @@ def _word_order(draw: Draw, broken: bool) -> Phrase:
     who = g.noun_phrase(draw, draw.pick(("person", "people", "kin")), plain=True)
     article, head = who.tokens
     adjective = _adjective(draw)[0]
-    if draw.chance(0.6):
-        order = (article, head, adjective) if broken else (article, adjective, head)
-    else:
+    order: Phrase = (article, head, adjective) if broken else (article, adjective, head)
+    if draw.chance(0.4):
         order = (head, article) if broken else (article, head)
     return order + g.predicate(draw, who.plural, "past") + g.adjunct(draw)
 
@@ -106,7 +113,12 @@ def _word_order(draw: Draw, broken: bool) -> Phrase:
 def _missing_object(draw: Draw, broken: bool) -> Phrase:
     """The baker mended the lamp / *The baker mended."""
     verb, section = g.transitive(draw, "strict")
-    return g.subject(draw).tokens + g.finite(verb, "past", False) + (() if broken else g.object_of(draw, section)) + g.adjunct(draw)
+    return (
+        g.subject(draw).tokens
+        + g.finite(verb, "past", False)
+        + (() if broken else g.object_of(draw, section))
+        + g.adjunct(draw)
+    )
 
 
 @_construction
@@ -120,7 +132,11 @@ def _extra_object(draw: Draw, broken: bool) -> Phrase:
 def _missing_place(draw: Draw, broken: bool) -> Phrase:
     """The baker put the cup on the table / *The baker put the cup."""
     what = g.object_of(draw, "thing")
-    where = () if broken else phrase(draw.pick(("on", "under", "beside"))) + g.noun_phrase(draw, "furniture", plural=False).tokens
+    where = (
+        ()
+        if broken
+        else phrase(draw.pick(("on", "under", "beside"))) + g.noun_phrase(draw, "furniture", plural=False).tokens
+    )
     return g.subject(draw).tokens + g.finite(draw.pick(verbs("placing")), "past", False) + what + where
 
 
@@ -138,9 +154,15 @@ def _reflexive(draw: Draw, broken: bool) -> Phrase:
 @_construction
 def _determiner(draw: Draw, broken: bool) -> Phrase:
     """These bakers laughed / *These baker laughed, *Baker laughed."""
-    countable = [noun for noun in nouns(draw.pick(("person", "animal"))) if noun.plural != noun.singular]  # "many sheep" is right
+    countable = [
+        noun for noun in nouns(draw.pick(("person", "animal"))) if noun.plural != noun.singular
+    ]  # "many sheep" is right
     noun, plural = draw.pick(countable), draw.chance(0.5)
-    word = draw.pick(("these", "those", "many", "several", "both", "two", "four") if plural else ("this", "that", "every", "each", "another", "a"))
+    word = draw.pick(
+        ("these", "those", "many", "several", "both", "two", "four")
+        if plural
+        else ("this", "that/DT", "every", "each", "another", "a")
+    )
     head = ((noun.plural or noun.singular), "NNS") if plural != broken else (noun.singular, "NN")
     verb = draw.pick(verbs("creature"))
     return phrase(word) + tagged([head]) + g.finite(verb, "past", plural) + g.adjunct(draw)
@@ -149,7 +171,7 @@ def _determiner(draw: Draw, broken: bool) -> Phrase:
 @_construction
 def _pronoun_case(draw: Draw, broken: bool) -> Phrase:
     """She thanked the baker / *Her thanked the baker, *The baker thanked she."""
-    subjects, objects = ("he", "she", "they", "we", "I"), ("him", "her", "them", "us", "me")
+    subjects, objects = ("he", "she", "they", "we", "I"), ("him", "her/PRP", "them", "us", "me")
     verb = draw.pick(verbs("transitive person"))
     place = draw.between(0, 4)
     if draw.chance(0.5):
@@ -162,7 +184,12 @@ def _pronoun_case(draw: Draw, broken: bool) -> Phrase:
 @_construction
 def _question(draw: Draw, broken: bool) -> Phrase:
     """Did the baker sell the bread? / *Did the baker sells the bread?"""
-    return phrase("did/VBD") + g.subject(draw).tokens + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "base", "VB") + g.adjunct(draw)
+    return (
+        phrase("did/VBD")
+        + g.subject(draw).tokens
+        + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "base", "VB")
+        + g.adjunct(draw)
+    )
 
 
 @_construction
@@ -212,14 +239,23 @@ def _relative(draw: Draw, broken: bool) -> Phrase:
     verb = draw.pick(verbs("transitive thing"))
     extra = phrase("them" if what.plural else "it") if broken else ()
     inner = phrase("that/WDT") + g.subject(draw).tokens + g.finite(verb, "past", False) + extra
-    return what.tokens + inner + tagged([g.BE["past", what.plural]]) + tagged([(draw.pick(words("modifiers", "thing")), "JJ")])
+    return (
+        what.tokens
+        + inner
+        + tagged([g.BE["past", what.plural]])
+        + tagged([(draw.pick(words("modifiers", "thing")), "JJ")])
+    )
 
 
 @_construction
 def _negation(draw: Draw, broken: bool) -> Phrase:
     """The baker does not sell the bread / *The baker does not sells the bread."""
     who = g.subject(draw)
-    return who.tokens + g.negated(draw, who.plural) + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "base", "VB")
+    return (
+        who.tokens
+        + g.negated(draw, who.plural)
+        + _verb_phrase(draw, draw.pick(("third", "ing")) if broken else "base", "VB")
+    )
 
 
 @_construction
@@ -227,15 +263,26 @@ def _passive(draw: Draw, broken: bool) -> Phrase:
     """The lamp was sold by the baker / *The lamp was sell by the baker."""
     what, verb = g.noun_phrase(draw, "thing"), draw.pick(verbs("transitive thing"))
     action = (draw.pick((verb.third, verb.ing)) if broken else verb.participle, "VBN")
-    return what.tokens + tagged([g.BE["past", what.plural], action]) + phrase("by") + g.noun_phrase(draw, "person").tokens
+    return (
+        what.tokens + tagged([g.BE["past", what.plural], action]) + phrase("by") + g.noun_phrase(draw, "person").tokens
+    )
 
 
 @_construction
 def _existence(draw: Draw, broken: bool) -> Phrase:
     """There are two dogs near the mill / *There is two dogs near the mill."""
     plural, noun = draw.chance(0.5), draw.pick(nouns(draw.pick(("animal", "person"))))
-    what = phrase(draw.pick(("two", "three", "several", "many"))) + tagged([(noun.plural or "", "NNS")]) if plural else phrase("a") + tagged([(noun.singular, "NN")])
-    return phrase("there") + tagged([g.BE[draw.pick(("past", "present")), plural != broken]]) + what + g.with_preposition(draw)
+    what = (
+        phrase(draw.pick(("two", "three", "several", "many"))) + tagged([(noun.plural or "", "NNS")])
+        if plural
+        else phrase("a") + tagged([(noun.singular, "NN")])
+    )
+    return (
+        phrase("there")
+        + tagged([g.BE[draw.pick(("past", "present")), plural != broken]])
+        + what
+        + g.with_preposition(draw)
+    )
 
 
 @_construction
@@ -259,6 +306,9 @@ def _gift(draw: Draw, broken: bool) -> Phrase:
 @_construction
 def _coordination(draw: Draw, broken: bool) -> Phrase:
     """The nurse and the baker were late / *The nurse and the baker was late."""
-    first, second = g.noun_phrase(draw, "kin", plural=False, plain=True), g.noun_phrase(draw, "person", plural=False, plain=True)
+    first, second = (
+        g.noun_phrase(draw, "kin", plural=False, plain=True),
+        g.noun_phrase(draw, "person", plural=False, plain=True),
+    )
     be = g.BE[draw.pick(("past", "present")), not broken]
     return first.tokens + phrase("and") + second.tokens + tagged([be]) + _adjective(draw)

@@ -15,10 +15,14 @@ from robustbench_char.tasks.mini.tokens import Phrase, chunks
 
 __all__ = ["FILE_NAMES", "SIZES", "TASKS", "file_name", "split_bytes", "write_split"]
 
-SIZES = {"train": 2000, "dev": 300, "test": 300}
-"""Examples a split: rows, or sentences."""
-QUESTIONS = {"train": 1200, "dev": 200, "test": 200}
-"""Questions a split of the two SQuAD tasks."""
+_ROWS = {"train": 2000, "dev": 300, "test": 300}
+_QUESTIONS = {"train": 1200, "dev": 200, "test": 200}
+SIZES = {
+    "squad_v1": _QUESTIONS, "squad_v2": _QUESTIONS,
+    "cola": {**_ROWS, "train": 3000}, "mrpc": _ROWS, "qqp": _ROWS, "qnli": _ROWS,
+    "conll2003": _ROWS, "ptb_pos": _ROWS,
+}  # fmt: skip
+"""Examples of each split, by task: questions (a few more, as paragraphs have several), rows, or sentences."""
 _DOCUMENT = 20  # sentences between two -DOCSTART- lines
 
 _GLUE = {split: f"{split}.tsv" for split in SPLITS}
@@ -41,7 +45,7 @@ def file_name(task: str, split: str) -> str:
 
 
 def write_split(task: str, split: str, path: Path) -> None:
-    """Write one split of one task to a file: the same bytes on every machine. Raises InputError for an unknown task or split."""
+    """Write one split of a task: the same bytes on every machine. Raises InputError for an unknown task or split."""
     path.write_bytes(split_bytes(task, split))
 
 
@@ -61,12 +65,12 @@ def _known(kind: str, name: str, known: Sequence[str]) -> None:
 def _splits(task: str) -> dict[str, str]:
     """Make all splits of a task at once, for a later one repeats nothing of an earlier one."""
     if task in _CLASSIFICATION:
-        rows = classification.examples(task, SIZES)
+        rows = classification.examples(task, SIZES[task])
         return {split: _CLASSIFICATION[task](rows[split]) for split in SPLITS}
     if task in _TAGGING:
-        sentences = tagging.examples(task, SIZES)
+        sentences = tagging.examples(task, SIZES[task])
         return {split: _TAGGING[task](sentences[split]) for split in SPLITS}
-    return {split: json.dumps(value) for split, value in squad.document(task, QUESTIONS).items()}
+    return {split: json.dumps(value) for split, value in squad.document(task, SIZES[task]).items()}
 
 
 def _cola(rows: list[Row]) -> str:
@@ -74,17 +78,25 @@ def _cola(rows: list[Row]) -> str:
 
 
 def _mrpc(rows: list[Row]) -> str:
-    table = [(str(int(row.positive)), str(1000001 + 2 * place), str(1000002 + 2 * place), *row.texts) for place, row in enumerate(rows)]
+    table = [
+        (str(int(row.positive)), str(1000001 + 2 * place), str(1000002 + 2 * place), *row.texts)
+        for place, row in enumerate(rows)
+    ]
     return "\ufeff" + _table([("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"), *table])
 
 
 def _qqp(rows: list[Row]) -> str:
-    table = [(str(place), str(2 * place + 1), str(2 * place + 2), *row.texts, str(int(row.positive))) for place, row in enumerate(rows)]
+    table = [
+        (str(place), str(2 * place + 1), str(2 * place + 2), *row.texts, str(int(row.positive)))
+        for place, row in enumerate(rows)
+    ]
     return _table([("id", "qid1", "qid2", "question1", "question2", "is_duplicate"), *table])
 
 
 def _qnli(rows: list[Row]) -> str:
-    table = [(str(place), *row.texts, "entailment" if row.positive else "not_entailment") for place, row in enumerate(rows)]
+    table = [
+        (str(place), *row.texts, "entailment" if row.positive else "not_entailment") for place, row in enumerate(rows)
+    ]
     return _table([("index", "question", "sentence", "label"), *table])
 
 

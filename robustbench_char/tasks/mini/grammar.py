@@ -7,17 +7,43 @@ from typing import NamedTuple
 from robustbench_char.tasks.mini.draw import Draw
 from robustbench_char.tasks.mini.lexicon import Noun, Verb, nouns, verbs, words
 from robustbench_char.tasks.mini.phrases import name
-from robustbench_char.tasks.mini.tokens import Phrase, Token, phrase, tagged
+from robustbench_char.tasks.mini.tokens import Phrase, phrase, tagged
 
-__all__ = ["BE", "MODALS", "NounPhrase", "adjunct", "clause", "finite", "negated", "noun_phrase", "object_of", "predicate", "subject", "transitive", "with_preposition"]
+__all__ = [
+    "BE",
+    "MODALS",
+    "NounPhrase",
+    "adjunct",
+    "clause",
+    "finite",
+    "negated",
+    "noun_phrase",
+    "object_of",
+    "predicate",
+    "subject",
+    "transitive",
+    "with_preposition",
+]
 
 MODALS = ("will", "can", "could", "must", "may", "might", "should", "would")
-BE = {("past", False): ("was", "VBD"), ("past", True): ("were", "VBD"), ("present", False): ("is", "VBZ"), ("present", True): ("are", "VBP")}
-_SINGULAR = ("the", "the", "the", "the", "the", "a", "a", "a", "a", "this", "that", "every", "another", "my", "her", "our")
-_PLURAL = ("the", "the", "the", "the", "the", "these", "those", "some", "several", "many", "two", "three", "five", "my", "their")
+BE = {
+    ("past", False): ("was", "VBD"),
+    ("past", True): ("were", "VBD"),
+    ("present", False): ("is", "VBZ"),
+    ("present", True): ("are", "VBP"),
+}
+_SINGULAR = (*["the"] * 5, *["a"] * 4, "this", "that/DT", "every", "another", "my", "her/PRP$", "our")
+_PLURAL = (*["the"] * 5, "these", "those", "some", "several", "many", "two", "three", "five", "my", "their")
 _PRONOUNS = (("he", False), ("she", False), ("they", True), ("we", True))
-_ADJECTIVES = {"person": "person", "kin": "person", "people": "person", "masculine": "person", "feminine": "person", "animal": "animal", "pet": "animal", "food": "food", "dish": "food",
-               "building": "place", "nature": "place", "idea": "idea"}  # fmt: skip
+_ADJECTIVES = {
+    **dict.fromkeys(("person", "kin", "people", "masculine", "feminine"), "person"),
+    **dict.fromkeys(("building", "nature"), "place"),
+    **dict.fromkeys(("food", "dish"), "food"),
+    "animal": "animal",
+    "idea": "idea",
+}
+"""Which adjectives of `modifiers.txt` go with a class of nouns; the others take those for things."""
+_OBJECTS = ("food", "dish", *["thing"] * 2, "person", "animal", "instrument", "vehicle", "building", "nature", "idea")
 _PLACES = ("in", "near", "behind", "at")
 
 
@@ -34,7 +60,9 @@ def noun_phrase(draw: Draw, section: str, *, plural: bool | None = None, plain: 
     noun = draw.pick(nouns(section))
     many = noun.plural is not None and (draw.chance(0.35) if plural is None else plural)
     head = (noun.plural or noun.singular, "NNS") if many else (noun.singular, "NN")
-    determiner = "the" if plain else draw.pick(_PLURAL if many else _SINGULAR) if noun.plural else draw.pick(("the", "some"))
+    determiner = (
+        "the" if plain else draw.pick(_PLURAL if many else _SINGULAR) if noun.plural else draw.pick(("the", "some"))
+    )
     modifier = tagged([(draw.pick(words("modifiers", _ADJECTIVES.get(section, "thing"))), "JJ")])
     described = modifier if not plain and draw.chance(0.3) else ()
     return NounPhrase(phrase(determiner) + described + tagged([head]), many, noun)
@@ -59,14 +87,14 @@ def finite(verb: Verb, tense: str, plural: bool) -> Phrase:
 
 def transitive(draw: Draw, frame: str = "transitive") -> tuple[Verb, str]:
     """Return a verb that needs an object, and the class of nouns that the object comes from."""
-    sections = ("food", "thing", "person") if frame == "strict" else ("food", "thing", "thing", "person", "animal", "vehicle", "building", "nature", "idea")
+    sections = ("food", "thing", "person") if frame == "strict" else _OBJECTS
     section = draw.pick(sections)
     return draw.pick(verbs(f"{frame} {section}")), section
 
 
 def object_of(draw: Draw, section: str) -> Phrase:
     """Return an object of a class of nouns."""
-    return noun_phrase(draw, draw.pick((section, "dish")) if section == "food" and draw.chance(0.3) else section).tokens
+    return noun_phrase(draw, section).tokens
 
 
 def predicate(draw: Draw, plural: bool, tense: str) -> Phrase:
@@ -91,18 +119,22 @@ def clause(draw: Draw, tense: str = "past") -> Phrase:
 def with_preposition(draw: Draw) -> Phrase:
     """Return a place, such as `near the old mill`."""
     section = draw.pick(("building", "nature"))
-    return phrase(draw.pick(_PLACES if section == "building" else ("near", "behind"))) + noun_phrase(draw, section, plural=False, plain=draw.chance(0.6)).tokens
+    return (
+        phrase(draw.pick(_PLACES if section == "building" else ("near", "behind")))
+        + noun_phrase(draw, section, plural=False, plain=draw.chance(0.6)).tokens
+    )
 
 
 def adjunct(draw: Draw) -> Phrase:
-    """Return a place or a time to end a clause with, or nothing."""
-    if draw.chance(0.45):
-        return ()
-    if draw.chance(0.5):
+    """Return a manner, a place or a time to end a clause with, or nothing."""
+    kind = draw.pick(("none", "none", "none", "manner", "place", "day", "event"))
+    if kind == "manner":
+        return tagged([(draw.pick(words("modifiers", "manner")), "RB")])
+    if kind == "place":
         return with_preposition(draw)
-    when = draw.pick(words("places", "weekday")) if draw.chance(0.5) else None
-    if when:
-        return phrase(f"on {when}/NNP")
-    return phrase(draw.pick(("before", "after", "during"))) + noun_phrase(draw, "event", plural=False, plain=True).tokens
-
-
+    if kind == "day":
+        return phrase("on") + tagged([(draw.pick(words("places", "weekday")), "NNP")])
+    if kind == "event":
+        when = phrase(draw.pick(("before", "after", "during")))
+        return when + noun_phrase(draw, "event", plural=False, plain=True).tokens
+    return ()

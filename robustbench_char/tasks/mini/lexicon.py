@@ -29,7 +29,7 @@ class Verb(NamedTuple):
 
 
 def read_sections(name: str) -> Iterator[tuple[str, list[str]]]:
-    """Read a file of this package as sections: a name in square brackets, then lines; comments and empty lines are left out."""
+    """Read a file of this package as sections: a name in square brackets, then lines; comments are left out."""
     text = importlib.resources.files("robustbench_char.tasks.mini").joinpath(name).read_text(encoding="utf-8")
     title, lines = "", list[str]()
     for line in text.splitlines():
@@ -95,7 +95,9 @@ def _ing(base: str, past: str) -> str:
         return base[:-2] + "ying"
     if base.endswith("e") and not base.endswith("ee"):
         return base[:-1] + "ing"
-    return (base + base[-1] if past == base + base[-1] + "ed" else base + "k" if past == base + "ked" and base[-1] == "c" else _doubled(base)) + "ing"
+    if past.endswith(base[-1] + "ed") and past[: len(base)] == base and len(past) == len(base) + 3:
+        return past[:-2] + "ing"
+    return _doubled(base) + "ing"
 
 
 def _doubled(base: str) -> str:

@@ -1,4 +1,4 @@
-"""Random phrases of every kind that the templates ask for: names with their entity tags, numbers, dates, common nouns."""
+"""Random phrases of every kind that the templates ask for: names with entity tags, numbers, dates, common nouns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from robustbench_char.tasks.mini.draw import Draw
 from robustbench_char.tasks.mini.lexicon import nouns, words
 from robustbench_char.tasks.mini.tokens import Phrase, Token, phrase, tagged
 
-__all__ = ["KINDS", "Person", "adjective", "book", "common", "company", "count", "festival", "museum", "name", "number", "person", "random_phrase", "town", "year"]
+__all__ = [
+    "KINDS",
+    "Person",
+    "adjective",
+    "book",
+    "common",
+    "company",
+    "count",
+    "festival",
+    "museum",
+    "name",
+    "number",
+    "person",
+    "random_phrase",
+    "town",
+    "year",
+]
 
 
 class Person(NamedTuple):
@@ -51,7 +67,8 @@ def river(draw: Draw) -> Phrase:
 def company(draw: Draw) -> Phrase:
     """Return an invented company, named after a word or a family."""
     if draw.chance(0.2):
-        return phrase(f"{draw.name(words('people', 'last'))}/NNP &/CC {draw.pick(('Sons/NNPS', 'Daughters/NNPS', 'Partners/NNPS'))}", "ORG")
+        family, others = draw.name(words("people", "last")), draw.pick(("Sons", "Daughters", "Partners"))
+        return phrase(f"{family}/NNP &/CC {others}/NNPS", "ORG")
     start = draw.name(words("places", "company-start") if draw.chance(0.6) else words("people", "last"))
     end = draw.pick(words("places", "company-end"))
     return phrase(f"{start}/NNP {end}/{'NNPS' if end.endswith('s') and end != 'Works' else 'NNP'}", "ORG")
@@ -81,7 +98,13 @@ def book(draw: Draw) -> Phrase:
     """Return the title of a book, in quotation marks."""
     adjective, noun = draw.pick(words("places", "title-adjective")), draw.name(words("places", "title-noun"))
     other = draw.pick(words("places", "title-noun"))
-    pattern = draw.pick((f"The/DT {adjective}/NNP {noun}/NNP", f"The/DT {noun}/NNP of/IN the/DT {other}/NNP", f"A/DT {noun}/NNP for/IN {_first(draw)}/NNP"))
+    pattern = draw.pick(
+        (
+            f"The/DT {adjective}/NNP {noun}/NNP",
+            f"The/DT {noun}/NNP of/IN the/DT {other}/NNP",
+            f"A/DT {noun}/NNP for/IN {_first(draw)}/NNP",
+        )
+    )
     return (Token("``", "``"), *_whole(pattern), Token("''", "''"))
 
 
@@ -90,9 +113,7 @@ def _first(draw: Draw) -> str:
 
 
 def _whole(pattern: str) -> Phrase:
-    return tuple(
-        token._replace(entity=f"{'I' if place else 'B'}-MISC") for place, token in enumerate(phrase(pattern))
-    )
+    return tuple(token._replace(entity=f"{'I' if place else 'B'}-MISC") for place, token in enumerate(phrase(pattern)))
 
 
 def _nnp(text: str) -> str:
@@ -141,7 +162,9 @@ def _team(draw: Draw) -> Phrase:
 
 
 def _award(draw: Draw) -> Phrase:
-    return phrase(f"the/DT {draw.name(words('places', 'award'))}/NNP {draw.pick(('Prize', 'Medal', 'Award'))}/NNP", "MISC")
+    return phrase(
+        f"the/DT {draw.name(words('places', 'award'))}/NNP {draw.pick(('Prize', 'Medal', 'Award'))}/NNP", "MISC"
+    )
 
 
 def _date(draw: Draw) -> Phrase:
@@ -175,7 +198,9 @@ KINDS: dict[str, Callable[[Draw], Phrase]] = {
     "festival": lambda draw: festival(draw, " ".join(token.word for token in town(draw))),
     "book": book,
     "award": _award,
-    "street": lambda draw: name(f"{draw.name(words('places', 'town-start'))} {draw.pick(('Street', 'Road', 'Avenue', 'Lane'))}", "LOC"),
+    "street": lambda draw: name(
+        f"{draw.name(words('places', 'town-start'))} {draw.pick(('Street', 'Road', 'Avenue', 'Lane'))}", "LOC"
+    ),
     "country": _country(0, "LOC"),
     "nat": _country(1, "MISC", "JJ"),
     "language": _country(2, "MISC"),
@@ -186,11 +211,13 @@ KINDS: dict[str, Callable[[Draw], Phrase]] = {
     "year": lambda draw: year(draw.between(1950, 1999)),
     "number": lambda draw: number(draw.between(11, 400)) if draw.chance(0.6) else count(draw),
     "big": lambda draw: number(draw.between(12, 900) * 100),
-    "percent": lambda draw: tagged([(f"{draw.between(1, 30)}.{draw.between(1, 9)}" if draw.chance(0.5) else str(draw.between(2, 60)), "CD")]),
+    "percent": lambda draw: tagged(
+        [(f"{draw.between(1, 30)}.{draw.between(1, 9)}" if draw.chance(0.5) else str(draw.between(2, 60)), "CD")]
+    ),
     "score": lambda draw: tagged([(f"{draw.between(1, 6)}-{draw.between(0, 5)}", "CD")]),
     "win": lambda draw: _win(draw, 0, 6),
     "sets": lambda draw: tagged([(f"6-{draw.between(0, 4)}", "CD"), (f"6-{draw.between(0, 4)}", "CD")]),
-    "tie": lambda draw: tagged([("{0}-{0}".format(draw.between(1, 4)), "CD")]),
+    "tie": lambda draw: tagged([(draw.pick(("1-1", "2-2", "3-3", "4-4")), "CD")]),
     "job": _of("person"),
     "jobs": _of("person", plural=True),
     "animals": _of("animal", plural=True),

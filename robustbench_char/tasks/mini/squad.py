@@ -1,4 +1,4 @@
-"""The two question-answering tasks: articles about towns, a paragraph about each thing in it, questions with exact answers."""
+"""The two question-answering tasks: articles about towns, a paragraph a thing, questions with exact answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _paragraph(draw: Draw, entity: Entity, second: bool) -> dict[str, Any]:
         else:
             qas.append(_answerable(draw, text, fact, second))
     unique = {item["question"]: item for item in qas}
-    return {"context": text.text, "qas": list(unique.values())} if second else {"context": text.text, "qas": list(unique.values())}
+    return {"context": text.text, "qas": list(unique.values())}
 
 
 def _answerable(draw: Draw, text: Passage, fact: Fact, second: bool) -> dict[str, Any]:
@@ -76,7 +76,13 @@ def _unanswerable(draw: Draw, text: Passage, fact: Fact) -> dict[str, Any]:
     wanted = _sort(text_of(text.entity.values[f"{fact.name}.{value}"]))
     alike = [span for span in text.stated.values() if _sort(span[1]) == wanted]
     plausible = _answer(*draw.pick(alike or list(text.stated.values())))
-    return {"plausible_answers": [plausible], "question": asked, "id": _id(text, asked), "answers": [], "is_impossible": True}
+    return {
+        "plausible_answers": [plausible],
+        "question": asked,
+        "id": _id(text, asked),
+        "answers": [],
+        "is_impossible": True,
+    }
 
 
 def _sort(value: str) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 
 from robustbench_char.tasks.mini.draw import Draw
 from robustbench_char.tasks.mini.lexicon import read_sections
-from robustbench_char.tasks.mini.tokens import Phrase, Sentence, Token, fill, phrase, render, text_of
+from robustbench_char.tasks.mini.tokens import Phrase, Sentence, Token, fill, render, text_of
 from robustbench_char.tasks.mini.world import Entity
 
 __all__ = ["KINDS", "Fact", "Passage", "facts", "passage", "question", "slots", "statement"]
@@ -50,10 +50,13 @@ def slots(entity: Entity, fact: Fact, call: str = "full") -> dict[str, Phrase]:
     pronoun = call == "pronoun"
     person = entity.kind == "person"
     subject, owner = (Token(he, "PRP"),), (Token(his, "PRP$"),)
-    values = {name.partition(".")[2]: value for name, value in entity.values.items() if name.startswith(f"{fact.name}.")}
+    possessive = Token("'" if named[-1].word.endswith("s") and not person else "'s", "POS")
+    values = {
+        name.partition(".")[2]: value for name, value in entity.values.items() if name.startswith(f"{fact.name}.")
+    }
     return values | {
         "s": subject if pronoun else named,
-        "ps": owner if pronoun else (*named, Token("'" if named[-1].word.endswith("s") and not person else "'s", "POS")),
+        "ps": owner if pronoun else (*named, possessive),
         "o": (Token(him, "PRP"),) if pronoun and person else entity.short if pronoun else named,
         "o2": entity.short if pronoun else named,
         "he": subject, "his": owner, "him": (Token(him, "PRP"),),
@@ -105,7 +108,7 @@ def passage(draw: Draw, entity: Entity, length: int) -> Passage:
 
 
 def _call(draw: Draw, before: Sentence | None) -> str:
-    """Choose how the thing is called; a pronoun only where the sentence before has it as its subject, and no one else in it."""
+    """Choose how the thing is called: by a pronoun only where the sentence before has it as its only subject."""
     if before is None:
         return "full"
     clear = "s" in before.spans and "spouse" not in before.spans

@@ -64,5 +64,3 @@ def _told(draw: Draw, names: set[str]) -> Iterator[Phrase]:
             entity = draw.pick(entities)
             call = draw.pick(("full", "full", "short", "pronoun"))
             yield statement(draw, entity, draw.pick(facts(entity.kind)), call).tokens
-
-

@@ -9,7 +9,19 @@ from typing import NamedTuple
 
 from robustbench_char.tasks.mini.lexicon import read_sections
 
-__all__ = ["Phrase", "Sentence", "Token", "capitalised", "chunks", "fill", "phrase", "render", "tagged", "text_of", "with_articles"]
+__all__ = [
+    "Phrase",
+    "Sentence",
+    "Token",
+    "capitalised",
+    "chunks",
+    "fill",
+    "phrase",
+    "render",
+    "tagged",
+    "text_of",
+    "with_articles",
+]
 
 
 class Token(NamedTuple):
@@ -31,7 +43,7 @@ class Sentence(NamedTuple):
 
 
 def phrase(text: str, entity: str | None = None) -> Phrase:
-    """Return tagged words (`the/DT old/JJ mill/NN`) as a phrase, as one entity if asked; articles stay outside of it."""
+    """Return tagged words (`the/DT old/JJ mill/NN`) as a phrase, as one entity if asked; its article stays outside."""
     tokens = [_token(word) for word in text.split(" ")]
     if entity is None:
         return tuple(tokens)
@@ -79,7 +91,9 @@ def with_articles(tokens: Sequence[Token]) -> Phrase:
     """Return the tokens with `a` or `an` as the sound of the next word asks."""
     after = [*tokens[1:], Token("")]
     return tuple(
-        token._replace(word=token.word[0] + "n" * _vowel_sound(following.word)) if token.word in {"a", "an", "A", "An"} else token
+        token._replace(word=token.word[0] + "n" * _vowel_sound(following.word))
+        if token.word in {"a", "an", "A", "An"}
+        else token
         for token, following in zip(tokens, after, strict=True)
     )
 
@@ -120,18 +134,25 @@ def text_of(tokens: Sequence[Token]) -> str:
 _NOUN_PHRASE = re.compile(r"DT|PDT|PRP\$?|JJ[RS]?|CD|NNP?S?|EX|POS|WP\$?|WDT|\$")
 _NOUN_HEAD = re.compile(r"PRP|CD|NNP?S?|EX|WP|WDT|DT")
 _VERB = re.compile(r"MD|VB[DGNPZ]?")
-_SUBORDINATORS = {"that", "because", "while", "if", "although", "whether", "as"}
+_SUBORDINATORS = {"that", "because", "while", "if", "although", "whether"}
 
 
 def chunks(tokens: Sequence[Token]) -> list[str]:
-    """Return a chunk tag in BIO2 for each token, by rules on its part of speech (adjectives without a noun are ADJP)."""
+    """Return a chunk tag in BIO2 for each token, by rules on its part of speech."""
     kinds = [_kind(tokens, place) for place in range(len(tokens))]
     tags: list[str] = []
     for place, kind in enumerate(kinds):
-        inside = place > 0 and kind == kinds[place - 1] and tokens[place].tag not in {"POS", "PRP", "WDT", "EX"}
-        inside = inside and kind not in {"O", "PP", "SBAR", "PRT"}
+        inside = place > 0 and kind == kinds[place - 1] and kind in {"NP", "VP", "ADJP", "ADVP"}
+        inside = inside and not _begins(tokens[place], tokens[place - 1])
         tags.append("O" if kind == "O" else f"{'I' if inside else 'B'}-{kind}")
     return tags
+
+
+def _begins(token: Token, before: Token) -> bool:
+    """Tell whether a word opens a noun phrase of its own right after another one: an article, a pronoun, a score."""
+    if token.tag == "CD":
+        return "-" in token.word
+    return token.tag in {"DT", "PRP$", "POS", "PRP", "WDT", "EX"} and before.tag != "PDT"
 
 
 def _kind(tokens: Sequence[Token], place: int) -> str:

@@ -1,15 +1,14 @@
-"""A small world of invented towns and of what is in them: people, companies, festivals, books and museums, with their facts."""
+"""A small world of invented towns and what is in them: people, companies, festivals, books, museums and their facts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from robustbench_char.tasks.mini import phrases
 from robustbench_char.tasks.mini.draw import Draw
 from robustbench_char.tasks.mini.lexicon import words
 from robustbench_char.tasks.mini.phrases import adjective, common, count, number, random_phrase, year
-from robustbench_char.tasks.mini.tokens import Phrase, Token, phrase, tagged, text_of
+from robustbench_char.tasks.mini.tokens import Phrase, phrase, tagged, text_of, with_articles
 
 __all__ = ["Entity", "world"]
 
@@ -29,6 +28,27 @@ class Entity:
     values: dict[str, Phrase]
 
 
+_RANDOM = {
+    "person": (
+        "work.job:job study.university:university marriage.spouse:per marriage.weddingplace:town "
+        "award.award:award food.weekday:weekday move.newtown:town"
+    ),
+    "town": (
+        "river.river:river mayor.mayor:per bridge.designer:per trade.goods:goods trade.market:country "
+        "team.sport:sport distance.neighbour:town fire.building:building twin.twin:town "
+        "twin.country:country market.marketday:weekday"
+    ),
+    "company": "founding.founder:per goods.goods:goods export.country:country head.director:per sale.buyer:org",
+    "festival": "start.organiser:per time.month:month guest.guest:per guest.country:country",
+    "book": ("author.author:per hero.place:country language.language:language language.translator:per film.maker:per"),
+    "museum": (
+        "opening.opener:per collection.country:country closing.closed:weekday closing.holiday:month "
+        "building.building:building building.architect:per"
+    ),
+}
+"""The values that depend on nothing else, as `fact.value:kind of phrase`, by kind of thing."""
+
+
 class _Builder:
     """Makes one town with everything in it."""
 
@@ -39,11 +59,20 @@ class _Builder:
         self.company = phrases.company(draw)
 
     def entities(self) -> list[Entity]:
-        return [self.town_entity(), self.person(), self.company_entity(), self.festival(), self.person(), self.museum(), self.book()]
+        return [
+            self.town_entity(),
+            self.person(),
+            self.company_entity(),
+            self.festival(),
+            self.person(),
+            self.museum(),
+            self.book(),
+        ]
 
-    def some(self, *slots: str) -> dict[str, Phrase]:
-        """Return random phrases for slots written as `fact.value:kind`."""
-        return {name: random_phrase(self.draw, kind) for name, kind in (slot.split(":") for slot in slots)}
+    def random(self, kind: str) -> dict[str, Phrase]:
+        """Return random phrases for the values of a thing that depend on nothing else."""
+        pairs = (slot.split(":") for slot in _RANDOM[kind].split())
+        return {name: random_phrase(self.draw, phrase_kind) for name, phrase_kind in pairs}
 
     def year(self, low: int, high: int) -> Phrase:
         return year(self.draw.between(low, high))
@@ -70,8 +99,7 @@ class _Builder:
             "move.moved": self.year(born + 25, born + 38),
             "instrument.instrument": common(draw, "instrument"),
         }
-        values |= self.some("work.job:job", "study.university:university", "marriage.spouse:per", "marriage.weddingplace:town",
-                            "award.award:award", "food.weekday:weekday", "move.newtown:town")  # fmt: skip
+        values |= self.random("person")
         pronouns = ("she", "her", "her") if who.gender == "female" else ("he", "his", "him")
         return Entity("person", who.full, phrases.name(who.last, "PER"), pronouns, values)
 
@@ -89,7 +117,9 @@ class _Builder:
             "founding.founders": self.founders(),
             "founding.founded": self.year(1105, 1840),
             "mayor.elected": self.year(1988, 2015),
-            "bridge.material": tagged([(draw.pick(("brick", "concrete", "granite", "iron", "limestone", "marble", "steel", "stone")), "NN")]),
+            "bridge.material": tagged(
+                [(draw.pick(("brick", "concrete", "granite", "iron", "limestone", "marble", "steel", "stone")), "NN")]
+            ),
             "bridge.opened": self.year(1850, 1995),
             "team.colour": tagged([(text_of(common(draw, "colour")), "JJ")]),
             "distance.distance": number(draw.between(4, 95)),
@@ -98,18 +128,14 @@ class _Builder:
             "market.wares": common(draw, draw.pick(("food", "product")), plural=True),
             "team.team": phrases.name(f"{self.place} {draw.pick(words('places', 'team-end'))}", "ORG"),
         }
-        values |= self.some("river.river:river", "mayor.mayor:per", "bridge.designer:per", "trade.goods:goods", "trade.market:country",
-                            "team.sport:sport", "distance.neighbour:town", "fire.building:building", "twin.twin:town",
-                            "twin.country:country", "market.marketday:weekday")  # fmt: skip
+        values |= self.random("town")
         return Entity("town", self.town, phrase("the town"), ("it", "its", "it"), values)
 
     def founders(self) -> Phrase:
-        settlers = (
-            lambda: phrase("settlers/NNS from") + random_phrase(self.draw, "country"),
-            lambda: random_phrase(self.draw, "nat") + common(self.draw, "person", plural=True),
-            lambda: phrase("a group/NN of") + common(self.draw, "person", plural=True),
-        )
-        return self.draw.pick(settlers)()
+        if self.draw.chance(0.3):
+            return phrase("settlers/NNS from") + random_phrase(self.draw, "country")
+        origin = random_phrase(self.draw, "nat") if self.draw.chance(0.5) else phrase("a group/NN of")
+        return origin + common(self.draw, "person", plural=True)
 
     def company_entity(self) -> Entity:
         draw, founded = self.draw, self.draw.between(1850, 1945)
@@ -124,7 +150,7 @@ class _Builder:
             "goods.factory": self.here(),
             "office.office": self.here(),
         }
-        values |= self.some("founding.founder:per", "goods.goods:goods", "export.country:country", "head.director:per", "sale.buyer:org")
+        values |= self.random("company")
         return Entity("company", self.company, phrase("the company"), ("it", "its", "it"), values)
 
     def festival(self) -> Entity:
@@ -137,7 +163,7 @@ class _Builder:
             "prize.prize": self.prize(),
             "guest.guestyear": self.year(1990, 2015),
         }
-        values |= self.some("start.organiser:per", "time.month:month", "guest.guest:per", "guest.country:country")
+        values |= self.random("festival")
         return Entity("festival", full, phrase("the festival/NN"), ("it", "its", "it"), values)
 
     def prize(self) -> Phrase:
@@ -146,15 +172,18 @@ class _Builder:
         return self.treasure()
 
     def treasure(self) -> Phrase:
-        return phrase(self.draw.pick(("a golden/JJ", "a silver/NN", "a bronze/NN", "a painted/JJ"))) + common(self.draw, "thing")
+        look = phrase(self.draw.pick(("a golden/JJ", "a silver/NN", "a bronze/NN", "a painted/JJ")))
+        return look + common(self.draw, "thing")
 
     def book(self) -> Entity:
         draw, written = self.draw, self.draw.between(1895, 1985)
-        hero = phrase("a") + adjective(draw, "person") + common(draw, "person")
+        hero = with_articles(phrase("a") + adjective(draw, "person") + common(draw, "person"))
         values = {
             "author.written": year(written),
             "hero.hero": hero,
-            "publisher.publisher": phrase(f"{draw.name(words('places', 'company-start'))}/NNP {draw.pick(('Books/NNPS', 'Press/NNP'))}", "ORG"),
+            "publisher.publisher": phrase(
+                f"{draw.name(words('places', 'company-start'))}/NNP {draw.pick(('Books/NNPS', 'Press/NNP'))}", "ORG"
+            ),
             "publisher.published": self.year(written + 1, written + 4),
             "language.translated": self.year(written + 5, written + 25),
             "sales.pages": number(draw.between(90, 780)),
@@ -162,7 +191,7 @@ class _Builder:
             "film.filmed": self.year(written + 5, written + 30),
             "author.home": self.town,
         }
-        values |= self.some("author.author:per", "hero.place:country", "language.language:language", "language.translator:per", "film.maker:per")
+        values |= self.random("book")
         return Entity("book", phrases.book(draw), phrase("the book/NN"), ("it", "its", "it"), values)
 
     def museum(self) -> Entity:
@@ -177,13 +206,12 @@ class _Builder:
             "theft.loot": loot,
             "theft.stolen": self.year(opened + 3, opened + 30),
         }
-        values |= self.some("opening.opener:per", "collection.country:country", "closing.closed:weekday", "closing.holiday:month",
-                            "building.building:building", "building.architect:per")  # fmt: skip
+        values |= self.random("museum")
         return Entity("museum", phrases.museum(draw, self.place), phrase("the museum/NN"), ("it", "its", "it"), values)
 
 
 def world(draw: Draw, towns: int, taken: set[str]) -> list[list[Entity]]:
-    """Return the things of each of a number of towns; a name in `taken` is not given again, new ones are added to it."""
+    """Return the things of each of a number of towns; names in `taken` are not given again, new ones are added."""
     found: list[list[Entity]] = []
     while len(found) < towns:
         entities = _Builder(draw).entities()

@@ -1,0 +1,148 @@
+"""The command line as a user runs it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("robustbench-char")
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(PROGRAM), *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def succeeds(*arguments: object, cwd: Path | None = None) -> str:
+    done = run(*arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fails(*arguments: object, cwd: Path | None = None) -> str:
+    """Return the one message of a failing command: exit code 2, no traceback, nothing on standard output."""
+    done = run(*arguments, cwd=cwd)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    for task in ("cola", "conll2003", "squad_v2"):
+        succeeds("mini", task, "--output", folder / task)
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"]])
+def test_help_and_list_answer_quickly(arguments: list[str]) -> None:
+    def seconds() -> float:
+        started = time.perf_counter()
+        succeeds(*arguments)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(3)) < 1
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, robustbench_char; print([m for m in ('torch', 'transformers', 'datasets', 'nlpaug', 'requests', 'numpy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_light_rooms_do_not_load_torch() -> None:
+    rooms = "attacks.engine, tasks.attack_files, tasks.verify, tasks.dataset, evaluation.metrics, evaluation.comparison, reports.page"
+    modules = ", ".join(f"robustbench_char.{room}" for room in rooms.split(", "))
+    code = f"import sys, {modules}; print([m for m in ('torch', 'transformers', 'nlpaug') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_list_names_what_there_is() -> None:
+    text = succeeds("list")
+    for name in ("squad_v1", "ptb_pos", "charbert_2020", "pruthi_2019_random", "keyboard", "nlpaug_ocr", "bert", "qwertz", "treebank"):
+        assert name in text
+    assert "charbert_2020" not in succeeds("list", "tasks")
+    assert "Did you mean 'suites'?" in fails("list", "suite")
+
+
+def test_validate_all_and_own_files(tmp_path: Path) -> None:
+    text = succeeds("validate", "--all", cwd=tmp_path)
+    assert "suite charbert_2020" in text
+    assert "task squad_v2" in text
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("schema: 1\ndescription: x\noperators: {dorp: {}}\npositons: all\nstrength: {rate: 1.5}\n")
+    message = fails("validate", bad)
+    for part in ("bad.yaml", "Did you mean 'drop'", "Did you mean 'positions'?", "strength.rate"):
+        assert part in message
+    bad.write_text("schema: 1\ndescription: x\noperators: {drop: {}}\ntasks: {conll2004: {case: lower}}\n")
+    assert "Did you mean 'conll2003'?" in fails("validate", bad)
+    assert "found nothing to check" in fails("validate")
+
+
+def test_attack_verify_show(data: Path, tmp_path: Path) -> None:
+    clean = data / "conll2003" / "test.txt"
+    text = succeeds("attack", "conll2003", "--input", clean, "--suite", "charbert_2020", "--seed", 3, "--output", "out", cwd=tmp_path)
+    assert "words edited" in text
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["edits.parquet", "manifest.json", "test.txt"]
+    assert "verified" in succeeds("verify", "out", "--input", clean, cwd=tmp_path)
+    shown = succeeds("show", "out", "-n", 3, cwd=tmp_path).splitlines()
+    assert len(shown) == 3
+    assert any("{+" in line or "[-" in line for line in shown)
+    assert clean.read_text() != (tmp_path / "out" / "test.txt").read_text()
+
+
+def test_attack_of_mini_needs_no_file(tmp_path: Path) -> None:
+    succeeds("attack", "qqp", "--data", "mini", "--split", "test", "--suite", "mixed@0.2", "--output", tmp_path / "out")
+    assert "verified" in succeeds("verify", tmp_path / "out", "--data", "mini", "--split", "test")
+
+
+def test_a_sweep_writes_one_folder_a_strength(data: Path, tmp_path: Path) -> None:
+    succeeds("attack", "cola", "--input", data / "cola" / "dev.tsv", "--suite", "pruthi_2019_random", "--output", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["pruthi_2019_random@1", "pruthi_2019_random@2"]
+
+
+def test_fields_may_be_repeated_or_separated(data: Path, tmp_path: Path) -> None:
+    common = ("attack", "squad_v2", "--input", data / "squad_v2" / "dev-v2.0.json", "--suite", "drop@0.3", "--output")
+    succeeds(*common, tmp_path / "a", "--fields", "question,context")
+    succeeds(*common, tmp_path / "b", "--fields", "context", "--fields", "question")
+    assert (tmp_path / "a" / "dev-v2.0.json").read_bytes() == (tmp_path / "b" / "dev-v2.0.json").read_bytes()
+
+
+def test_bad_input_ends_with_one_message(data: Path, tmp_path: Path) -> None:
+    clean, out = data / "cola" / "dev.tsv", tmp_path / "out"
+    attack = ("attack", "cola", "--output", out)
+    html = tmp_path / "page.tsv"
+    html.write_text("<!DOCTYPE html>\n<html><body>404</body></html>\n")
+    latin = tmp_path / "latin.tsv"
+    latin.write_bytes("src\t1\t\tNaïve.\n".encode("latin-1"))
+    empty = tmp_path / "empty.tsv"
+    empty.write_bytes(b"")
+    cases = {
+        "Did you mean 'cola'?": ("attack", "colla", "--input", clean, "--suite", "drop", "--output", out),
+        "Did you mean 'drop'?": (*attack, "--input", clean, "--suite", "dropp"),
+        "expected a rate in [0, 1]": (*attack, "--input", clean, "--suite", "drop@2"),
+        "no such file": (*attack, "--input", tmp_path / "none.tsv", "--suite", "drop"),
+        "HTML": (*attack, "--input", html, "--suite", "drop"),
+        "UTF-8": (*attack, "--input", latin, "--suite", "drop"),
+        "an empty file": (*attack, "--input", empty, "--suite", "drop"),
+        "unknown field 'sentense'": (*attack, "--input", clean, "--suite", "drop", "--fields", "sentense"),
+        "one source of data": (*attack, "--suite", "drop"),
+        "LDC99T42": ("attack", "ptb_pos", "--hub", "--suite", "drop", "--output", out),
+        "cannot be written": ("attack", "cola", "--input", clean, "--suite", "drop", "--output", "/proc/nowhere/out"),
+        "a folder that `attack` wrote": ("verify", tmp_path, "--input", clean),
+        "found no such folder": ("report", tmp_path / "none", "--output", out),
+    }
+    for expected, arguments in cases.items():
+        message = fails(*arguments)
+        assert expected in message, (arguments, message)
+        assert message.startswith("error: ")
+        assert not out.exists()
+
+
+def test_wrong_options_end_with_code_2() -> None:
+    assert run("attack", "cola", "--seed", "one").returncode == 2
+    assert run("nonsense").returncode == 2

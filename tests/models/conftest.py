@@ -1,0 +1,33 @@
+"""Fixtures of the model tests: tiny base checkpoints."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny_models.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def shared_bert(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny BERT folder that no test may change."""
+    return tiny.bert_base(tmp_path_factory.mktemp("bases") / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def shared_roberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny RoBERTa folder that no test may change."""
+    return tiny.roberta_base(tmp_path_factory.mktemp("bases") / "tiny-roberta")

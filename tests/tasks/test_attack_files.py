@@ -1,0 +1,269 @@
+"""Attacked sets as a whole: same bytes anywhere, labels true, undone exactly, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from robustbench_char.attacks.suites import Suite, load_suites, suite_names
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.tasks import attacking
+from robustbench_char.tasks.attack_files import attack_file
+from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.tasks.mini import file_name, write_split
+from robustbench_char.tasks.registry import TASKS, get_task
+from robustbench_char.tasks.show import shown_examples
+from robustbench_char.tasks.verify import verify
+
+PLAIN_SUITES = [name for name in suite_names() if not name.startswith("nlpaug")]
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the mini test split of every task."""
+    folder = tmp_path_factory.mktemp("mini")
+    for task in TASKS:
+        (folder / task).mkdir()
+        write_split(task, "test", folder / task / file_name(task, "test"))
+    return folder
+
+
+def clean_file(mini: Path, task: str) -> Path:
+    return mini / task / file_name(task, "test")
+
+
+def one_suite(name: str, task: str) -> Suite:
+    return load_suites(name, task=task)[-1]
+
+
+def run(mini: Path, task: str, suite: str, output: Path, **options: object) -> Manifest:
+    source = open_native(get_task(task), clean_file(mini, task))
+    return attack_file(get_task(task), source, one_suite(suite, task), output=output, **({"seed": 5} | options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suite", PLAIN_SUITES)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_suite_on_every_task_is_verified(mini: Path, tmp_path: Path, task: str, suite: str) -> None:
+    manifest = run(mini, task, suite, tmp_path / "out", fields=get_task(task).fields)
+    assert manifest.counts.edits > 0
+    assert verify(tmp_path / "out", open_native(get_task(task), clean_file(mini, task))) == manifest
+
+
+def test_nlpaug_goes_through_the_same_ledger(mini: Path, tmp_path: Path) -> None:
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    manifest = run(mini, "cola", "nlpaug_mixed", tmp_path / "out")
+    assert random.getstate() == python
+    assert str(np.random.get_state()) == str(numpy)  # noqa: NPY002
+    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edits
+    assert "nlpaug" in manifest.provenance.libraries
+    verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
+
+
+@pytest.mark.parametrize("task", ["squad_v2", "conll2003", "mrpc"])
+def test_same_bytes_for_any_number_of_workers_and_any_chunk(mini: Path, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(mini, task, "mixed", tmp_path / "one", fields=get_task(task).fields)
+    run(mini, task, "mixed", tmp_path / "two", fields=get_task(task).fields, workers=2)
+    monkeypatch.setattr(attacking, "CHUNK", 7)
+    run(mini, task, "mixed", tmp_path / "small", fields=get_task(task).fields)
+    name = read_manifest(tmp_path / "one").output.name
+    assert sha256_file(tmp_path / "one" / name) == sha256_file(tmp_path / "two" / name) == sha256_file(tmp_path / "small" / name)
+    assert sha256_file(tmp_path / "one" / LEDGER) == sha256_file(tmp_path / "two" / LEDGER)
+    assert pq.read_table(tmp_path / "one" / LEDGER).equals(pq.read_table(tmp_path / "small" / LEDGER))
+
+
+def test_order_of_the_file_does_not_matter(mini: Path, tmp_path: Path) -> None:
+    lines = clean_file(mini, "cola").read_bytes().splitlines(keepends=True)
+    lines += lines[:3]  # equal records
+    for name, order in (("a", lines), ("b", lines[::-1])):
+        (tmp_path / f"{name}.tsv").write_bytes(b"".join(order))
+        attack_file(get_task("cola"), open_native(get_task("cola"), tmp_path / f"{name}.tsv"), one_suite("mixed", "cola"), seed=1,
+                    output=tmp_path / name)  # fmt: skip
+    attacked = [sorted((tmp_path / name / f"{name}.tsv").read_bytes().splitlines()) for name in "ab"]
+    assert attacked[0] == attacked[1]
+
+
+def test_a_sweep_is_nested(mini: Path, tmp_path: Path) -> None:
+    edits = []
+    for rate in ("0.2", "0.6", "1.0"):
+        run(mini, "qnli", f"mixed_sweep@{rate}", tmp_path / rate)
+        columns = ("row", "field", "word", "operator", "removed", "inserted")
+        edits.append(set(zip(*(pq.read_table(tmp_path / rate / LEDGER)[name].to_pylist() for name in columns), strict=True)))
+    assert edits[0] < edits[1] < edits[2]
+
+
+def test_manifest_counts_what_the_ledger_holds(mini: Path, tmp_path: Path) -> None:
+    manifest = run(mini, "qnli", "charbert_2020", tmp_path / "out")
+    ledger = pq.read_table(tmp_path / "out" / LEDGER).to_pydict()
+    clean = open_native(get_task("qnli"), clean_file(mini, "qnli"))
+    assert manifest.counts.edits == len(ledger["row"]) == manifest.ledger.rows
+    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edits > 0
+    assert manifest.strength.effective == manifest.counts.edits / manifest.counts.eligible_words
+    assert manifest.no_op_share == manifest.counts.no_ops / manifest.counts.attempted
+    known = {word.lower() for word in ledger["word_before"]}
+    spelled = sum(after.lower() in known and after.lower() != before.lower()
+                  for before, after in zip(ledger["word_before"], ledger["word_after"], strict=True))  # fmt: skip
+    assert manifest.counts.spell_known_word >= spelled > 0
+    assert manifest.output.rows == len(list(clean.examples()))
+
+
+def test_squad_context_is_edited_once_and_clean_answers_are_kept(mini: Path, tmp_path: Path) -> None:
+    run(mini, "squad_v2", "mixed", tmp_path / "out", fields=["context"])
+    attacked = list(open_native(get_task("squad_v2"), tmp_path / "out" / file_name("squad_v2", "test")).examples())
+    clean = list(open_native(get_task("squad_v2"), clean_file(mini, "squad_v2")).examples())
+    kept = pq.read_table(tmp_path / "out" / ANSWERS).to_pylist()
+    assert [(row["start_clean"], row["text_clean"]) for row in kept if row["kind"] == "answer"] == [tuple(a) for e in clean for a in e.answers]
+    changed = 0
+    for before, after in zip(clean, attacked, strict=True):
+        assert before.answerable == after.answerable
+        assert before.fields["question"] == after.fields["question"]
+        for answer in (*after.answers, *after.plausible):
+            assert answer.text
+            assert str(after.fields["context"])[answer.start : answer.start + len(answer.text)] == answer.text
+        changed += before.answers != after.answers
+    assert changed > 0
+    by_context = {}
+    for before, after in zip(clean, attacked, strict=True):
+        assert by_context.setdefault(before.context_key, after.fields["context"]) == after.fields["context"]
+
+
+def test_default_field_of_charbert_2020_is_the_question(mini: Path, tmp_path: Path) -> None:
+    assert run(mini, "squad_v1", "charbert_2020", tmp_path / "out").fields == ("question",)
+    assert set(pq.read_table(tmp_path / "out" / LEDGER)["field"].to_pylist()) == {"question"}
+
+
+def test_protected_entities_and_answers_stay(mini: Path, tmp_path: Path) -> None:
+    for protected, task in (("entities", "conll2003"), ("answers", "squad_v1")):
+        path = tmp_path / f"{protected}.yaml"
+        path.write_text(f"schema: 1\ndescription: x\nwords: {{protect: [{protected}]}}\noperators: {{drop: {{}}}}\n")
+        source = open_native(get_task(task), clean_file(mini, task))
+        attack_file(get_task(task), source, one_suite(str(path), task), seed=1, output=tmp_path / task)
+        attacked = open_native(get_task(task), tmp_path / task / file_name(task, "test"))
+        for before, after in zip(source.examples(), attacked.examples(), strict=True):
+            assert [a.text for a in before.answers] == [a.text for a in after.answers]
+            if isinstance(before.label, tuple):
+                pairs = zip(before.fields["tokens"], after.fields["tokens"], before.label, strict=True)
+                assert all(old == new for old, new, tag in pairs if tag != "O")
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("task", ["squad_v2", "conll2003", "cola"])
+def test_tables_hold_what_the_native_file_holds(mini: Path, tmp_path: Path, task: str, file_format: str) -> None:
+    run(mini, task, "mixed", tmp_path / "native")
+    manifest = run(mini, task, "mixed", tmp_path / "table", file_format=file_format)
+    assert manifest.output.name.endswith(f".{file_format}")
+    native = open_native(get_task(task), tmp_path / "native" / file_name(task, "test"))
+    table = open_native(get_task(task), tmp_path / "table" / manifest.output.name)
+    assert [(e.fields, e.label, e.answers) for e in native.examples()] == [(e.fields, e.label, e.answers) for e in table.examples()]
+    verify(tmp_path / "table", open_native(get_task(task), clean_file(mini, task)))
+
+
+def test_shown_pieces_spell_both_texts(mini: Path, tmp_path: Path) -> None:
+    run(mini, "conll2003", "mixed", tmp_path / "out")
+    shown = shown_examples(tmp_path / "out", count=5)
+    assert len(shown) == 5
+    source = {example.row: example for example in open_native(get_task("conll2003"), clean_file(mini, "conll2003")).examples()}
+    for one in shown:
+        assert "".join(text for kind, text in one.pieces if kind != "inserted") == one.clean == " ".join(source[one.row].fields["tokens"])
+
+
+def test_repeating_an_attack_changes_nothing_and_another_one_is_refused(mini: Path, tmp_path: Path) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    run(mini, "cola", "drop", tmp_path / "out")
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    for options in ({"suite": "add"}, {"suite": "drop", "seed": 6}):
+        with pytest.raises(InputError, match=r"another (suite|seed).*--overwrite"):
+            run(mini, "cola", output=tmp_path / "out", **options)  # type: ignore[arg-type]
+    run(mini, "cola", "add", tmp_path / "out", overwrite=True)
+    assert read_manifest(tmp_path / "out").suite.name == "add"
+
+
+def test_nothing_half_written_stays(mini: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tsv"
+    broken.write_bytes(clean_file(mini, "cola").read_bytes() + b"only\ttwo\n")
+    with pytest.raises(InputError, match=r"broken\.tsv:\d+"):
+        attack_file(get_task("cola"), open_native(get_task("cola"), broken), one_suite("drop", "cola"), seed=1, output=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.tsv"]
+
+
+def test_a_file_name_never_writes_outside(mini: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "manifest.json"
+    odd.write_bytes(clean_file(mini, "cola").read_bytes())
+    attack_file(get_task("cola"), open_native(get_task("cola"), odd), one_suite("drop", "cola"), seed=1, output=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data-manifest.json", LEDGER, MANIFEST]
+
+
+@pytest.mark.parametrize("fields", [["sentnce"], ["context"]])
+def test_unknown_field(mini: Path, tmp_path: Path, fields: list[str]) -> None:
+    with pytest.raises(InputError, match=r"--fields: found unknown field .*expected fields of cola: sentence"):
+        run(mini, "cola", "drop", tmp_path / "out", fields=fields)
+
+
+def spoil_json(path: Path, change: dict[str, object]) -> None:
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(value | change))
+
+
+def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
+    source = open_native(get_task("cola"), clean_file(mini, "cola"))
+    name = file_name("cola", "test")
+    for case in ("file", "ledger", "gone", "input", "manifest", "count"):
+        run(mini, "cola", "drop", tmp_path / case)
+    with (tmp_path / "file" / name).open("ab") as file:
+        file.write(b"x\t1\t\tmore\n")
+    table = pq.read_table(tmp_path / "ledger" / LEDGER)
+    pq.write_table(table.slice(1), tmp_path / "ledger" / LEDGER)
+    (tmp_path / "gone" / LEDGER).unlink()
+    other = tmp_path / name
+    other.write_bytes(clean_file(mini, "cola").read_bytes().replace(b"a", b"b", 1))
+    (tmp_path / "manifest" / MANIFEST).write_text("{")
+    spoil_json(tmp_path / "count" / MANIFEST, {"schema": 2})
+    for case, match in (
+        ("file", rf"{name}: found content SHA-256"), ("ledger", r"edits\.parquet: found number of edits"), ("gone", r"edits\.parquet: found no such file"),
+        ("manifest", r"manifest\.json:1: found malformed JSON"), ("count", r"manifest\.json: schema"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=match):
+            verify(tmp_path / case, source)
+    with pytest.raises(InputError, match=rf"{name}: found content SHA-256"):
+        verify(tmp_path / "input", open_native(get_task("cola"), other))
+    with pytest.raises(InputError, match=r"no manifest\.json.*a folder that `attack` wrote"):
+        verify(tmp_path, source)
+
+
+def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Path) -> None:
+    """A ledger with a matching hash but a wrong row is found by replaying it."""
+    run(mini, "conll2003", "drop", tmp_path / "out")
+    path = tmp_path / "out" / LEDGER
+    rows = pq.read_table(path).to_pylist()
+    rows[10]["start_clean"] += 1
+    schema = pq.read_schema(path)
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    manifest["ledger"]["sha256"] = sha256_file(path)
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"):
+        verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
+
+
+REAL = [
+    ("cola", "glue/CoLA/dev.tsv"), ("mrpc", "glue/MRPC/dev.tsv"), ("mrpc", "glue/MRPC/test.tsv"), ("qnli", "glue/QNLI/dev.tsv"),
+    ("conll2003", "conll2003/test.txt"), ("squad_v1", "squad/dev-v1.1.json"), ("squad_v2", "squad/dev-v2.0.json"), ("ptb_pos", "ptb/wsj"),
+]  # fmt: skip
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("task", "name"), REAL)
+def test_promises_hold_on_real_files(shared_data: Path, tmp_path: Path, task: str, name: str) -> None:
+    for suite in PLAIN_SUITES:
+        source = open_native(get_task(task), shared_data / name)
+        attack_file(get_task(task), source, one_suite(suite, task), seed=2, output=tmp_path / suite, fields=get_task(task).fields)
+        verify(tmp_path / suite, source)

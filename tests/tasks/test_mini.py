@@ -1,0 +1,483 @@
+"""mini: the same bytes everywhere, the native schemas, labels that are true and can be learned."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_bytes
+from robustbench_char.tasks.mini import SPLITS, TASKS, file_name, split_bytes, write_split
+from robustbench_char.tasks.mini.constructions import CONSTRUCTIONS, sentence
+from robustbench_char.tasks.mini.draw import Draw
+from robustbench_char.tasks.mini.lexicon import nouns, read_sections, verbs
+from robustbench_char.tasks.mini.phrases import random_phrase
+from robustbench_char.tasks.mini.story import KINDS, facts, passage, question, slots
+from robustbench_char.tasks.mini.tokens import Token, chunks, fill, phrase, render, text_of
+from robustbench_char.tasks.mini.world import world
+
+GOLDEN: dict[str, tuple[str, str, str]] = {
+    "squad_v1": (
+        "eeebd02e27492d52d4f27de761da21335541cf125f20f290289e4727e8ae54a7",
+        "b02d0318513d5bec73ce3c13e03668cbbc307874a0052311812cfaf4b857399f",
+        "98c0b77eee3fc388c00095c084e63b87be91c4b2d06a3605a1639a5056c2ebc2",
+    ),
+    "squad_v2": (
+        "5de120b6302a705e3507b8105430c50f4b8da8ee5efe907dd361b84a2a239368",
+        "efdc6f5d11b982ed16395c529f4c195bc2b47e1f1765f7c010e08201b1d3b54d",
+        "4da650a7549de5ee897b3609c2b4fc9a632ef0b8625aebf59ea4568e2570308d",
+    ),
+    "cola": (
+        "24c7945b5977b63c781c754b8f5292c64d9114dca2ff19354206e1e37582266c",
+        "7d9716937a3852628064b8862fca4a1c6e16001a7af15fc8a4127f470a0f6fbb",
+        "f94b6ccc1331ebe1c39f0695cb2f0a79e401effc87609addbbf256759518d653",
+    ),
+    "mrpc": (
+        "e608d23c17d108a2c79290c28e9bffa9c3900ae0f02a8b39a019c6b023e6c880",
+        "f75de6f96ce7b1127c01af604068b3e20b78c31874aba05b08dfc4966b0475ca",
+        "3e5f47936988919b51351486b31e72a9b19a48e18111cf108371571e935f7117",
+    ),
+    "qqp": (
+        "739a276c87e113213f963c9bec0dc15ac850576360552e4518e1b35db6e1a837",
+        "5cfefad6bcc96d3be8df070cd9e05f1fe81236d1836a926ca3268be7a29e5769",
+        "eeda3613615f6f3da8072a1f7a349d301c4c885f4d03b24a0c62e545528e31bd",
+    ),
+    "qnli": (
+        "41553ec2a022e73bf831d6a5d348fc2942203dd0630a502b0d0411eaa7f2f1f2",
+        "dcffea8efecc14b92ddbe303fa4a821e6e820f590cfbde24bf383360e24d4c76",
+        "f501ea963057f36b5e03ef7ea322d2aba9d4e9468ec47ade30d8a6bf1c53d198",
+    ),
+    "conll2003": (
+        "e8ac0869fd1bfe4887b1adc90cab4c09b9a2ed897ee83dc0a756d7069dea8e0b",
+        "389f3e014a4e82858e06eb350017f22e44c61f0a9e5d461800444965ce21d65c",
+        "a22cf7313292eb6ebf8d1df819c8649662b26544b02959018321a4bf3b2a3c57",
+    ),
+    "ptb_pos": (
+        "3dc343f9f8acc0d0fdc507f3f5339a1543a4bd83ece73fc787f9ca0d19d10e21",
+        "e10e76444db499a0997d6758408b2359685d45a5acb9498898cdf253c011ebeb",
+        "5e8c248b54e7b3ecba63a3a1b730569ef9b3247dcf90a9e15fd4c012321b9de5",
+    ),
+}
+"""SHA-256 of train, dev and test. They change with any word of a list: look at the new files first."""
+
+PTB_TAGS = {
+    "CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS",
+    "PRP", "PRP$", "RB", "RBR", "RBS", "RP", "SYM", "TO", "UH", "VB", "VBD", "VBG", "VBN", "VBP", "VBZ", "WDT",
+    "WP", "WP$", "WRB", "#", "$", "``", "''", "-LRB-", "-RRB-", ",", ".", ":",
+}  # fmt: skip
+HEADERS = {
+    "mrpc": ["Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"],
+    "qqp": ["id", "qid1", "qid2", "question1", "question2", "is_duplicate"],
+    "qnli": ["index", "question", "sentence", "label"],
+}
+PLACES = {"cola": ([3], 1), "mrpc": ([3, 4], 0), "qqp": ([3, 4], 5), "qnli": ([1, 2], 3)}
+POSITIVE = {"cola": "1", "mrpc": "1", "qqp": "1", "qnli": "entailment"}
+FUNCTION_WORDS = {
+    "the", "a", "an", "this", "these", "those", "that", "every", "each", "another", "both", "many", "several",
+    "two", "three", "four", "five", "to", "did", "does", "do", "not", "has", "have", "is", "are", "was", "were",
+    "can", "could", "may", "might", "must", "should", "will", "would", "who", "what", "she", "he", "they", "we",
+    "i", "him", "her", "them", "us", "me", "himself", "herself", "themselves",
+}  # fmt: skip
+SQUAD = ("squad_v1", "squad_v2")
+TAGGING = {"conll2003": " ", "ptb_pos": "\t"}
+
+
+def table(task: str, split: str) -> list[list[str]]:
+    lines = split_bytes(task, split).decode("utf-8-sig").splitlines()
+    return [line.split("\t") for line in lines]
+
+
+def examples(task: str, split: str) -> list[tuple[tuple[str, ...], bool]]:
+    texts, label = PLACES[task]
+    rows = table(task, split)[task != "cola" :]
+    return [(tuple(row[place] for place in texts), row[label] == POSITIVE[task]) for row in rows]
+
+
+def sentences(task: str, split: str) -> list[list[list[str]]]:
+    blocks = split_bytes(task, split).decode().rstrip("\n").split("\n\n")
+    columns = [[line.split(TAGGING[task]) for line in block.split("\n")] for block in blocks]
+    return [block for block in columns if block[0][0] != "-DOCSTART-"]
+
+
+def questions(task: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for article in json.loads(split_bytes(task, split))["data"]:
+        for paragraph in article["paragraphs"]:
+            for item in paragraph["qas"]:
+                yield paragraph["context"], item
+
+
+def texts(task: str, split: str) -> list[str]:
+    """Return every text of a split."""
+    if task in PLACES:
+        return [text for row, _ in examples(task, split) for text in row]
+    if task in TAGGING:
+        return [" ".join(line[0] for line in block) for block in sentences(task, split)]
+    return [text for context, item in questions(task, split) for text in (context, item["question"])]
+
+
+class TestBytes:
+    @pytest.mark.parametrize("task", TASKS)
+    def test_every_file_has_its_golden_hash(self, task: str) -> None:
+        assert tuple(sha256_bytes(split_bytes(task, split)) for split in SPLITS) == GOLDEN[task]
+
+    def test_a_new_process_with_another_hash_seed_writes_the_same(self, tmp_path: Path) -> None:
+        code = (
+            "import sys; from pathlib import Path; from robustbench_char.tasks.mini import write_split;"
+            "write_split('squad_v2', 'dev', Path(sys.argv[1]))"
+        )
+        path = tmp_path / "dev.json"
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True, env={"PYTHONHASHSEED": "77"})
+        assert path.read_bytes() == split_bytes("squad_v2", "dev")
+
+    def test_global_random_state_is_left_alone(self) -> None:
+        before = random.getstate()
+        list(world(Draw("any", "dev"), 3, set()))
+        assert random.getstate() == before
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_write_split_writes_utf8_with_one_newline_at_the_ends(self, task: str, tmp_path: Path) -> None:
+        path = tmp_path / file_name(task, "dev")
+        write_split(task, "dev", path)
+        assert path.read_bytes() == split_bytes(task, "dev")
+        assert "\r" not in path.read_text(encoding="utf-8")
+
+    def test_names_of_files_are_native(self) -> None:
+        assert file_name("squad_v1", "dev") == "dev-v1.1.json"
+        assert file_name("squad_v2", "train") == "train-v2.0.json"
+        assert file_name("conll2003", "dev") == "valid.txt"
+        assert file_name("mrpc", "test") == "test.tsv"
+
+    @pytest.mark.parametrize("call", [file_name, split_bytes])
+    def test_an_unknown_name_is_refused_with_the_nearest(self, call: Any) -> None:
+        with pytest.raises(InputError, match=r"unknown task 'colla'; expected one of squad_v1.*Did you mean 'cola'"):
+            call("colla", "train")
+        with pytest.raises(
+            InputError, match=r"unknown split 'tests'; expected one of train, dev, test.*Did you mean 'test'"
+        ):
+            call("cola", "tests")
+
+    def test_nothing_is_written_for_an_unknown_name(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="unknown task"):
+            write_split("sst2", "dev", tmp_path / "dev.tsv")
+        assert not list(tmp_path.iterdir())
+
+
+class TestSchema:
+    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("task", HEADERS)
+    def test_tables_have_header_and_columns(self, task: str, split: str) -> None:
+        rows = table(task, split)
+        assert rows[0] == HEADERS[task]
+        assert {len(row) for row in rows} == {len(HEADERS[task])}
+        assert all(all(cell == cell.strip() and cell for cell in row) for row in rows)
+
+    def test_only_mrpc_has_a_byte_order_mark(self) -> None:
+        assert [task for task in TASKS if split_bytes(task, "dev").startswith(b"\xef\xbb\xbf")] == ["mrpc"]
+
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_cola_marks_unacceptable_sentences(self, split: str) -> None:
+        assert {(len(row), row[1], row[2]) for row in table("cola", split)} == {(4, "1", ""), (4, "0", "*")}
+
+    @pytest.mark.parametrize("task", ["mrpc", "qqp", "qnli"])
+    def test_ids_are_unique(self, task: str) -> None:
+        places = {"mrpc": (1, 2), "qqp": (1, 2), "qnli": (0,)}[task]
+        ids = [row[place] for row in table(task, "train")[1:] for place in places]
+        assert len(set(ids)) == len(ids)
+
+    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("task", TAGGING)
+    def test_columns_are_full(self, task: str, split: str) -> None:
+        width = {"conll2003": 4, "ptb_pos": 2}[task]
+        lines = [line for block in sentences(task, split) for line in block]
+        assert {len(line) for line in lines} == {width}
+        assert all(cell and not re.search(r"\s", cell) for line in lines for cell in line)
+
+    def test_documents_of_conll_start_with_their_line(self) -> None:
+        text = split_bytes("conll2003", "train").decode()
+        assert text.startswith("-DOCSTART- -X- -X- O\n\n")
+        assert text.count("-DOCSTART-") == 100
+
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_parts_of_speech_are_of_the_penn_treebank(self, split: str) -> None:
+        assert {line[1] for block in sentences("ptb_pos", split) for line in block} <= PTB_TAGS
+        assert {line[1] for block in sentences("conll2003", split) for line in block} <= PTB_TAGS | {'"', "(", ")"}
+
+    @pytest.mark.parametrize("column", [2, 3])
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_chunks_and_entities_are_legal_bio2(self, split: str, column: int) -> None:
+        for block in sentences("conll2003", split):
+            before = "O"
+            for line in block:
+                tag = line[column]
+                assert tag == "O" or tag[:2] in {"B-", "I-"}
+                assert not tag.startswith("I-") or before[2:] == tag[2:], block
+                before = tag
+
+    def test_all_four_kinds_of_entities_are_common(self) -> None:
+        starts = Counter(line[3] for block in sentences("conll2003", "dev") for line in block if line[3][0] == "B")
+        assert set(starts) == {"B-PER", "B-ORG", "B-LOC", "B-MISC"}
+        assert min(starts.values()) > 50
+
+    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("task", SQUAD)
+    def test_every_answer_stands_where_it_is_said_to(self, task: str, split: str) -> None:
+        spans = [
+            (context, answer)
+            for context, item in questions(task, split)
+            for answer in item["answers"] + item.get("plausible_answers", [])
+        ]
+        assert spans
+        for context, answer in spans:
+            assert context[answer["answer_start"] :].startswith(answer["text"])
+            assert answer["text"] == answer["text"].strip() != ""
+
+    def test_squad_files_have_the_fields_of_their_versions(self) -> None:
+        first, second = (json.loads(split_bytes(task, "dev")) for task in SQUAD)
+        assert (first["version"], second["version"]) == ("1.1", "v2.0")
+        assert all(set(item) == {"id", "question", "answers"} for _, item in questions("squad_v1", "dev"))
+        for _, item in questions("squad_v2", "dev"):
+            assert set(item) - {"plausible_answers"} == {"id", "question", "answers", "is_impossible"}
+            assert item["is_impossible"] == (not item["answers"]) == ("plausible_answers" in item)
+
+    @pytest.mark.parametrize("task", SQUAD)
+    def test_question_ids_are_unique_over_the_splits(self, task: str) -> None:
+        ids = [item["id"] for split in SPLITS for _, item in questions(task, split)]
+        assert len(set(ids)) == len(ids)
+
+
+class TestSizes:
+    @pytest.mark.parametrize("task", [*PLACES, *TAGGING])
+    def test_rows(self, task: str) -> None:
+        counts = [len(examples(task, split) if task in PLACES else sentences(task, split)) for split in SPLITS]
+        assert counts == [3000 if task == "cola" else 2000, 300, 300]
+
+    @pytest.mark.parametrize("task", SQUAD)
+    def test_questions(self, task: str) -> None:
+        counts = [sum(1 for _ in questions(task, split)) for split in SPLITS]
+        assert counts == pytest.approx([1200, 200, 200], abs=4)
+
+    @pytest.mark.parametrize("task", PLACES)
+    def test_labels_are_balanced(self, task: str) -> None:
+        low, high = (0.52, 0.68) if task == "cola" else (0.42, 0.58)
+        for split in SPLITS:
+            labels = [positive for _, positive in examples(task, split)]
+            assert low < sum(labels) / len(labels) < high
+
+    def test_a_third_of_the_questions_has_no_answer(self) -> None:
+        items = [item for _, item in questions("squad_v2", "train")]
+        assert 0.28 < sum(item["is_impossible"] for item in items) / len(items) < 0.39
+
+    def test_thousands_of_words(self) -> None:
+        found = {
+            word.lower()
+            for task in TASKS
+            for split in SPLITS
+            for text in texts(task, split)
+            for word in re.findall(r"[^\W\d_]+", text)
+        }
+        assert len(found) >= 3000
+
+    def test_letters_beyond_ascii_and_marks_of_all_sorts(self) -> None:
+        text = "".join(text for task in TASKS for text in texts(task, "train"))
+        assert len({letter for letter in text if ord(letter) > 127}) >= 30
+        assert all(mark in text for mark in ",.?'\"-&()")
+        assert re.search(r"\d,\d{3}", text)
+
+    @pytest.mark.parametrize("task", TASKS)
+    def test_splits_share_no_text(self, task: str) -> None:
+        train, dev, test = (set(texts(task, split)) for split in SPLITS)
+        assert not train & dev
+        assert not (train | dev) & test
+
+    @pytest.mark.parametrize("split", ["dev", "test"])
+    def test_dev_and_test_hold_names_that_train_has_not(self, split: str) -> None:
+        def people(part: str) -> set[str]:
+            return {line[0] for block in sentences("conll2003", part) for line in block if line[3].endswith("PER")}
+
+        new = people(split) - people("train")
+        assert 0.2 < len(new) / len(people(split)) < 0.8
+
+
+class TestLabelsAreTrue:
+    @pytest.mark.parametrize("split", SPLITS)
+    def test_paraphrases_agree_in_their_numbers_and_changed_facts_do_not(self, split: str) -> None:
+        def numbers(text: str) -> set[str]:
+            return set(re.findall(r"\d[\d,]*\b", text))
+
+        rows = [(numbers(one), numbers(other), positive) for (one, other), positive in examples("mrpc", split)]
+        assert all(one == other for one, other, positive in rows if positive)
+        changed = [one != other for one, other, positive in rows if not positive and one and other]
+        assert sum(changed) / len(changed) > 0.95
+
+    def test_unanswerable_questions_ask_for_facts_that_the_passage_does_not_state(self) -> None:
+        draw = Draw("test", "train")
+        for entity in world(draw, 3, set())[0]:
+            text = passage(draw, entity, 4)
+            untold = [fact for fact in facts(entity.kind) if fact.name not in text.sentences]
+            assert untold
+            for fact in untold:
+                assert not any(key.startswith(f"{fact.name}.") for key in text.stated)
+
+    def test_passages_state_the_values_of_the_world(self) -> None:
+        draw = Draw("test", "train")
+        for entity in [entity for town in world(draw, 5, set()) for entity in town]:
+            text = passage(draw, entity, 5)
+            for key, (start, value) in text.stated.items():
+                assert value.lower() == text_of(entity.values[key]).lower()
+                assert text.text[start : start + len(value)] == value
+
+    def test_no_broken_sentence_is_an_acceptable_one(self) -> None:
+        draw = Draw("test", "train")
+        for construction in CONSTRUCTIONS:
+            good = {text_of(sentence(draw, construction)) for _ in range(300)}
+            assert not good & {text_of(sentence(draw, construction, broken=True)) for _ in range(300)}
+
+    def test_animals_with_one_form_never_break_a_determiner(self) -> None:
+        same = {noun.singular for noun in nouns("animal") if noun.plural == noun.singular}
+        assert "sheep" in same
+        draw = Draw("test", "train")
+        for _ in range(500):
+            assert not same & {token.word.lower() for token in sentence(draw, "determiner", broken=True)}
+
+
+class TestLearnable:
+    def score(self, task: str, features: Any) -> tuple[float, float]:
+        """Return the accuracy on dev of a linear model and of the more frequent label."""
+        from sklearn.feature_extraction import FeatureHasher
+        from sklearn.svm import LinearSVC
+
+        hasher = FeatureHasher(2**17, input_type="string")
+        train, dev = examples(task, "train"), examples(task, "dev")
+        model = LinearSVC(C=0.1, random_state=0)
+        model.fit(hasher.transform(features(row) for row, _ in train), [label for _, label in train])
+        labels = [label for _, label in dev]
+        right = model.score(hasher.transform(features(row) for row, _ in dev), labels)
+        return right, max(Counter(labels).values()) / len(labels)
+
+    def test_cola_from_pairs_of_words_and_endings(self) -> None:
+        def features(row: tuple[str, ...]) -> list[str]:
+            found = re.findall(r"[\w']+|[.?,]", row[0].lower())
+            ends = [word if word in FUNCTION_WORDS else word[-3:] for word in found]
+            return [
+                *found,
+                *(f"{a} {b}" for a, b in pairwise(ends)),
+                *(f"{a} {b} {c}" for a, b, c in zip(ends, ends[1:], ends[2:], strict=False)),
+            ]
+
+        right, chance = self.score("cola", features)
+        assert right > chance + 0.08
+
+    @pytest.mark.parametrize("task", ["qnli", "qqp"])
+    def test_pairs_of_words_across_the_texts(self, task: str) -> None:
+        def features(row: tuple[str, ...]) -> list[str]:
+            one, other = (sorted(set(re.findall(r"[a-z]+", text))) for text in row)
+            return [f"{a} {b}" for a in one for b in other]
+
+        right, chance = self.score(task, features)
+        assert right > chance + 0.2
+
+    def test_mrpc_from_the_words_that_one_text_has_alone(self) -> None:
+        def features(row: tuple[str, ...]) -> list[str]:
+            one, other = (set(re.findall(r"\w+", text.lower())) for text in row)
+            return [re.sub(r"\d+", "0", word) for word in sorted(one ^ other)] + [f"count {len(one ^ other)}"]
+
+        right, chance = self.score("mrpc", features)
+        assert right > chance + 0.2
+
+    @pytest.mark.parametrize(("task", "low"), [("ptb_pos", 0.85), ("conll2003", 0.8)])
+    def test_most_frequent_tag_of_a_word(self, task: str, low: float) -> None:
+        counts: dict[str, Counter[str]] = {}
+        for block in sentences(task, "train"):
+            for line in block:
+                counts.setdefault(line[0], Counter())[line[-1]] += 1
+        other = {"ptb_pos": "NNP", "conll2003": "O"}[task]
+        pairs = [(line[0], line[-1]) for block in sentences(task, "dev") for line in block]
+        right = sum((counts[word].most_common(1)[0][0] if word in counts else other) == tag for word, tag in pairs)
+        assert low < right / len(pairs) < 0.995
+
+
+class TestTemplates:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_facts_are_stated_in_full_and_asked_for_in_several_ways(self, kind: str) -> None:
+        draw = Draw("test", "train")
+        entity = next(entity for entity in world(draw, 1, set())[0] if entity.kind == kind)
+        for fact in facts(kind):
+            known = set(slots(entity, fact))
+            assert len(fact.statements) >= 3
+            for template in fact.statements:
+                named = set(re.findall(r"{(\w+)}", template))
+                assert set(fact.questions) <= named <= known, template
+                assert all(token.tag in PTB_TAGS for token in fill(template, slots(entity, fact)).tokens), template
+            for value, asked in fact.questions.items():
+                assert len(asked) >= 2
+                assert not any(f"{{{value}}}" in template for template in asked)
+                assert question(draw, entity, fact, value).endswith("?")
+
+    def test_reports_are_tagged_throughout(self) -> None:
+        draw = Draw("test", "train")
+        for _, lines in read_sections("templates/news.txt"):
+            for line in lines:
+                tokens = fill(line, {slot: random_phrase(draw, slot) for slot in re.findall(r"{(\w+)}", line)}).tokens
+                assert all(token.tag in PTB_TAGS for token in tokens), line
+
+    def test_everyday_questions_have_rivals_of_the_same_class(self) -> None:
+        titles = [title.partition(".")[0] for title, lines in read_sections("templates/intents.txt") if len(lines) >= 3]
+        assert min(Counter(titles).values()) >= 2 or "belonging" in titles
+
+    def test_text_is_spaced_as_in_print(self) -> None:
+        tokens = phrase("`` She/PRP has/VBZ n't/RB read/VBN Ito/NNP 's/POS book/NN ( yet/RB ) , '' he/PRP said/VBD .")
+        text, starts = render(tokens)
+        assert text == "\"She hasn't read Ito's book (yet),\" he said."
+        assert all(
+            text[start:].startswith(token.word)
+            for start, token in zip(starts, tokens, strict=True)
+            if token.word[0] not in "`'"
+        )
+
+    @pytest.mark.parametrize(
+        ("word", "article"),
+        [("owl", "an"), ("unicorn", "a"), ("hour", "an"), ("Émile", "an"), ("used", "a"), ("8", "an"), ("house", "a")],
+    )
+    def test_article_follows_the_sound(self, word: str, article: str) -> None:
+        tokens = fill("it is/VBZ a {x} .", {"x": (Token(word, "NN"),)}).tokens
+        assert tokens[2].word == article
+
+    def test_forms_follow_the_spelling(self) -> None:
+        forms = {
+            verb.base: verb
+            for section in ("transitive food", "intransitive", "creature", "transitive idea")
+            for verb in verbs(section)
+        }
+        assert forms["chop"] == ("chop", "chops", "chopped", "chopped", "chopping")
+        assert forms["cry"] == ("cry", "cries", "cried", "cried", "crying")
+        assert forms["lie"].ing == "lying"
+        assert forms["run"].ing == "running"
+        assert forms["reveal"].past == "revealed"
+        assert {noun.singular: noun.plural for noun in nouns("animal")}["fox"] == "foxes"
+        assert {noun.singular: noun.plural for noun in nouns("food")}["cherry"] == "cherries"
+
+    def test_chunks_of_a_sentence(self) -> None:
+        tokens = phrase(
+            "the old/JJ baker/NN of Ito/NNP 's/POS town did/VBD not sell/VB me two loaves/NNS because he fell/VBD ."
+        )
+        expected = "B-NP I-NP I-NP B-PP B-NP B-NP I-NP B-VP I-VP I-VP B-NP I-NP I-NP B-SBAR B-NP B-VP O"
+        assert " ".join(chunks(tokens)) == expected
+
+    def test_draws_of_a_split_keep_to_its_names(self) -> None:
+        names = list(range(97))
+        seen = {
+            split: {Draw("any", split).name(names) % 10}
+            | {draw.name(names) % 10 for draw in [Draw("any", split)] for _ in range(2000)}
+            for split in SPLITS
+        }
+        assert seen == {"train": set(range(8)), "dev": {*range(8), 8}, "test": {*range(8), 9}}
