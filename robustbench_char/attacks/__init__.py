@@ -1,7 +1,8 @@
 """Character attacks: operators, which words are eligible, the engine that edits a column of texts, the edit ledger.
 
-To add an operator: write it in a file of its own as an `Operator` (see operators.py) and register it in `operators.OPERATORS`;
-the property tests run over all registered names. To add a suite: a YAML file in the top-level folder `attacks/`.
+To add an operator: write it in a file of its own as an `Operator` (see operators.py) and register it in
+`operators.OPERATORS`; the property tests run over all registered names. To add a suite: a YAML file in the top-level
+folder `attacks/`.
 """
 
 from __future__ import annotations

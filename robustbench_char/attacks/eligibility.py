@@ -51,20 +51,23 @@ def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools
         keep &= ~stop
     if rule.match is not None:
         keep &= _matching(column, words, rule.match)
-    return keep
+    return np.asarray(keep, np.bool_)
 
 
 def operator_applies(words: Words, rule: OperatorRule, stop: Bools) -> Bools:
     """Return which words an operator's own limits let through."""
-    applies = (words.ends - words.starts) >= rule.min_length
-    return applies & ~stop if rule.stop_words == "skip" else applies
+    applies = np.asarray(words.ends - words.starts >= rule.min_length, np.bool_)
+    if rule.stop_words == "skip":
+        applies &= ~stop
+    return applies
 
 
 def _matching(column: Column, words: Words, pattern: str) -> Bools:
     # Each word is cut out first: an expression must not see what stands around it, which may be another text.
     joined, regex = column.codes.tobytes().decode("utf-32-le"), re.compile(pattern)
-    found = (regex.fullmatch(joined[start:end]) for start, end in zip(words.starts.tolist(), words.ends.tolist(), strict=True))
-    return np.fromiter((match is not None for match in found), np.bool_, len(words.starts))
+    spans = zip(words.starts.tolist(), words.ends.tolist(), strict=True)
+    found = (regex.fullmatch(joined[start:end]) is not None for start, end in spans)
+    return np.fromiter(found, np.bool_, len(words.starts))
 
 
 _SYMBOLS = string.ascii_lowercase + "'"
@@ -73,7 +76,7 @@ _SYMBOLS = string.ascii_lowercase + "'"
 
 @cache
 def _stop_table() -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the length of the longest stop word, symbols by code (32: none of them, either case alike), and the packed stop words."""
+    """Return the length of the longest stop word, symbols by code (32: not one of them), and the packed stop words."""
     symbols = np.full(0x80, 32, np.int64)
     for number, char in enumerate(_SYMBOLS, start=1):
         symbols[[ord(char), ord(char.upper())]] = number
@@ -105,11 +108,11 @@ def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[in
         for start, end in row:
             inside[offset + start : offset + end] = True
     total = np.concatenate([[0], np.cumsum(inside)])
-    return total[words.ends] > total[words.starts]
+    return np.asarray(total[words.ends] > total[words.starts], np.bool_)
 
 
 def frozen_characters(column: Column, words: Words, spans: Sequence[Sequence[tuple[int, int]]]) -> Bools:
-    """Mark the characters of answers that begin or end inside a word: were they removed, nothing might be left of the answer."""
+    """Mark what answers that begin or end inside a word have of it: were it removed, the answer might be empty."""
     frozen = np.zeros(len(column.codes), np.bool_)
     for offset, row in zip(column.offsets[:-1].tolist(), spans, strict=True):
         for start, end in row:
@@ -121,11 +124,12 @@ def frozen_characters(column: Column, words: Words, spans: Sequence[Sequence[tup
 def _cut_words(words: Words, start: int, end: int) -> list[int]:
     first = int(np.searchsorted(words.ends, start, side="right"))
     last = int(np.searchsorted(words.starts, end, side="left")) - 1
-    return [word for word in {first, last} if first <= word <= last and (words.starts[word] < start or words.ends[word] > end)]
+    touched = {first, last} if first <= last else set[int]()
+    return [word for word in touched if words.starts[word] < start or words.ends[word] > end]
 
 
 def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength) -> Bools:
-    """Return which eligible words are edited: round(rate x eligible) of a text, or a number of them, those of lowest draw 0.
+    """Return which eligible words are edited: of a text round(rate x eligible), or a number, those of lowest draw 0.
 
     Halves round to even, as Python's `round` does. A higher strength takes all words of a lower one.
     """
@@ -135,7 +139,9 @@ def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strengt
     texts = words.text[candidates]
     order = np.lexsort((candidates, draw(keys[candidates], 0), texts))
     number = np.bincount(texts, minlength=1)
-    wanted = np.minimum(number, strength.words) if strength.rate is None else np.rint(strength.rate * number).astype(np.int64)
+    wanted = number if strength.words is None else np.minimum(number, strength.words)
+    if strength.rate is not None:
+        wanted = np.rint(strength.rate * number).astype(np.int64)
     first = np.cumsum(number) - number
     rank = np.arange(len(order)) - first[texts[order]]
     result = np.zeros_like(may)

@@ -1,21 +1,30 @@
 """The engine: applies a suite to a column of texts at once, and says exactly what it did.
 
-A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the place and 3 + 2t the character of try t.
+A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the place and 3 + 2t the
+character of try t.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_char.attacks.eligibility import chosen, eligible, find_words, frozen_characters, is_stop_word, operator_applies, within_spans
+from robustbench_char.attacks.eligibility import (
+    chosen,
+    eligible,
+    find_words,
+    frozen_characters,
+    is_stop_word,
+    operator_applies,
+    within_spans,
+)
 from robustbench_char.attacks.keys import below, draw, fraction, word_keys
-from robustbench_char.attacks.operators import CellOperator, Operator, Scene, WordOperator, Written, eligible_range, letters_at
+from robustbench_char.attacks.operators import CellOperator, Scene, WordOperator, Written, eligible_range, letters_at
 from robustbench_char.attacks.registry import OPERATORS
-from robustbench_char.attacks.suites import OperatorRule, Suite
+from robustbench_char.attacks.suites import Suite
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.columns import Column, ranges
@@ -32,8 +41,8 @@ Bools = NDArray[np.bool_]
 class Batch:
     """Texts to attack. `keys`: from `keys.text_keys`, one a text.
 
-    `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`: spans (start, end) in
-    each text, for suites that protect them; an answer is never emptied, protected or not.
+    `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`:
+    spans (start, end) in each text, for suites that protect them; an answer is never emptied, protected or not.
     """
 
     texts: Sequence[str]
@@ -45,18 +54,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Edits:
-    """`k` edits in order of place: word (its index among the column's words), operator, place, what goes and what comes."""
+    """`k` edits in order of place: word (its index among the column's), operator, place, what goes and what comes."""
 
     word: Ints
     operator: Ints
     start: Ints
     written: Written
-
-    @classmethod
-    def none(cls) -> Edits:
-        """No edits."""
-        empty = np.zeros(0, np.int64)
-        return cls(empty, empty, empty, Written(empty, np.zeros((0, 1), np.uint32), empty))
 
     def take(self, rows: Ints | Bools) -> Edits:
         """Return some of the edits."""
@@ -66,9 +69,10 @@ class Edits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack did to a batch. `operators`: names that `edits.operator` counts in. `eligible`, `attempted`: numbers of words.
+    """What an attack did to a batch. `operators`: names that `edits.operator` counts in.
 
-    `attempted` words were chosen by the strength; those of them without an edit are no-ops. `eligible_texts` counts by text.
+    `eligible`, `attempted`: numbers of words; the attempted ones were chosen by the strength, and those of them
+    without an edit are no-ops. `shift`: how far each edit's start has moved in the attacked column.
     """
 
     clean: Column
@@ -95,7 +99,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case, frozen)
     stop = _stop_words(column, words, suite)
     may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
-    arms = [_Arm(OPERATORS.get(name), rule, scene, words, suite, stop) for name, rule in suite.operators.items()]
+    arms = [_Arm(name, scene, words, suite, stop) for name in suite.operators]
     if suite.no_op == "never":
         may &= np.logical_or.reduce([arm.open for arm in arms])
     picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
@@ -121,20 +125,22 @@ def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bool
 
 
 def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite) -> Ints:
-    """Draw each word's operator by weight: among all of them, or (no_op: never) among those that can change the word."""
+    """Draw each word's operator by weight: among all, or (no_op: never) among those that can change the word."""
     if len(arms) == 1:
         return np.zeros(len(picked), np.int64)
-    weights = np.stack([np.full(len(picked), arm.rule.weight) * (suite.no_op == "as_drawn" or arm.open[picked]) for arm in arms])
+    always = suite.no_op == "as_drawn"
+    weights = np.stack([np.full(len(picked), arm.rule.weight) * (always or arm.open[picked]) for arm in arms])
     total = np.cumsum(weights, axis=0)
     mark = fraction(draw(keys, 1)) * total[-1]
-    return np.minimum((total <= mark).sum(axis=0), len(arms) - 1)
+    return np.asarray(np.minimum((total <= mark).sum(axis=0), len(arms) - 1), np.int64)
 
 
 class _Arm:
     """One operator at work on a column: its open places, counted so that the j-th one of a word is found at once."""
 
-    def __init__(self, operator: Operator, rule: OperatorRule, scene: Scene, words: Words, suite: Suite, stop: Bools) -> None:
-        self.operator, self.rule, self.scene, self.words, self.suite = operator, rule, scene, words, suite
+    def __init__(self, name: str, scene: Scene, words: Words, suite: Suite, stop: Bools) -> None:
+        self.scene, self.words, self.suite = scene, words, suite
+        self.operator, self.rule = operator, rule = OPERATORS.get(name), suite.operators[name]
         self.open = operator_applies(words, rule, stop)
         if isinstance(operator, WordOperator):
             self.runs = LetterRuns.of(scene.column, words)
@@ -146,6 +152,8 @@ class _Arm:
         if rule.characters == "letters":
             sites = sites & letters_at(scene, operator.width)
         low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=suite.positions)
+        if rule.characters == "letters":  # what comes after the word is no letter of it
+            high = np.minimum(high, words.ends)
         total = np.concatenate([[0], np.cumsum(sites)])
         self.places, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
         self.open &= self.count > 0
@@ -154,8 +162,8 @@ class _Arm:
         """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
         words = words[self.open[words]]
         if isinstance(self.operator, WordOperator):
-            word, start, written = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions)
-            return Edits(word, np.full(len(word), number), start, written)
+            found = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions)
+            return Edits(found[0], np.full(len(found[0]), number), found[1], found[2])
         at, draws = self._places(words, keys, 0), draw(keys[words], 3)
         for attempt in range(1, self.rule.tries):
             again = np.flatnonzero(~self.changes[at])
@@ -176,14 +184,15 @@ def _sorted(parts: list[Edits]) -> Edits:
     if len(parts) == 1:
         return parts[0]
     width = max(part.written.codes.shape[1] for part in parts)
-    parts = [replace(part, written=replace(part.written, codes=_widen(part.written.codes, width))) for part in parts]
-    written = Written(*(np.concatenate([getattr(part.written, name) for part in parts]) for name in ("removed", "codes", "lengths")))
-    whole = Edits(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("word", "operator", "start")), written)
-    return whole.take(np.argsort(whole.word, kind="stable"))
-
-
-def _widen(codes: NDArray[np.uint32], width: int) -> NDArray[np.uint32]:
-    return np.pad(codes, ((0, 0), (0, width - codes.shape[1])))
+    codes = [np.pad(part.written.codes, ((0, 0), (0, width - part.written.codes.shape[1]))) for part in parts]
+    written = Written(
+        np.concatenate([part.written.removed for part in parts]),
+        np.concatenate(codes),
+        np.concatenate([part.written.lengths for part in parts]),
+    )
+    word, operator = np.concatenate([part.word for part in parts]), np.concatenate([part.operator for part in parts])
+    whole = Edits(word, operator, np.concatenate([part.start for part in parts]), written)
+    return whole.take(np.argsort(word, kind="stable"))
 
 
 def apply_edits(column: Column, edits: Edits) -> tuple[Column, Ints]:

@@ -1,8 +1,9 @@
-"""Where the draws of an attack come from: a counter-based integer hash, so that a word's draws depend on nothing but itself.
+"""Where the draws of an attack come from: a counter-based integer hash of the word alone.
 
-draw(n) = mix(word + (n + 1) * B), word = mix(text + (index + 1) * A), text = mix(first 8 bytes of SHA-256(text key) + stream),
-stream = first 8 bytes of SHA-256(seed, suite family, task); all 64-bit unsigned, little-endian, wrapping. `mix` is the finaliser of
-SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). The tests hold golden values: a change here changes every attacked set.
+draw(n) = mix(word + (n + 1) * B), word = mix(text + (index + 1) * A), text = mix(first 8 bytes of SHA-256(text key) +
+stream), stream = first 8 bytes of SHA-256(seed, suite family, task); all 64-bit unsigned, little-endian, wrapping.
+`mix` is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). The tests hold golden values: a change here
+changes every attacked set.
 """
 
 from __future__ import annotations

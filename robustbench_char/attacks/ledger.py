@@ -1,9 +1,9 @@
 """The edit ledger: a table with one row an edit, enough to undo every edit exactly.
 
-Positions count code points in the field's text; a field of tokens is its tokens joined by single spaces. `word` is the number of the
-word in its text under the suite's splitter. `removed_source` is how the removed characters were spelled in the clean file
-where that differs from `removed` (a JSON escape). A context that several questions share is edited once: its row is the first
-question's, its id `context:` and the start of its key.
+Positions count code points in the field's text; a field of tokens is its tokens joined by single spaces. `word` is
+the number of the word in its text under the suite's splitter. `removed_source` is how the removed characters were
+spelled in the clean file where that differs from `removed` (a JSON escape). A context that several questions share is
+edited once: its row is the first question's, its id `context:` and the start of its key.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LEDGER_COLUMNS", "Slot", "apply_to_text", "ledger_schema", "ledger_table", "word_vocabulary"]
 
-LEDGER_COLUMNS = ("row", "id", "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before",
-                  "word_after", "removed_source")  # fmt: skip
+LEDGER_COLUMNS = ("row", "id", "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted",
+                  "word_before", "word_after", "removed_source")  # fmt: skip
 _NUMBERS = ("row", "word", "start_clean", "start_attacked")
 
 
@@ -39,7 +39,9 @@ def ledger_schema() -> pa.Schema:
     return pa.schema([pa.field(name, pa.int64() if name in _NUMBERS else pa.string()) for name in LEDGER_COLUMNS])
 
 
-def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequence[str | None] | None = None) -> pa.Table:
+def ledger_table(
+    outcome: Outcome, slots: Sequence[Slot], removed_source: Sequence[str | None] | None = None
+) -> pa.Table:
     """Return the ledger of one batch; `slots` says where each of its texts comes from."""
     import pyarrow as pa
 
@@ -50,7 +52,10 @@ def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequen
     clean, attacked = outcome.clean.codes, outcome.attacked.codes
 
     schema, names = ledger_schema(), zip(*slots, strict=True) if slots else ((), (), ())
-    by_text = [pa.array(values, schema.field(name).type).take(pa.array(text)) for name, values in zip(Slot._fields, names, strict=True)]
+    by_text = [
+        pa.array(values, schema.field(name).type).take(pa.array(text))
+        for name, values in zip(Slot._fields, names, strict=True)
+    ]
     columns = dict(zip(Slot._fields, by_text, strict=True)) | {
         "word": pa.array(words.number[edits.word]),
         "operator": pa.array(outcome.operators, pa.string()).take(pa.array(edits.operator)),
@@ -60,13 +65,17 @@ def ledger_table(outcome: Outcome, slots: Sequence[Slot], removed_source: Sequen
         "inserted": strings(attacked, moved, lengths),
         "word_before": strings(clean, start, end - start),
         "word_after": strings(attacked, start + outcome.shift, end - start + lengths - removed),
-        "removed_source": pa.nulls(len(text), pa.string()) if removed_source is None else pa.array(removed_source, pa.string()),
+        "removed_source": pa.nulls(len(text), pa.string())
+        if removed_source is None
+        else pa.array(removed_source, pa.string()),
     }
     return pa.table(columns, schema=schema)
 
 
 def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:
-    """Apply (start, removed, inserted), in order of start, to one text. Raises ValueError naming an edit that does not fit."""
+    """Apply (start, removed, inserted), in order of start, to one text. Raises ValueError naming an edit that does
+    not fit.
+    """
     parts, position = [], 0
     for start, removed, inserted in edits:
         if start < position or text[start : start + len(removed)] != removed:

@@ -1,8 +1,8 @@
 """nlpaug's character augmenters and its list of misspellings, as operators.
 
-nlpaug is imported when first used: it imports torch where that is installed. It draws from the process-wide random state of `random` and
-numpy, which is seeded for each word from our key and put back afterwards. Its results are the same for one version of nlpaug and of
-Python; both stand in the manifest.
+nlpaug is imported when first used: it imports torch where that is installed. It draws from the process-wide random
+state of `random` and numpy, which is seeded for each word from our key and put back afterwards. Its results are the
+same for one version of nlpaug and of Python; both stand in the manifest.
 """
 
 from __future__ import annotations
@@ -19,17 +19,24 @@ from robustbench_char.attacks.operators import WordOperator
 from robustbench_char.attacks.registry import NLPAUG_LAYOUTS
 
 __all__ = [f"NLPAUG_KEYBOARD_{layout.upper()}" for layout in NLPAUG_LAYOUTS]
-__all__ += ["NLPAUG_OCR", "NLPAUG_RANDOM_DELETE", "NLPAUG_RANDOM_INSERT", "NLPAUG_RANDOM_SUBSTITUTE", "NLPAUG_RANDOM_SWAP", "NLPAUG_SPELLING_EN"]
+__all__ += [
+    "NLPAUG_OCR",
+    "NLPAUG_RANDOM_DELETE",
+    "NLPAUG_RANDOM_INSERT",
+    "NLPAUG_RANDOM_SUBSTITUTE",
+    "NLPAUG_RANDOM_SWAP",
+    "NLPAUG_SPELLING_EN",
+]
 
 
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (kept and put back, since nlpaug draws from it)
+    python, numpy = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        np.random.set_state(numpy)
 
 
 def _whole(text: str) -> list[str]:
@@ -63,15 +70,21 @@ def _augmenter(kind: str, option: str) -> Any:
 
 def _operator(name: str, kind: str, option: str = "") -> WordOperator:
     def rewrite(run: str, seed: int) -> str | None:
+        augmenter = _augmenter(kind, option)  # before the seed: importing it draws numbers
         random.seed(seed)  # noqa: TID251 (nlpaug offers no other way; _random_state_kept surrounds every call)
-        np.random.seed(seed & 0xFFFFFFFF)  # noqa: TID251, NPY002
-        results = _augmenter(kind, option).augment(run)
+        np.random.seed(seed & 0xFFFFFFFF)  # noqa: TID251
+        results = augmenter.augment(run)
         return results[0] if results else None
 
     return WordOperator(name, rewrite, _random_state_kept)
 
 
-globals().update({f"NLPAUG_KEYBOARD_{layout.upper()}": _operator(f"nlpaug_keyboard_{layout}", "keyboard", layout) for layout in NLPAUG_LAYOUTS})
+globals().update(
+    {
+        f"NLPAUG_KEYBOARD_{layout.upper()}": _operator(f"nlpaug_keyboard_{layout}", "keyboard", layout)
+        for layout in NLPAUG_LAYOUTS
+    }
+)
 NLPAUG_OCR = _operator("nlpaug_ocr", "ocr")
 NLPAUG_RANDOM_INSERT = _operator("nlpaug_random_insert", "random", "insert")
 NLPAUG_RANDOM_SUBSTITUTE = _operator("nlpaug_random_substitute", "random", "substitute")

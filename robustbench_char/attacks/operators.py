@@ -1,7 +1,8 @@
 """The four operators. Each says where in a word it may strike, where that changes the word, and what it writes there.
 
-All work on a whole column at once and are pure: what they do is a function of the column, the places and the draws they are given.
-A place is a position in the column's codes. `eligible_range` is the one function that says which positions of a word are open.
+All work on a whole column at once and are pure: what they do is a function of the column, the places and the draws
+they are given. A place is a position in the column's codes. `eligible_range` is the one function that says which
+positions of a word are open.
 """
 
 from __future__ import annotations
@@ -17,7 +18,18 @@ from robustbench_char.attacks.keys import below
 from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
 
-__all__ = ["ADD", "DROP", "KEYBOARD", "SWAP", "CellOperator", "Operator", "Scene", "WordOperator", "Written", "eligible_range"]
+__all__ = [
+    "ADD",
+    "DROP",
+    "KEYBOARD",
+    "SWAP",
+    "CellOperator",
+    "Operator",
+    "Scene",
+    "WordOperator",
+    "Written",
+    "eligible_range",
+]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -28,9 +40,10 @@ Codes = NDArray[np.uint32]
 class Scene:
     """What an operator looks at: the column, and the settings of the suite that concern what is written.
 
-    `case`: `keep` leaves the pattern of capitals as it is (letters of different case are not swapped, what is written takes the
-    case of the word or of what it replaces); `lower` writes characters as alphabet and layout hold them and swaps any two. `frozen`
-    marks characters that may not go away (they are all that is left of an answer in that word).
+    `case`: `keep` leaves the pattern of capitals as it is (a capital is swapped with capitals only; what is written
+    takes the case of the word, or of what it replaces); `lower` writes characters as alphabet and layout hold them,
+    and swaps any two. `frozen` marks characters that may not go away (they are all that is left of an answer in that
+    word).
     """
 
     column: Column
@@ -41,7 +54,7 @@ class Scene:
 
     def has(self, bit: int) -> Bools:
         """Which codes have a class bit."""
-        return (self.column.flags & bit) != 0
+        return (self.column.flags & np.uint8(bit)).astype(np.bool_)
 
     def free(self) -> Bools:
         """Which codes may go away."""
@@ -61,9 +74,9 @@ class Written:
 class CellOperator:
     """An operator that strikes at one place of a word.
 
-    `width`: characters it takes from its place on (0: it strikes between characters). `changes`: where striking changes the
-    word. `write`: (scene, places, starts and ends of their words, draws) -> what is written. `shortest`: characters of the
-    shortest word that it leaves something of.
+    `width`: characters it takes from its place on (0: it strikes between characters). `changes`: where striking
+    changes the word. `write`: (scene, places, starts and ends of their words, draws) -> what is written. `shortest`:
+    the length of the shortest word that it leaves something of.
     """
 
     name: str
@@ -75,7 +88,8 @@ class CellOperator:
 
 @dataclass(frozen=True)
 class WordOperator:
-    """An operator from a library, which rewrites one run of letters: (run, seed) -> new run, one contiguous edit, or None.
+    """An operator from a library, which rewrites one run of letters: (run, seed) -> new run, one contiguous edit, or
+    None.
 
     `session` is entered once around all calls and puts process-wide random state back.
     """
@@ -122,14 +136,15 @@ def _add(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uin
 def _in_capitals(scene: Scene, starts: Ints, ends: Ints) -> Bools:
     """Which words are written in capitals: two or more upper-case letters, none in lower case."""
     upper = over_spans(np.add, scene.has(UPPER).astype(np.int32), starts, ends)
-    return (upper >= 2) & ~over_spans(np.logical_or, scene.has(LOWER), starts, ends)
+    lower = over_spans(np.logical_or, scene.has(LOWER), starts, ends)
+    return np.asarray((upper >= 2) & ~lower, np.bool_)
 
 
 def _swap_changes(scene: Scene) -> Bools:
     codes = scene.column.codes
     changes = np.zeros(len(codes), np.bool_)
     changes[:-1] = codes[:-1] != codes[1:]
-    if scene.case == "keep":  # letters move as they are, so the pattern of capitals stays only among equals
+    if scene.case == "keep":  # letters move as they are: the pattern of capitals stays only among equals
         upper = scene.has(UPPER)
         changes[:-1] &= upper[:-1] == upper[1:]
     return changes

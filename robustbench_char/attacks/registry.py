@@ -20,6 +20,7 @@ NLPAUG_LAYOUTS = ("de", "en", "es", "fr", "he", "it", "nl", "pl", "th", "tr", "u
 
 for _name in (
     *(f"nlpaug_keyboard_{layout}" for layout in NLPAUG_LAYOUTS),
-    "nlpaug_ocr", "nlpaug_random_insert", "nlpaug_random_substitute", "nlpaug_random_swap", "nlpaug_random_delete", "nlpaug_spelling_en",
+    *(f"nlpaug_random_{action}" for action in ("insert", "substitute", "swap", "delete")),
+    "nlpaug_ocr", "nlpaug_spelling_en",
 ):  # fmt: skip
     OPERATORS.register(_name, f"robustbench_char.attacks.nlpaug_operators:{_name.upper()}")

@@ -1,7 +1,8 @@
 """Attack suites: what a YAML file of the folder `attacks/` says, and the suite that is resolved from it for one task.
 
-A name is `NAME`, a path ending in .yaml, or either with `@STRENGTH`: `drop@0.3` edits 30% of the eligible words, and with a suite that
-counts words, `pruthi_2019_random@2` edits two words a text. A suite with a `sweep:` stands for one suite a strength.
+A name is `NAME`, a path ending in .yaml, or either with `@STRENGTH`: `drop@0.3` edits 30% of the eligible words, and
+with a suite that counts words, `pruthi_2019_random@2` edits two words a text. A suite with a `sweep:` stands for one
+suite a strength.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule", "load_suite_file", "load_suites",
-           "suite_names"]  # fmt: skip
+__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule",
+           "load_suite_file", "load_suites", "suite_names"]  # fmt: skip
 
 FOLDER = "attacks"
 
 
 def _registered(registry: Registry[Any], name: str) -> str:
     if name not in registry:
-        raise ValueError(f"one of the {registry.kind}s {', '.join(registry)}.{nearest(name, registry).removesuffix('?')}")
+        hint = nearest(name, registry).removesuffix("?")
+        raise ValueError(f"one of the {registry.kind}s {', '.join(registry)}.{hint}")
     return name
 
 
@@ -46,9 +48,10 @@ class _Strict(BaseModel):
 
 
 class WordRule(_Strict):
-    """Which words are eligible. Lengths are in code points; `match` is a regular expression that the whole word must match.
+    """Which words are eligible; those of nothing but punctuation never are.
 
-    `digits`: `no_number` leaves words of nothing but digits alone, `no_digit` those with any. Words of nothing but punctuation never are eligible.
+    Lengths are in code points. `digits`: `no_number` leaves words of nothing but digits alone, `no_digit` those with
+    any. `match` is a regular expression that the whole word must match.
     """
 
     split: Splitter = "unicode"
@@ -73,7 +76,8 @@ class WordRule(_Strict):
 class OperatorRule(_Strict):
     """How one operator takes part: its weight in the draw, and limits of its own on top of those of the words.
 
-    `characters` is what it may strike; `tries` is how often it draws a place when a draw changes nothing (`no_op: as_drawn` only).
+    `characters` is what it may strike; `tries` is how often it draws a place while a draw changes nothing (with
+    `no_op: as_drawn`).
     """
 
     weight: float = Field(1.0, gt=0, le=1e6, allow_inf_nan=False)
@@ -81,6 +85,15 @@ class OperatorRule(_Strict):
     characters: Literal["any", "letters"] = "any"
     stop_words: Literal["attack", "skip"] = "attack"
     tries: int = Field(1, ge=1, le=16)
+
+
+def _some(operators: dict[str, OperatorRule]) -> dict[str, OperatorRule]:
+    if not operators:
+        raise ValueError("at least one operator")
+    return operators
+
+
+Operators = Annotated[dict[OperatorName, OperatorRule], AfterValidator(_some)]
 
 
 class Strength(_Strict):
@@ -120,14 +133,15 @@ class Sweep(_Strict):
 class Settings(_Strict):
     """How words are edited.
 
-    `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from it. `layout`: which
-    keys lie beside one another. `case`: `keep` leaves the pattern of capitals as it is; `lower` writes what alphabet and layout hold, and
-    swaps letters of any case. `no_op`: `never` draws among edits that change the word; `as_drawn` draws first, and leaves the word as it
-    was where that changes nothing. `fields`: default fields of the task (all, if not given).
+    `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from
+    it. `layout`: which keys lie beside one another. `case`: `keep` leaves the pattern of capitals as it is; `lower`
+    writes what alphabet and layout hold, and swaps letters of any case. `no_op`: `never` draws among edits that
+    change the word; `as_drawn` draws first, and leaves the word as it was where that changes nothing. `fields`:
+    default fields of the task (all, if not given).
     """
 
     words: WordRule = WordRule()
-    operators: Annotated[dict[OperatorName, OperatorRule], Field(min_length=1)] = {}
+    operators: Operators = {}
     positions: Literal["interior", "all"] = "interior"
     alphabet: Alphabet = "english"
     layout: Layout = "qwerty"
@@ -141,16 +155,17 @@ class TaskSettings(Settings):
 
 
 class SuiteFile(Settings):
-    """What a suite's YAML file says. `tasks` holds, by task name, what differs for that task; strengths hold for all tasks.
+    """What a suite's YAML file says.
 
-    Suites of one `family` (default: the suite's name) share their draws, so that they differ only where their settings do.
+    `tasks` holds, by task name, what differs for that task; strengths hold for all tasks. Suites of one `family`
+    (default: the suite's name) share their draws, so that they differ only where their settings do.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     description: str
     source: str | None = None
     family: str | None = None
-    operators: Annotated[dict[OperatorName, OperatorRule], Field(min_length=1)]
+    operators: Operators
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
     tasks: dict[str, TaskSettings] = {}
@@ -168,12 +183,16 @@ class SuiteFile(Settings):
             return self
         changed: dict[str, Any] = {key: getattr(own, key) for key in own.model_fields_set}
         if "words" in changed:
-            changed["words"] = self.words.model_copy(update={key: getattr(own.words, key) for key in own.words.model_fields_set})
+            single = {key: getattr(own.words, key) for key in own.words.model_fields_set}
+            changed["words"] = self.words.model_copy(update=single)
         return self.model_copy(update=changed)
 
 
 class Suite(_Strict):
-    """A suite resolved for one task: all that determines its edits, besides seed and text. `name` says the strength where it was asked for."""
+    """A suite resolved for one task: all that determines its edits, besides seed and text.
+
+    `name` says the strength where it was asked for.
+    """
 
     name: str
     family: str

@@ -1,4 +1,4 @@
-"""Operators that rewrite one run of letters (a library's augmenters), brought into the engine's form: one contiguous edit inside a word."""
+"""Operators that rewrite a run of letters (a library's augmenters), brought to one contiguous edit inside a word."""
 
 from __future__ import annotations
 
@@ -87,14 +87,19 @@ def rewrite_words(
             seeds = draw(keys[waiting], 3 + 2 * attempt).tolist()
             inside = zip((words.starts[waiting] + edge).tolist(), (words.ends[waiting] - edge).tolist(), strict=True)
             spans = zip(runs.lows[which].tolist(), runs.highs[which].tolist(), strict=True)
-            edits = [_rewrite(operator, scene, *span, *limits, seed) for span, limits, seed in zip(spans, inside, seeds, strict=True)]
+            edits = [
+                _rewrite(operator, scene, *span, *limits, seed)
+                for span, limits, seed in zip(spans, inside, seeds, strict=True)
+            ]
             found += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
             waiting = waiting[np.array([edit is None for edit in edits], np.bool_)]
     return _packed(sorted(found))
 
 
-def _rewrite(operator: WordOperator, scene: Scene, low: int, high: int, first: int, last: int, seed: int) -> tuple[int, int, str] | None:
-    """Rewrite the run `low : high`; return the edit if it lies between `first` and `last`, keeps what is frozen, and leaves a word."""
+def _rewrite(
+    operator: WordOperator, scene: Scene, low: int, high: int, first: int, last: int, seed: int
+) -> tuple[int, int, str] | None:
+    """Rewrite the run `low : high`; return its edit if that lies in `first : last` and takes nothing that is frozen."""
     run = scene.column.codes[low:high].tobytes().decode("utf-32-le")
     result = operator.rewrite(run, seed)
     edit = None if result is None else single_edit(run, result)

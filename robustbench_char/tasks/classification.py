@@ -47,7 +47,7 @@ COLA = Task(
         "columns": {"sentence": 3},
         "label": 1,
         "labels": _digits("unacceptable", "acceptable"),
-        "test": {"header": True, "columns": {"sentence": "sentence"}},
+        "test": {"header": True, "width": 2, "columns": {"sentence": "sentence"}},
     },
     hub=_hub("cola"),
     note="A typo may itself change whether a sentence is acceptable, so a drop here is not all the model's fault.",

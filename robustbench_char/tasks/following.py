@@ -24,7 +24,6 @@ def follow(
 ) -> Example:
     """Return the attacked example: its texts replaced, its labels where they now belong.
 
-    `edits_by_field` counts in code points of the clean texts. Raises ValueError where tokens were split or joined, or
-    an answer would become empty.
+    `edits_by_field` counts in code points of the clean texts. Raises ValueError where tokens were split or joined.
     """
     return _FAMILIES[task.family](example, attacked_fields, edits_by_field)

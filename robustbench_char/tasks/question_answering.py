@@ -20,7 +20,7 @@ def follow(
     """Return the example with its attacked texts; the attacked span of the context is the new answer.
 
     Edits that straddle an end of an answer are taken into it, insertions at its very ends are not. What was
-    unanswerable stays so. Raises ValueError where an answer would become empty, or where edits and texts disagree.
+    unanswerable stays so. Raises ValueError where edits and texts disagree.
     """
     context = fields.get("context", example.fields["context"])
     changes = in_order(edits.get("context", ()))
@@ -36,12 +36,21 @@ def follow(
 def follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
     """Return where an answer of the clean context stands in the attacked one; `edits` run from left to right.
 
-    Raises ValueError where nothing of it is left.
+    Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a word, so
+    one is there. Raises ValueError where the whole context is empty.
     """
     start, end = moved_start(answer.start, edits), moved_end(answer.start + len(answer.text), edits)
-    if start >= end:
-        raise ValueError(f"the edits leave nothing of the answer {answer.text!r} at {answer.start}")
+    if start >= end or (answer.text.strip() and not context[start:end].strip()):
+        start, end = _grown(context, start, end, answer)
     return Answer(start, context[start:end])
+
+
+def _grown(context: str, start: int, end: int, answer: Answer) -> tuple[int, int]:
+    if context[end : end + 1].strip():
+        return start, end + 1
+    if start and context[start - 1].strip():
+        return start - 1, end
+    raise ValueError(f"the edits leave nothing of the answer {answer.text!r} at {answer.start}, nor of its word")
 
 
 def check_answer(place: str, context: str, answer: Answer) -> Answer:

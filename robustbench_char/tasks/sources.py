@@ -147,6 +147,8 @@ def _not_on_the_hub(task: Task) -> InputError:
 def _download(source: HubSource, split: str, path: Path) -> None:
     import datasets
 
+    from robustbench_char.tasks.formats.table import normalise
+
     place = f"--hub {source.path}"
     if not Path(source.path).is_absolute() and Path(source.path).exists():
         # `datasets` would read it, and a folder that happens to lie there must not stand in for the hub.
@@ -154,7 +156,9 @@ def _download(source: HubSource, split: str, path: Path) -> None:
                          fix="Run the command in another folder, or read local files with --input FILE.")  # fmt: skip
     try:
         data = datasets.load_dataset(source.path, name=source.config, split=split, revision=source.revision)
-        data.to_parquet(path)
+        with tempfile.TemporaryDirectory() as folder:
+            data.to_parquet(Path(folder) / path.name)
+            normalise(Path(folder) / path.name, path)
     except Exception as error:  # the hub's client fails in many ways: no network, a proxy, a repository that moved
         reason = str(error).strip().split("\n")[0]
         raise InputError(place, found=f"{type(error).__name__}: {reason}",

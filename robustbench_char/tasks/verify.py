@@ -182,7 +182,8 @@ def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _
 
     _same(attacked.path, "bytes other than the ledger makes of the clean file", _replayed(task, source, attacked, ledger, forward),
           sha256_file(attacked.path))  # fmt: skip
-    if source.path.is_file():
+    # A folder of trees is written as columns, and a Parquet file of another writer has bytes that no library writes again.
+    if source.path.is_file() and source.path.suffix != ".parquet":
         _same(attacked.path, "bytes that undoing the ledger does not turn into the clean file",
               _replayed(task, attacked, source, ledger, backward), sha256_file(source.path))  # fmt: skip
 

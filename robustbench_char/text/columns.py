@@ -53,8 +53,12 @@ class Column:
         return [joined[start:end] for start, end in zip(self.offsets[:-1].tolist(), self.ends.tolist(), strict=True)]
 
 
-def over_spans(merge: np.ufunc, values: NDArray[Any], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[Any]:
-    """Reduce the values of each span, by `np.add`, `np.bitwise_or` and the like; spans are in order, apart, and none is empty."""
+def over_spans(
+    merge: np.ufunc, values: NDArray[Any], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Reduce the values of each span, by `np.add`, `np.bitwise_or` and the like; spans are in order, apart, and none
+    is empty.
+    """
     bounds = np.stack([starts, ends], axis=1).ravel()
     return np.asarray(merge.reduceat(values, bounds)[::2]) if len(bounds) else values[:0]
 

@@ -8,8 +8,8 @@ __all__ = ["LAYOUTS"]
 
 LAYOUTS: Registry[dict[str, str]] = Registry("keyboard layout")
 
-# Rows are shifted to the right by about a quarter and a half key on a real keyboard, so a key of one row touches two of the
-# row below: column c and c - 1.
+# Rows are shifted to the right by about a quarter and a half key on a real keyboard, so a key of one row touches two of
+# the row below: column c and c - 1.
 _ROWS = {
     "qwerty": ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
     "qwertz": ("qwertzuiopü", "asdfghjklöä", "yxcvbnm"),
@@ -34,13 +34,13 @@ for _name, _rows in _ROWS.items():
 # Pruthi, Dhingra and Lipton (ACL 2019): the four neighbours on an unshifted grid of 3 x 10 keys.
 LAYOUTS.register(
     "pruthi_2019",
-    _parse("q:aw w:qes e:wrd r:etf t:ryg y:tuh u:yij i:uok o:ipl p:o a:qsz s:wadx d:esfc f:rdgv g:tfhb h:ygjn j:uhkm k:ijl "
-           "l:ok z:ax x:szc c:dxv v:fcb b:gvn n:hbm m:jn"),
+    _parse("q:aw w:qes e:wrd r:etf t:ryg y:tuh u:yij i:uok o:ipl p:o a:qsz s:wadx d:esfc f:rdgv g:tfhb h:ygjn j:uhkm "
+           "k:ijl l:ok z:ax x:szc c:dxv v:fcb b:gvn n:hbm m:jn"),
 )  # fmt: skip
 
 # CharBERT (Ma et al., COLING 2020): the substitutions that occur in the released attacked QNLI and CoNLL-2003 sets.
 LAYOUTS.register(
     "charbert_2020",
-    _parse("a:zwxqs b:nhgv c:dfxv d:fecrsvx e:rdfws f:tcgrvd g:hvtybf h:jbgnyu i:ujokl j:nhmkui k:jiolm, l:opk m:jnk n:hjmb "
-           "o:ikpl p:ol q:swa r:gdtfe s:exacdwz t:fgrhy u:kyihj v:gcbf w:qdsae x:dcsz y:hutjg z:sxa"),
+    _parse("a:zwxqs b:nhgv c:dfxv d:fecrsvx e:rdfws f:tcgrvd g:hvtybf h:jbgnyu i:ujokl j:nhmkui k:jiolm, l:opk m:jnk "
+           "n:hjmb o:ikpl p:ol q:swa r:gdtfe s:exacdwz t:fgrhy u:kyihj v:gcbf w:qdsae x:dcsz y:hutjg z:sxa"),
 )  # fmt: skip

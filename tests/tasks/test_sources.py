@@ -86,7 +86,8 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
         raise ConnectionError("Couldn't reach 'rajpurkar/squad' on the Hub\nmore")
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(InputError, match=r"--hub rajpurkar/squad: found ConnectionError: Couldn't reach .*--input FILE, or --data mini"):
+    message = r"--hub rajpurkar/squad: found ConnectionError: Couldn't reach .*--input FILE, or --data mini"
+    with pytest.raises(InputError, match=message):
         open_source(get_task("squad_v1"), hub=True)
     assert not list(cache.rglob("*.parquet"))
 

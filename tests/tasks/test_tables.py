@@ -13,7 +13,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Answer, Edit, get_task, open_native
-from robustbench_char.tasks.formats.table import DatasetTable, write_table
+from robustbench_char.tasks.formats.table import DatasetTable, normalise, write_table
 
 COLA = "src\t1\t\tThe cat slept.\nsrc\t0\t*\tSlept cat the.\nsrc\t1\t\tNA\n"
 COLA_ROWS = [
@@ -62,7 +62,8 @@ def test_hub_rows_are_the_examples_of_the_file(kit: Any, task: str, native: str,
 
 def test_a_context_has_one_key_in_json_and_in_rows(kit: Any) -> None:
     native = {"data": [{"paragraphs": [{"context": SQUAD_ROW["context"], "qas": [
-        {"id": "q1", "question": "Where?", "answers": [{"answer_start": 13, "text": "Ríga"}, {"answer_start": 10, "text": "in Ríga"}]},
+        {"id": "q1", "question": "Where?",
+         "answers": [{"answer_start": 13, "text": "Ríga"}, {"answer_start": 10, "text": "in Ríga"}]},
         {"id": "q2", "question": "Where?", "answers": [], "is_impossible": True}]}]}]}  # fmt: skip
     expected = list(kit.open("squad_v2", json.dumps(native)).examples())
     assert expected[0].answers == (Answer(13, "Ríga"), Answer(10, "in Ríga"))
@@ -95,14 +96,14 @@ def test_iob1_tags_in_rows(kit: Any) -> None:
 @pytest.mark.parametrize(
     ("task", "rows", "message"),
     [
-        ("cola", [{"sentnce": "x", "label": 0}], r"a.jsonl:1: found the columns sentnce, label; expected a column 'sentence'"),
+        ("cola", [{"sentnce": "x", "label": 0}],
+         r"a.jsonl:1: found the columns sentnce, label; expected a column 'sentence'.*'sentnce'"),
         ("cola", [{"sentence": "x", "label": 2}], r"a.jsonl:1: label: found 2; expected a name, or an id below 2"),
-        ("cola", [{"sentence": "x", "label": "odd"}], r"a.jsonl:1: label: found 'odd'; expected one of unacceptable, acceptable"),
+        ("cola", [{"sentence": "x", "label": "odd"}], r"a.jsonl:1: label: found 'odd'; expected one of unacceptable,"),
         ("cola", [{"sentence": 3, "label": 0}], r"a.jsonl:1: sentence: found 3; expected a text"),
         ("conll2003", [{"tokens": ["a", "b"], "ner_tags": [0]}], r"ner_tags: found \['O'\]; expected 2 tags"),
         ("conll2003", [{"tokens": ["a b"], "ner_tags": [0]}], r"tokens: found \['a b'\]; expected tokens, none empty"),
-        ("conll2003", [{"tokens": ["a", "b"], "ner_tags": ["B-LOC", "I-PER"]}, {"tokens": ["c"], "ner_tags": [0]}],
-         r"\A(?!.*IOB1).*|ner_tags"),
+        ("conll2003", [{"tokens": ["a", "b"], "ner_tags": ["I-LOC", "B-PER"]}], r"expected tags that are legal in"),
         ("conll2003", [{"tokens": ["a"], "ner_tags": [77]}], r"ner_tags: found 77"),
         ("ptb_pos", [{"tokens": ["a"], "tags": [3]}], r"tags: found 3; expected a name, not an id"),
         ("squad_v1", [SQUAD_ROW | {"answers": {"text": ["Riga"], "answer_start": [1]}}], r"question q1: found 'nna '"),
@@ -126,7 +127,7 @@ def test_bad_table_files(kit: Any) -> None:
 
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_json_lines_are_patched_in_place(kit: Any, ascii_only: bool) -> None:
-    data = jsonl([SQUAD_ROW, NO_ANSWER], ensure_ascii=ascii_only, indent=None).replace(", ", " ,\t").replace("\n", "\r\n")
+    data = jsonl([SQUAD_ROW, NO_ANSWER], ensure_ascii=ascii_only).replace(", ", " ,\t").replace("\n", "\r\n")
     task, file = get_task("squad_v2"), kit.open("squad_v2", data, "a.jsonl")
     assert kit.rewritten(file) == data.encode()
     context = [Edit(0, "Anna", "Ana"), Edit(13, "Rí", "íR")]
@@ -141,7 +142,8 @@ def test_json_lines_are_patched_in_place(kit: Any, ascii_only: bool) -> None:
 def test_tokens_in_json_lines(kit: Any) -> None:
     data = '{"tokens": ["R\\u00edga", "o\\/s", "\\u00e9"], "ner_tags": ["B-LOC", "O", "O"], "more": [1.0]}\n'
     task, file = get_task("conll2003"), kit.open("conll2003", data, "a.jsonl")
-    items = kit.attacked(task, file.examples(), {(0, "tokens"): [Edit(1, "íg", "gí"), Edit(7, "s", ""), Edit(8, "é", "é!")]})
+    edits = [Edit(1, "íg", "gí"), Edit(7, "s", ""), Edit(9, "é", "é!")]
+    items = kit.attacked(task, file.examples(), {(0, "tokens"): edits})
     attacked = kit.rewritten(file, items).decode()
     assert attacked == data.replace("\\u00edg", "g\\u00ed").replace("o\\/s", "o\\/").replace("\\u00e9", "\\u00e9!")
     assert kit.undone(task, file, kit.path(attacked, "a.jsonl"), items) == data.encode()
@@ -153,15 +155,26 @@ def test_parquet_keeps_schema_groups_and_other_columns(kit: Any) -> None:
     pq.write_table(clean, path, row_group_size=4, compression="zstd")
     file = open_native(task, path)
     assert kit.rewritten(file) == path.read_bytes()
-    items = kit.attacked(task, file.examples(), {(0, "context"): [Edit(0, "A", "")], (5, "question"): [Edit(0, "W", "w")]})
+    changes = {(0, "context"): [Edit(0, "A", "")], (5, "question"): [Edit(0, "W", "w")]}
+    items = kit.attacked(task, file.examples(), changes)
     attacked = kit.path(kit.rewritten(file, items), "rows.parquet")
     table = pq.read_table(attacked)
-    assert table.schema.equals(clean.schema, check_metadata=True)
+    assert table.schema.equals(pq.read_table(path).schema, check_metadata=True)
     assert pq.ParquetFile(attacked).metadata.num_row_groups == 2
     assert table.column("title") == clean.column("title")
     assert table.column("answers")[0].as_py() == {"text": ["Ríga", "in Ríga"], "answer_start": [12, 9]}
     assert list(open_native(task, attacked).examples())[5].fields["question"] == "where?"
-    assert kit.undone(task, file, attacked, items) == path.read_bytes()
+    assert pq.read_table(kit.path(kit.undone(task, file, attacked, items), "back.parquet")).equals(pq.read_table(path))
+
+
+def test_a_normalised_parquet_file_comes_back_in_its_bytes(kit: Any) -> None:
+    task, path, again = get_task("squad_v2"), kit.path("", "rows.parquet"), kit.path("", "rows.parquet")
+    normalise(parquet(kit, [SQUAD_ROW, NO_ANSWER] * 3), path)
+    normalise(path, again)
+    assert again.read_bytes() == path.read_bytes()
+    file = open_native(task, path)
+    items = kit.attacked(task, file.examples(), {(0, "context"): [Edit(0, "A", "")]})
+    assert kit.undone(task, file, kit.path(kit.rewritten(file, items), "a.parquet"), items) == path.read_bytes()
 
 
 def test_a_dataset_in_memory(kit: Any) -> None:
@@ -178,7 +191,9 @@ def test_a_dataset_in_memory(kit: Any) -> None:
     assert attacked.to_list() == [CONLL_ROWS[2], CONLL_ROWS[1] | {"tokens": ["Rgia"]}]
     assert data.to_list() == [CONLL_ROWS[2], CONLL_ROWS[1]]
     path = kit.path(kit.rewritten(table, items), "a.parquet")
-    assert list(open_native(task, path).examples()) == [item.example for item in items]
+    assert [one._replace(key="") for one in open_native(task, path).examples()] == [
+        item.example._replace(key="") for item in items
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

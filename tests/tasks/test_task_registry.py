@@ -78,7 +78,7 @@ def test_a_task_of_the_users_own(tmp_path: Path) -> None:
         ("labels: [entailment, not_entailment]\n", "", r"labels: found no labels"),
         ("  id: index", "  idd: index", r"mine.yaml: format_options: idd: found unknown key 'idd'.*Did you mean 'id'"),
         ("sentence2: sentence2}", "sentence3: x}", r"mine.yaml: format_options.columns: found sentence1, sentence3"),
-        ("  id: index", "  labels: {'0': entails}", r"format_options.labels.0: found 'entails'.*Did you mean 'entailment'"),
+        ("  id: index", "  labels: {'0': entails}", r"format_options.labels.0: found 'entails'.*mean 'entailment'"),
         ("schema: 1\n", "", r"mine.yaml: schema: found no such key"),
     ],
 )

@@ -1,27 +1,266 @@
-"""Evaluation: the record and the predictions beside it, on clean and attacked files; what cannot be scored is refused."""
+"""Evaluation: record and predictions, on clean and attacked files; what cannot be scored is refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-torch = pytest.importorskip("torch")
-
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, ledger_schema
-from robustbench_char.attacks.suites import Strength, load_suite
+from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.evaluation.metrics import QaGold, QaPrediction, score
-from robustbench_char.evaluation.records import PREDICTION_COLUMNS, read_predictions, read_record
-from robustbench_char.tasks.base import Answer, Example
+from robustbench_char.evaluation.records import read_predictions, read_record
+from robustbench_char.tasks.attack_files import ANSWER_COLUMNS
+from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.manifest import Counts, FileInfo, Manifest, StrengthInfo, write_manifest
 from robustbench_char.training.evaluate import evaluate
 from robustbench_char.training.predict import load_system
 
 pytestmark = pytest.mark.models
+
+
+def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file = make_file("tagging")
+    folder = train_tiny("tagging", file)
+    record = evaluate(folder, file, output=tmp_path / "out", progress=False)
+    assert read_record(tmp_path / "out" / "record.json") == record
+    assert (record.task, record.family, record.condition, record.headline) == ("names", "tagging", "clean", "f1")
+    assert (record.data.source, record.data.sha256) == ("data.txt", sha256_file(file.path))
+    assert record.system.base == "tiny-bert"
+    assert record.system.parameters == sum(weight.numel() for weight in load_system(folder).model.parameters())
+    assert (record.system.training_seed, record.system.settings["learning_rate"]) == (0, 3e-3)
+    assert record.clean_gold_scores is None
+    expected = score(
+        "entity_f1", [one.label for one in file.held], load_system(folder).predict(file.held, progress=False)
+    )
+    assert record.scores == expected.scores
+    table = read_predictions(tmp_path / "out", record)
+    assert table is not None
+    assert table["id"].tolist() == [one.id for one in file.held]
+    assert json.loads(table["fields"][3]) == {"tokens": list(file.held[3].fields["tokens"])}
+    assert json.loads(table["gold"][3]) == list(file.held[3].label)
+    assert len(json.loads(table["prediction"][3])) == len(file.held[3].label)
+    assert table["score"].tolist() == expected.per_example
+    assert set(table["edits"]) == {"[]"}
+
+
+def test_without_output_nothing_is_written(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file = make_file("classification")
+    folder = train_tiny("classification", file)
+    before = sorted(tmp_path.rglob("*"))
+    record = evaluate(folder, file, progress=False)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert evaluate(folder, file, output=tmp_path / "o", progress=False).predictions_sha256 == record.predictions_sha256
+
+
+def test_truncated_words_count_as_errors(make_file: Any, train_tiny: Any) -> None:
+    long = Example(0, "x", "k", {"tokens": ("anna",) * 40}, ("B-PER",) * 40)
+    folder = train_tiny("tagging", make_file("tagging", held=(long,) * 8), epochs=8)
+    record = evaluate(folder, make_file("tagging", held=(long,), name="test.txt"), progress=False)
+    assert record.counts["truncated_words"] == 10  # of 32 pieces two are special
+    assert record.counts["truncated_examples"] == 1
+    assert record.scores["recall"] == 75.0
+
+
+def test_questions_keep_text_and_odds(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file = make_file("question_answering")
+    record = evaluate(train_tiny("question_answering", file), file, output=tmp_path / "o", progress=False)
+    table = read_predictions(tmp_path / "o", record)
+    assert table is not None
+    assert json.loads(table["gold"][0]) == []
+    assert json.loads(table["gold"][1]) == [file.held[1].answers[0].text]
+    assert set(json.loads(table["prediction"][1])) == {"text", "best_text", "null_odds"}
+    assert record.counts["unanswerable"] == 6
+
+
+def test_same_evaluation_is_kept_and_another_needs_overwrite(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file, out = make_file("classification"), tmp_path / "o"
+    folder = train_tiny("classification", file)
+    evaluate(folder, file, output=out, progress=False)
+    stamp = (out / "record.json").stat().st_mtime_ns
+    evaluate(folder, file, output=out, progress=False)
+    assert (out / "record.json").stat().st_mtime_ns == stamp
+    other = train_tiny("classification", file, name="other", seed=1)
+    with pytest.raises(InputError, match=r"or the record of this very evaluation.*--overwrite"):
+        evaluate(other, file, output=out, progress=False)
+    record = evaluate(other, file, output=out, overwrite=True, progress=False)
+    assert read_record(out / "record.json").system == record.system
+
+
+def test_unlabelled_and_unknown_labels(make_file: Any, train_tiny: Any) -> None:
+    file = make_file("classification")
+    folder = train_tiny("classification", file, epochs=1)
+    bare = make_file("classification", held=(*file.held[:2], file.held[2]._replace(label=None)), name="test.txt")
+    with pytest.raises(InputError, match=r"test\.txt: row 2 \(id liking-2\): found an example without label"):
+        evaluate(folder, bare)
+    odd = make_file("classification", held=(file.held[0]._replace(label="maybe"),), name="odd.txt")
+    with pytest.raises(InputError, match=r"odd\.txt: row 0 .*the label 'maybe'; expected a label .*: no, yes"):
+        evaluate(folder, odd)
+    with pytest.raises(InputError, match="found no examples"):
+        evaluate(folder, make_file("classification", held=(), name="none.txt"))
+
+
+def test_rare_unseen_tags_are_errors_and_many_are_refused(make_file: Any, train_tiny: Any) -> None:
+    file = make_file("tagging", 48)
+    folder = train_tiny("tagging", file, epochs=1)
+    odd = file.held[0]._replace(label=("B-MISC", *file.held[0].label[1:]))
+    rare = make_file("tagging", held=(*file.held, *file.held, odd), name="rare.txt")
+    assert evaluate(folder, rare, progress=False).counts["unseen_tags"] == 1
+    many = make_file("tagging", held=(*file.held[1:5], odd), name="many.txt")
+    with pytest.raises(InputError, match=r"many\.txt: row 0 .*'B-MISC'; expected .*: B-LOC, B-PER, O"):
+        evaluate(folder, many)
+
+
+def test_another_task(make_file: Any, train_tiny: Any, tasks: dict[str, Task]) -> None:
+    file = make_file("classification")
+    folder = train_tiny("classification", file, epochs=1)
+    assert evaluate(folder, file, task=tasks["classification"], progress=False).task == "liking"
+    with pytest.raises(InputError, match="--task: found data of the task names; expected liking"):
+        evaluate(folder, file, task=tasks["tagging"])
+    held = tuple(one._replace(label="no") for one in make_file("tagging", name="t.txt").held)
+    other = make_file("classification", held=held, name="t.txt")
+    with pytest.raises(InputError, match="found fields tokens; expected a field 'sentence'"):
+        evaluate(folder, other)
+
+
+def _attack_folder(
+    folder: Path, task: Task, file: Any, ledger: list[tuple[Any, ...]], answers: list[tuple[Any, ...]]
+) -> None:
+    """Write manifest, ledger and clean answers beside an attacked file, as `attack` does."""
+    edits = pd.DataFrame(ledger, columns=list(LEDGER_COLUMNS))
+    edits.to_parquet(folder / "edits.parquet", index=False, schema=ledger_schema())
+    if answers:
+        pd.DataFrame(answers, columns=list(ANSWER_COLUMNS)).to_parquet(folder / "answers.parquet", index=False)
+    (suite,) = load_suites("drop", task="squad_v2")
+    rows = len(file.held)
+    operators = edits["operator"].value_counts().to_dict()
+    write_manifest(
+        folder,
+        Manifest(
+            task=task.name,
+            task_record=task,
+            suite=suite,
+            suite_sha256=suite.sha256,
+            seed=7,
+            fields=task.fields,
+            format="native",
+            input=FileInfo(name="clean.txt", sha256="c" * 64, rows=rows),
+            output=FileInfo(name=file.path.name, sha256=sha256_file(file.path), rows=rows),
+            ledger=FileInfo(name="edits.parquet", sha256=sha256_file(folder / "edits.parquet"), rows=len(edits)),
+            strength=StrengthInfo(requested=suite.strength, effective=0.5),
+            counts=Counts(
+                texts=rows,
+                words=40,
+                eligible_words=10,
+                attempted=len(edits) + 1,
+                edits=len(edits),
+                no_ops=1,
+                spell_known_word=0,
+                by_operator=operators,
+            ),
+            no_op_share=1 / (len(edits) + 1),
+            provenance=provenance(),
+        ),
+    )
+
+
+@pytest.fixture
+def attacked(make_file: Any, train_tiny: Any, tasks: dict[str, Task], tmp_path: Path) -> tuple[Path, Any]:
+    """Return a system and an attacked file: two questions on one context, whose answer was attacked, one on another."""
+    task = tasks["question_answering"]
+    folder = train_tiny("question_answering", make_file("question_answering", 48, name="train.txt"), epochs=4)
+    context, other = "anna sees the hat in bue", "anna sees the boat in red"
+    held = tuple(
+        Example(row, f"q{row}", f"k{row}", {"question": question, "context": text}, answers=(answer,), answerable=True)
+        for row, (question, text, answer) in enumerate(
+            [
+                ("what coour is the boat", other, Answer(other.index("red"), "red")),
+                ("what colour is the hat", context, Answer(context.index("bue"), "bue")),
+                ("what is the colour of the hat", context, Answer(context.index("bue"), "bue")),
+            ]
+        )
+    )
+    (tmp_path / "attack").mkdir()
+    file = make_file("question_answering", held=held, name="attack/dev.txt")
+    ledger = [
+        (0, "q0", "question", 1, "drop", 7, 7, "l", "", "colour", "coour", None),
+        (1, "context:0123456789abcdef", "context", 5, "drop", 22, 22, "l", "", "blue", "bue", None),
+    ]
+    answers = [(row, f"q{row}", "answer", 0, 21, "blue", 21, "bue") for row in (1, 2)]
+    answers.append((0, "q0", "answer", 0, 22, "red", 22, "red"))
+    _attack_folder(tmp_path / "attack", task, file, ledger, answers)
+    return folder, file
+
+
+def test_the_attack_is_read_from_beside_the_file(attacked: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, file = attacked
+    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    assert record.condition == "drop"
+    info = record.data.attack
+    assert info is not None
+    assert (info.seed, info.edits, info.words, info.eligible_words) == (7, 2, 40, 10)
+    assert (info.effective_strength, info.clean_sha256, info.counts_by_operator) == (0.5, "c" * 64, {"drop": 2})
+    table = read_predictions(tmp_path / "o", record)
+    assert table is not None
+    edits = [json.loads(entries) for entries in table["edits"]]
+    assert [[edit["word_after"] for edit in entries] for entries in edits] == [["coour"], ["bue"], ["bue"]]
+    assert set(edits[0][0]) == {
+        "field",
+        "operator",
+        "start_clean",
+        "start_attacked",
+        "removed",
+        "inserted",
+        "word_before",
+        "word_after",
+    }
+
+
+def test_both_scorings_of_attacked_answers(attacked: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, file = attacked
+    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    table = read_predictions(tmp_path / "o", record)
+    assert table is not None
+    said = [QaPrediction(**json.loads(value)) for value in table["prediction"]]
+    for texts, found in ((("red", "bue", "bue"), record.scores), (("red", "blue", "blue"), record.clean_gold_scores)):
+        assert found == score("squad_v2", [QaGold((text,)) for text in texts], said).scores
+
+
+@pytest.mark.parametrize("name", ["dev.txt", "edits.parquet"])
+def test_altered_attack_files(attacked: tuple[Path, Any], name: str) -> None:
+    folder, file = attacked
+    with (file.path.parent / name).open("ab") as out:
+        out.write(b" ")
+    with pytest.raises(InputError, match=rf"{name}: found SHA-256 .*as manifest\.json says.*altered after the attack"):
+        evaluate(folder, file)
+
+
+def test_another_file_in_an_attack_folder(attacked: tuple[Path, Any], make_file: Any) -> None:
+    folder, _ = attacked
+    clean = make_file("question_answering", name="attack/clean.txt")
+    with pytest.raises(InputError, match=r"clean\.txt: found another file than the attacked one.*expected dev\.txt"):
+        evaluate(folder, clean)
+
+
+def test_an_attack_on_another_task(attacked: tuple[Path, Any], make_file: Any, train_tiny: Any) -> None:
+    _, file = attacked
+    other = train_tiny("classification", make_file("classification", name="c.txt"), name="other", epochs=1)
+    with pytest.raises(InputError, match="found data of the task colours; expected liking"):
+        evaluate(other, file)
+
+
+def test_lone_surrogates_survive(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    """A JSON file can hold half a character; predictions keep it as an escape."""
+    held = tuple(one._replace(fields={"sentence": "good \ud83d é"}) for one in make_file("classification").held[:4])
+    file = make_file("classification", name="odd.txt", held=held)
+    folder = train_tiny("classification", file, epochs=1)
+    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    table = read_predictions(tmp_path / "o", record)
+    assert table is not None
+    assert json.loads(table["fields"][0]) == {"sentence": "good \ud83d é"}

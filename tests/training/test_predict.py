@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import QaPrediction
 from robustbench_char.tasks.base import Answer, Example
 from robustbench_char.training.predict import load_system
+from robustbench_char.training.question_answering import span_of
+from robustbench_char.training.recipes import encoded
 
 pytestmark = pytest.mark.models
 
@@ -41,28 +40,39 @@ def test_order_and_batch_size_change_nothing(family: str, make_file: Any, train_
 
 
 def test_words_that_are_cut_off_or_vanish_have_no_tag(make_file: Any, train_tiny: Any) -> None:
-    system = load_system(train_tiny("tagging", make_file("tagging", 48), epochs=12, max_length=16))
-    tokens = ("\u200b", "anna", "\x01", "in", "oslo", *("very",) * 9, "karl", "lives")
-    predictions = system.run([Example(0, "x", "k", {"tokens": tokens})], progress=False)
+    tokens = ("\u200b", "anna", "\x01", "in", "oslo", *("very",) * 10, "karl", "lives")
+    tags = tuple("B-PER" if word in ("anna", "karl") else "B-LOC" if word == "oslo" else "O" for word in tokens)
+    example = Example(0, "x", "k", {"tokens": tokens}, tags)
+    file = make_file("tagging", held=(example,) * 8)
+    system = load_system(train_tiny("tagging", file, epochs=25, max_length=16))
+    predictions = system.run([example._replace(label=None)], progress=False)
     (tags,) = predictions.values
-    assert tags == (None, "B-PER", None, "O", "B-LOC", *("O",) * 9, "B-PER", None)
+    assert tags == (None, "B-PER", None, "O", "B-LOC", *("O",) * 10, "B-PER", None)
     assert predictions.truncated_examples == 1
 
 
 def test_an_answer_in_the_second_window(make_file: Any, train_tiny: Any) -> None:
-    file = make_file("question_answering", 48)
-    system = load_system(train_tiny("question_answering", file, epochs=30))
-    context = " ".join(["the film was very good and the walk was fine"] * 4) + " anna sees the boat in blue"
-    example = Example(0, "x", "k", {"question": "what colour is the boat", "context": context})
-    (said,) = system.predict([example], progress=False)
+    context = " ".join(["the film was very good and the walk was fine"] * 4) + " anna sees the boat in blue ."
+    fields = {"question": "what colour is the boat", "context": context}
+    example = Example(0, "x", "k", fields, answers=(Answer(context.index("blue"), "blue"),), answerable=True)
+    file = make_file("question_answering", held=(example,) * 8)
+    system = load_system(train_tiny("question_answering", file, epochs=15))
+    (said,) = system.predict([example._replace(answers=(), answerable=None)], progress=False)
     assert isinstance(said, QaPrediction)
     assert said.best_text == "blue"
+    windows = list(encoded(system.recipe, system.kind, system.tokenizer, [example]))
+    assert len(windows) > 2
+    assert [span_of(window, example.answers[0]) != (0, 0) for window in windows] == [False] * (len(windows) - 1) + [
+        True
+    ]
 
 
 def test_long_contexts_are_trained_on_in_windows(make_file: Any, train_tiny: Any) -> None:
     context = "the film was good " * 20 + "and blue"
     held = (
-        Example(0, "a", "k", {"question": "what", "context": context}, answers=(Answer(context.index("blue"), "blue"),)),
+        Example(
+            0, "a", "k", {"question": "what", "context": context}, answers=(Answer(context.index("blue"), "blue"),)
+        ),
     )
     folder = train_tiny("question_answering", make_file("question_answering", held=held), epochs=1)
     train = json.loads((folder / "system.json").read_text())["train"]
@@ -106,7 +116,7 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_pickled_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({}))
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04}.")
     with pytest.raises(InputError, match="pickled weights alone"):
         load_system(folder)
 

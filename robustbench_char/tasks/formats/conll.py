@@ -47,10 +47,10 @@ class Conll:
 
     def examples(self) -> Iterator[Example]:
         """Read the sentences. Raises InputError that names the line of a missing tag or an illegal sequence of tags."""
-        keys = ContentKeys()
+        keys, column = ContentKeys(), self.tag_column
         for row, sentence in enumerate(read_sentences(self.path, (2, 3, 4))):
             fields: dict[str, str | tuple[str, ...]] = {self._field: tuple(token.cells[0] for token in sentence)}
-            tags = tuple(token.cells[self.tag_column] for token in sentence)
+            tags = tuple(token.cells[column] for token in sentence)
             label = to_bio2(tags, self.scheme) if self._options.tags == "bio" else tags
             native = "\n".join("\t".join(token.cells) for token in sentence)
             yield Example(row, str(row), keys.key(fields, label, native), fields, label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
@@ -129,6 +130,7 @@ def _spelled(text: str, ascii_only: bool) -> str:
     return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
 
 
+@lru_cache(maxsize=4)  # a text is asked for the spelling of each of its edits in turn
 def _offsets(inner: str) -> Sequence[int]:
     """Return where each code point of a string starts in the inside of its literal, and where the last one ends."""
     if "\\" not in inner:

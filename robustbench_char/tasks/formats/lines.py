@@ -38,15 +38,25 @@ def read_lines(path: Path) -> Iterator[Line]:
 
     Raises InputError that names line and byte where the file is not UTF-8.
     """
-    with check_text_file(path).open("rb") as file:
-        offset = 0
+    try:
+        with check_text_file(path).open(encoding="utf-8", newline="\n") as file:
+            for number, text in enumerate(file, start=1):
+                end = "" if text[-1] != "\n" else "\r\n" if text[-2:] == "\r\n" else "\n"
+                yield Line(number, text[: len(text) - len(end)], end)
+    except UnicodeDecodeError:
+        raise _first_bad_byte(path) from None
+
+
+def _first_bad_byte(path: Path) -> InputError:
+    offset = 0
+    with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
-            end = "\r\n" if raw.endswith(b"\r\n") else "\n" if raw.endswith(b"\n") else ""
             try:
-                yield Line(number, raw[: len(raw) - len(end)].decode("utf-8"), end)
+                raw.decode("utf-8")
             except UnicodeDecodeError as error:
-                raise not_utf8(path, number, offset + error.start, raw[error.start]) from None
+                return not_utf8(path, number, offset + error.start, raw[error.start])
             offset += len(raw)
+    raise OSError(f"{path} changed while it was read")
 
 
 def not_utf8(path: Path, line: int, offset: int, byte: int) -> InputError:

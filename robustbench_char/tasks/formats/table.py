@@ -1,6 +1,7 @@
 """Parquet files and `datasets` in memory, in the layout of the hub, and writing examples as new tables.
 
-A rewritten Parquet file keeps schema, row groups and compression; the bytes of an unchanged one are copied.
+A rewritten Parquet file keeps schema, row groups and compression; the bytes of an unchanged one are copied. Where
+another program wrote it, undoing the edits gives the same table back, though not the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["DatasetTable", "ParquetTable", "write_table"]
+__all__ = ["DatasetTable", "ParquetTable", "normalise", "write_table"]
 
 _BATCH = 1000
 
@@ -49,17 +50,19 @@ class ParquetTable:
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
         """Write the table with the attacked texts and answers; other columns, schema and row groups stay."""
-        import pyarrow.parquet as pq
+        pairing, row, changed = Pairing(attacked), 0, False
 
-        file, pairing, row, changed = self._file, Pairing(attacked), 0, False
+        def groups() -> Iterator[pa.Table]:
+            nonlocal row, changed
+            for number in range(self._file.num_row_groups):
+                clean = self._file.read_row_group(number)
+                examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
+                table = _with_examples(self._task, clean, examples)
+                changed, row = changed or table is not clean, row + clean.num_rows
+                yield table
+
         with tempfile.TemporaryFile() as scratch:
-            with pq.ParquetWriter(scratch, file.schema_arrow, compression=_compression(file)) as writer:
-                for number in range(file.num_row_groups):
-                    clean = file.read_row_group(number)
-                    examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
-                    table = _with_examples(self._task, clean, examples)
-                    writer.write_table(table, row_group_size=max(1, table.num_rows))
-                    changed, row = changed or table is not clean, row + clean.num_rows
+            _write_groups(self._file, scratch, groups())
             pairing.finish()
             scratch.seek(0)
             with scratch if changed else self.path.open("rb") as source:
@@ -140,6 +143,23 @@ def write_table(task: Task, path: Path, examples: Iterable[Example]) -> None:
             writer.write_table(pa.Table.from_pylist(batch, schema=_schema(task)))
 
 
+def normalise(source: Path, target: Path) -> None:
+    """Write a Parquet file again as `ParquetTable` does: undoing edits of such a file gives its very bytes back."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(source)
+    with target.open("wb") as out:
+        _write_groups(file, out, (file.read_row_group(number) for number in range(file.num_row_groups)))
+
+
+def _write_groups(file: pq.ParquetFile, out: Any, groups: Iterable[pa.Table]) -> None:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(out, file.schema_arrow, compression=_compression(file)) as writer:
+        for table in groups:
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
 def _schema(task: Task) -> pa.Schema:
     import pyarrow as pa
 
@@ -181,12 +201,15 @@ def _with_examples(task: Task, clean: pa.Table, examples: Sequence[Example]) -> 
     }
     for column, values in columns.items():
         at = clean.schema.get_field_index(column)
-        old = clean.column(at)
-        new = pa.chunked_array([pa.array(_as_lists(values), type=old.type)])
-        if not new.equals(old.combine_chunks()) and new.to_pylist() != old.to_pylist():
-            table = table.set_column(at, clean.schema.field(at), new)
+        old = clean.column(at).to_pylist()
+        new = [_as_stored(value, before) for value, before in zip(values, old, strict=True)]
+        if new != old:
+            table = table.set_column(at, clean.schema.field(at), pa.array(new, type=clean.schema.field(at).type))
     return table
 
 
-def _as_lists(values: Sequence[Any]) -> list[Any]:
-    return [list(value) if isinstance(value, tuple) else value for value in values]
+def _as_stored(value: Any, before: Any) -> Any:
+    """Return a value as Arrow holds it; what was null (no answers known) stays null."""
+    if before is None:
+        return None
+    return list(value) if isinstance(value, tuple) else value

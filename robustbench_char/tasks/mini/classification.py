@@ -125,9 +125,7 @@ def _everyday(draw: Draw) -> Row:
         return Row((asked, text_of(fill(second, {"x": one}).tokens)), True)
     if draw.chance(0.4) and one != other:
         return Row((asked, text_of(fill(draw.pick(intent.templates), {"x": other}).tokens)), False)
-    different = draw.pick(
-        [found for found in _intents() if found.section == intent.section and found is not intent] or [intent]
-    )
+    different = draw.pick([found for found in _intents() if found.section == intent.section and found is not intent])
     return Row((asked, text_of(fill(draw.pick(different.templates), {"x": one}).tokens)), False)
 
 

@@ -33,7 +33,7 @@ BE = {
     ("present", True): ("are", "VBP"),
 }
 _SINGULAR = (*["the"] * 5, *["a"] * 4, "this", "that/DT", "every", "another", "my", "her/PRP$", "our")
-_PLURAL = (*["the"] * 5, "these", "those", "some", "several", "many", "two", "three", "five", "my", "their")
+_PLURAL = (*["the"] * 5, "these", "those", "both", "several", "many", "two", "three", "five", "my", "their")
 _PRONOUNS = (("he", False), ("she", False), ("they", True), ("we", True))
 _ADJECTIVES = {
     **dict.fromkeys(("person", "kin", "people", "masculine", "feminine"), "person"),
@@ -60,9 +60,8 @@ def noun_phrase(draw: Draw, section: str, *, plural: bool | None = None, plain: 
     noun = draw.pick(nouns(section))
     many = noun.plural is not None and (draw.chance(0.35) if plural is None else plural)
     head = (noun.plural or noun.singular, "NNS") if many else (noun.singular, "NN")
-    determiner = (
-        "the" if plain else draw.pick(_PLURAL if many else _SINGULAR) if noun.plural else draw.pick(("the", "some"))
-    )
+    choices = ("the", "the", "my", "this") if noun.plural is None else _PLURAL if many else _SINGULAR
+    determiner = "the" if plain else draw.pick(choices)
     modifier = tagged([(draw.pick(words("modifiers", _ADJECTIVES.get(section, "thing"))), "JJ")])
     described = modifier if not plain and draw.chance(0.3) else ()
     return NounPhrase(phrase(determiner) + described + tagged([head]), many, noun)

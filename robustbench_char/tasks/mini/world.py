@@ -189,7 +189,6 @@ class _Builder:
             "sales.pages": number(draw.between(90, 780)),
             "sales.copies": number(draw.between(11, 900) * 1000),
             "film.filmed": self.year(written + 5, written + 30),
-            "author.home": self.town,
         }
         values |= self.random("book")
         return Entity("book", phrases.book(draw), phrase("the book/NN"), ("it", "its", "it"), values)

@@ -1,0 +1,133 @@
+"""The suite `charbert_2020` against what was measured on CharBERT's released attacked sets (CoNLL-2003 test, QNLI dev)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from robustbench_char.attacks.engine import Batch, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.ledger import Slot, ledger_table
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.stop_words import STOP_WORDS
+
+Row = dict[str, object]
+
+
+def attack(task: str, texts: list[str], tokens: list[list[str]] | None = None, seed: int = 1) -> tuple[list[str], list[Row], int]:
+    (suite,) = load_suites("charbert_2020", task=task)
+    names = [str(number) for number in range(len(texts))]
+    outcome = attack_batch(Batch(texts, text_keys(names, seed=seed, family=suite.family, task=task), tokens), suite)
+    rows = ledger_table(outcome, [Slot(number, name, "f") for number, name in enumerate(names)]).to_pylist()
+    return outcome.texts, rows, len(outcome.words.starts)
+
+
+def shares(rows: list[Row]) -> dict[str, float]:
+    count = Counter(str(row["operator"]) for row in rows)
+    return {name: 100 * count[name] / len(rows) for name in ("drop", "add", "swap", "keyboard")}
+
+
+def conll(path: Path) -> tuple[list[list[str]], list[list[str]]]:
+    """Read tokens and tags: word, tag and a third column, a blank line after each sentence."""
+    blocks = path.read_text(encoding="utf-8").strip().split("\n\n")
+    lines = [[line.split() for line in block.split("\n") if line.strip()] for block in blocks]
+    return [[parts[0] for parts in block] for block in lines], [[parts[1] for parts in block] for block in lines]
+
+
+@pytest.mark.data
+def test_conll_amounts(shared_data: Path) -> None:
+    tokens, tags = conll(shared_data / "conll2003" / "test.txt")
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    pairs = [(a, b, tag) for row, text, own in zip(tokens, attacked, tags, strict=True) for a, b, tag in zip(row, text.split(" "), own, strict=True)]
+    assert len(pairs) == 46_435
+    assert 49 <= 100 * sum(a != b for a, b, _ in pairs) / len(pairs) <= 51
+    entities = [(a, b) for a, b, tag in pairs if tag != "O"]
+    assert 87 <= 100 * sum(a != b for a, b in entities) / len(entities) <= 89
+    for a, b, _ in pairs:
+        assert len(a) > 3 or a == b
+        assert (a[0], a[-1]) == (b[0], b[-1])
+        assert abs(len(a) - len(b)) <= 1
+    for name, expected in {"drop": 26.6, "add": 26.6, "swap": 24.4, "keyboard": 22.4}.items():
+        assert shares(rows)[name] == pytest.approx(expected, abs=1.0)
+
+
+@pytest.mark.data
+def test_conll_kinds_of_tokens(shared_data: Path) -> None:
+    """Shares by kind of token: words 99.6%, stop words 74% (never by keyboard), numbers 0%, numbers with signs 51%."""
+    tokens, _ = conll(shared_data / "conll2003" / "test.txt")
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    pairs = [(a, b) for row, text in zip(tokens, attacked, strict=True) for a, b in zip(row, text.split(" "), strict=True) if len(a) > 3]
+
+    def changed(kind: list[tuple[str, str]]) -> float:
+        return 100 * sum(a != b for a, b in kind) / len(kind)
+
+    stop = [(a, b) for a, b in pairs if a.lower() in STOP_WORDS]
+    assert changed([(a, b) for a, b in pairs if a.isalpha() and a.lower() not in STOP_WORDS]) == pytest.approx(99.6, abs=0.5)
+    assert changed(stop) == pytest.approx(73.8, abs=3)
+    assert changed([(a, b) for a, b in pairs if a.isdigit()]) == 0
+    signs = [(a, b) for a, b in pairs if any(char.isdigit() for char in a) and not any(char.isalpha() for char in a) and not a.isdigit()]
+    assert changed(signs) == pytest.approx(51.2, abs=5)
+    assert not any(row["operator"] == "keyboard" and str(row["word_before"]).lower() in STOP_WORDS for row in rows)
+
+
+@pytest.mark.data
+def test_qnli_amounts(shared_data: Path) -> None:
+    lines = (shared_data / "glue" / "QNLI" / "dev.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")[1:]
+    texts = [field for line in lines for field in line.split("\t")[1:3]]
+    _, rows, words = attack("qnli", texts)
+    assert 100 * len(rows) / words == pytest.approx(52.2, abs=1.5)
+    for name, expected in {"drop": 26.5, "add": 26.5, "swap": 25.1, "keyboard": 21.9}.items():
+        assert shares(rows)[name] == pytest.approx(expected, abs=1.0)
+    assert all(len(str(row["word_before"])) > 3 for row in rows)
+
+
+SENTENCES = [
+    "The committee's 1996-12-06 report cost $3.88, said Mr. Bookkeeper of SOCCER International (Ltd.).",
+    "Themselves between yourselves: don't hundreds 12345 cannot \"quotations\" twenty-one well-known",
+] * 60  # fmt: skip
+
+
+def test_what_each_operator_may_write() -> None:
+    """Added letters are lower case on QNLI, of both cases on CoNLL; substitutes come from the measured map, in lower case."""
+    layout = LAYOUTS.get("charbert_2020")
+    for task, cases in (("qnli", {False}), ("conll2003", {False, True})):
+        _, rows, _ = attack(task, SENTENCES)
+        added = {str(row["inserted"]) for row in rows if row["operator"] == "add"}
+        assert all(char.isascii() and char.isalpha() for char in added)
+        assert {char.isupper() for char in added} == cases
+        for row in rows:
+            gone, come = str(row["removed"]), str(row["inserted"])
+            if row["operator"] == "keyboard":
+                assert come in layout[gone.lower()]
+                assert gone.isalpha()
+            if row["operator"] == "swap":
+                assert gone.isalpha()
+            if row["operator"] == "drop":
+                assert gone
+
+
+def test_numbers_are_left_alone_on_conll_only() -> None:
+    for task, touched in (("qnli", True), ("conll2003", False), ("ptb_pos", False)):
+        _, rows, _ = attack(task, SENTENCES)
+        assert any(str(row["word_before"]).isdigit() for row in rows) == touched
+
+
+def test_tokens_of_several_pieces_keep_their_ends() -> None:
+    """A token may hold several Treebank pieces, each with ends of its own; three characters are too few for any of them."""
+    tokens = [["U.S.", "Ltd.", "don't", "Smith's", "cannot", "(Reuters)", "New/York", "committee-member's", "a.b", "S&P"]] * 80
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    changed = {clean for row, text in zip(tokens, attacked, strict=True) for clean, token in zip(row, text.split(" "), strict=True) if clean != token}
+    assert changed == {"Smith's", "(Reuters)", "New/York", "committee-member's"}
+    assert {row["word_before"] for row in rows} == {"Smith", "Reuters", "New/York", "committee-member"}
+
+
+def test_equal_letters_are_drawn_again_once() -> None:
+    """A word of one equal pair in two places stays unchanged with probability 1/4 under swap, as measured for five letters: 0.0625 = 1/4 x 1/4."""
+    texts = ["aXYYc"] * 4000
+    _, rows, _ = attack("qnli", texts)
+    drawn = 4000 / 4
+    swaps = sum(row["operator"] == "swap" for row in rows)
+    assert swaps / drawn == pytest.approx(0.75, abs=0.05)

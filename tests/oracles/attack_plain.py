@@ -1,0 +1,199 @@
+"""The attack written a second time, word by word in plain Python: an oracle for the engine, sharing its draws and none of its code.
+
+Only the numbers of the draws (engine.py) and the hash behind them (keys.py) are common, both spelled out again here. It knows the
+four operators of this project, no library's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+MASK = 2**64 - 1
+
+
+class Edit(NamedTuple):
+    word: int
+    operator: str
+    start: int
+    removed: str
+    inserted: str
+
+
+class Choice(NamedTuple):
+    """One place of a word where an operator may strike: what goes, and what may come."""
+
+    at: int
+    removed: str
+    inserted: list[str]
+
+
+# Draws
+
+
+def mix(x: int) -> int:
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def first8(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def text_key(key: str, seed: int, family: str, task: str) -> int:
+    return mix((first8(key) + first8(json.dumps([seed, family, task], ensure_ascii=False))) & MASK)
+
+
+def word_key(text: int, index: int) -> int:
+    return mix((text + (index + 1) * 0x9E3779B97F4A7C15) & MASK)
+
+
+def draw(word: int, number: int) -> int:
+    return mix((word + (number + 1) * 0xD1B54A32D192ED03) & MASK)
+
+
+def below(value: int, limit: int) -> int:
+    return ((value >> 32) * limit) >> 32
+
+
+# Words
+
+
+def in_word(char: str) -> bool:
+    return char.isalpha() or char.isdigit() or unicodedata.category(char).startswith("M")
+
+
+def unicode_words(text: str) -> list[tuple[int, int]]:
+    spans, start = [], None
+    for i, char in enumerate(text):
+        joins = char in "'’-" and 0 < i < len(text) - 1 and in_word(text[i - 1]) and in_word(text[i + 1])
+        inside = in_word(char) or joins
+        if inside and start is None:
+            start = i
+        if not inside and start is not None:
+            spans.append((start, i))
+            start = None
+    return [*spans, (start, len(text))] if start is not None else spans
+
+
+def whitespace_words(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"\S+", text)]
+
+
+# Edits of one word
+
+
+def change_case(char: str, upper: bool) -> str:
+    other = char.upper() if upper else char.lower()
+    return other if ord(char) < 0x250 and len(other) == 1 else char
+
+
+def shouted(word: str) -> bool:
+    return sum(char.isupper() for char in word) >= 2 and not any(char.islower() for char in word)
+
+
+def choices(
+    word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], frozen: set[int]
+) -> list[Choice]:
+    """List the places of a word in order; a place whose list is empty changes nothing. `frozen`: offsets that may not go away."""
+    n, keep = len(word), suite.case == "keep"
+    letters = suite.operators[operator].characters == "letters"
+    interior = suite.positions == "interior"
+    found = []
+    for i in range(n + 1):
+        width = {"drop": 1, "add": 0, "swap": 2, "keyboard": 1}[operator]
+        if i + width > n or (interior and (i == 0 or i + max(width, 1) > (n if operator == "add" else n - 1))):
+            continue
+        struck = word[i : i + max(width, 1)]
+        if letters and not (struck and struck.isalpha()):
+            continue
+        gone, come = word[i : i + width], []
+        if operator == "drop" and n > 1 and i not in frozen:
+            come = [""]
+        if operator == "add":
+            come = [change_case(char, shouted(word)) if keep else char for char in alphabet]
+        if operator == "swap" and gone[0] != gone[1] and not (keep and gone[0].isupper() != gone[1].isupper()):
+            come = [gone[1] + gone[0]]
+        if operator == "keyboard":
+            near = layout.get(change_case(gone, upper=False), "")
+            come = [change_case(char, upper=True) if keep and gone.isupper() else char for char in near]
+        found.append(Choice(i, gone, come))
+    return found
+
+
+def eligible(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
+    return (
+        len(word) >= rule.min_length
+        and (rule.max_length is None or len(word) <= rule.max_length)
+        and any(in_word(char) for char in word)
+        and not (rule.digits == "no_digit" and any(char.isdigit() for char in word))
+        and not (rule.digits == "no_number" and word.isdigit())
+        and not (rule.letters_only and not word.isalpha())
+        and not (rule.stop_words == "skip" and word.lower() in stop_words)
+        and not (rule.match is not None and not re.fullmatch(rule.match, word))
+    )
+
+
+def applies(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
+    return len(word) >= rule.min_length and not (rule.stop_words == "skip" and word.lower() in stop_words)
+
+
+def open_operators(word: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], stop_words: frozenset[str],
+                   frozen: set[int]) -> list[str]:  # fmt: skip
+    """Return the operators that have a legal edit of the word, one that changes it."""
+    return [
+        name
+        for name, rule in suite.operators.items()
+        if applies(word, rule, stop_words)
+        and any(choice.inserted for choice in choices(word, name, suite, alphabet, layout, frozen))
+    ]
+
+
+def attack_text(
+    text: str, key: int, suite: Any, spans: list[tuple[int, int]], alphabet: tuple[str, ...], layout: dict[str, str],
+    stop_words: frozenset[str], frozen: set[int] = frozenset(),  # type: ignore[assignment]
+) -> list[Edit]:  # fmt: skip
+    """Return the edits of one text, by the words at `spans`; the offsets `frozen` of the text may not go away."""
+    words = [text[start:end] for start, end in spans]
+    keys = [word_key(key, index) for index in range(len(words))]
+    held = [{i - start for i in frozen if start <= i < end} for start, end in spans]
+    may = [i for i, word in enumerate(words) if eligible(word, suite.words, stop_words)]
+    if suite.no_op == "never":
+        may = [i for i in may if open_operators(words[i], suite, alphabet, layout, stop_words, held[i])]
+    strength = suite.strength
+    wanted = round(strength.rate * len(may)) if strength.rate is not None else min(strength.words, len(may))
+    picked = sorted(sorted(may, key=lambda i: (draw(keys[i], 0), i))[:wanted])
+    edits = []
+    for i in picked:
+        never = suite.no_op == "never"
+        able = open_operators(words[i], suite, alphabet, layout, stop_words, held[i]) if never else list(suite.operators)
+        name = weighted(able, [suite.operators[one].weight for one in able], draw(keys[i], 1))
+        found = choices(words[i], name, suite, alphabet, layout, held[i])
+        found = [choice for choice in found if choice.inserted] if never else found
+        if not found or not applies(words[i], suite.operators[name], stop_words):
+            continue
+        for attempt in range(suite.operators[name].tries):
+            choice = found[below(draw(keys[i], 2 + 2 * attempt), len(found))]
+            if choice.inserted:
+                inserted = choice.inserted[below(draw(keys[i], 3 + 2 * attempt), len(choice.inserted))]
+                edits.append(Edit(i, name, spans[i][0] + choice.at, choice.removed, inserted))
+                break
+    return edits
+
+
+def weighted(names: list[str], weights: list[float], value: int) -> str:
+    totals = list(accumulate(weights))
+    mark = (value >> 11) * 2.0**-53 * totals[-1]
+    return next((name for name, total in zip(names, totals, strict=True) if total > mark), names[-1])
+
+
+def apply(text: str, edits: list[Edit]) -> str:
+    for edit in reversed(edits):
+        assert text[edit.start : edit.start + len(edit.removed)] == edit.removed
+        text = text[: edit.start] + edit.inserted + text[edit.start + len(edit.removed) :]
+    return text

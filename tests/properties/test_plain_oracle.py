@@ -1,0 +1,152 @@
+"""The engine against the attack written a second time in plain Python: equal edits, draw by draw."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustbench_char.attacks.engine import Batch, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.ledger import Slot, ledger_table
+from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
+from robustbench_char.text.alphabets import ALPHABETS
+from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.stop_words import STOP_WORDS
+from robustbench_char.text.treebank import treebank_spans
+
+OWN = [name for name in suite_names() if not name.startswith("nlpaug")]
+STOP = frozenset(STOP_WORDS)
+SENTENCES = [
+    "Nobody in the harbour knew that Martin's letter, written in 1984, had crossed the ocean twice.",
+    "SHE SAID: \"Don't sell OUR well-known bookkeeper's Apple-Trees (or U.S. bonds) for $3.88!\"",
+    "Zażółć gęślą jaźń; Straße in ÖSTERREICH; naïve cooperation; ĲSSELMEER committee; aaaa AAAA aAaA.",
+    "\tThemselves  between\r\nyourselves\u2028and what's-his-name, cannot gonna… 12345 3,36 24.88 x86 MP3 R2D2",
+    "𝐀𝐁𝐂𝐃 😀😀😀😀 e\u0301te\u0301 שלום עולם Ελληνικά नमस्ते k K kk ,;.",
+    "",
+    "   ",
+]
+words = st.sampled_from([word for sentence in SENTENCES for word in sentence.split(" ") if word])
+letters = st.text(st.one_of(st.sampled_from("abzABZ'-’1 .kßüÉ"), st.characters(exclude_categories=["Cs"])), max_size=12)
+texts = st.lists(st.lists(st.one_of(words, letters), max_size=10).map(" ".join), max_size=4)
+
+
+def rule() -> st.SearchStrategy[OperatorRule]:
+    return st.builds(
+        OperatorRule,
+        weight=st.sampled_from([1.0, 0.1, 3.7, 10.0]),
+        min_length=st.integers(1, 6),
+        characters=st.sampled_from(["any", "letters"]),
+        stop_words=st.sampled_from(["attack", "skip"]),
+        tries=st.integers(1, 3),
+    )
+
+
+def word_rule() -> st.SearchStrategy[WordRule]:
+    return st.builds(
+        WordRule,
+        split=st.sampled_from(["unicode", "whitespace", "treebank"]),
+        min_length=st.integers(1, 5),
+        max_length=st.sampled_from([None, 9]),
+        digits=st.sampled_from(["allow", "no_number", "no_digit"]),
+        letters_only=st.booleans(),
+        stop_words=st.sampled_from(["attack", "skip"]),
+        match=st.sampled_from([None, "^[a-z].*", r".*(?<!e)$", r"\w+"]),
+    )
+
+
+strength = st.one_of(st.builds(Strength, rate=st.floats(0, 1)), st.builds(Strength, words=st.integers(0, 4)), st.just(Strength(rate=1.0)))
+suites = st.builds(
+    Suite,
+    name=st.just("t"),
+    family=st.sampled_from(["t", "ü"]),
+    words=word_rule(),
+    operators=st.dictionaries(st.sampled_from(["drop", "add", "swap", "keyboard"]), rule(), min_size=1),
+    strength=strength,
+    positions=st.sampled_from(["interior", "all"]),
+    alphabet=st.sampled_from(list(ALPHABETS)),
+    layout=st.sampled_from(list(LAYOUTS)),
+    case=st.sampled_from(["keep", "lower"]),
+    no_op=st.sampled_from(["never", "as_drawn"]),
+    fields=st.none(),
+)
+
+
+def engine_edits(batch: list[str], names: list[str], suite: Suite, seed: int, **more: Any) -> list[tuple[object, ...]]:
+    keys = text_keys(names, seed=seed, family=suite.family, task="cola")
+    outcome = attack_batch(Batch(batch, keys, **more), suite)
+    rows = ledger_table(outcome, [Slot(i, name, "text") for i, name in enumerate(names)]).to_pylist()
+    columns = ("row", "word", "operator", "start_clean", "removed", "inserted")
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+def plain_edits(
+    plain: ModuleType, batch: list[str], names: list[str], suite: Suite, seed: int, *,
+    spans: list[list[tuple[int, int]]] | None = None, frozen: list[set[int]] | None = None,
+) -> list[tuple[object, ...]]:  # fmt: skip
+    split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
+    edits: list[tuple[object, ...]] = []
+    for row, (text, name) in enumerate(zip(batch, names, strict=True)):
+        key = plain.text_key(name, seed, suite.family, "cola")
+        places = split(text) if spans is None else spans[row]
+        found = plain.attack_text(text, key, suite, places, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), STOP,
+                                  frozen[row] if frozen else set())  # fmt: skip
+        edits += [(row, *edit) for edit in found]
+    return edits
+
+
+@settings(max_examples=300)
+@given(batch=texts, suite=suites, seed=st.integers(0, 2**40))
+def test_any_suite(plain: ModuleType, batch: list[str], suite: Suite, seed: int) -> None:
+    names = [f"id-{number}" for number in range(len(batch))]
+    assert engine_edits(batch, names, suite, seed) == plain_edits(plain, batch, names, suite, seed)
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("task", ["qnli", "conll2003"])
+def test_shipped_suites(plain: ModuleType, name: str, task: str) -> None:
+    batch = SENTENCES * 20
+    names = [f"{number} ü" for number in range(len(batch))]
+    for suite in load_suites(name, task=task):
+        edits = engine_edits(batch, names, suite, 11)
+        assert len(edits) > 20
+        assert edits == plain_edits(plain, batch, names, suite, 11)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_shipped_suites_on_tokens(plain: ModuleType, name: str) -> None:
+    """Words lie inside tokens: Treebank pieces of a token are found in it alone, whatever follows it."""
+    rows = [sentence.split() for sentence in SENTENCES] * 10
+    batch, names = [" ".join(row) for row in rows], [str(number) for number in range(len(rows))]
+    suite = load_suites(name, task="conll2003")[-1]
+    split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
+    spans = []
+    for row in rows:
+        starts = [sum(len(token) + 1 for token in row[:number]) for number in range(len(row))]
+        spans.append([(at + start, at + end) for at, token in zip(starts, row, strict=True) for start, end in split(token)])
+    assert engine_edits(batch, names, suite, 4, tokens=rows) == plain_edits(plain, batch, names, suite, 4, spans=spans)
+
+
+@settings(max_examples=100)
+@given(batch=texts, suite=suites, data=st.data())
+def test_answers_inside_words(plain: ModuleType, batch: list[str], suite: Suite, data: st.DataObject) -> None:
+    """Characters of an answer that begins or ends inside a word are not removed."""
+    names = [str(number) for number in range(len(batch))]
+    answers, frozen = [], []
+    for text in batch:
+        start, end = sorted(data.draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
+        answers.append([(start, end)] if start < end else [])
+        split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
+        cut = [(a, b) for a, b in split(text) if a < end and b > start and not start <= a < b <= end]
+        frozen.append({place for a, b in cut for place in range(max(a, start), min(b, end))})
+    assert engine_edits(batch, names, suite, 0, answers=answers) == plain_edits(plain, batch, names, suite, 0, frozen=frozen)
+
+
+def test_the_oracle_sees_a_difference(plain: ModuleType) -> None:
+    """The comparison can fail: another seed gives other edits."""
+    (suite,) = load_suites("mixed", task="qnli")
+    names = [str(number) for number in range(len(SENTENCES))]
+    assert engine_edits(SENTENCES, names, suite, 1) != plain_edits(plain, SENTENCES, names, suite, 2)
