@@ -78,7 +78,11 @@ def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:
     """
     parts, position = [], 0
     for start, removed, inserted in edits:
-        if start < position or text[start : start + len(removed)] != removed:
+        if start < position:
+            raise ValueError(f"at {start} the edit before has not ended")
+        if start > len(text):
+            raise ValueError(f"at {start} the text has ended")
+        if not text.startswith(removed, start):
             raise ValueError(f"at {start} there is {text[start : start + len(removed)]!r}, not {removed!r}")
         parts += [text[position:start], inserted]
         position = start + len(removed)

@@ -125,9 +125,7 @@ def test_tokens_of_several_pieces_keep_their_ends() -> None:
 
 
 def test_equal_letters_are_drawn_again_once() -> None:
-    """A word of one equal pair in two places stays unchanged with probability 1/4 under swap, as measured for five letters: 0.0625 = 1/4 x 1/4."""
-    texts = ["aXYYc"] * 4000
-    _, rows, _ = attack("qnli", texts)
-    drawn = 4000 / 4
+    """Of the two places of `axyyc` one holds equal letters: swap, drawn for 1/4 of the words, fails on 1/4 of those."""
+    _, rows, _ = attack("qnli", ["axyyc"] * 4000)
     swaps = sum(row["operator"] == "swap" for row in rows)
-    assert swaps / drawn == pytest.approx(0.75, abs=0.05)
+    assert swaps / 1000 == pytest.approx(0.75, abs=0.05)

@@ -1,0 +1,84 @@
+"""The ledger: its columns, and edits applied one by one."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.ledger import LEDGER_COLUMNS, Slot, apply_to_text, ledger_schema, ledger_table, word_vocabulary
+from robustbench_char.attacks.suites import Suite, load_suites
+
+TEXTS = ["Morning tea: 日本 \"Straße\"", "", "Zwölf BOXER don't"]
+
+
+def outcome() -> tuple[Outcome, Suite]:
+    (suite,) = load_suites("mixed", task="qnli")
+    return attack_batch(Batch(TEXTS, text_keys("abc", seed=2, family="mixed", task="qnli")), suite), suite
+
+
+def test_rows_say_what_happened() -> None:
+    result, suite = outcome()
+    table = ledger_table(result, [Slot(7, "x", "one"), Slot(8, "y", "two"), Slot(9, "z", "three")])
+    assert table.schema == ledger_schema()
+    assert tuple(table.column_names) == LEDGER_COLUMNS
+    clean, attacked = dict(zip((7, 8, 9), TEXTS, strict=True)), dict(zip((7, 8, 9), result.texts, strict=True))
+    rows = table.to_pylist()
+    assert [(row["row"], row["id"], row["field"], row["word"]) for row in rows] == [
+        (7, "x", "one", 0), (7, "x", "one", 3), (9, "z", "three", 0), (9, "z", "three", 1), (9, "z", "three", 2),
+    ]  # fmt: skip
+    for row in rows:
+        before, after = clean[row["row"]], attacked[row["row"]]
+        assert row["operator"] in suite.operators
+        assert before[row["start_clean"] :].startswith(row["removed"])
+        assert after[row["start_attacked"] :].startswith(row["inserted"])
+        assert row["word_before"] in before
+        assert row["word_after"] in after
+        assert row["removed_source"] is None
+
+
+def test_removed_source_and_empty_ledgers() -> None:
+    result, _ = outcome()
+    count = len(result.edits.word)
+    table = ledger_table(result, [Slot(i, str(i), "f") for i in range(3)], ["\\u0061", *[None] * (count - 1)])
+    assert table["removed_source"].to_pylist() == ["\\u0061", *[None] * (count - 1)]
+    (suite,) = load_suites("drop", task="qnli")
+    for texts in ([], ["", "a b"]):
+        empty = attack_batch(Batch(texts, text_keys(texts, seed=0, family="f", task="t")), suite)
+        table = ledger_table(empty, [Slot(i, str(i), "f") for i in range(len(texts))])
+        assert table.schema == ledger_schema()
+        assert table.num_rows == 0
+        assert pa.concat_tables([table, table]).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("edits", "result"),
+    [
+        ([], "abcd"),
+        ([(0, "", "x"), (0, "a", "")], "xbcd"),
+        ([(1, "bc", "cb"), (4, "", "!")], "acbd!"),
+        ([(3, "d", ""), (4, "", "e")], "abce"),
+    ],
+)
+def test_apply_to_text(edits: list[tuple[int, str, str]], result: str) -> None:
+    assert apply_to_text("abcd", edits) == result
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ([(1, "x", "")], "at 1 there is 'b', not 'x'"),
+        ([(2, "c", ""), (1, "b", "")], "at 1 the edit before has not ended"),
+        ([(1, "bc", ""), (2, "c", "")], "at 2 the edit before has not ended"),
+        ([(4, "e", "")], "at 4 there is '', not 'e'"),
+        ([(9, "", "x")], "at 9 the text has ended"),
+    ],
+)
+def test_an_edit_that_does_not_fit(edits: list[tuple[int, str, str]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        apply_to_text("abcd", edits)
+
+
+def test_vocabulary_in_lower_case() -> None:
+    assert word_vocabulary(outcome()[0]) == {"morning", "tea", "日本", "straße", "zwölf", "boxer", "don't"}
