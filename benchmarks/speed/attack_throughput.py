@@ -1,10 +1,9 @@
 """Words attacked per second: our engine against nlpaug's counterparts, one edit a word, on the same text.
 
-Each contestant runs in a process of its own, one after another, and reports the best of several runs. Ours is timed with all
-that a user gets: keys, attacked texts and the edit ledger as an Arrow table. nlpaug is timed on `augment` alone.
+Each contestant runs in a process of its own, one after another, and reports the best of several runs. Ours is timed
+with all that a user gets: keys, attacked texts and the edit ledger as an Arrow table. nlpaug is timed on `augment` alone.
 
     python benchmarks/speed/attack_throughput.py [--input FILE] [--words N] [--runs N]
-    python benchmarks/speed/attack_throughput.py --sentences 1000000
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,24 +18,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 CHUNK = 2000
 TARGETS = {"keyboard": 15, "add": 15, "swap": 15, "drop": 10}
 OTHERS = ("mixed", "charbert_2020", "pruthi_2019_random@1")
-COMMON = "the of and to in a is that for it was on are as with his they at be this from have or by one had not but".split()
+COMMON = "the of and to in a is that for it was on are as with his they at be this from have or by one had not but"
 RARER = """
     morning window letter garden question teacher river carried answer bridge village mountain several children doctor
     between music number picture through company decided station believe kitchen thousand narrow winter engine remember
     straight brother language island probably market sentence captain science written travelled different important report
     Anna Martin Oslo Vienna London Tuesday Maria Peter Harbour College won't doesn't well-known co-operate 1984 twenty-one
-""".split()
+"""
 
 
 def sentences(seed: int = 1) -> Iterator[str]:
     """Yield made-up sentences of 6 to 24 words, without end."""
-    draw = random.Random(seed)
+    draw, common, rarer = random.Random(seed), COMMON.split(), RARER.split()
     while True:
-        words = [draw.choice(COMMON if draw.random() < 0.4 else RARER) for _ in range(draw.randint(6, 24))]
+        words = [draw.choice(common if draw.random() < 0.4 else rarer) for _ in range(draw.randint(6, 24))]
         words[draw.randrange(len(words) - 1)] += ","
         yield " ".join(words).capitalize() + "."
 
@@ -68,22 +67,26 @@ def ours(operator: str) -> Callable[[Sequence[str]], int]:
 
 
 def nlpaug(operator: str) -> Callable[[Sequence[str]], int]:
-    """Return a function that attacks texts by nlpaug's counterpart and counts the words it may edit (one edit each)."""
+    """Return a function that attacks texts by nlpaug's counterpart; it keeps no count of its edits (0)."""
+    attack = augmenter(operator)
+
+    def augment(texts: Sequence[str]) -> int:
+        random.seed(1)  # noqa: TID251 (nlpaug draws from it; this process is its own)
+        assert len(attack.augment(list(texts))) == len(texts)
+        return 0
+
+    return augment
+
+
+def augmenter(operator: str) -> Any:
+    """Return nlpaug's augmenter for an operator, set to one edit in every word of its default length."""
     import nlpaug.augmenter.char as nac
 
     one_a_word = {"aug_word_p": 1.0, "aug_word_max": None, "aug_char_min": 1, "aug_char_max": 1}
     actions = {"add": "insert", "swap": "swap", "drop": "delete"}
-    augmenter = nac.KeyboardAug(**one_a_word) if operator == "keyboard" else nac.RandomCharAug(actions[operator], **one_a_word)
-
-    def attack(texts: Sequence[str]) -> int:
-        random.seed(1)
-        assert len(augmenter.augment(list(texts))) == len(texts)
-        return 0
-
-    def counted(texts: Sequence[str]) -> int:
-        return attack(texts) or sum(len(token) >= augmenter.min_char for text in texts for token in augmenter.tokenizer(text))
-
-    return counted
+    return (
+        nac.KeyboardAug(**one_a_word) if operator == "keyboard" else nac.RandomCharAug(actions[operator], **one_a_word)
+    )
 
 
 def contest(contestant: str, operator: str, path: Path, runs: int) -> None:
@@ -95,18 +98,16 @@ def contest(contestant: str, operator: str, path: Path, runs: int) -> None:
         start = time.perf_counter()
         edits = attack(texts)
         times.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": min(times), "edits": edits, "peak_mb": peak_mb()}))
-
-
-def peak_mb() -> float:
-    """Return the peak resident memory of this process, in MB (Linux counts in KiB, macOS in bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    if contestant == "nlpaug":  # counted outside the clock: the words that are long enough, one edit each
+        tool = augmenter(operator)
+        edits = sum(len(word) >= tool.min_char for text in texts for word in tool.tokenizer(text))
+    print(json.dumps({"seconds": min(times), "edits": edits}))
 
 
 def run(contestant: str, operator: str, path: Path, runs: int) -> dict[str, float]:
     """Run one contestant in a process of its own."""
-    command = [sys.executable, __file__, "--contestant", contestant, "--operator", operator, "--input", str(path), "--runs", str(runs)]
+    options = {"--contestant": contestant, "--operator": operator, "--input": str(path), "--runs": str(runs)}
+    command = [sys.executable, __file__, *(part for option in options.items() for part in option)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -126,32 +127,17 @@ def compare(path: Path, runs: int) -> None:
         print(f"{suite:22} ours {words / mine['seconds']:>11,.0f} ({int(mine['edits']):,})", flush=True)
 
 
-def memory(count: int, operator: str) -> None:
-    """Attack many generated sentences, chunk by chunk, and print words per second and peak memory of this process."""
-    attack, source, words, edits = ours(operator), sentences(), 0, 0
-    start = time.perf_counter()
-    for _ in range(0, count, CHUNK):
-        chunk = list(islice(source, CHUNK))
-        words += sum(text.count(" ") + 1 for text in chunk)
-        edits += attack(chunk)
-    seconds = time.perf_counter() - start
-    print(f"{count:,} sentences, {words:,} words, {edits:,} edits: {seconds:.1f} s with making the text, peak {peak_mb():.0f} MB")
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--input", type=Path, help="a text file, one text a line (default: made-up sentences)")
     parser.add_argument("--words", type=int, default=200_000, help="how many words to make up")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--sentences", type=int, help="measure memory on this many made-up sentences instead")
     parser.add_argument("--contestant", choices=("ours", "nlpaug"), help=argparse.SUPPRESS)
     parser.add_argument("--operator", default="mixed", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.contestant:
         contest(asked.contestant, asked.operator, asked.input, asked.runs)
-    elif asked.sentences:
-        memory(asked.sentences, asked.operator)
     elif asked.input:
         compare(asked.input, asked.runs)
     else:

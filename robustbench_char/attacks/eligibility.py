@@ -17,7 +17,7 @@ from robustbench_char.text.columns import Column, over_spans
 from robustbench_char.text.stop_words import STOP_WORDS
 from robustbench_char.text.words import SPLITTERS, Words, pieces_of, token_words
 
-__all__ = ["chosen", "eligible", "find_words", "frozen_characters", "is_stop_word", "operator_applies", "within_spans"]
+__all__ = ["chosen", "eligible", "find_words", "is_stop_word", "operator_applies", "within_spans"]
 
 Bools = NDArray[np.bool_]
 
@@ -109,23 +109,6 @@ def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[in
             inside[offset + start : offset + end] = True
     total = np.concatenate([[0], np.cumsum(inside)])
     return np.asarray(total[words.ends] > total[words.starts], np.bool_)
-
-
-def frozen_characters(column: Column, words: Words, spans: Sequence[Sequence[tuple[int, int]]]) -> Bools:
-    """Mark what answers that begin or end inside a word have of it: were it removed, the answer might be empty."""
-    frozen = np.zeros(len(column.codes), np.bool_)
-    for offset, row in zip(column.offsets[:-1].tolist(), spans, strict=True):
-        for start, end in row:
-            for word in _cut_words(words, offset + start, offset + end):
-                frozen[max(offset + start, int(words.starts[word])) : min(offset + end, int(words.ends[word]))] = True
-    return frozen
-
-
-def _cut_words(words: Words, start: int, end: int) -> list[int]:
-    first = int(np.searchsorted(words.ends, start, side="right"))
-    last = int(np.searchsorted(words.starts, end, side="left")) - 1
-    touched = {first, last} if first <= last else set[int]()
-    return [word for word in touched if words.starts[word] < start or words.ends[word] > end]
 
 
 def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength) -> Bools:

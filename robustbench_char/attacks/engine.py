@@ -16,7 +16,6 @@ from robustbench_char.attacks.eligibility import (
     chosen,
     eligible,
     find_words,
-    frozen_characters,
     is_stop_word,
     operator_applies,
     within_spans,
@@ -42,7 +41,7 @@ class Batch:
     """Texts to attack. `keys`: from `keys.text_keys`, one a text.
 
     `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`:
-    spans (start, end) in each text, for suites that protect them; an answer is never emptied, protected or not.
+    spans (start, end) in each text, for suites that protect them.
     """
 
     texts: Sequence[str]
@@ -95,8 +94,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     column = Column.of(batch.texts)
     words = find_words(column, suite.words, batch.tokens)
     keys = word_keys(batch.keys[words.text], words.number)
-    frozen = frozen_characters(column, words, batch.answers) if batch.answers is not None else None
-    scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case, frozen)
+    scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case)
     stop = _stop_words(column, words, suite)
     may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
     arms = [_Arm(name, scene, words, suite, stop) for name in suite.operators]

@@ -42,23 +42,17 @@ class Scene:
 
     `case`: `keep` leaves the pattern of capitals as it is (a capital is swapped with capitals only; what is written
     takes the case of the word, or of what it replaces); `lower` writes characters as alphabet and layout hold them,
-    and swaps any two. `frozen` marks characters that may not go away (they are all that is left of an answer in that
-    word).
+    and swaps any two.
     """
 
     column: Column
     alphabet: tuple[str, ...]
     layout: dict[str, str] = field(hash=False)
     case: Literal["keep", "lower"]
-    frozen: Bools | None = None
 
     def has(self, bit: int) -> Bools:
         """Which codes have a class bit."""
         return (self.column.flags & np.uint8(bit)).astype(np.bool_)
-
-    def free(self) -> Bools:
-        """Which codes may go away."""
-        return np.ones(len(self.column.codes), np.bool_) if self.frozen is None else ~self.frozen
 
 
 @dataclass(frozen=True)
@@ -113,16 +107,12 @@ def eligible_range(starts: Ints, ends: Ints, *, width: int, positions: Literal["
     return low, np.maximum(high, low)
 
 
-def _drop_changes(scene: Scene) -> Bools:
-    return scene.free()
+def _anywhere(scene: Scene) -> Bools:
+    return np.ones(len(scene.column.codes), np.bool_)
 
 
 def _drop(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
     return Written(np.ones_like(at), np.zeros((len(at), 1), np.uint32), np.zeros_like(at))
-
-
-def _add_changes(scene: Scene) -> Bools:
-    return np.ones(len(scene.column.codes), np.bool_)
 
 
 def _add(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
@@ -194,7 +184,7 @@ def letters_at(scene: Scene, width: int) -> Bools:
     return letter
 
 
-DROP = CellOperator("drop", 1, _drop_changes, _drop, shortest=2)
-ADD = CellOperator("add", 0, _add_changes, _add)
+DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)
+ADD = CellOperator("add", 0, _anywhere, _add)
 SWAP = CellOperator("swap", 2, _swap_changes, _swap)
 KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard)

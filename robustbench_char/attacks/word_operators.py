@@ -99,14 +99,14 @@ def rewrite_words(
 def _rewrite(
     operator: WordOperator, scene: Scene, low: int, high: int, first: int, last: int, seed: int
 ) -> tuple[int, int, str] | None:
-    """Rewrite the run `low : high`; return its edit if that lies in `first : last` and takes nothing that is frozen."""
+    """Rewrite the run `low : high`; return its edit if that lies in `first : last`."""
     run = scene.column.codes[low:high].tobytes().decode("utf-32-le")
     result = operator.rewrite(run, seed)
     edit = None if result is None else single_edit(run, result)
     if edit is None:
         return None
     at, gone, come = low + edit[0], edit[1], edit[2]
-    if at < first or at + gone > last or (scene.frozen is not None and bool(scene.frozen[at : at + gone].any())):
+    if at < first or at + gone > last:
         return None
     return at, gone, come
 

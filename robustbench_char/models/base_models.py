@@ -136,12 +136,15 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
     return config
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Return a folder's tokenizer, without stored padding or truncation. Raises InputError for a slow one."""
+def load_tokenizer(folder: Path, *, words: bool = False) -> PreTrainedTokenizerFast:
+    """Return a folder's tokenizer, without stored padding or truncation; `words` says that it gets words one by one.
+
+    Raises InputError for a slow one.
+    """
+    # RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have.
+    options = {"add_prefix_space": True} if words and load_config(folder).model_type == "roberta" else {}
     with quiet(), loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True, **_options(folder)
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **options)
     if not tokenizer.is_fast:
         raise InputError(
             folder,
@@ -152,11 +155,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
     return cast(PreTrainedTokenizerFast, tokenizer)
-
-
-def _options(folder: Path) -> dict[str, bool]:
-    """RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have."""
-    return {"add_prefix_space": True} if load_config(folder).model_type == "roberta" else {}
 
 
 def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedModel:

@@ -92,7 +92,7 @@ class _Job:
 class _Trained:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
-    log: list[dict[str, float]]
+    log: list[dict[str, float | None]]
     windows: int
     truncated: int
 
@@ -186,7 +186,7 @@ def _refuse_other_content(output: Path, overwrite: bool) -> None:
 
 def _train(job: _Job, loop: Loop) -> _Trained:
     kind = SYSTEMS.get(job.system)()
-    tokenizer = load_tokenizer(job.base.folder)
+    tokenizer = load_tokenizer(job.base.folder, words=job.task.family == "tagging")
     recipe = make_recipe(job.task, job.labels, job.settings)
     features, truncated = training_features(recipe, kind, tokenizer, job.examples)
     model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)

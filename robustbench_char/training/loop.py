@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from robustbench_char.common import InputError
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler
 from robustbench_char.training.settings import Settings
-from robustbench_char.training.store import last_checkpoint, mark_complete
+from robustbench_char.training.store import last_checkpoint, mark_complete, not_writable
 
 __all__ = ["Loop", "progress_bar"]
 
@@ -44,7 +46,7 @@ class Loop:
         features: Sequence[Mapping[str, IntArray | int]],
         collator: Collator,
         settings: Settings,
-    ) -> list[dict[str, float]]:
+    ) -> list[dict[str, float | None]]:
         """Train `model` in place, from the last complete checkpoint if there is one, and return the log of the loss.
 
         Process-wide random state is put back.
@@ -54,7 +56,7 @@ class Loop:
         with quiet(), _random_state_kept(), progress_bar(self.progress) as bar:
             trainer = _Trainer(
                 model=model,
-                args=_arguments(settings, self.folder, every),
+                args=_arguments(settings, self.folder, steps, every),
                 train_dataset=cast(Any, features),
                 data_collator=collator,
                 callbacks=[_Checkpoints(every, self.save_seconds), _Bar(bar), *self.callbacks],
@@ -62,16 +64,28 @@ class Loop:
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
-        return [{key: entry[key] for key in _LOG_KEYS} for entry in trainer.state.log_history if "loss" in entry]
+        if not all(weight.isfinite().all() for weight in model.parameters()):
+            raise InputError(
+                "--lr",
+                found="weights that are not numbers: training diverged",
+                expected="a learning rate that the model bears",
+                fix="Lower --lr.",
+            )
+        return [_log_entry(entry) for entry in trainer.state.log_history if "loss" in entry]
 
 
-def _arguments(settings: Settings, folder: Path, every: int) -> TrainingArguments:
+def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
+    """Return one entry of the log; JSON has no word for a number that is not finite."""
+    return {key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS}
+
+
+def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
-        warmup_steps=settings.warmup,  # below 1 it is a share of all steps
+        warmup_steps=math.ceil(settings.warmup * steps),
         weight_decay=settings.weight_decay,
         bf16=settings.bf16,
         seed=settings.seed,
@@ -94,6 +108,13 @@ class _Trainer(Trainer):
         return LengthGroupedSampler(
             [len(feature["input_ids"]) for feature in features], self.args.train_batch_size, self.args.seed
         )
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+        # torch and safetensors have their own errors for a full disk
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise not_writable(Path(str(self.args.output_dir)), error) from error
 
 
 class _Checkpoints(TrainerCallback):

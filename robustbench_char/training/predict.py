@@ -97,7 +97,8 @@ def load_system(folder: Path) -> System:
             fix="The weights were altered after training: copy the folder again, or fine-tune again.",
         )
     kind = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")()
-    return System(file, kind, kind.load(folder, file.task.family), load_tokenizer(folder))
+    family = file.task.family
+    return System(file, kind, kind.load(folder, family), load_tokenizer(folder, words=family == "tagging"))
 
 
 def device_name(device: torch.device) -> str:

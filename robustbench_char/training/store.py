@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_bytes
 
-__all__ = ["default_store", "last_checkpoint", "mark_complete", "run_folder", "run_key"]
+__all__ = ["default_store", "last_checkpoint", "mark_complete", "not_writable", "run_folder", "run_key"]
 
 _MARK = "complete.json"
 
@@ -44,6 +44,9 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
     folder, lock = store / key, store / f"{key}.lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_writable(store, error) from None
+    try:
         with FileLock(lock, timeout=0):
             try:
                 yield folder
@@ -60,13 +63,16 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
             expected="one process a run",
             fix="Wait for it, or end it first.",
         ) from None
-    except PermissionError as error:
-        raise InputError(
-            folder,
-            found=f"it cannot be written ({error.strerror})",
-            expected="a writable folder",
-            fix="Correct the rights, or choose another store.",
-        ) from None
+
+
+def not_writable(folder: Path, error: Exception) -> InputError:
+    """Return the error for a store that cannot be written, for lack of rights or space."""
+    return InputError(
+        folder,
+        found=f"it cannot be written ({error})",
+        expected="a writable folder with free space for checkpoints",
+        fix="Free space, correct the rights, or choose another --store.",
+    )
 
 
 def mark_complete(checkpoint: Path) -> None:

@@ -86,7 +86,7 @@ def save_system(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedToken
     return weights_sha256(folder)
 
 
-def write_system(folder: Path, system: SystemFile, log: list[dict[str, float]]) -> None:
+def write_system(folder: Path, system: SystemFile, log: list[dict[str, float | None]]) -> None:
     """Write `system.json` and the log of the loss (one entry every few steps)."""
     write_json(folder / SYSTEM, system.model_dump(mode="json", by_alias=True))
     write_json(folder / LOG, {"schema": _SCHEMA, "log": log})

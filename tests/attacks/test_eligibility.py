@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robustbench_char.attacks.eligibility import chosen, eligible, find_words, frozen_characters, is_stop_word, within_spans
+from robustbench_char.attacks.eligibility import chosen, eligible, find_words, is_stop_word, within_spans
 from robustbench_char.attacks.keys import text_keys, word_keys
 from robustbench_char.attacks.operators import eligible_range
 from robustbench_char.attacks.suites import Strength, WordRule
@@ -90,19 +90,3 @@ def test_spans() -> None:
     words = find_words(column, WordRule(), None)
     assert within_spans(column, words, [[(2, 5)], []]).tolist() == [True, True, False, False]
     assert within_spans(column, words, [[(3, 4), (13, 13)], [(0, 4)]]).tolist() == [False, False, False, True]
-
-
-def test_frozen_characters_are_those_of_answers_that_cut_a_word() -> None:
-    column = Column.of(["one two three", "four"])
-    words = find_words(column, WordRule(), None)
-    frozen = frozen_characters(column, words, [[(2, 9)], [(1, 3), (0, 4)]])
-    assert np.flatnonzero(frozen).tolist() == [2, 8, 15, 16]
-    assert not frozen_characters(column, words, [[(0, 3), (4, 13), (3, 4)], [(2, 2)]]).any()
-
-
-def test_tokens_are_not_crossed() -> None:
-    column, tokens = Column.of(["can not U.S. a\u00a0b", ""]), [["can", "not", "U.S.", "a\u00a0b"], []]
-    for split, expected in (("whitespace", ["can", "not", "U.S.", "a\u00a0b"]), ("treebank", ["can", "not", "U.S", ".", "a", "b"])):
-        words = find_words(column, WordRule(split=split), tokens)
-        assert [column.texts()[0][a:b] for a, b in zip(words.starts, words.ends, strict=True)] == expected
-        assert (words.text == 0).all()

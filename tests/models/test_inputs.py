@@ -33,7 +33,7 @@ def test_words_without_pieces_shift_nothing(shared_bert: Path) -> None:
 
 
 def test_roberta_words_know_the_space_before_them(shared_roberta: Path) -> None:
-    tokenizer = load_tokenizer(shared_roberta)
+    tokenizer = load_tokenizer(shared_roberta, words=True)
     (window,) = encode_words(tokenizer, [["ab", "c"]], max_length=20)
     assert "token_type_ids" not in window.inputs
     assert window.words.tolist() == [NO_WORD, 0, 0, 0, 1, 1, NO_WORD]

@@ -98,9 +98,9 @@ def shouted(word: str) -> bool:
 
 
 def choices(
-    word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], frozen: set[int]
+    word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str]
 ) -> list[Choice]:
-    """List the places of a word in order; a place whose list is empty changes nothing. `frozen`: offsets that may not go away."""
+    """List the places of a word in order; a place whose list is empty changes nothing."""
     n, keep = len(word), suite.case == "keep"
     letters = suite.operators[operator].characters == "letters"
     interior = suite.positions == "interior"
@@ -113,7 +113,7 @@ def choices(
         if letters and not (struck and struck.isalpha()):
             continue
         gone, come = word[i : i + width], []
-        if operator == "drop" and n > 1 and i not in frozen:
+        if operator == "drop" and n > 1:
             come = [""]
         if operator == "add":
             come = [change_case(char, shouted(word)) if keep else char for char in alphabet]
@@ -143,37 +143,35 @@ def applies(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
     return len(word) >= rule.min_length and not (rule.stop_words == "skip" and word.lower() in stop_words)
 
 
-def open_operators(word: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], stop_words: frozenset[str],
-                   frozen: set[int]) -> list[str]:  # fmt: skip
+def open_operators(word: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], stop_words: frozenset[str]) -> list[str]:  # fmt: skip
     """Return the operators that have a legal edit of the word, one that changes it."""
     return [
         name
         for name, rule in suite.operators.items()
         if applies(word, rule, stop_words)
-        and any(choice.inserted for choice in choices(word, name, suite, alphabet, layout, frozen))
+        and any(choice.inserted for choice in choices(word, name, suite, alphabet, layout))
     ]
 
 
 def attack_text(
     text: str, key: int, suite: Any, spans: list[tuple[int, int]], alphabet: tuple[str, ...], layout: dict[str, str],
-    stop_words: frozenset[str], frozen: set[int] = frozenset(),  # type: ignore[assignment]
+    stop_words: frozenset[str],
 ) -> list[Edit]:  # fmt: skip
-    """Return the edits of one text, by the words at `spans`; the offsets `frozen` of the text may not go away."""
+    """Return the edits of one text, by the words at `spans`."""
     words = [text[start:end] for start, end in spans]
     keys = [word_key(key, index) for index in range(len(words))]
-    held = [{i - start for i in frozen if start <= i < end} for start, end in spans]
     may = [i for i, word in enumerate(words) if eligible(word, suite.words, stop_words)]
     if suite.no_op == "never":
-        may = [i for i in may if open_operators(words[i], suite, alphabet, layout, stop_words, held[i])]
+        may = [i for i in may if open_operators(words[i], suite, alphabet, layout, stop_words)]
     strength = suite.strength
     wanted = round(strength.rate * len(may)) if strength.rate is not None else min(strength.words, len(may))
     picked = sorted(sorted(may, key=lambda i: (draw(keys[i], 0), i))[:wanted])
     edits = []
     for i in picked:
         never = suite.no_op == "never"
-        able = open_operators(words[i], suite, alphabet, layout, stop_words, held[i]) if never else list(suite.operators)
+        able = open_operators(words[i], suite, alphabet, layout, stop_words) if never else list(suite.operators)
         name = weighted(able, [suite.operators[one].weight for one in able], draw(keys[i], 1))
-        found = choices(words[i], name, suite, alphabet, layout, held[i])
+        found = choices(words[i], name, suite, alphabet, layout)
         found = [choice for choice in found if choice.inserted] if never else found
         if not found or not applies(words[i], suite.operators[name], stop_words):
             continue

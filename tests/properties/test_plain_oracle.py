@@ -85,15 +85,14 @@ def engine_edits(batch: list[str], names: list[str], suite: Suite, seed: int, **
 
 def plain_edits(
     plain: ModuleType, batch: list[str], names: list[str], suite: Suite, seed: int, *,
-    spans: list[list[tuple[int, int]]] | None = None, frozen: list[set[int]] | None = None,
+    spans: list[list[tuple[int, int]]] | None = None,
 ) -> list[tuple[object, ...]]:  # fmt: skip
     split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
     edits: list[tuple[object, ...]] = []
     for row, (text, name) in enumerate(zip(batch, names, strict=True)):
         key = plain.text_key(name, seed, suite.family, "cola")
         places = split(text) if spans is None else spans[row]
-        found = plain.attack_text(text, key, suite, places, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), STOP,
-                                  frozen[row] if frozen else set())  # fmt: skip
+        found = plain.attack_text(text, key, suite, places, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), STOP)
         edits += [(row, *edit) for edit in found]
     return edits
 
@@ -130,19 +129,14 @@ def test_shipped_suites_on_tokens(plain: ModuleType, name: str) -> None:
     assert engine_edits(batch, names, suite, 4, tokens=rows) == plain_edits(plain, batch, names, suite, 4, spans=spans)
 
 
-@settings(max_examples=100)
-@given(batch=texts, suite=suites, data=st.data())
-def test_answers_inside_words(plain: ModuleType, batch: list[str], suite: Suite, data: st.DataObject) -> None:
-    """Characters of an answer that begins or ends inside a word are not removed."""
-    names = [str(number) for number in range(len(batch))]
-    answers, frozen = [], []
-    for text in batch:
-        start, end = sorted(data.draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
-        answers.append([(start, end)] if start < end else [])
-        split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
-        cut = [(a, b) for a, b in split(text) if a < end and b > start and not start <= a < b <= end]
-        frozen.append({place for a, b in cut for place in range(max(a, start), min(b, end))})
-    assert engine_edits(batch, names, suite, 0, answers=answers) == plain_edits(plain, batch, names, suite, 0, frozen=frozen)
+def test_a_second_try_draws_anew(plain: ModuleType) -> None:
+    """Half of the letters have no key: place and character of the later tries are draws of their own."""
+    batch, names = ["éaéoéuéi"] * 100, [str(number) for number in range(100)]
+    (base,) = load_suites("keyboard", task="qnli")
+    suite = base.model_copy(update={"operators": {"keyboard": OperatorRule(tries=3)}, "no_op": "as_drawn"})
+    edits = engine_edits(batch, names, suite, 0)
+    assert 70 < len(edits) < 100
+    assert edits == plain_edits(plain, batch, names, suite, 0)
 
 
 def test_the_oracle_sees_a_difference(plain: ModuleType) -> None:

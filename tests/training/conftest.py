@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -117,15 +118,27 @@ def make_file(tmp_path: Path) -> Callable[..., MemoryFile]:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the path of a tiny BERT checkpoint that no test may change."""
+def tiny() -> ModuleType:
+    """Return the module that makes tiny base checkpoints."""
     path = Path(__file__).parent.parent / "models" / "tiny_models.py"
     spec = importlib.util.spec_from_file_location("tiny_models", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return str(module.bert_base(tmp_path_factory.mktemp("bases") / "tiny-bert"))
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a tiny BERT checkpoint that no test may change."""
+    return str(tiny.bert_base(tmp_path_factory.mktemp("bases") / "tiny-bert"))
+
+
+@pytest.fixture(scope="session")
+def roberta(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a tiny RoBERTa checkpoint that no test may change."""
+    return str(tiny.roberta_base(tmp_path_factory.mktemp("bases") / "tiny-roberta"))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
@@ -240,3 +241,55 @@ def test_a_store_that_another_process_uses(make_file: Any, train_tiny: Any, tmp_
     file = make_file("tagging")
     with pytest.raises(InputError, match="another process that trains the same run"):
         train_tiny("tagging", file, callbacks=[Again()])
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_at_a_checkpoint(
+    make_file: Any, train_tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.save", _full)
+    with pytest.raises(InputError, match=r"cannot be written .*No space left.*choose another --store"):
+        train_tiny("tagging", make_file("tagging"), save_seconds=0.0)
+    assert not (tmp_path / "system").exists()
+
+
+def test_a_full_disk_at_the_end(
+    make_file: Any, train_tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises(InputError, match=r"system: found it cannot be written .*No space left"):
+        train_tiny("tagging", make_file("tagging"))
+    assert not list(tmp_path.glob("*system*"))
+
+
+def test_a_store_that_cannot_be_made(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("in the way")
+    with pytest.raises(InputError, match="store: found it cannot be written"):
+        train_tiny("tagging", make_file("tagging"))
+
+
+def test_diverged_training_is_no_result(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    class Diverge(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(InputError, match="--lr: found weights that are not numbers: training diverged"):
+        train_tiny("tagging", make_file("tagging"), callbacks=[Diverge()])
+    assert not (tmp_path / "system").exists()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_roberta_base(family: str, roberta: str, make_file: Any, train_tiny: Any) -> None:
+    file = make_file(family)
+    folder = train_tiny(family, file, base=roberta, epochs=1, max_length=48)
+    record = evaluate(folder, file, progress=False)
+    assert record.counts["examples"] == 24
+    with pytest.raises(InputError, match="--max-length: found 65; expected at least 8 and at most 64"):
+        train_tiny(family, file, base=roberta, max_length=65)
