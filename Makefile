@@ -29,6 +29,7 @@ test: $(VENV)/.all ## Run the tests (offline, seeded)
 
 check: $(VENV)/.all ## Lint, types, and the order of the rooms
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 

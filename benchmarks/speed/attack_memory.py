@@ -1,6 +1,9 @@
-"""Peak memory and time of attacking a file of many sentences: `python benchmarks/speed/attack_memory.py [--sentences N] [--workers N]`.
+"""Peak memory and time of attacking a file of many sentences.
 
-The file is made here from mini's sentences with a number added, so that no two are equal. The attack runs as a user runs it, in a
+Run it as `python benchmarks/speed/attack_memory.py [--sentences N] [--workers N]`.
+
+The file is made here from mini's sentences with a number added, so that no two are equal. The attack runs as a user
+runs it, in a
 process of its own, whose peak resident memory (and that of its workers, each by itself) is what is printed.
 """
 
@@ -37,13 +40,27 @@ def main() -> None:
         path = Path(folder) / "many.tsv"
         write_sentences(path, asked.sentences)
         started = time.perf_counter()
-        command = [Path(sys.executable).with_name("robustbench-char"), "attack", "cola", "--input", path, "--suite", asked.suite,
-                   "--output", Path(folder) / "out", "--workers", str(asked.workers)]  # fmt: skip
+        command = [
+            Path(sys.executable).with_name("robustbench-char"),
+            "attack",
+            "cola",
+            "--input",
+            path,
+            "--suite",
+            asked.suite,
+            "--output",
+            Path(folder) / "out",
+            "--workers",
+            str(asked.workers),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(done.stdout.strip().partition(": ")[2])
-    print(f"{asked.sentences:,} sentences, {asked.workers} workers: {seconds:.1f} s, peak memory of a process {peak:.0f} MiB")
+    print(
+        f"{asked.sentences:,} sentences, {asked.workers} workers: {seconds:.1f} s, "
+        f"peak memory of a process {peak:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Words attacked per second: our engine against nlpaug's counterparts, one edit a word, on the same text.
 
 Each contestant runs in a process of its own, one after another, and reports the best of several runs. Ours is timed
-with all that a user gets: keys, attacked texts and the edit ledger as an Arrow table. nlpaug is timed on `augment` alone.
+with all that a user gets: keys, attacked texts and the edit ledger as an Arrow table. nlpaug is timed on `augment`
+alone.
 
     python benchmarks/speed/attack_throughput.py [--input FILE] [--words N] [--runs N]
 """
@@ -27,8 +28,9 @@ COMMON = "the of and to in a is that for it was on are as with his they at be th
 RARER = """
     morning window letter garden question teacher river carried answer bridge village mountain several children doctor
     between music number picture through company decided station believe kitchen thousand narrow winter engine remember
-    straight brother language island probably market sentence captain science written travelled different important report
-    Anna Martin Oslo Vienna London Tuesday Maria Peter Harbour College won't doesn't well-known co-operate 1984 twenty-one
+    straight brother language island probably market sentence captain science written travelled different important
+    report Anna Martin Oslo Vienna London Tuesday Maria Peter Harbour College won't doesn't well-known co-operate 1984
+    twenty-one
 """
 
 

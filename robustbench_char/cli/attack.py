@@ -23,14 +23,19 @@ class Format(StrEnum):
 def attack(
     task: TaskName,
     output: Output,
-    suite: Annotated[str, typer.Option(help="A suite (see `list`), the path of a .yaml file, or either with a strength: drop@0.3.")],
+    suite: Annotated[
+        str, typer.Option(help="A suite (see `list`), the path of a .yaml file, or either with a strength: drop@0.3.")
+    ],
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(help="The seed of the attack.")] = 0,
-    fields: Annotated[list[str] | None, typer.Option(help="Fields to attack (repeat, or separate by commas); default: the suite's, else all.")] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(help="Fields to attack (repeat, or separate by commas); default: the suite's, else all."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result has the same bytes for any number.")] = 1,
     format: Annotated[Format, typer.Option(help="native: the format of the input.")] = Format.native,
     overwrite: Overwrite = False,
@@ -50,8 +55,23 @@ def attack(
     for one in suites:
         folder = output if len(suites) == 1 else output / one.name
         manifest = attack_file(
-            record, source, one, seed=seed, output=folder, fields=asked, workers=workers, file_format=format.value, overwrite=overwrite
+            record,
+            source,
+            one,
+            seed=seed,
+            output=folder,
+            fields=asked,
+            workers=workers,
+            file_format=format.value,
+            overwrite=overwrite,
         )
         counts = manifest.counts
-        share = "no eligible word" if manifest.strength.effective is None else f"{manifest.strength.effective:.1%} of the eligible words"
-        typer.echo(f"{folder}: {one.name}, {counts.edits:,} of {counts.words:,} words edited ({share}), {manifest.output.rows:,} examples")
+        share = (
+            "no eligible word"
+            if manifest.strength.effective is None
+            else f"{manifest.strength.effective:.1%} of the eligible words"
+        )
+        typer.echo(
+            f"{folder}: {one.name}, {counts.edits:,} of {counts.words:,} words edited ({share}), "
+            f"{manifest.output.rows:,} examples"
+        )

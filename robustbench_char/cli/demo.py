@@ -23,7 +23,7 @@ def demo(
     output: Output = Path("robustbench-char-demo"),
     layers: Annotated[int, typer.Option(min=1, help="Layers of MiniLM that are kept.")] = 3,
 ) -> None:
-    """Attack eight generated data sets and verify them, fine-tune BERT on three, score it clean and attacked, write the report.
+    """Attack and verify eight generated data sets, fine-tune BERT on three, score it, write the report.
 
     What an earlier run with the same versions has finished is kept.
     """
@@ -33,7 +33,9 @@ def demo(
         typer.echo(f"[{time.monotonic() - started:5.0f} s] {text}")
 
     _attack_all(output, say)
-    records = [folder for task, epochs in TRAINED.items() for folder in _train_and_score(output, task, epochs, layers, say)]
+    records = [
+        folder for task, epochs in TRAINED.items() for folder in _train_and_score(output, task, epochs, layers, say)
+    ]
     from robustbench_char.reports.page import write_report
 
     page = write_report(records, output / "report", overwrite=True)
@@ -55,7 +57,10 @@ def _attack_all(output: Path, say: Say) -> None:
             folder = output / "attacked" / name / suite_name
             manifest = attack_file(task, source, suite, seed=1, output=folder)
             verify(folder, source)
-            say(f"{name}: attacked with {suite_name} and verified, {manifest.counts.edits:,} of {manifest.counts.words:,} words edited")
+            say(
+                f"{name}: attacked with {suite_name} and verified, "
+                f"{manifest.counts.edits:,} of {manifest.counts.words:,} words edited"
+            )
 
 
 def _train_and_score(output: Path, name: str, epochs: float, layers: int, say: Say) -> list[Path]:
@@ -69,11 +74,22 @@ def _train_and_score(output: Path, name: str, epochs: float, layers: int, say: S
 
     task, train = get_task(name), open_source(get_task(name), data="mini", split="train")
     say(f"{name}: fine-tuning BERT ({layers} layers of MiniLM, {epochs:g} epochs)")
-    folder = finetune(task, train=train, train_sha256=source_sha256(train.path), output=output / "systems" / name, layers=layers, epochs=epochs)
+    folder = finetune(
+        task,
+        train=train,
+        train_sha256=source_sha256(train.path),
+        output=output / "systems" / name,
+        layers=layers,
+        epochs=epochs,
+    )
     records = []
     for condition in ("clean", *SUITES):
         home = output / "attacked" / name / condition
-        file = open_source(task, data="mini", split="test") if condition == "clean" else open_native(task, home / read_manifest(home).output.name)
+        file = (
+            open_source(task, data="mini", split="test")
+            if condition == "clean"
+            else open_native(task, home / read_manifest(home).output.name)
+        )
         record = evaluate(folder, file, progress=False, output=output / "scores" / name / condition)
         say(f"{name}: {condition}, {record.headline} {record.scores[record.headline]:.1f}")
         records.append(output / "scores" / name / condition)

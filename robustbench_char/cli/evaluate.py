@@ -19,8 +19,12 @@ def evaluate(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
-    task: Annotated[str | None, typer.Option(help="The task of the data; default and only legal value: the system's.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task of the data; default and only legal value: the system's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
@@ -33,7 +37,13 @@ def evaluate(
     asked = get_task(task, place="--task") if task else None
     source = source_of(read_system(folder).task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
     record = run(
-        folder, source, output=output, task=asked, source="mini" if data else None, batch_size=batch_size, overwrite=overwrite
+        folder,
+        source,
+        output=output,
+        task=asked,
+        source="mini" if data else None,
+        batch_size=batch_size,
+        overwrite=overwrite,
     )
     if json:
         typer.echo(record.model_dump_json(by_alias=True, indent=2))

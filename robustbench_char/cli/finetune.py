@@ -36,12 +36,20 @@ def finetune(
     base: Annotated[str, typer.Option(help="minilm (extra `offline`), a model folder, or a hub id.")] = "minilm",
     layers: Annotated[int | None, typer.Option(min=1, help="Keep the first layers of the base only.")] = None,
     epochs: Annotated[float, typer.Option(help="Passes over the training data.")] = 3.0,
-    lr: Annotated[float, typer.Option(help="Highest learning rate; 1e-4 suits MiniLM, 2e-5 to 5e-5 larger encoders.")] = 1e-4,
+    lr: Annotated[
+        float, typer.Option(help="Highest learning rate; 1e-4 suits MiniLM, 2e-5 to 5e-5 larger encoders.")
+    ] = 1e-4,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 16,
-    max_length: Annotated[int | None, typer.Option(help="Sub-words an input; default 128, or 384 for question answering.")] = None,
-    doc_stride: Annotated[int, typer.Option(help="Sub-words that neighbouring windows share (question answering).")] = 128,
+    max_length: Annotated[
+        int | None, typer.Option(help="Sub-words an input; default 128, or 384 for question answering.")
+    ] = None,
+    doc_stride: Annotated[
+        int, typer.Option(help="Sub-words that neighbouring windows share (question answering).")
+    ] = 128,
     seed: Annotated[int, typer.Option(help="The seed of training.")] = 0,
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where the hardware computes it, else fp32.")] = Precision.auto,
+    precision: Annotated[
+        Precision, typer.Option(help="auto: bf16 where the hardware computes it, else fp32.")
+    ] = Precision.auto,
     limit: Annotated[int | None, typer.Option(help="Train on the first examples only.")] = None,
     store: Annotated[Path | None, typer.Option(help="Where checkpoints of unfinished runs are kept.")] = None,
     overwrite: Overwrite = False,
@@ -55,8 +63,22 @@ def finetune(
     source = source_of(record, input=train, data=data, hub=hub, split=split or "train", data_dir=data_dir)
     bf16: bool | Literal["auto"] = "auto" if precision is Precision.auto else precision is Precision.bf16
     folder = run(
-        record, train=source, train_sha256=source_sha256(source.path), output=output, system=system, base=base, layers=layers, epochs=epochs,
-        learning_rate=lr, batch_size=batch_size, max_length=max_length, doc_stride=doc_stride, seed=seed, bf16=bf16, limit=limit,
-        store=store, overwrite=overwrite,
-    )  # fmt: skip
+        record,
+        train=source,
+        train_sha256=source_sha256(source.path),
+        output=output,
+        system=system,
+        base=base,
+        layers=layers,
+        epochs=epochs,
+        learning_rate=lr,
+        batch_size=batch_size,
+        max_length=max_length,
+        doc_stride=doc_stride,
+        seed=seed,
+        bf16=bf16,
+        limit=limit,
+        store=store,
+        overwrite=overwrite,
+    )
     typer.echo(f"{folder}: trained; score it with `robustbench-char evaluate {folder} --input FILE --output DIR`")

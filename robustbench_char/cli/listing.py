@@ -11,14 +11,22 @@ __all__ = ["list_names"]
 
 
 def list_names(
-    kind: Annotated[str | None, typer.Argument(help="tasks, suites, operators, systems, layouts, alphabets or splitters; default: all.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(help="tasks, suites, operators, systems, layouts, alphabets or splitters; default: all."),
+    ] = None,
 ) -> None:
     """List the tasks, suites, operators, systems, keyboard layouts, alphabets and word splitters."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
         from robustbench_char.common import InputError, nearest
 
-        raise InputError("list", found=f"unknown kind {kind!r}", expected=", ".join(kinds), fix=f"Correct the name.{nearest(kind, kinds)}")
+        raise InputError(
+            "list",
+            found=f"unknown kind {kind!r}",
+            expected=", ".join(kinds),
+            fix=f"Correct the name.{nearest(kind, kinds)}",
+        )
     for title, entries in kinds.items():
         if kind in (None, title):
             typer.echo(f"{title}:")

@@ -1,4 +1,4 @@
-"""The entry point: the app with its sub-commands, and the one place where bad input becomes a message and exit code 2."""
+"""The entry point: the app with its sub-commands, and the one place where bad input becomes a message and code 2."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for _name, _command in (
-    ("list", list_names), ("attack", attack), ("verify", verify), ("show", show), ("mini", mini), ("finetune", finetune),
-    ("evaluate", evaluate), ("report", report), ("validate", validate), ("demo", demo),
-):  # fmt: skip
+    ("list", list_names),
+    ("attack", attack),
+    ("verify", verify),
+    ("show", show),
+    ("mini", mini),
+    ("finetune", finetune),
+    ("evaluate", evaluate),
+    ("report", report),
+    ("validate", validate),
+    ("demo", demo),
+):
     app.command(_name)(_command)
 
 

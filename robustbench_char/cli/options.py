@@ -12,12 +12,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Data", "DataDir", "Hub", "Input", "Output", "Overwrite", "Split", "TaskName", "source_of"]
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")]
-Input = Annotated[Path | None, typer.Option("--input", help="A file in the task's native format, or .jsonl or .parquet in the hub's layout.")]
+TaskName = Annotated[
+    str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
+]
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", help="A file in the task's native format, or .jsonl or .parquet in the hub's layout."),
+]
 Data = Annotated[str | None, typer.Option("--data", help="`mini`: the small generated data set of the task.")]
 Hub = Annotated[bool, typer.Option("--hub", help="The task's data set on the Hugging Face hub.")]
-Split = Annotated[str | None, typer.Option("--split", help="train, dev or test, of --hub, --data mini and --data-dir; default: dev (finetune: train).")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="ptb_pos: the treebank's folder of sections (LDC99T42); --split all is the default here.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="train, dev or test, of --hub, --data mini and --data-dir; default: dev (finetune: train)."
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="ptb_pos: the treebank's folder of sections (LDC99T42); --split all is the default here."
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", help="The folder to write; it appears whole or not at all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that has other content.")]
 

@@ -13,9 +13,13 @@ __all__ = ["report"]
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")
+    ],
     output: Output,
-    examples: Annotated[bool, typer.Option(help="Show twenty examples; --no-examples for data whose text must not be published.")] = True,
+    examples: Annotated[
+        bool, typer.Option(help="Show twenty examples; --no-examples for data whose text must not be published.")
+    ] = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page, the same as Markdown, and every table as CSV."""

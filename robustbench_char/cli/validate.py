@@ -14,14 +14,18 @@ __all__ = ["validate"]
 
 
 def validate(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Attack suites or tasks, as .yaml files.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Attack suites or tasks, as .yaml files.")
+    ] = None,
     all_shipped: Annotated[bool, typer.Option("--all", help="Check everything that is shipped.")] = False,
 ) -> None:
     """Check attack suites and task files: keys, names, values, and every suite against every task."""
     from robustbench_char.common import InputError
 
     if not files and not all_shipped:
-        raise InputError("validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all.")
+        raise InputError(
+            "validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all."
+        )
     checked = [_file(path) for path in files or []]
     if all_shipped:
         checked += _shipped()

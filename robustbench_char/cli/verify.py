@@ -20,10 +20,12 @@ def verify(
     split: Split = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Replay the ledger both ways against the clean data, check labels, offsets, tags and hashes; name the first wrong place."""
+    """Replay the ledger both ways, check labels, offsets, tags and hashes; name the first wrong place."""
     from robustbench_char.tasks.manifest import read_manifest
     from robustbench_char.tasks.verify import verify as check
 
-    source = source_of(read_manifest(folder).task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    source = source_of(
+        read_manifest(folder).task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir
+    )
     manifest = check(folder, source)
     typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")

@@ -31,11 +31,15 @@ def sha256_file(path: Path) -> str:
 def check_file(path: Path, *, option: str = "--input") -> Path:
     """Return `path` if it is a file that is not empty. Raises InputError otherwise."""
     if not path.exists():
-        raise InputError(path, found="no such file", expected="an existing file", fix=f"Check the path given to {option}.")
+        raise InputError(
+            path, found="no such file", expected="an existing file", fix=f"Check the path given to {option}."
+        )
     if not path.is_file():
         raise InputError(path, found="a folder", expected="a file", fix=f"Give {option} one of the files in it.")
     if path.stat().st_size == 0:
-        raise InputError(path, found="an empty file", expected="at least one example", fix=f"Check the file given to {option}.")
+        raise InputError(
+            path, found="an empty file", expected="at least one example", fix=f"Check the file given to {option}."
+        )
     return path
 
 
@@ -47,8 +51,12 @@ def read_json(path: Path) -> Any:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         line = getattr(error, "lineno", 1)
-        raise InputError(f"{path}:{line}", found=f"malformed JSON ({error})", expected="a JSON file",
-                         fix="Write the file again with the command that made it.") from None  # fmt: skip
+        raise InputError(
+            f"{path}:{line}",
+            found=f"malformed JSON ({error})",
+            expected="a JSON file",
+            fix="Write the file again with the command that made it.",
+        ) from None
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -92,8 +100,12 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
     if not overwrite and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(target, found="an output folder with other content", expected="a new folder, or one with the same content",
-                         fix="Choose another --output, or add --overwrite to replace it.")  # fmt: skip
+        raise InputError(
+            target,
+            found="an output folder with other content",
+            expected="a new folder, or one with the same content",
+            fix="Choose another --output, or add --overwrite to replace it.",
+        )
     retired = scratch.with_name(scratch.name + ".old")
     os.replace(target, retired)
     os.replace(scratch, target)
@@ -106,5 +118,9 @@ def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
 
 
 def _not_writable(target: Path, error: OSError) -> InputError:
-    return InputError(target, found=f"it cannot be written ({error.strerror or error})", expected="a writable folder with free space",
-                      fix="Free space, correct the rights, or choose another --output.")  # fmt: skip
+    return InputError(
+        target,
+        found=f"it cannot be written ({error.strerror or error})",
+        expected="a writable folder with free space",
+        fix="Free space, correct the rights, or choose another --output.",
+    )

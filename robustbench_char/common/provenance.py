@@ -16,8 +16,20 @@ import robustbench_char
 
 __all__ = ["LIBRARIES", "Provenance", "provenance"]
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "datasets", "nltk", "nlpaug", "torch", "transformers", "tokenizers", "accelerate",
-             "seqeval", "scikit-learn")  # fmt: skip
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "datasets",
+    "nltk",
+    "nlpaug",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "seqeval",
+    "scikit-learn",
+)
 
 
 class Provenance(BaseModel):

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names to things, in order of registration; a thing may be given as `module:attribute` and is imported when asked for."""
+    """Names to things, in order of registration; `module:attribute` stands for a thing imported when asked for."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""Attacking a file: writes the attacked file under its own name, the ledger and the manifest into one folder, whole or not at all."""
+"""Attacking a file: the attacked file, the ledger and the manifest go into one folder, whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.attacking import Attack, Tally, attack_examples, chosen_fields
 from robustbench_char.tasks.base import Answer, Attacked, NativeFile, Task
 from robustbench_char.tasks.formats.table import write_table
-from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, FileInfo, Manifest, StrengthInfo, read_manifest, write_manifest
+from robustbench_char.tasks.manifest import (
+    ANSWERS,
+    LEDGER,
+    MANIFEST,
+    FileInfo,
+    Manifest,
+    StrengthInfo,
+    read_manifest,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,16 +33,25 @@ __all__ = ["ANSWER_COLUMNS", "OutputFormat", "attack_file", "source_sha256"]
 
 OutputFormat = Literal["native", "jsonl", "parquet"]
 ANSWER_COLUMNS = ("row", "id", "kind", "index", "start_clean", "text_clean", "start_attacked", "text_attacked")
-"""Columns of `answers.parquet`, which keeps the clean answers where contexts were attacked. `kind` is `answer` or `plausible`."""
+"""Columns of `answers.parquet`: the clean answers where contexts were attacked. `kind`: `answer` or `plausible`."""
 
 
 def attack_file(
-    task: Task, source: NativeFile, suite: Suite, *, seed: int, output: Path, fields: Iterable[str] | None = None, workers: int = 1,
-    file_format: OutputFormat = "native", overwrite: bool = False,
-) -> Manifest:  # fmt: skip
+    task: Task,
+    source: NativeFile,
+    suite: Suite,
+    *,
+    seed: int,
+    output: Path,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
+    file_format: OutputFormat = "native",
+    overwrite: bool = False,
+) -> Manifest:
     """Attack one file into the folder `output`; return its manifest.
 
-    Raises InputError for bad input, and where `output` holds something else (unless `overwrite`); nothing half-written stays.
+    Raises InputError for bad input, and where `output` holds something else (unless `overwrite`); nothing
+    half-written stays.
     """
     attack = Attack(task, suite, seed, chosen_fields(task, suite, fields))
     _refuse_other_request(attack, output, file_format, overwrite)
@@ -50,7 +68,9 @@ def attack_file(
     return manifest
 
 
-def _write(task: Task, source: NativeFile, target: Path, attacked: Iterator[Attacked], file_format: OutputFormat) -> None:
+def _write(
+    task: Task, source: NativeFile, target: Path, attacked: Iterator[Attacked], file_format: OutputFormat
+) -> None:
     if file_format == "native":
         with target.open("wb") as out:
             source.rewrite(out, attacked)
@@ -63,7 +83,9 @@ def source_sha256(path: Path) -> str:
     if path.is_file():
         return sha256_file(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    return sha256_bytes("\n".join(f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files).encode())
+    return sha256_bytes(
+        "\n".join(f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files).encode()
+    )
 
 
 def _output_name(path: Path, file_format: OutputFormat) -> str:
@@ -80,11 +102,21 @@ def _refuse_other_request(attack: Attack, output: Path, file_format: OutputForma
     if overwrite or not (output / MANIFEST).is_file():
         return
     old = read_manifest(output)
-    now = {"task": attack.task.name, "suite_sha256": attack.suite.sha256, "seed": attack.seed, "fields": attack.fields, "format": file_format}
+    now = {
+        "task": attack.task.name,
+        "suite_sha256": attack.suite.sha256,
+        "seed": attack.seed,
+        "fields": attack.fields,
+        "format": file_format,
+    }
     for key, value in now.items():
         if getattr(old, key) != value:
-            raise InputError(output, found=f"an attacked set with another {key.removesuffix('_sha256')}", expected="a new folder",
-                             fix="Choose another --output, or add --overwrite to replace it.")  # fmt: skip
+            raise InputError(
+                output,
+                found=f"an attacked set with another {key.removesuffix('_sha256')}",
+                expected="a new folder",
+                fix="Choose another --output, or add --overwrite to replace it.",
+            )
 
 
 class _Ledger:
@@ -133,8 +165,14 @@ class _Answers:
             yield from attacked
             return
         for clean, one in zip(source.examples(), attacked, strict=True):
-            for kind, before, after in (("answer", clean.answers, one.example.answers), ("plausible", clean.plausible, one.example.plausible)):
-                self._rows += [_answer_row(clean.row, clean.id, kind, i, a, b) for i, (a, b) in enumerate(zip(before, after, strict=True))]
+            for kind, before, after in (
+                ("answer", clean.answers, one.example.answers),
+                ("plausible", clean.plausible, one.example.plausible),
+            ):
+                self._rows += [
+                    _answer_row(clean.row, clean.id, kind, i, a, b)
+                    for i, (a, b) in enumerate(zip(before, after, strict=True))
+                ]
             yield one
 
 
@@ -155,16 +193,25 @@ def _spell_known_word(ledger: Path, known: set[str]) -> int:
     return int(total)
 
 
-def _manifest(attack: Attack, source: NativeFile, target: Path, tally: Tally, file_format: OutputFormat, edits: int) -> Manifest:
+def _manifest(
+    attack: Attack, source: NativeFile, target: Path, tally: Tally, file_format: OutputFormat, edits: int
+) -> Manifest:
     ledger = target.parent / LEDGER
     counts = tally.counts(_spell_known_word(ledger, tally.known))
     effective = counts.edits / counts.eligible_words if counts.eligible_words else None
     return Manifest(
-        task=attack.task.name, task_record=attack.task, suite=attack.suite, suite_sha256=attack.suite.sha256, seed=attack.seed,
-        fields=attack.fields, format=file_format,
+        task=attack.task.name,
+        task_record=attack.task,
+        suite=attack.suite,
+        suite_sha256=attack.suite.sha256,
+        seed=attack.seed,
+        fields=attack.fields,
+        format=file_format,
         input=FileInfo(name=safe_name(source.path.name), sha256=source_sha256(source.path), rows=tally.examples),
         output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
         ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=edits),
         strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
-        counts=counts, no_op_share=counts.no_ops / counts.attempted if counts.attempted else None, provenance=provenance(),
-    )  # fmt: skip
+        counts=counts,
+        no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,
+        provenance=provenance(),
+    )

@@ -1,6 +1,7 @@
-"""Attacking a data set: reads examples, edits their texts in chunks (in several processes if asked), lets labels follow, keeps the ledger.
+"""Attacking a data set: reads examples, edits their texts in chunks, lets labels follow, keeps the ledger.
 
-Chunks hold a fixed number of examples, whatever the number of workers, and come back in order: the same bytes every time.
+Chunks hold a fixed number of examples, whatever the number of workers, and come back in order: the same bytes every
+time.
 """
 
 from __future__ import annotations
@@ -57,8 +58,16 @@ class Tally:
     def counts(self, spell_known_word: int) -> Counts:
         """Return the counts as they stand in the manifest."""
         edits = self.by_operator.total()
-        return Counts(texts=self.texts, words=self.words, eligible_words=self.eligible, attempted=self.attempted, edits=edits,
-                      no_ops=self.attempted - edits, spell_known_word=spell_known_word, by_operator=dict(self.by_operator))  # fmt: skip
+        return Counts(
+            texts=self.texts,
+            words=self.words,
+            eligible_words=self.eligible,
+            attempted=self.attempted,
+            edits=edits,
+            no_ops=self.attempted - edits,
+            spell_known_word=spell_known_word,
+            by_operator=dict(self.by_operator),
+        )
 
 
 class _Job(NamedTuple):
@@ -82,12 +91,19 @@ class _Done(NamedTuple):
 
 
 def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, place: str = "--fields") -> tuple[str, ...]:
-    """Return the fields to attack: those asked for, else the suite's, else all of the task's. Raises InputError for an unknown one."""
+    """Return the fields to attack: those asked for, else the suite's, else all of the task's.
+
+    Raises InputError for an unknown one.
+    """
     fields = tuple(asked) if asked else (suite.fields or task.fields)
     for name in fields:
         if name not in task.fields:
-            raise InputError(place, found=f"unknown field {name!r}", expected=f"fields of {task.name}: {', '.join(task.fields)}",
-                             fix=f"Correct the name.{nearest(name, task.fields)}")  # fmt: skip
+            raise InputError(
+                place,
+                found=f"unknown field {name!r}",
+                expected=f"fields of {task.name}: {', '.join(task.fields)}",
+                fix=f"Correct the name.{nearest(name, task.fields)}",
+            )
     return tuple(name for name in task.fields if name in fields)
 
 
@@ -118,7 +134,9 @@ def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
         yield chunk
 
 
-def _in_order(attack: Attack, planned: Iterator[tuple[list[Example], _Job]], workers: int) -> Iterator[tuple[list[Example], _Job, _Done]]:
+def _in_order(
+    attack: Attack, planned: Iterator[tuple[list[Example], _Job]], workers: int
+) -> Iterator[tuple[list[Example], _Job, _Done]]:
     if workers <= 1:
         for chunk, job in planned:
             yield chunk, job, _work(attack, job)
@@ -141,8 +159,14 @@ def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Examp
 def _work(attack: Attack, job: _Job) -> _Done:
     keys = text_keys(job.keys, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
     outcome: Outcome = attack_batch(Batch(job.texts, keys, job.tokens, job.entities, job.answers), attack.suite)
-    return _Done(outcome.texts, ledger_table(outcome, job.slots), len(outcome.words.starts), outcome.eligible, outcome.attempted,
-                 word_vocabulary(outcome))  # fmt: skip
+    return _Done(
+        outcome.texts,
+        ledger_table(outcome, job.slots),
+        len(outcome.words.starts),
+        outcome.eligible,
+        outcome.attempted,
+        word_vocabulary(outcome),
+    )
 
 
 def _job(attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]]) -> _Job:
@@ -159,11 +183,13 @@ def _job(attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[E
     values = [example.fields[slot.field] for slot, _, example in rows]
     tokens = [value for value in values if not isinstance(value, str)]
     return _Job(
-        [slot for slot, _, _ in rows], [key for _, key, _ in rows], [token_text(value) for value in values],
+        [slot for slot, _, _ in rows],
+        [key for _, key, _ in rows],
+        [token_text(value) for value in values],
         tokens if attack.task.family == "tagging" else None,
         _entities(rows) if "entities" in attack.suite.words.protect else None,
         _answers(rows, chunk) if "answers" in attack.suite.words.protect else None,
-    )  # fmt: skip
+    )
 
 
 def _entities(rows: list[tuple[Slot, str, Example]]) -> list[list[tuple[int, int]]]:
@@ -184,7 +210,11 @@ def _answers(rows: list[tuple[Slot, str, Example]], chunk: list[Example]) -> lis
     """Return the answers that lie in each text: for a context, those of all questions of the chunk that share it."""
     shared: dict[str | None, list[tuple[int, int]]] = {}
     for key, group in groupby(chunk, key=lambda example: example.context_key):
-        spans = [(answer.start, answer.start + len(answer.text)) for example in group for answer in (*example.answers, *example.plausible)]
+        spans = [
+            (answer.start, answer.start + len(answer.text))
+            for example in group
+            for answer in (*example.answers, *example.plausible)
+        ]
         shared[key] = shared.get(key, []) + spans
     return [shared[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
 
@@ -195,7 +225,10 @@ def _with_sources(ledger: pa.Table, source: NativeFile, chunk: list[Example]) ->
 
     by_row = {example.row: example for example in chunk}
     columns = (ledger[name].to_pylist() for name in ("row", "field", "start_clean", "removed"))
-    spelled = [source.source(by_row[row], name, start, start + len(removed)) for row, name, start, removed in zip(*columns, strict=True)]
+    spelled = [
+        source.source(by_row[row], name, start, start + len(removed))
+        for row, name, start, removed in zip(*columns, strict=True)
+    ]
     if not any(spelled):
         return ledger
     index = ledger.schema.get_field_index("removed_source")

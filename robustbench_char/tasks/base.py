@@ -37,9 +37,9 @@ class Example(NamedTuple):
     """One example of any task.
 
     `fields` maps a field to its text, or to its tokens (tagging). `label` is the class name, the tags (one a token), or
-    None where the file has none. Question answering uses `answers` (empty where unanswerable) and `plausible` (SQuAD 2.0's
-    answers that only look right). `key` identifies the clean example for the draws of an attack; `context_key` does so
-    for a context that several questions share.
+    None where the file has none. Question answering uses `answers` (empty where unanswerable) and `plausible` (the
+    answers of SQuAD 2.0 that only look right). `key` identifies the clean example for the draws of an attack;
+    `context_key` does so for a context that several questions share.
     """
 
     row: int
@@ -83,7 +83,7 @@ class _Frozen(BaseModel):
 
 
 class HubSource(_Frozen):
-    """Where a task's data lies on the Hugging Face hub. `columns` maps our field or `label`/`id` to the hub's column."""
+    """Where a task's data lies on the hub. `columns` maps our field, or `label` and `id`, to the hub's column."""
 
     path: str
     revision: str
@@ -95,8 +95,10 @@ class HubSource(_Frozen):
 class Task(_Frozen):
     """One task: fields, labels, metric, format, source. The eight shipped ones are instances; users add theirs in YAML.
 
+
     `labels` lists class names in the order of the hub's class ids; it is None for tagging, whose tags are found in the
-    data, and for question answering. `metric` names an entry of the evaluation's registry; `headline` is the score that tables show.
+    data, and for question answering. `metric` names an entry of the evaluation's registry; `headline` is the score
+    that tables show.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")

@@ -23,18 +23,31 @@ Data = TypeVar("Data", "datasets.Dataset", "datasets.DatasetDict")
 
 
 def attack(
-    dataset: Data, *, task: str | Task, suite: str | Suite, seed: int = 0, fields: Iterable[str] | None = None, workers: int = 1
+    dataset: Data,
+    *,
+    task: str | Task,
+    suite: str | Suite,
+    seed: int = 0,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
 ) -> Data:
     """Return a data set like `dataset`, its texts attacked and its labels still true.
 
-    `dataset` has the columns of the task on the hub. `suite` is a name (`drop@0.3`), the path of a .yaml file, or a `Suite`. The same
+    `dataset` has the columns of the task on the hub. `suite` is a name (`drop@0.3`), the path of a .yaml file, or a
+    `Suite`. The same
     suite, seed and text give the same edits as the command line does. Raises InputError for bad input.
     """
     return attack_with_ledger(dataset, task=task, suite=suite, seed=seed, fields=fields, workers=workers)[0]
 
 
 def attack_with_ledger(
-    dataset: Data, *, task: str | Task, suite: str | Suite, seed: int = 0, fields: Iterable[str] | None = None, workers: int = 1
+    dataset: Data,
+    *,
+    task: str | Task,
+    suite: str | Suite,
+    seed: int = 0,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
 ) -> tuple[Data, dict[str, pa.Table]]:
     """Return the attacked data set and, by split (`data` for a single `Dataset`), the ledger of its edits.
 
@@ -50,8 +63,12 @@ def attack_with_ledger(
         whole: Any = datasets.DatasetDict({name: attacked for name, (attacked, _) in done.items()})
         return whole, {name: ledger for name, (_, ledger) in done.items()}
     if not isinstance(dataset, datasets.Dataset):
-        raise InputError("dataset", found=f"a {type(dataset).__name__}", expected="a datasets.Dataset or DatasetDict",
-                         fix="Load it without streaming, or use the command line on a file.")  # fmt: skip
+        raise InputError(
+            "dataset",
+            found=f"a {type(dataset).__name__}",
+            expected="a datasets.Dataset or DatasetDict",
+            fix="Load it without streaming, or use the command line on a file.",
+        )
     attacked, ledger = _attack_one(request, dataset, "data", workers)
     return attacked, {"data": ledger}
 
@@ -59,8 +76,12 @@ def attack_with_ledger(
 def _one_suite(name: str, task: str) -> Suite:
     suites = load_suites(name, task=task, place="suite")
     if len(suites) > 1:
-        raise InputError("suite", found=f"{name!r}, which has {len(suites)} strengths", expected="one of them",
-                         fix=f"Name one, for example {suites[0].name!r}.")  # fmt: skip
+        raise InputError(
+            "suite",
+            found=f"{name!r}, which has {len(suites)} strengths",
+            expected="one of them",
+            fix=f"Name one, for example {suites[0].name!r}.",
+        )
     return suites[0]
 
 

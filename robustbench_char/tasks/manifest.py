@@ -1,4 +1,4 @@
-"""The manifest of an attack: what was asked, of what, and what came of it. It stands beside the attacked file and its ledger."""
+"""The manifest of an attack: what was asked, of what, and what came of it. It stands beside the attacked file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ from robustbench_char.common.files import read_json, write_json
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
-__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Counts", "FileInfo", "Manifest", "StrengthInfo", "read_manifest", "write_manifest"]
+__all__ = [
+    "ANSWERS",
+    "LEDGER",
+    "MANIFEST",
+    "Counts",
+    "FileInfo",
+    "Manifest",
+    "StrengthInfo",
+    "read_manifest",
+    "write_manifest",
+]
 
 MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
 
@@ -31,15 +41,17 @@ class FileInfo(_Frozen):
 
 
 class StrengthInfo(_Frozen):
-    """Strength as requested, and as it came out: edited words as a share of eligible ones (None where none is eligible)."""
+    """Strength as requested, and as it came out: edited words as a share of eligible ones (None for none)."""
 
     requested: Strength
     effective: float | None
 
 
 class Counts(_Frozen):
-    """`attempted` words were chosen by the strength; those that no draw changed are `no_ops`. `spell_known_word` counts edits whose
-    result, in lower case, is another word of the clean input."""
+    """`attempted` words were chosen by the strength; those that no draw changed are `no_ops`.
+
+    `spell_known_word` counts edits whose result, in lower case, is another word of the clean input.
+    """
 
     texts: int
     words: int
@@ -52,7 +64,10 @@ class Counts(_Frozen):
 
 
 class Manifest(_Frozen):
-    """All that determines the attacked file, and the counts of what was done. `no_op_share` is no_ops / attempted (None for 0 attempts)."""
+    """All that determines the attacked file, and the counts of what was done.
+
+    `no_op_share` is no_ops / attempted (None for no attempt).
+    """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     task: str
@@ -80,11 +95,20 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an attacked set. Raises InputError for a folder that is none, or a field that is wrong."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(folder, found=f"no {MANIFEST}", expected="a folder that `attack` wrote", fix="Check the path, or run the attack again.")
+        raise InputError(
+            folder,
+            found=f"no {MANIFEST}",
+            expected="a folder that `attack` wrote",
+            fix="Check the path, or run the attack again.",
+        )
     read_json(path)  # names the line of malformed JSON
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}", found=first["msg"], expected="a manifest that `attack` wrote",
-                         fix="Run the attack again.") from None  # fmt: skip
+        raise InputError(
+            f"{path}: {'.'.join(map(str, first['loc']))}",
+            found=first["msg"],
+            expected="a manifest that `attack` wrote",
+            fix="Run the attack again.",
+        ) from None

@@ -36,7 +36,8 @@ def follow(
 def follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
     """Return where an answer of the clean context stands in the attacked one; `edits` run from left to right.
 
-    Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a word, so
+    Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a
+    word, so
     one is there. Raises ValueError where the whole context is empty.
     """
     start, end = moved_start(answer.start, edits), moved_end(answer.start + len(answer.text), edits)
@@ -60,8 +61,12 @@ def check_answer(place: str, context: str, answer: Answer) -> Answer:
     if not answer.text or there != answer.text:
         found = f"{there!r} at answer_start {answer.start}" if answer.text else "an empty answer"
         expected = f"the answer {answer.text!r}" if answer.text else "an answer"
-        raise InputError(place, found=found, expected=expected,
-                         fix="Correct answer_start (it counts code points of the context) or the text.")  # fmt: skip
+        raise InputError(
+            place,
+            found=found,
+            expected=expected,
+            fix="Correct answer_start (it counts code points of the context) or the text.",
+        )
     return answer
 
 
@@ -74,8 +79,12 @@ def check_answerable(
     where flag and answers disagree.
     """
     if impossible and not allowed:
-        raise InputError(place, found="an unanswerable question", expected="only answerable ones, as in SQuAD 1.1",
-                         fix="Use the task squad_v2.")  # fmt: skip
+        raise InputError(
+            place,
+            found="an unanswerable question",
+            expected="only answerable ones, as in SQuAD 1.1",
+            fix="Use the task squad_v2.",
+        )
     if impossible is not None and labelled and impossible == answers:
         found = "is_impossible with an answer" if impossible else "no answer and not is_impossible"
         raise InputError(place, found=found, expected="an answer, or is_impossible", fix="Correct the question.")

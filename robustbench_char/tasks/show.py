@@ -39,7 +39,11 @@ def marked_pieces(attacked: str, edits: list[LedgerRow]) -> Iterator[Piece]:
     position = 0
     for edit in edits:
         start = edit["start_attacked"]
-        parts = (Piece("same", attacked[position:start]), Piece("removed", edit["removed"]), Piece("inserted", edit["inserted"]))
+        parts = (
+            Piece("same", attacked[position:start]),
+            Piece("removed", edit["removed"]),
+            Piece("inserted", edit["inserted"]),
+        )
         yield from (part for part in parts if part.text)
         position = start + len(edit["inserted"])
     if attacked[position:]:
@@ -49,7 +53,8 @@ def marked_pieces(attacked: str, edits: list[LedgerRow]) -> Iterator[Piece]:
 def shown_examples(folder: Path, *, count: int = 10, only_edited: bool = True) -> list[Shown]:
     """Return the first texts of an attacked set (by default those with edits), in file order.
 
-    Raises InputError for a folder that is no attacked set, ValueError where ledger and file disagree (`verify` says where).
+    Raises InputError for a folder that is no attacked set, ValueError where ledger and file disagree (`verify` says
+    where).
     """
     manifest = read_manifest(folder)
     edits: dict[tuple[int, str], list[LedgerRow]] = {}
@@ -58,12 +63,16 @@ def shown_examples(folder: Path, *, count: int = 10, only_edited: bool = True) -
     return list(islice(_shown(folder, manifest, edits, only_edited), count))
 
 
-def _shown(folder: Path, manifest: Manifest, edits: dict[tuple[int, str], list[LedgerRow]], only_edited: bool) -> Iterator[Shown]:
+def _shown(
+    folder: Path, manifest: Manifest, edits: dict[tuple[int, str], list[LedgerRow]], only_edited: bool
+) -> Iterator[Shown]:
     for example in open_native(manifest.task_record, folder / manifest.output.name).examples():
         label = " ".join(example.label) if isinstance(example.label, tuple) else example.label or ""
         for field in manifest.fields:
             rows = edits.get((example.row, field), [])
             if rows or not only_edited:
                 attacked = token_text(example.fields[field])
-                clean = apply_to_text(attacked, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows))
+                clean = apply_to_text(
+                    attacked, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows)
+                )
                 yield Shown(example.row, example.id, field, clean, tuple(marked_pieces(attacked, rows)), label)

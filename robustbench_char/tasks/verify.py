@@ -1,4 +1,4 @@
-"""Verifying an attacked set against its clean file: hashes, the ledger both ways, labels, and the bytes of both files."""
+"""Verifying an attacked set against its clean file: hashes, ledger both ways, labels, and the bytes of both files."""
 
 from __future__ import annotations
 
@@ -37,19 +37,30 @@ def read_ledger(folder: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise InputError(path, found=f"no Parquet file ({error})", expected="the ledger of an attack", fix=_FIX) from None
+        raise InputError(
+            path, found=f"no Parquet file ({error})", expected="the ledger of an attack", fix=_FIX
+        ) from None
     if tuple(table.column_names) != LEDGER_COLUMNS:
-        raise InputError(path, found=f"columns {', '.join(table.column_names)}", expected=", ".join(LEDGER_COLUMNS), fix=_FIX)
+        raise InputError(
+            path, found=f"columns {', '.join(table.column_names)}", expected=", ".join(LEDGER_COLUMNS), fix=_FIX
+        )
     return table
 
 
 def verify(folder: Path, source: NativeFile) -> Manifest:
-    """Check an attacked set against its clean source. Returns its manifest; raises InputError naming the first wrong place."""
+    """Check an attacked set against its clean source; return its manifest.
+
+    Raises InputError naming the first wrong place.
+    """
     manifest = read_manifest(folder)
     attacked_path = folder / manifest.output.name
     for path, found, expected in (
         (source.path, source_sha256(source.path), manifest.input.sha256),
-        (attacked_path, sha256_file(attacked_path) if attacked_path.is_file() else "no such file", manifest.output.sha256),
+        (
+            attacked_path,
+            sha256_file(attacked_path) if attacked_path.is_file() else "no such file",
+            manifest.output.sha256,
+        ),
     ):
         _same(path, "content", _short(found), _short(expected))
     ledger = _Ledger(folder)
@@ -106,12 +117,22 @@ class _Ledger:
 def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, Example]]:
     for number, (clean, after) in enumerate(zip_longest(source.examples(), attacked.examples())):
         if clean is None or after is None:
-            _same(attacked.path, "examples:", "more than in the clean file" if clean is None else number, "as many as in the clean file")
+            _same(
+                attacked.path,
+                "examples:",
+                "more than in the clean file" if clean is None else number,
+                "as many as in the clean file",
+            )
         yield clean, after
 
 
 def _check_example(
-    task: Task, clean: Example, after: Example, ledger: _Ledger, answers: dict[tuple[int, str, int], tuple[int, str]], folder: Path
+    task: Task,
+    clean: Example,
+    after: Example,
+    ledger: _Ledger,
+    answers: dict[tuple[int, str, int], tuple[int, str]],
+    folder: Path,
 ) -> None:
     place = f"{folder.name}: example {clean.row} (id {clean.id})"
     edits: dict[str, list[Edit]] = {}
@@ -133,7 +154,12 @@ def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> No
         forward = apply_to_text(clean, ((row["start_clean"], row["removed"], row["inserted"]) for row in rows))
         backward = apply_to_text(after, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows))
     except ValueError as error:
-        raise InputError(place, found=f"an edit that does not fit: {error}", expected="the text that the ledger was written for", fix=_FIX) from None
+        raise InputError(
+            place,
+            found=f"an edit that does not fit: {error}",
+            expected="the text that the ledger was written for",
+            fix=_FIX,
+        ) from None
     _same(place, "attacked text", repr(after), repr(forward))
     _same(place, "text after undoing the edits", repr(backward), repr(clean))
     for row in rows:
@@ -180,15 +206,25 @@ def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _
     def backward(row: LedgerRow) -> Edit:
         return Edit(row["start_attacked"], row["inserted"], row["removed"], row["removed_source"])
 
-    _same(attacked.path, "bytes other than the ledger makes of the clean file", _replayed(task, source, attacked, ledger, forward),
-          sha256_file(attacked.path))  # fmt: skip
-    # A folder of trees is written as columns, and a Parquet file of another writer has bytes that no library writes again.
+    _same(
+        attacked.path,
+        "bytes other than the ledger makes of the clean file",
+        _replayed(task, source, attacked, ledger, forward),
+        sha256_file(attacked.path),
+    )
+    # A folder of trees is written as columns, and no library writes the bytes of another's Parquet file again.
     if source.path.is_file() and source.path.suffix != ".parquet":
-        _same(attacked.path, "bytes that undoing the ledger does not turn into the clean file",
-              _replayed(task, attacked, source, ledger, backward), sha256_file(source.path))  # fmt: skip
+        _same(
+            attacked.path,
+            "bytes that undoing the ledger does not turn into the clean file",
+            _replayed(task, attacked, source, ledger, backward),
+            sha256_file(source.path),
+        )
 
 
-def _replayed(task: Task, source: NativeFile, target: NativeFile, ledger: _Ledger, edit: Callable[[LedgerRow], Edit]) -> str:
+def _replayed(
+    task: Task, source: NativeFile, target: NativeFile, ledger: _Ledger, edit: Callable[[LedgerRow], Edit]
+) -> str:
     digest = _Digest()
 
     def examples() -> Iterator[Attacked]:
@@ -204,5 +240,3 @@ def _replayed(task: Task, source: NativeFile, target: NativeFile, ledger: _Ledge
 
     source.rewrite(cast(Any, digest), examples())
     return digest.hash.hexdigest()
-
-

@@ -1,4 +1,4 @@
-"""The suite `charbert_2020` against what was measured on CharBERT's released attacked sets (CoNLL-2003 test, QNLI dev)."""
+"""The suite `charbert_2020` against what was measured on CharBERT's released attacked sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from robustbench_char.text.stop_words import STOP_WORDS
 Row = dict[str, object]
 
 
-def attack(task: str, texts: list[str], tokens: list[list[str]] | None = None, seed: int = 1) -> tuple[list[str], list[Row], int]:
+def attack(
+    task: str, texts: list[str], tokens: list[list[str]] | None = None, seed: int = 1
+) -> tuple[list[str], list[Row], int]:
     (suite,) = load_suites("charbert_2020", task=task)
     names = [str(number) for number in range(len(texts))]
     outcome = attack_batch(Batch(texts, text_keys(names, seed=seed, family=suite.family, task=task), tokens), suite)
@@ -41,7 +43,11 @@ def conll(path: Path) -> tuple[list[list[str]], list[list[str]]]:
 def test_conll_amounts(shared_data: Path) -> None:
     tokens, tags = conll(shared_data / "conll2003" / "test.txt")
     attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
-    pairs = [(a, b, tag) for row, text, own in zip(tokens, attacked, tags, strict=True) for a, b, tag in zip(row, text.split(" "), own, strict=True)]
+    pairs = [
+        (a, b, tag)
+        for row, text, own in zip(tokens, attacked, tags, strict=True)
+        for a, b, tag in zip(row, text.split(" "), own, strict=True)
+    ]
     assert len(pairs) == 46_435
     assert 49 <= 100 * sum(a != b for a, b, _ in pairs) / len(pairs) <= 51
     entities = [(a, b) for a, b, tag in pairs if tag != "O"]
@@ -59,16 +65,27 @@ def test_conll_kinds_of_tokens(shared_data: Path) -> None:
     """Shares by kind of token: words 99.6%, stop words 74% (never by keyboard), numbers 0%, numbers with signs 51%."""
     tokens, _ = conll(shared_data / "conll2003" / "test.txt")
     attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
-    pairs = [(a, b) for row, text in zip(tokens, attacked, strict=True) for a, b in zip(row, text.split(" "), strict=True) if len(a) > 3]
+    pairs = [
+        (a, b)
+        for row, text in zip(tokens, attacked, strict=True)
+        for a, b in zip(row, text.split(" "), strict=True)
+        if len(a) > 3
+    ]
 
     def changed(kind: list[tuple[str, str]]) -> float:
         return 100 * sum(a != b for a, b in kind) / len(kind)
 
     stop = [(a, b) for a, b in pairs if a.lower() in STOP_WORDS]
-    assert changed([(a, b) for a, b in pairs if a.isalpha() and a.lower() not in STOP_WORDS]) == pytest.approx(99.6, abs=0.5)
+    assert changed([(a, b) for a, b in pairs if a.isalpha() and a.lower() not in STOP_WORDS]) == pytest.approx(
+        99.6, abs=0.5
+    )
     assert changed(stop) == pytest.approx(73.8, abs=3)
     assert changed([(a, b) for a, b in pairs if a.isdigit()]) == 0
-    signs = [(a, b) for a, b in pairs if any(char.isdigit() for char in a) and not any(char.isalpha() for char in a) and not a.isdigit()]
+    signs = [
+        (a, b)
+        for a, b in pairs
+        if any(char.isdigit() for char in a) and not any(char.isalpha() for char in a) and not a.isdigit()
+    ]
     assert changed(signs) == pytest.approx(51.2, abs=5)
     assert not any(row["operator"] == "keyboard" and str(row["word_before"]).lower() in STOP_WORDS for row in rows)
 
@@ -91,7 +108,9 @@ SENTENCES = [
 
 
 def test_what_each_operator_may_write() -> None:
-    """Added letters are lower case on QNLI, of both cases on CoNLL; substitutes come from the measured map, in lower case."""
+    """Added letters are lower case on QNLI, of both cases on CoNLL; substitutes come from the measured map, in lower
+    case.
+    """
     layout = LAYOUTS.get("charbert_2020")
     for task, cases in (("qnli", {False}), ("conll2003", {False, True})):
         _, rows, _ = attack(task, SENTENCES)
@@ -116,10 +135,19 @@ def test_numbers_are_left_alone_on_conll_only() -> None:
 
 
 def test_tokens_of_several_pieces_keep_their_ends() -> None:
-    """A token may hold several Treebank pieces, each with ends of its own; three characters are too few for any of them."""
-    tokens = [["U.S.", "Ltd.", "don't", "Smith's", "cannot", "(Reuters)", "New/York", "committee-member's", "a.b", "S&P"]] * 80
+    """A token may hold several Treebank pieces, each with ends of its own; three characters are too few for any of
+    them.
+    """
+    tokens = [
+        ["U.S.", "Ltd.", "don't", "Smith's", "cannot", "(Reuters)", "New/York", "committee-member's", "a.b", "S&P"]
+    ] * 80
     attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
-    changed = {clean for row, text in zip(tokens, attacked, strict=True) for clean, token in zip(row, text.split(" "), strict=True) if clean != token}
+    changed = {
+        clean
+        for row, text in zip(tokens, attacked, strict=True)
+        for clean, token in zip(row, text.split(" "), strict=True)
+        if clean != token
+    }
     assert changed == {"Smith's", "(Reuters)", "New/York", "committee-member's"}
     assert {row["word_before"] for row in rows} == {"Smith", "Reuters", "New/York", "committee-member"}
 

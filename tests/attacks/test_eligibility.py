@@ -55,11 +55,17 @@ def test_an_expression_does_not_see_the_text_before() -> None:
 
 def test_stop_words_in_any_case() -> None:
     text = " ".join([*STOP_WORDS, *(word.upper() for word in STOP_WORDS), *(word.capitalize() for word in STOP_WORDS)])
-    others = " ".join([f"{word}x" for word in STOP_WORDS] + ["don’t", "ourselve", "ourselvesourselves", "thé", "", "ı", "dоn't"])
+    others = " ".join(
+        [f"{word}x" for word in STOP_WORDS] + ["don’t", "ourselve", "ourselvesourselves", "thé", "", "ı", "dоn't"]
+    )
     for content, expected in ((text, True), (others.replace("  ", " "), False)):
         column = Column.of([content])
         words = find_words(column, WordRule(split="whitespace"), None)
-        found = [content[a:b] for a, b, stop in zip(words.starts, words.ends, is_stop_word(column, words), strict=True) if stop != expected]
+        found = [
+            content[a:b]
+            for a, b, stop in zip(words.starts, words.ends, is_stop_word(column, words), strict=True)
+            if stop != expected
+        ]
         assert [word for word in found if expected or word.removesuffix("x") not in {"m", "d"}] == []
 
 
@@ -67,7 +73,9 @@ def test_stop_words_in_any_case() -> None:
 @pytest.mark.parametrize("width", [0, 1, 2])
 @pytest.mark.parametrize("positions", ["interior", "all"])
 def test_eligible_range(length: int, width: int, positions: str) -> None:
-    """Brute force: a place is open when the characters taken lie in the word and, in the interior, leave both ends where they are."""
+    """Brute force: a place is open when the characters taken lie in the word and, in the interior, leave both ends
+    where they are.
+    """
     low, high = eligible_range(np.array([10]), np.array([10 + length]), width=width, positions=positions)  # type: ignore[arg-type]
     last = 10 + length - 1
     places = [at for at in range(10, 10 + length + 1) if at + width <= 10 + length]
@@ -90,3 +98,15 @@ def test_spans() -> None:
     words = find_words(column, WordRule(), None)
     assert within_spans(column, words, [[(2, 5)], []]).tolist() == [True, True, False, False]
     assert within_spans(column, words, [[(3, 4), (13, 13)], [(0, 4)]]).tolist() == [False, False, False, True]
+
+
+def test_tokens_are_not_crossed() -> None:
+    column, tokens = Column.of(["can not U.S. a\u00a0b", ""]), [["can", "not", "U.S.", "a\u00a0b"], []]
+    expected = {
+        "whitespace": ["can", "not", "U.S.", "a\u00a0b"],
+        "treebank": ["can", "not", "U.S", ".", "a", "b"],
+    }
+    for split, found in expected.items():
+        words = find_words(column, WordRule(split=split), tokens)
+        assert [column.texts()[0][a:b] for a, b in zip(words.starts, words.ends, strict=True)] == found
+        assert (words.text == 0).all()

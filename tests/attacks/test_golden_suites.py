@@ -1,6 +1,8 @@
-"""Golden results of every shipped suite on sentences of our own: who changes them changes attacked sets that people have published.
+"""Golden results of every shipped suite on sentences of our own: who changes them changes attacked sets that people
+have published.
 
-To write the file of golden results anew, after such a change was decided on: `python tests/attacks/test_golden_suites.py`.
+To write the file of golden results anew, after such a change was decided on: `python
+tests/attacks/test_golden_suites.py`.
 """
 
 from __future__ import annotations
@@ -44,7 +46,12 @@ def result(suite: Suite, task: str) -> dict[str, object]:
 
 
 def current() -> dict[str, dict[str, object]]:
-    return {f"{task}/{suite.name}": result(suite, task) for task in TASKS for name in suite_names() for suite in load_suites(name, task=task)}
+    return {
+        f"{task}/{suite.name}": result(suite, task)
+        for task in TASKS
+        for name in suite_names()
+        for suite in load_suites(name, task=task)
+    }
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -58,7 +65,9 @@ def test_golden(name: str, task: str) -> None:
 
 
 def test_nothing_golden_is_left_over() -> None:
-    names = {f"{task}/{suite.name}" for task in TASKS for name in suite_names() for suite in load_suites(name, task=task)}
+    names = {
+        f"{task}/{suite.name}" for task in TASKS for name in suite_names() for suite in load_suites(name, task=task)
+    }
     assert set(json.loads(GOLDEN.read_text(encoding="utf-8"))) == names
 
 

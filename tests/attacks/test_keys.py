@@ -15,8 +15,16 @@ def test_golden_values() -> None:
     ]  # fmt: skip
     words = word_keys(texts[[1, 1, 2]], np.array([0, 1, 0]))
     assert [hex(key) for key in words.tolist()] == ["0x91b04f89b8b428d8", "0x820140ce23e699f3", "0xc01f75b17a84fb29"]
-    assert [hex(key) for key in draw(words, 0).tolist()] == ["0x462c3dba4a882df5", "0x58ab35799ed52336", "0xf2b0c93b01d9ef3a"]
-    assert [hex(key) for key in draw(words, 3).tolist()] == ["0xf8302657463ff6bb", "0x4f319aa008d93eb7", "0xa282bb0ce0c15730"]
+    assert [hex(key) for key in draw(words, 0).tolist()] == [
+        "0x462c3dba4a882df5",
+        "0x58ab35799ed52336",
+        "0xf2b0c93b01d9ef3a",
+    ]
+    assert [hex(key) for key in draw(words, 3).tolist()] == [
+        "0xf8302657463ff6bb",
+        "0x4f319aa008d93eb7",
+        "0xa282bb0ce0c15730",
+    ]
     assert below(draw(words, 2), np.array([26, 26, 3])).tolist() == [10, 6, 2]
     assert fraction(draw(words, 1)).tolist() == [0.9019453174047769, 0.6655056424141071, 0.7841279899586591]
 
@@ -40,7 +48,9 @@ def test_keys_and_draws_are_all_different() -> None:
 
 @pytest.mark.parametrize("number", range(5))
 def test_draws_are_even(number: int) -> None:
-    """Chi-square over 16 cells of 64,000 draws, by high and by low bits; the 0.9999 point of 15 degrees of freedom is 44.3."""
+    """Chi-square over 16 cells of 64,000 draws, by high and by low bits; the 0.9999 point of 15 degrees of freedom is
+    44.3.
+    """
     texts = text_keys([str(number) for number in range(3200)], seed=7, family="f", task="t")
     draws = draw(word_keys(np.repeat(texts, 20), np.tile(np.arange(20), 3200)), number)
     for cells in (below(draws, np.full(len(draws), 16)), (draws & np.uint64(15)).astype(np.int64)):

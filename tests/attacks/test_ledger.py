@@ -7,10 +7,17 @@ import pytest
 
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import LEDGER_COLUMNS, Slot, apply_to_text, ledger_schema, ledger_table, word_vocabulary
+from robustbench_char.attacks.ledger import (
+    LEDGER_COLUMNS,
+    Slot,
+    apply_to_text,
+    ledger_schema,
+    ledger_table,
+    word_vocabulary,
+)
 from robustbench_char.attacks.suites import Suite, load_suites
 
-TEXTS = ["Morning tea: 日本 \"Straße\"", "", "Zwölf BOXER don't"]
+TEXTS = ['Morning tea: 日本 "Straße"', "", "Zwölf BOXER don't"]
 
 
 def outcome() -> tuple[Outcome, Suite]:

@@ -20,12 +20,15 @@ from robustbench_char.text.columns import Column
 from robustbench_char.text.words import split_whitespace
 
 NAMES = [name for name in OPERATORS if name.startswith("nlpaug")]
-TEXT = "because they don't believe in the government of the U.S. tomorrow, a well-known co-operation separates definitely"
+TEXT = (
+    "because they don't believe in the government of the U.S. tomorrow, a well-known co-operation separates definitely"
+)
 LOCAL = {"he": "שלום לכולם", "th": "ภาษาไทย สวัสดี", "uk": "привіт світе"}
 
 
 def suite_of(name: str, positions: str = "all") -> Suite:
-    return Suite(name=name, family="f", words=WordRule(min_length=3), operators={name: OperatorRule()}, strength=Strength(rate=1.0),
+    return Suite(name=name, family="f", words=WordRule(min_length=3),
+                 operators={name: OperatorRule()}, strength=Strength(rate=1.0),
                  positions=positions, alphabet="english", layout="qwerty", case="keep", no_op="never", fields=None)  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -61,6 +64,14 @@ def test_interior_and_single_letters() -> None:
         assert outcome.texts[1] == "a-b-c A1B2C3 x"  # no run of two letters: not eligible
 
 
+def rewrite_and_stop(operator: WordOperator) -> None:
+    before = random.getstate()
+    with operator.session():  # type: ignore[attr-defined]
+        operator.rewrite("because", 3)
+        assert random.getstate() != before
+        raise ValueError("stop")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_random_state_is_kept_also_after_an_error(name: str) -> None:
     operator = OPERATORS.get(name)
@@ -68,10 +79,8 @@ def test_random_state_is_kept_also_after_an_error(name: str) -> None:
     random.seed(5)  # noqa: TID251
     np.random.seed(5)  # noqa: TID251
     python, numpy = random.getstate(), np.random.get_state()
-    with pytest.raises(ValueError, match="stop"), operator.session():  # type: ignore[attr-defined]
-        operator.rewrite("because", 3)
-        assert random.getstate() != python
-        raise ValueError("stop")
+    with pytest.raises(ValueError, match="stop"):
+        rewrite_and_stop(operator)
     assert random.getstate() == python
     assert all(np.array_equal(a, b) for a, b in zip(numpy, np.random.get_state(), strict=True))
 
@@ -97,11 +106,15 @@ print("\\n".join(attack_batch(Batch(texts, text_keys(map(str, range(20)), seed=1
 
 @pytest.mark.slow
 def test_the_same_in_every_process() -> None:
-    """The order of Python's sets differs from process to process; nlpaug's list of misspellings follows it, ours does not."""
+    """The order of Python's sets differs from process to process; nlpaug's list of misspellings follows it, ours does
+    not.
+    """
     results = set()
     for seed in ("1", "2"):
         environment = os.environ | {"PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment, check=True, capture_output=True, text=True
+        )
         results.add(done.stdout)
     assert len(results) == 1
 
@@ -140,7 +153,9 @@ def test_letter_runs() -> None:
     column = Column.of(["don't x1yz U.S. e\u0301te", "", "--"])
     words = split_whitespace(column)
     runs = LetterRuns.of(column, words)
-    cut = [column.codes[low:high].tobytes().decode("utf-32-le") for low, high in zip(runs.lows, runs.highs, strict=True)]
+    cut = [
+        column.codes[low:high].tobytes().decode("utf-32-le") for low, high in zip(runs.lows, runs.highs, strict=True)
+    ]
     assert cut == ["don", "yz", "e\u0301te"]
     assert runs.counts.tolist() == [1, 1, 0, 1, 0]
     assert runs.first[runs.counts > 0].tolist() == [0, 1, 2]

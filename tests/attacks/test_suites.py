@@ -48,7 +48,8 @@ def test_task_settings_change_single_keys_only() -> None:
 
 def test_operators_of_a_task_replace_all_others(tmp_path: Path) -> None:
     path = write(tmp_path, "words: {min_length: 3, digits: no_digit}\n"
-                 "tasks: {cola: {operators: {add: {weight: 2}}, words: {min_length: 5}, fields: null}}\nfields: [a]")  # fmt: skip
+                 "tasks: {cola: {operators: {add: {weight: 2}}, words: {min_length: 5}, fields: null}}\n"
+                 "fields: [a]")  # fmt: skip
     (cola,), (other,) = load_suites(path, task="cola"), load_suites(path, task="mrpc")
     assert list(cola.operators) == ["add"]
     assert (cola.words.min_length, cola.words.digits, cola.fields) == (5, "no_digit", None)
@@ -57,15 +58,31 @@ def test_operators_of_a_task_replace_all_others(tmp_path: Path) -> None:
 
 def test_names_of_strengths() -> None:
     names = [suite.name for suite in load_suites("mixed_sweep", task="qnli")]
-    assert names == ["mixed_sweep@0.1", "mixed_sweep@0.2", "mixed_sweep@0.4", "mixed_sweep@0.6", "mixed_sweep@0.8", "mixed_sweep@1.0"]
-    for asked, name in {"drop@.3": "drop@0.3", "drop@1": "drop@1.0", "drop@0": "drop@0.0", "pruthi_2019_random@5": "pruthi_2019_random@5"}.items():
+    assert names == [
+        "mixed_sweep@0.1",
+        "mixed_sweep@0.2",
+        "mixed_sweep@0.4",
+        "mixed_sweep@0.6",
+        "mixed_sweep@0.8",
+        "mixed_sweep@1.0",
+    ]
+    for asked, name in {
+        "drop@.3": "drop@0.3",
+        "drop@1": "drop@1.0",
+        "drop@0": "drop@0.0",
+        "pruthi_2019_random@5": "pruthi_2019_random@5",
+    }.items():
         (suite,) = load_suites(asked, task="qnli")
         assert suite.name == name
 
 
 def test_strengths_and_sweeps_share_their_draws() -> None:
     """One family, and so the same draws: `mixed_sweep@0.4` is `mixed` at 0.4."""
-    families = {suite.family for name in ("mixed", "mixed@0.4", "mixed_sweep", "mixed_sweep@0.4") for suite in load_suites(name, task="x")}
+    families = {
+        suite.family
+        for name in ("mixed", "mixed@0.4", "mixed_sweep", "mixed_sweep@0.4")
+        for suite in load_suites(name, task="x")
+    }
     assert families == {"mixed"}
 
 
@@ -78,7 +95,10 @@ def test_a_file_by_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dorp", r"--suite: found unknown name 'dorp'; expected one of add, charbert_2020, .*\.yaml file\. .*Did you mean 'drop'"),
+        (
+            "dorp",
+            r"--suite: found unknown name 'dorp'; expected one of add, .*\.yaml file\. .*Did you mean 'drop'",
+        ),
         ("", r"found unknown name ''"),
         ("missing.yaml", r"found no file missing.yaml; expected a YAML file"),
         ("drop@1.5", r"--suite: found strength '1.5'; expected a rate in \[0, 1\]. Write the suite as NAME@STRENGTH"),
@@ -100,8 +120,14 @@ def test_wrong_names(name: str, message: str) -> None:
     [
         ("layuot: qwerty", r"mine.yaml: layuot: found unknown key 'layuot'; expected one of .*Did you mean 'layout'"),
         ("layout: qwert", r"layout: found 'qwert'; expected one of the keyboard layouts qwerty, .*Did you mean 'qwert"),
-        ("alphabet: englsh", r"alphabet: found 'englsh'; expected one of the alphabets english, .*Did you mean 'english'"),
-        ("words: {split: unicod}", r"words.split: found 'unicod'; expected one of the word splitters .*Did you mean 'unicode'"),
+        (
+            "alphabet: englsh",
+            r"alphabet: found 'englsh'; expected one of the alphabets english, .*Did you mean 'english'",
+        ),
+        (
+            "words: {split: unicod}",
+            r"words.split: found 'unicod'; expected one of the word splitters .*Did you mean 'unicode'",
+        ),
         ("words: {min_lenght: 3}", r"words.min_lenght: .*expected one of split, min_length.*Did you mean 'min_length'"),
         ("words: {min_length: 0}", r"words.min_length: found 0; expected greater than or equal to 1"),
         ("words: {match: '('}", r"words.match: found '\('; expected a regular expression \(missing \)"),
@@ -136,7 +162,10 @@ def test_wrong_keys_and_values(tmp_path: Path, body: str, message: str) -> None:
     ("operators", "message"),
     [
         ("operators: {}", r"operators: found {}; expected at least one operator"),
-        ("operators: {dorp: {}}", r"operators.dorp.*: found 'dorp'; expected one of the operators drop, .*Did you mean 'drop'"),
+        (
+            "operators: {dorp: {}}",
+            r"operators.dorp.*: found 'dorp'; expected one of the operators drop, .*Did you mean 'drop'",
+        ),
         ("operators: {drop: {wieght: 2}}", r"operators.drop.wieght: .*Did you mean 'weight'"),
         ("operators: {drop: {weight: 0}}", r"operators.drop.weight: found 0; expected greater than 0"),
         ("operators: {drop: {tries: 0}}", r"operators.drop.tries: found 0"),
@@ -170,5 +199,11 @@ def test_the_hash_follows_the_settings() -> None:
 
 def test_defaults_are_those_of_the_docstrings() -> None:
     file = SuiteFile.model_validate({"schema": 1, "description": "", "operators": {"drop": {}}})
-    assert (file.positions, file.alphabet, file.layout, file.case, file.no_op) == ("interior", "english", "qwerty", "keep", "never")
+    assert (file.positions, file.alphabet, file.layout, file.case, file.no_op) == (
+        "interior",
+        "english",
+        "qwerty",
+        "keep",
+        "never",
+    )
     assert (file.words.min_length, file.strength) == (1, Strength(rate=1.0))

@@ -50,20 +50,37 @@ def test_help_and_list_answer_quickly(arguments: list[str]) -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    code = "import sys, robustbench_char; print([m for m in ('torch', 'transformers', 'datasets', 'nlpaug', 'requests', 'numpy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    heavy = ("torch", "transformers", "datasets", "nlpaug", "requests", "numpy")
+    code = f"import sys, robustbench_char; print([name for name in {heavy} if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_light_rooms_do_not_load_torch() -> None:
-    rooms = "attacks.engine, tasks.attack_files, tasks.verify, tasks.dataset, evaluation.metrics, evaluation.comparison, reports.page"
-    modules = ", ".join(f"robustbench_char.{room}" for room in rooms.split(", "))
+    rooms = (
+        "attacks.engine tasks.attack_files tasks.verify tasks.dataset evaluation.metrics evaluation.comparison reports"
+    )
+    modules = ", ".join(f"robustbench_char.{room}" for room in rooms.split())
     code = f"import sys, {modules}; print([m for m in ('torch', 'transformers', 'nlpaug') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_list_names_what_there_is() -> None:
     text = succeeds("list")
-    for name in ("squad_v1", "ptb_pos", "charbert_2020", "pruthi_2019_random", "keyboard", "nlpaug_ocr", "bert", "qwertz", "treebank"):
+    for name in (
+        "squad_v1",
+        "ptb_pos",
+        "charbert_2020",
+        "pruthi_2019_random",
+        "keyboard",
+        "nlpaug_ocr",
+        "bert",
+        "qwertz",
+        "treebank",
+    ):
         assert name in text
     assert "charbert_2020" not in succeeds("list", "tasks")
     assert "Did you mean 'suites'?" in fails("list", "suite")
@@ -85,7 +102,19 @@ def test_validate_all_and_own_files(tmp_path: Path) -> None:
 
 def test_attack_verify_show(data: Path, tmp_path: Path) -> None:
     clean = data / "conll2003" / "test.txt"
-    text = succeeds("attack", "conll2003", "--input", clean, "--suite", "charbert_2020", "--seed", 3, "--output", "out", cwd=tmp_path)
+    text = succeeds(
+        "attack",
+        "conll2003",
+        "--input",
+        clean,
+        "--suite",
+        "charbert_2020",
+        "--seed",
+        3,
+        "--output",
+        "out",
+        cwd=tmp_path,
+    )
     assert "words edited" in text
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["edits.parquet", "manifest.json", "test.txt"]
     assert "verified" in succeeds("verify", "out", "--input", clean, cwd=tmp_path)
@@ -101,8 +130,20 @@ def test_attack_of_mini_needs_no_file(tmp_path: Path) -> None:
 
 
 def test_a_sweep_writes_one_folder_a_strength(data: Path, tmp_path: Path) -> None:
-    succeeds("attack", "cola", "--input", data / "cola" / "dev.tsv", "--suite", "pruthi_2019_random", "--output", tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["pruthi_2019_random@1", "pruthi_2019_random@2"]
+    succeeds(
+        "attack",
+        "cola",
+        "--input",
+        data / "cola" / "dev.tsv",
+        "--suite",
+        "pruthi_2019_random",
+        "--output",
+        tmp_path / "out",
+    )
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "pruthi_2019_random@1",
+        "pruthi_2019_random@2",
+    ]
 
 
 def test_fields_may_be_repeated_or_separated(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import get_task
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("*/README.md")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -41,13 +46,17 @@ def test_the_task_of_the_guide_reads_a_file(tmp_path: Path) -> None:
     (text,) = blocks(ROOT / "docs" / "tasks.md", "yaml")
     (tmp_path / "rte.yaml").write_text(text, encoding="utf-8")
     data = tmp_path / "dev.tsv"
-    data.write_text("index\tsentence1\tsentence2\tlabel\n0\tIt rained all day.\tIt was dry.\tnot_entailment\n", encoding="utf-8")
+    data.write_text(
+        "index\tsentence1\tsentence2\tlabel\n0\tIt rained all day.\tIt was dry.\tnot_entailment\n", encoding="utf-8"
+    )
     (example,) = open_native(get_task(str(tmp_path / "rte.yaml")), data).examples()
     assert (example.id, example.label) == ("0", "not_entailment")
 
 
 def test_commands_named_in_the_readme_exist() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    helped = subprocess.run([Path(sys.executable).with_name("robustbench-char"), "--help"], capture_output=True, text=True, check=True).stdout
+    helped = subprocess.run(
+        [Path(sys.executable).with_name("robustbench-char"), "--help"], capture_output=True, text=True, check=True
+    ).stdout
     for command in set(re.findall(r"robustbench-char ([a-z]+)\b", text)):
         assert re.search(rf"^\s+{command}\b", helped, re.M), command

@@ -1,7 +1,8 @@
-"""The attack written a second time, word by word in plain Python: an oracle for the engine, sharing its draws and none of its code.
+"""The attack written a second time, word by word in plain Python: an oracle for the engine, sharing its draws and
+none of its code.
 
-Only the numbers of the draws (engine.py) and the hash behind them (keys.py) are common, both spelled out again here. It knows the
-four operators of this project, no library's.
+Only the numbers of the draws (engine.py) and the hash behind them (keys.py) are common, both spelled out again here.
+It knows the four operators of this project, no library's.
 """
 
 from __future__ import annotations
@@ -97,9 +98,7 @@ def shouted(word: str) -> bool:
     return sum(char.isupper() for char in word) >= 2 and not any(char.islower() for char in word)
 
 
-def choices(
-    word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str]
-) -> list[Choice]:
+def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str]) -> list[Choice]:
     """List the places of a word in order; a place whose list is empty changes nothing."""
     n, keep = len(word), suite.case == "keep"
     letters = suite.operators[operator].characters == "letters"
@@ -143,7 +142,9 @@ def applies(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
     return len(word) >= rule.min_length and not (rule.stop_words == "skip" and word.lower() in stop_words)
 
 
-def open_operators(word: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], stop_words: frozenset[str]) -> list[str]:  # fmt: skip
+def open_operators(
+    word: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str], stop_words: frozenset[str]
+) -> list[str]:
     """Return the operators that have a legal edit of the word, one that changes it."""
     return [
         name

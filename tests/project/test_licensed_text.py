@@ -15,7 +15,7 @@ LONGER_THAN = 20
 
 
 def lines_of(folder: Path) -> Iterator[str]:
-    """Yield the lines of all data files, and the texts that stand inside lines: cells, questions, contexts, answers, sentences."""
+    """Yield the lines of all data files, and the texts inside them: cells, questions, contexts, answers, sentences."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.name == "README.md":
             continue
@@ -62,7 +62,10 @@ def grouped(lines: Iterator[str]) -> dict[str, list[str]]:
 
 def test_the_search_finds_a_line() -> None:
     groups = grouped(iter(["  a line that is long enough to count \n", "short"]))
-    assert found_in("before a line that is long enough to count after", groups, LONGER_THAN + 1) == "a line that is long enough to count"
+    assert (
+        found_in("before a line that is long enough to count after", groups, LONGER_THAN + 1)
+        == "a line that is long enough to count"
+    )
     assert found_in("a line that is long enough to be something else", groups, LONGER_THAN + 1) is None
 
 
@@ -70,7 +73,9 @@ def test_the_search_finds_a_line() -> None:
 def test_no_line_of_the_data_stands_in_a_tracked_file(shared_data: Path) -> None:
     groups = grouped(lines_of(shared_data))
     assert len(groups) > 10_000
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"], capture_output=True, check=True
+    ).stdout
     names = [name for name in listed.decode().split("\0") if name]
     assert len(names) > 50
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -58,7 +59,9 @@ def word_rule() -> st.SearchStrategy[WordRule]:
     )
 
 
-strength = st.one_of(st.builds(Strength, rate=st.floats(0, 1)), st.builds(Strength, words=st.integers(0, 4)), st.just(Strength(rate=1.0)))
+strength = st.one_of(
+    st.builds(Strength, rate=st.floats(0, 1)), st.builds(Strength, words=st.integers(0, 4)), st.just(Strength(rate=1.0))
+)
 suites = st.builds(
     Suite,
     name=st.just("t"),
@@ -83,16 +86,23 @@ def engine_edits(batch: list[str], names: list[str], suite: Suite, seed: int, **
     return [tuple(row[column] for column in columns) for row in rows]
 
 
+def splitter(plain: ModuleType, suite: Suite) -> Callable[[str], list[tuple[int, int]]]:
+    known = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}
+    return known[suite.words.split]
+
+
 def plain_edits(
     plain: ModuleType, batch: list[str], names: list[str], suite: Suite, seed: int, *,
     spans: list[list[tuple[int, int]]] | None = None,
 ) -> list[tuple[object, ...]]:  # fmt: skip
-    split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
+    split = splitter(plain, suite)
     edits: list[tuple[object, ...]] = []
     for row, (text, name) in enumerate(zip(batch, names, strict=True)):
         key = plain.text_key(name, seed, suite.family, "cola")
         places = split(text) if spans is None else spans[row]
-        found = plain.attack_text(text, key, suite, places, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), STOP)
+        found = plain.attack_text(
+            text, key, suite, places, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), STOP
+        )
         edits += [(row, *edit) for edit in found]
     return edits
 
@@ -121,11 +131,13 @@ def test_shipped_suites_on_tokens(plain: ModuleType, name: str) -> None:
     rows = [sentence.split() for sentence in SENTENCES] * 10
     batch, names = [" ".join(row) for row in rows], [str(number) for number in range(len(rows))]
     suite = load_suites(name, task="conll2003")[-1]
-    split = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}[suite.words.split]
+    split = splitter(plain, suite)
     spans = []
     for row in rows:
         starts = [sum(len(token) + 1 for token in row[:number]) for number in range(len(row))]
-        spans.append([(at + start, at + end) for at, token in zip(starts, row, strict=True) for start, end in split(token)])
+        spans.append(
+            [(at + start, at + end) for at, token in zip(starts, row, strict=True) for start, end in split(token)]
+        )
     assert engine_edits(batch, names, suite, 4, tokens=rows) == plain_edits(plain, batch, names, suite, 4, spans=spans)
 
 
@@ -136,6 +148,17 @@ def test_a_second_try_draws_anew(plain: ModuleType) -> None:
     suite = base.model_copy(update={"operators": {"keyboard": OperatorRule(tries=3)}, "no_op": "as_drawn"})
     edits = engine_edits(batch, names, suite, 0)
     assert 70 < len(edits) < 100
+    assert edits == plain_edits(plain, batch, names, suite, 0)
+
+
+def test_letters_of_the_next_word_do_not_count(plain: ModuleType) -> None:
+    """Treebank words may touch: what is added before a letter stands before one of the word's own."""
+    batch, names = ["cannot"] * 200, [str(number) for number in range(200)]
+    (base,) = load_suites("add", task="qnli")
+    rules = {"add": OperatorRule(characters="letters")}
+    suite = base.model_copy(update={"operators": rules, "positions": "all", "words": WordRule(split="treebank")})
+    edits = engine_edits(batch, names, suite, 0)
+    assert {edit[3] for edit in edits if edit[1] == 0} == {0, 1, 2}
     assert edits == plain_edits(plain, batch, names, suite, 0)
 
 

@@ -57,23 +57,29 @@ def test_every_suite_on_every_task_is_verified(mini: Path, tmp_path: Path, task:
 
 
 def test_nlpaug_goes_through_the_same_ledger(mini: Path, tmp_path: Path) -> None:
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python, numpy = random.getstate(), np.random.get_state()
     manifest = run(mini, "cola", "nlpaug_mixed", tmp_path / "out")
     assert random.getstate() == python
-    assert str(np.random.get_state()) == str(numpy)  # noqa: NPY002
+    assert str(np.random.get_state()) == str(numpy)
     assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edits
     assert "nlpaug" in manifest.provenance.libraries
     verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
 
 
 @pytest.mark.parametrize("task", ["squad_v2", "conll2003", "mrpc"])
-def test_same_bytes_for_any_number_of_workers_and_any_chunk(mini: Path, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_bytes_for_any_number_of_workers_and_any_chunk(
+    mini: Path, tmp_path: Path, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(mini, task, "mixed", tmp_path / "one", fields=get_task(task).fields)
     run(mini, task, "mixed", tmp_path / "two", fields=get_task(task).fields, workers=2)
     monkeypatch.setattr(attacking, "CHUNK", 7)
     run(mini, task, "mixed", tmp_path / "small", fields=get_task(task).fields)
     name = read_manifest(tmp_path / "one").output.name
-    assert sha256_file(tmp_path / "one" / name) == sha256_file(tmp_path / "two" / name) == sha256_file(tmp_path / "small" / name)
+    assert (
+        sha256_file(tmp_path / "one" / name)
+        == sha256_file(tmp_path / "two" / name)
+        == sha256_file(tmp_path / "small" / name)
+    )
     assert sha256_file(tmp_path / "one" / LEDGER) == sha256_file(tmp_path / "two" / LEDGER)
     assert pq.read_table(tmp_path / "one" / LEDGER).equals(pq.read_table(tmp_path / "small" / LEDGER))
 
@@ -83,8 +89,13 @@ def test_order_of_the_file_does_not_matter(mini: Path, tmp_path: Path) -> None:
     lines += lines[:3]  # equal records
     for name, order in (("a", lines), ("b", lines[::-1])):
         (tmp_path / f"{name}.tsv").write_bytes(b"".join(order))
-        attack_file(get_task("cola"), open_native(get_task("cola"), tmp_path / f"{name}.tsv"), one_suite("mixed", "cola"), seed=1,
-                    output=tmp_path / name)  # fmt: skip
+        attack_file(
+            get_task("cola"),
+            open_native(get_task("cola"), tmp_path / f"{name}.tsv"),
+            one_suite("mixed", "cola"),
+            seed=1,
+            output=tmp_path / name,
+        )
     attacked = [sorted((tmp_path / name / f"{name}.tsv").read_bytes().splitlines()) for name in "ab"]
     assert attacked[0] == attacked[1]
 
@@ -94,7 +105,9 @@ def test_a_sweep_is_nested(mini: Path, tmp_path: Path) -> None:
     for rate in ("0.2", "0.6", "1.0"):
         run(mini, "qnli", f"mixed_sweep@{rate}", tmp_path / rate)
         columns = ("row", "field", "word", "operator", "removed", "inserted")
-        edits.append(set(zip(*(pq.read_table(tmp_path / rate / LEDGER)[name].to_pylist() for name in columns), strict=True)))
+        edits.append(
+            set(zip(*(pq.read_table(tmp_path / rate / LEDGER)[name].to_pylist() for name in columns), strict=True))
+        )
     assert edits[0] < edits[1] < edits[2]
 
 
@@ -107,8 +120,10 @@ def test_manifest_counts_what_the_ledger_holds(mini: Path, tmp_path: Path) -> No
     assert manifest.strength.effective == manifest.counts.edits / manifest.counts.eligible_words
     assert manifest.no_op_share == manifest.counts.no_ops / manifest.counts.attempted
     known = {word.lower() for word in ledger["word_before"]}
-    spelled = sum(after.lower() in known and after.lower() != before.lower()
-                  for before, after in zip(ledger["word_before"], ledger["word_after"], strict=True))  # fmt: skip
+    spelled = sum(
+        after.lower() in known and after.lower() != before.lower()
+        for before, after in zip(ledger["word_before"], ledger["word_after"], strict=True)
+    )
     assert manifest.counts.spell_known_word >= spelled > 0
     assert manifest.output.rows == len(list(clean.examples()))
 
@@ -118,7 +133,9 @@ def test_squad_context_is_edited_once_and_clean_answers_are_kept(mini: Path, tmp
     attacked = list(open_native(get_task("squad_v2"), tmp_path / "out" / file_name("squad_v2", "test")).examples())
     clean = list(open_native(get_task("squad_v2"), clean_file(mini, "squad_v2")).examples())
     kept = pq.read_table(tmp_path / "out" / ANSWERS).to_pylist()
-    assert [(row["start_clean"], row["text_clean"]) for row in kept if row["kind"] == "answer"] == [tuple(a) for e in clean for a in e.answers]
+    assert [(row["start_clean"], row["text_clean"]) for row in kept if row["kind"] == "answer"] == [
+        tuple(a) for e in clean for a in e.answers
+    ]
     changed = 0
     for before, after in zip(clean, attacked, strict=True):
         assert before.answerable == after.answerable
@@ -160,7 +177,9 @@ def test_tables_hold_what_the_native_file_holds(mini: Path, tmp_path: Path, task
     assert manifest.output.name.endswith(f".{file_format}")
     native = open_native(get_task(task), tmp_path / "native" / file_name(task, "test"))
     table = open_native(get_task(task), tmp_path / "table" / manifest.output.name)
-    assert [(e.fields, e.label, e.answers) for e in native.examples()] == [(e.fields, e.label, e.answers) for e in table.examples()]
+    assert [(e.fields, e.label, e.answers) for e in native.examples()] == [
+        (e.fields, e.label, e.answers) for e in table.examples()
+    ]
     verify(tmp_path / "table", open_native(get_task(task), clean_file(mini, task)))
 
 
@@ -168,9 +187,15 @@ def test_shown_pieces_spell_both_texts(mini: Path, tmp_path: Path) -> None:
     run(mini, "conll2003", "mixed", tmp_path / "out")
     shown = shown_examples(tmp_path / "out", count=5)
     assert len(shown) == 5
-    source = {example.row: example for example in open_native(get_task("conll2003"), clean_file(mini, "conll2003")).examples()}
+    source = {
+        example.row: example for example in open_native(get_task("conll2003"), clean_file(mini, "conll2003")).examples()
+    }
     for one in shown:
-        assert "".join(text for kind, text in one.pieces if kind != "inserted") == one.clean == " ".join(source[one.row].fields["tokens"])
+        assert (
+            "".join(text for kind, text in one.pieces if kind != "inserted")
+            == one.clean
+            == " ".join(source[one.row].fields["tokens"])
+        )
 
 
 def test_repeating_an_attack_changes_nothing_and_another_one_is_refused(mini: Path, tmp_path: Path) -> None:
@@ -189,14 +214,22 @@ def test_nothing_half_written_stays(mini: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tsv"
     broken.write_bytes(clean_file(mini, "cola").read_bytes() + b"only\ttwo\n")
     with pytest.raises(InputError, match=r"broken\.tsv:\d+"):
-        attack_file(get_task("cola"), open_native(get_task("cola"), broken), one_suite("drop", "cola"), seed=1, output=tmp_path / "out")
+        attack_file(
+            get_task("cola"),
+            open_native(get_task("cola"), broken),
+            one_suite("drop", "cola"),
+            seed=1,
+            output=tmp_path / "out",
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["broken.tsv"]
 
 
 def test_a_file_name_never_writes_outside(mini: Path, tmp_path: Path) -> None:
     odd = tmp_path / "manifest.json"
     odd.write_bytes(clean_file(mini, "cola").read_bytes())
-    attack_file(get_task("cola"), open_native(get_task("cola"), odd), one_suite("drop", "cola"), seed=1, output=tmp_path / "out")
+    attack_file(
+        get_task("cola"), open_native(get_task("cola"), odd), one_suite("drop", "cola"), seed=1, output=tmp_path / "out"
+    )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data-manifest.json", LEDGER, MANIFEST]
 
 
@@ -226,9 +259,12 @@ def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest" / MANIFEST).write_text("{")
     spoil_json(tmp_path / "count" / MANIFEST, {"schema": 2})
     for case, match in (
-        ("file", rf"{name}: found content SHA-256"), ("ledger", r"edits\.parquet: found number of edits"), ("gone", r"edits\.parquet: found no such file"),
-        ("manifest", r"manifest\.json:1: found malformed JSON"), ("count", r"manifest\.json: schema"),
-    ):  # fmt: skip
+        ("file", rf"{name}: found content SHA-256"),
+        ("ledger", r"edits\.parquet: found number of edits"),
+        ("gone", r"edits\.parquet: found no such file"),
+        ("manifest", r"manifest\.json:1: found malformed JSON"),
+        ("count", r"manifest\.json: schema"),
+    ):
         with pytest.raises(InputError, match=match):
             verify(tmp_path / case, source)
     with pytest.raises(InputError, match=rf"{name}: found content SHA-256"):
@@ -250,14 +286,22 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
     manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
     manifest["ledger"]["sha256"] = sha256_file(path)
     (tmp_path / "out" / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"):
+    with pytest.raises(
+        InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"
+    ):
         verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
 
 
 REAL = [
-    ("cola", "glue/CoLA/dev.tsv"), ("mrpc", "glue/MRPC/dev.tsv"), ("mrpc", "glue/MRPC/test.tsv"), ("qnli", "glue/QNLI/dev.tsv"),
-    ("conll2003", "conll2003/test.txt"), ("squad_v1", "squad/dev-v1.1.json"), ("squad_v2", "squad/dev-v2.0.json"), ("ptb_pos", "ptb/wsj"),
-]  # fmt: skip
+    ("cola", "glue/CoLA/dev.tsv"),
+    ("mrpc", "glue/MRPC/dev.tsv"),
+    ("mrpc", "glue/MRPC/test.tsv"),
+    ("qnli", "glue/QNLI/dev.tsv"),
+    ("conll2003", "conll2003/test.txt"),
+    ("squad_v1", "squad/dev-v1.1.json"),
+    ("squad_v2", "squad/dev-v2.0.json"),
+    ("ptb_pos", "ptb/wsj"),
+]
 
 
 @pytest.mark.data
@@ -265,5 +309,12 @@ REAL = [
 def test_promises_hold_on_real_files(shared_data: Path, tmp_path: Path, task: str, name: str) -> None:
     for suite in PLAIN_SUITES:
         source = open_native(get_task(task), shared_data / name)
-        attack_file(get_task(task), source, one_suite(suite, task), seed=2, output=tmp_path / suite, fields=get_task(task).fields)
+        attack_file(
+            get_task(task),
+            source,
+            one_suite(suite, task),
+            seed=2,
+            output=tmp_path / suite,
+            fields=get_task(task).fields,
+        )
         verify(tmp_path / suite, source)

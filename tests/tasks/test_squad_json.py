@@ -86,10 +86,10 @@ def test_edits_land_in_the_literals(kit: Any) -> None:
 
 
 def test_new_characters_are_raw_where_the_file_is(kit: Any) -> None:
-    task, data = get_task("squad_v1"), V1.replace("R\\u00edga\",", "Ríga\",", 1)
+    task, data = get_task("squad_v1"), V1.replace('R\\u00edga",', 'Ríga",', 1)
     file = kit.open(task, data)
-    items = kit.attacked(task, file.examples(), {(1, "question"): [Edit(0, "W", "Ŵ\"\\")]})
-    assert kit.rewritten(file, items).decode() == data.replace("Where?", "Ŵ\\\"\\\\here?")
+    items = kit.attacked(task, file.examples(), {(1, "question"): [Edit(0, "W", 'Ŵ"\\')]})
+    assert kit.rewritten(file, items).decode() == data.replace("Where?", 'Ŵ\\"\\\\here?')
 
 
 def test_given_spelling_is_kept(kit: Any) -> None:

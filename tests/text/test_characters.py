@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.text.alphabets import ALPHABETS
-from robustbench_char.text.characters import DIGIT, JOINER, LETTER, LOWER, SPACE, UPPER, WORD, flags, lower_codes, upper_codes
+from robustbench_char.text.characters import (
+    DIGIT,
+    JOINER,
+    LETTER,
+    LOWER,
+    SPACE,
+    UPPER,
+    WORD,
+    flags,
+    lower_codes,
+    upper_codes,
+)
 from robustbench_char.text.columns import Column, over_spans, ranges, strings
 from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.stop_words import STOP_WORDS

@@ -14,18 +14,54 @@ from robustbench_char.text.treebank import treebank_spans, treebank_tokens
 
 SENTENCES = [
     "Good muffins cost $3.88 (roughly 3,36 euros)\nin New York.  Please buy me two of them. Thanks.",
-    'He said: "I can\'t, I won\'t; they\'ll..." -- then \'left\' [quietly].',
+    "He said: \"I can't, I won't; they'll...\" -- then 'left' [quietly].",
     "``Quoted'' text, 'tis here, 'twas there; more'n that. D'ye know? Gimme, lemme, gonna, gotta, wanna go cannot",
     "«Chevrons» “curly” ‘single’ „low“ – dash — em; a@b.c #5 50% R&D * < > { }",
     "U.S. officials' e-mails: 10:45, 1,000; a.b.c... end.)\"",
-    'mixed "quotes\'\' and ``back" here. \'\'',
+    "mixed \"quotes'' and ``back\" here. ''",
     "",
     "   ",
     '"',
     "she'd she'S SHE'LL n't don't'",
 ]
-PARTS = ["'", '"', "``", "''", ".", ",", ":", "--", " ", "\n", "can", "not", "cannot", "gonna", "d'ye", "'tis", "«", "”", "‘", "(", "]",
-         "...", "?", "*", "$", "5", "n't", "'s", "wanna", "The", "é", "\u2014", "\t", "more'n", "„", "’"]  # fmt: skip
+PARTS = [
+    "'",
+    '"',
+    "``",
+    "''",
+    ".",
+    ",",
+    ":",
+    "--",
+    " ",
+    "\n",
+    "can",
+    "not",
+    "cannot",
+    "gonna",
+    "d'ye",
+    "'tis",
+    "«",
+    "”",
+    "‘",
+    "(",
+    "]",
+    "...",
+    "?",
+    "*",
+    "$",
+    "5",
+    "n't",
+    "'s",
+    "wanna",
+    "The",
+    "é",
+    "\u2014",
+    "\t",
+    "more'n",
+    "„",
+    "’",
+]
 mixed = st.lists(st.sampled_from(PARTS), max_size=14).map("".join)
 
 
@@ -50,7 +86,19 @@ def test_spans_hold_every_visible_character(text: str) -> None:
 
 def test_spans() -> None:
     text = 'I can\'t say "no"  (yet).'
-    assert [text[start:end] for start, end in treebank_spans(text)] == ["I", "ca", "n't", "say", '"', "no", '"', "(", "yet", ")", "."]
+    assert [text[start:end] for start, end in treebank_spans(text)] == [
+        "I",
+        "ca",
+        "n't",
+        "say",
+        '"',
+        "no",
+        '"',
+        "(",
+        "yet",
+        ")",
+        ".",
+    ]
 
 
 @pytest.mark.data
@@ -58,6 +106,8 @@ def test_real_text(shared_data: Path) -> None:
     tokenize = NLTKWordTokenizer().tokenize
     lines = (shared_data / "glue" / "MRPC" / "test.tsv").read_text(encoding="utf-8-sig").split("\n")[:800]
     lines += (shared_data / "text" / "valid.txt").read_text(encoding="utf-8").split("\n")[:200]
-    tokens = {line.split(" ")[0] for line in (shared_data / "conll2003" / "valid.txt").read_text(encoding="utf-8").split("\n")}
+    tokens = {
+        line.split(" ")[0] for line in (shared_data / "conll2003" / "valid.txt").read_text(encoding="utf-8").split("\n")
+    }
     texts = [*(field for line in lines for field in line.split("\t")), *sorted(tokens)[:3000]]
     assert sum(treebank_tokens(text) != tokenize(text) for text in texts) == 0

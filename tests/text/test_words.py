@@ -27,10 +27,12 @@ def test_spans_are_in_order_apart_and_without_white_space(split: str, batch: lis
     assert (words.starts < words.ends).all()
     assert (words.ends[:-1] <= words.starts[1:]).all()
     joined = "\n".join(batch)
-    assert not any(char.isspace() for start, end in zip(words.starts, words.ends, strict=True) for char in joined[start:end])
+    assert not any(
+        char.isspace() for start, end in zip(words.starts, words.ends, strict=True) for char in joined[start:end]
+    )
     assert (column.offsets[words.text] <= words.starts).all()
     assert (words.ends <= column.ends[words.text]).all()
-    counts = {number: 0 for number in range(len(batch))}
+    counts = dict.fromkeys(range(len(batch)), 0)
     for text, number in zip(words.text.tolist(), words.number.tolist(), strict=True):
         assert number == counts[text]
         counts[text] += 1
@@ -68,12 +70,19 @@ def test_whitespace_is_that_of_python(batch: list[str]) -> None:
         assert cut("whitespace", text) == text.split()
 
 
-@given(st.lists(st.lists(st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size=1, max_size=5), max_size=5), max_size=5))
+@given(
+    st.lists(
+        st.lists(st.text(st.characters(exclude_categories=["Cs", "Z", "C"]), min_size=1, max_size=5), max_size=5),
+        max_size=5,
+    )
+)
 def test_token_words(rows: list[list[str]]) -> None:
     column = Column.of([" ".join(row) for row in rows])
     words = token_words(column, rows)
     joined = "\n".join(" ".join(row) for row in rows)
-    assert [joined[start:end] for start, end in zip(words.starts, words.ends, strict=True)] == [token for row in rows for token in row]
+    assert [joined[start:end] for start, end in zip(words.starts, words.ends, strict=True)] == [
+        token for row in rows for token in row
+    ]
     assert words.text.tolist() == [number for number, row in enumerate(rows) for _ in row]
     assert words.number.tolist() == [number for row in rows for number in range(len(row))]
 

@@ -109,7 +109,11 @@ class GlueTsv:
 
     def _resolve(self, cells: list[str]) -> _Columns:
         test = self._options.test
-        layout = test if test and test.width in (None, len(cells)) and set(map(str, test.columns.values())) <= set(cells) else self._options
+        layout = (
+            test
+            if test and test.width in (None, len(cells)) and set(map(str, test.columns.values())) <= set(cells)
+            else self._options
+        )
         names = cells if layout.header else None
         width = len(cells) if layout.header else layout.width or len(cells)
         label = layout.label if names is None or layout.label in names or isinstance(layout.label, int) else None
