@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.files import read_json, sha256_file, write_json
+from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+_EXPECTED, _FIX = "a record written by `evaluate`", "Run `robustbench-char evaluate` again."
 RECORD, PREDICTIONS = "record.json", "predictions.parquet"
 
 PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edits")
@@ -117,22 +119,7 @@ def write_record(folder: Path, record: Record) -> None:
 
 def read_record(path: Path) -> Record:
     """Read one record. Raises InputError that names file and field, also for a record of a newer version."""
-    value = read_json(path)
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise InputError(
-            f"{path}: schema",
-            found=f"{schema}, of a newer version of robustbench-char",
-            expected=f"schema {SCHEMA}",
-            fix="Upgrade: pip install --upgrade robustbench-char.",
-        )
-    try:
-        record = Record.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the whole file"
-        unknown = first["type"] == "extra_forbidden"
-        raise _not_a_record(f"{path}: {field}", "an unknown key" if unknown else first["msg"]) from None
+    record = read_json_model(path, Record, expected=_EXPECTED, fix=_FIX)
     if record.headline not in record.scores:
         raise _not_a_record(f"{path}: headline", f"{record.headline!r}, which is not among the scores")
     return record
@@ -205,6 +192,4 @@ def _not_predictions(path: Path, found: str) -> InputError:
 
 
 def _not_a_record(place: str, found: str) -> InputError:
-    return InputError(
-        place, found=found, expected="a record written by `evaluate`", fix="Run `robustbench-char evaluate` again."
-    )
+    return InputError(place, found=found, expected=_EXPECTED, fix=_FIX)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, write_json
+from robustbench_char.common.files import write_json
+from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
@@ -101,14 +102,4 @@ def read_manifest(folder: Path) -> Manifest:
             expected="a folder that `attack` wrote",
             fix="Check the path, or run the attack again.",
         )
-    read_json(path)  # names the line of malformed JSON
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{path}: {'.'.join(map(str, first['loc']))}",
-            found=first["msg"],
-            expected="a manifest that `attack` wrote",
-            fix="Run the attack again.",
-        ) from None
+    return read_json_model(path, Manifest, expected="a manifest that `attack` wrote", fix="Run the attack again.")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, write_json
+from robustbench_char.common.files import write_json
+from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
@@ -104,25 +105,7 @@ def read_system(folder: Path) -> SystemFile:
             fix="Fine-tune this model first: `robustbench-char finetune TASK --base FOLDER ...`.",
         )
     refuse_html(path, expected="JSON")
-    value = read_json(path)
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if isinstance(schema, int) and schema > _SCHEMA:
-        raise InputError(
-            f"{path}: schema",
-            found=str(schema),
-            expected=str(_SCHEMA),
-            fix="A newer version of robustbench-char wrote it: update this one.",
-        )
-    try:
-        return SystemFile.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{path}: {'.'.join(map(str, first['loc']))}",
-            found=first["msg"],
-            expected="a file that `finetune` wrote",
-            fix="Fine-tune the system again.",
-        ) from None
+    return read_json_model(path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again.")
 
 
 def finished_run(folder: Path, run: str) -> bool:

@@ -263,7 +263,7 @@ def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
         ("ledger", r"edits\.parquet: found number of edits"),
         ("gone", r"edits\.parquet: found no such file"),
         ("manifest", r"manifest\.json:1: found malformed JSON"),
-        ("count", r"manifest\.json: schema"),
+        ("count", r"manifest\.json: schema: found 2, of a newer version"),
     ):
         with pytest.raises(InputError, match=match):
             verify(tmp_path / case, source)

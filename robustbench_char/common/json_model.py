@@ -1,0 +1,39 @@
+"""JSON files of our own as pydantic models, with one error for a newer schema, and one that names the wrong field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import read_json
+
+__all__ = ["read_json_model"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_json_model(path: Path, model: type[M], *, expected: str, fix: str) -> M:
+    """Read a JSON file into a model whose field `schema_version` (key `schema`) holds the newest schema as its default.
+
+    Raises InputError that names file and field; `expected` and `fix` are its words for a field that is wrong.
+    """
+    value = read_json(path)
+    newest = model.model_fields["schema_version"].default
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(schema, int) and schema > newest:
+        raise InputError(
+            f"{path}: schema",
+            found=f"{schema}, of a newer version of robustbench-char",
+            expected=f"schema {newest}",
+            fix="Upgrade: pip install --upgrade robustbench-char.",
+        )
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the whole file"
+        found = "an unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError(f"{path}: {field}", found=found, expected=expected, fix=fix) from None
