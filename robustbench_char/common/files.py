@@ -75,7 +75,8 @@ def output_folder(target: Path, *, overwrite: bool = False, volatile: tuple[str,
     """Give a temporary folder to write into, and move it to `target` when the block ends without an error.
 
     When `target` exists with the same content, nothing is touched. When it differs, InputError is raised unless
-    `overwrite`. Files named in `volatile` (they hold times, hosts) are left out of that comparison.
+    `overwrite`. Files named in `volatile` (they hold times, hosts) are left out of that comparison. A full disk, or
+    one without the right to write, is an InputError too.
     """
     target = target.absolute()
     try:
@@ -88,7 +89,8 @@ def output_folder(target: Path, *, overwrite: bool = False, volatile: tuple[str,
         yield scratch
         _put(scratch, target, overwrite=overwrite, volatile=volatile)
     except OSError as error:
-        raise _not_writable(target, error) from None
+        elsewhere = error.filename is not None and not str(error.filename).startswith((str(scratch), str(target)))
+        raise _not_readable(error) if elsewhere else _not_writable(target, error) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -115,6 +117,15 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
 def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in volatile)
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
+
+
+def _not_readable(error: OSError) -> InputError:
+    return InputError(
+        error.filename,
+        found=f"it cannot be read ({error.strerror or error})",
+        expected="a readable file",
+        fix="Correct the path or its rights.",
+    )
 
 
 def _not_writable(target: Path, error: OSError) -> InputError:

@@ -21,7 +21,6 @@ LIBRARIES = (
     "pandas",
     "pyarrow",
     "datasets",
-    "nltk",
     "nlpaug",
     "torch",
     "transformers",

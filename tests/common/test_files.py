@@ -1,0 +1,153 @@
+"""Output folders appear whole or not at all; names stay inside their folder; errors survive a process border."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustbench_char.common import InputError, Registry, nearest
+from robustbench_char.common.files import check_file, output_folder, read_json, safe_name
+from robustbench_char.common.resources import find, shipped
+
+
+def write(target: Path, text: str, **options: object) -> None:
+    with output_folder(target, **options) as folder:  # type: ignore[arg-type]
+        (folder / "a.txt").write_text(text)
+
+
+def test_a_folder_appears_whole(tmp_path: Path) -> None:
+    write(tmp_path / "deep" / "out", "one")
+    assert (tmp_path / "deep" / "out" / "a.txt").read_text() == "one"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+
+
+def test_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), output_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").write_text("half")
+        _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_content_is_left_alone_and_other_content_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "out", "one")
+    stamp = (tmp_path / "out" / "a.txt").stat().st_mtime_ns
+    write(tmp_path / "out", "one")
+    assert (tmp_path / "out" / "a.txt").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match="output folder with other content.*--overwrite"):
+        write(tmp_path / "out", "two")
+    assert (tmp_path / "out" / "a.txt").read_text() == "one"
+    write(tmp_path / "out", "two", overwrite=True)
+    assert (tmp_path / "out" / "a.txt").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    write(tmp_path / "out", "three", volatile=("a.txt",))
+    assert (tmp_path / "out" / "a.txt").read_text() == "two"
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(InputError, match="other content"):
+        write(tmp_path / "out", "one")
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_not_writable() -> None:
+    with pytest.raises(InputError, match="/proc/none/out: found it cannot be written"):
+        write(Path("/proc/none/out"), "one")
+
+
+def test_an_unreadable_input_is_not_called_an_unwritable_output(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"/nowhere/in\.txt: found it cannot be read"), output_folder(tmp_path / "out"):
+        Path("/nowhere/in.txt").read_text()
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """The limit on file size makes writing fail as a full disk does, in the middle of a file."""
+    (tmp_path / "in.tsv").write_text("src\t1\t\tThe ferry left the harbour before sunrise.\n" * 500)
+    program = Path(sys.executable).with_name("robustbench-char")
+    done = subprocess.run(
+        [program, "attack", "cola", "--input", "in.tsv", "--suite", "drop", "--output", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        env={"PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 2, done.stderr
+    assert "out: found it cannot be written (" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.tsv"]
+
+
+@given(st.text())
+def test_a_safe_name_is_one_part_of_a_path(name: str) -> None:
+    safe = safe_name(name)
+    assert safe not in ("", ".", "..")
+    assert "/" not in safe
+    assert "\\" not in safe
+    assert "\0" not in safe
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"), [("../../etc/passwd", "passwd"), ("a\\b.tsv", "b.tsv"), ("..", "data"), ("", "data")]
+)
+def test_safe_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_check_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for name, match in (("none", "no such file"), ("", "found a folder"), ("empty", "an empty file")):
+        with pytest.raises(InputError, match=match):
+            check_file(tmp_path / name)
+
+
+def test_malformed_json_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{\n"a": 1,\n}')
+    with pytest.raises(InputError, match=r"x\.json:3: found malformed JSON"):
+        read_json(tmp_path / "x.json")
+
+
+def test_an_error_survives_a_process_border() -> None:
+    error = InputError("file:3", found="x", expected="y", fix="Do z.")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.place) == (str(error), "file:3")
+    assert str(error) == "file:3: found x; expected y. Do z."
+
+
+def test_registry() -> None:
+    registry: Registry[object] = Registry("thing")
+    registry.register("path", "pathlib:Path")
+    registry.register("path", "pathlib:Path")
+    with pytest.raises(ValueError, match="thing 'path' is already registered"):
+        registry.register("path", "pathlib:PurePath")
+    assert registry.get("path") is Path
+    assert "path" in registry
+    with pytest.raises(
+        InputError, match="unknown thing 'pth'; expected one of path. Correct the name. Did you mean 'path'"
+    ):
+        registry.get("pth")
+
+
+def test_nearest() -> None:
+    assert nearest("keybord", ["drop", "keyboard"]) == " Did you mean 'keyboard'?"
+    assert nearest("zzz", ["drop"]) == ""
+
+
+def test_resolver_never_looks_into_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "attacks").mkdir()
+    (tmp_path / "attacks" / "mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert "charbert_2020" in shipped("attacks")
+    with pytest.raises(InputError, match="unknown name 'mine'"):
+        find("attacks", "mine", place="--suite")
+    with pytest.raises(InputError, match="no file none.yaml"):
+        find("attacks", "none.yaml", place="--suite")
+    assert find("attacks", "attacks/mine.yaml", place="--suite") == Path("attacks/mine.yaml")
