@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import resource
 import subprocess
 import sys
@@ -29,9 +28,9 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 
 def test_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), output_folder(tmp_path / "out") as folder:
+    with pytest.raises(ZeroDivisionError), output_folder(tmp_path / "out") as folder:  # noqa: PT012 (two steps are the case)
         (folder / "a.txt").write_text("half")
-        _ = 1 / 0
+        raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
@@ -40,7 +39,7 @@ def test_equal_content_is_left_alone_and_other_content_is_kept(tmp_path: Path) -
     stamp = (tmp_path / "out" / "a.txt").stat().st_mtime_ns
     write(tmp_path / "out", "one")
     assert (tmp_path / "out" / "a.txt").stat().st_mtime_ns == stamp
-    with pytest.raises(InputError, match="output folder with other content.*--overwrite"):
+    with pytest.raises(InputError, match=r"output folder with other content.*--overwrite"):
         write(tmp_path / "out", "two")
     assert (tmp_path / "out" / "a.txt").read_text() == "one"
     write(tmp_path / "out", "two", overwrite=True)
@@ -117,7 +116,8 @@ def test_malformed_json_names_the_line(tmp_path: Path) -> None:
 
 def test_an_error_survives_a_process_border() -> None:
     error = InputError("file:3", found="x", expected="y", fix="Do z.")
-    again = pickle.loads(pickle.dumps(error))
+    rebuild, arguments = error.__reduce__()
+    again = rebuild(*arguments)  # type: ignore[operator, misc]
     assert (str(again), again.place) == (str(error), "file:3")
     assert str(error) == "file:3: found x; expected y. Do z."
 
@@ -131,7 +131,7 @@ def test_registry() -> None:
     assert registry.get("path") is Path
     assert "path" in registry
     with pytest.raises(
-        InputError, match="unknown thing 'pth'; expected one of path. Correct the name. Did you mean 'path'"
+        InputError, match=r"unknown thing 'pth'; expected one of path\. Correct the name\. Did you mean 'path'"
     ):
         registry.get("pth")
 
@@ -148,6 +148,6 @@ def test_resolver_never_looks_into_the_working_directory(tmp_path: Path, monkeyp
     assert "charbert_2020" in shipped("attacks")
     with pytest.raises(InputError, match="unknown name 'mine'"):
         find("attacks", "mine", place="--suite")
-    with pytest.raises(InputError, match="no file none.yaml"):
+    with pytest.raises(InputError, match=r"no file none\.yaml"):
         find("attacks", "none.yaml", place="--suite")
     assert find("attacks", "attacks/mine.yaml", place="--suite") == Path("attacks/mine.yaml")
