@@ -1,13 +1,14 @@
 """The engine: applies a suite to a column of texts at once, and says exactly what it did.
 
 A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the place and 3 + 2t the
-character of try t.
+character of try t. Attempt n at a further edit of a word uses draws 64 n + 1, 64 n + 2, and so on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,16 @@ from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.alphabets import ALPHABETS
-from robustbench_char.text.columns import Column, ranges
+from robustbench_char.text.columns import Column, ranges, strings
 from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.words import Words
 
 __all__ = ["Batch", "Edits", "Outcome", "attack_batch"]
+
+DRAWS = 64
+"""Draws that one edit may use."""
+FURTHER_TRIES = 8
+"""How often, for each further edit of a word, a place is drawn before the edit is left out."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -84,6 +90,11 @@ class Outcome:
     shift: Ints = field(repr=False)
 
     @property
+    def edited(self) -> int:
+        """The number of words that have an edit."""
+        return len(np.unique(self.edits.word))
+
+    @property
     def texts(self) -> list[str]:
         """The attacked texts."""
         return self.attacked.texts()
@@ -101,8 +112,9 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     if suite.no_op == "never":
         may &= np.logical_or.reduce([arm.open for arm in arms])
     picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
-    operator = _draw_operators(arms, keys[picked], picked, suite)
-    edits = _sorted([arm.edits(picked[operator == number], keys, number) for number, arm in enumerate(arms)])
+    edits = _draw_edits(arms, keys, picked, suite, 0)
+    if suite.edits_per_word > 1:
+        edits = _with_further_edits(edits, arms, keys, suite, words, column)
     attacked, shift = apply_edits(column, edits)
     return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
 
@@ -122,14 +134,21 @@ def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bool
     return safe
 
 
-def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite) -> Ints:
+def _draw_edits(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite, block: int) -> Edits:
+    """Draw one edit for each picked word, from its draws of number 64 `block` on."""
+    operator = _draw_operators(arms, keys[picked], picked, suite, block)
+    drawn = [arm.edits(picked[operator == number], keys, number, block) for number, arm in enumerate(arms)]
+    return _sorted(drawn)
+
+
+def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite, block: int) -> Ints:
     """Draw each word's operator by weight: among all, or (no_op: never) among those that can change the word."""
     if len(arms) == 1:
         return np.zeros(len(picked), np.int64)
     always = suite.no_op == "as_drawn"
     weights = np.stack([np.full(len(picked), arm.rule.weight) * (always or arm.open[picked]) for arm in arms])
     total = np.cumsum(weights, axis=0)
-    mark = fraction(draw(keys, 1)) * total[-1]
+    mark = fraction(draw(keys, DRAWS * block + 1)) * total[-1]
     return np.asarray(np.minimum((total <= mark).sum(axis=0), len(arms) - 1), np.int64)
 
 
@@ -156,26 +175,81 @@ class _Arm:
         self.places, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
         self.open &= self.count > 0
 
-    def edits(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Edits:
+    def edits(self, words: Ints, keys: NDArray[np.uint64], number: int, block: int) -> Edits:
         """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
-        words = words[self.open[words]]
+        words, base = words[self.open[words]], DRAWS * block
         if isinstance(self.operator, WordOperator):
-            found = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions)
+            found = rewrite_words(
+                self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions, base
+            )
             return Edits(found[0], np.full(len(found[0]), number), found[1], found[2])
-        at, draws = self._places(words, keys, 0), draw(keys[words], 3)
+        at, draws = self._places(words, keys, base + 2), draw(keys[words], base + 3)
         for attempt in range(1, self.rule.tries):
             again = np.flatnonzero(~self.changes[at])
-            at[again] = self._places(words[again], keys, attempt)
-            draws[again] = draw(keys[words[again]], 3 + 2 * attempt)
+            at[again] = self._places(words[again], keys, base + 2 + 2 * attempt)
+            draws[again] = draw(keys[words[again]], base + 3 + 2 * attempt)
         good = self.changes[at]
         return self._write(self.operator, words[good], at[good], draws[good], number)
 
-    def _places(self, words: Ints, keys: NDArray[np.uint64], attempt: int) -> Ints:
-        return self.places[self.first[words] + below(draw(keys[words], 2 + 2 * attempt), self.count[words])]
+    def _places(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
+        return self.places[self.first[words] + below(draw(keys[words], number), self.count[words])]
 
     def _write(self, operator: CellOperator, words: Ints, at: Ints, draws: NDArray[np.uint64], number: int) -> Edits:
         written = operator.write(self.scene, at, self.words.starts[words], self.words.ends[words], draws)
         return Edits(words, np.full(len(words), number), at, written)
+
+
+def _with_further_edits(
+    first: Edits, arms: list[_Arm], keys: NDArray[np.uint64], suite: Suite, words: Words, column: Column
+) -> Edits:
+    """Add edits to words that have one, until each has `edits_per_word`; one that finds no free place is left out.
+
+    Places are those of the clean word. Edits of a word never touch the same character, never empty it, and never undo
+    one another.
+    """
+    parts, taken = [first], {word: [edit] for word, edit in _each(first)}
+    for block in range(1, FURTHER_TRIES * (suite.edits_per_word - 1) + 1):
+        open_words = np.array([word for word, edits in taken.items() if len(edits) < suite.edits_per_word], np.int64)
+        drawn = _draw_edits(arms, keys, open_words, suite, block)
+        fits = [
+            further_edit_fits(clean_word(column, words, word), int(words.starts[word]), [*taken[word], edit])
+            for word, edit in _each(drawn)
+        ]
+        part = drawn.take(np.array(fits, np.bool_))
+        for word, edit in _each(part):
+            taken[word].append(edit)
+        parts.append(part)
+    return _sorted(parts)
+
+
+def _each(edits: Edits) -> list[tuple[int, tuple[int, int, str]]]:
+    """Return word, and start, number of characters removed and what is inserted, of each edit."""
+    texts = strings(edits.written.codes.ravel(), *_rows_of(edits.written)).to_pylist()
+    places = zip(edits.start.tolist(), edits.written.removed.tolist(), texts, strict=True)
+    return list(zip(edits.word.tolist(), places, strict=True))
+
+
+def _rows_of(written: Written) -> tuple[Ints, Ints]:
+    return np.arange(len(written.lengths)) * written.codes.shape[1], written.lengths
+
+
+def clean_word(column: Column, words: Words, word: int) -> str:
+    """Return a word of the clean column."""
+    return column.codes[words.starts[word] : words.ends[word]].tobytes().decode("utf-32-le")
+
+
+def further_edit_fits(word: str, start: int, edits: list[tuple[int, int, str]]) -> bool:
+    """Return whether edits (place, characters removed, inserted) of a word that begins at `start` fit together."""
+    ordered = sorted(edits)
+    for (at, removed, _), (after, *_) in pairwise(ordered):
+        if at + max(removed, 1) > after:
+            return False
+    result, position = "", start
+    for at, removed, inserted in ordered:
+        result += word[position - start : at - start] + inserted
+        position = at + removed
+    result += word[position - start :]
+    return result not in ("", word)
 
 
 def _sorted(parts: list[Edits]) -> Edits:
@@ -190,7 +264,7 @@ def _sorted(parts: list[Edits]) -> Edits:
     )
     word, operator = np.concatenate([part.word for part in parts]), np.concatenate([part.operator for part in parts])
     whole = Edits(word, operator, np.concatenate([part.start for part in parts]), written)
-    return whole.take(np.argsort(word, kind="stable"))
+    return whole.take(np.lexsort((whole.start, word)))
 
 
 def apply_edits(column: Column, edits: Edits) -> tuple[Column, Ints]:

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robustbench_char.attacks.engine import Outcome
 from robustbench_char.text.columns import strings
 
@@ -49,6 +52,7 @@ def ledger_table(
     text, removed, lengths = words.text[edits.word], edits.written.removed, edits.written.lengths
     start, end = words.starts[edits.word], words.ends[edits.word]
     moved = edits.start + outcome.shift
+    word_moved, growth = _by_word(outcome)
     clean, attacked = outcome.clean.codes, outcome.attacked.codes
 
     schema, names = ledger_schema(), zip(*slots, strict=True) if slots else ((), (), ())
@@ -64,12 +68,23 @@ def ledger_table(
         "removed": strings(clean, edits.start, removed),
         "inserted": strings(attacked, moved, lengths),
         "word_before": strings(clean, start, end - start),
-        "word_after": strings(attacked, start + outcome.shift, end - start + lengths - removed),
+        "word_after": strings(attacked, start + word_moved, end - start + growth),
         "removed_source": pa.nulls(len(text), pa.string())
         if removed_source is None
         else pa.array(removed_source, pa.string()),
     }
     return pa.table(columns, schema=schema)
+
+
+def _by_word(outcome: Outcome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return, for each edit, how far its word has moved in the attacked column, and by how much it has grown."""
+    written, word = outcome.edits.written, outcome.edits.word
+    if not len(word):
+        return word, word
+    first = np.flatnonzero(np.diff(word, prepend=-1))
+    growth = np.add.reduceat(written.lengths - written.removed, first)
+    count = np.diff(first, append=len(word))
+    return np.repeat(outcome.shift[first], count), np.repeat(growth, count)
 
 
 def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:

@@ -157,7 +157,8 @@ class TaskSettings(Settings):
 class SuiteFile(Settings):
     """What a suite's YAML file says.
 
-    `tasks` holds, by task name, what differs for that task; strengths hold for all tasks. Suites of one `family`
+    `tasks` holds, by task name, what differs for that task; strengths hold for all tasks. `edits_per_word` is how many
+    edits an attacked word gets, fewer where the word has no room for them. Suites of one `family`
     (default: the suite's name) share their draws, so that they differ only where their settings do.
     """
 
@@ -168,6 +169,7 @@ class SuiteFile(Settings):
     operators: Operators
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
+    edits_per_word: int = Field(1, ge=1, le=8)
     tasks: dict[str, TaskSettings] = {}
 
     @model_validator(mode="after")
@@ -199,6 +201,7 @@ class Suite(_Strict):
     words: WordRule
     operators: dict[str, OperatorRule]
     strength: Strength
+    edits_per_word: int = 1
     positions: Literal["interior", "all"]
     alphabet: str
     layout: str
@@ -244,7 +247,8 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
 def _resolve(file: SuiteFile, name: str, stem: str, task: str, strength: Strength) -> Suite:
     chosen = file.settings(task)
     shared = {key: getattr(chosen, key) for key in Settings.model_fields}
-    return Suite(name=name, family=file.family or stem, strength=strength, **shared)
+    family = file.family or stem
+    return Suite(name=name, family=family, strength=strength, edits_per_word=file.edits_per_word, **shared)
 
 
 def _asked(text: str, file: SuiteFile, place: str) -> Strength:

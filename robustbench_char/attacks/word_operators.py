@@ -73,18 +73,19 @@ def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
 
 def rewrite_words(
     operator: WordOperator, scene: Scene, words: Words, runs: LetterRuns, rows: Ints, keys: NDArray[np.uint64],
-    positions: Literal["interior", "all"],
+    positions: Literal["interior", "all"], base: int,
 ) -> tuple[Ints, Ints, Written]:  # fmt: skip
     """Rewrite the words `rows`; return those that changed, the place of each edit, and what is written.
 
-    `keys` holds one key a word of the column. Words that no try could change are left out.
+    `keys` holds one key a word of the column; draws are numbered from `base` on. Words that no try could change are
+    left out.
     """
     edge = 1 if positions == "interior" else 0
     waiting, found = rows, list[tuple[int, int, int, str]]()
     with cast(AbstractContextManager[None], operator.session()):
         for attempt in range(TRIES):
-            which = runs.first[waiting] + below(draw(keys[waiting], 2 + 2 * attempt), runs.counts[waiting])
-            seeds = draw(keys[waiting], 3 + 2 * attempt).tolist()
+            which = runs.first[waiting] + below(draw(keys[waiting], base + 2 + 2 * attempt), runs.counts[waiting])
+            seeds = draw(keys[waiting], base + 3 + 2 * attempt).tolist()
             inside = zip((words.starts[waiting] + edge).tolist(), (words.ends[waiting] - edge).tolist(), strict=True)
             spans = zip(runs.lows[which].tolist(), runs.highs[which].tolist(), strict=True)
             edits = [

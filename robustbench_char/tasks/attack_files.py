@@ -198,7 +198,7 @@ def _manifest(
 ) -> Manifest:
     ledger = target.parent / LEDGER
     counts = tally.counts(_spell_known_word(ledger, tally.known))
-    effective = counts.edits / counts.eligible_words if counts.eligible_words else None
+    effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None
     return Manifest(
         task=attack.task.name,
         task_record=attack.task,

@@ -52,19 +52,20 @@ class Tally:
     words: int = 0
     eligible: int = 0
     attempted: int = 0
+    edited: int = 0
     by_operator: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
 
     def counts(self, spell_known_word: int) -> Counts:
         """Return the counts as they stand in the manifest."""
-        edits = self.by_operator.total()
         return Counts(
             texts=self.texts,
             words=self.words,
             eligible_words=self.eligible,
             attempted=self.attempted,
-            edits=edits,
-            no_ops=self.attempted - edits,
+            edited_words=self.edited,
+            edits=self.by_operator.total(),
+            no_ops=self.attempted - self.edited,
             spell_known_word=spell_known_word,
             by_operator=dict(self.by_operator),
         )
@@ -87,6 +88,7 @@ class _Done(NamedTuple):
     words: int
     eligible: int
     attempted: int
+    edited: int
     known: set[str]
 
 
@@ -165,6 +167,7 @@ def _work(attack: Attack, job: _Job) -> _Done:
         len(outcome.words.starts),
         outcome.eligible,
         outcome.attempted,
+        outcome.edited,
         word_vocabulary(outcome),
     )
 
@@ -241,6 +244,7 @@ def _count(tally: Tally, chunk: list[Example], job: _Job, done: _Done) -> None:
     tally.words += done.words
     tally.eligible += done.eligible
     tally.attempted += done.attempted
+    tally.edited += done.edited
     tally.by_operator.update(done.ledger["operator"].to_pylist())
     tally.known |= done.known
 

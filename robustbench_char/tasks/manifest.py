@@ -58,6 +58,7 @@ class Counts(_Frozen):
     words: int
     eligible_words: int
     attempted: int
+    edited_words: int
     edits: int
     no_ops: int
     spell_known_word: int

@@ -61,7 +61,7 @@ def test_nlpaug_goes_through_the_same_ledger(mini: Path, tmp_path: Path) -> None
     manifest = run(mini, "cola", "nlpaug_mixed", tmp_path / "out")
     assert random.getstate() == python
     assert str(np.random.get_state()) == str(numpy)
-    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edits
+    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edited_words
     assert "nlpaug" in manifest.provenance.libraries
     verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
 
@@ -115,9 +115,9 @@ def test_manifest_counts_what_the_ledger_holds(mini: Path, tmp_path: Path) -> No
     manifest = run(mini, "qnli", "charbert_2020", tmp_path / "out")
     ledger = pq.read_table(tmp_path / "out" / LEDGER).to_pydict()
     clean = open_native(get_task("qnli"), clean_file(mini, "qnli"))
-    assert manifest.counts.edits == len(ledger["row"]) == manifest.ledger.rows
-    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edits > 0
-    assert manifest.strength.effective == manifest.counts.edits / manifest.counts.eligible_words
+    assert manifest.counts.edits == manifest.counts.edited_words == len(ledger["row"]) == manifest.ledger.rows
+    assert manifest.counts.no_ops == manifest.counts.attempted - manifest.counts.edited_words > 0
+    assert manifest.strength.effective == manifest.counts.edited_words / manifest.counts.eligible_words
     assert manifest.no_op_share == manifest.counts.no_ops / manifest.counts.attempted
     known = {word.lower() for word in ledger["word_before"]}
     spelled = sum(
@@ -126,6 +126,33 @@ def test_manifest_counts_what_the_ledger_holds(mini: Path, tmp_path: Path) -> No
     )
     assert manifest.counts.spell_known_word >= spelled > 0
     assert manifest.output.rows == len(list(clean.examples()))
+
+
+@pytest.mark.parametrize("no_op", ["never", "as_drawn"])
+@pytest.mark.parametrize("task", ["conll2003", "squad_v1"])
+def test_several_edits_a_word(mini: Path, tmp_path: Path, task: str, no_op: str) -> None:
+    operators = "{drop: {}, add: {}, swap: {}, keyboard: {}, nlpaug_ocr: {weight: 0.1}}"
+    sets = []
+    for count in (1, 3):
+        path = tmp_path / f"{count}.yaml"
+        path.write_text(
+            f"schema: 1\ndescription: x\nfamily: f\nno_op: {no_op}\npositions: all\nstrength: {{rate: 0.7}}\n"
+            f"edits_per_word: {count}\noperators: {operators}\n"
+        )
+        manifest = run(mini, task, str(path), tmp_path / str(count))
+        verify(tmp_path / str(count), open_native(get_task(task), clean_file(mini, task)))
+        rows = pq.read_table(tmp_path / str(count) / LEDGER).to_pylist()
+        words = {(row["row"], row["field"], row["word"]): [] for row in rows}
+        for row in rows:
+            words[row["row"], row["field"], row["word"]].append(row)
+            assert row["word_after"] not in ("", row["word_before"])
+        assert manifest.counts.edited_words == len(words)
+        assert manifest.strength.effective == len(words) / manifest.counts.eligible_words
+        assert max(map(len, words.values())) == count
+        columns = ("row", "field", "start_clean", "operator", "removed", "inserted")
+        sets.append({tuple(row[name] for name in columns) for row in rows})
+    assert sum(map(len, words.values())) > 2.5 * len(words)
+    assert sets[0] < sets[1]
 
 
 def test_squad_context_is_edited_once_and_clean_answers_are_kept(mini: Path, tmp_path: Path) -> None:
