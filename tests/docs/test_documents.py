@@ -58,5 +58,5 @@ def test_commands_named_in_the_readme_exist() -> None:
     helped = subprocess.run(
         [Path(sys.executable).with_name("robustbench-char"), "--help"], capture_output=True, text=True, check=True
     ).stdout
-    for command in set(re.findall(r"robustbench-char ([a-z]+)\b", text)):
+    for command in set(re.findall(r"(?:^|`)robustbench-char ([a-z]+)\b", text, re.M)):
         assert re.search(rf"^\s+{command}\b", helped, re.M), command
