@@ -52,22 +52,23 @@ def test_context_does_not_depend_on_order_or_neighbours(tmp_path: Path) -> None:
 
 
 def test_a_dict_of_splits_keeps_its_splits_features_and_other_columns() -> None:
-    features = datasets.Features(
-        {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["unacceptable", "acceptable"]), "idx": datasets.Value("int32")}
-    )  # fmt: skip
+    label = datasets.ClassLabel(names=["unacceptable", "acceptable"])
+    columns = {"sentence": datasets.Value("string"), "label": label, "idx": datasets.Value("int32")}
+    features = datasets.Features(columns)
     rows = {"sentence": ["The ferry left before sunrise.", "Him saw I."], "label": [1, 0], "idx": [7, 8]}
-    clean = datasets.DatasetDict({"train": datasets.Dataset.from_dict(rows, features=features), "test": datasets.Dataset.from_dict(rows, features=features)})  # fmt: skip
+    split = datasets.Dataset.from_dict(rows, features=features)
+    clean = datasets.DatasetDict({"train": split, "test": split})
     attacked, ledgers = attack_with_ledger(clean, task="cola", suite="drop", seed=1)
     assert list(attacked) == ["train", "test"] == list(ledgers)
-    for name, split in attacked.items():
-        assert split.features == features
-        assert (split["label"], split["idx"]) == ([1, 0], [7, 8])
+    for name, changed in attacked.items():
+        assert changed.features == features
+        assert (changed["label"], changed["idx"]) == ([1, 0], [7, 8])
         assert ledgers[name].column_names == list(LEDGER_COLUMNS)
         edits = [row for row in ledgers[name].to_pylist() if row["row"] == 0]
         done = apply_to_text(
             rows["sentence"][0], [(row["start_clean"], row["removed"], row["inserted"]) for row in edits]
         )
-        assert split[0]["sentence"] == done != rows["sentence"][0]
+        assert changed[0]["sentence"] == done != rows["sentence"][0]
     assert clean["train"][0]["sentence"] == rows["sentence"][0]
 
 
@@ -75,7 +76,7 @@ def test_bad_arguments() -> None:
     rows = datasets.Dataset.from_dict({"sentence": ["A ferry."], "label": [1]})
     with pytest.raises(InputError, match="6 strengths; expected one of them"):
         robustbench_char.attack(rows, task="cola", suite="mixed_sweep")
-    with pytest.raises(InputError, match="found a list; expected a datasets.Dataset"):
+    with pytest.raises(InputError, match=r"found a list; expected a datasets\.Dataset"):
         robustbench_char.attack([{"sentence": "x"}], task="cola", suite="drop")  # type: ignore[type-var]
     with pytest.raises(InputError, match="Did you mean 'cola'"):
         robustbench_char.attack(rows, task="colla", suite="drop")
