@@ -16,7 +16,7 @@ def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")
     ],
-    output: Output,
+    output: Output = Path("report"),
     examples: Annotated[
         bool, typer.Option(help="Show twenty examples; --no-examples for data whose text must not be published.")
     ] = True,

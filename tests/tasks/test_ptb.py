@@ -19,7 +19,7 @@ TREE = """
         (NP ($ $) (CD 5) (-NONE- *U*) )))
     (. .) ))
 ( (S (NP-SBJ (-NONE- *) ) (VP (VB Go) ) (: --) (NN \\*star) (. !) ))
-( (NP (-NONE- *T*-1) ))
+( (NP (-NONE- *T*-91) ))
 """
 COLUMNS = (
     "The\tDT\ncrew\tNN\n(\t-LRB-\n2/3\tCD\n)\t-RRB-\nwas\tVBD\npaid\tVBN\n$\t$\n5\tCD\n.\t.\n\n"
