@@ -1,4 +1,4 @@
-"""Committed results are records with their manifests, and every figure shown of them can be computed from them again."""
+"""Committed results are records with their manifests, and every figure shown of them follows from them."""
 
 from __future__ import annotations
 
