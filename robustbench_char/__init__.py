@@ -5,6 +5,8 @@ Importing this package imports neither torch nor anything that reaches the netwo
 
 from __future__ import annotations
 
+import importlib
+
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "attack"]
@@ -13,7 +15,5 @@ __all__ = ["__version__", "attack"]
 def __getattr__(name: str) -> object:
     """Load the public functions when first used, so that the import stays quick."""
     if name == "attack":
-        from robustbench_char.tasks.dataset import attack
-
-        return attack
+        return importlib.import_module("robustbench_char.tasks.dataset").attack
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
