@@ -204,7 +204,8 @@ def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _
         return Edit(row["start_clean"], row["removed"], row["inserted"])
 
     def backward(row: LedgerRow) -> Edit:
-        return Edit(row["start_attacked"], row["inserted"], row["removed"], row["removed_source"])
+        source = row["removed"] if row["removed_source"] is None else row["removed_source"]
+        return Edit(row["start_attacked"], row["inserted"], row["removed"], source)
 
     _same(
         attacked.path,

@@ -42,7 +42,8 @@ def inverse(file: NativeFile, example: Example, field: str, edits: Sequence[Edit
     for edit in sorted(edits):
         end = edit.start + len(edit.removed)
         source = file.source(example, field, edit.start, end)
-        undo.append(Edit(edit.start + shift, edit.inserted, edit.removed, source))
+        spelled = edit.removed if source is None else source
+        undo.append(Edit(edit.start + shift, edit.inserted, edit.removed, spelled))
         shift += len(edit.inserted) - len(edit.removed)
     return undo
 

@@ -160,6 +160,7 @@ def _attack_folder(
                 eligible_words=10,
                 attempted=len(edits) + 1,
                 edits=len(edits),
+                edited_words=2,
                 no_ops=1,
                 spell_known_word=0,
                 by_operator=operators,
