@@ -28,6 +28,7 @@ __all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSe
            "load_suite_file", "load_suites", "suite_names"]  # fmt: skip
 
 FOLDER = "attacks"
+MOST_WORDS = 1_000_000
 
 
 def _registered(registry: Registry[Any], name: str) -> str:
@@ -68,7 +69,7 @@ class WordRule(_Strict):
     def _regex(cls, value: str | None) -> str | None:
         try:
             re.compile(value or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"a regular expression ({error})") from None
         return value
 
@@ -100,7 +101,7 @@ class Strength(_Strict):
     """Either `rate`, the share of the eligible words of a text, or `words`, a number of words a text."""
 
     rate: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    words: int | None = Field(None, ge=0)
+    words: int | None = Field(None, ge=0, le=MOST_WORDS)
 
     @model_validator(mode="after")
     def _one(self) -> Strength:
@@ -123,8 +124,8 @@ class Sweep(_Strict):
     def _some(self) -> Sweep:
         if bool(self.rate) == bool(self.words):
             raise ValueError("a list of strengths under one of rate, words")
-        if any(not 0 <= rate <= 1 for rate in self.rate) or any(words < 0 for words in self.words):
-            raise ValueError("rates in [0, 1] or numbers of words from 0")
+        if any(not 0 <= rate <= 1 for rate in self.rate) or any(not 0 <= words <= MOST_WORDS for words in self.words):
+            raise ValueError(f"rates in [0, 1] or numbers of words from 0 to {MOST_WORDS}")
         if len({*self.rate, *self.words}) < len(self.rate) + len(self.words):
             raise ValueError("strengths that differ from one another")
         return self
@@ -256,7 +257,7 @@ def _asked(text: str, file: SuiteFile, place: str) -> Strength:
     try:
         return Strength(words=int(text)) if counts else Strength(rate=float(text))
     except ValueError:  # pydantic's ValidationError is one too
-        expected, example = ("a number of words from 0", 2) if counts else ("a rate in [0, 1]", 0.3)
+        expected, example = (f"a number of words from 0 to {MOST_WORDS}", 2) if counts else ("a rate in [0, 1]", 0.3)
         raise InputError(place, found=f"strength {text!r}", expected=expected,
                          fix=f"Write the suite as NAME@STRENGTH, for example @{example}.") from None  # fmt: skip
 

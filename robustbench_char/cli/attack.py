@@ -45,13 +45,15 @@ def attack(
     A suite with a sweep writes one folder a strength below --output.
     """
     from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.cli.validate import check_task_names
     from robustbench_char.tasks.attack_files import attack_file
     from robustbench_char.tasks.registry import get_task
 
     record = get_task(task)
     suites = load_suites(suite, task=record.name)
+    check_task_names(suite, record.name)
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    asked = [name.strip() for part in fields or [] for name in part.split(",")]
+    asked = [name.strip() for part in fields or [] for name in part.split(",") if name.strip()]
     for one in suites:
         folder = output if len(suites) == 1 else output / one.name
         manifest = attack_file(

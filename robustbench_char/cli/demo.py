@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-from robustbench_char.cli.options import Output
-
 __all__ = ["demo"]
 
 TRAINED = {"qnli": (3.0, 1e-4), "conll2003": (2.0, 1e-4), "squad_v1": (4.0, 4e-4)}
@@ -20,7 +18,7 @@ SUITES = ("drop", "add", "swap", "keyboard", "charbert_2020")
 
 
 def demo(
-    output: Output = Path("robustbench-char-demo"),
+    output: Annotated[Path, typer.Option(help="The folder to fill.")] = Path("robustbench-char-demo"),
     layers: Annotated[int, typer.Option(min=1, help="Layers of MiniLM that are kept.")] = 3,
 ) -> None:
     """Attack and verify eight generated data sets, fine-tune BERT on three, score it, write the report.
@@ -53,7 +51,7 @@ def _attack_all(output: Path, say: Say) -> None:
         for suite_name in SUITES if name in TRAINED else SUITES[-1:]:
             (suite,) = load_suites(suite_name, task=name)
             folder = output / "attacked" / name / suite_name
-            manifest = attack_file(task, source, suite, seed=1, output=folder)
+            manifest = attack_file(task, source, suite, seed=1, output=folder, overwrite=True)
             verify(folder, source)
             say(
                 f"{name}: attacked with {suite_name} and verified, "
@@ -81,6 +79,7 @@ def _train_and_score(output: Path, name: str, layers: int, say: Say) -> list[Pat
         layers=layers,
         epochs=epochs,
         learning_rate=rate,
+        overwrite=True,
     )
     records = []
     for condition in ("clean", *SUITES):
@@ -90,7 +89,7 @@ def _train_and_score(output: Path, name: str, layers: int, say: Say) -> list[Pat
             if condition == "clean"
             else open_native(task, home / read_manifest(home).output.name)
         )
-        record = evaluate(folder, file, progress=False, output=output / "scores" / name / condition)
+        record = evaluate(folder, file, progress=False, overwrite=True, output=output / "scores" / name / condition)
         say(f"{name}: {condition}, {record.headline} {record.scores[record.headline]:.1f}")
         records.append(output / "scores" / name / condition)
     return records

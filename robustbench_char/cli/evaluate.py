@@ -19,9 +19,6 @@ def evaluate(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
-    task: Annotated[
-        str | None, typer.Option(help="The task of the data; default and only legal value: the system's.")
-    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")
     ] = None,
@@ -29,18 +26,18 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a saved system on any native file, clean or attacked, and write the record with the predictions."""
-    from robustbench_char.tasks.registry import get_task
+    """Score a saved system on any native file, clean or attacked; --output keeps the record and the predictions.
+
+    Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
+    """
     from robustbench_char.training.evaluate import evaluate as run
     from robustbench_char.training.system_files import read_system
 
-    asked = get_task(task, place="--task") if task else None
     source = source_of(read_system(folder).task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
     record = run(
         folder,
         source,
         output=output,
-        task=asked,
         source="mini" if data else None,
         batch_size=batch_size,
         overwrite=overwrite,
@@ -49,4 +46,6 @@ def evaluate(
         typer.echo(record.model_dump_json(by_alias=True, indent=2))
         return
     scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
+    if output is None:
+        typer.echo("nothing was kept: add --output DIR for the record and the predictions", err=True)
     typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")

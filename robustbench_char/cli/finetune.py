@@ -60,7 +60,15 @@ def finetune(
     from robustbench_char.training.finetune import finetune as run
 
     record = get_task(task)
-    source = source_of(record, input=train, data=data, hub=hub, split=split or "train", data_dir=data_dir)
+    source = source_of(
+        record,
+        input=train,
+        data=data,
+        hub=hub,
+        split=split if train else split or "train",
+        data_dir=data_dir,
+        option="--train",
+    )
     bf16: bool | Literal["auto"] = "auto" if precision is Precision.auto else precision is Precision.bf16
     folder = run(
         record,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from robustbench_char.cli.options import Overwrite, TaskName
+from robustbench_char.cli.options import Overwrite
 
 __all__ = ["mini"]
 
 
 def mini(
-    task: TaskName,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="One of the shipped tasks (see `list`).")],
     output: Annotated[Path, typer.Option("--output", help="The folder to write.")],
     overwrite: Overwrite = False,
 ) -> None:

@@ -30,7 +30,8 @@ Split = Annotated[
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        "--data-dir", help="ptb_pos: the treebank's folder of sections (LDC99T42); --split all is the default here."
+        "--data-dir",
+        help="ptb_pos: the treebank's folder of sections (LDC99T42); all its sections by default (finetune: train).",
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", help="The folder to write; it appears whole or not at all.")]
@@ -38,9 +39,16 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 
 
 def source_of(
-    task: Task, *, input: Path | None, data: str | None, hub: bool, split: str | None, data_dir: Path | None
+    task: Task,
+    *,
+    input: Path | None,
+    data: str | None,
+    hub: bool,
+    split: str | None,
+    data_dir: Path | None,
+    option: str = "--input",
 ) -> NativeFile:
     """Open the one source that was named. Raises InputError when none or more than one is."""
     from robustbench_char.tasks.sources import open_source
 
-    return open_source(task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    return open_source(task, input=input, data=data, hub=hub, split=split, data_dir=data_dir, option=option)

@@ -7,14 +7,26 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.common.errors import InputError
 
-__all__ = ["check_file", "output_folder", "read_json", "safe_name", "sha256_bytes", "sha256_file", "write_json"]
+__all__ = [
+    "check_file",
+    "check_writable",
+    "output_folder",
+    "read_json",
+    "safe_name",
+    "sha256_bytes",
+    "sha256_file",
+    "write_json",
+]
+
+MARKERS = ("manifest.json", "record.json", "system.json", "index.html")
+"""Files that say that this program wrote a folder."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -71,19 +83,19 @@ def safe_name(name: str) -> str:
 
 
 @contextmanager
-def output_folder(target: Path, *, overwrite: bool = False, volatile: tuple[str, ...] = ()) -> Iterator[Path]:
+def output_folder(
+    target: Path, *, overwrite: bool = False, volatile: tuple[str, ...] = (), inputs: Iterable[Path] = ()
+) -> Iterator[Path]:
     """Give a temporary folder to write into, and move it to `target` when the block ends without an error.
 
     When `target` exists with the same content, nothing is touched. When it differs, InputError is raised unless
-    `overwrite`. Files named in `volatile` (they hold times, hosts) are left out of that comparison. A full disk, or
+    `overwrite`, which replaces only what this program wrote, and never a folder that holds one of `inputs` or in which
+    the user stands. Files named in `volatile` (they hold times, hosts) are left out of the comparison. A full disk, or
     one without the right to write, is an InputError too.
     """
-    target = target.absolute()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise _not_writable(target, error) from None
+    target = target.resolve()
+    _keep_inputs(target, inputs)
+    scratch = _scratch(target)
     try:
         os.chmod(scratch, 0o755)  # mkdtemp makes folders that nobody else can read
         yield scratch
@@ -95,23 +107,66 @@ def output_folder(target: Path, *, overwrite: bool = False, volatile: tuple[str,
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_writable(target: Path) -> None:
+    """Raise InputError, before any work is done, when an output folder could not be written there."""
+    _scratch(target.resolve()).rmdir()
+
+
+def _scratch(target: Path) -> Path:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _not_writable(target, error) from None
+
+
+def _keep_inputs(target: Path, inputs: Iterable[Path]) -> None:
+    for path in inputs:
+        if path.resolve().is_relative_to(target):
+            raise InputError(
+                target,
+                found=f"the input {path} in the output folder",
+                expected="a folder of its own for the output",
+                fix="Choose another --output.",
+            )
+
+
 def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, ...]) -> None:
+    for path in scratch.rglob("*"):
+        if path.is_file() and path.stat().st_mode & 0o777 == 0o600:
+            path.chmod(0o644)  # some libraries write files that nobody else can read
     if not target.exists():
         os.replace(scratch, target)
         return
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
-    if not overwrite and not (target.is_dir() and not any(target.iterdir())):
+    if not (target.is_dir() and not any(target.iterdir())):
+        _check_replaceable(scratch, target, overwrite)
+    retired = scratch.with_name(scratch.name + ".old")
+    os.replace(target, retired)
+    os.replace(scratch, target)
+    shutil.rmtree(retired)
+
+
+def _check_replaceable(scratch: Path, target: Path, overwrite: bool) -> None:
+    """Refuse to replace what the user did not ask to, or what this program did not write."""
+    if not overwrite:
         raise InputError(
             target,
             found="an output folder with other content",
             expected="a new folder, or one with the same content",
             fix="Choose another --output, or add --overwrite to replace it.",
         )
-    retired = scratch.with_name(scratch.name + ".old")
-    os.replace(target, retired)
-    os.replace(scratch, target)
-    shutil.rmtree(retired) if retired.is_dir() else retired.unlink()
+    ours = target.is_dir() and (
+        any((target / name).is_file() for name in MARKERS) or set(_content(target, ())) <= set(_content(scratch, ()))
+    )
+    if not ours or Path.cwd().is_relative_to(target):
+        raise InputError(
+            target,
+            found="the working directory" if ours else "something that this program did not write",
+            expected="a new folder, or an earlier output",
+            fix="Choose another --output; --overwrite replaces earlier outputs only.",
+        )
 
 
 def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:

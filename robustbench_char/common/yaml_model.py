@@ -34,7 +34,12 @@ def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mi
     found = list(mistakes)
     try:
         # By way of JSON: strict models then take a list for a tuple, and nothing else is lenient.
-        checked = model.model_validate_json(json.dumps(value, default=str))
+        text = json.dumps(value, default=str)
+    except (ValueError, TypeError, RecursionError) as error:  # an alias inside its own anchor; a date as a key
+        raise InputError(place, found=f"what JSON cannot say ({error})", expected="plain keys and values",
+                         fix="Use texts as keys, and no alias inside its own anchor.") from None  # fmt: skip
+    try:
+        checked = model.model_validate_json(text)
     except ValidationError as error:
         found += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
         raise _all_at_once(place, model, found) from None
@@ -78,6 +83,9 @@ def _read(path: Path) -> dict[str, Any]:
         place = f"{path}:{mark.line + 1}" if mark else path
         raise InputError(place, found=str(getattr(error, "problem", None) or error), expected="valid YAML",
                          fix="Correct that line.") from None  # fmt: skip
+    except (ValueError, RecursionError) as error:  # a date or a number that cannot be; nested too deeply
+        raise InputError(path, found=f"a value that cannot be read ({error})", expected="plain keys and values",
+                         fix="Correct the value.") from None  # fmt: skip
     if not isinstance(value, dict):
         raise InputError(path, found=f"a {type(value).__name__} at the top", expected="keys and values",
                          fix="Start from one of the shipped files.")  # fmt: skip

@@ -29,7 +29,7 @@ def write_report(folders: list[Path], output: Path, *, examples: bool = True, ov
     evidence = read_evidence(folders, examples=examples)
     sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
     values = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
-    with output_folder(output, overwrite=overwrite) as folder:
+    with output_folder(output, overwrite=overwrite, inputs=folders) as folder:
         _write(folder / "index.html", _render("report.html.j2", values))
         _write(folder / "report.md", _render("report.md.j2", values))
         _write_blocks(folder, sections)

@@ -13,7 +13,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.attacking import Attack, Tally, attack_examples, chosen_fields
-from robustbench_char.tasks.base import Answer, Attacked, NativeFile, Task
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats.table import write_table
 from robustbench_char.tasks.manifest import (
     ANSWERS,
@@ -29,7 +29,7 @@ from robustbench_char.tasks.manifest import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ANSWER_COLUMNS", "OutputFormat", "attack_file", "source_sha256"]
+__all__ = ["ANSWER_COLUMNS", "OutputFormat", "answer_rows", "attack_file", "source_sha256"]
 
 OutputFormat = Literal["native", "jsonl", "parquet"]
 ANSWER_COLUMNS = ("row", "id", "kind", "index", "start_clean", "text_clean", "start_attacked", "text_attacked")
@@ -55,7 +55,7 @@ def attack_file(
     """
     attack = Attack(task, suite, seed, chosen_fields(task, suite, fields))
     _refuse_other_request(attack, output, file_format, overwrite)
-    with output_folder(output, overwrite=overwrite, volatile=(MANIFEST,)) as folder:
+    with output_folder(output, overwrite=overwrite, volatile=(MANIFEST,), inputs=[source.path]) as folder:
         target = folder / _output_name(source.path, file_format)
         tally = Tally()
         with _Ledger(folder / LEDGER) as ledger, _Answers(folder / ANSWERS, "context" in attack.fields) as answers:
@@ -63,7 +63,7 @@ def attack_file(
             _write(task, source, target, attacked, file_format)
         if tally.examples == 0:
             raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
-        manifest = _manifest(attack, source, target, tally, file_format, ledger.rows)
+        manifest = _manifest(attack, source, target, tally, file_format, ledger.rows, answers.rows)
         write_manifest(folder, manifest)
     return manifest
 
@@ -79,10 +79,10 @@ def _write(
 
 
 def source_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and hashes of all files in a folder."""
+    """Return the SHA-256 of a file, or of the names and hashes of the trees in a folder."""
     if path.is_file():
         return sha256_file(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    files = sorted(file for file in path.rglob("*.mrg") if file.is_file())
     return sha256_bytes(
         "\n".join(f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files).encode()
     )
@@ -90,11 +90,11 @@ def source_sha256(path: Path) -> str:
 
 def _output_name(path: Path, file_format: OutputFormat) -> str:
     name = safe_name(path.name)
-    if name in (MANIFEST, LEDGER, ANSWERS):
-        name = f"data-{name}"
     if file_format != "native":
-        return f"{Path(name).stem}.{file_format}"
-    return f"{name}.txt" if path.is_dir() else name  # a folder of trees is written as columns
+        name = f"{Path(name).stem}.{file_format}"
+    elif path.is_dir():
+        name = f"{name}.txt"  # a folder of trees is written as columns
+    return f"data-{name}" if name in (MANIFEST, LEDGER, ANSWERS) else name
 
 
 def _refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
@@ -165,19 +165,23 @@ class _Answers:
             yield from attacked
             return
         for clean, one in zip(source.examples(), attacked, strict=True):
-            for kind, before, after in (
-                ("answer", clean.answers, one.example.answers),
-                ("plausible", clean.plausible, one.example.plausible),
-            ):
-                self._rows += [
-                    _answer_row(clean.row, clean.id, kind, i, a, b)
-                    for i, (a, b) in enumerate(zip(before, after, strict=True))
-                ]
+            self._rows += answer_rows(clean, one.example)
             yield one
 
+    @property
+    def rows(self) -> int:
+        """The number of answers noted."""
+        return len(self._rows)
 
-def _answer_row(row: int, name: str, kind: str, index: int, clean: Answer, attacked: Answer) -> tuple[object, ...]:
-    return (row, name, kind, index, clean.start, clean.text, attacked.start, attacked.text)
+
+def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of `answers.parquet` for one example."""
+    for kind, before, after in (
+        ("answer", clean.answers, attacked.answers),
+        ("plausible", clean.plausible, attacked.plausible),
+    ):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield (clean.row, clean.id, kind, index, *one, *other)
 
 
 def _spell_known_word(ledger: Path, known: set[str]) -> int:
@@ -194,9 +198,15 @@ def _spell_known_word(ledger: Path, known: set[str]) -> int:
 
 
 def _manifest(
-    attack: Attack, source: NativeFile, target: Path, tally: Tally, file_format: OutputFormat, edits: int
+    attack: Attack,
+    source: NativeFile,
+    target: Path,
+    tally: Tally,
+    file_format: OutputFormat,
+    edits: int,
+    answers: int,
 ) -> Manifest:
-    ledger = target.parent / LEDGER
+    ledger, kept = target.parent / LEDGER, target.parent / ANSWERS
     counts = tally.counts(_spell_known_word(ledger, tally.known))
     effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None
     return Manifest(
@@ -210,6 +220,7 @@ def _manifest(
         input=FileInfo(name=safe_name(source.path.name), sha256=source_sha256(source.path), rows=tally.examples),
         output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
         ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=edits),
+        answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=answers) if kept.is_file() else None,
         strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
         counts=counts,
         no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,

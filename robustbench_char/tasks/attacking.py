@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +71,9 @@ class Tally:
         )
 
 
+Answers = dict[str | None, list[tuple[int, int]]]
+
+
 class _Job(NamedTuple):
     """The texts of a chunk, as a worker process gets them."""
 
@@ -97,11 +100,11 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
 
     Raises InputError for an unknown one.
     """
-    fields = tuple(asked) if asked else (suite.fields or task.fields)
+    fields = (asked,) if isinstance(asked, str) else tuple(asked or suite.fields or task.fields)
     for name in fields:
         if name not in task.fields:
             raise InputError(
-                place,
+                place if asked else f"suite {suite.name}: fields",
                 found=f"unknown field {name!r}",
                 expected=f"fields of {task.name}: {', '.join(task.fields)}",
                 fix=f"Correct the name.{nearest(name, task.fields)}",
@@ -114,8 +117,8 @@ def attack_examples(
 ) -> Iterator[Attacked]:
     """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
     seen: dict[str, tuple[str, list[Edit]]] = {}
-    chunks = _chunks(source.examples())
-    planned = ((chunk, _job(attack, chunk, seen)) for chunk in chunks)
+    answers = _answers(source) if "answers" in attack.suite.words.protect else None
+    planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in _chunks(source.examples()))
     for chunk, job, done in _in_order(attack, planned, workers):
         ledger = _with_sources(done.ledger, source, chunk)
         keep(ledger)
@@ -124,15 +127,7 @@ def attack_examples(
 
 
 def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    """Cut into chunks; the questions of one context stay together."""
-    following: list[Example] = []
-    while chunk := following + list(islice(examples, CHUNK - len(following))):
-        following = []
-        for example in examples:
-            if example.context_key is None or example.context_key != chunk[-1].context_key:
-                following = [example]
-                break
-            chunk.append(example)
+    while chunk := list(islice(examples, CHUNK)):
         yield chunk
 
 
@@ -172,7 +167,9 @@ def _work(attack: Attack, job: _Job) -> _Done:
     )
 
 
-def _job(attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]]) -> _Job:
+def _job(
+    attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]], answers: Answers | None
+) -> _Job:
     """Collect the texts of a chunk. A context that many questions share is taken once in the whole run."""
     rows: list[tuple[Slot, str, Example]] = []
     for example in chunk:
@@ -191,7 +188,7 @@ def _job(attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[E
         [token_text(value) for value in values],
         tokens if attack.task.family == "tagging" else None,
         _entities(rows) if "entities" in attack.suite.words.protect else None,
-        _answers(rows, chunk) if "answers" in attack.suite.words.protect else None,
+        _answer_spans(rows, answers) if answers is not None else None,
     )
 
 
@@ -209,17 +206,17 @@ def _entity_spans(example: Example) -> list[tuple[int, int]]:
     return spans
 
 
-def _answers(rows: list[tuple[Slot, str, Example]], chunk: list[Example]) -> list[list[tuple[int, int]]]:
-    """Return the answers that lie in each text: for a context, those of all questions of the chunk that share it."""
-    shared: dict[str | None, list[tuple[int, int]]] = {}
-    for key, group in groupby(chunk, key=lambda example: example.context_key):
-        spans = [
-            (answer.start, answer.start + len(answer.text))
-            for example in group
-            for answer in (*example.answers, *example.plausible)
-        ]
-        shared[key] = shared.get(key, []) + spans
-    return [shared[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
+def _answer_spans(rows: list[tuple[Slot, str, Example]], answers: Answers) -> list[list[tuple[int, int]]]:
+    return [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
+
+
+def _answers(source: NativeFile) -> Answers:
+    """Return, by context, where the answers of all questions of the whole file lie."""
+    found: Answers = {}
+    for example in source.examples():
+        spans = [(answer.start, answer.start + len(answer.text)) for answer in (*example.answers, *example.plausible)]
+        found.setdefault(example.context_key, []).extend(spans)
+    return found
 
 
 def _with_sources(ledger: pa.Table, source: NativeFile, chunk: list[Example]) -> pa.Table:

@@ -82,6 +82,7 @@ class Manifest(_Frozen):
     input: FileInfo
     output: FileInfo
     ledger: FileInfo
+    answers: FileInfo | None = None
     strength: StrengthInfo
     counts: Counts
     no_op_share: float | None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from robustbench_char.attacks.ledger import apply_to_text
+from robustbench_char.common import InputError
 from robustbench_char.tasks.base import token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.manifest import Manifest, read_manifest
@@ -53,8 +54,7 @@ def marked_pieces(attacked: str, edits: list[LedgerRow]) -> Iterator[Piece]:
 def shown_examples(folder: Path, *, count: int = 10, only_edited: bool = True) -> list[Shown]:
     """Return the first texts of an attacked set (by default those with edits), in file order.
 
-    Raises InputError for a folder that is no attacked set, ValueError where ledger and file disagree (`verify` says
-    where).
+    Raises InputError for a folder that is no attacked set, and where ledger and file disagree.
     """
     manifest = read_manifest(folder)
     edits: dict[tuple[int, str], list[LedgerRow]] = {}
@@ -72,7 +72,17 @@ def _shown(
             rows = edits.get((example.row, field), [])
             if rows or not only_edited:
                 attacked = token_text(example.fields[field])
-                clean = apply_to_text(
-                    attacked, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows)
-                )
+                clean = _undone(f"{folder}: example {example.row}, {field}", attacked, rows)
                 yield Shown(example.row, example.id, field, clean, tuple(marked_pieces(attacked, rows)), label)
+
+
+def _undone(place: str, attacked: str, rows: list[LedgerRow]) -> str:
+    try:
+        return apply_to_text(attacked, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows))
+    except ValueError as error:
+        raise InputError(
+            place,
+            found=f"a text that is not that of the ledger ({error})",
+            expected="the attacked set as it was written",
+            fix="`robustbench-char verify` says what was altered; run the attack again.",
+        ) from None

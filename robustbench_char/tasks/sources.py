@@ -33,18 +33,22 @@ def open_source(
     hub: bool = False,
     split: str | None = None,
     data_dir: Path | None = None,
+    option: str = "--input",
 ) -> NativeFile:
     """Open one source of a task: the file `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
 
     `split` is train, dev or test (dev by default); of a treebank it may be all, which is the default there. Raises
-    InputError unless exactly one source is named and it can be read.
+    InputError unless exactly one source is named and it can be read; `option` is what the command calls `input`.
     """
-    asked = {"--input": input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
+    asked = {option: input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
     named = [option for option, value in asked.items() if value is not None]
     if len(named) != 1:
-        raise InputError("--input", found=" and ".join(named) or "no data", expected="one source of data",
-                         fix="Give one of --input FILE, --hub, --data mini"
+        raise InputError(option, found=" and ".join(named) or "no data", expected="one source of data",
+                         fix=f"Give one of {option} FILE, --hub, --data mini"
                              + (" or --data-dir FOLDER." if task.format == "ptb" else "."))  # fmt: skip
+    if input is not None and split is not None:
+        raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
+                         fix=f"Leave out --split, or {option}.")  # fmt: skip
     if input is not None:
         return open_native(task, input)
     if data_dir is not None:

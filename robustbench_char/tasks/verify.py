@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, apply_to_text
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file
-from robustbench_char.tasks.attack_files import source_sha256
+from robustbench_char.common.files import safe_name, sha256_file
+from robustbench_char.tasks.attack_files import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.tasks.base import Attacked, Edit, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.following import follow
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.manifest import ANSWERS, LEDGER, Manifest, read_manifest
+from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,22 +28,21 @@ _FIX = "Run the attack again; if the file was changed on purpose, it is no longe
 
 def read_ledger(folder: Path) -> pa.Table:
     """Read `edits.parquet`. Raises InputError when it is missing, no Parquet file, or has other columns."""
+    return _read_table(folder / LEDGER, LEDGER_COLUMNS)
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = folder / LEDGER
     if not path.is_file():
-        raise InputError(path, found="no such file", expected="the ledger of an attack", fix="Run the attack again.")
+        raise InputError(path, found="no such file", expected="a table of an attack", fix="Run the attack again.")
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise InputError(
-            path, found=f"no Parquet file ({error})", expected="the ledger of an attack", fix=_FIX
-        ) from None
-    if tuple(table.column_names) != LEDGER_COLUMNS:
-        raise InputError(
-            path, found=f"columns {', '.join(table.column_names)}", expected=", ".join(LEDGER_COLUMNS), fix=_FIX
-        )
+    except (pa.ArrowException, OSError) as error:
+        found = f"no readable Parquet file ({error})"
+        raise InputError(path, found=found, expected="a table of an attack", fix=_FIX) from None
+    _same(path, "columns", ", ".join(table.column_names), ", ".join(columns))
     return table
 
 
@@ -53,29 +52,57 @@ def verify(folder: Path, source: NativeFile) -> Manifest:
     Raises InputError naming the first wrong place.
     """
     manifest = read_manifest(folder)
-    attacked_path = folder / manifest.output.name
-    for path, found, expected in (
-        (source.path, source_sha256(source.path), manifest.input.sha256),
-        (
-            attacked_path,
-            sha256_file(attacked_path) if attacked_path.is_file() else "no such file",
-            manifest.output.sha256,
-        ),
-    ):
-        _same(path, "content", _short(found), _short(expected))
+    _same(source.path, "content", _short(source_sha256(source.path)), _short(manifest.input.sha256))
+    for info in filter(None, (manifest.output, manifest.ledger, manifest.answers)):
+        path = folder / safe_name(info.name)
+        if not path.is_file():
+            raise InputError(path, found="no such file", expected="a file of the attacked set", fix=_FIX)
+        _same(path, "content", _short(sha256_file(path)), _short(info.sha256))
     ledger = _Ledger(folder)
-    _same(folder / LEDGER, "number of edits", ledger.size, manifest.counts.edits)
-    _same(folder / LEDGER, "edits by operator", ledger.by_operator, manifest.counts.by_operator)
-    _same(folder / LEDGER, "content", _short(sha256_file(folder / LEDGER)), _short(manifest.ledger.sha256))
-    task = manifest.task_record
-    attacked = open_native(task, attacked_path)
-    answers = _clean_answers(folder)
+    _check_manifest(folder, manifest, ledger)
+    task, attacked = manifest.task_record, open_native(manifest.task_record, folder / manifest.output.name)
+    answers: list[tuple[object, ...]] = []
+    examples = 0
     for clean, after in _pairs(source, attacked):
-        _check_example(task, clean, after, ledger, answers, folder)
+        _check_example(task, clean, after, ledger, folder)
+        answers += answer_rows(clean, after)
+        examples += 1
+    _same(folder / MANIFEST, "rows", (manifest.input.rows, manifest.output.rows), (examples, examples))
     _same(folder / LEDGER, "edits that belong to no text", len(ledger.left()), 0)
+    _check_answers(folder, manifest, answers)
     if manifest.format == "native":
         _check_bytes(task, source, attacked, ledger)
     return manifest
+
+
+def _check_manifest(folder: Path, manifest: Manifest, ledger: _Ledger) -> None:
+    """Check what the manifest says of itself and of the ledger."""
+    counts, path = manifest.counts, folder / MANIFEST
+    eligible, attempted = counts.eligible_words, counts.attempted
+    for what, found, expected in (
+        ("task", manifest.task, manifest.task_record.name),
+        ("suite_sha256", manifest.suite_sha256, manifest.suite.sha256),
+        ("requested strength", manifest.strength.requested, manifest.suite.strength),
+        ("counts.edits", counts.edits, ledger.size),
+        ("ledger.rows", manifest.ledger.rows, ledger.size),
+        ("counts.by_operator", counts.by_operator, ledger.by_operator),
+        ("counts.edited_words", counts.edited_words, ledger.edited_words),
+        ("counts.no_ops", counts.no_ops, attempted - ledger.edited_words),
+        ("effective strength", manifest.strength.effective, ledger.edited_words / eligible if eligible else None),
+        ("no_op_share", manifest.no_op_share, counts.no_ops / attempted if attempted else None),
+    ):
+        _same(path, what, found, expected)
+
+
+def _check_answers(folder: Path, manifest: Manifest, expected: list[tuple[object, ...]]) -> None:
+    """Check that the clean answers are kept where contexts were attacked, beside the attacked ones."""
+    if manifest.task_record.family != "question_answering" or "context" not in manifest.fields:
+        return
+    path = folder / ANSWERS
+    rows = _read_table(path, ANSWER_COLUMNS).to_pylist()
+    _same(path, "answers:", len(rows), len(expected))
+    for number, (row, values) in enumerate(zip(rows, expected, strict=True)):
+        _same(f"{path}, row {number}", "answer", tuple(row.values()), values)
 
 
 def _short(digest: str) -> str:
@@ -96,7 +123,9 @@ class _Ledger:
         counts = table["operator"].value_counts().to_pylist()
         self.by_operator = {entry["values"]: entry["counts"] for entry in counts}
         self._rows: dict[tuple[int, str], list[LedgerRow]] = {}
-        for row in table.to_pylist():
+        rows = table.to_pylist()
+        self.edited_words = len({(row["row"], row["field"], row["word"]) for row in rows})
+        for row in rows:
             self._rows.setdefault((row["row"], row["field"]), []).append(row)
         self._contexts: dict[str, list[LedgerRow]] = {}
         self._used: set[tuple[int, str]] = set()
@@ -131,7 +160,6 @@ def _check_example(
     clean: Example,
     after: Example,
     ledger: _Ledger,
-    answers: dict[tuple[int, str, int], tuple[int, str]],
     folder: Path,
 ) -> None:
     place = f"{folder.name}: example {clean.row} (id {clean.id})"
@@ -143,10 +171,6 @@ def _check_example(
     expected = follow(task, clean, after.fields, edits)
     for name in ("label", "answers", "plausible", "answerable"):
         _same(f"{place}, {name}", name, getattr(after, name), getattr(expected, name))
-    for kind, spans in (("answer", clean.answers), ("plausible", clean.plausible)):
-        for index, span in enumerate(spans):
-            kept = answers.get((clean.row, kind, index), tuple(span))
-            _same(f"{folder / ANSWERS}, example {clean.row}", "clean answer", kept, tuple(span))
 
 
 def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> None:
@@ -175,15 +199,6 @@ def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
         window = text[max(0, start - len(word)) : start + len(word) + len(part)]
         found = bool(word) and word in window and part in word and not any(char.isspace() for char in word)
         _same(f"{place}, word {row['word']}", "word", repr(window) if not found else repr(word), repr(word))
-
-
-def _clean_answers(folder: Path) -> dict[tuple[int, str, int], tuple[int, str]]:
-    import pyarrow.parquet as pq
-
-    if not (folder / ANSWERS).is_file():
-        return {}
-    rows = pq.read_table(folder / ANSWERS).to_pylist()
-    return {(row["row"], row["kind"], row["index"]): (row["start_clean"], row["text_clean"]) for row in rows}
 
 
 class _Digest:

@@ -75,8 +75,15 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
     Raises InputError when file or ledger are not the ones that the manifest describes.
     """
     folder = path.parent
-    if not (folder / MANIFEST).is_file() or not (folder / LEDGER).is_file():
+    if not (folder / MANIFEST).is_file() and not (folder / LEDGER).is_file():
         return None
+    if not (folder / LEDGER).is_file():
+        raise InputError(
+            folder / LEDGER,
+            found="no such file",
+            expected=f"the ledger that belongs to {MANIFEST}",
+            fix="Run the attack again.",
+        )
     manifest = read_manifest(folder)
     if path.name != manifest.output.name:
         raise InputError(

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import output_folder, safe_name
+from robustbench_char.common.files import check_writable, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.evaluation.metrics import Gold, QaGold, QaPrediction, Scores, score
 from robustbench_char.evaluation.records import (
@@ -74,7 +74,8 @@ def evaluate(
     if output is None:
         with TemporaryDirectory() as scratch:
             return _write(Path(scratch), system, data, scored, started)
-    with output_folder(output, overwrite=overwrite, volatile=(RECORD,) if done_before else ()) as target:
+    inputs = (folder, file.path)
+    with output_folder(output, overwrite=overwrite, volatile=(RECORD,) if done_before else (), inputs=inputs) as target:
         return _write(target, system, data, scored, started)
 
 
@@ -162,6 +163,8 @@ def _unseen_tags(system: System, golds: Sequence[Gold]) -> int:
 
 def _done_before(output: Path | None, system: System, data: DataInfo, overwrite: bool) -> bool:
     """Return whether `output` holds this system on these data. Raises InputError for other content."""
+    if output is not None:
+        check_writable(output)
     if output is None or not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return False
     if (output / RECORD).is_file():

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainerCallba
 
 import robustbench_char
 from robustbench_char.common import InputError
-from robustbench_char.common.files import output_folder, safe_name
+from robustbench_char.common.files import check_writable, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.base_models import Base, load_config, load_tokenizer, resolve_base
 from robustbench_char.models.folders import reading_sha256
@@ -173,7 +173,8 @@ def _positions(base: Base) -> int:
 
 
 def _refuse_other_content(output: Path, overwrite: bool) -> None:
-    """Say before training, not after it, that the folder is taken."""
+    """Say before training, not after it, that the folder is taken or cannot be written."""
+    check_writable(output)
     taken = output.exists() and not (output.is_dir() and not any(output.iterdir()))
     if taken and not overwrite:
         raise InputError(

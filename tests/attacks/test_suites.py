@@ -177,6 +177,25 @@ def test_wrong_operators(tmp_path: Path, operators: str, message: str) -> None:
         load_suites(write(tmp_path, "", operators=operators), task="x")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("strength: {words: 1000001}", r"strength.words: found 1000001; expected less than or equal to 1000000"),
+        ("sweep: {words: [1, 1000001]}", r"sweep: .*expected rates in \[0, 1\] or numbers of words from 0 to 1000000"),
+        ("words: {match: 'a{99999999999999999999}'}", r"words.match: .*expected a regular expression"),
+        (f"words: {{match: '{'(' * 5000 + ')' * 5000}'}}", r"words.match: .*expected a regular expression"),
+    ],
+)
+def test_numbers_and_expressions_out_of_bounds(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_suites(write(tmp_path, body), task="x")
+
+
+def test_strength_asked_for_is_bounded() -> None:
+    with pytest.raises(InputError, match="found strength '1000001'; expected a number of words from 0 to 1000000"):
+        load_suites("pruthi_2019_random@1000001", task="cola")
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     body = "layout: qwert\nstrength: {rate: 2}\nwords: {match: '['}\ntasks: {cola: {case: kep}}"
     with pytest.raises(InputError, match="found 5 mistakes") as caught:

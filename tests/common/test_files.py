@@ -49,6 +49,38 @@ def test_equal_content_is_left_alone_and_other_content_is_kept(tmp_path: Path) -
     assert (tmp_path / "out" / "a.txt").read_text() == "two"
 
 
+def test_overwrite_replaces_only_what_this_program_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    for name in ("mine", "file"):
+        with pytest.raises(InputError, match=r"did not write.*--overwrite replaces earlier outputs only"):
+            write(tmp_path / name, "one", overwrite=True)
+    assert (tmp_path / "mine" / "precious.txt").read_text() == (tmp_path / "file").read_text() == "keep"
+    write(tmp_path / "out", "one")
+    monkeypatch.chdir(tmp_path / "out")
+    with pytest.raises(InputError, match="the working directory"):
+        write(Path(), "two", overwrite=True)
+    assert Path("a.txt").read_text() == "one"
+
+
+def test_an_input_never_lies_in_the_output(tmp_path: Path) -> None:
+    write(tmp_path / "out", "one")
+    for path in (tmp_path / "out", tmp_path / "out" / "a.txt"):
+        with pytest.raises(InputError, match=r"the input .* in the output folder"):
+            write(tmp_path / "out", "two", overwrite=True, inputs=[path])
+    assert (tmp_path / "out" / "a.txt").read_text() == "one"
+
+
+def test_a_link_as_the_output_leads_to_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write(tmp_path / "link", "one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a.txt").read_text() == "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+
+
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="other content"):

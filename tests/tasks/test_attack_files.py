@@ -260,6 +260,81 @@ def test_a_file_name_never_writes_outside(mini: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data-manifest.json", LEDGER, MANIFEST]
 
 
+def test_the_attacked_set_never_takes_the_name_of_ledger_or_answers(mini: Path, tmp_path: Path) -> None:
+    for task, name in (("cola", "edits.tsv"), ("squad_v1", "answers.json")):
+        (tmp_path / name).write_bytes(clean_file(mini, task).read_bytes())
+        source, out = open_native(get_task(task), tmp_path / name), tmp_path / f"{task}-out"
+        fields = get_task(task).fields
+        attack_file(
+            get_task(task), source, one_suite("drop", task), seed=1, output=out, fields=fields, file_format="parquet"
+        )
+        verify(out, source)
+
+
+def test_answers_are_protected_wherever_their_questions_stand(
+    mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context that comes again in a later chunk, with another question, keeps the answers of both."""
+    monkeypatch.setattr(attacking, "CHUNK", 2)
+    data = json.loads(clean_file(mini, "squad_v1").read_text())
+    paragraphs = data["data"][0]["paragraphs"]
+    first = paragraphs[0]
+    again = {"context": first["context"], "qas": [dict(first["qas"][0], id="again")]}
+    start = first["context"].index(" ") + 1
+    word = first["context"][start:].split(" ")[0]
+    again["qas"][0]["answers"] = [{"answer_start": start, "text": word}]
+    data["data"][0]["paragraphs"] = [*paragraphs, again]
+    (tmp_path / "in.json").write_text(json.dumps(data))
+    (tmp_path / "s.yaml").write_text(
+        "schema: 1\ndescription: x\npositions: all\nwords: {protect: [answers]}\n"
+        "fields: [context]\noperators: {drop: {}}\n"
+    )
+    source = open_native(get_task("squad_v1"), tmp_path / "in.json")
+    suite = one_suite(str(tmp_path / "s.yaml"), "squad_v1")
+    attack_file(get_task("squad_v1"), source, suite, seed=1, output=tmp_path / "out")
+    verify(tmp_path / "out", source)
+    attacked = open_native(get_task("squad_v1"), tmp_path / "out" / "in.json")
+    for before, after in zip(source.examples(), attacked.examples(), strict=True):
+        assert [answer.text for answer in before.answers] == [answer.text for answer in after.answers]
+
+
+def test_no_damaged_byte_passes_or_ends_in_a_traceback(mini: Path, tmp_path: Path) -> None:
+    run(mini, "squad_v2", "drop", tmp_path / "out", fields=["context"])
+    source = open_native(get_task("squad_v2"), clean_file(mini, "squad_v2"))
+    draws = random.Random(3)
+    for name in (LEDGER, ANSWERS, file_name("squad_v2", "test")):
+        path = tmp_path / "out" / name
+        whole = path.read_bytes()
+        for _ in range(15):
+            at = draws.randrange(len(whole))
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 + draws.randrange(255)]) + whole[at + 1 :])
+            with pytest.raises(InputError, match=name):
+                verify(tmp_path / "out", source)
+        path.unlink()
+        with pytest.raises(InputError, match=f"{name}: found no such file"):
+            verify(tmp_path / "out", source)
+        path.write_bytes(whole)
+    verify(tmp_path / "out", source)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", None), ("suite_sha256", "0"), ("no_op_share", 0.5), ("task", "mrpc"), ("fields", None)]
+)
+def test_a_manifest_that_contradicts_itself(mini: Path, tmp_path: Path, key: str, value: object) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    spoil_json(tmp_path / "out" / MANIFEST, {key: value})
+    with pytest.raises(InputError, match=rf"manifest\.json(: {key}|: found {key})"):
+        verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
+
+
+def test_show_says_that_a_file_was_altered(mini: Path, tmp_path: Path) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    path = tmp_path / "out" / file_name("cola", "test")
+    path.write_bytes(path.read_bytes().replace(b"e", b""))
+    with pytest.raises(InputError, match="a text that is not that of the ledger"):
+        shown_examples(tmp_path / "out")
+
+
 @pytest.mark.parametrize("fields", [["sentnce"], ["context"]])
 def test_unknown_field(mini: Path, tmp_path: Path, fields: list[str]) -> None:
     with pytest.raises(InputError, match=r"--fields: found unknown field .*expected fields of cola: sentence"):
@@ -287,7 +362,7 @@ def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
     spoil_json(tmp_path / "count" / MANIFEST, {"schema": 2})
     for case, match in (
         ("file", rf"{name}: found content SHA-256"),
-        ("ledger", r"edits\.parquet: found number of edits"),
+        ("ledger", r"edits\.parquet: found content SHA-256"),
         ("gone", r"edits\.parquet: found no such file"),
         ("manifest", r"manifest\.json:1: found malformed JSON"),
         ("count", r"manifest\.json: schema: found 2, of a newer version"),

@@ -129,6 +129,26 @@ def test_edited_tokens_and_back(kit: Any) -> None:
     assert kit.undone(task, file, kit.path(expected), items) == data.encode()
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\f"])
+def test_other_white_space_stays_in_its_token(kit: Any, space: str) -> None:
+    data = f"10{space}000 O\nRiga B-LOC\n"
+    file, task = kit.open("conll2003", data), get_task("conll2003")
+    items = kit.attacked(task, file.examples(), {(0, "tokens"): [Edit(4, "0", "")]})
+    attacked = kit.rewritten(file, items)
+    assert attacked == data.replace("000", "00").encode()
+    assert kit.undone(task, file, kit.path(attacked), items) == data.encode()
+
+
+def test_chunks_are_not_entities(kit: Any) -> None:
+    data = "Anna NNP B-NP -\nsings VBZ B-VP -\n. . O -\n"
+    with pytest.raises(InputError, match=r"no column of entity tags \(column 2 holds chunks\).*`tag_column: 2`"):
+        labels(kit.open("conll2003", data))
+    named = get_task("conll2003").model_copy(update={"format_options": {"tag_column": 2}})
+    assert labels(kit.open(named, data)) == [("B-NP", "B-VP", "O")]
+    assert labels(kit.open("conll2003", data.replace("-\n", "O\n"))) == [("O", "O", "O")]
+    assert labels(kit.open("conll2003", "Anna O\n")) == [("O",)]
+
+
 @pytest.mark.parametrize("token", ["", "a b", "a\u00a0b"])
 def test_a_token_stays_one_token(kit: Any, token: str) -> None:
     file = kit.open("conll2003", "Riga B-LOC\n")

@@ -108,6 +108,24 @@ def test_bad_files(kit: Any, task: str, data: str | bytes, message: str) -> None
         list(kit.open(task, data).examples())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": {"sentence1": "a", "sentence2": "a"}, "label": "y"},
+         r"format_options.columns.sentence2: found column 0, which is that of the field 'sentence1'"),
+        ({"columns": {"sentence1": "a", "sentence2": 0}, "label": "y"}, r"columns.sentence2: found column 0"),
+        ({"columns": {"sentence1": "a", "sentence2": "y"}, "label": 2},
+         r"task mrpc: format_options.columns.sentence2: found column 2, which is that of the label"),
+        ({"columns": {"sentence1": "a", "sentence2": "c"}, "test": {"columns": {"sentence1": "b", "sentence2": "b"}}},
+         r"format_options.test.columns.sentence2: found column 1"),
+    ],
+)  # fmt: skip
+def test_every_field_has_a_column_of_its_own(kit: Any, options: dict[str, Any], message: str) -> None:
+    task = get_task("mrpc").model_copy(update={"format_options": options})
+    with pytest.raises(InputError, match=message):
+        list(kit.open(task, "a\tb\ty\nA.\tB.\tequivalent\n").examples())
+
+
 def test_attacked_texts_must_fit_and_follow(kit: Any) -> None:
     file = kit.open("cola", COLA)
     first, second = kit.attacked(get_task("cola"), file.examples(), {(0, "sentence"): [Edit(3, " ", "\t")]})

@@ -181,6 +181,17 @@ def test_unlabelled_questions(kit: Any) -> None:
     assert example.answerable is False
 
 
+@pytest.mark.parametrize("key", ["context", "question", "id", "text"])
+@pytest.mark.parametrize("escape", ["\\ud83d", "\\uDE00"])
+def test_lone_surrogates_are_refused(kit: Any, key: str, escape: str) -> None:
+    data = document("Riga \U0001f600.", qa("q", (0, "Riga"))).replace(
+        f'"{key}": "', f'\n"{key}": "\\ud83d\\ude00{escape}'
+    )
+    message = rf"data.txt:2: found malformed JSON \(the lone surrogate \{escape}, column {len(key) + 18}\)"
+    with pytest.raises(InputError, match=message):
+        list(kit.open("squad_v1", data).examples())
+
+
 # Any spelling of any document: each character raw or escaped, white space anywhere.
 
 SPACE = st.text(" \t\n\r", max_size=2)

@@ -108,6 +108,13 @@ def test_iob1_tags_in_rows(kit: Any) -> None:
         ("ptb_pos", [{"tokens": ["a"], "tags": [3]}], r"tags: found 3; expected a name, not an id"),
         ("squad_v1", [SQUAD_ROW | {"answers": {"text": ["Riga"], "answer_start": [1]}}], r"question q1: found 'nna '"),
         ("squad_v1", [SQUAD_ROW | {"answers": "Riga"}], r"answers: found 'Riga'; expected lists"),
+        ("cola", [{"sentence": "x", "label": True}], r"a.jsonl:1: label: found True; expected a name, or an id"),
+        ("conll2003", [{"tokens": ["a"], "ner_tags": [None]}], r"a.jsonl:1: ner_tags: found None"),
+        ("conll2003", [{"tokens": ["a"], "ner_tags": [True]}], r"a.jsonl:1: ner_tags: found True"),
+        ("conll2003", [{"tokens": ["a"], "ner_tags": 0}], r"a.jsonl:1: ner_tags: found 0; expected a list of tags"),
+        ("conll2003", [{"tokens": ["a", None], "ner_tags": [0, 0]}], r"a.jsonl:1: tokens: found \['a', None\]"),
+        ("squad_v2", [SQUAD_ROW | {"is_impossible": 0}], r"a.jsonl:1.*is_impossible: found 0; expected true or false"),
+        ("squad_v2", [SQUAD_ROW | {"is_impossible": "no"}], r"is_impossible: found 'no'; expected true or false"),
         ("cola", [["x", 0]], r"a.jsonl:1: found a line that is no object"),
     ],
 )  # fmt: skip
@@ -116,10 +123,73 @@ def test_bad_rows(kit: Any, task: str, rows: list[Any], message: str) -> None:
         list(kit.open(task, jsonl(rows), "a.jsonl").examples())
 
 
+@pytest.mark.parametrize(
+    ("texts", "starts"),
+    [
+        (["Anna"], []),
+        ("A", [0]),
+        (["A"], 0),
+        ([None], [0]),
+        (["A"], [None]),
+        (["n"], [True]),
+        (["A"], ["0"]),
+        (None, None),
+    ],
+)
+def test_bad_answers(kit: Any, texts: Any, starts: Any) -> None:
+    row = SQUAD_ROW | {"answers": {"text": texts, "answer_start": starts}}
+    with pytest.raises(InputError, match=r"a.jsonl:1: question q1: answers: found .*; expected lists of one length"):
+        list(kit.open("squad_v1", jsonl([row]), "a.jsonl").examples())
+
+
+def test_lone_surrogates_in_json_lines(kit: Any) -> None:
+    rows = jsonl([{"sentence": "\U0001f600", "label": 1}])
+    assert [one.fields["sentence"] for one in kit.open("cola", rows, "a.jsonl").examples()] == ["\U0001f600"]
+    with pytest.raises(InputError, match=r"a.jsonl:2: found malformed JSON \(the lone surrogate \\ude00, column 15\)"):
+        list(kit.open("cola", rows + rows.replace("\\ud83d", ""), "a.jsonl").examples())
+
+
+def test_columns_of_one_name(kit: Any) -> None:
+    path = kit.path("", "rows.parquet")
+    pq.write_table(pa.table([["x"], ["y"], [0]], names=["sentence", "sentence", "label"]), path)
+    with pytest.raises(InputError, match=r"rows.parquet: found the column 'sentence' twice"):
+        list(open_native(get_task("cola"), path).examples())
+
+
+def test_a_damaged_page_is_the_fault_of_the_file_read(kit: Any) -> None:
+    path = kit.path("", "rows.parquet")
+    rows = [{"sentence": f"sentence {number}", "label": number % 2} for number in range(500)]
+    pq.write_table(pa.Table.from_pylist(rows), path, use_dictionary=False)
+    file = open_native(get_task("cola"), path)
+    items = kit.attacked(get_task("cola"), file.examples(), {})
+    data = bytearray(path.read_bytes())
+    data[4:400] = b"\xff" * 396
+    broken = open_native(get_task("cola"), kit.path(bytes(data), "broken.parquet"))
+    with pytest.raises(InputError, match=r"broken.parquet: found no readable Parquet file"):
+        list(broken.examples())
+    with pytest.raises(InputError, match=r"broken.parquet: found no readable Parquet file"):
+        kit.rewritten(broken, items)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("task", ["squad_v1", "squad_v2"])
+def test_unknown_answers_stay_unknown(kit: Any, task: str, suffix: str) -> None:
+    unlabelled = {key: value for key, value in SQUAD_ROW.items() if key != "answers"}
+    examples = list(kit.open(task, jsonl([unlabelled, SQUAD_ROW | {"id": "q2"}]), "a.jsonl").examples())
+    assert [example.answerable for example in examples] == [None, True]
+    path = kit.path("", f"out{suffix}")
+    write_table(get_task(task), path, examples)
+    file = open_native(get_task(task), path)
+    assert list(file.examples()) == examples
+    items = kit.attacked(get_task(task), examples, {(0, "context"): [Edit(0, "A", "")]})
+    attacked = open_native(get_task(task), kit.path(kit.rewritten(file, items), f"attacked{suffix}"))
+    assert [example.answerable for example in attacked.examples()] == [None, True]
+
+
 def test_bad_table_files(kit: Any) -> None:
     with pytest.raises(InputError, match=r"a.jsonl:2: found malformed JSON \(the file ends early, column 10\)"):
         list(kit.open("cola", jsonl(COLA_ROWS[:1]) + '{"label":', "a.jsonl").examples())
-    with pytest.raises(InputError, match=r"a.parquet: found no Parquet file"):
+    with pytest.raises(InputError, match=r"a.parquet: found no readable Parquet file"):
         list(kit.open("cola", "PAR1 nonsense", "a.parquet").examples())
     with pytest.raises(InputError, match=r"a.parquet: found an HTML page"):
         list(kit.open("cola", "<html>", "a.parquet").examples())

@@ -103,6 +103,7 @@ class _Sentences:
 
 def _token(tokens: Sequence[str], index: int, old: str) -> str:
     new = tokens[index] if index < len(tokens) else ""
-    if new != old and (not new or any(character.isspace() for character in new)):
-        raise ValueError(f"the attacked token {new!r} (for {old!r}) is empty or holds white space")
+    # A token may hold other white space than spaces and tabs (U+00A0); an attack must not bring any in.
+    if not new or any(character.isspace() for character in set(new) - set(old)):
+        raise ValueError(f"the attacked token {new!r} (for {old!r}) is empty or holds white space of its own")
     return new

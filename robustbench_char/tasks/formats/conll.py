@@ -22,6 +22,9 @@ from robustbench_char.tasks.keys import ContentKeys
 
 __all__ = ["Conll", "ConllOptions", "Scheme", "to_bio2"]
 
+_CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
+"""The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
+
 
 class ConllOptions(BaseModel):
     """Where the tags are and what they are.
@@ -100,6 +103,11 @@ class Conll:
         if not found:
             raise InputError(self.path, found="no column of entity tags", expected="a column of O, B-x and I-x",
                              fix="Give a file with entity tags, or name the column (`tag_column`).")  # fmt: skip
+        if len(found) == 1 and found[0].types and found[0].types <= _CHUNKS:
+            raise InputError(self.path, found=f"no column of entity tags (column {found[0].column} holds chunks)",
+                             expected="a column of O, B-x and I-x for entities",
+                             fix=f"Give a file with entity tags; to take the chunks, name their column in the options "
+                                 f"of a task of your own (`tag_column: {found[0].column}`).")  # fmt: skip
         return found[-1]
 
 
@@ -108,12 +116,13 @@ class _Column:
 
     def __init__(self, column: int) -> None:
         self.column, self.tokens, self.good = column, 0, 0
-        self.survey = Survey()
+        self.survey, self.types = Survey(), set[str]()
         self._wrong: tuple[int, str, str] | None = None
 
     def add(self, sentence: Sentence) -> None:
         tags = [token.cells[self.column] for token in sentence]
         bad = [at for at, tag in enumerate(tags) if not is_tag(tag)]
+        self.types.update(tag[2:] for tag in tags if tag != "O" and is_tag(tag))
         self.tokens, self.good = self.tokens + len(tags), self.good + len(tags) - len(bad)
         if bad:
             self._note(sentence[bad[0]].line, f"the tag {tags[bad[0]]!r}", "O, B-x or I-x")

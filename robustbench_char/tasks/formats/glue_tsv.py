@@ -59,7 +59,7 @@ class GlueTsv:
     """One TSV file. Streams: no more than a line is held, and 16 bytes of each for the text keys."""
 
     def __init__(self, task: Task, path: Path) -> None:
-        self.path = path
+        self.path, self._task = path, task.name
         self._options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
         self._labels = self._options.labels or {name: name for name in task.labels or ()}
         _check_options(task, self._options)
@@ -117,13 +117,25 @@ class GlueTsv:
         names = cells if layout.header else None
         width = len(cells) if layout.header else layout.width or len(cells)
         label = layout.label if names is None or layout.label in names or isinstance(layout.label, int) else None
-        return _Columns(
+        columns = _Columns(
             layout.header,
             width,
             {field: self._find(column, names, width) for field, column in layout.columns.items()},
             None if label is None else self._find(label, names, width),
             None if layout.id is None else self._find(layout.id, names, width),
         )
+        self._check_apart(columns, "test.columns" if layout is test else "columns")
+        return columns
+
+    def _check_apart(self, columns: _Columns, option: str) -> None:
+        """Raise InputError where a field stands in the column of another one, or of the label."""
+        taken = {} if columns.label is None else {columns.label: "the label"}
+        for field, at in columns.fields.items():
+            if at in taken:
+                raise InputError(f"task {self._task}: format_options.{option}.{field}",
+                                 found=f"column {at}, which is that of {taken[at]}", expected="a column of its own",
+                                 fix="Correct the option.")  # fmt: skip
+            taken[at] = f"the field {field!r}"
 
     def _find(self, column: str | int, names: list[str] | None, width: int) -> int:
         if isinstance(column, int) and 0 <= column < width:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -25,6 +26,8 @@ from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, 
 from robustbench_char.tasks.formats.rows import RowReader, answer_columns, column_of
 
 __all__ = ["JsonLines"]
+
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonLines:
@@ -65,6 +68,8 @@ class JsonLines:
             place = f"{self.path}:{line.number}"
             try:
                 row = json.loads(text)
+                if _HALVES.search(text):  # `json` lets lone surrogates pass
+                    parse(text, self.path, first_line=line.number)
             except (json.JSONDecodeError, RecursionError):
                 row = parse(text, self.path, first_line=line.number).value  # says in our words what is wrong
             if not isinstance(row, dict):

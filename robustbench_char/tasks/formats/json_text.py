@@ -18,6 +18,7 @@ from robustbench_char.tasks.edits import in_order
 
 __all__ = ["Node", "Patch", "answer_patches", "apply_patches", "edited_literal", "parse", "slice_source"]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _ATOM = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
 _UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
@@ -73,8 +74,7 @@ def _skip(text: str, at: int) -> int:
 def _value(text: str, at: int) -> Node:
     opening = text[at : at + 1]
     if opening == '"':
-        value, end = scanstring(text, at + 1, True)
-        return Node(value, at, end)
+        return _string(text, at)
     if opening == "{":
         return _object(text, at)
     if opening == "[":
@@ -85,6 +85,19 @@ def _value(text: str, at: int) -> Node:
     return Node(json.loads(match[0]), at, match.end())
 
 
+def _string(text: str, start: int) -> Node:
+    value, end = scanstring(text, start + 1, True)
+    if _SURROGATE.search(value):  # half a character, which no UTF-8 file can hold; the text has it as an escape
+        units = _UNIT.finditer(text, start + 1, end - 1)
+        at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
+        raise _Malformed(f"the lone surrogate {escape}", at)
+    return Node(value, start, end)
+
+
+def _is_half(escape: str) -> bool:
+    return 0xD800 <= int(escape[2:], 16) <= 0xDFFF
+
+
 def _object(text: str, start: int) -> Node:
     members: dict[str, Node] = {}
     at = _skip(text, start + 1)
@@ -93,9 +106,9 @@ def _object(text: str, start: int) -> Node:
             at = _expect(text, at, ",")
         if text[at : at + 1] != '"':
             raise _Malformed("a key in double quotes is missing", at)
-        key, end = scanstring(text, at + 1, True)
-        member = _value(text, _expect(text, _skip(text, end), ":"))
-        members[key] = member
+        key = _string(text, at)
+        member = _value(text, _expect(text, _skip(text, key.end), ":"))
+        members[key.value] = member
         at = _skip(text, member.end)
     return Node(members, start, at + 1)
 

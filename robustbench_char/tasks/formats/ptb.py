@@ -141,6 +141,8 @@ def _read_trees(path: Path) -> Iterator[Tagged]:
         place = f"{path}:{line.number}"
         for piece in _PIECE.findall(line.text):
             if piece == "(":
+                if open_nodes:
+                    open_nodes[-1].append(piece)
                 open_nodes.append([])
             elif not open_nodes:
                 raise _malformed(place, f"{piece!r} outside a tree")
@@ -156,12 +158,16 @@ def _read_trees(path: Path) -> Iterator[Tagged]:
 
 
 def _leaf(place: str, node: list[str]) -> Tagged:
-    """Return what a closed node adds to the sentence: its token, if it is a leaf and not a trace."""
-    if len(node) < 2 or node[0] == _TRACE:
+    """Return what a closed node adds to the sentence: its token, if it is a leaf and not a trace.
+
+    `node` holds its words in order, and `(` for each node inside it.
+    """
+    inner = "(" in node
+    if set(node[1:]) - {"("} if inner else len(node) != 2:
+        raise _malformed(place, repr(f"({' '.join(node).replace('(', '(...)')})"))
+    if inner or node[0] == _TRACE:
         return []
-    tag, token = node[0], node[-1]
-    if len(node) > 2:
-        raise _malformed(place, f"{' '.join(node)!r}")
+    tag, token = node
     _check_tag(place, tag)
     token = _BRACKETS.get(token, _ESCAPE.sub(r"\1", token))
     if any(character.isspace() for character in token):

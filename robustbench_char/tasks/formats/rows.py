@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.tasks.base import Answer, Example, Task
@@ -74,8 +74,10 @@ class RowReader:
         found = {part: self._answers(place, row, column, context) for part, column in answer_columns(self.task).items()}
         answers, plausible = found["answers"], found.get("plausible", ())
         allowed = bool(self.task.format_options.get("unanswerable", False))
-        labelled = column_of(self.task, "label") in row
-        answerable = check_answerable(place, bool(answers), row.get("is_impossible"), labelled, allowed=allowed)
+        labelled, impossible = row.get(column_of(self.task, "label")) is not None, row.get("is_impossible")
+        if impossible is not None and not isinstance(impossible, bool):
+            raise _wrong(place, "is_impossible", impossible, "true or false")
+        answerable = check_answerable(place, bool(answers), impossible, labelled, allowed=allowed)
         return Example(number, own, own, fields, None, answers, plausible, answerable, text_key(context))
 
     def _text(self, place: str, row: Mapping[str, Any], column: str) -> str | tuple[str, ...]:
@@ -98,6 +100,8 @@ class RowReader:
             return None
         if self.task.family == "classification":
             return self._class(place, column, value)
+        if not isinstance(value, list | tuple):
+            raise _wrong(place, column, value, "a list of tags")
         names = self._names.get(column) or self.task.format_options.get("tag_names") or ()
         tags = [self._name(place, column, tag, names) for tag in value]
         if len(tags) != len(fields[self.task.fields[0]]):
@@ -123,7 +127,7 @@ class RowReader:
     def _name(self, place: str, column: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, str):
             return value
-        if isinstance(value, int) and 0 <= value < len(names):
+        if _is_int(value) and 0 <= value < len(names):
             return names[value]
         raise _wrong(place, column, value, f"a name, or an id below {len(names)}" if names else "a name, not an id")
 
@@ -133,8 +137,16 @@ class RowReader:
             return ()
         if not isinstance(value, Mapping) or not {"text", "answer_start"} <= set(value):
             raise _wrong(place, column, value, "lists `text` and `answer_start`")
-        pairs = zip(value["answer_start"], value["text"], strict=True)
+        starts, texts = value["answer_start"], value["text"]
+        lists = isinstance(starts, list | tuple) and isinstance(texts, list | tuple) and len(starts) == len(texts)
+        if not lists or not all(map(_is_int, starts)) or not all(isinstance(text, str) for text in texts):
+            raise _wrong(place, column, value, "lists of one length: `text` of texts, `answer_start` of numbers")
+        pairs = zip(starts, texts, strict=True)
         return tuple(check_answer(place, context, Answer(start, text)) for start, text in pairs)
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _wrong(place: str, column: str, value: object, expected: str) -> InputError:
@@ -151,7 +163,10 @@ def example_row(task: Task, example: Example) -> dict[str, Any]:
         value = example.fields[name]
         row[column_of(task, name)] = value if isinstance(value, str) else list(value)
     if task.family == "question_answering":
-        row |= {column: answers_value(getattr(example, part)) for part, column in answer_columns(task).items()}
+        for part, column in answer_columns(task).items():
+            found = getattr(example, part)
+            # No list says that the answers are not known; an empty one, that there are none.
+            row[column] = answers_value(found) if found or example.answerable is not None else None
     elif task.family == "tagging":
         row[column_of(task, "label")] = None if example.label is None else list(example.label)
     else:

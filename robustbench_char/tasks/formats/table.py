@@ -11,9 +11,9 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Attacked, Example, Task
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["DatasetTable", "ParquetTable", "normalise", "write_table"]
 
 _BATCH = 1000
+T = TypeVar("T")
 
 
 class ParquetTable:
@@ -54,8 +55,7 @@ class ParquetTable:
 
         def groups() -> Iterator[pa.Table]:
             nonlocal row, changed
-            for number in range(self._file.num_row_groups):
-                clean = self._file.read_row_group(number)
+            for clean in _readable(self.path, map(self._file.read_row_group, range(self._file.num_row_groups))):
                 examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
                 table = _with_examples(self._task, clean, examples)
                 changed, row = changed or table is not clean, row + clean.num_rows
@@ -74,22 +74,21 @@ class ParquetTable:
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            file = pq.ParquetFile(check_text_file(self.path))
-        except pa.ArrowInvalid as error:
-            raise InputError(self.path, found=f"no Parquet file ({error})", expected="a Parquet file",
-                             fix="Check the file, or download it again.") from None  # fmt: skip
+        (file,) = _readable(self.path, map(pq.ParquetFile, [check_text_file(self.path)]))
         if file.metadata.num_rows == 0:
             raise InputError(self.path, found="a table without rows", expected="at least one example",
                              fix="Check the file given to --input.")  # fmt: skip
+        names = file.schema_arrow.names
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(self.path, found=f"the column {twice[0]!r} twice", expected="columns of different names",
+                             fix="Rename or drop one of them.")  # fmt: skip
         return file
 
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         batches = self._file.iter_batches(batch_size=_BATCH)
-        rows = (row for batch in batches for row in batch.to_pylist())
+        rows = chain.from_iterable(_readable(self.path, (batch.to_pylist() for batch in batches)))
         return ((f"{self.path}: row {number}", row) for number, row in enumerate(rows))
 
 
@@ -150,6 +149,17 @@ def normalise(source: Path, target: Path) -> None:
     file = pq.ParquetFile(source)
     with target.open("wb") as out:
         _write_groups(file, out, (file.read_row_group(number) for number in range(file.num_row_groups)))
+
+
+def _readable(path: Path, read: Iterable[T]) -> Iterator[T]:
+    """Yield what is read from a Parquet file; a damaged file becomes an InputError that names it."""
+    import pyarrow as pa
+
+    try:
+        yield from read
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise InputError(path, found=f"no readable Parquet file ({error})", expected="a Parquet file",
+                         fix="Check the file, or download it again.") from None  # fmt: skip
 
 
 def _write_groups(file: pq.ParquetFile, out: Any, groups: Iterable[pa.Table]) -> None:
