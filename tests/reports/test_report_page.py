@@ -243,6 +243,9 @@ def test_an_output_with_other_content_is_kept(make_runs: Make, tmp_path: Path) -
     with pytest.raises(InputError, match="an output folder with other content"):
         write_report([root], out)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    with pytest.raises(InputError, match="something that this program did not write"):
+        write_report([root], out, overwrite=True)
+    (out / "index.html").write_text("an earlier report", encoding="utf-8")
     assert write_report([root], out, overwrite=True).is_file()
     assert not (out / "mine.txt").exists()
 
