@@ -21,7 +21,7 @@ $(VENV)/.all: pyproject.toml constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
 	touch $@
 
-demo: $(VENV)/.demo ## Attack eight generated data sets, fine-tune BERT on three, write an HTML report (about 5 minutes)
+demo: $(VENV)/.demo ## Attack eight generated data sets, fine-tune BERT on three, write an HTML report (about 3 minutes)
 	$(BIN)/robustbench-char demo --output $(DEMO)
 
 test: $(VENV)/.all ## Run the tests (offline, seeded)
