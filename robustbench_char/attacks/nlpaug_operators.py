@@ -8,8 +8,6 @@ same for one version of nlpaug and of Python; both stand in the manifest.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from robustbench_char.attacks.operators import WordOperator
 from robustbench_char.attacks.registry import NLPAUG_LAYOUTS
+from robustbench_char.common.randomness import random_state_kept
 
 __all__ = [f"NLPAUG_KEYBOARD_{layout.upper()}" for layout in NLPAUG_LAYOUTS]
 __all__ += [
@@ -27,16 +26,6 @@ __all__ += [
     "NLPAUG_RANDOM_SWAP",
     "NLPAUG_SPELLING_EN",
 ]
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
 
 
 def _whole(text: str) -> list[str]:
@@ -71,12 +60,12 @@ def _augmenter(kind: str, option: str) -> Any:
 def _operator(name: str, kind: str, option: str = "") -> WordOperator:
     def rewrite(run: str, seed: int) -> str | None:
         augmenter = _augmenter(kind, option)  # before the seed: importing it draws numbers
-        random.seed(seed)  # noqa: TID251 (nlpaug offers no other way; _random_state_kept surrounds every call)
+        random.seed(seed)  # noqa: TID251 (nlpaug offers no other way; random_state_kept surrounds every call)
         np.random.seed(seed & 0xFFFFFFFF)  # noqa: TID251
         results = augmenter.augment(run)
         return results[0] if results else None
 
-    return WordOperator(name, rewrite, _random_state_kept)
+    return WordOperator(name, rewrite, random_state_kept)
 
 
 globals().update(

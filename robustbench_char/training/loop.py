@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
+from robustbench_char.common.randomness import random_state_kept
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler
@@ -53,7 +51,7 @@ class Loop:
         """
         steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
         every = max(1, steps // _LOGS)
-        with quiet(), _random_state_kept(), progress_bar(self.progress) as bar:
+        with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(self.progress) as bar:
             trainer = _Trainer(
                 model=model,
                 args=_arguments(settings, self.folder, steps, every),
@@ -161,15 +159,3 @@ def progress_bar(shown: bool) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=Console(stderr=True), disable=not shown)
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Put the random state of Python and numpy back (the Trainer seeds them), and torch's."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)

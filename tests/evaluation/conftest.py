@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,23 +15,14 @@ from robustbench_char.evaluation.records import AttackInfo, DataInfo, Record, Sy
 ORACLES = Path(__file__).resolve().parent.parent / "oracles"
 
 
-def _oracle(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"oracle_{name}", ORACLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="session")
+def squad_official(load_module: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_module(ORACLES / "squad_official.py")
 
 
 @pytest.fixture(scope="session")
-def squad_official() -> ModuleType:
-    return _oracle("squad_official")
-
-
-@pytest.fixture(scope="session")
-def conll_entities() -> ModuleType:
-    return _oracle("conll_entities")
+def conll_entities(load_module: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_module(ORACLES / "conll_entities.py")
 
 
 def _record(score: float = 80.0, *, suite: str | None = None, **changes: Any) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,11 +12,6 @@ ORACLE = Path(__file__).resolve().parent.parent / "oracles" / "attack_plain.py"
 
 
 @pytest.fixture(scope="session")
-def plain() -> ModuleType:
+def plain(load_module: Callable[[Path], ModuleType]) -> ModuleType:
     """Return the attack as written a second time, word by word."""
-    spec = importlib.util.spec_from_file_location("oracle_attack_plain", ORACLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(ORACLE)

@@ -118,15 +118,10 @@ def make_file(tmp_path: Path) -> Callable[..., MemoryFile]:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> ModuleType:
+def tiny(load_module: Callable[[Path], ModuleType]) -> ModuleType:
     """Return the module that makes tiny base checkpoints."""
     path = Path(__file__).parent.parent / "models" / "tiny_models.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_module(path)
 
 
 @pytest.fixture(scope="session")
