@@ -57,6 +57,8 @@ def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools
 def operator_applies(words: Words, rule: OperatorRule, stop: Bools) -> Bools:
     """Return which words an operator's own limits let through."""
     applies = np.asarray(words.ends - words.starts >= rule.min_length, np.bool_)
+    if rule.max_length is not None:
+        applies &= words.ends - words.starts <= rule.max_length
     if rule.stop_words == "skip":
         applies &= ~stop
     return applies

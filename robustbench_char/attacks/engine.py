@@ -142,11 +142,10 @@ def _draw_edits(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite:
 
 
 def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, suite: Suite, block: int) -> Ints:
-    """Draw each word's operator by weight: among all, or (no_op: never) among those that can change the word."""
+    """Draw each word's operator by weight: among all, those whose rule takes the word, or those that can change it."""
     if len(arms) == 1:
         return np.zeros(len(picked), np.int64)
-    always = suite.no_op == "as_drawn"
-    weights = np.stack([np.full(len(picked), arm.rule.weight) * (always or arm.open[picked]) for arm in arms])
+    weights = np.stack([arm.rule.weight * arm.drawn[picked] for arm in arms])
     total = np.cumsum(weights, axis=0)
     mark = fraction(draw(keys, DRAWS * block + 1)) * total[-1]
     return np.asarray(np.minimum((total <= mark).sum(axis=0), len(arms) - 1), np.int64)
@@ -159,6 +158,7 @@ class _Arm:
         self.scene, self.words, self.suite = scene, words, suite
         self.operator, self.rule = operator, rule = OPERATORS.get(name), suite.operators[name]
         self.open = operator_applies(words, rule, stop)
+        self.takes, self.positions = self.open.copy(), rule.positions or suite.positions
         if isinstance(operator, WordOperator):
             self.runs = LetterRuns.of(scene.column, words)
             self.open &= self.runs.counts > 0
@@ -168,20 +168,25 @@ class _Arm:
         sites = self.changes if suite.no_op == "never" else np.ones_like(self.changes)
         if rule.characters == "letters":
             sites = sites & letters_at(scene, operator.width)
-        low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=suite.positions)
+        low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=self.positions)
         if rule.characters == "letters":  # what comes after the word is no letter of it
             high = np.minimum(high, words.ends)
         total = np.concatenate([[0], np.cumsum(sites)])
         self.places, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
         self.open &= self.count > 0
 
+    @property
+    def drawn(self) -> Bools:
+        """For which words this operator takes part in the draw of one."""
+        if self.suite.no_op == "never":
+            return self.open
+        return self.takes if self.suite.draw_among == "applicable" else np.ones_like(self.open)
+
     def edits(self, words: Ints, keys: NDArray[np.uint64], number: int, block: int) -> Edits:
         """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
         words, base = words[self.open[words]], DRAWS * block
         if isinstance(self.operator, WordOperator):
-            found = rewrite_words(
-                self.operator, self.scene, self.words, self.runs, words, keys, self.suite.positions, base
-            )
+            found = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.positions, base)
             return Edits(found[0], np.full(len(found[0]), number), found[1], found[2])
         at, draws = self._places(words, keys, base + 2), draw(keys[words], base + 3)
         for attempt in range(1, self.rule.tries):

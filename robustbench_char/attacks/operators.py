@@ -25,6 +25,7 @@ __all__ = [
     "SWAP",
     "CellOperator",
     "Operator",
+    "Positions",
     "Scene",
     "WordOperator",
     "Written",
@@ -96,14 +97,20 @@ class WordOperator:
 Operator = CellOperator | WordOperator
 
 
-def eligible_range(starts: Ints, ends: Ints, *, width: int, positions: Literal["interior", "all"]) -> tuple[Ints, Ints]:
+Positions = Literal["interior", "all", "before", "after_first"]
+
+
+def eligible_range(starts: Ints, ends: Ints, *, width: int, positions: Positions) -> tuple[Ints, Ints]:
     """Return first and past-last place of each word for an operator of that width; empty ranges have equal ends.
 
-    Interior: first and last character are neither struck nor moved, and nothing is put before or after them.
+    Interior: first and last character are neither struck nor moved, and nothing is put before or after them. Before:
+    nothing is put after the last character. After first: only the first character is safe.
     """
-    edge = 1 if positions == "interior" else 0
-    low = starts + edge
-    high = ends - edge - width + 1
+    low = starts + (1 if positions in ("interior", "after_first") else 0)
+    last = ends - 1 if positions == "interior" else ends
+    high = last - width + 1
+    if positions == "before":
+        high = np.minimum(high, ends)
     return low, np.maximum(high, low)
 
 

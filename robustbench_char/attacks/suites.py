@@ -12,8 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from robustbench_char.attacks.operators import Positions
 from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
@@ -42,6 +52,11 @@ Alphabet = Annotated[str, AfterValidator(partial(_registered, ALPHABETS))]
 Layout = Annotated[str, AfterValidator(partial(_registered, LAYOUTS))]
 OperatorName = Annotated[str, AfterValidator(partial(_registered, OPERATORS))]
 Splitter = Annotated[str, AfterValidator(partial(_registered, SPLITTERS))]
+
+
+def _without(dumped: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Leave out keys at their default that were added after suites were published: hashes stay as they were."""
+    return {key: value for key, value in dumped.items() if key not in defaults or value != defaults[key]}
 
 
 class _Strict(BaseModel):
@@ -77,15 +92,23 @@ class WordRule(_Strict):
 class OperatorRule(_Strict):
     """How one operator takes part: its weight in the draw, and limits of its own on top of those of the words.
 
-    `characters` is what it may strike; `tries` is how often it draws a place while a draw changes nothing (with
+    `positions` takes the place of the suite's: besides `interior` and `all`, `before` strikes or adds before a
+    character of the word, never after its last, and `after_first` leaves only the first character alone. `characters`
+    is what it may strike; `tries` is how often it draws a place while a draw changes nothing (with
     `no_op: as_drawn`).
     """
 
     weight: float = Field(1.0, gt=0, le=1e6, allow_inf_nan=False)
     min_length: int = Field(1, ge=1)
+    max_length: int | None = Field(None, ge=1)
+    positions: Positions | None = None
     characters: Literal["any", "letters"] = "any"
     stop_words: Literal["attack", "skip"] = "attack"
     tries: int = Field(1, ge=1, le=16)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(dump(self), max_length=None, positions=None)
 
 
 def _some(operators: dict[str, OperatorRule]) -> dict[str, OperatorRule]:
@@ -137,8 +160,9 @@ class Settings(_Strict):
     `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from
     it. `layout`: which keys lie beside one another. `case`: `keep` leaves the pattern of capitals as it is; `lower`
     writes what alphabet and layout hold, and swaps letters of any case. `no_op`: `never` draws among edits that
-    change the word; `as_drawn` draws first, and leaves the word as it was where that changes nothing. `fields`:
-    default fields of the task (all, if not given).
+    change the word; `as_drawn` draws first, and leaves the word as it was where that changes nothing. With
+    `as_drawn`, `draw_among` says which operators are drawn from: `all`, or the `applicable` ones, whose own limits of
+    length and stop words let the word through. `fields`: default fields of the task (all, if not given).
     """
 
     words: WordRule = WordRule()
@@ -148,6 +172,7 @@ class Settings(_Strict):
     layout: Layout = "qwerty"
     case: Literal["keep", "lower"] = "keep"
     no_op: Literal["never", "as_drawn"] = "never"
+    draw_among: Literal["all", "applicable"] = "all"
     fields: tuple[str, ...] | None = None
 
 
@@ -208,7 +233,12 @@ class Suite(_Strict):
     layout: str
     case: Literal["keep", "lower"]
     no_op: Literal["never", "as_drawn"]
+    draw_among: Literal["all", "applicable"] = "all"
     fields: tuple[str, ...] | None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(dump(self), draw_among="all")
 
     @property
     def sha256(self) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below, draw
-from robustbench_char.attacks.operators import Scene, WordOperator, Written
+from robustbench_char.attacks.operators import Positions, Scene, WordOperator, Written, eligible_range
 from robustbench_char.text.characters import DIGIT, WORD
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import Words
@@ -73,23 +73,22 @@ def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
 
 def rewrite_words(
     operator: WordOperator, scene: Scene, words: Words, runs: LetterRuns, rows: Ints, keys: NDArray[np.uint64],
-    positions: Literal["interior", "all"], base: int,
+    positions: Positions, base: int,
 ) -> tuple[Ints, Ints, Written]:  # fmt: skip
     """Rewrite the words `rows`; return those that changed, the place of each edit, and what is written.
 
     `keys` holds one key a word of the column; draws are numbered from `base` on. Words that no try could change are
     left out.
     """
-    edge = 1 if positions == "interior" else 0
     waiting, found = rows, list[tuple[int, int, int, str]]()
     with cast(AbstractContextManager[None], operator.session()):
         for attempt in range(TRIES):
             which = runs.first[waiting] + below(draw(keys[waiting], base + 2 + 2 * attempt), runs.counts[waiting])
             seeds = draw(keys[waiting], base + 3 + 2 * attempt).tolist()
-            inside = zip((words.starts[waiting] + edge).tolist(), (words.ends[waiting] - edge).tolist(), strict=True)
+            inside = zip(words.starts[waiting], words.ends[waiting], strict=True)
             spans = zip(runs.lows[which].tolist(), runs.highs[which].tolist(), strict=True)
             edits = [
-                _rewrite(operator, scene, *span, *limits, seed)
+                _rewrite(operator, scene, *span, *limits, positions, seed)
                 for span, limits, seed in zip(spans, inside, seeds, strict=True)
             ]
             found += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
@@ -98,16 +97,17 @@ def rewrite_words(
 
 
 def _rewrite(
-    operator: WordOperator, scene: Scene, low: int, high: int, first: int, last: int, seed: int
+    operator: WordOperator, scene: Scene, low: int, high: int, start: Ints, end: Ints, positions: Positions, seed: int
 ) -> tuple[int, int, str] | None:
-    """Rewrite the run `low : high`; return its edit if that lies in `first : last`."""
+    """Rewrite the run `low : high`; return its edit if the word `start : end` is open to it there."""
     run = scene.column.codes[low:high].tobytes().decode("utf-32-le")
     result = operator.rewrite(run, seed)
     edit = None if result is None else single_edit(run, result)
     if edit is None:
         return None
     at, gone, come = low + edit[0], edit[1], edit[2]
-    if at < first or at + gone > last:
+    first, after = eligible_range(start, end, width=gone, positions=positions)
+    if not first <= at < after:
         return None
     return at, gone, come
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Output, Overwrite, Split, TaskName, source_of
+from robustbench_char.cli.options import Data, DataDir, Hub, Overwrite, Split, TaskName, source_of
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -26,14 +26,34 @@ class Precision(StrEnum):
 
 def finetune(
     task: TaskName,
-    output: Output,
+    output: Annotated[
+        Path | None, typer.Option(help="The folder to write; by default one in the store, named by its hash.")
+    ] = None,
     train: Annotated[Path | None, typer.Option(help="The training file, in the task's native format.")] = None,
     data: Data = None,
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
     system: Annotated[str, typer.Option(help="What to train (see `list`).")] = "bert",
-    base: Annotated[str, typer.Option(help="minilm (extra `offline`), a model folder, or a hub id.")] = "minilm",
+    base: Annotated[
+        str, typer.Option(help="minilm (extra `offline`), a model folder, a hub id, or what `pretrain` wrote.")
+    ] = "minilm",
+    label: Annotated[
+        str | None, typer.Option(help="How reports call this variant; by default by the system's name.")
+    ] = None,
+    recogniser: Annotated[
+        Path | None, typer.Option(help="Put this recogniser in front (see `train-recogniser`), before any system.")
+    ] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="Train on attacked copies too: a suite, also as NAME@STRENGTH; for any system.")
+    ] = None,
+    augment_share: Annotated[float, typer.Option(help="Share of the examples that get an attacked copy.")] = 1.0,
+    augment_seed: Annotated[
+        int | None, typer.Option(help="Seed of that attack; no evaluation of the system may use it. Default 1000.")
+    ] = None,
+    augment_without: Annotated[
+        list[str] | None, typer.Option(help="Leave this operator out of the suite; may be repeated.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Keep the first layers of the base only.")] = None,
     epochs: Annotated[float, typer.Option(help="Passes over the training data.")] = 3.0,
     lr: Annotated[
@@ -51,12 +71,15 @@ def finetune(
         Precision, typer.Option(help="auto: bf16 where the hardware computes it, else fp32.")
     ] = Precision.auto,
     limit: Annotated[int | None, typer.Option(help="Train on the first examples only.")] = None,
-    store: Annotated[Path | None, typer.Option(help="Where checkpoints of unfinished runs are kept.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Where unfinished runs, and results without --output, are kept.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a system; after a stop, the same command goes on from the last checkpoint."""
     from robustbench_char.tasks.attack_files import source_sha256
     from robustbench_char.tasks.registry import get_task
+    from robustbench_char.training.augmentation import augmentation_asked
     from robustbench_char.training.finetune import finetune as run
 
     record = get_task(task)
@@ -77,6 +100,11 @@ def finetune(
         output=output,
         system=system,
         base=base,
+        label=label,
+        recogniser=recogniser,
+        augmentation=augmentation_asked(
+            system, augment, record, share=augment_share, seed=augment_seed, without=augment_without or ()
+        ),
         layers=layers,
         epochs=epochs,
         learning_rate=lr,

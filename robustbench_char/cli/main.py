@@ -7,11 +7,14 @@ import sys
 import typer
 
 from robustbench_char.cli.attack import attack
+from robustbench_char.cli.convert import convert
 from robustbench_char.cli.demo import demo
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.finetune import finetune
 from robustbench_char.cli.listing import list_names
 from robustbench_char.cli.mini import mini
+from robustbench_char.cli.pretrain import pretrain
+from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.report import report
 from robustbench_char.cli.show import show
 from robustbench_char.cli.validate import validate
@@ -34,6 +37,10 @@ for _name, _command in (
     ("verify", verify),
     ("show", show),
     ("mini", mini),
+    ("pretrain", pretrain),
+    ("convert", convert),
+    ("train-recogniser", train_recogniser),
+    ("recogniser-price", recogniser_price),
     ("finetune", finetune),
     ("evaluate", evaluate),
     ("report", report),

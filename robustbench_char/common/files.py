@@ -25,7 +25,7 @@ __all__ = [
     "write_json",
 ]
 
-MARKERS = ("manifest.json", "record.json", "system.json", "index.html")
+MARKERS = ("manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "index.html")
 """Files that say that this program wrote a folder."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, TypeAlias
 
 from robustbench_char.common import InputError
@@ -13,16 +14,20 @@ from robustbench_char.evaluation.records import AttackInfo, Record
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Pair", "comparison_table", "drop", "pair_records", "relative_drop", "retention"]
+__all__ = ["REFERENCE", "Pair", "comparison_table", "distinct", "drop", "pair_records", "relative_drop", "retention"]
 
 _Key: TypeAlias = tuple[str | int | None, ...]
 
+REFERENCE = "bert"
+"""The system (as reports call it) that gains are measured against."""
+
 _TYPES = {
-    "task": "str", "system": "str", "base": "str", "training_seed": "Int64", "suite": "str", "attack_seed": "Int64",
-    "metric": "str", "clean": "float64", "attacked": "float64", "drop": "float64", "relative_drop": "float64",
+    "task": "str", "system": "str", "label": "str", "base": "str", "training_seed": "Int64", "suite": "str",
+    "attack_seed": "Int64", "metric": "str", "clean": "float64", "attacked": "float64", "drop": "float64",
+    "relative_drop": "float64",
     "retention": "float64", "examples": "Int64", "words": "Int64", "eligible_words": "Int64", "edits": "Int64",
     "effective_strength": "float64", "truncated_words_clean": "Int64", "truncated_words_attacked": "Int64",
-    "clean_gold_attacked": "float64",
+    "clean_gold_attacked": "float64", "gain_clean": "float64", "gain": "float64", "saw_attack": "str",
 }  # fmt: skip
 
 
@@ -58,17 +63,27 @@ def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
     `records` are as `find_records` returns them; their order is kept. A result that was found twice counts once; an
     attacked one without clean partner stays. Raises InputError where two results of one thing have different scores.
     """
+    kept = {_key(record): (folder, record) for folder, record in distinct(records)}
+    return [_pair(folder, record, kept) for folder, record in kept.values() if record.data.attack]
+
+
+def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
+    """Return the records with each result once, the first of those found; their order is kept.
+
+    One result is one set of weights (and recogniser) on one task's data, clean or under one attack, under one label.
+    Raises InputError where two records of one result have different scores.
+    """
     kept: dict[_Key, tuple[Path, Record]] = {}
     for folder, record in records:
         first_folder, first = kept.setdefault(_key(record), (folder, record))
         if (first.scores, first.clean_gold_scores) != (record.scores, record.clean_gold_scores):
             raise InputError(
                 f"{first_folder} and {folder}",
-                found=f"different scores of {record.system.name} on {record.task}, {record.condition}",
+                found=f"different scores of {record.system.shown} on {record.task}, {record.condition}",
                 expected="one result for the same weights, data and attack",
                 fix="Leave one of the two folders out.",
             )
-    return [_pair(folder, record, kept) for folder, record in kept.values() if record.data.attack]
+    return list(kept.values())
 
 
 def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
@@ -76,11 +91,13 @@ def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
 
     `drop` is in percentage points; `relative_drop`, `retention` and `effective_strength` are shares. What is undefined
     or unknown is missing (NaN or NA). `clean_gold_attacked` scores the attacked set against the clean answers
-    (question answering alone).
+    (question answering alone). `gain` and `gain_clean` are in points over `bert` on the same data; `saw_attack` is
+    `Record.saw_attack`.
     """
     import pandas as pd
 
-    rows = pd.DataFrame([_row(pair) for pair in pairs], columns=list(_TYPES))
+    references = [pair for pair in pairs if pair.attacked.system.shown == REFERENCE]
+    rows = pd.DataFrame([_row(pair) | _gains(pair, references) for pair in pairs], columns=list(_TYPES))
     return rows.astype(_TYPES)
 
 
@@ -89,7 +106,9 @@ def _key(record: Record, *, clean: bool = False) -> _Key:
     attack = None if clean else record.data.attack
     data = record.data.attack.clean_sha256 if clean and record.data.attack else record.data.sha256
     condition = (attack.suite, attack.suite_sha256, attack.seed) if attack else ()
-    return record.task, record.metric, record.system.name, record.system.weights_sha256, data, *condition
+    system = record.system
+    weights = system.weights_sha256, system.recogniser.weights_sha256 if system.recogniser else None
+    return record.task, record.metric, system.name, system.shown, *weights, data, *condition
 
 
 def _pair(folder: Path, record: Record, kept: dict[_Key, tuple[Path, Record]]) -> Pair:
@@ -105,6 +124,7 @@ def _row(pair: Pair) -> dict[str, str | float | None]:
     return {
         "task": record.task,
         "system": record.system.name,
+        "label": record.system.shown,
         "base": record.system.base,
         "training_seed": record.system.training_seed,
         "metric": record.headline,
@@ -112,6 +132,7 @@ def _row(pair: Pair) -> dict[str, str | float | None]:
         "truncated_words_clean": pair.clean.counts.get("truncated_words") if pair.clean else None,
         "truncated_words_attacked": record.counts.get("truncated_words"),
         "clean_gold_attacked": gold.get(record.headline),
+        "saw_attack": record.saw_attack,
         **_attack(attack),
         **_change(pair),
     }
@@ -141,3 +162,33 @@ def _change(pair: Pair) -> dict[str, float | None]:
         "relative_drop": relative_drop(clean, attacked),
         "retention": retention(clean, attacked),
     }
+
+
+def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, str | float | None]:
+    """Return what the system is above the mean of `bert` (over its training seeds) on the same data, where it is there.
+
+    Where there are several bases, it is that of the same base: of a pre-trained one, the base it started from.
+    """
+    if pair.attacked.system.shown == REFERENCE:
+        return {}
+    peers = [other for other in references if _same_data(other.attacked, pair.attacked)]
+    if len({_root(other.attacked) for other in peers}) > 1:
+        peers = [other for other in peers if _root(other.attacked) == _root(pair.attacked)]
+    if not peers:
+        return {}
+    name = pair.attacked.headline
+    gains: dict[str, str | float | None] = {
+        "gain": pair.attacked.scores[name] - fmean(other.attacked.scores[name] for other in peers)
+    }
+    clean = [other.clean.scores[name] for other in peers if other.clean]
+    if clean and pair.clean:
+        gains["gain_clean"] = pair.clean.scores[name] - fmean(clean)
+    return gains
+
+
+def _same_data(one: Record, other: Record) -> bool:
+    return _key(one)[:2] == _key(other)[:2] and _key(one)[-4:] == _key(other)[-4:]
+
+
+def _root(record: Record) -> str:
+    return record.system.pretraining.base if record.system.pretraining else record.system.base

@@ -16,7 +16,10 @@ from robustbench_char.common.provenance import Provenance
 __all__ = [
     "PREDICTION_COLUMNS",
     "AttackInfo",
+    "AugmentInfo",
     "DataInfo",
+    "PretrainingInfo",
+    "RecogniserInfo",
     "Record",
     "SystemInfo",
     "find_records",
@@ -41,8 +44,56 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class PretrainingInfo(_Frozen):
+    """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
+
+    `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
+    that were noised (0: clean text, whatever `noise` names).
+    """
+
+    system: str
+    base: str
+    steps: int
+    tokens: int
+    tokens_per_second: float | None = None
+    wall_seconds: float | None = None
+    text: tuple[str, ...] = ()
+    text_sha256: str | None = None
+    noise: str | None = None
+    noise_share: float | None = None
+
+
+class AugmentInfo(_Frozen):
+    """The attacked copies that fine-tuning saw. `operators` are those that were used; `without` were left out."""
+
+    suite: str
+    suite_sha256: str
+    operators: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    share: float
+    seed: int
+
+
+class RecogniserInfo(_Frozen):
+    """The word recogniser in front of the system, and the attack that it was trained under (suite and operators)."""
+
+    vocabulary: int
+    suite: str
+    suite_sha256: str | None = None
+    operators: tuple[str, ...]
+    parameters: int
+    backoff: str
+    weights_sha256: str
+
+
 class SystemInfo(_Frozen):
-    """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved."""
+    """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved.
+
+    `label` is how reports call it (None: by `name`), which tells variants of one system apart. `parameters` counts
+    those of the model with its head; `extra_parameters` those of them beyond the plain base under the same head. A
+    recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what an older
+    record does not tell.
+    """
 
     name: str
     base: str
@@ -51,6 +102,22 @@ class SystemInfo(_Frozen):
     training_sha256: str | None
     settings: dict[str, Any]
     weights_sha256: str
+    label: str | None = None
+    extra_parameters: int | None = None
+    pretraining: PretrainingInfo | None = None
+    augment: AugmentInfo | None = None
+    recogniser: RecogniserInfo | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name that reports call the system by."""
+        return self.label or self.name
+
+    @property
+    def all_extra_parameters(self) -> int | None:
+        """Parameters beyond the plain base under the same head, a recogniser's included; None where not known."""
+        recogniser = self.recogniser.parameters if self.recogniser else 0
+        return None if self.extra_parameters is None else self.extra_parameters + recogniser
 
 
 class AttackInfo(_Frozen):
@@ -87,7 +154,7 @@ class Record(_Frozen):
 
     `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds
     what the scores stand on: examples, and for tagging tokens, entities, `truncated_words` (counted as errors), and so
-    on.
+    on; `pieces` are the sub-words that the model read, which took `predict_seconds` (None: not measured).
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -102,6 +169,7 @@ class Record(_Frozen):
     counts: dict[str, int]
     predictions_sha256: str
     wall_seconds: float
+    predict_seconds: float | None = None
     device: str
     created: str
     provenance: Provenance
@@ -110,6 +178,38 @@ class Record(_Frozen):
     def condition(self) -> str:
         """`clean`, or the name of the attack suite."""
         return self.data.attack.suite if self.data.attack else "clean"
+
+    @property
+    def saw_attack(self) -> Literal["suite", "operators"] | None:
+        """What the system saw of the evaluated attack in training: the whole suite, some of its operators, or nothing.
+
+        A suite counts, by its name, wherever it was seen: in augmentation (unless an operator was left out), by the
+        recogniser, as the noise of pre-training. Operators count where augmentation or the recogniser used them.
+        """
+        attack, system = self.data.attack, self.system
+        if attack is None:
+            return None
+        if _same_suite(attack, system):
+            return "suite"
+        seen = set(system.recogniser.operators) if system.recogniser else set()
+        if system.augment:
+            seen |= set(system.augment.operators) - set(system.augment.without)
+        return "operators" if seen & {name for name, number in attack.counts_by_operator.items() if number} else None
+
+    @property
+    def cost_per_piece(self) -> float | None:
+        """Seconds of prediction a sub-word, or None where it was not measured."""
+        pieces = self.counts.get("pieces")
+        return self.predict_seconds / pieces if pieces and self.predict_seconds is not None else None
+
+
+def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
+    augment, recogniser, pretraining = system.augment, system.recogniser, system.pretraining
+    return attack.suite in (
+        augment.suite if augment and not augment.without else None,
+        recogniser.suite if recogniser else None,
+        pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
+    )
 
 
 def write_record(folder: Path, record: Record) -> None:

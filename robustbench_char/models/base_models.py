@@ -28,7 +28,18 @@ from transformers.utils import logging as hf_logging
 from robustbench_char.common import InputError, nearest
 from robustbench_char.models.folders import check_model_folder, weights_sha256
 
-__all__ = ["MINILM_SHA256", "Base", "load_config", "load_encoder", "load_tokenizer", "loading", "quiet", "resolve_base"]
+__all__ = [
+    "MINILM_SHA256",
+    "Base",
+    "kind_of",
+    "load_config",
+    "load_encoder",
+    "load_tokenizer",
+    "loading",
+    "positions_of",
+    "quiet",
+    "resolve_base",
+]
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
@@ -136,13 +147,24 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
     return config
 
 
+def kind_of(config: PreTrainedConfig) -> str:
+    """Return `bert` or `roberta`, whose embeddings and tokenizer a model has; CharBERT is built on either."""
+    return str(getattr(config, "base_type", config.model_type))
+
+
+def positions_of(config: PreTrainedConfig) -> int:
+    """Return the longest input in sub-words: RoBERTa counts positions from after its padding index."""
+    before = config.pad_token_id + 1 if kind_of(config) == "roberta" else 0
+    return int(config.max_position_embeddings - before)
+
+
 def load_tokenizer(folder: Path, *, words: bool = False) -> PreTrainedTokenizerFast:
     """Return a folder's tokenizer, without stored padding or truncation; `words` says that it gets words one by one.
 
     Raises InputError for a slow one.
     """
     # RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have.
-    options = {"add_prefix_space": True} if words and load_config(folder).model_type == "roberta" else {}
+    options = {"add_prefix_space": True} if words and kind_of(load_config(folder)) == "roberta" else {}
     with quiet(), loading(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **options)
     if not tokenizer.is_fast:

@@ -1,15 +1,18 @@
-"""The plain system: a BERT-type (or RoBERTa-type) encoder with a new head, and nothing that defends it.
+"""The systems on a plain encoder: `bert` with a new head, and those that differ in what stands before or around it.
 
-Other systems start from this class and override what differs: `build` and `load` for another architecture,
-`text_windows`, `word_windows` and `context_windows` for other inputs or for corrected words.
+A system is a way to read text (`open`, then `*_windows`) and a model (`build`, `load`). Others start from `BertSystem`
+and override what differs: `build` and `load` for another architecture, `further` for more inputs. A recogniser can
+stand in front of any of them: texts are corrected before they are encoded, and answers found in corrected text are
+mapped back to the text as given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+import numpy as np
 import torch
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -19,11 +22,22 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from robustbench_char.models.base_models import Base, load_config, load_encoder, loading, quiet, refuse_missing
-from robustbench_char.models.inputs import Window, encode_contexts, encode_texts, encode_words
+from robustbench_char.models.base_models import (
+    Base,
+    load_config,
+    load_encoder,
+    load_tokenizer,
+    loading,
+    quiet,
+    refuse_missing,
+)
+from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
 from robustbench_char.tasks.base import Family
 
-__all__ = ["BertSystem"]
+if TYPE_CHECKING:
+    from robustbench_char.models.wordrec import Correction, Recogniser
+
+__all__ = ["AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]
 
 _HEADS: dict[Family, Any] = {
     "classification": AutoModelForSequenceClassification,
@@ -33,15 +47,42 @@ _HEADS: dict[Family, Any] = {
 
 
 class BertSystem:
-    """Fine-tuning of an encoder as it is."""
+    """Fine-tuning of an encoder as it is.
 
-    name = "bert"
+    `pretraining` names the system that `pretrain` must have made the base for (None: any BERT- or RoBERTa-type
+    checkpoint); `needs_recogniser` and `augmentation` (the default suite) say what defends it.
+    """
 
+    name: ClassVar[str] = "bert"
+    pretraining: ClassVar[str | None] = None
+    needs_recogniser: ClassVar[bool] = False
+    augmentation: ClassVar[str | None] = None
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, recogniser: Recogniser | None = None) -> None:
+        self.tokenizer, self.recogniser = tokenizer, recogniser
+        self.further: Further | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, words: bool, recogniser: Recogniser | None = None) -> Self:
+        """Return the system with what `folder` says of reading; `words` says that it gets words one by one.
+
+        Raises InputError where a file is missing or unusable.
+        """
+        return cls(load_tokenizer(folder, words=words), recogniser)
+
+    def save(self, folder: Path) -> None:
+        """Write what `open` reads: the tokenizer, without stored padding or truncation."""
+        self.tokenizer.backend_tokenizer.no_padding()
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer.save_pretrained(folder)
+
+    @classmethod
     def build(
-        self, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
+        cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
     ) -> PreTrainedModel:
         """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
         config = load_config(base.folder, layers=layers)
+        config.architectures = None
         if family != "question_answering":
             config.id2label = dict(enumerate(labels))
             config.label2id = {label: index for index, label in enumerate(labels)}
@@ -54,7 +95,8 @@ class BertSystem:
         )  # not strict: most heads have no use for the pooler
         return cast(PreTrainedModel, model)
 
-    def load(self, folder: Path, family: Family) -> PreTrainedModel:
+    @classmethod
+    def load(cls, folder: Path, family: Family) -> PreTrainedModel:
         """Return a fine-tuned model in single precision. Raises InputError when weights are missing."""
         with quiet(), loading(folder):
             model, report = _HEADS[family].from_pretrained(
@@ -68,37 +110,85 @@ class BertSystem:
         refuse_missing(folder, report)
         return cast(PreTrainedModel, model)
 
-    def padding(self, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    def extra_parameters(self, model: PreTrainedModel) -> int:
+        """Return how many parameters the encoder has beside those of a plain one."""
+        return 0
+
+    def padding(self) -> dict[str, int]:
         """Return the value that each model input is padded with."""
         return {
-            "input_ids": int(tokenizer.pad_token_id),
-            "token_type_ids": int(tokenizer.pad_token_type_id),
+            "input_ids": int(self.tokenizer.pad_token_id),
+            "token_type_ids": int(self.tokenizer.pad_token_type_id),
             "attention_mask": 0,
         }
 
-    def text_windows(
-        self, tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, *, max_length: int
-    ) -> Iterator[Window]:
+    def text_windows(self, first: Sequence[str], second: Sequence[str] | None, *, max_length: int) -> Iterator[Window]:
         """Encode texts or pairs of texts."""
-        return encode_texts(tokenizer, first, second, max_length=max_length)
+        columns = [first] if second is None else [first, second]
+        if self.recogniser:
+            columns = [[one.text for one in self.recogniser.correct_texts(texts)] for texts in columns]
+        second = columns[1] if len(columns) > 1 else None
+        return encode_texts(self.tokenizer, columns[0], second, max_length=max_length, further=self.further)
 
-    def word_windows(
-        self, tokenizer: PreTrainedTokenizerFast, sentences: Sequence[Sequence[str]], *, max_length: int
-    ) -> Iterator[Window]:
+    def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         """Encode sentences given as words."""
-        return encode_words(tokenizer, sentences, max_length=max_length)
+        if self.recogniser:
+            sentences = self.recogniser.correct(sentences)
+        return encode_words(self.tokenizer, sentences, max_length=max_length, further=self.further)
 
     def context_windows(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        questions: Sequence[str],
-        contexts: Sequence[str],
-        *,
-        max_length: int,
-        stride: int,
-        max_question: int,
+        self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
     ) -> Iterator[Window]:
         """Encode questions with overlapping windows over their contexts; offsets count in the contexts as given."""
-        return encode_contexts(
-            tokenizer, questions, contexts, max_length=max_length, stride=stride, max_question=max_question
-        )
+        corrections = None
+        if self.recogniser:
+            questions = [one.text for one in self.recogniser.correct_texts(questions)]
+            corrections = self.recogniser.correct_texts(contexts)
+            contexts = [one.text for one in corrections]
+        for window in encode_contexts(
+            self.tokenizer,
+            questions,
+            contexts,
+            max_length=max_length,
+            stride=stride,
+            max_question=max_question,
+            further=self.further,
+        ):
+            yield _in_given_text(window, corrections[window.row]) if corrections else window
+
+
+def _in_given_text(window: Window, correction: Correction) -> Window:
+    """Return a window over corrected text with offsets that count in the text as given."""
+    offsets = np.array(window.offsets)
+    inside = offsets[:, 0] >= 0
+    starts, ends = correction.to_given(offsets[inside, 0], offsets[inside, 1])
+    offsets[inside] = np.stack([starts, ends], axis=1)
+    return window._replace(offsets=offsets)
+
+
+class BertMlmSystem(BertSystem):
+    """An encoder pre-trained further on clean text: what more training brings without noise or characters."""
+
+    name = "bert_mlm"
+    pretraining = "bert_mlm"
+
+
+class AdvBertSystem(BertSystem):
+    """An encoder pre-trained further on noised text."""
+
+    name = "advbert"
+    pretraining = "advbert"
+
+
+class BertWordRecSystem(BertSystem):
+    """An encoder fine-tuned on the text as given, behind a recogniser of words (Pruthi et al. 2019)."""
+
+    name = "bert_wordrec"
+    needs_recogniser = True
+
+
+class BertAugSystem(BertSystem):
+    """An encoder fine-tuned on clean and attacked copies of the training examples."""
+
+    name = "bert_aug"
+    augmentation = "mixed"

@@ -16,8 +16,9 @@ from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 
 __all__ = ["SUPPORTED_TYPES", "check_model_folder", "reading_sha256", "refuse_html", "weight_files", "weights_sha256"]
 
-SUPPORTED_TYPES = ("bert", "roberta")
+SUPPORTED_TYPES = ("bert", "roberta", "charbert")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+CHARACTER_VOCABULARY = "character_vocabulary.json"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
@@ -82,9 +83,16 @@ def weights_sha256(folder: Path) -> str:
 
 
 def reading_sha256(folder: Path) -> str:
-    """Return the SHA-256 over config and tokenizer files, which decide, besides the weights, what a model says."""
+    """Return the SHA-256 over config, tokenizer and characters: what decides, besides the weights, what a model says."""
     names = sorted(
-        {CONFIG, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", *sum(_TOKENIZERS, ())}
+        {
+            CONFIG,
+            CHARACTER_VOCABULARY,
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "added_tokens.json",
+            *sum(_TOKENIZERS, ()),
+        }
     )
     return sha256_bytes(
         "".join(f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file()).encode()
@@ -122,7 +130,7 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{path}: model_type",
             found=repr(kind),
             expected=f"one of {', '.join(SUPPORTED_TYPES)}",
-            fix="Give a BERT-type or RoBERTa-type model.",
+            fix="Give a BERT-type, RoBERTa-type or CharBERT model.",
         )
     return config
 

@@ -6,16 +6,20 @@ Shape legend: T sub-words of one window.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
-__all__ = ["NO_WORD", "IntArray", "Window", "encode_contexts", "encode_texts", "encode_words", "head_of"]
+__all__ = ["NO_WORD", "Further", "IntArray", "Window", "encode_contexts", "encode_texts", "encode_words", "head_of"]
 
 IntArray = npt.NDArray[np.int32]
+
+Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
+"""Further inputs of a window, from its encoding and what was encoded: one or two texts, or the words of a sentence."""
 
 NO_WORD = -1
 _NOTHING: IntArray = np.zeros(0, np.int32)
@@ -38,25 +42,35 @@ class Window(NamedTuple):
 
 
 def encode_texts(
-    tokenizer: PreTrainedTokenizerFast, first: Sequence[str], second: Sequence[str] | None, *, max_length: int
+    tokenizer: PreTrainedTokenizerFast,
+    first: Sequence[str],
+    second: Sequence[str] | None,
+    *,
+    max_length: int,
+    further: Further | None = None,
 ) -> Iterator[Window]:
     """Encode texts, or pairs of texts, cutting the longer one first."""
     texts = [_clean(list(first))] if second is None else [_clean(list(first)), _clean(list(second))]
     batch = tokenizer(*texts, truncation="longest_first", max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
-        yield Window(row, _inputs(batch, row), truncated=bool(encoding.overflowing))
+        sources = [column[row] for column in texts]
+        yield Window(row, _inputs(batch, row, sources, further), truncated=bool(encoding.overflowing))
 
 
 def encode_words(
-    tokenizer: PreTrainedTokenizerFast, sentences: Sequence[Sequence[str]], *, max_length: int
+    tokenizer: PreTrainedTokenizerFast,
+    sentences: Sequence[Sequence[str]],
+    *,
+    max_length: int,
+    further: Further | None = None,
 ) -> Iterator[Window]:
     """Encode sentences given as words. A word may have no piece: cut off, or of characters that are dropped."""
-    batch = tokenizer(
-        [_clean(list(words)) for words in sentences], is_split_into_words=True, truncation=True, max_length=max_length
-    )
+    given = [_clean(list(words)) for words in sentences]
+    batch = tokenizer(given, is_split_into_words=True, truncation=True, max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
         words = np.array([NO_WORD if word is None else word for word in encoding.word_ids], np.int32)
-        yield Window(row, _inputs(batch, row), truncated=bool(encoding.overflowing), words=words)
+        inputs = _inputs(batch, row, given[row], further)
+        yield Window(row, inputs, truncated=bool(encoding.overflowing), words=words)
 
 
 def encode_contexts(
@@ -67,15 +81,17 @@ def encode_contexts(
     max_length: int,
     stride: int,
     max_question: int,
+    further: Further | None = None,
 ) -> Iterator[Window]:
     """Encode questions with windows over their contexts; neighbouring windows share `stride` pieces.
 
     A question is cut to `max_question` pieces, so that room for the context remains.
     """
     heads = [head_of(tokenizer, question, max_question) for question in _clean(list(questions))]
+    given = _clean(list(contexts))
     batch = tokenizer(
         heads,
-        _clean(list(contexts)),
+        given,
         truncation="only_second",
         max_length=max_length,
         stride=stride,
@@ -88,7 +104,7 @@ def encode_contexts(
         row = int(owners[index])
         yield Window(
             row,
-            _inputs(batch, index),
+            _inputs(batch, index, (heads[row], given[row]), further),
             truncated=heads[row] != questions[row],
             offsets=np.where(in_context[:, None], offsets, -1),
         )
@@ -100,9 +116,10 @@ def head_of(tokenizer: PreTrainedTokenizerFast, text: str, pieces: int) -> str:
     return text[: encoding.offsets[-1][1]] if encoding.overflowing else text
 
 
-def _inputs(batch: BatchEncoding, index: int) -> dict[str, IntArray]:
+def _inputs(batch: BatchEncoding, index: int, sources: Sequence[Any], further: Further | None) -> dict[str, IntArray]:
     names = ("input_ids", "token_type_ids", "attention_mask")
-    return {name: np.array(batch[name][index], np.int32) for name in names if name in batch}
+    inputs = {name: np.array(batch[name][index], np.int32) for name in names if name in batch}
+    return inputs if further is None else {**inputs, **further(batch[index], sources)}
 
 
 def _clean(texts: list[Any]) -> list[Any]:

@@ -86,7 +86,7 @@ def _card(choice: Choice, rows: dict[Path, dict[int, _Row]]) -> Card:
             fix="Evaluate the attacked file again.",
         ) from None
     return Card(
-        place=f"{record.task} · {record.system.name} · {record.condition} · {after.id}",
+        place=f"{record.task} · {record.system.shown} · {record.condition} · {after.id}",
         outcome=choice.outcome,
         fields=fields,
         edits=_edits(after.edits),

@@ -10,33 +10,45 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.reports import show
+from robustbench_char.reports.panels import draw_panels
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["axis_title", "score_figure", "system_labels", "to_svg"]
+__all__ = ["SIDE_BY_SIDE", "axis_title", "score_figure", "strongest", "system_labels", "to_svg"]
 
 CLEAN = "clean"
 _COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 _HATCHES = ("", "///", "...", "\\\\\\", "xx", "--")
 _EDGE = "#222222"
+SIDE_BY_SIDE = 3
+"""More systems than these are drawn in panels."""
+
 # Names are printed as they are (a `$` starts no formula), and as text, so that the page's own font applies.
 _STYLE: Any = {"svg.fonttype": "none", "text.parse_math": False, "hatch.linewidth": 0.6, "font.size": 10.0}
 
 
 def system_labels(frame: pd.DataFrame) -> pd.Series[str]:
-    """Return the name of each row's system, with its base where one name stands for several bases."""
-    bases = frame.groupby("system")["base"].transform("nunique")
-    return frame["system"].where(bases == 1, frame["system"] + " (" + frame["base"] + ")")
+    """Return what each row's system is called, with its base where one label stands for several bases."""
+    labels = frame["label"] if "label" in frame else frame["system"]
+    bases = frame.groupby(labels)["base"].transform("nunique")
+    return labels.where(bases == 1, labels + " (" + frame["base"] + ")")
+
+
+def strongest(saw: pd.Series[str]) -> str | None:
+    """Return what was seen of the attack in any of several runs: the suite before operators."""
+    return max(saw.dropna(), default=None)  # "suite" sorts after "operators"
 
 
 def score_figure(frame: pd.DataFrame, task: str) -> Figure:
-    """Draw the scores of one task: a group of bars for clean data and one for each suite, one bar a system.
+    """Draw the scores of one task: of a few systems, a group of bars for clean data and one for each suite.
 
-    `frame` is that of `report_frame`. Several seeds are drawn as their mean, with a line from lowest to highest. Scores
-    are in percent. Raises ValueError where the frame has no row of the task.
+    Of more systems than fit side by side, each of these groups is a panel with a row a system. `frame` is that of
+    `report_frame`. Several seeds are drawn as their mean, with a line from lowest to highest. Scores are in percent;
+    those under an attack that was seen in training are marked. Raises ValueError where the frame has no row of the
+    task.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -44,16 +56,18 @@ def score_figure(frame: pd.DataFrame, task: str) -> Figure:
     part = frame[frame["task"] == task]
     if part.empty:
         raise ValueError(f"the frame has no row of the task {task!r}")
-    bars = _bars(part)
+    bars, metric = _bars(part), str(part["metric"].iloc[0])
     with matplotlib.rc_context(_STYLE):
         groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
+        if len(systems) > SIDE_BY_SIDE:
+            return draw_panels(bars, axis_title(metric), groups, systems)
         # An inch and a bit a group, so that value labels of neighbouring bars never touch.
         figure = Figure(
             figsize=(max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4), layout="constrained"
         )
         axes = figure.add_subplot()
         _draw(axes, bars, groups, systems)
-        _label(axes, str(part["metric"].iloc[0]), groups, systems, bars)
+        _label(axes, metric, groups, systems, bars)
     return figure
 
 
@@ -74,15 +88,17 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def _bars(part: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a bar: label (of the system), group (`clean` or suite), mean, low, high, examples."""
+    """Return one row a bar: label (of the system), group (`clean` or suite), mean, low, high, saw."""
     import pandas as pd
 
-    part = part.assign(label=system_labels(part))
+    part = part.assign(label=system_labels(part), saw=part.get("saw_attack"))
     # One clean evaluation is paired with every suite: count it once a seed.
-    clean = part.assign(group=CLEAN, value=part["clean"]).drop_duplicates(["label", "training_seed", "value"])
+    clean = part.assign(group=CLEAN, value=part["clean"], saw=None).drop_duplicates(["label", "training_seed", "value"])
     attacked = part.assign(group=part["suite"], value=part["attacked"])
     grouped = pd.concat([clean, attacked]).groupby(["label", "group"], sort=False)
-    return grouped.agg(mean=("value", "mean"), low=("value", "min"), high=("value", "max")).reset_index()
+    return grouped.agg(
+        mean=("value", "mean"), low=("value", "min"), high=("value", "max"), saw=("saw", strongest)
+    ).reset_index()
 
 
 def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str]) -> None:
@@ -103,18 +119,18 @@ def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str])
             edgecolor=_EDGE,
             linewidth=0.7,
         )
-        for place, mean, low, high in zip(places, part["mean"], part["low"], part["high"], strict=True):
-            _finish(axes, place, mean, low, high)
+        values = zip(part["mean"], part["low"], part["high"], part["saw"], strict=True)
+        for place, (mean, low, high, saw) in zip(places, values, strict=True):
+            _finish(axes, place, mean, low, high, show.mark(saw))
 
 
-def _finish(axes: Axes, place: float, mean: float, low: float, high: float) -> None:
+def _finish(axes: Axes, place: float, mean: float, low: float, high: float, mark: str) -> None:
     """Draw the span of several runs on a bar, and its value beyond both."""
     if high > low:
         axes.vlines(place, low, high, color=_EDGE, linewidth=1.6)
     end, shift, side = (high, 2, "bottom") if mean >= 0 else (low, -2, "top")
-    axes.annotate(
-        show.score(mean), (place, end), (0, shift), textcoords="offset points", ha="center", va=side, fontsize=8.5
-    )
+    text = show.score(mean) + mark
+    axes.annotate(text, (place, end), (0, shift), textcoords="offset points", ha="center", va=side, fontsize=8.5)
 
 
 def _look(group: str, index: int, *, alone: bool) -> tuple[str, str]:

@@ -22,9 +22,9 @@ __all__ = ["write_report"]
 def write_report(folders: list[Path], output: Path, *, examples: bool = True, overwrite: bool = False) -> Path:
     """Write the report on all records below the folders into `output` and return the path of its `index.html`.
 
-    With `examples` off, no text of a prediction is read or written. The same records give the same bytes. Raises
-    InputError for folders without records, predictions that are not those of their record, and an output folder that
-    has other content or cannot be written.
+    With `examples` off, no text of a prediction is read or written. Systems stand in the order in which they are found,
+    `bert` first; the same records in the same order give the same bytes. Raises InputError for folders without records,
+    predictions that are not those of their record, and an output folder that has other content or cannot be written.
     """
     evidence = read_evidence(folders, examples=examples)
     sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
@@ -38,7 +38,7 @@ def write_report(folders: list[Path], output: Path, *, examples: bool = True, ov
 
 def _lead(evidence: Evidence) -> str:
     records = [record for _, record in evidence.records]
-    systems, tasks = {record.system.name for record in records}, {record.task for record in records}
+    systems, tasks = {record.system.shown for record in records}, {record.task for record in records}
     suites = {record.condition for record in records if record.data.attack}
     return ", ".join(
         show.plural(len(names), noun)

@@ -6,9 +6,12 @@ import math
 from typing import Any
 
 __all__ = [
+    "SAW_ATTACK",
     "count",
+    "gain",
     "is_missing",
     "join",
+    "mark",
     "percent",
     "plain",
     "plural",
@@ -21,6 +24,13 @@ __all__ = [
 ]
 
 DASH = "–"
+_MARKS = {"operators": "†", "suite": "‡"}
+SAW_ATTACK = (
+    "† The system saw operators of this attack in training (augmented copies, or its recogniser). "
+    "‡ It was trained under this very suite."
+)
+"""What the marks beside scores mean."""
+
 _NAMES = {
     "f1": "F1",
     "exact": "exact match",
@@ -45,6 +55,16 @@ def score(value: Any) -> str:
 def percent(fraction: Any, *, missing: str = DASH) -> str:
     """Print a share (1.0 is all) in percent with one decimal."""
     return missing if is_missing(fraction) else _signed(f"{100 * float(fraction):.1f}%")
+
+
+def gain(value: Any) -> str:
+    """Print a difference of scores in points, with its sign."""
+    return DASH if is_missing(value) else ("" if float(f"{value:.1f}") < 0 else "+") + score(value)
+
+
+def mark(saw: Any) -> str:
+    """Return the mark of a score under an attack that the system saw in training (`Record.saw_attack`)."""
+    return "" if is_missing(saw) else _MARKS[saw]
 
 
 def count(value: Any) -> str:

@@ -20,7 +20,7 @@ from robustbench_char.attacks.ledger import Slot, ledger_table, word_vocabulary
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.tasks.base import Attacked, Edit, Example, NativeFile, Task, token_text
+from robustbench_char.tasks.base import Attacked, Edit, Example, ExampleSource, Task, token_text
 from robustbench_char.tasks.following import follow
 from robustbench_char.tasks.manifest import Counts
 
@@ -113,7 +113,7 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
 
 
 def attack_examples(
-    attack: Attack, source: NativeFile, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
+    attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
 ) -> Iterator[Attacked]:
     """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
     seen: dict[str, tuple[str, list[Edit]]] = {}
@@ -210,7 +210,7 @@ def _answer_spans(rows: list[tuple[Slot, str, Example]], answers: Answers) -> li
     return [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
 
 
-def _answers(source: NativeFile) -> Answers:
+def _answers(source: ExampleSource) -> Answers:
     """Return, by context, where the answers of all questions of the whole file lie."""
     found: Answers = {}
     for example in source.examples():
@@ -219,7 +219,7 @@ def _answers(source: NativeFile) -> Answers:
     return found
 
 
-def _with_sources(ledger: pa.Table, source: NativeFile, chunk: list[Example]) -> pa.Table:
+def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example]) -> pa.Table:
     """Fill `removed_source` where the native file spells the removed characters in another way."""
     import pyarrow as pa
 

@@ -8,7 +8,18 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Answer", "Attacked", "Edit", "Example", "Family", "HubSource", "NativeFile", "Task", "token_text"]
+__all__ = [
+    "Answer",
+    "Attacked",
+    "Edit",
+    "Example",
+    "ExampleSource",
+    "Family",
+    "HubSource",
+    "NativeFile",
+    "Task",
+    "token_text",
+]
 
 Family = Literal["classification", "tagging", "question_answering"]
 
@@ -60,21 +71,25 @@ class Attacked(NamedTuple):
     edits: Mapping[str, Sequence[Edit]]
 
 
-class NativeFile(Protocol):
-    """A file (or folder) opened in its native format."""
-
-    path: Path
+class ExampleSource(Protocol):
+    """What can be attacked: examples, and how their texts are spelled where they came from."""
 
     def examples(self) -> Iterator[Example]:
         """Read the examples in file order, streaming where the format allows. Raises InputError with file and line."""
         ...
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
-        """Write the file again with its texts and answers replaced, in file order; all other bytes stay as they are."""
-        ...
-
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how `text[start:end]` is spelled in the file, or None where that is the text itself (no escapes)."""
+        ...
+
+
+class NativeFile(ExampleSource, Protocol):
+    """A file (or folder) opened in its native format."""
+
+    path: Path
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file again with its texts and answers replaced, in file order; all other bytes stay as they are."""
         ...
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerFast
-
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.tasks.base import Example, Task
@@ -24,14 +22,12 @@ class Classification:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(
-        self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
-    ) -> Iterator[Window]:
+    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode the task's first field, paired with the others (joined by spaces where there are several)."""
         first, *rest = self.task.fields
         second = [" ".join(text_of(example, field) for field in rest) for example in examples] if rest else None
         return system.text_windows(
-            tokenizer, [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
+            [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
         )
 
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:

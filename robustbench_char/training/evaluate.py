@@ -64,6 +64,7 @@ def evaluate(
     sha256 = source_sha256(file.path)
     attack = attack_set_of(file.path, sha256)
     _check_task(system, file, task, attack)
+    _check_seed(system, file, attack)
     examples = list(file.examples())
     golds = _golds(system, file, examples)
     name = source or safe_name(file.path.name)
@@ -84,6 +85,7 @@ class _Scored:
     scores: Scores
     clean_gold_scores: dict[str, float] | None
     counts: dict[str, int]
+    seconds: float
     table: pd.DataFrame
 
     @classmethod
@@ -100,11 +102,15 @@ class _Scored:
         scores = score(task.metric, golds, predictions.values, labels=system.file.labels or None)
         clean = attack.clean_golds(examples) if attack and task.family == "question_answering" else None
         by_clean = score(task.metric, clean, predictions.values).scores if clean else None
-        counts = {**scores.counts, "truncated_examples": predictions.truncated_examples}
+        counts = {
+            **scores.counts,
+            "truncated_examples": predictions.truncated_examples,
+            "pieces": predictions.pieces,
+        }
         if task.family == "tagging":
             counts["unseen_tags"] = _unseen_tags(system, golds)
         edits = attack.edits(examples) if attack else [[] for _ in examples]
-        return cls(scores, by_clean, counts, _table(examples, golds, predictions, scores, edits))
+        return cls(scores, by_clean, counts, predictions.seconds, _table(examples, golds, predictions, scores, edits))
 
 
 def _check_task(system: System, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
@@ -117,6 +123,18 @@ def _check_task(system: System, file: NativeFile, asked: Task | None, attack: At
                 expected=f"{name}, which the system was fine-tuned on",
                 fix="Choose the system or the file of the same task.",
             )
+
+
+def _check_seed(system: System, file: NativeFile, attack: AttackSet | None) -> None:
+    """Raise InputError where the attack has the seed of the attacked copies that the system was fine-tuned on."""
+    augment = system.file.augment
+    if attack and augment and attack.manifest.seed == augment.seed:
+        raise InputError(
+            file.path,
+            found=f"an attack with seed {augment.seed}, which the system's training copies were attacked with",
+            expected="another seed",
+            fix="Attack the file again with another --seed.",
+        )
 
 
 def _golds(system: System, file: NativeFile, examples: Sequence[Example]) -> list[Gold]:
@@ -196,6 +214,7 @@ def _write(folder: Path, system: System, data: DataInfo, scored: _Scored, starte
         counts=scored.counts,
         predictions_sha256=write_predictions(folder, scored.table),
         wall_seconds=time.monotonic() - started,
+        predict_seconds=scored.seconds,
         device=device_name(system.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance(),
@@ -208,12 +227,17 @@ def _system_info(system: System) -> SystemInfo:
     file = system.file
     return SystemInfo(
         name=file.system,
-        base=file.base.name,
+        base=file.pretraining.base if file.pretraining else file.base.name,
         parameters=file.parameters,
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,
         settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},
         weights_sha256=file.weights_sha256,
+        label=file.label,
+        extra_parameters=file.extra_parameters,
+        pretraining=file.pretraining,
+        augment=file.augment,
+        recogniser=file.recogniser,
     )
 
 

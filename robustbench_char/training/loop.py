@@ -23,7 +23,7 @@ from robustbench_char.training.batches import Collator, LengthGroupedSampler
 from robustbench_char.training.settings import Settings
 from robustbench_char.training.store import last_checkpoint, mark_complete, not_writable
 
-__all__ = ["Loop", "progress_bar"]
+__all__ = ["Bar", "Checkpoints", "Loop", "progress_bar"]
 
 _LOGS = 50  # loss values kept of a run
 _LOG_KEYS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -57,7 +57,7 @@ class Loop:
                 args=_arguments(settings, self.folder, steps, every),
                 train_dataset=cast(Any, features),
                 data_collator=collator,
-                callbacks=[_Checkpoints(every, self.save_seconds), _Bar(bar), *self.callbacks],
+                callbacks=[Checkpoints(every, self.save_seconds), Bar(bar), *self.callbacks],
             )
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
@@ -91,7 +91,7 @@ def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> Trai
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
         logging_steps=every,
-        save_strategy="no",  # _Checkpoints decides by time
+        save_strategy="no",  # Checkpoints decides by time
         report_to="none",
         disable_tqdm=True,
         log_level="error",
@@ -115,7 +115,7 @@ class _Trainer(Trainer):
             raise not_writable(Path(str(self.args.output_dir)), error) from error
 
 
-class _Checkpoints(TrainerCallback):
+class Checkpoints(TrainerCallback):
     """Save when it is time, but only with a log entry: the losses since the last one are in no checkpoint."""
 
     def __init__(self, every: int, seconds: float) -> None:
@@ -131,7 +131,7 @@ class _Checkpoints(TrainerCallback):
         self.last = time.monotonic()
 
 
-class _Bar(TrainerCallback):
+class Bar(TrainerCallback):
     """Show steps and the latest loss."""
 
     def __init__(self, bar: Progress) -> None:

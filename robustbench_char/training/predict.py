@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import Prediction
-from robustbench_char.models.base_models import load_tokenizer
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.tasks.base import Example
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.loop import progress_bar
 from robustbench_char.training.recipes import Outputs, Recipe, encoded, make_recipe
-from robustbench_char.training.system_files import SystemFile, read_system
+from robustbench_char.training.system_files import RECOGNISER, SystemFile, read_system
 
 __all__ = ["Predictions", "System", "device_name", "load_system"]
 
 
 class Predictions(NamedTuple):
-    """One prediction an example, in the order given, and the number of examples that the length limit cut."""
+    """One prediction an example, in the order given, the number of examples that the length limit cut, and the cost.
+
+    `pieces` counts the sub-words fed to the encoder, special ones and overlapping windows included; `seconds` is the
+    time from text to predictions, a recogniser's work included.
+    """
 
     values: list[Prediction]
     truncated_examples: int
+    pieces: int
+    seconds: float
 
 
 class System:
     """A fine-tuned system: its record (`file`), its model on the best device there is, and its way to read examples."""
 
-    def __init__(
-        self, file: SystemFile, kind: BertSystem, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-    ) -> None:
-        self.file, self.kind, self.tokenizer = file, kind, tokenizer
+    def __init__(self, file: SystemFile, kind: BertSystem, model: PreTrainedModel) -> None:
+        self.file, self.kind = file, kind
         self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
         self.model: Any = model.to(self.device)  # type: ignore[arg-type]
         self.model.eval()
@@ -52,19 +57,22 @@ class System:
         """Predict, and count what the length limit cut."""
         if batch_size < 1:
             raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
-        windows = list(encoded(self.recipe, self.kind, self.tokenizer, examples))
+        started = time.perf_counter()
+        windows = list(encoded(self.recipe, self.kind, examples))
         readings = self._readings(windows, batch_size, progress)
         by_example: list[list[Any]] = [[] for _ in examples]
         for window, reading in zip(windows, readings, strict=True):
             by_example[window.row].append(reading)
         values = [self.recipe.predict(example, found) for example, found in zip(examples, by_example, strict=True)]
-        return Predictions(values, len({window.row for window in windows if window.truncated}))
+        truncated = len({window.row for window in windows if window.truncated})
+        pieces = sum(len(window.inputs["input_ids"]) for window in windows)
+        return Predictions(values, truncated, pieces, time.perf_counter() - started)
 
     def _readings(self, windows: Sequence[Window], batch_size: int, progress: bool) -> list[Any]:
         """Return the reading of every window, in order; the model sees them longest first, so that little is padded."""
         order = sorted(range(len(windows)), key=lambda index: -len(windows[index].inputs["input_ids"]))
         readings: list[Any] = [None] * len(windows)
-        collator = Collator(self.kind.padding(self.tokenizer))
+        collator = Collator(self.kind.padding())
         with progress_bar(progress) as bar:
             task = bar.add_task("predicting", total=len(windows))
             for start in range(0, len(order), batch_size):
@@ -96,9 +104,25 @@ def load_system(folder: Path) -> System:
             expected=f"{file.weights_sha256}, as system.json says",
             fix="The weights were altered after training: copy the folder again, or fine-tune again.",
         )
-    kind = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")()
+    kind = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
     family = file.task.family
-    return System(file, kind, kind.load(folder, family), load_tokenizer(folder, words=family == "tagging"))
+    system = kind.open(folder, words=family == "tagging", recogniser=_recogniser(folder, file))
+    return System(file, system, system.load(folder, family))
+
+
+def _recogniser(folder: Path, file: SystemFile) -> Recogniser | None:
+    """Return the recogniser in front of a system. Raises InputError when it is not the one it was saved with."""
+    if file.recogniser is None:
+        return None
+    recogniser = Recogniser.load(folder / RECOGNISER)
+    if recogniser.file.weights_sha256 != file.recogniser.weights_sha256:
+        raise InputError(
+            folder / RECOGNISER,
+            found=f"weights with SHA-256 {recogniser.file.weights_sha256}",
+            expected=f"{file.recogniser.weights_sha256}, as system.json says",
+            fix="The recogniser was exchanged after training: copy the folder again, or fine-tune again.",
+        )
+    return recogniser
 
 
 def device_name(device: torch.device) -> str:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import QaGold, QaPrediction
@@ -45,15 +44,12 @@ class QuestionAnswering:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(
-        self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
-    ) -> Iterator[Window]:
+    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode question and context; several windows where the context is long."""
         questions = [text_of(example, "question") for example in examples]
         contexts = [text_of(example, "context") for example in examples]
         chosen = self.settings
         return system.context_windows(
-            tokenizer,
             questions,
             contexts,
             max_length=chosen.max_length,

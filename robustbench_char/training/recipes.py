@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import Gold, Prediction
@@ -40,9 +39,7 @@ _CHUNK = 1000  # examples encoded at a time: what the tokenizer returns is many 
 class Recipe(Protocol):
     """One family on one task: the only code that knows its labels."""
 
-    def windows(
-        self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
-    ) -> Iterator[Window]:
+    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode examples; the windows of one example follow each other."""
         ...
 
@@ -92,22 +89,20 @@ def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def encoded(
-    recipe: Recipe, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
-) -> Iterator[Window]:
+def encoded(recipe: Recipe, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
     """Encode examples chunk by chunk; `row` of a window is the position of its example in `examples`."""
     for start in range(0, len(examples), _CHUNK):
-        for window in recipe.windows(system, tokenizer, examples[start : start + _CHUNK]):
+        for window in recipe.windows(system, examples[start : start + _CHUNK]):
             yield window._replace(row=start + window.row)
 
 
 def training_features(
-    recipe: Recipe, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
+    recipe: Recipe, system: BertSystem, examples: Sequence[Example]
 ) -> tuple[list[dict[str, IntArray | int]], int]:
     """Return inputs and targets of every window, and the number of examples that the length limit cut."""
     features: list[dict[str, IntArray | int]] = []
     cut: set[int] = set()
-    for window in encoded(recipe, system, tokenizer, examples):
+    for window in encoded(recipe, system, examples):
         features.append({**window.inputs, **recipe.targets(window, examples[window.row])})
         if window.truncated:
             cut.add(window.row)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from robustbench_char.common import InputError
 from robustbench_char.tasks.base import Family
 
-__all__ = ["Options", "Settings", "bf16_helps", "resolve_settings"]
+__all__ = ["Options", "Settings", "bf16_helps", "resolve_settings", "within"]
 
 _SPECIAL_PIECES = 4  # RoBERTa's <s> question </s></s> context </s>; BERT has three
 
@@ -90,15 +90,15 @@ def resolve_settings(options: Options, *, family: Family, positions: int) -> Set
 
 
 def _check(settings: Settings, family: Family, positions: int) -> None:
-    _within("--epochs", settings.epochs, 0.0, 1e6, above=True)
-    _within("--lr", settings.learning_rate, 0.0, 1.0, above=True)
-    _within("--batch-size", settings.batch_size, 1)
-    _within("--max-length", settings.max_length, 8, positions)
-    _within("--warmup", settings.warmup, 0.0, 0.99)
-    _within("--weight-decay", settings.weight_decay, 0.0)
-    _within("--seed", settings.seed, 0, 2**32 - 1)
+    within("--epochs", settings.epochs, 0.0, 1e6, above=True)
+    within("--lr", settings.learning_rate, 0.0, 1.0, above=True)
+    within("--batch-size", settings.batch_size, 1)
+    within("--max-length", settings.max_length, 8, positions)
+    within("--warmup", settings.warmup, 0.0, 0.99)
+    within("--weight-decay", settings.weight_decay, 0.0)
+    within("--seed", settings.seed, 0, 2**32 - 1)
     if settings.limit is not None:
-        _within("--limit", settings.limit, 1)
+        within("--limit", settings.limit, 1)
     room = settings.max_length - settings.max_question - _SPECIAL_PIECES
     if family == "question_answering" and not 0 <= settings.doc_stride < room:
         raise InputError(
@@ -109,7 +109,7 @@ def _check(settings: Settings, family: Family, positions: int) -> None:
         )
 
 
-def _within(option: str, value: float, low: float, high: float = math.inf, *, above: bool = False) -> None:
+def within(option: str, value: float, low: float, high: float = math.inf, *, above: bool = False) -> None:
     """Raise InputError unless `low` <= `value` <= `high` (which refuses NaN too); `above` leaves `low` out."""
     if not low <= value <= high or (above and value == low):
         least = f"more than {low}" if above else f"at least {low}"

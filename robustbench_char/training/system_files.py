@@ -7,29 +7,37 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import write_json
+from robustbench_char.common.files import read_json, write_json
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo
 from robustbench_char.models.base_models import quiet
+from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.settings import Settings
 
 __all__ = [
+    "RECOGNISER",
+    "SYSTEMS_FOLDER",
     "VOLATILE",
     "BaseInfo",
     "SystemFile",
     "TrainInfo",
     "finished_run",
+    "read_log",
     "read_system",
     "save_system",
+    "trained_before",
     "write_system",
 ]
 
-SYSTEM, LOG = "system.json", "training_log.json"
+SYSTEM, LOG, RECOGNISER = "system.json", "training_log.json", "recogniser"
+SYSTEMS_FOLDER = "systems"
+"""Where a store keeps finished systems, each under the hash of its run."""
 VOLATILE = (SYSTEM, LOG)
 """Files that hold times or the state of the checkout: two equal runs may differ in them."""
 
@@ -49,17 +57,25 @@ class BaseInfo(_Frozen):
 
 
 class TrainInfo(_Frozen):
-    """What it was trained on. Long contexts give several `windows`; the length limit cut `truncated_examples`."""
+    """What it was trained on: `examples` as given and `attacked_copies` of some of them.
+
+    Long contexts give several `windows`; the length limit cut `truncated_examples` of both kinds.
+    """
 
     source: str
     sha256: str
     examples: int
     windows: int
     truncated_examples: int
+    attacked_copies: int = 0
 
 
 class SystemFile(_Frozen):
-    """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs."""
+    """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs.
+
+    `training` is the hash of what decides the weights alone. `label` is how reports call the system (None: by its
+    name). `extra_parameters` counts those beyond the plain encoder and its head.
+    """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     system: str
@@ -72,18 +88,27 @@ class SystemFile(_Frozen):
     weights_sha256: str
     run: str
     provenance: Provenance
+    training: str | None = None
+    label: str | None = None
+    extra_parameters: int | None = None
+    pretraining: PretrainingInfo | None = None
+    augment: AugmentInfo | None = None
+    recogniser: RecogniserInfo | None = None
 
 
-def save_system(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> str:
-    """Write config, weights, tokenizer; return the SHA-256 of the weights. Raises OSError for a full disk."""
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.no_truncation()
+def save_system(folder: Path, model: PreTrainedModel, kind: BertSystem) -> str:
+    """Write config, weights, tokenizer, recogniser; return the SHA-256 of the model's weights.
+
+    Raises OSError for a full disk.
+    """
     try:
         with quiet():
             model.save_pretrained(folder)
+        if kind.recogniser:
+            kind.recogniser.save(folder / RECOGNISER)
     except SafetensorError as error:
         raise OSError(str(error)) from None
-    tokenizer.save_pretrained(folder)
+    kind.save(folder)
     return weights_sha256(folder)
 
 
@@ -106,6 +131,21 @@ def read_system(folder: Path) -> SystemFile:
         )
     refuse_html(path, expected="JSON")
     return read_json_model(path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again.")
+
+
+def read_log(folder: Path) -> list[dict[str, float | None]]:
+    """Return the log of the loss that `write_system` wrote."""
+    log: list[dict[str, float | None]] = read_json(folder / LOG)["log"]
+    return log
+
+
+def trained_before(store: Path, training: str) -> Path | None:
+    """Return a system in the store whose weights come from the same training, or None."""
+    for folder in sorted((store / SYSTEMS_FOLDER).glob(f"*/{SYSTEM}")):
+        system = read_system(folder.parent)
+        if system.training == training and finished_run(folder.parent, system.run):
+            return folder.parent
+    return None
 
 
 def finished_run(folder: Path, run: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window
@@ -28,12 +27,10 @@ class Tagging:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(
-        self, system: BertSystem, tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example]
-    ) -> Iterator[Window]:
+    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode the tokens; one window an example."""
         sentences = [tokens_of(example, self.task.fields[0]) for example in examples]
-        return system.word_windows(tokenizer, sentences, max_length=self.settings.max_length)
+        return system.word_windows(sentences, max_length=self.settings.max_length)
 
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
         """Return labels [T]: the tag's index on first pieces, IGNORED elsewhere."""

@@ -37,17 +37,18 @@ def _record(score: float = 80.0, *, suite: str | None = None, **changes: Any) ->
         edits=40,
         words=160,
         no_op_share=0.1,
-        counts_by_operator={"drop": 40},
+        counts_by_operator=changes.pop("operators", {"drop": 40}),
     ) if suite else None  # fmt: skip
     data = DataInfo(source="test.txt", sha256=f"{suite} data" if suite else "clean data", examples=20, attack=attack)
     system = SystemInfo(
-        name="bert",
-        base="minilm",
+        name=changes.pop("name", "bert"),
+        base=changes.pop("base", "minilm"),
         parameters=1000,
-        training_seed=1,
+        training_seed=changes.pop("training_seed", 1),
         training_sha256=None,
         settings={"lr": 1e-4},
         weights_sha256=changes.pop("weights", "weights"),
+        **changes.pop("parts", {}),
     )
     provenance = Provenance(
         package_version="0.1",
@@ -78,5 +79,5 @@ def _record(score: float = 80.0, *, suite: str | None = None, **changes: Any) ->
 
 @pytest.fixture(scope="session")
 def make_record() -> Callable[..., Record]:
-    """Return a maker of records: a clean one, or an attacked one where a suite is named."""
+    """Return a maker of records: a clean one, or an attacked one where a suite is named; `parts` are of the system."""
     return _record

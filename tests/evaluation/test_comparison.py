@@ -12,13 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.comparison import comparison_table, drop, pair_records, relative_drop, retention
-from robustbench_char.evaluation.records import Record
+from robustbench_char.evaluation.comparison import (
+    comparison_table,
+    distinct,
+    drop,
+    pair_records,
+    relative_drop,
+    retention,
+)
+from robustbench_char.evaluation.records import PretrainingInfo, RecogniserInfo, Record
 
 MakeRecord = Callable[..., Record]
 COLUMNS = [
     "task",
     "system",
+    "label",
     "base",
     "training_seed",
     "suite",
@@ -37,6 +45,9 @@ COLUMNS = [
     "truncated_words_clean",
     "truncated_words_attacked",
     "clean_gold_attacked",
+    "gain_clean",
+    "gain",
+    "saw_attack",
 ]
 
 
@@ -127,9 +138,11 @@ def test_the_table_holds_what_the_records_say(make_record: MakeRecord) -> None:
     )
     table = comparison_table(pairs)
     assert list(table.columns) == COLUMNS
-    assert table.loc[0].to_dict() == {
+    assert table.loc[0, ["gain_clean", "gain", "saw_attack"]].isna().all()
+    assert table.loc[0].drop(["gain_clean", "gain", "saw_attack"]).to_dict() == {
         "task": "conll2003",
         "system": "bert",
+        "label": "bert",
         "base": "minilm",
         "training_seed": 1,
         "suite": "drop",
@@ -159,6 +172,61 @@ def test_what_is_not_defined_or_not_known_is_missing(make_record: MakeRecord) ->
     assert table.loc[1, ["relative_drop", "retention", "truncated_words_attacked"]].isna().all()
     assert table.loc[1, "drop"] == -6.0
     assert str(table["truncated_words_clean"].dtype) == "Int64"
+
+
+def _gains(*records: Record) -> pd.DataFrame:
+    return comparison_table(pair_records(_in_folders(*records))).set_index("label")[["gain_clean", "gain"]]
+
+
+def test_the_gain_is_over_bert_on_the_same_data(make_record: MakeRecord) -> None:
+    bert = [make_record(80.0), make_record(60.0, suite="drop")]
+    other = {"name": "charbert", "weights": "c", "base": "pretrained"}
+    charbert = [make_record(79.0, **other), make_record(68.5, suite="drop", **other)]
+    elsewhere = [make_record(79.0, **other), make_record(68.5, suite="drop", seed=8, **other)]
+    assert _gains(*charbert, *bert).loc["charbert"].tolist() == [-1.0, 8.5]
+    assert _gains(*charbert, *bert).loc["bert"].isna().all()
+    assert _gains(*charbert).loc["charbert"].isna().all()
+    assert _gains(*elsewhere, *bert).loc["charbert"].isna().all()
+
+
+def test_the_gain_is_over_the_mean_of_berts_seeds(make_record: MakeRecord) -> None:
+    seeds = [{"weights": f"seed {seed}", "training_seed": seed} for seed in (1, 2)]
+    bert = [make_record(score, **seed) for seed, score in zip(seeds, (80.0, 82.0), strict=True)]
+    bert += [make_record(score, suite="drop", **seed) for seed, score in zip(seeds, (60.0, 64.0), strict=True)]
+    other = {"name": "advbert", "weights": "a"}
+    table = _gains(*bert, make_record(83.0, **other), make_record(61.0, suite="drop", **other))
+    assert table.loc["advbert"].tolist() == [2.0, -1.0]
+
+
+def test_of_several_bases_the_gain_is_over_bert_of_the_same_one(make_record: MakeRecord) -> None:
+    bert = [make_record(60.0, suite="drop", base=base, weights=base) for base in ("minilm", "large")]
+    bert[1] = bert[1].model_copy(update={"scores": {"f1": 75.0}})
+    pretraining = PretrainingInfo(system="charbert", base="large", steps=1, tokens=2)
+    parts = {"pretraining": pretraining}
+    charbert = make_record(76.0, suite="drop", name="charbert", base="pretrained", weights="c", parts=parts)
+    assert _gains(*bert, charbert).loc["charbert", "gain"] == 1.0
+
+
+def test_labels_and_recognisers_make_results_of_their_own(make_record: MakeRecord) -> None:
+    """The same weights stand behind a plain system, the same with a recogniser, and with another one."""
+    recognisers = [
+        RecogniserInfo(
+            vocabulary=10, suite="swap", operators=("swap",), parameters=5, backoff="neutral", weights_sha256=weights
+        )
+        for weights in "ab"
+    ]
+    parts: list[dict[str, Any]] = [{}, *({"recogniser": one} for one in recognisers), {"label": "bert, renamed"}]
+    records = [make_record(80.0 + n, parts=part) for n, part in enumerate(parts)]
+    records += [make_record(60.0 + n, suite="drop", parts=part) for n, part in enumerate(parts)]
+    pairs = pair_records(_in_folders(*records))
+    assert [pair.attacked.scores["f1"] for pair in pairs] == [60.0, 61.0, 62.0, 63.0]
+    assert [pair.clean.scores["f1"] for pair in pairs if pair.clean] == [80.0, 81.0, 82.0, 83.0]
+    assert comparison_table(pairs)["label"].tolist() == ["bert", "bert", "bert", "bert, renamed"]
+
+
+def test_a_result_counts_once_clean_ones_too(make_record: MakeRecord) -> None:
+    records = _in_folders(make_record(80.0), make_record(80.0, wall_seconds=9.0), make_record(60.0, suite="drop"))
+    assert distinct(records) == [records[0], records[2]]
 
 
 def test_no_pairs_give_an_empty_table() -> None:

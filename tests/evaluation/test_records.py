@@ -16,6 +16,9 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.evaluation.records import (
     PREDICTION_COLUMNS,
+    AugmentInfo,
+    PretrainingInfo,
+    RecogniserInfo,
     Record,
     find_records,
     read_predictions,
@@ -25,6 +28,27 @@ from robustbench_char.evaluation.records import (
 )
 
 MakeRecord = Callable[..., Record]
+ROOT = Path(__file__).resolve().parents[2]
+NEW = ("label", "extra_parameters", "pretraining", "augment", "recogniser")
+PRETRAINING = PretrainingInfo(
+    system="advbert",
+    base="minilm",
+    steps=100,
+    tokens=12800,
+    tokens_per_second=900.5,
+    wall_seconds=14.25,
+    text=("train.txt",),
+    text_sha256="1" * 64,
+    noise="charbert_2020",
+    noise_share=0.15,
+)
+RECOGNISER = RecogniserInfo(
+    vocabulary=10, suite="pruthi_2019", operators=("swap", "add"), parameters=5, backoff="neutral", weights_sha256="2"
+)
+
+
+def augmented(*operators: str, suite: str = "charbert_2020", without: tuple[str, ...] = ()) -> AugmentInfo:
+    return AugmentInfo(suite=suite, suite_sha256="3", operators=operators, without=without, share=0.5, seed=9)
 
 
 def _predictions() -> pd.DataFrame:
@@ -56,6 +80,60 @@ def test_the_file_carries_schema_1_and_full_precision(make_record: MakeRecord, t
     value = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
     assert value["schema"] == 1
     assert value["scores"]["precision"] == 1 / 3
+
+
+def test_what_tells_systems_apart_comes_back(make_record: MakeRecord, tmp_path: Path) -> None:
+    parts = {"label": "mine", "extra_parameters": 5, "pretraining": PRETRAINING, "recogniser": RECOGNISER}
+    parts |= {"augment": augmented("add", without=("drop",))}
+    record = make_record(predict_seconds=2.5, counts={"examples": 20, "pieces": 1000}, parts=parts)
+    write_record(tmp_path, record)
+    read = read_record(tmp_path / "record.json")
+    assert read == record
+    assert (read.system.shown, read.cost_per_piece) == ("mine", 0.0025)
+    assert (read.system.extra_parameters, read.system.all_extra_parameters) == (5, 5 + RECOGNISER.parameters)
+
+
+def test_a_record_of_before_these_fields_is_read(make_record: MakeRecord, tmp_path: Path) -> None:
+    def without(value: dict[str, Any]) -> None:
+        assert value.pop("predict_seconds") is None
+        assert [value["system"].pop(name) for name in NEW] == [None] * len(NEW)
+
+    read = read_record(_altered(tmp_path, make_record(suite="drop"), without))
+    assert read == make_record(suite="drop")
+    assert (read.system.shown, read.saw_attack, read.cost_per_piece) == ("bert", None, None)
+    for path in (ROOT / "reports" / "results" / "first_comparison" / "records").rglob("record.json"):
+        assert read_record(path).saw_attack is None
+
+
+@pytest.mark.parametrize(
+    ("suite", "operators", "parts", "saw"),
+    [
+        ("charbert_2020", ("add", "drop"), {"augment": augmented("add", "drop")}, "suite"),
+        ("charbert_2020", ("add", "drop"), {"augment": augmented("add", without=("drop",))}, "operators"),
+        ("drop", ("drop",), {"augment": augmented("add", "drop")}, "operators"),
+        ("drop", ("drop",), {"augment": augmented("add", without=("drop",))}, None),
+        ("drop", ("drop",), {"augment": augmented("add", "drop", without=("drop",))}, None),
+        ("drop", ("drop",), {"augment": augmented("drop", suite="drop")}, "suite"),
+        ("swap", ("swap",), {"recogniser": RECOGNISER}, "operators"),
+        ("drop", ("drop",), {"recogniser": RECOGNISER}, None),
+        ("pruthi_2019", ("drop",), {"recogniser": RECOGNISER}, "suite"),
+        ("charbert_2020", ("drop",), {"pretraining": PRETRAINING}, "suite"),
+        ("charbert_2020", ("drop",), {"pretraining": PRETRAINING.model_copy(update={"noise_share": 0.0})}, None),
+        ("drop", ("drop",), {"pretraining": PRETRAINING}, None),
+        ("drop", ("drop",), {}, None),
+        (None, (), {"augment": augmented("add", "drop")}, None),
+    ],
+)
+def test_what_a_system_saw_of_an_attack(
+    suite: str | None, operators: tuple[str, ...], parts: dict[str, Any], saw: str | None, make_record: MakeRecord
+) -> None:
+    given: dict[str, Any] = {"operators": dict.fromkeys(operators, 3)} if suite else {}
+    assert make_record(suite=suite, parts=parts, **given).saw_attack == saw
+
+
+def test_an_operator_that_made_no_edit_was_not_evaluated(make_record: MakeRecord) -> None:
+    record = make_record(suite="mix", operators={"add": 0, "drop": 3}, parts={"augment": augmented("add")})
+    assert record.saw_attack is None
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_tokenizer_comes_without_stored_padding(folder: Path) -> None:
 
 
 def test_heads_depend_on_the_seed_alone(folder: Path) -> None:
-    base, system = resolve_base(str(folder)), SYSTEMS.get("bert")()
+    base, system = resolve_base(str(folder)), SYSTEMS.get("bert")
 
     def head(seed: int, before: int) -> torch.Tensor:
         torch.manual_seed(before)
@@ -138,7 +138,7 @@ def test_heads_depend_on_the_seed_alone(folder: Path) -> None:
 
 @pytest.mark.parametrize("family", ["classification", "tagging", "question_answering"])
 def test_the_encoder_under_a_new_head_is_the_base(folder: Path, family: str) -> None:
-    model = SYSTEMS.get("bert")().build(resolve_base(str(folder)), family, ("a", "b", "c"), layers=2, seed=0)
+    model = SYSTEMS.get("bert").build(resolve_base(str(folder)), family, ("a", "b", "c"), layers=2, seed=0)
     base = load_file(folder / "model.safetensors")
     shared = [name for name in model.base_model.state_dict() if name in base]
     assert len(shared) > 30
@@ -147,7 +147,7 @@ def test_the_encoder_under_a_new_head_is_the_base(folder: Path, family: str) -> 
 
 def test_a_fine_tuned_base_gives_no_head(folder: Path, tmp_path: Path) -> None:
     """A head of an earlier task must not slip in, even where its shape would fit."""
-    system = SYSTEMS.get("bert")()
+    system = SYSTEMS.get("bert")
     first = system.build(resolve_base(str(folder)), "classification", ("a", "b"), layers=None, seed=1)
     first.save_pretrained(tmp_path / "again")
     shutil.copy(folder / "tokenizer.json", tmp_path / "again")

@@ -102,11 +102,15 @@ def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], lay
     """List the places of a word in order; a place whose list is empty changes nothing."""
     n, keep = len(word), suite.case == "keep"
     letters = suite.operators[operator].characters == "letters"
-    interior = suite.positions == "interior"
+    positions = suite.operators[operator].positions or suite.positions
     found = []
     for i in range(n + 1):
         width = {"drop": 1, "add": 0, "swap": 2, "keyboard": 1}[operator]
-        if i + width > n or (interior and (i == 0 or i + max(width, 1) > (n if operator == "add" else n - 1))):
+        if i + width > n or (i == 0 and positions in ("interior", "after_first")):
+            continue
+        if positions == "interior" and i + max(width, 1) > (n if operator == "add" else n - 1):
+            continue
+        if positions == "before" and i == n:
             continue
         struck = word[i : i + max(width, 1)]
         if letters and not (struck and struck.isalpha()):
@@ -139,7 +143,8 @@ def eligible(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
 
 
 def applies(word: str, rule: Any, stop_words: frozenset[str]) -> bool:
-    return len(word) >= rule.min_length and not (rule.stop_words == "skip" and word.lower() in stop_words)
+    fits = len(word) >= rule.min_length and (rule.max_length is None or len(word) <= rule.max_length)
+    return fits and not (rule.stop_words == "skip" and word.lower() in stop_words)
 
 
 def open_operators(
@@ -171,6 +176,10 @@ def attack_text(
     for i in picked:
         never = suite.no_op == "never"
         able = open_operators(words[i], suite, alphabet, layout, stop_words) if never else list(suite.operators)
+        if not never and suite.draw_among == "applicable":
+            able = [name for name in able if applies(words[i], suite.operators[name], stop_words)]
+        if not able:
+            continue
         name = weighted(able, [suite.operators[one].weight for one in able], draw(keys[i], 1))
         found = choices(words[i], name, suite, alphabet, layout)
         found = [choice for choice in found if choice.inserted] if never else found

@@ -40,6 +40,8 @@ def rule() -> st.SearchStrategy[OperatorRule]:
         OperatorRule,
         weight=st.sampled_from([1.0, 0.1, 3.7, 10.0]),
         min_length=st.integers(1, 6),
+        max_length=st.sampled_from([None, None, 3, 6]),
+        positions=st.sampled_from([None, None, "interior", "all", "before", "after_first"]),
         characters=st.sampled_from(["any", "letters"]),
         stop_words=st.sampled_from(["attack", "skip"]),
         tries=st.integers(1, 3),
@@ -74,6 +76,7 @@ suites = st.builds(
     layout=st.sampled_from(list(LAYOUTS)),
     case=st.sampled_from(["keep", "lower"]),
     no_op=st.sampled_from(["never", "as_drawn"]),
+    draw_among=st.sampled_from(["all", "applicable"]),
     fields=st.none(),
 )
 

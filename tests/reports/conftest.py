@@ -15,9 +15,13 @@ import pytest
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.evaluation.records import (
     AttackInfo,
+    AugmentInfo,
     DataInfo,
+    PretrainingInfo,
+    RecogniserInfo,
     Record,
     SystemInfo,
+    read_record,
     write_predictions,
     write_record,
 )
@@ -145,8 +149,50 @@ def attack_info(task: str, suite: str, count: int, attack_seed: int) -> AttackIn
         edits=2 * count,
         words=20 * count,
         no_op_share=0.0124,
-        counts_by_operator={"drop": 1200, "add": 1100},
+        counts_by_operator={suite: 2300} if suite in OPERATORS else dict.fromkeys(OPERATORS, 575),
     )
+
+
+def pretraining(system: str, noise: str | None) -> PretrainingInfo:
+    """Return a made-up account of pre-training."""
+    return PretrainingInfo(
+        system=system,
+        base="minilm",
+        steps=1200,
+        tokens=2457600,
+        tokens_per_second=1024.0,
+        wall_seconds=2400.0,
+        text=("train.txt",),
+        text_sha256="8" * 64,
+        noise=noise,
+        noise_share=0.15 if noise else None,
+    )
+
+
+def augment(*without: str) -> AugmentInfo:
+    """Return a made-up account of augmentation with the four operators but those left out."""
+    seen = tuple(operator for operator in OPERATORS if operator not in without)
+    return AugmentInfo(suite="charbert_2020", suite_sha256="5" * 64, operators=seen, without=without, share=0.5, seed=9)
+
+
+RECOGNISER = RecogniserInfo(
+    vocabulary=10000,
+    suite="pruthi_2019_random",
+    operators=OPERATORS,
+    parameters=1234567,
+    backoff="pass-through",
+    weights_sha256="9" * 64,
+)
+COMPARED: dict[str, dict[str, Any]] = {
+    "bert": {"extra_parameters": 0},
+    "bert_mlm": {"extra_parameters": 0, "pretraining": pretraining("bert_mlm", None)},
+    "advbert": {"extra_parameters": 0, "pretraining": pretraining("advbert", "charbert_nlm_2020")},
+    "bert_wordrec": {"extra_parameters": 0, "recogniser": RECOGNISER},
+    "charbert": {"extra_parameters": 1500000, "pretraining": pretraining("charbert", "charbert_nlm_2020")},
+    "bert_aug": {"extra_parameters": 0, "augment": augment()},
+    "bert_aug without keyboard": {"name": "bert_aug", "extra_parameters": 0, "augment": augment("keyboard")},
+}
+"""The systems of a whole comparison by label, with the fields of `SystemInfo` that tell them apart."""
 
 
 def record(
@@ -217,6 +263,18 @@ def write_run(
     return folder
 
 
+def write_compared(root: Path, task: str, system: str, suite: str | None, count: int, **options: Any) -> Path:
+    """Write one made-up evaluation of a system of `COMPARED` as `write_run` does, with its parts and its cost."""
+    parts = {"name": system, "label": system, **COMPARED[system]}
+    folder = write_run(root, task, system, suite, count, **options)
+    made = read_record(folder / "record.json")
+    info = made.system.model_copy(update={**parts, "settings": {**made.system.settings, "training_examples": 925}})
+    counts = {**made.counts, "pieces": 50 * count}
+    timed = {"counts": counts, "predict_seconds": 0.001 * count * (1 + list(COMPARED).index(system))}
+    write_record(folder, made.model_copy(update={"system": info, **timed}))
+    return folder
+
+
 @pytest.fixture
 def make_runs(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes evaluations of every task, system and suite given, and returns their folder."""
@@ -234,6 +292,28 @@ def make_runs(tmp_path: Path) -> Callable[..., Path]:
             for system in systems:
                 for suite in (None, *suites):
                     write_run(root, task, system, suite, count, **options)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def make_comparison(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a comparison of the systems named, and returns the folder of its runs."""
+
+    def make(
+        tasks: Sequence[str] = ("qnli",),
+        systems: Sequence[str] = tuple(COMPARED),
+        suites: Sequence[str] = ("charbert_2020", *OPERATORS),
+        *,
+        count: int = 120,
+        **options: Any,
+    ) -> Path:
+        root = tmp_path / "compared"
+        for number, system in enumerate(systems):
+            for task in tasks:
+                for suite in (None, *suites):
+                    write_compared(root / f"{number}", task, system, suite, count, **options)
         return root
 
     return make

@@ -55,6 +55,7 @@ def test_the_folder_holds_data_alone(make_file: Any, train_tiny: Any, tmp_path: 
         "examples": 24,
         "windows": 24,
         "truncated_examples": 0,
+        "attacked_copies": 0,
     }
     assert system["train"]["sha256"] == sha256_file(tmp_path / "data.txt")
     assert system["weights_sha256"] == sha256_file(folder / "model.safetensors")

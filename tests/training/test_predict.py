@@ -60,7 +60,7 @@ def test_an_answer_in_the_second_window(make_file: Any, train_tiny: Any) -> None
     (said,) = system.predict([example._replace(answers=(), answerable=None)], progress=False)
     assert isinstance(said, QaPrediction)
     assert said.best_text == "blue"
-    windows = list(encoded(system.recipe, system.kind, system.tokenizer, [example]))
+    windows = list(encoded(system.recipe, system.kind, [example]))
     assert len(windows) > 2
     assert [span_of(window, example.answers[0]) != (0, 0) for window in windows] == [False] * (len(windows) - 1) + [
         True

@@ -16,6 +16,7 @@ SectionMaker = Callable[[Evidence], list[Section]]
 
 SECTIONS: Registry[SectionMaker] = Registry("report section")
 SECTIONS.register("systems", "robustbench_char.reports.sections.systems:sections")
+SECTIONS.register("compared", "robustbench_char.reports.sections.compared:sections")
 SECTIONS.register("scores", "robustbench_char.reports.sections.scores:sections")
 SECTIONS.register("examples", "robustbench_char.reports.sections.examples:sections")
 SECTIONS.register("details", "robustbench_char.reports.sections.details:sections")

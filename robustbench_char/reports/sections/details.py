@@ -54,7 +54,7 @@ def _scores(records: list[Record], task: str) -> Table:
 def _score_rows(record: Record) -> list[dict[str, Any]]:
     attack = record.data.attack
     place = {
-        "system": record.system.name,
+        "system": record.system.shown,
         "base": record.system.base,
         "training_seed": record.system.training_seed,
         "condition": record.condition,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import Pair, retention
+from robustbench_char.evaluation.comparison import REFERENCE, Pair, retention
 from robustbench_char.evaluation.records import Record
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures import axis_title, score_figure, system_labels, to_svg
+from robustbench_char.reports.figures import SIDE_BY_SIDE, axis_title, score_figure, strongest, system_labels, to_svg
+from robustbench_char.reports.overview import footnote, overview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,28 +36,33 @@ def _blocks(evidence: Evidence, task: str) -> tuple[Block, ...]:
             Note("No attacked data was evaluated on this task; its clean scores stand under all scores.", "warning"),
         )
     warnings = [*_few(frame), *_unpaired(pairs)]
+    tables: tuple[Block, ...] = (*overview(frame, task), *footnote(frame), _table(frame, pairs, task))
     if frame["clean"].isna().all():
-        return (*warnings, _table(frame, pairs, task))
-    return (_summary(frame), *warnings, _picture(frame, task), _table(frame, pairs, task))
+        return (*warnings, *tables)
+    return (_summary(frame), *warnings, _picture(frame, task), *tables)
 
 
 def _summary(frame: pd.DataFrame) -> Note:
-    """Say for each system what is left under the suite that leaves least, over all its seeds."""
+    """Say for each of a few systems what is left, over all its seeds, under the suite that leaves least."""
     known = frame.dropna(subset=["clean"])
-    means = (
-        known.assign(label=system_labels(known)).groupby(["label", "suite"], sort=False)[["clean", "attacked"]].mean()
-    )
-    lines = [_lowest(str(label), part.reset_index()) for label, part in means.groupby("label", sort=False)]
-    return Note(f"{axis_title(str(frame['metric'].iloc[0]))}. {' '.join(lines)}")
+    known = known.assign(label=system_labels(known))
+    title, number = axis_title(str(frame["metric"].iloc[0])), known["label"].nunique()
+    if number > SIDE_BY_SIDE:
+        return Note(f"{title} of {number} systems.")
+    lines = [_lowest(str(label), part) for label, part in known.groupby("label", sort=False)]
+    return Note(f"{title}. {' '.join(lines)}")
 
 
-def _lowest(label: str, means: pd.DataFrame) -> str:
-    suite, clean, attacked = min(
-        zip(means["suite"], means["clean"], means["attacked"], strict=True), key=lambda row: row[2]
+def _lowest(label: str, part: pd.DataFrame) -> str:
+    means = part.groupby("suite", sort=False).agg(
+        clean=("clean", "mean"), attacked=("attacked", "mean"), saw=("saw_attack", strongest)
     )
+    rows = zip(means.index, means["clean"], means["attacked"], means["saw"], strict=True)
+    suite, clean, attacked, saw = min(rows, key=lambda row: row[2])
     kept = retention(clean, attacked)
     share = "" if kept is None else f", which is {show.percent(kept)} of it"
-    return f"{label}: {show.score(clean)} clean; lowest {show.score(attacked)} under {suite}{share}."
+    lowest = show.score(attacked) + show.mark(saw)
+    return f"{label}: {show.score(clean)} clean; lowest {lowest} under {suite}{share}."
 
 
 def _few(frame: pd.DataFrame) -> list[Note]:
@@ -73,7 +79,7 @@ def _few(frame: pd.DataFrame) -> list[Note]:
 
 
 def _unpaired(pairs: list[Pair]) -> list[Note]:
-    alone = [f"{pair.attacked.system.name} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
+    alone = [f"{pair.attacked.system.shown} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
     if not alone:
         return []
     return [Note(f"No clean result of the same weights on the same data was given for {show.join(alone)}.", "warning")]
@@ -82,11 +88,14 @@ def _unpaired(pairs: list[Pair]) -> list[Note]:
 def _picture(frame: pd.DataFrame, task: str) -> Picture:
     known = frame.dropna(subset=["clean"])
     metric = show.score_name(str(known["metric"].iloc[0]))
+    systems = list(dict.fromkeys(system_labels(known)))
     numbers = sorted({int(number) for number in known["examples"]})
     seeds = known.groupby([system_labels(known), "suite"]).size().max()
     several = f" Bars are means of up to {seeds} runs, lines reach from the lowest to the highest." if seeds > 1 else ""
     examples = " to ".join(f"{number:,}" for number in dict.fromkeys([numbers[0], numbers[-1]]))
     caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{several}"
+    if len(systems) > SIDE_BY_SIDE:
+        caption += f" The dashed line is the score of {systems[0]}."
     alt = caption + " The numbers stand in the table below."
     return Picture(f"scores_{task}", caption, alt, to_svg(score_figure(known, task), f"scores-{task}"))
 
@@ -94,13 +103,18 @@ def _picture(frame: pd.DataFrame, task: str) -> Picture:
 def _table(frame: pd.DataFrame, pairs: list[Pair], task: str) -> Table:
     frame = frame.assign(**_intervals(pairs))
     known = set(frame.columns[frame.notna().any()])
+    unused = [name for name in ("gain_clean", "gain", "saw_attack") if name not in known]
+    unused += ["label"] if (frame["label"] == frame["system"]).all() else []
     columns = tuple(column for needed, column in _columns(frame) if needed is None or needed in known)
-    return Table(f"scores_{task}", _caption(task, show.score_name(str(frame["metric"].iloc[0])), known), frame, columns)
+    caption = _caption(task, show.score_name(str(frame["metric"].iloc[0])), known)
+    return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns)
 
 
 def _caption(task: str, metric: str, known: set[str]) -> str:
     caption = f"{task}: {metric}. Drop is in points; relative drop and retention are shares of the clean score. "
     caption += "Seeds: of training / of the attack."
+    if "gain" in known:
+        caption += f" The gain over {REFERENCE} is that of the attacked score, on the same data, in points."
     if "truncated_words_attacked" in known:
         caption += " Truncated words: clean / attacked; they count as errors."
     if "attacked_low" in known:
@@ -129,9 +143,9 @@ def interval(record: Record | None) -> tuple[float, float] | None:
 
 def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
     """Return every column the table may have, with the column of the frame it needs (None: always printed)."""
-    labels = dict(zip(frame["system"] + "\0" + frame["base"], system_labels(frame), strict=True))
+    labels = dict(zip(frame["label"] + "\0" + frame["base"], system_labels(frame), strict=True))
     return [
-        (None, Column("System", lambda row: labels[f"{row['system']}\0{row['base']}"], "left")),
+        (None, Column("System", lambda row: labels[f"{row.get('label', row['system'])}\0{row['base']}"], "left")),
         (None, Column("Suite", lambda row: str(row["suite"]), "left")),
         (None, Column("Clean", _scored("clean"))),
         (None, Column("Attacked", _scored("attacked"))),
@@ -139,6 +153,7 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
         (None, Column("Drop", lambda row: show.score(row["drop"]))),
         (None, Column("Relative drop", _share("relative_drop"))),
         (None, Column("Retention", _share("retention"))),
+        ("gain", Column(f"Gain over {REFERENCE}", lambda row: show.gain(row["gain"]))),
         (None, Column("Seeds", _seeds)),
         (None, Column("Examples", lambda row: show.count(row["examples"]))),
         (None, Column("Words", lambda row: show.count(row["words"]))),
@@ -161,7 +176,8 @@ def _scored(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
         low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
         limits = "" if show.is_missing(low) else f"\n[{show.score(low)}, {show.score(high)}]"
-        return show.score(row[name]) + limits
+        seen = show.mark(row.get("saw_attack")) if name == "attacked" else ""
+        return show.score(row[name]) + seen + limits
 
     return cell
 

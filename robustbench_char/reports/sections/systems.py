@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["sections"]
 
+MOST_ROWS = 12
+"""A longer table is folded, so that the page starts with what is compared."""
+
 
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section on what was run."""
@@ -54,9 +57,11 @@ def _commit(record: Record) -> str:
 def _frame(records: list[Record]) -> pd.DataFrame:
     import pandas as pd
 
-    groups: dict[tuple[str, str], list[Record]] = {}
+    groups: dict[tuple[str | None, ...], list[Record]] = {}
     for record in records:
-        groups.setdefault((record.task, record.system.weights_sha256), []).append(record)
+        recogniser = record.system.recogniser
+        weights = record.system.weights_sha256, recogniser.weights_sha256 if recogniser else None
+        groups.setdefault((record.task, record.system.shown, *weights), []).append(record)
     return pd.DataFrame([_row(group) for group in groups.values()]).astype(
         {"parameters": "Int64", "training_seed": "Int64"}
     )
@@ -66,7 +71,7 @@ def _row(group: list[Record]) -> dict[str, str | int | float | None]:
     first = group[0]
     system = first.system
     return {
-        "system": system.name,
+        "system": system.shown,
         "base": system.base,
         "task": first.task,
         "parameters": system.parameters,
@@ -99,4 +104,5 @@ def _table(frame: pd.DataFrame) -> Table:
         "The hyper-parameters stand in systems.csv.",
         frame,
         columns,
+        folded=len(frame) > MOST_ROWS,
     )

@@ -1,0 +1,203 @@
+"""Makes this folder again, or goes on where it stopped: `python run.py DATA WORK`, with robustbench-char[offline].
+
+DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv and
+squad/{train,dev}-v2.0.json; WORK gets encoders, systems, attacked sets and scores (texts included). What is committed:
+the records, the manifests of the attacked sets, the logs of pre-training, the price of the recognisers, and the report
+without examples. Jobs run two at a time, one thread each; whatever is done already is found again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SUITES = ("charbert_2020", "drop", "add", "swap", "keyboard")
+OPERATORS = ("drop", "add", "swap", "keyboard")
+
+# Shrunk for all alike: first sentences, epochs, and the length of SQuAD's windows.
+TASKS: dict[str, tuple[str, str, list[str]]] = {
+    "conll2003": ("conll2003/train.txt", "conll2003/test.txt", ["--limit=5000", "--epochs=1", "--lr=2e-4"]),
+    "qnli": ("glue/QNLI/train.tsv", "glue/QNLI/dev.tsv", ["--limit=3000", "--epochs=1", "--lr=1e-4"]),
+    "squad_v2": (
+        "squad/train-v2.0.json",
+        "squad/dev-v2.0.json",
+        ["--epochs=1", "--lr=1.5e-4", "--batch-size=4", "--max-length=256", "--doc-stride=64"],
+    ),
+}
+STEPS = 240
+PRETRAINED = {
+    "charbert": ["charbert"],
+    "advbert": ["advbert"],
+    "bert_mlm": ["bert_mlm"],
+}
+SYSTEMS: dict[str, tuple[str, str, list[str]]] = {  # label: system, base, further options of `finetune`
+    "charbert": ("charbert", "charbert", []),
+    "bert": ("bert", "minilm", []),
+    "advbert": ("advbert", "advbert", []),
+    "bert_mlm": ("bert_mlm", "bert_mlm", []),
+    "bert_wordrec": ("bert_wordrec", "minilm", []),
+    "bert_aug": ("bert_aug", "minilm", ["--augment-share=0.5"]),
+}
+LEFT_OUT = {
+    f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
+    for operator in OPERATORS
+}
+VARIANTS = {"charbert, learning rate 5e-4": ("charbert", "charbert", ["--lr=5e-4"])}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step: a name, and the names of the steps that come before it."""
+
+    name: str
+    after: tuple[str, ...] = ()
+
+
+def jobs() -> list[Job]:
+    """Return all steps, the most wanted first."""
+    found = [Job("attack"), *(Job(f"pretrain/{name}") for name in PRETRAINED)]
+    for task in TASKS:
+        for label, (_, base, _) in SYSTEMS.items():
+            after = [f"pretrain/{base}"] if base in PRETRAINED else []
+            after += [f"train/{task}/bert"] if label == "bert_wordrec" else []  # has the same weights
+            found.append(Job(f"train/{task}/{label}", ("attack", *after)))
+        if task == "conll2003":
+            found += [Job(f"train/{task}/{label}", ("attack",)) for label in LEFT_OUT]
+            found += [Job(f"train/{task}/{label}", ("attack", "pretrain/charbert")) for label in VARIANTS]
+    return found
+
+
+def command(*arguments: object) -> str:
+    """Run one command of robustbench-char and return what it printed."""
+    line = [sys.executable, "-m", "robustbench_char.cli.main", *map(str, arguments)]
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def keep(source: Path, *place: str) -> None:
+    """Copy a file that holds numbers alone into this folder."""
+    target = HERE.joinpath(*place)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+
+
+def attack(data: Path, work: Path) -> None:
+    """Make and verify the attacked sets."""
+    for task, (_, test, _) in TASKS.items():
+        for suite in SUITES:
+            folder = work / "attacked" / task / suite
+            command("attack", task, "--input", data / test, "--suite", suite, "--seed", 1, "--output", folder)
+            command("verify", folder, "--input", data / test)
+            keep(folder / "manifest.json", "manifests", task, f"{suite}.json")
+
+
+def pretrain(data: Path, work: Path, name: str) -> None:
+    """Pre-train one encoder; all see the same number of blocks of the same text."""
+    system, *options = PRETRAINED[name]
+    folder = work / "pretrained" / name
+    text = ("--text", data / "text/train.txt", "--heldout", data / "text/valid.txt", f"--steps={STEPS}")
+    command(
+        "pretrain", system, "--base=minilm", *text, "--seed=0", "--store", work / "store", "--output", folder, *options
+    )
+    for file in ("pretraining.json", "training_log.json"):
+        keep(folder / file, "pretraining", name, file)
+
+
+def train(data: Path, work: Path, task: str, label: str) -> None:
+    """Fine-tune one system, and score it on clean and attacked data."""
+    system, base, options = {**SYSTEMS, **LEFT_OUT, **VARIANTS}[label]
+    source, test, settings = TASKS[task]
+    base = str(work / "pretrained" / base) if base in PRETRAINED else base
+    named = ("--system", system, "--base", base, "--label", label, "--store", work / "store")
+    said = command("finetune", task, "--train", data / source, "--seed=0", *named, *settings, *options)
+    folder = Path(said.partition(": trained;")[0])
+    score(folder, work, task, label, "clean", data / test)
+    for suite in SUITES:
+        score(folder, work, task, label, suite, work / "attacked" / task / suite / Path(test).name)
+    if label == "bert_wordrec":
+        attacked = work / "attacked" / task / "charbert_2020"
+        told = command(
+            "recogniser-price",
+            folder / "recogniser",
+            "--task",
+            task,
+            "--input",
+            data / test,
+            "--attacked",
+            attacked,
+            "--json",
+        )
+        (HERE / "recognisers").mkdir(exist_ok=True)
+        (HERE / "recognisers" / f"{task}.json").write_text(told, encoding="utf-8")
+
+
+def score(folder: Path, work: Path, task: str, label: str, condition: str, file: Path) -> None:
+    """Evaluate a system on one file, unless its record is here."""
+    place = ("records", label, task, condition, "record.json")
+    if not HERE.joinpath(*place).is_file():
+        target = work / "scores" / label / task / condition
+        command("evaluate", folder, "--input", file, "--overwrite", "--output", target)
+        keep(target / "record.json", *place)
+
+
+def run_one(data: Path, work: Path, name: str) -> None:
+    """Do one step in this process."""
+    kind, *rest = name.split("/")
+    {"attack": attack, "pretrain": pretrain, "train": train}[kind](data, work, *rest)
+
+
+def run_all(data: Path, work: Path, workers: int, threads: int) -> bool:
+    """Do all steps, `workers` at a time; return whether all went well."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    (work / "logs").mkdir(parents=True, exist_ok=True)
+
+    def start(job: Job) -> bool:
+        with (work / "logs" / f"{job.name.replace('/', '-')}.log").open("a") as log:
+            line = [sys.executable, __file__, str(data), str(work), "--job", job.name]
+            return subprocess.run(line, env=environment, stdout=log, stderr=log, check=False).returncode == 0
+
+    waiting, done, failed = jobs(), set[str](), set[str]()
+    running: dict[Future[bool], Job] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        while True:
+            ready = [job for job in waiting if done.issuperset(job.after)]
+            for job in ready[: workers - len(running)]:
+                waiting.remove(job)
+                running[pool.submit(start, job)] = job
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                (done if future.result() else failed).add(job.name)
+                sys.stdout.write(f"{job.name}: {'done' if job.name in done else 'FAILED, see its log'}\n")
+                sys.stdout.flush()
+    if not failed and not waiting:
+        command("report", HERE / "records", "--no-examples", "--overwrite", "--output", HERE / "report")
+    return not failed and not waiting
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of each worker; part of what decides the result"
+    )
+    parser.add_argument("--job", help="do this step alone")
+    asked = parser.parse_args()
+    if asked.job:
+        run_one(asked.data, asked.work, asked.job)
+    elif not run_all(asked.data, asked.work, asked.workers, asked.threads):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

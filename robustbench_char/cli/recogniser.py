@@ -1,0 +1,168 @@
+"""`train-recogniser` and `recogniser-price`: the word recogniser in front of a system, and what it costs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, source_of
+
+if TYPE_CHECKING:
+    from robustbench_char.training.wordrec.price import Price
+
+__all__ = ["BackOffName", "recogniser_price", "train_recogniser"]
+
+
+class BackOffName(StrEnum):
+    """What stands for a word that the recogniser does not know."""
+
+    pass_through = "pass_through"
+    neutral = "neutral"
+    background = "background"
+
+
+def train_recogniser(
+    output: Output,
+    text: Annotated[list[Path] | None, typer.Option(help="A file of plain text (repeat for more).")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Train on the texts of this task instead (see `list`), with one source of data.")
+    ] = None,
+    input: Input = None,
+    data: Data = None,
+    hub: Hub = False,
+    split: Split = None,
+    data_dir: DataDir = None,
+    suite: Annotated[str, typer.Option(help="The attack to train against, drawn anew each epoch.")] = "mixed",
+    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 6,
+    steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Read the first words of the text only.")] = None,
+    vocabulary: Annotated[int, typer.Option(help="Known words: the most frequent of the text.")] = 10_000,
+    hidden_size: Annotated[int, typer.Option(help="Hidden units per direction.")] = 50,
+    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    batch_words: Annotated[int, typer.Option(help="Words a step.")] = 512,
+    seed: Annotated[int, typer.Option(help="The seed of training and of its attack.")] = 0,
+    splitter: Annotated[str, typer.Option(help="How texts are split into words.")] = "treebank",
+    see_case: Annotated[
+        bool, typer.Option("--see-case", help="Tell capitals from small letters in the input.")
+    ] = False,
+    back_off: Annotated[
+        BackOffName, typer.Option(help="For unknown words: the word as given, `a`, or a second recogniser's answer.")
+    ] = BackOffName.pass_through,
+    background: Annotated[Path | None, typer.Option(help="The second recogniser, of `--back-off background`.")] = None,
+    keep_case: Annotated[
+        bool, typer.Option("--keep-case/--lower-case", help="Write answers in the given word's pattern of capitals.")
+    ] = True,
+    leave_numbers_and_punctuation: Annotated[
+        bool,
+        typer.Option("--leave-numbers-and-punctuation/--correct-all", help="Leave words without a letter as they are."),
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
+    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.training.wordrec import RecogniserSettings
+    from robustbench_char.training.wordrec import train_recogniser as train
+
+    record = get_task(task, "--task") if task is not None else None
+    source = None
+    if record is not None:
+        source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    else:
+        _refuse_without_task(input, data, hub, split, data_dir)
+    settings = RecogniserSettings(
+        suite=suite,
+        seed=seed,
+        epochs=epochs,
+        steps=steps,
+        vocabulary=vocabulary,
+        hidden_size=hidden_size,
+        learning_rate=lr,
+        batch_words=batch_words,
+        limit=limit,
+        lower=not see_case,
+        splitter=splitter,
+    )
+    folder = train(
+        output=output,
+        texts=text or (),
+        task=record,
+        source=source,
+        settings=settings,
+        back_off=back_off.value,
+        background=background,
+        keep_case=keep_case,
+        leave_numbers_and_punctuation=leave_numbers_and_punctuation,
+        overwrite=overwrite,
+    )
+    typer.echo(f"{folder}: trained; {_results(Recogniser.load(folder).file.training or {})}")
+
+
+def _refuse_without_task(*sources: object) -> None:
+    from robustbench_char.common import InputError
+
+    if any(sources):
+        raise InputError(
+            "--task",
+            found="a data set without a task",
+            expected="the task that the data belong to",
+            fix="Add --task TASK, or give plain text by --text.",
+        )
+
+
+def _results(training: dict[str, float]) -> str:
+    return (
+        f"on {training['held_out_words']:,} held-out words, wrong before correction {training['wer_before']:.2f}%, "
+        f"after {training['wer_after']:.2f}%; clean words changed {training['clean_changed']:.2f}%"
+    )
+
+
+def recogniser_price(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `train-recogniser` wrote.")],
+    task: Annotated[str, typer.Option(help="The task of the data (see `list`).")],
+    attacked: Annotated[Path, typer.Option(help="The folder that `attack` wrote for these data.")],
+    input: Input = None,
+    data: Data = None,
+    hub: Hub = False,
+    split: Split = None,
+    data_dir: DataDir = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
+    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.training.wordrec import recognition_price
+    from robustbench_char.training.wordrec.price import attacked_examples
+
+    record = get_task(task, "--task")
+    source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    recogniser = Recogniser.load(folder)
+    bad = attacked_examples(attacked, record, source)
+    price = recognition_price(recogniser, list(source.examples()), bad, record)
+    if json:
+        import json as writer
+
+        typer.echo(writer.dumps(price.as_dict(), indent=2))
+    else:
+        _print_table(price)
+
+
+def _print_table(price: Price) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "in lower case", "with capitals", "of words", title="words in percent")
+    rows: tuple[tuple[str, float | None, float | None, int], ...] = (
+        ("wrong in the attacked text", price.wer_before, price.wer_before_cased, price.words),
+        ("wrong after correction", price.wer_after, price.wer_after_cased, price.words),
+        ("clean words changed", price.clean_changed, price.clean_changed_cased, price.words),
+        ("clean words of entities changed", price.entity_changed, None, price.entity_words),
+    )
+    for label, lower, cased, count in rows:
+        if count:
+            shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
+            table.add_row(label, *shown, f"{count:,}")
+    Console().print(table)

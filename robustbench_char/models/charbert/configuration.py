@@ -1,0 +1,114 @@
+"""The configuration of CharBERT: that of the BERT or RoBERTa it is built on, and the sizes of its character parts."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from transformers import PreTrainedConfig
+
+from robustbench_char.common import InputError
+
+__all__ = ["CharBertConfig"]
+
+_BASES = ("bert", "roberta")
+_NOT_OF_THE_BASE = ("model_type", "architectures", "transformers_version", "auto_map", "base_type")
+
+
+class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its base class is not annotated
+    """Configuration of a CharBERT model: the fields of a BERT's, and those of the characters.
+
+    `base_type` (`bert` or `roberta`) decides the sub-word embeddings. `char_hidden_size` is the size of the character
+    GRU in each direction: two directions at two characters make one sub-word, so it is a quarter of `hidden_size`.
+    `term_vocab_size` is the number of words that the noisy language modelling head predicts (None: no such head).
+    `character_case` says whether the processor lower-cases the characters. With `sparse_prediction`, masked language
+    modelling computes logits at labelled positions only. Raises InputError for values that make no model.
+    """
+
+    model_type = "charbert"
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    classifier_dropout: float | None = None
+    tie_word_embeddings: bool = True
+    is_decoder: bool = False  # read by the layers of Transformers; an encoder is never one
+    add_cross_attention: bool = False
+    base_type: str = "bert"
+    char_vocab_size: int = 1001
+    char_embedding_size: int = 256
+    char_hidden_size: int | None = None
+    char_pad_id: int = 0
+    character_case: str = "lower"
+    term_vocab_size: int | None = None
+    sparse_prediction: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.char_hidden_size is None:
+            self.char_hidden_size = self.hidden_size // 4
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
+        self._one_of("base_type", _BASES)
+        self._one_of("character_case", ("lower", "surface"))
+        if 4 * self.char_hidden_size != self.hidden_size:
+            raise InputError(
+                "CharBertConfig",
+                found=f"char_hidden_size {self.char_hidden_size} with hidden_size {self.hidden_size}",
+                expected="a char_hidden_size that is a quarter of hidden_size",
+                fix="Take a base whose hidden size is a multiple of four, and leave char_hidden_size out.",
+            )
+
+    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in known:
+            raise InputError(
+                "CharBertConfig",
+                found=f"{name} {value!r}",
+                expected=" or ".join(known),
+                fix="Correct the value.",
+            )
+
+    @classmethod
+    def from_base(cls, config: PreTrainedConfig, **overrides: Any) -> Self:
+        """Return the configuration of a CharBERT on the base that `config` describes; `overrides` are further fields.
+
+        Raises InputError when the base is neither BERT- nor RoBERTa-type.
+        """
+        place = config.name_or_path or "the base model"
+        return cls(**{**_adapted(config.to_dict(), place), **overrides})
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what config.json says; that of a BERT or RoBERTa is made into one of CharBERT.
+
+        Raises InputError for models of any other type.
+        """
+        fields, unused = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
+        return _adapted(fields, pretrained_model_name_or_path), unused
+
+
+def _adapted(fields: dict[str, Any], place: object) -> dict[str, Any]:
+    found = fields.get("model_type")
+    if found == CharBertConfig.model_type:
+        return fields
+    if found not in _BASES:
+        raise InputError(
+            place,
+            found=f"a model of type {found!r}",
+            expected="a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)",
+            fix="Choose another base.",
+        )
+    kept = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_BASE}
+    return {**kept, "model_type": CharBertConfig.model_type, "base_type": found}

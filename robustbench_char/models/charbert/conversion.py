@@ -1,0 +1,399 @@
+"""From checkpoints of the 2020 reference implementation to our CharBERT.
+
+Source: the key layouts of the released weights (`wtma/CharBERT`). BERT's layout lists one shared convolution once a
+layer; RoBERTa's masked-LM head has one layer norm for both streams, which becomes one for each here. Dropped are the
+parts that no head reads (the pooler, except in the encoder alone).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_file, output_folder, read_json
+from robustbench_char.models.base_models import loading, positions_of, quiet
+from robustbench_char.models.charbert.characters import CharacterVocabulary
+from robustbench_char.models.charbert.configuration import CharBertConfig
+from robustbench_char.models.charbert.modeling import (
+    CharBertForMaskedLM,
+    CharBertForQuestionAnswering,
+    CharBertForSequenceClassification,
+    CharBertForTokenClassification,
+    CharBertModel,
+    CharBertPreTrainedModel,
+)
+from robustbench_char.models.charbert.processor import CharBertProcessor
+from robustbench_char.models.folders import refuse_html
+
+__all__ = ["ConversionReport", "Head", "convert_checkpoint", "reference_state"]
+
+Head = Literal["base", "masked_lm", "token_classification", "sequence_classification", "question_answering"]
+BaseType = Literal["bert", "roberta"]
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_EXPECTED = "a CharBERT checkpoint of the reference implementation"
+_FIX = "Download the checkpoint's folder again: config.json and weights of the same model."
+
+_MODELS: dict[Head, type[CharBertPreTrainedModel]] = {
+    "base": CharBertModel,
+    "masked_lm": CharBertForMaskedLM,
+    "token_classification": CharBertForTokenClassification,
+    "sequence_classification": CharBertForSequenceClassification,
+    "question_answering": CharBertForQuestionAnswering,
+}
+_ENCODER_RULES = {
+    r"(embeddings\.(?:(?:word|position|token_type)_embeddings|LayerNorm)\..+)": r"\1",
+    r"char_embeddings\.char_embeddings\.(.+)": r"char_embeddings.embedding.\1",
+    r"char_embeddings\.rnn_layer\.(.+)": r"char_embeddings.gru.\1",
+    r"(encoder\.layer\..+)": r"\1",
+    r"encoder\.(word|char)_linear1\.(.+)": r"encoder.interaction.\1_linear.\2",
+    r"encoder\.(word|char)_norm\.(.+)": r"encoder.interaction.\1_norm.\2",
+    r"(pooler\..+)": r"\1",
+}
+_FUSION_RULES: dict[BaseType, str] = {
+    "bert": r"encoder\.fusion_layer_list\.\d+\.(.+)",
+    "roberta": r"encoder\.fusion_layer\.(.+)",
+}
+_WORDS = "charbert.embeddings.word_embeddings.weight"
+_HEAD_RULES: dict[BaseType, dict[str, tuple[str, ...]]] = {
+    "bert": {
+        r"cls\.predictions\.(?:decoder\.)?bias": ("mlm_head.bias",),
+        r"cls\.predictions\.decoder\.weight": (_WORDS,),
+        r"cls\.predictions\.(transform\..+)": (r"mlm_head.\1",),
+        r"cls\.predictions\.adv_(transform\..+)": (r"nlm_head.\1",),
+        r"cls\.predictions\.adv_(decoder\..+)": (r"nlm_head.\1",),
+        r"(classifier\..+)": (r"\1",),
+        r"(qa_outputs\..+)": (r"\1",),
+    },
+    "roberta": {
+        r"lm_head\.(?:decoder\.)?bias": ("mlm_head.bias",),
+        r"lm_head\.decoder\.weight": (_WORDS,),
+        r"lm_head\.(dense\..+)": (r"mlm_head.transform.\1",),
+        r"lm_head\.char_(dense\..+)": (r"nlm_head.transform.\1",),
+        r"lm_head\.layer_norm\.(.+)": (r"mlm_head.transform.LayerNorm.\1", r"nlm_head.transform.LayerNorm.\1"),
+        r"lm_head\.adv_(decoder\..+)": (r"nlm_head.\1",),
+        r"(classifier\..+)": (r"\1",),
+        r"char_(classifier\..+)": (r"\1",),
+        r"(qa_outputs\..+)": (r"\1",),
+    },
+}
+_UNSAID: dict[BaseType, dict[str, Any]] = {"bert": {}, "roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5}}
+# Configs of that time say pad_token_id 0 of any model; the reference never reads it.
+_SPECIAL: dict[BaseType, dict[str, int]] = {
+    "bert": {"pad_token_id": 0},
+    "roberta": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+}
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What became of a checkpoint.
+
+    `used` gives, for each key of the checkpoint, the weights of ours that it became; keys that share weights become the
+    same one. `left_over` are keys that our model has no place for. `missing` are weights of ours that the checkpoint
+    lacks: those of the pooler at most, which is then left out.
+    """
+
+    base_type: BaseType
+    head: Head
+    used: Mapping[str, tuple[str, ...]]
+    left_over: tuple[str, ...]
+    missing: tuple[str, ...]
+    processor: bool
+    warnings: tuple[str, ...]
+
+
+def convert_checkpoint(
+    folder: Path, output: Path, *, char_vocab: Path | None = None, overwrite: bool = False
+) -> ConversionReport:
+    """Write the checkpoint in `folder` as a model of ours, whole or not at all.
+
+    `char_vocab`, the reference's character list, makes a processor too, with the tokenizer files of the folder. Raises
+    InputError when a file is missing or something else, or when files do not belong together.
+    """
+    path, fields, state = _read(folder)
+    base_type = _base_type(state, path)
+    head = _head(state, fields)
+    state_of_ours = _mapped(state, base_type, path)
+    config = _config(fields, state_of_ours, base_type, head, folder / "config.json")
+    processor = _processor(folder, config, char_vocab)
+    model, missing = _model(config, state_of_ours, head, path)
+    known = model.state_dict().keys()
+    targets = {key: [name for name in _targets(key, base_type, _is_base(state)) if name in known] for key in state}
+    used = {key: tuple(names) for key, names in targets.items() if names}
+    inputs = [folder / "config.json", path, *([char_vocab] if char_vocab else [])]
+    with output_folder(output, overwrite=overwrite, inputs=inputs) as scratch:
+        with quiet():
+            model.save_pretrained(scratch)
+        if processor is not None:
+            processor.save_pretrained(scratch)
+    left_over = tuple(sorted(state.keys() - used.keys()))
+    unsaid = "classifier.weight" in state and not (fields.get("architectures") or fields.get("finetuning_task"))
+    warnings = _warnings(processor is None, unsaid, bool(missing))
+    return ConversionReport(base_type, head, used, left_over, missing, processor is not None, warnings)
+
+
+def reference_state(state: Mapping[str, Tensor], base_type: BaseType) -> dict[str, Tensor]:
+    """Return weights in the reference's key layout under our names; keys without a place in ours are left out.
+
+    Raises InputError where keys that must share one tensor differ: the convolutions of BERT's layout, or the sub-word
+    decoder and the embeddings.
+    """
+    return _mapped(state, base_type, "the checkpoint")
+
+
+def _mapped(state: Mapping[str, Tensor], base_type: BaseType, place: object) -> dict[str, Tensor]:
+    ours: dict[str, Tensor] = {}
+    first: dict[str, str] = {}
+    base = _is_base(state)
+    for key, tensor in state.items():
+        for name in _targets(key, base_type, base):
+            if name in ours and not torch.equal(ours[name], tensor):
+                raise InputError(
+                    f"{place}: {key}",
+                    found=f"values other than those of {first[name]}",
+                    expected="equal values: the model has one tensor for both",
+                    fix="The checkpoint was altered, or is of another model.",
+                )
+            ours[name] = tensor
+            first.setdefault(name, key)
+    return ours
+
+
+def _targets(key: str, base_type: BaseType, base: bool) -> tuple[str, ...]:
+    """Return the names of ours that a key of the reference becomes: none where there is no place for it."""
+    plain = re.sub(r"\.beta$", ".bias", re.sub(r"\.gamma$", ".weight", re.sub(rf"^{base_type}\.", "", key)))
+    prefix = "" if base else "charbert."
+    rules: dict[str, tuple[str, ...]] = {pattern: (prefix + name,) for pattern, name in _ENCODER_RULES.items()}
+    rules[_FUSION_RULES[base_type]] = (prefix + r"encoder.interaction.fusion.\1",)
+    for pattern, names in {**rules, **_HEAD_RULES[base_type]}.items():
+        match = re.fullmatch(pattern, plain)
+        if match:
+            return tuple(match.expand(name) for name in names)
+    return ()
+
+
+def _is_base(state: Mapping[str, Tensor]) -> bool:
+    return not any(re.match(r"(cls|lm_head|(char_)?classifier|qa_outputs)\.", key) for key in state)
+
+
+def _base_type(state: Mapping[str, Tensor], place: Path) -> BaseType:
+    keys = [re.sub(r"^(bert|roberta)\.", "", key) for key in state]
+    if any(key.startswith("char_embeddings.rnn_layer.") for key in keys):
+        if any(key.startswith("encoder.fusion_layer_list.") for key in keys):
+            return "bert"
+        if any(key.startswith("encoder.fusion_layer.") for key in keys):
+            return "roberta"
+    raise InputError(
+        place,
+        found=f"weights of another model ({', '.join(sorted(state)[:3]) or 'no tensors'}, ...)",
+        expected=f"{_EXPECTED}, with char_embeddings.rnn_layer and encoder.fusion_layer",
+        fix="Give the folder of a CharBERT checkpoint; a BERT or RoBERTa needs no conversion to be a --base.",
+    )
+
+
+def _head(state: Mapping[str, Tensor], fields: Mapping[str, Any]) -> Head:
+    """Return the head that the keys show; in BERT's layout config.json says what a classifier labels."""
+    starts = {key.split(".")[0] for key in state}
+    if "qa_outputs" in starts:
+        return "question_answering"
+    if "char_classifier" in starts:
+        return "sequence_classification"
+    if "classifier" in starts:
+        texts = "SequenceClassification" in str(fields.get("architectures")) or fields.get("finetuning_task")
+        return "sequence_classification" if texts else "token_classification"
+    return "masked_lm" if starts & {"cls", "lm_head"} else "base"
+
+
+def _config(
+    fields: Mapping[str, Any], state: Mapping[str, Tensor], base_type: BaseType, head: Head, place: Path
+) -> CharBertConfig:
+    """Return our config: what config.json says of the encoder, and sizes that it leaves unsaid from the weights."""
+    names = CharBertConfig().to_dict().keys() - {"model_type", "architectures", "transformers_version", "base_type"}
+    chosen = {**_UNSAID[base_type], **{name: value for name, value in fields.items() if name in names}}
+    prefix = "" if head == "base" else "charbert."
+    table = state.get(f"{prefix}char_embeddings.embedding.weight")
+    if table is not None and table.dim() == 2:
+        chosen = {"char_vocab_size": table.shape[0], "char_embedding_size": table.shape[1], **chosen}
+    chosen["term_vocab_size"] = _rows(state, "nlm_head.decoder.weight") if head == "masked_lm" else None
+    labels = _rows(state, "classifier.weight")
+    if labels is not None and len(chosen.get("id2label") or ()) != labels:
+        chosen["id2label"] = {index: f"LABEL_{index}" for index in range(labels)}
+        chosen["label2id"] = {name: index for index, name in chosen["id2label"].items()}
+    chosen.update(_SPECIAL[base_type], base_type=base_type, char_pad_id=0, character_case="surface")
+    with loading(place):
+        return CharBertConfig(**chosen)
+
+
+def _rows(state: Mapping[str, Tensor], name: str) -> int | None:
+    return state[name].shape[0] if name in state and state[name].dim() else None
+
+
+def _model(
+    config: CharBertConfig, state: Mapping[str, Tensor], head: Head, place: Path
+) -> tuple[CharBertPreTrainedModel, tuple[str, ...]]:
+    """Return the model with all its weights, and what was missing and left out of it."""
+    pooled = "pooler.dense.weight" in state
+    options = {"add_pooling_layer": pooled} if head == "base" else {}
+    with torch.random.fork_rng(), quiet(), loading(place):
+        model = _MODELS[head](config, **options)
+    own = model.state_dict()
+    tied = {"mlm_head.decoder.weight", "mlm_head.decoder.bias"}
+    missing = sorted(own.keys() - state.keys() - tied)
+    if missing:
+        raise InputError(
+            place,
+            found=f"no weights for {', '.join(missing[:8])} ({len(missing)} missing)",
+            expected="all weights of the model in config.json",
+            fix=_FIX,
+        )
+    given = {name: state[name] for name in own if name in state}
+    for name in given:
+        if own[name].shape != state[name].shape:
+            raise InputError(
+                f"{place}: {name}",
+                found=f"shape {tuple(state[name].shape)}",
+                expected=f"{tuple(own[name].shape)}, by config.json",
+                fix=_FIX,
+            )
+    model.load_state_dict(given, strict=False)
+    return model, () if pooled or head != "base" else ("pooler.dense.bias", "pooler.dense.weight")
+
+
+def _read(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    """Return where the weights stand, what config.json says, and the weights."""
+    if not folder.is_dir():
+        raise InputError(
+            folder,
+            found="a file" if folder.exists() else "no such folder",
+            expected=f"the folder of {_EXPECTED}",
+            fix="Give the folder that holds config.json and the weights.",
+        )
+    path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if path is None or not (folder / "config.json").is_file():
+        raise InputError(
+            folder,
+            found="no weights" if path is None else "no config.json",
+            expected=f"config.json with {' or '.join(_WEIGHTS)}",
+            fix="Download the whole folder of the checkpoint.",
+        )
+    fields = _read_config(folder / "config.json")
+    refuse_html(check_file(path, option="CHECKPOINT_DIR"), expected="weights of a model")
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_bin(path)
+    return path, fields, {key: tensor.float() for key, tensor in state.items()}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    refuse_html(path, expected="the model's config as JSON")
+    fields = read_json(path)
+    kind = fields.get("model_type") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or kind not in (None, "bert", "roberta"):
+        ours = kind == "charbert"
+        raise InputError(
+            f"{path}: model_type",
+            found=repr(kind) if isinstance(fields, dict) else f"a {type(fields).__name__}",
+            expected="bert or roberta, as checkpoints of the reference have it",
+            fix="It is one of ours already: use it as it is." if ours else "Give the folder of a CharBERT checkpoint.",
+        )
+    return fields
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, error, "a safetensors file") from None
+
+
+def _read_bin(path: Path) -> dict[str, Tensor]:
+    try:
+        # weights_only: tensors and plain containers alone are read, and no code that the file names is run.
+        state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+    except Exception as error:  # whatever torch's readers of its three formats raise for a file that is none of them
+        raise _damaged(path, error, "weights saved by torch, with nothing but tensors in them") from None
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise InputError(path, found=f"a {type(state).__name__} of other things", expected="tensors by name", fix=_FIX)
+    return state
+
+
+def _damaged(path: Path, error: Exception, expected: str) -> InputError:
+    return InputError(
+        path,
+        found=f"a file that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+        expected=expected,
+        fix="The file is damaged, incomplete, or no model: download it again.",
+    )
+
+
+def _processor(folder: Path, config: CharBertConfig, char_vocab: Path | None) -> CharBertProcessor | None:
+    if char_vocab is None:
+        return None
+    vocabulary = CharacterVocabulary.from_reference(char_vocab)
+    if len(vocabulary) != config.char_vocab_size:
+        raise InputError(
+            char_vocab,
+            found=f"{len(vocabulary)} characters",
+            expected=f"{config.char_vocab_size}, as many as the model has",
+            fix="Give the character list that was released with this checkpoint; BERT and RoBERTa have one each.",
+        )
+    tokenizer = _tokenizer(folder, config)
+    if len(tokenizer) > config.vocab_size:
+        raise InputError(
+            folder,
+            found=f"a tokenizer of {len(tokenizer)} sub-words",
+            expected=f"at most {config.vocab_size}, as many as the model has",
+            fix="Put the tokenizer files of this checkpoint's base model into the folder.",
+        )
+    processor = CharBertProcessor(tokenizer, vocabulary)
+    config.character_case = processor.character_case
+    return processor
+
+
+def _tokenizer(folder: Path, config: CharBertConfig) -> PreTrainedTokenizerFast:
+    """Return the tokenizer from the files of the folder. Without a word on case it is that of its vocabulary."""
+    bert = config.base_type == "bert"
+    files = ("vocab.txt",) if bert else ("vocab.json", "merges.txt")
+    whole = (folder / "tokenizer.json").is_file()
+    if not whole and not all((folder / name).is_file() for name in files):
+        raise InputError(
+            folder,
+            found="no tokenizer files",
+            expected=f"{' and '.join(files)} (or tokenizer.json) for a processor",
+            fix="Copy them from the base model's folder, or leave out --char-vocab.",
+        )
+    for name in (*files, "tokenizer.json"):
+        if (folder / name).is_file():
+            refuse_html(folder / name, expected="a tokenizer file")
+    path = folder / "tokenizer_config.json"
+    stated = read_json(path) if path.is_file() else {}
+    options: dict[str, Any] = {"model_max_length": positions_of(config)}
+    with quiet(), loading(folder):
+        if bert and not whole and "do_lower_case" not in stated:
+            options["do_lower_case"] = not _has_capitals(folder / "vocab.txt")
+        kind = BertTokenizer if bert else RobertaTokenizer
+        return cast(PreTrainedTokenizerFast, kind.from_pretrained(folder, local_files_only=True, **options))
+
+
+def _has_capitals(vocabulary: Path) -> bool:
+    lines = vocabulary.read_text(encoding="utf-8").splitlines()
+    return any(line != line.lower() for line in lines if not re.fullmatch(r"\[.*\]", line))
+
+
+def _warnings(no_processor: bool, head_unsaid: bool, no_pooler: bool) -> tuple[str, ...]:
+    found = {
+        "no processor was saved: give the reference's character list with --char-vocab to save one": no_processor,
+        "config.json does not say whether `classifier` labels tokens or texts: the model was saved as one for tokens,"
+        " and AutoModelForSequenceClassification loads it just as well": head_unsaid,
+        "the checkpoint has no pooler: the model was saved without one": no_pooler,
+    }
+    return tuple(text for text, holds in found.items() if holds)

@@ -1,0 +1,455 @@
+"""CharBERT and its heads, as Transformers models.
+
+Source: Ma et al. 2020, "CharBERT: Character-aware Pre-trained Language Model", and the layout of its released weights.
+
+Shape legend: B batch, T sub-words, C characters, D hidden, L labels, V sub-word vocabulary, W term vocabulary.
+All models take `input_ids`, `attention_mask`, `token_type_ids` [B, T]; `char_input_ids` [B, C]; and the first and the
+last character of each sub-word, `start_ids` and `end_ids` [B, T]. Without `attention_mask` every sub-word is real. No
+result depends on padding, of sub-words or of characters.
+"""
+
+# Much of Transformers is not annotated.
+# mypy: disable-error-code="no-untyped-call, untyped-decorator"
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.loss.loss_utils import ForQuestionAnsweringLoss, ForSequenceClassificationLoss
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.modeling_outputs import (
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
+from transformers.models.bert.modeling_bert import (
+    BertEmbeddings,
+    BertLMPredictionHead,
+    BertPooler,
+    BertPredictionHeadTransform,
+)
+from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
+from transformers.utils.generic import ModelOutput, can_return_tuple
+
+from robustbench_char.common import InputError
+from robustbench_char.models.charbert.configuration import CharBertConfig
+from robustbench_char.models.charbert.encoder import CharacterEmbeddings, CharBertEncoder
+
+__all__ = [
+    "CharBertForMaskedLM",
+    "CharBertForQuestionAnswering",
+    "CharBertForSequenceClassification",
+    "CharBertForTokenClassification",
+    "CharBertMaskedLMOutput",
+    "CharBertModel",
+    "CharBertModelOutput",
+    "CharBertPreTrainedModel",
+]
+
+IGNORED = -100
+"""The label of positions that a loss leaves out."""
+
+_BASE_KEYS = {
+    r"^(bert|roberta)\.": "charbert.",
+    r"^cls\.predictions\.": "mlm_head.",
+    r"^lm_head\.dense\.": "mlm_head.transform.dense.",
+    r"^lm_head\.layer_norm\.": "mlm_head.transform.LayerNorm.",
+    r"^lm_head\.": "mlm_head.",
+}
+"""Where the weights of a BERT or RoBERTa checkpoint go."""
+
+_TIED = {
+    "mlm_head.decoder.weight": "charbert.embeddings.word_embeddings.weight",
+    "mlm_head.decoder.bias": "mlm_head.bias",
+}
+_UNSPLIT = ["BertLayer", "CharacterEmbeddings"]
+_HEADS_OF_A_BASE = [r"pooler\.", r"^cls\.seq_relationship\."]
+_HEADS_LEFT_BEHIND = [*_HEADS_OF_A_BASE, r"^mlm_head\.", r"^nlm_head\."]
+
+
+@dataclass
+class CharBertModelOutput(ModelOutput):
+    """What the encoder returns.
+
+    `last_hidden_state` is the sub-word stream and `character_hidden_state` the character stream [B, T, D];
+    `pooler_output` and `character_pooler_output` [B, D] are None without a pooler; `hidden_states` and
+    `character_hidden_states`, the streams before the first and after each layer, are None unless asked for.
+    """
+
+    last_hidden_state: Tensor | None = None
+    character_hidden_state: Tensor | None = None
+    pooler_output: Tensor | None = None
+    character_pooler_output: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    character_hidden_states: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class CharBertMaskedLMOutput(ModelOutput):
+    """What masked language modelling returns.
+
+    `loss` is the sum of `mlm_loss` (sub-words, from the sub-word stream) and `nlm_loss` (original words, from the
+    character stream); a part whose labels are all ignored has a loss of zero. `logits` is [B, T, V], `nlm_logits`
+    [B, T, W] or None without that head. With `sparse_prediction` a part that has labels has its logits at labelled
+    positions only, [labelled, V] and [labelled, W], in order of rows.
+    """
+
+    loss: Tensor | None = None
+    mlm_loss: Tensor | None = None
+    nlm_loss: Tensor | None = None
+    logits: Tensor | None = None
+    nlm_logits: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+class CharBertPreTrainedModel(PreTrainedModel):
+    """What all CharBERT models share: how new weights are drawn, and how a BERT or RoBERTa folder is read."""
+
+    config_class = CharBertConfig
+    config: CharBertConfig
+    base_model_prefix = "charbert"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # the Trainer averages the losses of accumulated batches
+    _supports_sdpa = True
+    _no_split_modules = _UNSPLIT
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Draw the weights of one module: PyTorch's defaults for GRU and convolution, BERT's for everything else.
+
+        Transformers has no rule for a GRU, which would stay uninitialised memory, and its own for a convolution.
+        """
+        if isinstance(module, nn.GRU):
+            _draw_uniform(module, fan_in=module.hidden_size)
+        elif isinstance(module, nn.Conv1d):
+            _draw_uniform(module, fan_in=module.in_channels * module.kernel_size[0])
+        else:
+            super()._init_weights(module)
+        if isinstance(module, BertLMPredictionHead):
+            init.zeros_(module.bias)
+        elif isinstance(module, BertEmbeddings | RobertaEmbeddings):
+            positions = torch.arange(module.position_ids.shape[-1]).expand((1, -1))
+            init.copy_(module.position_ids, positions)
+            init.zeros_(module.token_type_ids)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """Load a CharBERT folder, or the weights of a BERT or RoBERTa folder; what these lack is drawn.
+
+        Takes and returns what Transformers' `from_pretrained` does. Draws come from torch's global generator.
+        """
+        loaded = super().from_pretrained(*args, **{"key_mapping": _BASE_KEYS, **kwargs})
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        model._weight_conversions = None  # saved under our own names, whatever the names were that it was read from
+        return loaded
+
+
+def _draw_uniform(module: nn.Module, *, fan_in: int) -> None:
+    for weight in module.parameters(recurse=False):
+        init.uniform_(weight, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+
+
+class CharBertModel(CharBertPreTrainedModel):
+    """The encoder: a stream of sub-words and a stream of their characters. Both share one pooler, if there is one."""
+
+    def __init__(self, config: CharBertConfig, add_pooling_layer: bool = True) -> None:
+        super().__init__(config)
+        self.embeddings = RobertaEmbeddings(config) if config.base_type == "roberta" else BertEmbeddings(config)
+        self.char_embeddings = CharacterEmbeddings(config)
+        self.encoder = CharBertEncoder(config)
+        self.pooler = BertPooler(config) if add_pooling_layer else None
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the sub-word embeddings."""
+        return cast(nn.Module, self.embeddings.word_embeddings)
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the sub-word embeddings."""
+        self.embeddings.word_embeddings = cast(nn.Embedding, value)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        char_input_ids: Tensor | None = None,
+        start_ids: Tensor | None = None,
+        end_ids: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> CharBertModelOutput:
+        """Return both streams. Raises InputError for inputs that are missing or longer than the model holds."""
+        char_input_ids, start_ids, end_ids = _given(char_input_ids, start_ids, end_ids)
+        self._check_length(input_ids)
+        real = None if attention_mask is None else attention_mask.bool()
+        words = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
+        characters = self.char_embeddings(char_input_ids, start_ids, end_ids, real)
+        streams = torch.cat([words, characters.to(words.dtype)])
+        mask = create_bidirectional_mask(
+            config=self.config,
+            inputs_embeds=streams,
+            attention_mask=None if attention_mask is None else attention_mask.repeat(2, 1),
+        )
+        keep_all = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        padding = None if real is None else ~real.unsqueeze(-1)
+        return self._output(self.encoder(streams, mask, padding, keep_all=bool(keep_all)), bool(keep_all))
+
+    def _check_length(self, input_ids: Tensor) -> None:
+        # RoBERTa counts positions from after its padding index.
+        before = cast(int, self.config.pad_token_id) + 1 if self.config.base_type == "roberta" else 0
+        most = self.config.max_position_embeddings - before
+        if input_ids.shape[1] > most:
+            raise InputError(
+                "input_ids",
+                found=f"{input_ids.shape[1]} sub-words",
+                expected=f"at most {most}, which is what the model has positions for",
+                fix="Truncate the text when it is encoded.",
+            )
+
+    def _output(self, states: tuple[Tensor, ...], keep_all: bool) -> CharBertModelOutput:
+        words, characters = zip(*(streams.chunk(2) for streams in states), strict=True)
+        return CharBertModelOutput(
+            last_hidden_state=words[-1],
+            character_hidden_state=characters[-1],
+            pooler_output=None if self.pooler is None else self.pooler(words[-1]),
+            character_pooler_output=None if self.pooler is None else self.pooler(characters[-1]),
+            hidden_states=words if keep_all else None,
+            character_hidden_states=characters if keep_all else None,
+        )
+
+
+def _given(*inputs: Tensor | None) -> tuple[Tensor, ...]:
+    names = ("char_input_ids", "start_ids", "end_ids")
+    missing = [name for name, value in zip(names, inputs, strict=True) if value is None]
+    if missing:
+        raise InputError(
+            "the inputs of CharBERT",
+            found=f"no {', '.join(missing)}",
+            expected=f"input_ids with {', '.join(names)}",
+            fix="Encode the text with CharBertProcessor.",
+        )
+    return cast(tuple[Tensor, ...], inputs)
+
+
+class _TaskModel(CharBertPreTrainedModel):
+    """An encoder without pooler under one linear layer, which sees both streams [B, T, 2D]."""
+
+    _keys_to_ignore_on_load_unexpected = _HEADS_LEFT_BEHIND
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.charbert = CharBertModel(config, add_pooling_layer=False)
+        self.num_labels = cast(int, config.num_labels)
+
+    def _encode(self, *inputs: Tensor | None, **options: Any) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+        outputs = self.charbert(*inputs, return_dict=True, **options)
+        both = torch.cat([outputs.last_hidden_state, outputs.character_hidden_state], dim=-1)
+        return both, outputs.hidden_states
+
+
+class CharBertForTokenClassification(_TaskModel):
+    """One label for each sub-word."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.dropout = nn.Dropout(_dropout(config))
+        self.classifier = nn.Linear(2 * config.hidden_size, self.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        char_input_ids: Tensor | None = None,
+        start_ids: Tensor | None = None,
+        end_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> TokenClassifierOutput:
+        """Return logits [B, T, L], and the loss where `labels` [B, T] (-100: left out) are given."""
+        inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
+        both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
+        logits = self.classifier(self.dropout(both))
+        loss = None if labels is None else _cross_entropy(logits, labels)
+        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=hidden_states)
+
+
+class CharBertForSequenceClassification(_TaskModel):
+    """One label (or, with one label alone, one number) for a text or pair of texts, from the mean of its sub-words."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.dropout = nn.Dropout(_dropout(config))
+        self.classifier = nn.Linear(2 * config.hidden_size, self.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        char_input_ids: Tensor | None = None,
+        start_ids: Tensor | None = None,
+        end_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> SequenceClassifierOutput:
+        """Return logits [B, L], and the loss where `labels` [B] are given."""
+        inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
+        both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
+        logits = self.classifier(self.dropout(_mean(both, attention_mask)))
+        loss = None if labels is None else ForSequenceClassificationLoss(labels, logits, self.config)
+        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=hidden_states)
+
+
+class CharBertForQuestionAnswering(_TaskModel):
+    """First and last sub-word of the answer to a question in a context."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.qa_outputs = nn.Linear(2 * config.hidden_size, 2)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        char_input_ids: Tensor | None = None,
+        start_ids: Tensor | None = None,
+        end_ids: Tensor | None = None,
+        start_positions: Tensor | None = None,
+        end_positions: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> QuestionAnsweringModelOutput:
+        """Return start and end logits [B, T], and the loss where both positions [B] (from T on: left out) are given."""
+        inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
+        both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
+        starts, ends = (part.squeeze(-1) for part in self.qa_outputs(both).split(1, dim=-1))
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = ForQuestionAnsweringLoss(starts, ends, start_positions, end_positions)
+        return QuestionAnsweringModelOutput(
+            loss=loss, start_logits=starts, end_logits=ends, hidden_states=hidden_states
+        )
+
+
+class NoisyWordHead(nn.Module):
+    """The original word of a sub-word, from the character stream: as BERT's head, with a decoder of its own."""
+
+    def __init__(self, config: CharBertConfig, words: int) -> None:
+        super().__init__()
+        self.transform = BertPredictionHeadTransform(config)
+        self.decoder = nn.Linear(config.hidden_size, words)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits [..., W] for states [..., D]."""
+        return cast(Tensor, self.decoder(self.transform(states)))
+
+
+class CharBertForMaskedLM(CharBertPreTrainedModel):
+    """Pre-training: masked sub-words from the sub-word stream, original words of noised ones from the characters.
+
+    The head for words is made where `term_vocab_size` says how many there are.
+    """
+
+    _tied_weights_keys = _TIED
+    _keys_to_ignore_on_load_unexpected = _HEADS_OF_A_BASE
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.charbert = CharBertModel(config, add_pooling_layer=False)
+        self.mlm_head = BertLMPredictionHead(config)
+        words = config.term_vocab_size
+        self.nlm_head = None if words is None else NoisyWordHead(config, words)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the decoder of sub-words, which is tied to their embeddings."""
+        return cast(nn.Module, self.mlm_head.decoder)
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace the decoder of sub-words."""
+        self.mlm_head.decoder = new_embeddings
+        self.mlm_head.bias = new_embeddings.bias
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        char_input_ids: Tensor | None = None,
+        start_ids: Tensor | None = None,
+        end_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        nlm_labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> CharBertMaskedLMOutput:
+        """Return logits of both parts, and losses where `labels` or `nlm_labels` [B, T] (-100: left out) are given.
+
+        Raises InputError for `nlm_labels` without the head that predicts words.
+        """
+        inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
+        outputs = self.charbert(*inputs, output_hidden_states=output_hidden_states, return_dict=True)
+        logits, mlm_loss = self._predict(self.mlm_head, outputs.last_hidden_state, labels)
+        if self.nlm_head is not None:
+            nlm_logits, nlm_loss = self._predict(self.nlm_head, outputs.character_hidden_state, nlm_labels)
+        elif nlm_labels is None:
+            nlm_logits, nlm_loss = None, None
+        else:
+            raise InputError(
+                "nlm_labels",
+                found="a model without the head that predicts words",
+                expected="a model made with term_vocab_size",
+                fix="Set term_vocab_size in its CharBertConfig, or give no nlm_labels.",
+            )
+        losses = [loss for loss in (mlm_loss, nlm_loss) if loss is not None]
+        return CharBertMaskedLMOutput(
+            loss=torch.stack(losses).sum() if losses else None,
+            mlm_loss=mlm_loss,
+            nlm_loss=nlm_loss,
+            logits=logits,
+            nlm_logits=nlm_logits,
+            hidden_states=outputs.hidden_states,
+        )
+
+    def _predict(self, head: nn.Module, states: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if labels is None:
+            return head(states), None
+        if self.config.sparse_prediction:
+            labelled = labels != IGNORED
+            states, labels = states[labelled], labels[labelled]
+        logits = head(states)
+        return logits, _cross_entropy(logits, labels)
+
+
+def _dropout(config: CharBertConfig) -> float:
+    chosen = config.classifier_dropout
+    return config.hidden_dropout_prob if chosen is None else chosen
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean over labelled positions; zero, still part of the graph, where there are none."""
+    labels = labels.flatten().long()
+    total = functional.cross_entropy(logits.flatten(0, -2).float(), labels, ignore_index=IGNORED, reduction="sum")
+    return total / (labels != IGNORED).sum().clamp(min=1)
+
+
+def _mean(states: Tensor, attention_mask: Tensor | None) -> Tensor:
+    if attention_mask is None:
+        return states.mean(dim=1)
+    real = attention_mask.bool().unsqueeze(-1)
+    return states.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1).clamp(min=1)

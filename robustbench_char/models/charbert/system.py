@@ -1,0 +1,73 @@
+"""The system `charbert`: sub-words and characters, on a base that `pretrain charbert` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from transformers import PreTrainedModel
+
+from robustbench_char.common import InputError
+from robustbench_char.models.base_models import Base, load_config
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.charbert.characters import CHARACTER_VOCABULARY
+from robustbench_char.models.charbert.processor import CharBertProcessor
+from robustbench_char.models.wordrec import Recogniser
+from robustbench_char.tasks.base import Family
+
+__all__ = ["CharBertSystem"]
+
+_PLAIN = ("embeddings.", "encoder.layer.", "pooler.")
+"""The parts of the encoder that a plain one has as well."""
+
+
+class CharBertSystem(BertSystem):
+    """CharBERT (Ma et al. 2020): a second stream, of characters, mixed with that of the sub-words in each layer."""
+
+    name = "charbert"
+    pretraining = "charbert"
+
+    def __init__(self, processor: CharBertProcessor, recogniser: Recogniser | None = None) -> None:
+        super().__init__(processor.tokenizer, recogniser)
+        self.processor = processor
+        self.further = processor.character_inputs
+
+    @classmethod
+    def open(cls, folder: Path, *, words: bool, recogniser: Recogniser | None = None) -> Self:
+        """Return the system with the tokenizer and the character vocabulary of `folder`.
+
+        Raises InputError where one is missing, or the vocabulary is not the model's.
+        """
+        processor = CharBertProcessor.from_pretrained(folder, words=words)
+        expected = load_config(folder).char_vocab_size
+        if len(processor.vocabulary) != expected:
+            raise InputError(
+                folder / CHARACTER_VOCABULARY,
+                found=f"a character vocabulary of {len(processor.vocabulary)}",
+                expected=f"{expected}, which the model was made for",
+                fix="Copy the whole folder again: its files do not belong together.",
+            )
+        return cls(processor, recogniser)
+
+    def save(self, folder: Path) -> None:
+        """Write what `open` reads: tokenizer and character vocabulary."""
+        self.processor.save_pretrained(folder)
+
+    @classmethod
+    def build(
+        cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
+    ) -> PreTrainedModel:
+        """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
+        model = super().build(base, family, labels, layers=layers, seed=seed)
+        model.config.term_vocab_size = None  # the head that predicted words is left behind
+        return model
+
+    def extra_parameters(self, model: PreTrainedModel) -> int:
+        """Return how many parameters the encoder has beside those of a plain one."""
+        named = model.base_model.named_parameters()
+        return sum(weight.numel() for name, weight in named if not name.startswith(_PLAIN))
+
+    def padding(self) -> dict[str, int]:
+        """Return the value that each model input is padded with; the model itself ignores what is padded."""
+        return {**super().padding(), "char_input_ids": self.processor.vocabulary.ids.pad, "start_ids": 0, "end_ids": 0}

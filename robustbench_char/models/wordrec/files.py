@@ -1,0 +1,127 @@
+"""A recogniser on disk: `recogniser.json` (what it is, and how it came to be) and its weights as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.provenance import Provenance
+from robustbench_char.models.folders import refuse_html
+
+__all__ = ["BACKGROUND", "CONFIG", "WEIGHTS", "BackOff", "RecogniserFile", "read_recogniser", "write_recogniser"]
+
+CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
+
+BackOff = Literal["pass_through", "neutral", "background"]
+_AGAIN = "Copy the folder again, or train the recogniser again with `train-recogniser`."
+
+
+class RecogniserFile(BaseModel):
+    """`recogniser.json`. `words` are the known words in the order of the classes; UNK comes after them.
+
+    `max_words`: longer sentences are read in pieces. `training`: text, suite, seed, epochs and results, None for a
+    recogniser that was not trained by `train-recogniser`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    hidden_size: int = Field(ge=1)
+    lower: bool
+    max_words: int = Field(ge=1)
+    splitter: str
+    back_off: BackOff
+    keep_case: bool
+    leave_numbers_and_punctuation: bool
+    characters: tuple[str, ...] = Field(min_length=1)
+    words: tuple[str, ...] = Field(min_length=1)
+    weights_sha256: str
+    training: dict[str, Any] | None = None
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> RecogniserFile:
+        if any(len(character) != 1 for character in self.characters):
+            raise ValueError("characters of one code point each")
+        if len({*self.characters}) < len(self.characters) or len({*self.words}) < len(self.words):
+            raise ValueError("characters and words that differ from one another")
+        if any(word.split() != [word] for word in self.words):
+            raise ValueError("words that are not empty and hold no white space")
+        return self
+
+
+def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
+    """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(
+                folder,
+                found=f"no {name}" if folder.is_dir() else "no such folder",
+                expected="a folder that `train-recogniser` wrote",
+                fix="Check the path, or train a recogniser with `train-recogniser`.",
+            )
+        refuse_html(folder / name, expected="JSON" if name == CONFIG else "weights in the safetensors format")
+    file = read_json_model(folder / CONFIG, RecogniserFile, expected="a file that `train-recogniser` wrote", fix=_AGAIN)
+    found = sha256_file(folder / WEIGHTS)
+    if found != file.weights_sha256:
+        raise InputError(
+            folder / WEIGHTS,
+            found=f"weights with SHA-256 {found}",
+            expected=f"{file.weights_sha256}, as {CONFIG} says",
+            fix=_AGAIN,
+        )
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise InputError(
+            folder / WEIGHTS,
+            found=f"no safetensors file ({error})",
+            expected="weights in the safetensors format",
+            fix=_AGAIN,
+        ) from None
+    _check_shapes(folder, file, weights)
+    return file, weights
+
+
+def _check_shapes(folder: Path, file: RecogniserFile, weights: dict[str, Tensor]) -> None:
+    """Raise InputError where weights do not have the shapes that characters, hidden size and words ask for."""
+    gates, classes = 4 * file.hidden_size, len(file.words) + 1
+    wanted: dict[str, tuple[tuple[int, ...], str]] = {
+        "output.weight": ((classes, 2 * file.hidden_size), f"{classes - 1} words and UNK"),
+        "output.bias": ((classes,), f"{classes - 1} words and UNK"),
+    }
+    for suffix in ("", "_reverse"):
+        inputs = f"a character vocabulary of {len(file.characters)}"
+        wanted[f"lstm.weight_ih_l0{suffix}"] = ((gates, 3 * len(file.characters)), inputs)
+        wanted[f"lstm.weight_hh_l0{suffix}"] = ((gates, file.hidden_size), f"hidden size {file.hidden_size}")
+        for name in ("bias_ih", "bias_hh"):
+            wanted[f"lstm.{name}_l0{suffix}"] = ((gates,), f"hidden size {file.hidden_size}")
+    for name in sorted({*wanted, *weights}):
+        shape = list(weights[name].shape) if name in weights else "no such weights"
+        expected, reason = wanted.get(name, (None, ""))
+        if expected is None or shape != list(expected):
+            raise InputError(
+                f"{folder / WEIGHTS}: {name}",
+                found=str(shape),
+                expected=f"{list(expected)}, for {reason}" if expected else "no such weights",
+                fix=f"Weights and {CONFIG} do not belong together. {_AGAIN}",
+            )
+
+
+def write_recogniser(folder: Path, file: RecogniserFile, weights: dict[str, Tensor]) -> RecogniserFile:
+    """Write both files into a folder that exists; return the config with the hash of the weights."""
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+    except SafetensorError as error:  # a full disk
+        raise OSError(str(error)) from None
+    file = file.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
+    write_json(folder / CONFIG, file.model_dump(mode="json", by_alias=True))
+    return file

@@ -1,0 +1,80 @@
+"""What stands in front of an encoder: the recogniser that a system is given, or that is trained for it and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import robustbench_char
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.common import InputError
+from robustbench_char.evaluation.records import RecogniserInfo
+from robustbench_char.models.wordrec import Recogniser
+from robustbench_char.models.wordrec.files import CONFIG
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.training.store import run_key
+from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+
+__all__ = ["recogniser_info", "trained_recogniser"]
+
+RECOGNISERS_FOLDER = "recognisers"
+"""Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first examples of a file."""
+
+    file: NativeFile
+    limit: int | None
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
+
+    def examples(self) -> Iterator[Example]:
+        return islice(self.file.examples(), self.limit)
+
+
+def trained_recogniser(
+    store: Path, task: Task, train: NativeFile, sha256: str, limit: int | None, *, progress: bool
+) -> Recogniser:
+    """Return the recogniser for the words of a training file, from the store or trained now with default settings."""
+    settings = RecogniserSettings()
+    decides = {
+        "task": task.model_dump(mode="json"),
+        "train": [sha256, limit],
+        "settings": asdict(settings),
+        "suite": load_suites(settings.suite, task=task.name)[0].sha256,
+        "version": robustbench_char.__version__,
+    }
+    folder = store / RECOGNISERS_FOLDER / run_key(decides)
+    if not (folder / CONFIG).is_file():
+        train_recogniser(output=folder, task=task, source=_First(train, limit), settings=settings, progress=progress)
+    return Recogniser.load(folder)
+
+
+def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
+    """Return what records say about a recogniser.
+
+    Raises InputError for a recogniser that does not say what it was trained on.
+    """
+    training = recogniser.file.training
+    if training is None:
+        raise InputError(
+            "--recogniser",
+            found="a recogniser without record of its training",
+            expected="a folder that `train-recogniser` wrote",
+            fix="Train one with `train-recogniser`.",
+        )
+    return RecogniserInfo(
+        vocabulary=len(recogniser.file.words),
+        suite=training["settings"]["suite"],
+        suite_sha256=training["suite_sha256"],
+        operators=tuple(training["operators"]),
+        parameters=recogniser.parameters,
+        backoff=recogniser.file.back_off,
+        weights_sha256=recogniser.file.weights_sha256,
+    )

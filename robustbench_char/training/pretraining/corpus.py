@@ -1,0 +1,110 @@
+"""Plain text, read in chunks: memory does not grow with the files.
+
+A line is a paragraph. Every 100th line of the training text is held out, unless held-out files are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_file
+
+__all__ = ["HELD_OUT_EVERY", "Chunk", "Corpus", "Place"]
+
+HELD_OUT_EVERY = 100
+"""One line in so many is held out."""
+CHUNK_LINES = 1000
+CHUNK_BYTES = 1 << 22
+LONGEST_LINE = 1 << 20
+"""Bytes; a longer line is cut after the last space before."""
+
+
+class Place(NamedTuple):
+    """Where a chunk begins: its number, file, byte there, and the numbers of its first line in the file and in all."""
+
+    chunk: int = 0
+    file: int = 0
+    byte: int = 0
+    line: int = 0
+    total: int = 0
+
+
+class Chunk(NamedTuple):
+    """Some lines that are not blank, without the space around them, with their numbers in the whole corpus."""
+
+    place: Place
+    lines: list[str]
+    numbers: list[int]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Text files, in order. `part`: all lines, or those that are (not) held out."""
+
+    files: tuple[Path, ...]
+    part: Literal["all", "train", "heldout"] = "all"
+
+    @classmethod
+    def of(cls, files: Sequence[Path], *, part: Literal["all", "train", "heldout"], option: str) -> Corpus:
+        """Check that the files are there and not empty. Raises InputError otherwise."""
+        if not files:
+            raise InputError(option, found="no file", expected="at least one text file", fix=f"Add {option} FILE.")
+        return cls(tuple(check_file(path, option=option) for path in files), part)
+
+    def chunks(self, start: Place | None = None) -> Iterator[Chunk]:
+        """Read on from a place (by default from the beginning).
+
+        Raises InputError that names file and line of what is no UTF-8 text.
+        """
+        place = start or Place()
+        for index in range(place.file, len(self.files)):
+            with self.files[index].open("rb") as file:
+                file.seek(place.byte)
+                while (chunk := self._chunk(file, place)) is not None:
+                    found, place = chunk
+                    yield found
+            place = Place(place.chunk, index + 1, 0, 0, place.total)
+
+    def _chunk(self, file: BinaryIO, place: Place) -> tuple[Chunk, Place] | None:
+        """Return a chunk and the place of the next one, or None at the end of the file."""
+        chunk = Chunk(place, [], [])
+        line, total, size = place.line, place.total, 0
+        while size < CHUNK_BYTES and line - place.line < CHUNK_LINES and (data := _read_line(file)):
+            text = _decode(data, self.files[place.file], line).strip()
+            if text and self._wanted(total):
+                chunk.lines.append(text)
+                chunk.numbers.append(total)
+            line, total, size = line + 1, total + 1, size + len(data)
+        if line == place.line:
+            return None
+        return chunk, Place(place.chunk + 1, place.file, file.tell(), line, total)
+
+    def _wanted(self, line: int) -> bool:
+        return self.part == "all" or (line % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == (self.part == "heldout")
+
+
+def _read_line(file: BinaryIO) -> bytes:
+    data = file.readline(LONGEST_LINE)
+    if len(data) == LONGEST_LINE and not data.endswith(b"\n") and (cut := data.rfind(b" ") + 1):
+        file.seek(cut - len(data), 1)
+        return data[:cut]
+    return data
+
+
+def _decode(data: bytes, path: Path, line: int) -> str:
+    try:
+        text = data.decode("utf-8-sig" if line == 0 else "utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise InputError(
+            f"{path}:{line + 1}",
+            found="bytes that are no UTF-8 text",
+            expected="plain text in UTF-8, one paragraph a line",
+            fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
+        )
+    return text

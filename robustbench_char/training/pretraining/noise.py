@@ -1,0 +1,136 @@
+"""From lines to pieces: the suite is applied, and every piece of a noised word knows what the word was.
+
+The attack is that of `attacks.engine`, keyed by seed, pass and line: equal everywhere, for every system, in any chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
+
+from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.text.columns import Column
+from robustbench_char.training.pretraining.terms import IGNORED, TermVocabulary
+
+__all__ = ["Noiser", "Pieces"]
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The `n` pieces of some lines, as read by a model: those of noised words are noised.
+
+    `word`: the number of the whole word (as the tokenizer splits before it cuts words into pieces). `starts`, `ends`:
+    its span in `text`, the lines joined. `noised`: whether it overlaps a noised word; then `terms` is the id of the
+    lower-cased clean word, and `originals` the piece of the clean word in the same place; IGNORED (-100) where there is
+    none.
+    """
+
+    ids: Ints
+    word: Ints
+    starts: Ints
+    ends: Ints
+    noised: Bools
+    terms: Ints
+    originals: Ints
+    text: str
+
+
+@dataclass(frozen=True)
+class Noiser:
+    """Makes pieces. `suite` None: clean text. `terms`: give NLM targets; `originals`: give clean pieces."""
+
+    tokenizer: PreTrainedTokenizerFast
+    suite: Suite | None
+    seed: int
+    terms: TermVocabulary | None = None
+    originals: bool = False
+
+    def pieces(self, lines: Sequence[str], numbers: Sequence[int], stream: str) -> Pieces:
+        """Noise lines and cut them into pieces. `stream` names the draws, which are new for each pass over the text."""
+        if self.suite is None:
+            return self._cut(Column.of(lines), lines)
+        keys = text_keys(
+            (f"{stream}:{number}" for number in numbers), seed=self.seed, family=self.suite.family, task="pretrain"
+        )
+        outcome = attack_batch(Batch(lines, keys), self.suite)
+        plain = self._cut(outcome.attacked, outcome.texts)
+        return self._with_targets(plain, outcome)
+
+    def _cut(self, column: Column, lines: Sequence[str]) -> Pieces:
+        encodings = self.tokenizer.backend_tokenizer.encode_batch(list(lines), add_special_tokens=False)
+        counts = np.array([len(encoding) for encoding in encodings], np.int64)
+        total = int(counts.sum())
+        ids = _joined([encoding.ids for encoding in encodings], total)
+        spans = np.concatenate(
+            [np.zeros((0, 2), np.int64), *(np.array(one.offsets, np.int64) for one in encodings if len(one))]
+        )
+        spans += np.repeat(column.offsets[:-1], counts)[:, None]
+        word, line = _joined([one.word_ids for one in encodings], total), np.repeat(np.arange(len(counts)), counts)
+        begins = (np.diff(word, prepend=-1) != 0) | (np.diff(line, prepend=-1) != 0)
+        nothing = np.full(total, IGNORED, np.int64)
+        text = column.codes.tobytes().decode("utf-32-le")
+        return Pieces(
+            ids, np.cumsum(begins) - 1, spans[:, 0], spans[:, 1], np.zeros(total, np.bool_), nothing, nothing, text
+        )
+
+    def _with_targets(self, pieces: Pieces, outcome: Outcome) -> Pieces:
+        words, starts, ends = _noised_spans(outcome)
+        index = np.searchsorted(starts, pieces.ends - 1, side="right") - 1
+        noised = (index >= 0) & (pieces.ends > pieces.starts)
+        noised[noised] = ends[index[noised]] > pieces.starts[noised]
+        owner = index[noised]
+        clean = _clean_words(outcome, words)
+        terms, originals = pieces.terms.copy(), pieces.originals.copy()
+        if self.terms is not None:
+            terms[noised] = np.array(self.terms.ids([word.strip() for word in clean]), np.int64)[owner]
+        if self.originals:
+            originals[noised] = self._clean_pieces(clean, owner)
+        return Pieces(pieces.ids, pieces.word, pieces.starts, pieces.ends, noised, terms, originals, pieces.text)
+
+    def _clean_pieces(self, clean: Sequence[str], owner: Ints) -> Ints:
+        """Return, for each piece of the noised words `owner`, the clean word's piece in the same place."""
+        encodings = self.tokenizer.backend_tokenizer.encode_batch(list(clean), add_special_tokens=False)
+        # Pieces of white space alone (a byte-level tokenizer has them) stand outside the word.
+        rows = [
+            [piece for piece, (start, end) in zip(one.ids, one.offsets, strict=True) if end > start]
+            for one in encodings
+        ]
+        lengths = np.array([len(row) for row in rows], np.int64)
+        flat, first = _joined(rows, int(lengths.sum())), np.cumsum(lengths) - lengths
+        rank = np.arange(len(owner)) - np.searchsorted(owner, owner, side="left")
+        found = np.full(len(owner), IGNORED, np.int64)
+        inside = rank < lengths[owner]
+        found[inside] = flat[(first[owner] + rank)[inside]]
+        return found
+
+
+def _joined(rows: Sequence[Sequence[Any]], total: int) -> Ints:
+    return np.fromiter((value for row in rows for value in row), np.int64, total)
+
+
+def _noised_spans(outcome: Outcome) -> tuple[Ints, Ints, Ints]:
+    """Return the numbers of the words that were edited, and their spans in the attacked column."""
+    edits, words = outcome.edits, outcome.words
+    growth = np.zeros(len(words.starts), np.int64)
+    np.add.at(growth, edits.word, edits.written.lengths - edits.written.removed)
+    after = np.cumsum(growth)
+    noised = np.unique(edits.word)
+    return noised, (words.starts + after - growth)[noised], (words.ends + after)[noised]
+
+
+def _clean_words(outcome: Outcome, words: Ints) -> list[str]:
+    """Return words of the clean column, with the space before them, if there is one: byte-level pieces depend on it."""
+    text = outcome.clean.codes.tobytes().decode("utf-32-le")
+    starts, ends = outcome.words.starts[words], outcome.words.ends[words]
+    before = [start - (start > 0 and text[start - 1] == " ") for start in starts.tolist()]
+    return [text[start:end] for start, end in zip(before, ends.tolist(), strict=True)]

@@ -1,0 +1,303 @@
+"""Pre-training one system from plain text: from files to a folder that serves as `--base`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+
+import robustbench_char
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_writable, output_folder
+from robustbench_char.common.provenance import provenance
+from robustbench_char.models.base_models import Base, load_config, positions_of, quiet, resolve_base
+from robustbench_char.models.folders import reading_sha256, weights_sha256
+from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Blocks, heldout_blocks
+from robustbench_char.training.pretraining.corpus import Corpus
+from robustbench_char.training.pretraining.files import (
+    VOLATILE,
+    PretrainingFile,
+    TextInfo,
+    finished_pretraining,
+    read_pretraining,
+    write_pretraining,
+)
+from robustbench_char.training.pretraining.heldout import HeldOut
+from robustbench_char.training.pretraining.masking import Masker
+from robustbench_char.training.pretraining.models import Built, build_encoder, open_tokenizer, plain
+from robustbench_char.training.pretraining.noise import Noiser
+from robustbench_char.training.pretraining.settings import (
+    PretrainOptions,
+    PretrainSettings,
+    Vocabularies,
+    check_system,
+    resolve_pretraining,
+)
+from robustbench_char.training.pretraining.survey import Survey, survey, text_infos
+from robustbench_char.training.pretraining.terms import TermVocabulary
+from robustbench_char.training.pretraining.trainer import Log, PretrainLoop, processes, shared_run_folder
+from robustbench_char.training.store import default_store, run_key
+from robustbench_char.training.system_files import BaseInfo
+
+if TYPE_CHECKING:
+    from robustbench_char.models.charbert.characters import CharacterVocabulary
+    from robustbench_char.models.charbert.processor import CharBertProcessor
+
+__all__ = ["pretrain"]
+
+
+def pretrain(
+    system: str,
+    *,
+    texts: Sequence[Path],
+    output: Path,
+    base: str = "minilm",
+    heldout: Sequence[Path] | None = None,
+    overwrite: bool = False,
+    store: Path | None = None,
+    save_seconds: float = 120.0,
+    progress: bool = True,
+    callbacks: Sequence[TrainerCallback] = (),
+    **options: Unpack[PretrainOptions],
+) -> Path:
+    """Pre-train a system and write it to `output`, whole or not at all; after a stop, the same call goes on.
+
+    Recipes. All predict masked words (MLM) in the same text. `bert_mlm` reads it clean: it shows what more training
+    brings. `charbert` reads it noised, and names the original word at each piece of a noised one from its characters
+    (NLM); loss MLM + NLM. `advbert` reads the same noised text; each piece of a noised word predicts the clean word's
+    piece in the same place, from left to right as far as both reach (`noised_words="predict"`). That gives it, at the
+    level of sub-words, what NLM gives CharBERT, so that the two differ in the characters and not in whether they were
+    ever told the clean word; with "context" noised words are read and never predicted, which tells it less.
+
+    `options` are the settings that `settings.PretrainOptions` lists. Without `heldout` files, every 100th line is held
+    out. A base that `pretrain` wrote for the same system is trained on, with its vocabularies. Unfinished training is
+    kept in `store` (default: the user's data folder), at most every `save_seconds`. Started by `torchrun` or
+    `accelerate launch`, the processes train together, each on `batch_size` blocks a step.
+    Raises InputError for settings out of range, an unusable base or text, and an `output` with other content.
+    """
+    check_system(system)
+    world = processes()
+    job = _prepare(system, base, options, texts, heldout, world)
+    if finished_pretraining(output, job.run):
+        return output
+    inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
+    _refuse_other_content(output, overwrite, inputs)
+    with shared_run_folder(store or default_store(), job.run) as (folder, checkpoint):
+        loop = PretrainLoop(folder, checkpoint, save_seconds, progress, tuple(callbacks))
+        trained = _train(job, loop)
+        if loop.main:
+            with output_folder(output, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
+                _write(scratch, job, trained)
+    return output
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run as resolved, before anything is trained. `run` is the hash of all that decides its result."""
+
+    system: str
+    base: Base
+    continues: str | None
+    settings: PretrainSettings
+    suite: Suite | None
+    tokenizer: PreTrainedTokenizerFast
+    corpus: Corpus
+    heldout: Corpus
+    text_infos: tuple[TextInfo, ...]
+    heldout_infos: tuple[TextInfo, ...]
+    survey: Survey
+    terms: TermVocabulary | None
+    characters: CharacterVocabulary | None
+    processes: int
+    run: str
+
+
+@dataclass(frozen=True)
+class _Trained:
+    built: Built
+    processor: CharBertProcessor | None
+    log: Log
+
+
+def _prepare(
+    system: str,
+    base: str,
+    options: PretrainOptions,
+    texts: Sequence[Path],
+    heldout: Sequence[Path] | None,
+    world: int,
+) -> _Job:
+    start = resolve_base(base)
+    continues = _earlier_run(start, system)
+    tokenizer = open_tokenizer(start.folder)
+    fixed = _fixed(start) if system == "charbert" else None
+    config = load_config(start.folder, layers=options.get("layers"))  # says at once when there are fewer layers
+    settings, suite = resolve_pretraining(
+        system, options, positions=positions_of(config), lower=_lower(tokenizer), fixed=fixed[0] if fixed else None
+    )
+    corpus = Corpus.of(texts, part="all" if heldout else "train", option="--text")
+    held = Corpus.of(heldout, part="all", option="--heldout") if heldout else Corpus(corpus.files, "heldout")
+    infos = text_infos(corpus), text_infos(held if heldout else None)
+    counts_terms = system == "charbert" and suite is not None and fixed is None
+    found = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
+    terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, found, settings)
+    decides = {
+        "system": system,
+        "base": [start.name, start.weights_sha256, reading_sha256(start.folder), continues],
+        "settings": settings.model_dump(mode="json"),
+        "text": [[text.sha256 for text in part] for part in infos],
+        "processes": world,
+        "device": "gpu" if torch.accelerator.is_available() else "cpu",
+        "versions": [robustbench_char.__version__, *map(version, ("torch", "transformers", "tokenizers"))],
+    }
+    return _Job(system, start, continues, settings, suite, tokenizer, corpus, held, *infos, found, terms, characters,
+                world, run_key(decides))  # fmt: skip
+
+
+def _earlier_run(base: Base, system: str) -> str | None:
+    """Return the run that pre-trained a base. Raises InputError when that was for another system."""
+    earlier = read_pretraining(base.folder)
+    found = earlier.system if earlier else "charbert" if load_config(base.folder).model_type == "charbert" else None
+    if found not in (None, system):
+        raise InputError(
+            f"--base {base.name}",
+            found=f"a base that was pre-trained for {found}",
+            expected=f"a plain base checkpoint, or one that `pretrain {system}` wrote",
+            fix="Choose another --base.",
+        )
+    return earlier.run if earlier else None
+
+
+def _fixed(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
+    from robustbench_char.training.pretraining.characters import fixed_vocabularies
+
+    return fixed_vocabularies(base)
+
+
+def _lower(tokenizer: PreTrainedTokenizerFast) -> bool:
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return normalizer is not None and normalizer.normalize_str("A") == "a"
+
+
+def _vocabularies(
+    corpus: Corpus, found: Survey, settings: PretrainSettings
+) -> tuple[TermVocabulary | None, CharacterVocabulary | None]:
+    """Build CharBERT's vocabularies from the text; the other systems have none."""
+    if settings.term_vocab_size is None or settings.char_vocab_size is None or settings.unknown_terms is None:
+        return None, None
+    from robustbench_char.models.charbert.characters import CharacterVocabulary
+
+    terms = TermVocabulary.build(found.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
+    lines = (line for chunk in corpus.chunks() for line in chunk.lines)
+    return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, settings.character_case or "surface")
+
+
+def _refuse_other_content(output: Path, overwrite: bool, inputs: Sequence[Path]) -> None:
+    """Say before training, not after it, that the folder is taken, cannot be written, or holds what is read."""
+    check_writable(output)
+    held = [path for path in inputs if path.resolve().is_relative_to(output.resolve())]
+    if held:
+        raise InputError(
+            output,
+            found=f"the input {held[0]} in the output folder",
+            expected="a folder of its own for the output",
+            fix="Choose another --output.",
+        )
+    taken = output.exists() and not (output.is_dir() and not any(output.iterdir()))
+    if taken and not overwrite:
+        raise InputError(
+            output,
+            found="an output folder with other content",
+            expected="a new folder, or the result of this very run",
+            fix="Choose another --output, or add --overwrite to replace it.",
+        )
+
+
+def _train(job: _Job, loop: PretrainLoop) -> _Trained:
+    settings, processor = job.settings, _processor(job)
+    noiser = Noiser(job.tokenizer, job.suite, settings.seed, job.terms, settings.noised_words == "predict")
+    maker = BlockMaker(
+        job.tokenizer,
+        noiser,
+        Masker(job.tokenizer, settings.mask),
+        settings.block_size,
+        settings.seed,
+        surfaces=processor is not None,
+    )
+    next(iter(Blocks(job.corpus, maker)))  # says at once when the text is too short
+    collator = _collator(processor)
+    heldout = HeldOut(heldout_blocks(job.heldout, maker, settings.heldout_blocks), collator, settings.batch_size)
+    built = _build(job)
+    return _Trained(built, processor, loop.train(built, Blocks(job.corpus, maker), collator, heldout, settings))
+
+
+def _processor(job: _Job) -> CharBertProcessor | None:
+    if job.characters is None:
+        return None
+    from robustbench_char.models.charbert.processor import CharBertProcessor
+
+    return CharBertProcessor(job.tokenizer, job.characters, job.settings.character_case)
+
+
+def _collator(processor: CharBertProcessor | None) -> BlockCollator:
+    if processor is None:
+        return BlockCollator()
+    from robustbench_char.training.pretraining.characters import PieceCharacters
+
+    return BlockCollator(PieceCharacters(processor))
+
+
+def _build(job: _Job) -> Built:
+    if job.terms is None or job.characters is None:
+        return build_encoder(job.base, layers=job.settings.layers, seed=job.settings.seed)
+    from robustbench_char.training.pretraining.characters import build_charbert
+
+    return build_charbert(job.base, job.settings, job.terms, job.characters)
+
+
+def _write(folder: Path, job: _Job, trained: _Trained) -> None:
+    try:
+        with quiet():
+            plain(trained.built.model).save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
+    if trained.processor:
+        trained.processor.save_pretrained(folder)
+    else:
+        job.tokenizer.save_pretrained(folder)
+    if job.terms:
+        job.terms.save(folder)
+    write_pretraining(folder, _record(job, trained, weights_sha256(folder)), trained.log)
+
+
+def _record(job: _Job, trained: _Trained, weights: str) -> PretrainingFile:
+    tokens = job.settings.steps * job.settings.batch_size * job.settings.block_size * job.processes
+    log = trained.log
+    return PretrainingFile(
+        system=job.system,
+        base=BaseInfo(name=job.base.name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
+        continues=job.continues,
+        settings=job.settings,
+        texts=job.text_infos,
+        heldout_texts=job.heldout_infos,
+        lines=job.survey.lines,
+        words=job.survey.words,
+        processes=job.processes,
+        steps=job.settings.steps,
+        tokens=tokens,
+        passes=log.passes,
+        wall_seconds=log.wall_seconds,
+        tokens_per_second=tokens / log.wall_seconds if log.wall_seconds else None,
+        parameters=sum(weight.numel() for weight in trained.built.model.parameters()),
+        heldout={name: value for name, value in log.heldout[-1].items() if name != "step"},
+        weights_sha256=weights,
+        run=job.run,
+        provenance=provenance(),
+    )

@@ -1,0 +1,310 @@
+"""The training loop of pre-training: the Hugging Face Trainer on a stream of blocks, on one process or several."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState  # type: ignore[import-untyped]
+from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from safetensors import SafetensorError
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from robustbench_char.common import InputError
+from robustbench_char.common.randomness import random_state_kept
+from robustbench_char.models.base_models import quiet
+from robustbench_char.training.loop import Bar, Checkpoints, progress_bar
+from robustbench_char.training.pretraining.blocks import BlockCollator, Blocks, Position
+from robustbench_char.training.pretraining.corpus import Place
+from robustbench_char.training.pretraining.heldout import HeldOut, merged
+from robustbench_char.training.pretraining.models import Built
+from robustbench_char.training.pretraining.settings import PretrainSettings
+from robustbench_char.training.pretraining.terms import IGNORED
+from robustbench_char.training.store import last_checkpoint, not_writable, run_folder
+
+__all__ = ["Log", "PretrainLoop", "processes", "shared_run_folder"]
+
+_LOGS = 50  # entries of the training log
+_POSITION = "position.json"
+_LOSSES = (("mlm_loss", "labels"), ("nlm_loss", "nlm_labels"))
+
+
+@dataclass(frozen=True)
+class Log:
+    """What training says of itself: entries of training and of held-out text, seconds of both, passes begun."""
+
+    training: list[dict[str, Any]]
+    heldout: list[dict[str, Any]]
+    wall_seconds: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class PretrainLoop:
+    """How training runs, none of which changes the result. `checkpoint`: where it goes on from, if it was stopped."""
+
+    folder: Path
+    checkpoint: Path | None
+    save_seconds: float
+    progress: bool
+    callbacks: tuple[TrainerCallback, ...] = ()
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return bool(PartialState().is_main_process)
+
+    def train(
+        self, built: Built, blocks: Blocks, collator: BlockCollator, heldout: HeldOut, settings: PretrainSettings
+    ) -> Log:
+        """Train the model in place, and return the log. Process-wide random state is put back.
+
+        Raises InputError when training diverges, or when the store is full.
+        """
+        seconds = 0.0
+        if self.checkpoint:
+            blocks.start, seconds = _read_position(self.checkpoint)
+        shown = self.progress and self.main
+        with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(shown) as bar:
+            trainer = _Trainer(built, blocks, collator, settings, self.folder)
+            trainer.remove_callback(PrinterCallback)
+            trainer.seconds, trainer.resumed = seconds, self.checkpoint
+            callbacks = (_HeldOut(trainer, heldout, settings), _Save(trainer, self.save_seconds))
+            for callback in (*callbacks, Bar(bar), *self.callbacks):
+                trainer.add_callback(callback)
+            trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
+            passes = trainer.position().number
+        if not all(weight.isfinite().all() for weight in built.model.parameters()):
+            raise InputError(
+                "--lr, --new-lr",
+                found="weights that are not numbers: training diverged",
+                expected="learning rates that the model bears",
+                fix="Lower --new-lr, or both.",
+            )
+        history: list[Any] = trainer.state.log_history
+        return Log(
+            [entry for entry in history if "mlm_loss" in entry],
+            [{"step": entry["step"], **entry["heldout"]} for entry in history if "heldout" in entry],
+            trainer.seconds,
+            passes,
+        )
+
+
+def _arguments(settings: PretrainSettings, folder: Path) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=settings.batch_size,
+        warmup_steps=math.ceil(settings.warmup * settings.steps),
+        weight_decay=settings.weight_decay,
+        bf16=settings.bf16,
+        seed=settings.seed,
+        use_cpu=not torch.accelerator.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        # Every process reads the stream and takes its share of each step; what one process sent would have to be of
+        # one shape, and the characters of a batch are not.
+        accelerator_config={"dispatch_batches": False},
+        ignore_data_skip=True,  # the stream itself starts where the checkpoint was written
+        remove_unused_columns=False,
+        logging_steps=max(1, settings.steps // _LOGS),
+        save_strategy="no",  # _Save decides by time
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
+    return arguments
+
+
+class _Trainer(Trainer):
+    """The Trainer with two losses, two learning rates, and a log that says what each loss is."""
+
+    def __init__(
+        self, built: Built, blocks: Blocks, collator: BlockCollator, settings: PretrainSettings, folder: Path
+    ) -> None:
+        super().__init__(
+            model=built.model, args=_arguments(settings, folder), train_dataset=blocks, data_collator=collator
+        )
+        self.blocks, self.new, self.settings = blocks, built.new, settings
+        self.sums: dict[str, torch.Tensor] = {}
+        self.seconds, self.clock, self.logged = 0.0, time.monotonic(), 0
+        self.resumed: Path | None = None
+        self.first_step: int | None = None
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Sub-words that all processes see in one step."""
+        return self.settings.block_size * self.settings.batch_size * int(self.args.world_size)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Give new parameters their own learning rate; neither biases nor norms decay."""
+        if self.optimizer is None:
+            trained: Any = self.model
+            decays = set(self.get_decay_parameter_names(trained))
+            groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+            for name, weight in trained.named_parameters():
+                if weight.requires_grad:
+                    groups.setdefault((name in self.new, name in decays), []).append(weight)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, trained)
+            table = [
+                {
+                    "params": weights,
+                    "lr": self.settings.new_learning_rate if new else self.settings.learning_rate,
+                    "weight_decay": self.settings.weight_decay if decay else 0.0,
+                }
+                for (new, decay), weights in sorted(groups.items())
+            ]
+            self.optimizer = kind(table, **options)
+        return self.optimizer
+
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        """Before the first step after a stop, put random state back: opening the stream has drawn from it."""
+        if self.resumed:
+            self._load_rng_state(str(self.resumed))
+            self.resumed = None
+        return super().training_step(*arguments, **named)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return MLM + NLM loss, each a mean over the targets of all processes."""
+        inputs = merged(inputs)
+        outputs = model(**inputs)
+        parts = {name: self._over_all(outputs[name], inputs[labels]) for name, labels in _LOSSES if labels in inputs}
+        for name, loss in parts.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + loss.detach()
+        loss = torch.stack(list(parts.values())).sum()
+        return (loss, outputs) if return_outputs else loss
+
+    def _over_all(self, loss: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Weigh a process's mean loss so that the mean over processes is the mean over all their targets."""
+        if self.args.world_size == 1:
+            return loss
+        count = (labels != IGNORED).sum()
+        everywhere = self.accelerator.reduce(count, reduction="sum").clamp(min=1)
+        weighed: torch.Tensor = loss * (count * self.args.world_size / everywhere)
+        return weighed
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Replace the entry of an interval by ours; Trainer's summary at the end is left out."""
+        if "loss" not in logs:
+            return
+        steps, seconds = self.state.global_step - self.logged, self.tick()
+        means = {name: self.accelerator.reduce(total, reduction="mean") / steps for name, total in self.sums.items()}
+        entry: dict[str, Any] = {"step": self.state.global_step, "loss": logs["loss"]}
+        entry |= {name: float(value) for name, value in means.items()}
+        entry["learning_rate"] = logs["learning_rate"]
+        entry = {key: value if math.isfinite(value) else None for key, value in entry.items()}
+        entry["tokens"] = self.state.global_step * self.tokens_per_step
+        entry["tokens_per_second"] = steps * self.tokens_per_step / max(seconds, 1e-9)
+        self.sums, self.logged = {}, self.state.global_step
+        self.state.log_history.append(entry)
+        self.control = self.callback_handler.on_log(self.args, self.state, self.control, logs)
+
+    def tick(self) -> float:
+        """Return the seconds since the last call, and count them."""
+        now = time.monotonic()
+        seconds, self.clock = now - self.clock, now
+        self.seconds += seconds
+        return seconds
+
+    def position(self) -> Position:
+        """Return where the stream stands after the steps done."""
+        given = (self.state.global_step - (self.first_step or 0)) * self.settings.batch_size * self.args.world_size
+        return self.blocks.position(given)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+        # torch and safetensors have their own errors for a full disk
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise not_writable(Path(str(self.args.output_dir)), error) from error
+
+
+class _HeldOut(TrainerCallback):
+    """Score held-out text before training, every so many steps, and at the end; the main process does it."""
+
+    def __init__(self, trainer: _Trainer, heldout: HeldOut, settings: PretrainSettings) -> None:
+        self.trainer, self.heldout, self.every = trainer, heldout, settings.evaluate_every
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.trainer.first_step = self.trainer.logged = state.global_step
+        if state.global_step == 0:
+            self._score(state)
+        self.trainer.tick()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+            self._score(state)
+
+    def _score(self, state: Any) -> None:
+        trainer = self.trainer
+        if state.is_world_process_zero:
+            began = time.monotonic()
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            scores = self.heldout.scores(model, trainer.accelerator.autocast())
+            state.log_history.append({"step": state.global_step, "heldout": scores})
+            spent = time.monotonic() - began
+            trainer.clock, trainer.seconds = trainer.clock + spent, trainer.seconds + spent
+
+
+class _Save(Checkpoints):
+    """Save when the main process's clock says so, with the place in the text."""
+
+    def __init__(self, trainer: _Trainer, seconds: float) -> None:
+        super().__init__(int(trainer.args.logging_steps), seconds)
+        self.trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        if state.global_step % self.every == 0 and state.global_step < state.max_steps:
+            due = [time.monotonic() - self.last >= self.seconds]
+            control.should_save = broadcast_object_list(due)[0]
+
+    def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.trainer.accelerator.wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            self.trainer.tick()
+            position, seconds = self.trainer.position(), self.trainer.seconds
+            text = json.dumps(
+                {"number": position.number, "place": position.place, "behind": position.behind, "seconds": seconds}
+            )
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _POSITION).write_text(text, encoding="utf-8")
+            super().on_save(args, state, control, **others)
+        self.last = time.monotonic()
+
+
+def _read_position(checkpoint: Path) -> tuple[Position, float]:
+    value = json.loads((checkpoint / _POSITION).read_text(encoding="utf-8"))
+    return Position(value["number"], Place(*value["place"]), value["behind"]), value["seconds"]
+
+
+def processes() -> int:
+    """Return how many processes train together, and join the others, where `torchrun` or `accelerate` started them."""
+    return int(PartialState(cpu=not torch.accelerator.is_available()).num_processes)
+
+
+@contextmanager
+def shared_run_folder(store: Path, key: str) -> Iterator[tuple[Path, Path | None]]:
+    """Give all processes the folder of a run and its last checkpoint; the main process alone holds the lock.
+
+    Raises InputError, in all of them, when the main process cannot have the folder.
+    """
+    with ExitStack() as stack:
+        found: list[Any] = [None]
+        if PartialState().is_main_process:
+            try:
+                found = [last_checkpoint(stack.enter_context(run_folder(store, key)))]
+            except InputError as error:
+                found = [error]
+        broadcast_object_list(found)
+        if isinstance(found[0], InputError):
+            raise found[0]
+        yield store / key, found[0]

@@ -1,0 +1,164 @@
+"""The price of a recogniser: what it repairs on attacked text, and what it breaks on clean text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.models.wordrec.recogniser import Recogniser
+from robustbench_char.tasks.attack_files import source_sha256
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.manifest import MANIFEST, read_manifest
+from robustbench_char.tasks.sources import open_source
+from robustbench_char.training.attack_sets import attack_set_of
+
+__all__ = ["Price", "attacked_examples", "recognition_price", "word_errors"]
+
+Words = Sequence[str]
+_Field = str | tuple[str, ...]
+_Pair = tuple[_Field, _Field, list[bool]]
+
+
+@dataclass(frozen=True)
+class Price:
+    """Shares of words in percent; None where there are no words of the kind.
+
+    Words are tokens (tagging) or what stands between white space. `wer_before`, `wer_after`: words of the attacked text
+    that differ from the clean ones before and after correction, compared in lower case (the headline, as in Pruthi et
+    al. 2019); `_cased`: compared with their capitals. `clean_changed`: words of the clean text that correction changes,
+    in lower case; `entity_changed`: the same among the words of entities. `words` and `entity_words` are what the
+    shares are of. A text that several examples share counts once.
+    """
+
+    wer_before: float | None
+    wer_after: float | None
+    wer_before_cased: float | None
+    wer_after_cased: float | None
+    clean_changed: float | None
+    clean_changed_cased: float | None
+    entity_changed: float | None
+    words: int
+    entity_words: int
+    examples: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+
+def recognition_price(
+    recogniser: Recogniser, clean: Sequence[Example], attacked: Sequence[Example], task: Task
+) -> Price:
+    """Measure a recogniser on the examples of one file, clean and attacked, in the same order.
+
+    Raises InputError where the two do not hold the same examples.
+    """
+    _check_same(clean, attacked)
+    pairs = _pairs(clean, attacked, task)
+    good, bad = _words(one for one, _, _ in pairs), _words(other for _, other, _ in pairs)
+    _check_words(good, bad)
+    repaired = _corrected(recogniser, [other for _, other, _ in pairs])
+    broken = _corrected(recogniser, [one for one, _, _ in pairs])
+    marks = [marked for _, _, marked in pairs]
+    names, names_after = _marked(good, marks), _marked(broken, marks)
+    return Price(
+        wer_before=word_errors(good, bad),
+        wer_after=word_errors(good, repaired),
+        wer_before_cased=word_errors(good, bad, cased=True),
+        wer_after_cased=word_errors(good, repaired, cased=True),
+        clean_changed=word_errors(good, broken),
+        clean_changed_cased=word_errors(good, broken, cased=True),
+        entity_changed=word_errors(names, names_after),
+        words=sum(map(len, good)),
+        entity_words=sum(map(len, names)),
+        examples=len(clean),
+    )
+
+
+def word_errors(right: Sequence[Words], said: Sequence[Words], *, cased: bool = False) -> float | None:
+    """Return the share of words that differ, in percent, compared in lower case unless `cased`; None for no words."""
+    words = wrong = 0
+    for one, other in zip(right, said, strict=True):
+        for a, b in zip(one, other, strict=True):
+            words += 1
+            wrong += a != b and (cased or a.lower() != b.lower())
+    return 100 * wrong / words if words else None
+
+
+def _pairs(clean: Sequence[Example], attacked: Sequence[Example], task: Task) -> list[_Pair]:
+    """Return each distinct pair of a clean and an attacked field, with the marks of the words of entities."""
+    pairs: list[_Pair] = []
+    seen: set[tuple[_Field, _Field]] = set()
+    for one, other in zip(clean, attacked, strict=True):
+        for name in task.fields:
+            texts: tuple[_Field, _Field] = one.fields[name], other.fields[name]
+            if isinstance(texts[0], str) and texts in seen:
+                continue
+            seen.add(texts)
+            tagged = task.metric == "entity_f1" and isinstance(one.label, tuple)
+            pairs.append((texts[0], texts[1], [tag != "O" for tag in one.label or ()] if tagged else []))
+    return pairs
+
+
+def _words(fields: Iterable[_Field]) -> list[Words]:
+    return [field.split() if isinstance(field, str) else field for field in fields]
+
+
+def _corrected(recogniser: Recogniser, fields: Sequence[_Field]) -> list[Words]:
+    """Correct fields the way a system does; correction never touches white space, so that words pair up."""
+    texts = [field for field in fields if isinstance(field, str)]
+    tokens = [field for field in fields if not isinstance(field, str)]
+    if tokens:
+        return list(recogniser.correct(tokens))
+    return [correction.text.split() for correction in recogniser.correct_texts(texts)]
+
+
+def _marked(sentences: Sequence[Words], marks: Sequence[Sequence[bool]]) -> list[Words]:
+    return [
+        [word for word, marked in zip(words, own, strict=True) if marked]
+        for words, own in zip(sentences, marks, strict=True)
+        if own
+    ]
+
+
+def _check_same(clean: Sequence[Example], attacked: Sequence[Example]) -> None:
+    if [example.row for example in clean] != [example.row for example in attacked]:
+        raise _other_file(f"{len(attacked)} examples, beside {len(clean)} clean ones")
+
+
+def _check_words(clean: Sequence[Words], attacked: Sequence[Words]) -> None:
+    for one, other in zip(clean, attacked, strict=True):
+        if len(one) != len(other):
+            raise _other_file(f"a text of {len(other)} words whose clean version has {len(one)}")
+
+
+def _other_file(found: str) -> InputError:
+    return InputError(
+        "--attacked",
+        found=found,
+        expected="the attacked version of the clean file, word for word",
+        fix="Name the clean file that the attack read.",
+    )
+
+
+def attacked_examples(folder: Path, task: Task, clean: NativeFile) -> list[Example]:
+    """Return the examples of the attacked set in a folder that `attack` wrote.
+
+    Raises InputError for a folder that is none, was altered, or holds another task or another clean file's attack.
+    """
+    manifest = read_manifest(folder)
+    path = folder / manifest.output.name
+    if not path.is_file():
+        raise InputError(path, found="no such file", expected=f"the attacked file that {MANIFEST} names",
+                         fix="Run the attack again.")  # fmt: skip
+    attack_set_of(path, sha256_file(path))
+    if manifest.task != task.name:
+        raise InputError("--attacked", found=f"an attacked set of {manifest.task}", expected=f"one of {task.name}",
+                         fix="Name the task of the data.")  # fmt: skip
+    if manifest.input.sha256 != source_sha256(clean.path):
+        raise _other_file("the attack of a file with another content")
+    return list(open_source(task, input=path).examples())

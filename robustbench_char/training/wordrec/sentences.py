@@ -1,0 +1,127 @@
+"""Sentences to train a recogniser on: words of plain text or of a task's examples, clean and attacked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from robustbench_char.attacks.engine import Batch, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_file
+from robustbench_char.tasks.base import Example
+from robustbench_char.text.columns import Column
+from robustbench_char.text.words import SPLITTERS
+
+__all__ = ["ExampleFile", "Sentences", "attacked", "example_sentences", "split_texts", "text_sentences"]
+
+_CHUNK = 2000
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+Sentences = list[tuple[str, ...]]
+
+
+class ExampleFile(Protocol):
+    """A file of examples, or a part of one."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file stands."""
+        ...
+
+    def examples(self) -> Iterator[Example]:
+        """Read the examples."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How far to read: pieces of at most `longest` words, `limit` words in all."""
+
+    longest: int
+    limit: int | None
+
+    def pieces(self, sentences: Iterable[Sequence[str]]) -> Sentences:
+        """Return the pieces of sentences, up to the limit."""
+        found: Sentences = []
+        words = 0
+        for sentence in sentences:
+            for start in range(0, len(sentence), self.longest):
+                if self.limit is not None and words >= self.limit:
+                    return found
+                found.append(tuple(sentence[start : start + self.longest]))
+                words += len(found[-1])
+        return found
+
+
+def split_texts(texts: Iterable[str], splitter: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each text."""
+    split, rest = SPLITTERS.get(splitter), iter(texts)
+    while chunk := [_LONE_SURROGATES.sub("�", text) for text in islice(rest, _CHUNK)]:
+        column = Column.of(chunk)
+        words = split(column)
+        begins = column.offsets[:-1][words.text]
+        found: list[list[str]] = [[] for _ in chunk]
+        places = zip(words.text.tolist(), (words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True)
+        for number, start, end in places:
+            found[number].append(chunk[number][start:end])
+        yield from map(tuple, found)
+
+
+def text_sentences(paths: Sequence[Path], *, splitter: str, longest: int, limit: int | None) -> Sentences:
+    """Return the lines of plain text files as words, in pieces of at most `longest`, up to `limit` words in all.
+
+    Raises InputError for a file that is missing, empty, or no UTF-8 text, with its line.
+    """
+    lines = (line for path in paths for line in _lines(check_file(path, option="--text")))
+    return _Cut(longest, limit).pieces(split_texts(lines, splitter))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                raise _no_text(path, number, f"bytes that are no UTF-8 ({error.reason})") from None
+            if "\0" in text:
+                raise _no_text(path, number, "a zero byte, as binary files have")
+            yield text.rstrip("\r\n")
+
+
+def _no_text(path: Path, line: int, found: str) -> InputError:
+    return InputError(f"{path}:{line}", found=found, expected="plain text in UTF-8",
+                      fix="Give --text files of plain text.")  # fmt: skip
+
+
+def example_sentences(file: ExampleFile, *, splitter: str, longest: int, limit: int | None) -> Sentences:
+    """Return the words of all fields of a task's examples; a text that several examples share is taken once."""
+    return _Cut(longest, limit).pieces(_example_words(file.examples(), splitter))
+
+
+def _example_words(examples: Iterable[Example], splitter: str) -> Iterator[tuple[str, ...]]:
+    seen: set[str] = set()
+    for example in examples:
+        for value in example.fields.values():
+            if not isinstance(value, str):
+                yield value
+            elif value not in seen:
+                seen.add(value)
+                yield from split_texts([value], splitter)
+
+
+def attacked(sentences: Sentences, suite: Suite, *, seed: int, stream: str) -> Sentences:
+    """Return the sentences under a suite: as many words each. `stream` names the draws (one name an epoch)."""
+    found: Sentences = []
+    for start in range(0, len(sentences), _CHUNK):
+        chunk = sentences[start : start + _CHUNK]
+        names = (str(start + number) for number in range(len(chunk)))
+        keys = text_keys(names, seed=seed, family=suite.family, task=stream)
+        batch = Batch([" ".join(words) for words in chunk], keys, tokens=chunk)
+        found += [tuple(text.split(" ")) for text in attack_batch(batch, suite).texts]
+    return found

@@ -1,0 +1,473 @@
+"""Pre-training end to end on tiny models: it learns, repeats itself, goes on after a stop, refuses what it must."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoModelForMaskedLM, TrainerCallback
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+
+pytestmark = pytest.mark.models
+
+SYSTEMS = ("bert_mlm", "advbert", "charbert")
+PEOPLE, THINGS, PLACES = ("anna", "karl", "maria"), ("house", "boat", "door", "lamp"), ("berlin", "paris", "london")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    lines = [
+        f"{PEOPLE[row % 3]} sees the great {THINGS[row % 4]} in {PLACES[row % 3]} and the {THINGS[(row + 1) % 4]}"
+        for row in range(240)
+    ]
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "text.txt"
+
+
+@pytest.fixture
+def pretrain_tiny(tiny_base: str, text: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that pre-trains the tiny base and returns the folder."""
+    from robustbench_char.training.pretraining.run import pretrain
+
+    def run(system: str, *, name: str = "out", **options: Any) -> Path:
+        chosen: dict[str, Any] = {
+            "base": tiny_base,
+            "texts": [text],
+            "suite": "mixed",
+            "noise": 0.3,
+            "mask": 0.15,
+            "steps": 8,
+            "batch_size": 4,
+            "block_size": 16,
+            "learning_rate": 3e-3,
+            "new_learning_rate": 3e-3,
+            "bf16": False,
+            "heldout_blocks": 2,
+            "store": tmp_path / "store",
+            "progress": False,
+        }
+        return pretrain(system, output=tmp_path / name, **(chosen | options))
+
+    return run
+
+
+def _log(folder: Path) -> Any:
+    return json.loads((folder / "training_log.json").read_text())
+
+
+def _record(folder: Path) -> Any:
+    return json.loads((folder / "pretraining.json").read_text())
+
+
+def _hash(folder: Path) -> str:
+    return sha256_file(folder / "model.safetensors")
+
+
+def test_what_is_written(pretrain_tiny: Any, text: Path, tmp_path: Path) -> None:
+    folder = pretrain_tiny("charbert")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "character_vocabulary.json",
+        "term_vocabulary.json",
+        "pretraining.json",
+        "training_log.json",
+    }
+    record = _record(folder)
+    assert (record["schema"], record["system"], record["steps"]) == (1, "charbert", 8)
+    assert record["tokens"] == 8 * 4 * 16
+    assert record["texts"] == [{"name": "text.txt", "sha256": sha256_file(text)}]
+    assert (record["lines"], record["words"]) == (238, 238 * 10)
+    assert record["weights_sha256"] == _hash(folder)
+    assert record["settings"]["noise"] == 0.3
+    assert record["wall_seconds"] > 0
+    for name in names - {"model.safetensors"}:
+        assert str(tmp_path) not in (folder / name).read_text(), f"{name} gives a path away"
+    assert not any((tmp_path / "store").iterdir()), "a finished run leaves nothing in the store"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_log_says_what_is_learnt(system: str, pretrain_tiny: Any, text: Path) -> None:
+    folder = pretrain_tiny(system, steps=40, evaluate_every=15, heldout=[text], heldout_blocks=20)
+    log = _log(folder)
+    assert [entry["step"] for entry in log["heldout"]] == [0, 15, 30, 40]
+    assert [entry["step"] for entry in log["log"]] == list(range(1, 41))
+    first, last = log["heldout"][0], log["heldout"][-1]
+    parts = {"bert_mlm": [], "advbert": ["noised_loss"], "charbert": ["nlm_loss"]}[system]
+    for name in ("mlm_loss", *parts):
+        assert last[name] < first[name] - 0.5
+    assert last["perplexity"] == pytest.approx(np.exp(last["mlm_loss"]))
+    hits = {"hit_at_1", "hit_at_5"} if system == "charbert" else set()
+    assert set(last) == {"step", "mlm_loss", "perplexity", *parts, *hits}
+    if hits:
+        assert last["hit_at_1"] > first["hit_at_1"] + 0.1
+        assert last["hit_at_1"] <= last["hit_at_5"] <= 1
+    entry = log["log"][-1]
+    losses = {"mlm_loss", "nlm_loss"} if system == "charbert" else {"mlm_loss"}
+    assert set(entry) == {"step", "loss", "learning_rate", "tokens", "tokens_per_second", *losses}
+    assert entry["loss"] == pytest.approx(sum(entry[name] for name in losses), rel=1e-5)
+    assert entry["tokens"] == 40 * 4 * 16
+    assert _record(folder)["heldout"] == {name: value for name, value in last.items() if name != "step"}
+
+
+@pytest.mark.parametrize("base", ["tiny_base", "roberta"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_folder_loads_as_a_base(
+    system: str, base: str, pretrain_tiny: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    import robustbench_char.models  # noqa: F401  # registers CharBERT
+
+    folder = pretrain_tiny(system, base=request.getfixturevalue(base), steps=2)
+    encoder, report = AutoModel.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"] or system == "charbert"
+    assert all(name.startswith("pooler.") for name in report["missing_keys"])
+    model, report = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert model.config.architectures == [type(model).__name__]
+    assert encoder.config.model_type == ("charbert" if system == "charbert" else model.config.model_type)
+
+
+def test_the_pooler_of_the_base_is_kept(pretrain_tiny: Any, tiny_base: str) -> None:
+    """Fine-tuning for classification starts from it, in `bert` and in `bert_mlm` alike."""
+    folder = pretrain_tiny("bert_mlm", steps=2)
+    before, after = (AutoModel.from_pretrained(place) for place in (tiny_base, folder))
+    assert torch.equal(before.pooler.dense.weight, after.pooler.dense.weight)
+    assert not torch.equal(before.embeddings.word_embeddings.weight, after.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize("system", ["bert_mlm", "charbert"])
+def test_same_seed_same_weights(system: str, pretrain_tiny: Any) -> None:
+    first = pretrain_tiny(system, name="a", steps=3)
+    state = random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()
+    assert _hash(pretrain_tiny(system, name="b", steps=3)) == _hash(first)
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist()) == state
+    assert _hash(pretrain_tiny(system, name="c", steps=3, seed=1)) != _hash(first)
+
+
+class _Stop(TrainerCallback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+class _Count(TrainerCallback):
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.steps.append(state.global_step)
+
+
+def _timeless(folder: Path) -> Any:
+    log = _log(folder)
+    for entry in log["log"]:
+        del entry["tokens_per_second"]
+    return log
+
+
+@pytest.mark.parametrize("system", ["advbert", "charbert"])
+def test_a_stopped_run_goes_on_to_the_same_result(
+    system: str, pretrain_tiny: Any, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout is on: random state, optimizer and place in the text must all come back. The text ends on the way."""
+    from robustbench_char.training.pretraining import corpus
+
+    monkeypatch.setattr(corpus, "CHUNK_LINES", 15)
+    text.write_text("\n".join(text.read_text().splitlines()[:110]))
+    options: dict[str, Any] = {"steps": 24, "evaluate_every": 10, "batch_size": 8}
+    unbroken = pretrain_tiny(system, name="unbroken", **options)
+    assert _record(unbroken)["passes"] > 1
+    for stop in (8, 21):  # stopped twice: the second time it had gone on from a checkpoint
+        with pytest.raises(KeyboardInterrupt):
+            pretrain_tiny(system, name="broken", save_seconds=0.0, callbacks=[_Stop(stop)], **options)
+        assert not (tmp_path / "broken").exists()
+    count = _Count()
+    broken = pretrain_tiny(system, name="broken", save_seconds=0.0, callbacks=[count], **options)
+    assert count.steps == list(range(21, 25))
+    assert _hash(broken) == _hash(unbroken)
+    assert _timeless(broken) == _timeless(unbroken)
+
+
+def test_a_finished_run_is_kept_and_another_needs_overwrite(pretrain_tiny: Any) -> None:
+    folder = pretrain_tiny("bert_mlm", steps=2)
+    before = (folder / "pretraining.json").stat().st_mtime_ns
+    assert pretrain_tiny("bert_mlm", steps=2, callbacks=[_Stop(1)]) == folder
+    assert (folder / "pretraining.json").stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="an output folder with other content"):
+        pretrain_tiny("bert_mlm", steps=3)
+    assert _record(pretrain_tiny("bert_mlm", steps=3, overwrite=True))["steps"] == 3
+
+
+def test_advbert_and_charbert_read_the_same_text(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from robustbench_char.training.pretraining import trainer
+
+    read: list[torch.Tensor] = []
+    real = trainer.merged
+
+    def spy(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        read.append(batch["input_ids"].clone())
+        return real(batch)
+
+    monkeypatch.setattr(trainer, "merged", spy)
+    pretrain_tiny("advbert", name="a", steps=3)
+    pretrain_tiny("charbert", name="b", steps=3)
+    assert len(read) == 6
+    assert all(torch.equal(left, right) for left, right in zip(read[:3], read[3:], strict=True))
+
+
+def test_masked_pieces_expose_no_characters(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the model reads a random piece, or the piece itself."""
+    from robustbench_char.training.pretraining import trainer
+
+    batches: list[dict[str, torch.Tensor]] = []
+    real = trainer.merged
+
+    def spy(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        batches.append(batch)
+        return real(batch)
+
+    monkeypatch.setattr(trainer, "merged", spy)
+    pretrain_tiny("charbert", steps=6)
+    seen = 0
+    for batch in batches:
+        for row in range(4):
+            for place in (batch["labels"][row] >= 0).nonzero().flatten().tolist():
+                start, end = int(batch["start_ids"][row, place]), int(batch["end_ids"][row, place])
+                assert start == end
+                assert int(batch["char_input_ids"][row, start]) == 4
+                seen += 1
+    assert seen > 20
+
+
+def test_noised_words_may_be_left_as_context(pretrain_tiny: Any) -> None:
+    folder = pretrain_tiny("advbert", steps=2, noised_words="context")
+    assert "noised_loss" not in _log(folder)["heldout"][-1]
+    assert _hash(pretrain_tiny("advbert", steps=2, name="other")) != _hash(folder)
+
+
+def test_new_parts_have_their_own_learning_rate(pretrain_tiny: Any, tiny_base: str) -> None:
+    """With next to no learning rate for what the base has, only new parts move."""
+    options: dict[str, Any] = {"steps": 3, "learning_rate": 1e-12, "weight_decay": 0.0}
+    folder = pretrain_tiny("charbert", **options)
+    before, after = AutoModel.from_pretrained(tiny_base), AutoModelForMaskedLM.from_pretrained(folder)
+    held = after.base_model.state_dict()
+    for name, weight in before.state_dict().items():
+        if not name.startswith("pooler."):
+            torch.testing.assert_close(held[name], weight, atol=1e-9, rtol=0)
+    fresh = AutoModelForMaskedLM.from_pretrained(
+        pretrain_tiny("charbert", name="slow", new_learning_rate=1e-12, **options)
+    )
+    moved = {
+        name
+        for name, weight in fresh.state_dict().items()
+        if not torch.allclose(weight, after.state_dict()[name], atol=1e-6)
+    }
+    assert any("nlm_head" in name for name in moved)
+    assert any("mlm_head.dense" in name or "mlm_head.transform" in name for name in moved)
+
+
+@pytest.mark.parametrize("system", ["advbert", "charbert"])
+def test_pretraining_goes_on_from_its_output(system: str, pretrain_tiny: Any) -> None:
+    first = pretrain_tiny(system, name="first", steps=20, term_vocab_size=9 if system == "charbert" else None)
+    folder = pretrain_tiny(system, base=str(first), steps=2, seed=1)
+    assert _record(folder)["continues"] == _record(first)["run"]
+    before, after = _log(first)["heldout"][-1], _log(folder)["heldout"][0]
+    assert after["mlm_loss"] == pytest.approx(before["mlm_loss"], rel=0.25), "the head goes on too"
+    if system == "charbert":
+        for name in ("term_vocabulary.json", "character_vocabulary.json"):
+            assert (folder / name).read_text() == (first / name).read_text()
+        assert _record(folder)["settings"]["term_vocab_size"] == 9
+
+
+@pytest.fixture
+def charbert_base(pretrain_tiny: Any) -> Path:
+    return Path(pretrain_tiny("charbert", name="charbert-base", steps=1, term_vocab_size=6))
+
+
+def test_vocabularies_must_match_the_model(charbert_base: Path, pretrain_tiny: Any, tmp_path: Path) -> None:
+    for name, key, what in (("term", "terms", "5 terms"), ("character", "characters", "characters")):
+        damaged = shutil.copytree(charbert_base, tmp_path / f"damaged-{name}")
+        path = damaged / f"{name}_vocabulary.json"
+        value = json.loads(path.read_text())
+        value[key] = value[key][:-1]
+        path.write_text(json.dumps(value))
+        with pytest.raises(InputError, match=rf"a vocabulary of .*{what}; expected .*as the model in the same folder"):
+            pretrain_tiny("charbert", base=str(damaged))
+    (damaged / "term_vocabulary.json").unlink()
+    with pytest.raises(InputError, match=r"term_vocabulary\.json: found no such file"):
+        pretrain_tiny("charbert", base=str(damaged))
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"term_vocab_size": 7}, "--term-vocab-size: found 7; expected 6, as the base was pre-trained"),
+        ({"unknown_terms": "class"}, "--unknown-terms: found class; expected ignore"),
+        ({"character_case": "surface"}, "--character-case: found surface; expected lower"),
+    ],
+)
+def test_what_the_base_fixes_cannot_be_changed(
+    options: dict[str, Any], place: str, charbert_base: Path, pretrain_tiny: Any
+) -> None:
+    with pytest.raises(InputError, match=place):
+        pretrain_tiny("charbert", base=str(charbert_base), **options)
+
+
+def test_a_base_of_another_system_is_refused(charbert_base: Path, pretrain_tiny: Any) -> None:
+    with pytest.raises(InputError, match="found a base that was pre-trained for charbert; expected a plain base"):
+        pretrain_tiny("advbert", base=str(charbert_base))
+
+
+def test_unknown_terms_may_be_a_class(pretrain_tiny: Any) -> None:
+    folder = pretrain_tiny("charbert", steps=1, term_vocab_size=6, unknown_terms="class")
+    assert json.loads((folder / "config.json").read_text())["term_vocab_size"] == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"noise": 1.5}, "--noise: found 1.5; expected at least 0.0 and at most 1.0"),
+        ({"mask": 0.0}, "--mask: found 0.0; expected more than 0.0"),
+        ({"steps": 0}, "--steps: found 0; expected at least 1"),
+        ({"batch_size": 0}, "--batch-size: found 0"),
+        ({"block_size": 65}, "--block-size: found 65; expected at least 8 and at most 64"),
+        ({"learning_rate": float("nan")}, "--lr: found nan"),
+        ({"new_learning_rate": 0.0}, "--new-lr: found 0.0; expected more than 0.0"),
+        ({"warmup": 1.0}, "--warmup: found 1.0"),
+        ({"weight_decay": -1.0}, "--weight-decay: found -1.0"),
+        ({"seed": -1}, "--seed: found -1"),
+        ({"evaluate_every": 0}, "--evaluate-every: found 0"),
+        ({"heldout_blocks": 0}, "--heldout-blocks: found 0"),
+        ({"term_vocab_size": 0}, "--term-vocab-size: found 0"),
+        ({"char_vocab_size": 0}, "--char-vocab-size: found 0"),
+        ({"layers": 3}, "--layers: found 3; expected a number from 1 to 2"),
+        ({"suite": "mixde"}, "mixde.*Did you mean 'mixed'"),
+        ({"suite": "mixed@0.3"}, "--suite: found 'mixed@0.3', which sets strengths"),
+        ({"suite": "mixed_sweep"}, "--suite: found 'mixed_sweep', which sets strengths"),
+        ({"texts": [Path("missing.txt")]}, "missing.txt: found no such file"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, Any], match: str, pretrain_tiny: Any) -> None:
+    with pytest.raises(InputError, match=match):
+        pretrain_tiny("charbert", **options)
+
+
+def test_a_system_that_is_not_pretrained_is_refused(pretrain_tiny: Any) -> None:
+    with pytest.raises(InputError, match="SYSTEM: found 'bert_aug'; expected one of bert_mlm, advbert, charbert"):
+        pretrain_tiny("bert_aug")
+    with pytest.raises(InputError, match="Did you mean 'charbert'"):
+        pretrain_tiny("charbrt")
+
+
+def test_a_base_with_a_slow_tokenizer_or_without_marks_is_refused(
+    pretrain_tiny: Any, tiny_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import PreTrainedTokenizerFast
+
+    other = shutil.copytree(tiny_base, tmp_path / "other")
+    settings = json.loads((other / "tokenizer_config.json").read_text())
+    settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": None}
+    (other / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match="a tokenizer without mask_token"):
+        pretrain_tiny("bert_mlm", base=str(other))
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
+    with pytest.raises(InputError, match="a slow tokenizer"):
+        pretrain_tiny("bert_mlm", base=str(other))
+
+
+def test_a_base_whose_weights_lack_a_layer_is_refused(pretrain_tiny: Any, tiny_base: str, tmp_path: Path) -> None:
+    other = shutil.copytree(tiny_base, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    for system in ("bert_mlm", "charbert"):
+        with pytest.raises(InputError, match=r"weights without \w+\.encoder\.layer\.2"):
+            pretrain_tiny(system, base=str(other))
+
+
+def test_the_text_may_not_lie_in_the_output(pretrain_tiny: Any, text: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"text\.txt in the output folder"):
+        pretrain_tiny("bert_mlm", name=".", steps=1, overwrite=True, callbacks=[_Stop(1)])
+
+
+def test_a_base_of_another_type_is_refused(pretrain_tiny: Any, tiny_base: str, tmp_path: Path) -> None:
+    other = shutil.copytree(tiny_base, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
+    with pytest.raises(InputError, match="model_type: found 'gpt2'"):
+        pretrain_tiny("bert_mlm", base=str(other))
+
+
+def test_text_of_one_line_has_nothing_to_hold_out(pretrain_tiny: Any, tmp_path: Path, text: Path) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("the house " * 100)
+    with pytest.raises(InputError, match=r"short\.txt: found held-out text .* shorter than one block.*--heldout"):
+        pretrain_tiny("bert_mlm", texts=[short])
+    folder = pretrain_tiny("bert_mlm", texts=[short], heldout=[text], steps=1)
+    assert _record(folder)["heldout_texts"] == [{"name": "text.txt", "sha256": sha256_file(text)}]
+    short.write_text("the house")
+    with pytest.raises(InputError, match=r"short\.txt: found text shorter than one block"):
+        pretrain_tiny("bert_mlm", texts=[short], heldout=[text], name="other")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_is_an_error(pretrain_tiny: Any, tmp_path: Path) -> None:
+    class Explode(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("nan"))
+
+    with pytest.raises(InputError, match="--lr, --new-lr: found weights that are not numbers"):
+        pretrain_tiny("bert_mlm", steps=2, callbacks=[Explode()])
+    assert not (tmp_path / "out").exists()
+
+
+def test_finetuning_reads_the_record(pretrain_tiny: Any, text: Path) -> None:
+    from robustbench_char.training.pretraining.files import pretraining_info
+
+    folder = pretrain_tiny("advbert", steps=2)
+    info = pretraining_info(folder)
+    assert info is not None
+    assert (info.system, info.base, info.steps, info.tokens) == ("advbert", "tiny-bert", 2, 2 * 4 * 16)
+    assert (info.text, info.text_sha256, info.noise, info.noise_share) == (
+        ("text.txt",),
+        sha256_file(text),
+        "mixed",
+        0.3,
+    )
+    assert pretraining_info(folder.parent) is None
+    record = _record(folder)
+    (folder / "pretraining.json").write_text(json.dumps(record | {"steps": "many"}))
+    with pytest.raises(InputError, match=r"pretraining\.json: steps"):
+        pretraining_info(folder)
+
+
+def test_the_command_does_the_same(pretrain_tiny: Any, tiny_base: str, text: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from robustbench_char.cli.main import app
+
+    command = ["pretrain", "charbert", "--base", tiny_base, "--text", str(text), "--output", str(tmp_path / "command")]
+    command += ["--suite", "mixed", "--noise", "0.3", "--mask", "0.15", "--steps", "2", "--batch-size", "4"]
+    command += ["--block-size", "16", "--lr", "3e-3", "--new-lr", "3e-3", "--precision", "fp32"]
+    command += ["--heldout-blocks", "2", "--store", str(tmp_path / "store"), "--unknown-terms", "class"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "finetune TASK --system charbert" in result.output
+    assert _hash(tmp_path / "command") == _hash(pretrain_tiny("charbert", steps=2, unknown_terms="class"))
+    refused = CliRunner().invoke(app, ["pretrain", "bert", "--text", str(text), "--output", str(tmp_path / "no")])
+    assert isinstance(refused.exception, InputError)

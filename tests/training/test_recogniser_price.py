@@ -1,0 +1,124 @@
+"""The price of a recogniser, on corrections that are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.common import InputError
+from robustbench_char.models.wordrec.correction import Correction, replaced
+from robustbench_char.tasks.attack_files import attack_file
+from robustbench_char.tasks.base import Example, Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
+from robustbench_char.training.wordrec.price import attacked_examples, recognition_price, word_errors
+
+ANSWERS = {"qiuck": "quick", "Paris": "pairs", "fxo": "fax", "The": "the"}
+
+
+class Fixed:
+    """Corrects by a table."""
+
+    file = SimpleNamespace(splitter="whitespace")
+
+    def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        return [[ANSWERS.get(word, word) for word in words] for words in sentences]
+
+    def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
+        found = []
+        for text in texts:
+            spans, at = [], 0
+            for word in text.split():
+                at = text.index(word, at)
+                spans.append((at, at + len(word)))
+                at += len(word)
+            found.append(replaced(text, spans, self.correct([text.split()])[0]))
+        return found
+
+
+RECOGNISER: Any = Fixed()
+
+
+def tagged(row: int, *words: str, tags: tuple[str, ...]) -> Example:
+    return Example(row, str(row), str(row), {"tokens": words}, tags)
+
+
+def test_price_of_a_tagging_task(tasks: dict[str, Task]) -> None:
+    tags = ("O", "O", "B-LOC", "O")
+    clean = [tagged(0, "The", "quick", "Paris", "fox", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
+    bad = [tagged(0, "The", "qiuck", "Prais", "fxo", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
+    price = recognition_price(RECOGNISER, clean, bad, tasks["tagging"])
+    assert price.as_dict() == {
+        "wer_before": 60.0,  # qiuck, Prais, fxo of five words
+        "wer_after": 40.0,  # Prais, fax
+        "wer_before_cased": 60.0,
+        "wer_after_cased": 60.0,  # and The
+        "clean_changed": 20.0,  # Paris
+        "clean_changed_cased": 40.0,  # and The
+        "entity_changed": 50.0,
+        "words": 5,
+        "entity_words": 2,
+        "examples": 2,
+    }
+
+
+def test_price_of_texts(tasks: dict[str, Task]) -> None:
+    def example(row: int, text: str) -> Example:
+        return Example(row, str(row), str(row), {"sentence": text}, "yes")
+
+    clean = [example(0, "The quick  fox"), example(1, "The quick  fox"), example(2, "Paris")]
+    bad = [example(0, "The qiuck  fox"), example(1, "The qiuck  fox"), example(2, "Paris")]
+    price = recognition_price(RECOGNISER, clean, bad, tasks["classification"])
+    assert (price.words, price.entity_words, price.entity_changed) == (4, 0, None)  # equal texts count once
+    assert (price.wer_before, price.wer_after, price.clean_changed) == (25.0, 25.0, 25.0)
+
+
+def test_no_words_have_no_share() -> None:
+    assert word_errors([], []) is None
+    assert word_errors([["A"]], [["a"]]) == 0
+    assert word_errors([["A"]], [["a"]], cased=True) == 100
+
+
+def test_refuses_other_examples(tasks: dict[str, Task]) -> None:
+    clean = [tagged(0, "a", tags=("O",))]
+    with pytest.raises(InputError, match="found 0 examples, beside 1 clean ones"):
+        recognition_price(RECOGNISER, clean, [], tasks["tagging"])
+    with pytest.raises(InputError, match="found a text of 2 words whose clean version has 1"):
+        recognition_price(RECOGNISER, clean, [tagged(0, "a", "b", tags=("O", "O"))], tasks["tagging"])
+
+
+@pytest.fixture
+def attack(tmp_path: Path) -> tuple[Task, Path, Path]:
+    task = get_task("conll2003")
+    clean = tmp_path / "test.txt"
+    clean.write_text("Anna NNP O B-PER\nwatches VBZ O O\nwindows NNS O O\n\n")
+    (suite,) = load_suites("mixed", task=task.name)
+    attack_file(task, open_source(task, input=clean), suite, seed=0, output=tmp_path / "attacked")
+    return task, clean, tmp_path / "attacked"
+
+
+def test_reads_the_attacked_set(attack: tuple[Task, Path, Path]) -> None:
+    task, clean, folder = attack
+    source = open_source(task, input=clean)
+    price = recognition_price(RECOGNISER, list(source.examples()), attacked_examples(folder, task, source), task)
+    assert (price.wer_before, price.words, price.entity_words) == (100.0, 3, 1)
+
+
+def test_refuses_another_attack(attack: tuple[Task, Path, Path], tmp_path: Path) -> None:
+    task, clean, folder = attack
+    other = tmp_path / "other.txt"
+    other.write_text("Karl NNP O B-PER\n\n")
+    with pytest.raises(InputError, match="the attack of a file with another content"):
+        attacked_examples(folder, task, open_source(task, input=other))
+    with pytest.raises(InputError, match="found an attacked set of conll2003; expected one of ptb_pos"):
+        attacked_examples(folder, get_task("ptb_pos"), open_source(task, input=clean))
+    with pytest.raises(InputError, match=r"no manifest\.json"):
+        attacked_examples(tmp_path, task, open_source(task, input=clean))
+    (folder / "test.txt").write_text("Anna NNP O B-PER\n\n")
+    with pytest.raises(InputError, match="The file was altered after the attack"):
+        attacked_examples(folder, task, open_source(task, input=clean))
