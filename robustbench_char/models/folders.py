@@ -83,7 +83,7 @@ def weights_sha256(folder: Path) -> str:
 
 
 def reading_sha256(folder: Path) -> str:
-    """Return the SHA-256 over config, tokenizer and characters: what decides, besides the weights, what a model says."""
+    """Return the SHA-256 over config, tokenizer and characters: with the weights they decide what a model says."""
     names = sorted(
         {
             CONFIG,

@@ -49,7 +49,7 @@ LEFT_OUT = {
     f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
     for operator in OPERATORS
 }
-VARIANTS = {"charbert, learning rate 5e-4": ("charbert", "charbert", ["--lr=5e-4"])}
+VARIANTS = {"charbert lr 5e-4": ("charbert", "charbert", ["--lr=5e-4"])}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def train(data: Path, work: Path, task: str, label: str) -> None:
 
 def score(folder: Path, work: Path, task: str, label: str, condition: str, file: Path) -> None:
     """Evaluate a system on one file, unless its record is here."""
-    place = ("records", label, task, condition, "record.json")
+    place = ("records", label.replace(" ", "_"), task, condition, "record.json")
     if not HERE.joinpath(*place).is_file():
         target = work / "scores" / label / task / condition
         command("evaluate", folder, "--input", file, "--overwrite", "--output", target)
