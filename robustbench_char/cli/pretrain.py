@@ -56,7 +56,9 @@ def pretrain(
     mask: Annotated[float, typer.Option(help="Share of the sub-words that are masked, in whole words.")] = 0.10,
     steps: Annotated[int, typer.Option(help="Steps of training.")] = 1000,
     batch_size: Annotated[int, typer.Option(help="Blocks a step and process.")] = 16,
-    block_size: Annotated[int, typer.Option(help="Sub-words a block.")] = 128,
+    block_size: Annotated[
+        int | None, typer.Option(help="Sub-words a block; default 128, or what the base holds.")
+    ] = None,
     lr: Annotated[float, typer.Option(help="Highest learning rate of what the base has.")] = 1e-4,
     new_lr: Annotated[float, typer.Option(help="Highest learning rate of what is new.")] = 1e-3,
     warmup: Annotated[float, typer.Option(help="Share of the steps over which the rates rise.")] = 0.1,

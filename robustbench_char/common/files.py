@@ -16,6 +16,7 @@ from robustbench_char.common.errors import InputError
 
 __all__ = [
     "check_file",
+    "check_output",
     "check_writable",
     "output_folder",
     "read_json",
@@ -112,6 +113,21 @@ def check_writable(target: Path) -> None:
     _scratch(target.resolve()).rmdir()
 
 
+def check_output(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Raise InputError, before any work is done, when an output folder could not take the result of a new run.
+
+    It cannot be written, holds one of `inputs`, or has other content, which `overwrite` replaces where it is ours.
+    """
+    check_writable(target)
+    target = target.resolve()
+    _keep_inputs(target, inputs)
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not overwrite:
+        raise _other_content(target, "the result of this very run")
+    _must_be_ours(target, _is_marked(target))
+
+
 def _scratch(target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -151,15 +167,27 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
 def _check_replaceable(scratch: Path, target: Path, overwrite: bool) -> None:
     """Refuse to replace what the user did not ask to, or what this program did not write."""
     if not overwrite:
-        raise InputError(
-            target,
-            found="an output folder with other content",
-            expected="a new folder, or one with the same content",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
-    ours = target.is_dir() and (
-        any((target / name).is_file() for name in MARKERS) or set(_content(target, ())) <= set(_content(scratch, ()))
+        raise _other_content(target, "one with the same content")
+    _must_be_ours(
+        target,
+        _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ()))),
     )
+
+
+def _other_content(target: Path, kept: str) -> InputError:
+    return InputError(
+        target,
+        found="an output folder with other content",
+        expected=f"a new folder, or {kept}",
+        fix="Choose another --output, or add --overwrite to replace it.",
+    )
+
+
+def _is_marked(target: Path) -> bool:
+    return any((target / name).is_file() for name in MARKERS)
+
+
+def _must_be_ours(target: Path, ours: bool) -> None:
     if not ours or Path.cwd().is_relative_to(target):
         raise InputError(
             target,

@@ -84,6 +84,9 @@ class RecogniserInfo(_Frozen):
     parameters: int
     backoff: str
     weights_sha256: str
+    keep_case: bool = True
+    leave_numbers_and_punctuation: bool = True
+    background_sha256: str | None = None
 
 
 class SystemInfo(_Frozen):

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, TrainerCallback
 
 import robustbench_char
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder, safe_name
+from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.evaluation.records import PretrainingInfo, RecogniserInfo
 from robustbench_char.models.base_models import Base, load_config, positions_of, resolve_base
@@ -84,7 +84,7 @@ def finetune(
     output = output or store / SYSTEMS_FOLDER / job.run
     if finished_run(output, job.run):
         return output
-    _refuse_other_content(output, overwrite)
+    check_output(output, overwrite=overwrite)
     with run_folder(store, job.run) as folder:
         trained = _train(job, Loop(folder, save_seconds, progress, tuple(callbacks)), store)
         with output_folder(output, overwrite=overwrite, volatile=VOLATILE) as scratch:
@@ -242,19 +242,6 @@ def _place(train: NativeFile | Sequence[Example]) -> object:
 
 def _source(train: NativeFile | Sequence[Example]) -> str:
     return "examples" if isinstance(train, Sequence) else safe_name(str(train.path))
-
-
-def _refuse_other_content(output: Path, overwrite: bool) -> None:
-    """Say before training, not after it, that the folder is taken or cannot be written."""
-    check_writable(output)
-    taken = output.exists() and not (output.is_dir() and not any(output.iterdir()))
-    if taken and not overwrite:
-        raise InputError(
-            output,
-            found="an output folder with other content",
-            expected="a new folder, or the result of this very run",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
 
 
 def _recogniser(

@@ -21,6 +21,7 @@ __all__ = ["recogniser_info", "trained_recogniser"]
 
 RECOGNISERS_FOLDER = "recognisers"
 """Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
+_RECORDED = {"settings", "suite_sha256", "operators"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
     Raises InputError for a recogniser that does not say what it was trained on.
     """
     training = recogniser.file.training
-    if training is None:
+    if training is None or not training.keys() >= _RECORDED:
         raise InputError(
             "--recogniser",
             found="a recogniser without record of its training",
@@ -77,4 +78,7 @@ def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
         parameters=recogniser.parameters,
         backoff=recogniser.file.back_off,
         weights_sha256=recogniser.file.weights_sha256,
+        keep_case=recogniser.file.keep_case,
+        leave_numbers_and_punctuation=recogniser.file.leave_numbers_and_punctuation,
+        background_sha256=recogniser.background.file.weights_sha256 if recogniser.background else None,
     )

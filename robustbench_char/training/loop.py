@@ -23,7 +23,7 @@ from robustbench_char.training.batches import Collator, LengthGroupedSampler
 from robustbench_char.training.settings import Settings
 from robustbench_char.training.store import last_checkpoint, mark_complete, not_writable
 
-__all__ = ["Bar", "Checkpoints", "Loop", "progress_bar"]
+__all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Loop", "progress_bar", "refuse_diverged"]
 
 _LOGS = 50  # loss values kept of a run
 _LOG_KEYS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
@@ -62,13 +62,7 @@ class Loop:
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
-        if not all(weight.isfinite().all() for weight in model.parameters()):
-            raise InputError(
-                "--lr",
-                found="weights that are not numbers: training diverged",
-                expected="a learning rate that the model bears",
-                fix="Lower --lr.",
-            )
+        refuse_diverged(model, "--lr")
         return [_log_entry(entry) for entry in trainer.state.log_history if "loss" in entry]
 
 
@@ -98,14 +92,19 @@ def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> Trai
     )
 
 
-class _Trainer(Trainer):
-    """The Trainer with our own order of training examples."""
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        features: Any = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedSampler(
-            [len(feature["input_ids"]) for feature in features], self.args.train_batch_size, self.args.seed
+def refuse_diverged(model: PreTrainedModel, options: str) -> None:
+    """Raise InputError, which names the options that set learning rates, when a weight is no finite number."""
+    if not all(weight.isfinite().all() for weight in model.parameters()):
+        raise InputError(
+            options,
+            found="weights that are not numbers: training diverged",
+            expected="learning rates that the model bears",
+            fix=f"Lower {options}.",
         )
+
+
+class CheckpointTrainer(Trainer):
+    """The Trainer; a store that cannot take a checkpoint is an InputError."""
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         try:
@@ -113,6 +112,16 @@ class _Trainer(Trainer):
         # torch and safetensors have their own errors for a full disk
         except (OSError, RuntimeError, SafetensorError) as error:
             raise not_writable(Path(str(self.args.output_dir)), error) from error
+
+
+class _Trainer(CheckpointTrainer):
+    """The Trainer with our own order of training examples."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        features: Any = self.train_dataset if train_dataset is None else train_dataset
+        return LengthGroupedSampler(
+            [len(feature["input_ids"]) for feature in features], self.args.train_batch_size, self.args.seed
+        )
 
 
 class Checkpoints(TrainerCallback):

@@ -195,6 +195,11 @@ def test_forms_of_padding_and_tensors() -> None:
         BERT(["ab", "ab ab"], return_tensors="pt")
 
 
+def test_padding_to_a_length_that_is_not_known() -> None:
+    with pytest.raises(InputError, match="found no max_length, and a tokenizer without a limit"):
+        BERT("ab", padding="max_length")
+
+
 def test_empty_batch_and_lone_surrogates() -> None:
     assert BERT([])["input_ids"] == []
     check_layout(BERT("a\ud800b"))

@@ -105,6 +105,14 @@ def test_what_a_base_lacks_is_drawn_as_it_should_be(kind: Any, base: str, reques
 
 
 @pytest.mark.parametrize("kind", HEADS)
+def test_a_base_folder_in_bfloat16(kind: Any, shared_bert: Path) -> None:
+    low = dict(load(kind, shared_bert, term_vocab_size=20, dtype=torch.bfloat16).named_parameters())
+    assert all(weight.dtype is torch.bfloat16 and weight.isfinite().all() for weight in low.values())
+    drawn = next(weight for name, weight in low.items() if name.endswith("gru.weight_hh_l0")).detach().float()
+    assert drawn.std() == pytest.approx(drawn.abs().max().item() / math.sqrt(3), rel=0.3)
+
+
+@pytest.mark.parametrize("kind", HEADS)
 def test_equal_seeds_draw_equal_weights(kind: Any, shared_bert: Path) -> None:
     first, again, other = (load(kind, shared_bert, seed=seed, term_vocab_size=20).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(value, again[name]) for name, value in first.items())

@@ -137,6 +137,36 @@ def test_no_result_depends_on_padding(plain: ModuleType, kind: Any, base: str) -
     check()
 
 
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("kind", HEADS)
+@torch.no_grad()
+def test_forms_of_the_mask_and_a_row_of_padding(plain: ModuleType, kind: Any, implementation: str) -> None:
+    model = made(plain, kind)
+    model.set_attn_implementation(implementation)
+    batch = batch_of(sentences_of(plain, "bert", [6, 1, 11]), pad=0, length=20)
+    expected = dict(model(**batch))
+    for dtype in (torch.bool, torch.int32, torch.float32):
+        assert_same(dict(model(**{**batch, "attention_mask": batch["attention_mask"].to(dtype)})), expected)
+    longer = {name: torch.cat([values, values[:1]]) for name, values in batch.items()}
+    longer["attention_mask"][3] = 0
+    found = dict(model(**longer))
+    assert all(values.isfinite().all() for values in found.values())
+    assert_same({name: values[:3] for name, values in found.items()}, expected)
+
+
+@pytest.mark.parametrize("base", BASES)
+@torch.no_grad()
+def test_the_loss_of_an_answer_does_not_depend_on_padding(plain: ModuleType, base: str) -> None:
+    model = made(plain, CharBertForQuestionAnswering, base)
+    sentences = sentences_of(plain, base, [6])
+    alone, wide = (batch_of(sentences, pad=model.config.pad_token_id, length=length) for length in (0, 100))
+    for end in (3, 6, 50):  # the answer; the first place that is none of the text's; another one
+        positions = {"start_positions": torch.tensor([2]), "end_positions": torch.tensor([end])}
+        torch.testing.assert_close(model(**wide, **positions).loss, model(**alone, **positions).loss)
+    nothing = dict.fromkeys(("start_positions", "end_positions"), torch.tensor([6]))
+    assert model(**wide, **nothing).loss.item() == 0.0
+
+
 def test_characters_of_a_row_end_with_the_separator_of_its_last_real_sub_word() -> None:
     ends = torch.tensor([[0, 4, 7], [0, 4, 7], [0, 9, 9], [5, 5, 5]])
     real = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0]]).bool()
@@ -284,8 +314,8 @@ def test_losses_of_the_task_heads(plain: ModuleType) -> None:
 
     starts, ends = torch.tensor([1, 3]), torch.tensor([2, 99])  # the last answer ends beyond the window
     spans = made(plain, CharBertForQuestionAnswering)(**batch, start_positions=starts, end_positions=ends)
-    first = nn.functional.cross_entropy(spans.start_logits, starts)
-    last = nn.functional.cross_entropy(spans.end_logits[:1], ends[:1])
+    first = nn.functional.cross_entropy(spans.start_logits.where(batch["attention_mask"] == 1, -1e9), starts)
+    last = nn.functional.cross_entropy(spans.end_logits[:1, :5], ends[:1])  # the first sentence has five sub-words
     torch.testing.assert_close(spans.loss, (first + last) / 2)
 
 

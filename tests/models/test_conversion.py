@@ -286,6 +286,8 @@ class Code:
     [
         ({"model": Code()}, "cannot be read .*nothing but tensors"),
         ({"epoch": 3}, "a dict of other things"),
+        ({0: torch.zeros(2)}, "expected dense tensors by name"),
+        ({"bert.x": torch.zeros(2, 2).to_sparse()}, "expected dense tensors by name"),
         ([torch.zeros(2)], "a list of other things"),
         ({}, r"weights of another model \(no tensors"),
         ({"bert.pooler.dense.bias": torch.zeros(2)}, "weights of another model .bert.pooler.dense.bias"),
@@ -315,7 +317,11 @@ def test_folders_that_are_no_checkpoint(make: Callable[..., Any], tmp_path: Path
     [
         ({"vocab_size": 61}, r"word_embeddings.weight: found shape \(60, 16\); expected \(61, 16\)"),
         ({"num_hidden_layers": 3}, r"found no weights for charbert.encoder.layer.2.* \(16 missing\)"),
-        ({"hidden_size": "16"}, "found a model that cannot be loaded"),
+        ({"num_hidden_layers": 1}, r"num_hidden_layers: found 1, and weights of further layers .*layer\.1\."),
+        ({"num_attention_heads": 0}, r"config.json: found values that make no model \(ZeroDivisionError"),
+        ({"hidden_act": "none"}, r"config.json: found values that make no model \(KeyError: 'none'\)"),
+        ({"id2label": 5}, r"config.json: found values that make no model"),
+        ({"hidden_size": "16"}, r"config.json: found values that make no model"),
         ({"char_vocab_size": 1001}, r"char_embeddings.embedding.weight: found shape"),
         ({"model_type": "gpt2"}, "model_type: found 'gpt2'"),
         ({"model_type": "charbert"}, "one of ours already"),
@@ -328,6 +334,38 @@ def test_configs_of_other_models(
     config = tmp_path / "in" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     refused(tmp_path, message)
+
+
+def test_what_the_reference_does_one_way_only(make: Callable[..., Any], tmp_path: Path) -> None:
+    """Its decoder is tied and its layers see both ways, whatever a config says that some other program wrote."""
+    make(tmp_path / "in")
+    convert_checkpoint(tmp_path / "in", tmp_path / "expected")
+    config = tmp_path / "in" / "config.json"
+    changes = {"tie_word_embeddings": False, "is_decoder": True, "return_dict": False, "char_hidden_size": 9}
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
+    convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "content", "message"),
+    [
+        ("bert", "vocab.txt", b"film\n##s\n", r"without \[CLS\], \[MASK\], \[PAD\], \[SEP\], \[UNK\]"),
+        ("bert", "vocab.txt", b"\xff\xfe", "tokenizer files that cannot be read"),
+        ("bert", "tokenizer.json", b"{}", "tokenizer files that cannot be read"),
+        ("roberta", "vocab.json", b"{", r"tokenizer files that cannot be read \(Exception: Error while"),
+        ("roberta", "vocab.json", b'{"a": 1}', "tokenizer files that cannot be read"),
+        ("roberta", "merges.txt", b"", "an empty file"),
+        ("roberta", "merges.txt", b"{", "tokenizer files that cannot be read"),
+    ],
+)
+def test_tokenizer_files_that_are_none(
+    make: Callable[..., Any], tmp_path: Path, char_vocab: Path, base: str, name: str, content: bytes, message: str
+) -> None:
+    make(tmp_path / "in", base)
+    (tmp_path / "in" / name).write_bytes(content)
+    refused(tmp_path, message, char_vocab=char_vocab)
 
 
 def test_configs_that_are_none(make: Callable[..., Any], tmp_path: Path) -> None:

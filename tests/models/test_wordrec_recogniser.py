@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.models.wordrec import CharacterSet, Recogniser, ScRNN
-from robustbench_char.models.wordrec.decoding import Decoder
+from robustbench_char.models.wordrec.decoding import Decoder, whole_products_are_exact
 from robustbench_char.models.wordrec.files import RecogniserFile
 from robustbench_char.models.wordrec.network import packing
 from robustbench_char.models.wordrec.recogniser import cut_lengths, match_case
@@ -73,6 +73,8 @@ def plain(recogniser: Recogniser, sentence: list[str]) -> list[str]:
     return result
 
 
+unsaid = whole_products_are_exact.__wrapped__
+"""The check itself, without its memory."""
 sentences = st.lists(st.lists(st.text("abcmst,19E", min_size=1, max_size=6), max_size=20), max_size=6)
 RECOGNISER = make()
 
@@ -123,8 +125,21 @@ def test_rounding_never_changes_the_best_word(scale: float, bias: float) -> None
     decoder = Decoder(weight, offset)
     logits = (states.double() @ weight.double().t() + offset.double()).numpy()
     best = decoder.best(states)
-    assert (decoder._rounded is None) == (bias > 30 * scale)  # a large bias is not worth rounding
+    if whole_products_are_exact():
+        assert (decoder._rounded is None) == (bias > 30 * scale)  # a large bias is not worth rounding
     np.testing.assert_allclose(logits[np.arange(300), best], logits.max(axis=1), rtol=1e-5, atol=1e-5)
+
+
+def test_products_that_saturate_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without VNNI instructions oneDNN adds pairs of 8-bit products in 16 bits, which saturate."""
+    exact = torch._int_mm
+    monkeypatch.setattr(torch, "_int_mm", lambda one, other: exact(one, other).clamp(max=13_000))
+    monkeypatch.setattr("robustbench_char.models.wordrec.decoding.whole_products_are_exact", unsaid)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weight, states = torch.randn(1000, 24), torch.rand(100, 24) * 2 - 1
+    assert not unsaid()
+    assert Decoder(weight, torch.zeros(1000)).best(states).tolist() == (states @ weight.t()).argmax(dim=1).tolist()
 
 
 def test_back_off_passes_unknown_words_through() -> None:
@@ -132,8 +147,13 @@ def test_back_off_passes_unknown_words_through() -> None:
     assert recogniser.correct([["McDonald", "Xyz"]]) == [["McDonald", "Xyz"]]
 
 
+def test_without_its_case_an_unknown_word_is_lower_case_too() -> None:
+    assert says(make(), None).correct([["McDonald", "ÉTÉ", "19"]]) == [["mcdonald", "été", "19"]]
+
+
 def test_back_off_to_the_neutral_word() -> None:
     assert says(make(back_off="neutral"), None).correct([["Xyz", "q"]]) == [["a", "a"]]
+    assert says(make(back_off="neutral", keep_case=True), None).correct([["Xyz", "Q"]]) == [["A", "A"]]
 
 
 def test_back_off_to_a_second_recogniser(tmp_path: Path) -> None:
@@ -156,7 +176,16 @@ def test_background_given_at_loading(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given_word", "written"),
-    [("The", "Cat"), ("THE", "CAT"), ("the", "cat"), ("tHe", "cat"), ("T", "Cat"), ("cAt", "cAt"), ("McD", "Cat")],
+    [
+        ("The", "Cat"),
+        ("THE", "CAT"),
+        ("the", "cat"),
+        ("tHe", "cat"),
+        ("T", "Cat"),
+        ("cAt", "cAt"),
+        ("McD", "Cat"),
+        ("É", "Cat"),
+    ],
 )
 def test_case_follows_the_given_word(given_word: str, written: str) -> None:
     assert match_case("cat", given_word) == written
@@ -164,10 +193,49 @@ def test_case_follows_the_given_word(given_word: str, written: str) -> None:
     assert says(make(), "cat").correct([[given_word]]) == [["cat"]]
 
 
+def test_a_capital_of_two_letters_is_a_title() -> None:
+    assert match_case("ßa", "Das") == "Ssa"
+
+
 def test_numbers_and_punctuation_can_be_left_alone() -> None:
     some = [["1996-08-22", "--", "C$", "a1"]]
     assert says(make(leave_numbers_and_punctuation=True), "cat").correct(some) == [["1996-08-22", "--", "cat", "cat"]]
     assert says(make(), "cat").correct(some) == [["cat"] * 4]
+
+
+ODD = [
+    "",
+    " ",
+    "\t",
+    "a b",
+    "\xa0",
+    "\ud800",
+    "c\udc00t",
+    "\U0001f600",
+    "e\u0301te\u0301",
+    "\u200d",
+    "ß",
+    "İ",
+    "ﬁn",
+    "\x1c",
+    "x" * 9999,
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(ODD), max_size=20), max_size=4), st.booleans())
+def test_odd_tokens_are_counted_like_others(some: list[list[str]], keep: bool) -> None:
+    corrected = make(keep_case=keep).correct(some)
+    assert [len(words) for words in corrected] == [len(words) for words in some]
+    for words, own in zip(some, corrected, strict=True):
+        assert all(a == b or (a.split() == [a] and b.split() == [b]) for a, b in zip(words, own, strict=True))
+
+
+def test_a_very_long_sentence_keeps_its_words() -> None:
+    sentence = [word for number in range(3000) for word in ("tac", "", f"m{number}t")]
+    (corrected,) = RECOGNISER.correct([sentence])
+    assert len(corrected) == 9000
+    pieces = [sentence[start : start + 8] for start in range(0, 9000, 8)]  # `max_words` at a time
+    assert corrected == [word for piece in RECOGNISER.correct(pieces) for word in piece]
 
 
 def test_what_is_no_word_stays() -> None:
@@ -208,14 +276,15 @@ def test_options_at_loading_replace_the_saved_ones(tmp_path: Path) -> None:
     assert Recogniser.load(tmp_path, **options).correct([["TEH", "19"]]) == [["CAT", "19"]]
 
 
-def test_info_counts_parameters_and_names_the_weights(tmp_path: Path) -> None:
+def test_parameters_and_hashes_count_the_background_too(tmp_path: Path) -> None:
     recogniser = make(back_off="background", second=make(seed=1))
     recogniser.save(tmp_path)
-    info = recogniser.info()
-    assert info["weights_sha256"] == sha256_file(tmp_path / "recogniser.safetensors")
-    assert info["parameters"] == 2 * (24 * 39 + 24 * 6 + 48) + 8 * 12 + 8
-    assert info["background"]["weights_sha256"] == sha256_file(tmp_path / "background" / "recogniser.safetensors")
-    assert json.loads(json.dumps(info)) == info
+    own = 2 * (24 * 39 + 24 * 6 + 48) + 8 * 12 + 8
+    assert make().parameters == own
+    assert recogniser.parameters == Recogniser.load(tmp_path).parameters == 2 * own
+    for place, one in ((tmp_path, recogniser), (tmp_path / "background", recogniser.background)):
+        assert one is not None
+        assert one.file.weights_sha256 == sha256_file(place / "recogniser.safetensors")
 
 
 def _edit(folder: Path, **changes: Any) -> None:

@@ -147,3 +147,42 @@ def train_tiny(tiny_base: str, tasks: dict[str, Task], tmp_path: Path) -> Callab
         return finetune(tasks[family], train=file, output=tmp_path / name, **chosen)
 
     return train
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """Return a small text with words that predict one another, to pre-train on."""
+    people, things, places = PEOPLE[:3], ("house", "boat", "door", "lamp"), PLACES[:3]
+    lines = [
+        f"{people[row % 3]} sees the great {things[row % 4]} in {places[row % 3]} and the {things[(row + 1) % 4]}"
+        for row in range(240)
+    ]
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "text.txt"
+
+
+@pytest.fixture
+def pretrain_tiny(tiny_base: str, text: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that pre-trains the tiny base and returns the folder."""
+    from robustbench_char.training.pretraining.run import pretrain
+
+    def run(system: str, *, name: str = "out", **options: Any) -> Path:
+        chosen: dict[str, Any] = {
+            "base": tiny_base,
+            "texts": [text],
+            "suite": "mixed",
+            "noise": 0.3,
+            "mask": 0.15,
+            "steps": 8,
+            "batch_size": 4,
+            "block_size": 16,
+            "learning_rate": 3e-3,
+            "new_learning_rate": 3e-3,
+            "bf16": False,
+            "heldout_blocks": 2,
+            "store": tmp_path / "store",
+            "progress": False,
+        }
+        return pretrain(system, output=tmp_path / name, **(chosen | options))
+
+    return run

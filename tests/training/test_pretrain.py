@@ -1,11 +1,10 @@
-"""Pre-training end to end on tiny models: it learns, repeats itself, goes on after a stop, refuses what it must."""
+"""Pre-training end to end on tiny models: it learns, repeats itself, goes on after a stop."""
 
 from __future__ import annotations
 
 import json
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +19,6 @@ from robustbench_char.common.files import sha256_file
 pytestmark = pytest.mark.models
 
 SYSTEMS = ("bert_mlm", "advbert", "charbert")
-PEOPLE, THINGS, PLACES = ("anna", "karl", "maria"), ("house", "boat", "door", "lamp"), ("berlin", "paris", "london")
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    lines = [
-        f"{PEOPLE[row % 3]} sees the great {THINGS[row % 4]} in {PLACES[row % 3]} and the {THINGS[(row + 1) % 4]}"
-        for row in range(240)
-    ]
-    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
-    return tmp_path / "text.txt"
-
-
-@pytest.fixture
-def pretrain_tiny(tiny_base: str, text: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that pre-trains the tiny base and returns the folder."""
-    from robustbench_char.training.pretraining.run import pretrain
-
-    def run(system: str, *, name: str = "out", **options: Any) -> Path:
-        chosen: dict[str, Any] = {
-            "base": tiny_base,
-            "texts": [text],
-            "suite": "mixed",
-            "noise": 0.3,
-            "mask": 0.15,
-            "steps": 8,
-            "batch_size": 4,
-            "block_size": 16,
-            "learning_rate": 3e-3,
-            "new_learning_rate": 3e-3,
-            "bf16": False,
-            "heldout_blocks": 2,
-            "store": tmp_path / "store",
-            "progress": False,
-        }
-        return pretrain(system, output=tmp_path / name, **(chosen | options))
-
-    return run
 
 
 def _log(folder: Path) -> Any:
@@ -120,6 +81,80 @@ def test_the_log_says_what_is_learnt(system: str, pretrain_tiny: Any, text: Path
     assert entry["loss"] == pytest.approx(sum(entry[name] for name in losses), rel=1e-5)
     assert entry["tokens"] == 40 * 4 * 16
     assert _record(folder)["heldout"] == {name: value for name, value in last.items() if name != "step"}
+
+
+def test_entries_of_the_log_are_means_of_their_interval(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the last one, which is shorter."""
+    from robustbench_char.training.pretraining import trainer
+
+    single = _log(pretrain_tiny("charbert", name="single", steps=5))["log"]
+    monkeypatch.setattr(trainer, "_LOGS", 2)
+    found = _log(pretrain_tiny("charbert", name="pairs", steps=5, seed=0, overwrite=True))["log"]
+    assert [entry["step"] for entry in found] == [2, 4, 5]
+    for entry, steps in zip(found, (single[:2], single[2:4], single[4:]), strict=True):
+        for name in ("loss", "mlm_loss", "nlm_loss"):
+            assert entry[name] == pytest.approx(np.mean([step[name] for step in steps]), rel=1e-5)
+        assert entry["tokens"] == steps[-1]["tokens"] == entry["step"] * 4 * 16
+        assert entry["tokens_per_second"] > 0
+
+
+def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
+    """Scored twice, a model in training mode has equal scores, and goes on in training mode."""
+    from contextlib import nullcontext
+
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.models.base_models import resolve_base
+    from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, heldout_blocks
+    from robustbench_char.training.pretraining.corpus import Corpus
+    from robustbench_char.training.pretraining.heldout import HeldOut
+    from robustbench_char.training.pretraining.masking import Masker
+    from robustbench_char.training.pretraining.models import build_encoder, open_tokenizer
+    from robustbench_char.training.pretraining.noise import Noiser
+
+    tokenizer, (suite,) = open_tokenizer(Path(tiny_base)), load_suites("mixed@0.3", task="pretrain")
+    maker = BlockMaker(tokenizer, Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, 0, False)
+    blocks = heldout_blocks(Corpus((text,)), maker, 8)
+    again = heldout_blocks(Corpus((text,)), maker, 8)
+    assert all(np.array_equal(left.input_ids, right.input_ids) for left, right in zip(blocks, again, strict=True))
+    model = build_encoder(resolve_base(tiny_base), layers=None, seed=0).model
+    model.train(True)
+    heldout = HeldOut(blocks, BlockCollator(), 4)
+    first = heldout.scores(model, nullcontext())
+    assert heldout.scores(model, nullcontext()) == first
+    assert model.training
+    loose = HeldOut(blocks, BlockCollator(), 3).scores(model, nullcontext())
+    assert loose["mlm_loss"] == pytest.approx(first["mlm_loss"], rel=1e-5), "means are over pieces, not over batches"
+
+
+@pytest.mark.parametrize("system", ["advbert", "charbert"])
+def test_noise_may_be_off_or_on_every_word(system: str, pretrain_tiny: Any) -> None:
+    """Without noise no word is to be restored; with it, words that the suite leaves alone are still masked."""
+    off, on = (
+        _log(pretrain_tiny(system, name=f"{share}", steps=2, noise=share))["heldout"][-1] for share in (0.0, 1.0)
+    )
+    assert set(off) == {"step", "perplexity", "mlm_loss"}
+    restored = {"nlm_loss", "hit_at_1", "hit_at_5"} if system == "charbert" else {"noised_loss"}
+    assert set(on) == {*off, *restored}
+
+
+def test_the_stream_forgets_the_way_it_came(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every step, not only where a checkpoint is written: memory does not grow with the text."""
+    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining.blocks import Blocks
+
+    monkeypatch.setattr(corpus, "CHUNK_LINES", 2)
+    remembered: list[int] = []
+    real = Blocks.position
+
+    def spy(blocks: Blocks, given: int) -> Any:
+        found = real(blocks, given)
+        remembered.append(len(blocks._begun))
+        return found
+
+    monkeypatch.setattr(Blocks, "position", spy)
+    pretrain_tiny("bert_mlm", steps=20, block_size=8)
+    assert len(remembered) >= 20
+    assert max(remembered) < 15
 
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
@@ -213,6 +248,18 @@ def test_a_finished_run_is_kept_and_another_needs_overwrite(pretrain_tiny: Any) 
     assert _record(pretrain_tiny("bert_mlm", steps=3, overwrite=True))["steps"] == 3
 
 
+def test_a_suite_may_lie_in_a_folder_with_an_at_sign(pretrain_tiny: Any, tmp_path: Path) -> None:
+    (tmp_path / "a@b").mkdir()
+    shutil.copy(Path(__file__).parents[2] / "attacks" / "drop.yaml", tmp_path / "a@b" / "mine.yaml")
+    folder = pretrain_tiny("advbert", steps=1, suite=str(tmp_path / "a@b" / "mine.yaml"))
+    assert _record(folder)["settings"]["suite"] == "mine"
+
+
+def test_a_block_is_as_long_as_a_small_base_holds(pretrain_tiny: Any, text: Path) -> None:
+    folder = pretrain_tiny("bert_mlm", steps=1, block_size=None, heldout=[text])
+    assert _record(folder)["settings"]["block_size"] == 64
+
+
 def test_advbert_and_charbert_read_the_same_text(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from robustbench_char.training.pretraining import trainer
 
@@ -294,146 +341,9 @@ def test_pretraining_goes_on_from_its_output(system: str, pretrain_tiny: Any) ->
         assert _record(folder)["settings"]["term_vocab_size"] == 9
 
 
-@pytest.fixture
-def charbert_base(pretrain_tiny: Any) -> Path:
-    return Path(pretrain_tiny("charbert", name="charbert-base", steps=1, term_vocab_size=6))
-
-
-def test_vocabularies_must_match_the_model(charbert_base: Path, pretrain_tiny: Any, tmp_path: Path) -> None:
-    for name, key, what in (("term", "terms", "5 terms"), ("character", "characters", "characters")):
-        damaged = shutil.copytree(charbert_base, tmp_path / f"damaged-{name}")
-        path = damaged / f"{name}_vocabulary.json"
-        value = json.loads(path.read_text())
-        value[key] = value[key][:-1]
-        path.write_text(json.dumps(value))
-        with pytest.raises(InputError, match=rf"a vocabulary of .*{what}; expected .*as the model in the same folder"):
-            pretrain_tiny("charbert", base=str(damaged))
-    (damaged / "term_vocabulary.json").unlink()
-    with pytest.raises(InputError, match=r"term_vocabulary\.json: found no such file"):
-        pretrain_tiny("charbert", base=str(damaged))
-
-
-@pytest.mark.parametrize(
-    ("options", "place"),
-    [
-        ({"term_vocab_size": 7}, "--term-vocab-size: found 7; expected 6, as the base was pre-trained"),
-        ({"unknown_terms": "class"}, "--unknown-terms: found class; expected ignore"),
-        ({"character_case": "surface"}, "--character-case: found surface; expected lower"),
-    ],
-)
-def test_what_the_base_fixes_cannot_be_changed(
-    options: dict[str, Any], place: str, charbert_base: Path, pretrain_tiny: Any
-) -> None:
-    with pytest.raises(InputError, match=place):
-        pretrain_tiny("charbert", base=str(charbert_base), **options)
-
-
-def test_a_base_of_another_system_is_refused(charbert_base: Path, pretrain_tiny: Any) -> None:
-    with pytest.raises(InputError, match="found a base that was pre-trained for charbert; expected a plain base"):
-        pretrain_tiny("advbert", base=str(charbert_base))
-
-
 def test_unknown_terms_may_be_a_class(pretrain_tiny: Any) -> None:
     folder = pretrain_tiny("charbert", steps=1, term_vocab_size=6, unknown_terms="class")
     assert json.loads((folder / "config.json").read_text())["term_vocab_size"] == 7
-
-
-@pytest.mark.parametrize(
-    ("options", "match"),
-    [
-        ({"noise": 1.5}, "--noise: found 1.5; expected at least 0.0 and at most 1.0"),
-        ({"mask": 0.0}, "--mask: found 0.0; expected more than 0.0"),
-        ({"steps": 0}, "--steps: found 0; expected at least 1"),
-        ({"batch_size": 0}, "--batch-size: found 0"),
-        ({"block_size": 65}, "--block-size: found 65; expected at least 8 and at most 64"),
-        ({"learning_rate": float("nan")}, "--lr: found nan"),
-        ({"new_learning_rate": 0.0}, "--new-lr: found 0.0; expected more than 0.0"),
-        ({"warmup": 1.0}, "--warmup: found 1.0"),
-        ({"weight_decay": -1.0}, "--weight-decay: found -1.0"),
-        ({"seed": -1}, "--seed: found -1"),
-        ({"evaluate_every": 0}, "--evaluate-every: found 0"),
-        ({"heldout_blocks": 0}, "--heldout-blocks: found 0"),
-        ({"term_vocab_size": 0}, "--term-vocab-size: found 0"),
-        ({"char_vocab_size": 0}, "--char-vocab-size: found 0"),
-        ({"layers": 3}, "--layers: found 3; expected a number from 1 to 2"),
-        ({"suite": "mixde"}, "mixde.*Did you mean 'mixed'"),
-        ({"suite": "mixed@0.3"}, "--suite: found 'mixed@0.3', which sets strengths"),
-        ({"suite": "mixed_sweep"}, "--suite: found 'mixed_sweep', which sets strengths"),
-        ({"texts": [Path("missing.txt")]}, "missing.txt: found no such file"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], match: str, pretrain_tiny: Any) -> None:
-    with pytest.raises(InputError, match=match):
-        pretrain_tiny("charbert", **options)
-
-
-def test_a_system_that_is_not_pretrained_is_refused(pretrain_tiny: Any) -> None:
-    with pytest.raises(InputError, match="SYSTEM: found 'bert_aug'; expected one of bert_mlm, advbert, charbert"):
-        pretrain_tiny("bert_aug")
-    with pytest.raises(InputError, match="Did you mean 'charbert'"):
-        pretrain_tiny("charbrt")
-
-
-def test_a_base_with_a_slow_tokenizer_or_without_marks_is_refused(
-    pretrain_tiny: Any, tiny_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from transformers import PreTrainedTokenizerFast
-
-    other = shutil.copytree(tiny_base, tmp_path / "other")
-    settings = json.loads((other / "tokenizer_config.json").read_text())
-    settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": None}
-    (other / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(InputError, match="a tokenizer without mask_token"):
-        pretrain_tiny("bert_mlm", base=str(other))
-    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
-    with pytest.raises(InputError, match="a slow tokenizer"):
-        pretrain_tiny("bert_mlm", base=str(other))
-
-
-def test_a_base_whose_weights_lack_a_layer_is_refused(pretrain_tiny: Any, tiny_base: str, tmp_path: Path) -> None:
-    other = shutil.copytree(tiny_base, tmp_path / "other")
-    config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-    for system in ("bert_mlm", "charbert"):
-        with pytest.raises(InputError, match=r"weights without \w+\.encoder\.layer\.2"):
-            pretrain_tiny(system, base=str(other))
-
-
-def test_the_text_may_not_lie_in_the_output(pretrain_tiny: Any, text: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"text\.txt in the output folder"):
-        pretrain_tiny("bert_mlm", name=".", steps=1, overwrite=True, callbacks=[_Stop(1)])
-
-
-def test_a_base_of_another_type_is_refused(pretrain_tiny: Any, tiny_base: str, tmp_path: Path) -> None:
-    other = shutil.copytree(tiny_base, tmp_path / "other")
-    config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps(config | {"model_type": "gpt2"}))
-    with pytest.raises(InputError, match="model_type: found 'gpt2'"):
-        pretrain_tiny("bert_mlm", base=str(other))
-
-
-def test_text_of_one_line_has_nothing_to_hold_out(pretrain_tiny: Any, tmp_path: Path, text: Path) -> None:
-    short = tmp_path / "short.txt"
-    short.write_text("the house " * 100)
-    with pytest.raises(InputError, match=r"short\.txt: found held-out text .* shorter than one block.*--heldout"):
-        pretrain_tiny("bert_mlm", texts=[short])
-    folder = pretrain_tiny("bert_mlm", texts=[short], heldout=[text], steps=1)
-    assert _record(folder)["heldout_texts"] == [{"name": "text.txt", "sha256": sha256_file(text)}]
-    short.write_text("the house")
-    with pytest.raises(InputError, match=r"short\.txt: found text shorter than one block"):
-        pretrain_tiny("bert_mlm", texts=[short], heldout=[text], name="other")
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_divergence_is_an_error(pretrain_tiny: Any, tmp_path: Path) -> None:
-    class Explode(TrainerCallback):
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
-            with torch.no_grad():
-                next(model.parameters()).fill_(float("nan"))
-
-    with pytest.raises(InputError, match="--lr, --new-lr: found weights that are not numbers"):
-        pretrain_tiny("bert_mlm", steps=2, callbacks=[Explode()])
-    assert not (tmp_path / "out").exists()
 
 
 def test_finetuning_reads_the_record(pretrain_tiny: Any, text: Path) -> None:

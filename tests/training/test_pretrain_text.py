@@ -73,6 +73,29 @@ def test_a_long_line_is_cut_at_a_space(tmp_path: Path, monkeypatch: pytest.Monke
     assert max(map(len, lines)) < 16
 
 
+def test_a_long_line_without_spaces_is_cut_between_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the lines after it keep their numbers in messages."""
+    from robustbench_char.training.pretraining import corpus
+
+    for longest in (16, 17, 18, 19):
+        monkeypatch.setattr(corpus, "LONGEST_LINE", longest)
+        path = tmp_path / "a.txt"
+        path.write_text("中文é😀" * 20 + "\ngood\n", encoding="utf-8")
+        assert "".join(_lines(_corpus([path]))) == "中文é😀" * 20 + "good"
+        path.write_bytes(path.read_bytes() + b"b\xffd\n")
+        with pytest.raises(InputError, match=r"a\.txt:3: found bytes"):
+            _lines(_corpus([path]))
+
+
+def test_held_out_text_of_short_lines_fills_blocks(tmp_path: Path, small_chunks: ModuleType, tiny_base: str) -> None:
+    """A hundredth of a chunk would be a line, which fills no block, however long the text."""
+    from robustbench_char.training.pretraining.blocks import heldout_blocks
+
+    corpus = _corpus([_write(tmp_path / "a.txt", ["the great house"] * 2000)], "heldout")
+    assert [len(chunk.lines) for chunk in corpus.chunks()] == [7, 7, 6]
+    assert len(heldout_blocks(corpus, _maker(tiny_base), 2)) == 2
+
+
 def test_memory_does_not_grow_with_the_text(tmp_path: Path, small_chunks: ModuleType) -> None:
     import tracemalloc
 
@@ -102,6 +125,17 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
         _corpus([tmp_path / "empty.txt"])
     with pytest.raises(InputError, match="--text: found no file"):
         _corpus([])
+    with pytest.raises(InputError, match="found a folder; expected a file"):
+        _corpus([tmp_path])
+
+
+@pytest.mark.parametrize("text", ["\n\n  \n", "... !!!\n"])
+def test_text_without_words_to_name_is_refused(text: str, tmp_path: Path) -> None:
+    from robustbench_char.training.pretraining.survey import survey
+
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(InputError, match=r"a\.txt: found no words"):
+        survey(_corpus([tmp_path / "a.txt"]), terms="unicode")
 
 
 def _suite(name: str, share: float) -> Any:
@@ -153,6 +187,25 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
         assert found == (original.pop() if original else None)
 
 
+def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
+    from robustbench_char.models.charbert.characters import CharacterVocabulary
+    from robustbench_char.models.charbert.processor import CharBertProcessor
+    from robustbench_char.training.pretraining.characters import LONGEST_PIECE, PieceCharacters
+
+    noiser = _noiser(tiny_base, share=1.0, terms=_terms("дворец"))
+    pieces = noiser.pieces(["дворец"], [0], "1")
+    assert pieces.ids.tolist() == [noiser.tokenizer.unk_token_id]
+    assert (pieces.noised.tolist(), pieces.terms.tolist()) == ([True], [0])
+    noised = pieces.text[pieces.starts[0] : pieces.ends[0]]
+    assert noised != "дворец"
+    vocabulary = CharacterVocabulary.build([noised])
+    show = PieceCharacters(CharBertProcessor(noiser.tokenizer, vocabulary))
+    spelled = [*vocabulary.spell(noised), vocabulary.ids.separator]
+    assert show([noised], [False])["char_input_ids"].tolist() == spelled
+    assert show([noised], [True])["char_input_ids"].tolist() == [vocabulary.ids.mask, vocabulary.ids.separator]
+    assert len(show(["x" * 10**6], [False])["char_input_ids"]) == LONGEST_PIECE + 1
+
+
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
 def test_originals_are_the_clean_pieces_from_left_to_right(base: str, request: pytest.FixtureRequest) -> None:
     noiser = _noiser(request.getfixturevalue(base), share=1.0)
@@ -196,6 +249,8 @@ def test_counting_forgets_rare_words_when_there_are_too_many(monkeypatch: pytest
     counter = terms.TermCounter()
     counter.add(["a", "a", "b", "c", "d"])
     assert dict(counter.counts) == {"a": 2}
+    counter.add(["b", "b", "b", "c", "c", "d", "d"])
+    assert dict(counter.counts) == {"b": 3}, "words seen twice go too where those seen once do not make room"
 
 
 def test_terms_are_read_as_written(tmp_path: Path) -> None:
@@ -209,10 +264,11 @@ def test_terms_are_read_as_written(tmp_path: Path) -> None:
         TermVocabulary.load(tmp_path)
 
 
-def test_masking_takes_whole_words_that_are_not_noised(tiny_base: str) -> None:
+@pytest.mark.parametrize("base", ["tiny_base", "roberta"])
+def test_masking_takes_whole_words_that_are_not_noised(base: str, request: pytest.FixtureRequest) -> None:
     from robustbench_char.training.pretraining.masking import Masker
 
-    noiser = _noiser(tiny_base, share=0.3)
+    noiser = _noiser(request.getfixturevalue(base), share=0.3)
     lines = LINES * 200
     pieces = noiser.pieces(lines, range(len(lines)), "1")
     masker = Masker(noiser.tokenizer, 0.15)

@@ -14,7 +14,7 @@ import torch
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.models.wordrec import Recogniser
-from robustbench_char.tasks.base import Task
+from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.training.wordrec.sentences import attacked, example_sentences, text_sentences
 
@@ -47,6 +47,29 @@ def test_learns_to_repair(tmp_path: Path, text: Path) -> None:
     assert recogniser.correct([["The", "mronign", "WINODW", "."]]) == [["The", "morning", "WINDOW", "."]]
     losses = [entry["loss"] for entry in training["log"]]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_keeps_the_epoch_of_fewest_held_out_errors(tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [30.0, 10.0, 20.0, 10.0]
+    weights = []
+    for epochs in (1, 2, 4):
+        left = iter(said)
+        monkeypatch.setattr(
+            "robustbench_char.training.wordrec.train._Run._held_out_errors", lambda *_, left=left: next(left)
+        )
+        folder = train(tmp_path / str(epochs), text, epochs=epochs)
+        weights.append((folder / "recogniser.safetensors").read_bytes())
+    assert weights[0] != weights[1] == weights[2]
+    training = json.loads((folder / "recogniser.json").read_text())["training"]
+    assert training["kept_epoch"] == 2
+    assert [entry["wer_after"] for entry in training["log"]] == said
+
+
+def test_the_log_ends_with_what_the_kept_weights_say(tmp_path: Path, text: Path) -> None:
+    training = Recogniser.load(train(tmp_path / "out", text, epochs=3)).file.training
+    assert training is not None
+    errors = [entry["wer_after"] for entry in training["log"]]
+    assert training["wer_after"] == min(errors) == errors[training["kept_epoch"] - 1]
 
 
 def test_says_what_it_was_trained_on(tmp_path: Path, text: Path) -> None:
@@ -132,6 +155,12 @@ def test_shared_texts_of_examples_are_taken_once(make_file: Callable[..., Any]) 
     assert found == [("the", "film", "was", "good"), ("the", "film", "was", "very", "poor")]
 
 
+def test_tokens_that_are_no_words_are_left_out(make_file: Callable[..., Any]) -> None:
+    tokens = ("anna", "", "a b", " ", "went")
+    source = make_file("tagging", held=(Example(0, "x", "k", {"tokens": tokens}, ("O",) * 5),))
+    assert example_sentences(source, splitter="treebank", longest=50, limit=None) == [("anna", "went")]
+
+
 def _binary(path: Path) -> None:
     path.write_bytes(b"\x00\x01" * 100)
 
@@ -183,6 +212,18 @@ def test_never_replaces_an_output_unasked(tmp_path: Path, text: Path) -> None:
     training = Recogniser.load(folder).file.training
     assert training is not None
     assert training["settings"]["seed"] == 1
+
+
+def test_never_replaces_what_another_program_wrote(tmp_path: Path, text: Path) -> None:
+    """Said before the text is read, which is no text at all here."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    _binary(text)
+    with pytest.raises(InputError, match="something that this program did not write"):
+        train(tmp_path / "out", text, overwrite=True)
+    with pytest.raises(InputError, match=r"the input .*text\.txt in the output folder"):
+        train(tmp_path, text, overwrite=True)
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 
 def test_wants_one_source_of_words(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv and
 squad/{train,dev}-v2.0.json; WORK gets encoders, systems, attacked sets and scores (texts included). What is committed:
 the records, the manifests of the attacked sets, the logs of pre-training, the price of the recognisers, and the report
-without examples. Jobs run two at a time, one thread each; whatever is done already is found again.
+without examples. Whatever is done already is found again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -16,6 +18,8 @@ import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+
+from robustbench_char.cli.main import app
 
 HERE = Path(__file__).resolve().parent
 SUITES = ("charbert_2020", "drop", "add", "swap", "keyboard")
@@ -75,9 +79,11 @@ def jobs() -> list[Job]:
 
 
 def command(*arguments: object) -> str:
-    """Run one command of robustbench-char and return what it printed."""
-    line = [sys.executable, "-m", "robustbench_char.cli.main", *map(str, arguments)]
-    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
+    """Run one command of robustbench-char in this process and return what it printed."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        app([str(one) for one in arguments], standalone_mode=False)
+    return said.getvalue()
 
 
 def keep(source: Path, *place: str) -> None:
@@ -187,9 +193,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument(
-        "--threads", type=int, default=1, help="threads of each worker; part of what decides the result"
+        "--threads", type=int, default=2, help="threads of each worker; part of what decides the result"
     )
     parser.add_argument("--job", help="do this step alone")
     asked = parser.parse_args()

@@ -8,21 +8,21 @@ parts that no head reads (the pooler, except in the encoder alone).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, output_folder, read_json
-from robustbench_char.models.base_models import loading, positions_of, quiet
+from robustbench_char.models.base_models import positions_of, quiet
 from robustbench_char.models.charbert.characters import CharacterVocabulary
+from robustbench_char.models.charbert.checkpoint import EXPECTED, FIX, read_checkpoint
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.modeling import (
     CharBertForMaskedLM,
@@ -39,10 +39,6 @@ __all__ = ["ConversionReport", "Head", "convert_checkpoint", "reference_state"]
 
 Head = Literal["base", "masked_lm", "token_classification", "sequence_classification", "question_answering"]
 BaseType = Literal["bert", "roberta"]
-
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_EXPECTED = "a CharBERT checkpoint of the reference implementation"
-_FIX = "Download the checkpoint's folder again: config.json and weights of the same model."
 
 _MODELS: dict[Head, type[CharBertPreTrainedModel]] = {
     "base": CharBertModel,
@@ -88,6 +84,14 @@ _HEAD_RULES: dict[BaseType, dict[str, tuple[str, ...]]] = {
     },
 }
 _UNSAID: dict[BaseType, dict[str, Any]] = {"bert": {}, "roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5}}
+_TAKEN = {
+    *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "max_position_embeddings"),
+    *("type_vocab_size", "initializer_range", "layer_norm_eps", "char_vocab_size", "char_embedding_size"),
+    *("id2label", "label2id", "problem_type"),
+}
+"""What config.json decides. The rest is one way in the reference: decoders are tied, and no layer is a decoder's."""
+
 # Configs of that time say pad_token_id 0 of any model; the reference never reads it.
 _SPECIAL: dict[BaseType, dict[str, int]] = {
     "bert": {"pad_token_id": 0},
@@ -121,7 +125,7 @@ def convert_checkpoint(
     `char_vocab`, the reference's character list, makes a processor too, with the tokenizer files of the folder. Raises
     InputError when a file is missing or something else, or when files do not belong together.
     """
-    path, fields, state = _read(folder)
+    path, fields, state = read_checkpoint(folder)
     base_type = _base_type(state, path)
     head = _head(state, fields)
     state_of_ours = _mapped(state, base_type, path)
@@ -197,7 +201,7 @@ def _base_type(state: Mapping[str, Tensor], place: Path) -> BaseType:
     raise InputError(
         place,
         found=f"weights of another model ({', '.join(sorted(state)[:3]) or 'no tensors'}, ...)",
-        expected=f"{_EXPECTED}, with char_embeddings.rnn_layer and encoder.fusion_layer",
+        expected=f"{EXPECTED}, with char_embeddings.rnn_layer and encoder.fusion_layer",
         fix="Give the folder of a CharBERT checkpoint; a BERT or RoBERTa needs no conversion to be a --base.",
     )
 
@@ -219,20 +223,35 @@ def _config(
     fields: Mapping[str, Any], state: Mapping[str, Tensor], base_type: BaseType, head: Head, place: Path
 ) -> CharBertConfig:
     """Return our config: what config.json says of the encoder, and sizes that it leaves unsaid from the weights."""
-    names = CharBertConfig().to_dict().keys() - {"model_type", "architectures", "transformers_version", "base_type"}
-    chosen = {**_UNSAID[base_type], **{name: value for name, value in fields.items() if name in names}}
+    chosen = {**_UNSAID[base_type], **{name: value for name, value in fields.items() if name in _TAKEN}}
     prefix = "" if head == "base" else "charbert."
     table = state.get(f"{prefix}char_embeddings.embedding.weight")
     if table is not None and table.dim() == 2:
         chosen = {"char_vocab_size": table.shape[0], "char_embedding_size": table.shape[1], **chosen}
     chosen["term_vocab_size"] = _rows(state, "nlm_head.decoder.weight") if head == "masked_lm" else None
-    labels = _rows(state, "classifier.weight")
-    if labels is not None and len(chosen.get("id2label") or ()) != labels:
+    labels, named = _rows(state, "classifier.weight"), chosen.get("id2label")
+    if labels is not None and not (isinstance(named, dict) and len(named) == labels):
         chosen["id2label"] = {index: f"LABEL_{index}" for index in range(labels)}
         chosen["label2id"] = {name: index for index, name in chosen["id2label"].items()}
     chosen.update(_SPECIAL[base_type], base_type=base_type, char_pad_id=0, character_case="surface")
-    with loading(place):
+    with _built_from(place):
         return CharBertConfig(**chosen)
+
+
+@contextmanager
+def _built_from(place: Path) -> Iterator[None]:
+    """Turn whatever values of config.json that make no model raise into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of any kind: a division by no heads, an unknown activation, too little memory
+        raise InputError(
+            place,
+            found=f"values that make no model ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            expected="the config of the checkpoint",
+            fix=FIX,
+        ) from error
 
 
 def _rows(state: Mapping[str, Tensor], name: str) -> int | None:
@@ -245,9 +264,17 @@ def _model(
     """Return the model with all its weights, and what was missing and left out of it."""
     pooled = "pooler.dense.weight" in state
     options = {"add_pooling_layer": pooled} if head == "base" else {}
-    with torch.random.fork_rng(), quiet(), loading(place):
+    with torch.random.fork_rng(), quiet(), _built_from(place.with_name("config.json")):
         model = _MODELS[head](config, **options)
     own = model.state_dict()
+    beyond = sorted(name for name in state if name not in own and "encoder.layer." in name)
+    if beyond:
+        raise InputError(
+            f"{place.with_name('config.json')}: num_hidden_layers",
+            found=f"{config.num_hidden_layers}, and weights of further layers ({beyond[0]}, ...)",
+            expected="as many layers as the weights have",
+            fix=FIX,
+        )
     tied = {"mlm_head.decoder.weight", "mlm_head.decoder.bias"}
     missing = sorted(own.keys() - state.keys() - tied)
     if missing:
@@ -255,7 +282,7 @@ def _model(
             place,
             found=f"no weights for {', '.join(missing[:8])} ({len(missing)} missing)",
             expected="all weights of the model in config.json",
-            fix=_FIX,
+            fix=FIX,
         )
     given = {name: state[name] for name in own if name in state}
     for name in given:
@@ -264,75 +291,10 @@ def _model(
                 f"{place}: {name}",
                 found=f"shape {tuple(state[name].shape)}",
                 expected=f"{tuple(own[name].shape)}, by config.json",
-                fix=_FIX,
+                fix=FIX,
             )
     model.load_state_dict(given, strict=False)
     return model, () if pooled or head != "base" else ("pooler.dense.bias", "pooler.dense.weight")
-
-
-def _read(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
-    """Return where the weights stand, what config.json says, and the weights."""
-    if not folder.is_dir():
-        raise InputError(
-            folder,
-            found="a file" if folder.exists() else "no such folder",
-            expected=f"the folder of {_EXPECTED}",
-            fix="Give the folder that holds config.json and the weights.",
-        )
-    path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if path is None or not (folder / "config.json").is_file():
-        raise InputError(
-            folder,
-            found="no weights" if path is None else "no config.json",
-            expected=f"config.json with {' or '.join(_WEIGHTS)}",
-            fix="Download the whole folder of the checkpoint.",
-        )
-    fields = _read_config(folder / "config.json")
-    refuse_html(check_file(path, option="CHECKPOINT_DIR"), expected="weights of a model")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_bin(path)
-    return path, fields, {key: tensor.float() for key, tensor in state.items()}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    refuse_html(path, expected="the model's config as JSON")
-    fields = read_json(path)
-    kind = fields.get("model_type") if isinstance(fields, dict) else None
-    if not isinstance(fields, dict) or kind not in (None, "bert", "roberta"):
-        ours = kind == "charbert"
-        raise InputError(
-            f"{path}: model_type",
-            found=repr(kind) if isinstance(fields, dict) else f"a {type(fields).__name__}",
-            expected="bert or roberta, as checkpoints of the reference have it",
-            fix="It is one of ours already: use it as it is." if ours else "Give the folder of a CharBERT checkpoint.",
-        )
-    return fields
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise _damaged(path, error, "a safetensors file") from None
-
-
-def _read_bin(path: Path) -> dict[str, Tensor]:
-    try:
-        # weights_only: tensors and plain containers alone are read, and no code that the file names is run.
-        state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
-    except Exception as error:  # whatever torch's readers of its three formats raise for a file that is none of them
-        raise _damaged(path, error, "weights saved by torch, with nothing but tensors in them") from None
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise InputError(path, found=f"a {type(state).__name__} of other things", expected="tensors by name", fix=_FIX)
-    return state
-
-
-def _damaged(path: Path, error: Exception, expected: str) -> InputError:
-    return InputError(
-        path,
-        found=f"a file that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
-        expected=expected,
-        fix="The file is damaged, incomplete, or no model: download it again.",
-    )
 
 
 def _processor(folder: Path, config: CharBertConfig, char_vocab: Path | None) -> CharBertProcessor | None:
@@ -373,15 +335,37 @@ def _tokenizer(folder: Path, config: CharBertConfig) -> PreTrainedTokenizerFast:
         )
     for name in (*files, "tokenizer.json"):
         if (folder / name).is_file():
-            refuse_html(folder / name, expected="a tokenizer file")
+            refuse_html(check_file(folder / name, option="CHECKPOINT_DIR"), expected="a tokenizer file")
     path = folder / "tokenizer_config.json"
     stated = read_json(path) if path.is_file() else {}
     options: dict[str, Any] = {"model_max_length": positions_of(config)}
-    with quiet(), loading(folder):
+    with quiet(), _tokenizer_files(folder):
         if bert and not whole and "do_lower_case" not in stated:
             options["do_lower_case"] = not _has_capitals(folder / "vocab.txt")
         kind = BertTokenizer if bert else RobertaTokenizer
-        return cast(PreTrainedTokenizerFast, kind.from_pretrained(folder, local_files_only=True, **options))
+        tokenizer = cast(PreTrainedTokenizerFast, kind.from_pretrained(folder, local_files_only=True, **options))
+    absent = set(tokenizer.all_special_tokens) - tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False).keys()
+    if absent and not whole:
+        raise InputError(
+            folder / files[0],
+            found=f"a vocabulary without {', '.join(sorted(absent))}",
+            expected="the sub-words of the checkpoint's base model",
+            fix="Copy the tokenizer files from the base model's folder again.",
+        )
+    return tokenizer
+
+
+@contextmanager
+def _tokenizer_files(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the tokenizers library raises nothing more special
+        raise InputError(
+            folder,
+            found=f"tokenizer files that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            expected="the tokenizer files of the checkpoint's base model",
+            fix="Copy the tokenizer files from the base model's folder again.",
+        ) from error
 
 
 def _has_capitals(vocabulary: Path) -> bool:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.loss.loss_utils import ForQuestionAnsweringLoss, ForSequenceClassificationLoss
+from transformers.loss.loss_utils import ForSequenceClassificationLoss
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import (
     QuestionAnsweringModelOutput,
@@ -334,13 +334,17 @@ class CharBertForQuestionAnswering(_TaskModel):
         end_positions: Tensor | None = None,
         output_hidden_states: bool | None = None,
     ) -> QuestionAnsweringModelOutput:
-        """Return start and end logits [B, T], and the loss where both positions [B] (from T on: left out) are given."""
+        """Return start and end logits [B, T], and the loss where both positions [B] are given.
+
+        The loss is over real sub-words alone; a position at padding or from T on is left out.
+        """
         inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
         both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
         starts, ends = (part.squeeze(-1) for part in self.qa_outputs(both).split(1, dim=-1))
         loss = None
         if start_positions is not None and end_positions is not None:
-            loss = ForQuestionAnsweringLoss(starts, ends, start_positions, end_positions)
+            first = _position_loss(starts, start_positions, attention_mask)
+            loss = (first + _position_loss(ends, end_positions, attention_mask)) / 2
         return QuestionAnsweringModelOutput(
             loss=loss, start_logits=starts, end_logits=ends, hidden_states=hidden_states
         )
@@ -446,6 +450,15 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     labels = labels.flatten().long()
     total = functional.cross_entropy(logits.flatten(0, -2).float(), labels, ignore_index=IGNORED, reduction="sum")
     return total / (labels != IGNORED).sum().clamp(min=1)
+
+
+def _position_loss(logits: Tensor, positions: Tensor, attention_mask: Tensor | None) -> Tensor:
+    real = torch.ones_like(logits, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+    positions = positions.flatten().long().clamp(0, logits.shape[1])
+    inside = functional.pad(real, (0, 1)).gather(1, positions.unsqueeze(1)).squeeze(1)
+    logits = logits.float()
+    logits = logits.masked_fill(~real, torch.finfo(logits.dtype).min)  # or the loss would grow with the padding
+    return _cross_entropy(logits, positions.masked_fill(~inside, IGNORED))
 
 
 def _mean(states: Tensor, attention_mask: Tensor | None) -> Tensor:

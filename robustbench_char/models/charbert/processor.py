@@ -11,8 +11,10 @@ from typing import Any, Self
 from tokenizers import Encoding
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import BatchEncoding, PreTrainedTokenizerFast
+from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.utils.generic import PaddingStrategy
 
+from robustbench_char.common import InputError
 from robustbench_char.models.base_models import load_tokenizer
 from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, CharacterCase, CharacterVocabulary, lay_out
 from robustbench_char.models.inputs import IntArray
@@ -113,7 +115,8 @@ class CharBertProcessor:
         """Encode a text, a pair of texts, or a batch of either, for the model.
 
         `padding` (True or "longest", "max_length", False), `truncation`, `max_length` and `return_tensors` ("pt", "np")
-        are those of tokenizers; padding stands on the right.
+        are those of tokenizers; padding stands on the right. Raises InputError where the length to pad to
+        is not known.
         """
         single = isinstance(text, str) or (is_split_into_words and all(isinstance(word, str) for word in text))
         columns = [_valid([one] if single else one) for one in (text, text_pair) if one is not None]
@@ -170,6 +173,17 @@ class CharBertProcessor:
         characters = self.character_inputs(encoding, sources)
         return {**row, **{name: values.tolist() for name, values in characters.items()}}
 
+    def _limit(self) -> int:
+        limit = int(self.tokenizer.model_max_length)
+        if limit > LARGE_INTEGER:
+            raise InputError(
+                "padding='max_length'",
+                found="no max_length, and a tokenizer without a limit",
+                expected="a length",
+                fix="Give max_length, or padding=True for the longest of the batch.",
+            )
+        return limit
+
     def _pad(self, rows: list[dict[str, list[int]]], strategy: PaddingStrategy, max_length: int | None) -> None:
         """Fill rows up on the right, in place: pieces to the longest or to `max_length`, characters to the longest."""
         if strategy is PaddingStrategy.DO_NOT_PAD:
@@ -177,7 +191,7 @@ class CharBertProcessor:
         pieces = max(len(row["input_ids"]) for row in rows)
         characters = max(len(row["char_input_ids"]) for row in rows)
         if strategy is PaddingStrategy.MAX_LENGTH:
-            pieces = max(pieces, max_length or int(self.tokenizer.model_max_length))
+            pieces = max(pieces, max_length or self._limit())
         fill = {
             "input_ids": self.tokenizer.pad_token_id,
             "token_type_ids": self.tokenizer.pad_token_type_id,

@@ -3,11 +3,13 @@
 A vocabulary of 10,000 words costs far more than the rest of the network. On a CPU the logits are computed from weights
 and states rounded to 8 bits first, with a bound on what the rounding can have changed; only words within that bound of
 the best are computed in single precision. The answer is the one of the plain product, up to ties of its rounding.
+A processor whose products of 8-bit numbers are not exact takes the plain product.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "whole_products_are_exact"]
 
 Ints = NDArray[np.int64]
 _ROWS, _ROWS_GPU = 128, 8192
@@ -34,7 +36,8 @@ class Decoder:
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = weight.detach(), bias.detach()
         self._rounded: Tensor | None = None
-        if weight.device.type == "cpu" and len(bias) >= _LEAST_CLASSES and bool(self.weight.any()):
+        worth = weight.device.type == "cpu" and len(bias) >= _LEAST_CLASSES and bool(self.weight.any())
+        if worth and whole_products_are_exact():
             self._round()
 
     def best(self, states: Tensor) -> Ints:
@@ -109,6 +112,14 @@ class Decoder:
             chosen = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
             result[row[chosen]] = kind[chosen]
         return result
+
+
+@cache
+def whole_products_are_exact() -> bool:
+    """Return whether this processor's products of 8-bit matrices are exact: without VNNI, partial sums saturate."""
+    most = torch.full((_ROWS, 64), 127, dtype=torch.int8)
+    products = (torch._int_mm(most, (sign * most).t()) * sign for sign in (1, -1))
+    return all(bool((product == 64 * 127 * 127).all()) for product in products)
 
 
 def _marked(marks: NDArray[np.bool_]) -> tuple[Ints, Ints]:

@@ -19,6 +19,9 @@ from robustbench_char.models.wordrec.semi_characters import CharacterSet
 
 __all__ = ["ScRNN", "packing"]
 
+_DIRECTIONS = ("", "_reverse")
+"""How torch's LSTM ends the names of its weights, forwards and backwards."""
+
 
 class ScRNN(nn.Module):
     """The network of Pruthi et al. 2019 (section 3): one BiLSTM layer, no embedding, no dropout, one linear layer."""
@@ -39,17 +42,14 @@ class ScRNN(nn.Module):
 
     @torch.inference_mode()
     def gates(self, characters: CharacterSet, words: Sequence[str]) -> Tensor:
-        """Return what each distinct word adds to the gates, [2, U, 4H]: sums of columns of the input weights."""
+        """Return what each distinct word adds to the gates, [U, 2, 4H]: sums of columns of the input weights."""
         device = self.output.weight.device
         columns, begins = characters.columns(words)
         flat, offsets = torch.from_numpy(columns).to(device), torch.from_numpy(begins).to(device)
-        parts = []
-        for suffix in ("", "_reverse"):
-            weight = self._sigmoids_first("weight_ih", suffix).t()
-            bias = self._sigmoids_first("bias_ih", suffix) + self._sigmoids_first("bias_hh", suffix)
-            bags = nn.functional.embedding_bag(flat, weight.contiguous(), offsets, mode="sum", include_last_offset=True)
-            parts.append(bags + bias)
-        return torch.stack(parts)
+        weight = torch.cat([self._sigmoids_first("weight_ih", suffix) for suffix in _DIRECTIONS]).t().contiguous()
+        biases = [self._sigmoids_first(name, suffix) for name in ("bias_ih", "bias_hh") for suffix in _DIRECTIONS]
+        bags = nn.functional.embedding_bag(flat, weight, offsets, mode="sum", include_last_offset=True)
+        return bags.add_(torch.cat(biases[:2]) + torch.cat(biases[2:])).view(len(words), 2, -1)
 
     @torch.inference_mode()
     def hidden(self, gates: Tensor, index: Tensor, back: Tensor, batch_sizes: Sequence[int]) -> Tensor:
@@ -58,11 +58,11 @@ class ScRNN(nn.Module):
         `index` and `back` [N] say which word stands where, read forwards and backwards; the backward half of the result
         is in the order of `back`.
         """
-        weight = torch.stack([self._sigmoids_first("weight_hh", suffix).t() for suffix in ("", "_reverse")])
+        weight = torch.stack([self._sigmoids_first("weight_hh", suffix).t() for suffix in _DIRECTIONS])
         size, total = self.hidden_size, len(index)
         result = gates.new_empty(2, total, size)
         state = cell = gates.new_zeros(2, batch_sizes[0] if total else 0, size)
-        both, rows = gates.flatten(0, 1), torch.stack([index, back + gates.shape[1]])
+        both, rows = gates.flatten(0, 1), torch.stack([2 * index, 2 * back + 1])
         start = 0
         for count in batch_sizes:
             step = slice(start, start + count)

@@ -191,7 +191,7 @@ class Recogniser:
             return match_case(self.file.words[kind], given) if self.file.keep_case else self.file.words[kind]
         if self.file.back_off == "neutral":
             return match_case(NEUTRAL, given) if self.file.keep_case else NEUTRAL
-        return given
+        return given if self.file.keep_case else given.lower()
 
     def _back_off(
         self,
@@ -244,4 +244,4 @@ def match_case(word: str, given: str) -> str:
         return given
     if given.isupper() and len(given) > 1:
         return word.upper()
-    return word[:1].upper() + word[1:] if given[:1].isupper() else word
+    return word[:1].title() + word[1:] if given[:1].isupper() else word

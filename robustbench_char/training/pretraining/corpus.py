@@ -20,11 +20,14 @@ HELD_OUT_EVERY = 100
 CHUNK_LINES = 1000
 CHUNK_BYTES = 1 << 22
 LONGEST_LINE = 1 << 20
-"""Bytes; a longer line is cut after the last space before."""
+"""Bytes; a longer line is cut after the last space before, or between two characters; the parts are noised as lines."""
 
 
 class Place(NamedTuple):
-    """Where a chunk begins: its number, file, byte there, and the numbers of its first line in the file and in all."""
+    """Where a chunk begins: its number, file, byte and line there, and the number of its first line in all.
+
+    In `total`, parts of a line that was too long count as lines; in `line` they do not, so that errors name the line.
+    """
 
     chunk: int = 0
     file: int = 0
@@ -73,13 +76,15 @@ class Corpus:
         """Return a chunk and the place of the next one, or None at the end of the file."""
         chunk = Chunk(place, [], [])
         line, total, size = place.line, place.total, 0
-        while size < CHUNK_BYTES and line - place.line < CHUNK_LINES and (data := _read_line(file)):
-            text = _decode(data, self.files[place.file], line).strip()
+        # As many lines in the end: blocks do not go on over the end of a chunk, and the rest of it is dropped.
+        share = HELD_OUT_EVERY if self.part == "heldout" else 1
+        while size < share * CHUNK_BYTES and total - place.total < share * CHUNK_LINES and (data := _read_line(file)):
+            text = _decode(data, self.files[place.file], line, first=place.byte + size == 0).strip()
             if text and self._wanted(total):
                 chunk.lines.append(text)
                 chunk.numbers.append(total)
-            line, total, size = line + 1, total + 1, size + len(data)
-        if line == place.line:
+            line, total, size = line + data.endswith(b"\n"), total + 1, size + len(data)
+        if total == place.total:
             return None
         return chunk, Place(place.chunk + 1, place.file, file.tell(), line, total)
 
@@ -89,15 +94,22 @@ class Corpus:
 
 def _read_line(file: BinaryIO) -> bytes:
     data = file.readline(LONGEST_LINE)
-    if len(data) == LONGEST_LINE and not data.endswith(b"\n") and (cut := data.rfind(b" ") + 1):
-        file.seek(cut - len(data), 1)
-        return data[:cut]
-    return data
+    if len(data) < LONGEST_LINE or data.endswith(b"\n"):
+        return data
+    cut = data.rfind(b" ") + 1 or _last_character(data)
+    file.seek(cut - len(data), 1)
+    return data[:cut]
 
 
-def _decode(data: bytes, path: Path, line: int) -> str:
+def _last_character(data: bytes) -> int:
+    """Return where the last character of UTF-8 text begins, which may be cut off; the end, where none begins."""
+    begins = (at for at in range(len(data) - 1, max(0, len(data) - 4), -1) if data[at] & 0xC0 != 0x80)
+    return next(begins, len(data))
+
+
+def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
     try:
-        text = data.decode("utf-8-sig" if line == 0 else "utf-8")
+        text = data.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 import robustbench_char
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder
+from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.base_models import Base, load_config, positions_of, quiet, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
@@ -88,7 +88,7 @@ def pretrain(
     if finished_pretraining(output, job.run):
         return output
     inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
-    _refuse_other_content(output, overwrite, inputs)
+    check_output(output, overwrite=overwrite, inputs=inputs)
     with shared_run_folder(store or default_store(), job.run) as (folder, checkpoint):
         loop = PretrainLoop(folder, checkpoint, save_seconds, progress, tuple(callbacks))
         trained = _train(job, loop)
@@ -197,27 +197,6 @@ def _vocabularies(
     terms = TermVocabulary.build(found.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
     lines = (line for chunk in corpus.chunks() for line in chunk.lines)
     return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, settings.character_case or "surface")
-
-
-def _refuse_other_content(output: Path, overwrite: bool, inputs: Sequence[Path]) -> None:
-    """Say before training, not after it, that the folder is taken, cannot be written, or holds what is read."""
-    check_writable(output)
-    held = [path for path in inputs if path.resolve().is_relative_to(output.resolve())]
-    if held:
-        raise InputError(
-            output,
-            found=f"the input {held[0]} in the output folder",
-            expected="a folder of its own for the output",
-            fix="Choose another --output.",
-        )
-    taken = output.exists() and not (output.is_dir() and not any(output.iterdir()))
-    if taken and not overwrite:
-        raise InputError(
-            output,
-            found="an output folder with other content",
-            expected="a new folder, or the result of this very run",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
 
 
 def _train(job: _Job, loop: PretrainLoop) -> _Trained:

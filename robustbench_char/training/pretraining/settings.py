@@ -66,7 +66,8 @@ class PretrainOptions(TypedDict, total=False):
     """The settings that a user may choose; what is left out, or None, is resolved by `resolve_pretraining`.
 
     `term_vocab_size` (30,000), `unknown_terms` (ignore), `char_vocab_size` (1000) and `character_case` (lower on an
-    uncased base) come from the base where `pretrain` wrote it. `evaluate_every` is a tenth of the steps by default.
+    uncased base) come from the base where `pretrain` wrote it. `block_size` is 128 by default, or what the base holds;
+    `evaluate_every` is a tenth of the steps.
     """
 
     suite: str
@@ -74,7 +75,7 @@ class PretrainOptions(TypedDict, total=False):
     mask: float
     steps: int
     batch_size: int
-    block_size: int
+    block_size: int | None
     learning_rate: float
     new_learning_rate: float
     warmup: float
@@ -111,7 +112,7 @@ def resolve_pretraining(
     check_system(system)
     suite = None if system == "bert_mlm" else _noise(options.get("suite", "charbert_nlm_2020"), options)
     steps = options.get("steps", 1000)
-    every = options.get("evaluate_every")
+    every, block_size = options.get("evaluate_every"), options.get("block_size")
     bf16 = options.get("bf16", "auto")
     settings = PretrainSettings(
         suite=suite.name if suite else None,
@@ -120,7 +121,7 @@ def resolve_pretraining(
         mask=options.get("mask", 0.10),
         steps=steps,
         batch_size=options.get("batch_size", 16),
-        block_size=options.get("block_size", min(128, positions)),
+        block_size=min(128, positions) if block_size is None else block_size,
         learning_rate=options.get("learning_rate", 1e-4),
         new_learning_rate=options.get("new_learning_rate", 1e-3),
         warmup=options.get("warmup", 0.1),
@@ -151,9 +152,10 @@ def check_system(system: str) -> None:
 def _noise(name: str, options: PretrainOptions) -> Suite:
     """Return the suite with the share of words that is asked for. Raises InputError for a sweep."""
     suites = load_suites(name, task="pretrain")
+    path = name.endswith((".yaml", ".yml"))  # the name of a folder may hold an @
     share = float(options.get("noise", 0.15))
     within("--noise", share, 0.0, 1.0)
-    if len(suites) > 1 or "@" in name:
+    if len(suites) > 1 or ("@" in name and not path):
         raise InputError(
             "--suite",
             found=f"{name!r}, which sets strengths",

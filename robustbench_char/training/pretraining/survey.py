@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS
@@ -26,7 +27,7 @@ class Survey:
 def survey(corpus: Corpus, *, terms: str | None) -> Survey:
     """Read the text once; `terms` names the word splitter whose words are counted, None: none are.
 
-    Raises InputError that names file and line of what is no text.
+    Raises InputError that names file and line of what is no text, and for text without a word to count.
     """
     counter, lines, words = TermCounter(), 0, 0
     for chunk in corpus.chunks():
@@ -36,6 +37,13 @@ def survey(corpus: Corpus, *, terms: str | None) -> Survey:
             found, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
             spans = zip(found.starts.tolist(), found.ends.tolist(), strict=True)
             counter.add(text[start:end] for start, end in spans)
+    if terms is not None and not counter.counts:
+        raise InputError(
+            ", ".join(str(path) for path in corpus.files),
+            found="no words",
+            expected="text with words that NLM can name",
+            fix="Give a text file with words in it.",
+        )
     return Survey(lines, words, counter)
 
 

@@ -18,7 +18,7 @@ __all__ = ["IGNORED", "TERMS", "TermCounter", "TermVocabulary"]
 TERMS = "term_vocabulary.json"
 IGNORED = -100
 MOST_COUNTED = 2_000_000
-"""Different words that are counted at a time; beyond, those seen once are forgotten, so that memory stays flat."""
+"""Different words that are counted at a time; beyond, the rarest are forgotten, so that memory stays flat."""
 
 
 class TermCounter:
@@ -31,7 +31,14 @@ class TermCounter:
         """Count words."""
         self.counts.update(map(str.lower, words))
         if len(self.counts) > MOST_COUNTED:
-            self.counts = Counter({word: count for word, count in self.counts.items() if count > 1})
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget words seen once, then twice, and so on, until there is room for as many new ones."""
+        rarest = 1
+        while len(self.counts) > MOST_COUNTED // 2:
+            self.counts = Counter({word: count for word, count in self.counts.items() if count > rarest})
+            rarest += 1
 
 
 class TermVocabulary(BaseModel):

@@ -14,20 +14,19 @@ from typing import Any
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
-from safetensors import SafetensorError
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
 from robustbench_char.common.randomness import random_state_kept
 from robustbench_char.models.base_models import quiet
-from robustbench_char.training.loop import Bar, Checkpoints, progress_bar
+from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, progress_bar, refuse_diverged
 from robustbench_char.training.pretraining.blocks import BlockCollator, Blocks, Position
 from robustbench_char.training.pretraining.corpus import Place
 from robustbench_char.training.pretraining.heldout import HeldOut, merged
 from robustbench_char.training.pretraining.models import Built
 from robustbench_char.training.pretraining.settings import PretrainSettings
 from robustbench_char.training.pretraining.terms import IGNORED
-from robustbench_char.training.store import last_checkpoint, not_writable, run_folder
+from robustbench_char.training.store import last_checkpoint, run_folder
 
 __all__ = ["Log", "PretrainLoop", "processes", "shared_run_folder"]
 
@@ -81,13 +80,7 @@ class PretrainLoop:
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
             passes = trainer.position().number
-        if not all(weight.isfinite().all() for weight in built.model.parameters()):
-            raise InputError(
-                "--lr, --new-lr",
-                found="weights that are not numbers: training diverged",
-                expected="learning rates that the model bears",
-                fix="Lower --new-lr, or both.",
-            )
+        refuse_diverged(built.model, "--lr, --new-lr")
         history: list[Any] = trainer.state.log_history
         return Log(
             [entry for entry in history if "mlm_loss" in entry],
@@ -124,7 +117,7 @@ def _arguments(settings: PretrainSettings, folder: Path) -> TrainingArguments:
     return arguments
 
 
-class _Trainer(Trainer):
+class _Trainer(CheckpointTrainer):
     """The Trainer with two losses, two learning rates, and a log that says what each loss is."""
 
     def __init__(
@@ -221,13 +214,6 @@ class _Trainer(Trainer):
         given = (self.state.global_step - (self.first_step or 0)) * self.settings.batch_size * self.args.world_size
         return self.blocks.position(given)
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        try:
-            super()._save_checkpoint(model, trial)
-        # torch and safetensors have their own errors for a full disk
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise not_writable(Path(str(self.args.output_dir)), error) from error
-
 
 class _HeldOut(TrainerCallback):
     """Score held-out text before training, every so many steps, and at the end; the main process does it."""
@@ -264,7 +250,10 @@ class _Save(Checkpoints):
         self.trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-        if state.global_step % self.every == 0 and state.global_step < state.max_steps:
+        self.trainer.position()  # in every process: what the stream remembers of the way does not grow with the text
+        if state.global_step == state.max_steps:
+            control.should_log = True  # the last interval may be a short one
+        elif state.global_step % self.every == 0:
             due = [time.monotonic() - self.last >= self.seconds]
             control.should_save = broadcast_object_list(due)[0]
 

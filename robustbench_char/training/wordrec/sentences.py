@@ -47,10 +47,11 @@ class _Cut:
     limit: int | None
 
     def pieces(self, sentences: Iterable[Sequence[str]]) -> Sentences:
-        """Return the pieces of sentences, up to the limit."""
+        """Return the pieces of sentences, up to the limit; tokens that are no words are left out."""
         found: Sentences = []
         words = 0
-        for sentence in sentences:
+        for tokens in sentences:
+            sentence = [word for word in tokens if word.split() == [word]]
             for start in range(0, len(sentence), self.longest):
                 if self.limit is not None and words >= self.limit:
                     return found

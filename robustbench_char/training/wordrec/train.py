@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from torch import nn
 
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder, safe_name
+from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.wordrec.files import CONFIG, BackOff, RecogniserFile
 from robustbench_char.models.wordrec.network import ScRNN, packing
@@ -107,30 +108,19 @@ def train_recogniser(
         raise InputError("--background", found="a background recogniser and the back-off background apart",
                          expected="both or neither", fix="Give --back-off background --background DIR.")  # fmt: skip
     started = time.monotonic()
-    _check_output(output, overwrite)
+    inputs = [*texts, *([source.path] if source is not None else [])]
+    check_output(output, overwrite=overwrite, inputs=inputs)
     second = Recogniser.load(background, back_off="pass_through") if background is not None else None
     suite = _suite(chosen.suite, task)
     data = _read(chosen, texts, task, source)
     run = _Run(chosen, suite, data)
-    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=run.inputs(texts, source)) as folder:
-        run.train(progress)
+    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
         recogniser = Recogniser(file, run.network, second)
+        run.train(recogniser, progress)
         recogniser.file = file.model_copy(update={"training": run.history(recogniser, started)})
         recogniser.save(folder)
     return output
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    """Say before the work, not after it, that the folder holds something."""
-    check_writable(output)
-    if not overwrite and output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise InputError(
-            output,
-            found="an output folder with other content",
-            expected="a new folder",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
 
 
 def _suite(name: str, task: Task | None) -> Suite:
@@ -175,7 +165,10 @@ def _read(settings: RecogniserSettings, texts: Sequence[Path], task: Task | None
 
 @dataclass
 class _Run:
-    """One training: the network, its vocabularies, and what was logged."""
+    """One training: the network, its vocabularies, and what was logged.
+
+    The weights of the epoch after which fewest held-out words are wrong are kept, as in the reference implementation.
+    """
 
     settings: RecogniserSettings
     suite: Suite
@@ -183,16 +176,14 @@ class _Run:
     log: list[dict[str, float]] = field(default_factory=list)
     words_seen: int = 0
     steps: int = 0
+    kept_epoch: int = 0
 
     def __post_init__(self) -> None:
-        counts = Counter(word.lower() for words in self.data.train for word in words if word.split() == [word])
+        counts = Counter(word.lower() for words in self.data.train for word in words)
         ordered = sorted(counts, key=lambda word: (-counts[word], word))
         self.words = tuple(ordered[: self.settings.vocabulary])
         flat = (word for words in self.data.train for word in words)
         self.characters = CharacterSet.build(flat, lower=self.settings.lower, size=self.settings.characters)
-        if not self.words:
-            raise InputError(self.data.sources[0]["name"], found="no words", expected="plain text",
-                             fix="Train on more text.")  # fmt: skip
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             self.network = ScRNN(len(self.characters), self.settings.hidden_size, len(self.words) + 1)
@@ -201,27 +192,35 @@ class _Run:
         self._targets = [
             np.array([classes.get(word.lower(), unknown) for word in words], np.int64) for words in self.data.train
         ]
+        self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
 
-    def inputs(self, texts: Sequence[Path], source: ExampleFile | None) -> list[Path]:
-        """Return the files that the output folder must not replace."""
-        return [*texts, *([source.path] if source is not None else [])]
-
-    def train(self, progress: bool) -> None:
+    def train(self, recogniser: Recogniser, progress: bool) -> None:
         """Train for all epochs, or until the last step; each epoch draws its attack anew."""
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
-        self.network.to(device).train()
+        recogniser.to(device)
+        least, kept = math.inf, self.network.state_dict()
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
         with progress_bar(progress) as bar:
             shown = bar.add_task("training the recogniser", total=self.settings.epochs)
             for epoch in range(self.settings.epochs):
-                losses = list(self._epoch(epoch, optimizer, device))
-                if losses:
-                    loss = float(torch.stack(losses).mean())
-                    self.log.append({"epoch": epoch + 1, "step": self.steps, "loss": loss})
+                if self.steps == self.settings.steps:
+                    break
+                loss = float(torch.stack(list(self._epoch(epoch, optimizer, device))).mean())
+                wrong = self._held_out_errors(recogniser.to(device))
+                self.log.append({"epoch": epoch + 1, "step": self.steps, "loss": loss, "wer_after": wrong})
+                if wrong < least:
+                    least, self.kept_epoch = wrong, epoch + 1
+                    kept = {name: weight.clone() for name, weight in self.network.state_dict().items()}
                 bar.advance(shown)
-        self.network.to("cpu").eval()
+        self.network.load_state_dict(kept)
+        recogniser.to("cpu")
+
+    def _held_out_errors(self, recogniser: Recogniser) -> float:
+        self.network.eval()
+        return word_errors(self.data.held_out, recogniser.correct(self._bad)) or 0.0
 
     def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, device: torch.device) -> Iterator[torch.Tensor]:
+        self.network.train()
         noised = attacked(self.data.train, self.suite, seed=self.settings.seed, stream=f"recogniser-{epoch}")
         for chosen in self._batches(epoch):
             if self.steps == self.settings.steps:
@@ -271,9 +270,11 @@ class _Run:
         )
 
     def history(self, recogniser: Recogniser, started: float) -> dict[str, Any]:
-        """Return what `recogniser.json` says about the training, with word error rates on the held-out sentences."""
-        clean = self.data.held_out
-        bad = attacked(clean, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
+        """Return what `recogniser.json` says about the training, with word error rates on the held-out sentences.
+
+        They chose the epoch, too: `recogniser-price` measures on text that had no part in training.
+        """
+        clean, bad = self.data.held_out, self._bad
         return {
             "texts": self.data.sources,
             "suite_sha256": self.suite.sha256,
@@ -282,6 +283,7 @@ class _Run:
             "train_words": sum(map(len, self.data.train)),
             "words_seen": self.words_seen,
             "steps": self.steps,
+            "kept_epoch": self.kept_epoch,
             "held_out_words": sum(map(len, clean)),
             "wer_before": word_errors(clean, bad),
             "wer_after": word_errors(clean, recogniser.correct(bad)),

@@ -1,0 +1,277 @@
+"""The six systems: fine-tuned, saved, loaded and scored by the same calls, on every family and both kinds of base."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors import safe_open
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.tasks.base import Task
+from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
+from robustbench_char.training.evaluate import evaluate
+from robustbench_char.training.finetune import finetune
+from robustbench_char.training.predict import load_system
+from robustbench_char.training.pretraining.run import pretrain
+from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+
+pytestmark = pytest.mark.models
+
+FAMILIES = ("classification", "tagging", "question_answering")
+PRETRAINED = tuple(name for name in SYSTEMS if SYSTEMS.get(name).pretraining)
+
+
+@pytest.fixture(scope="session")
+def pretrained(tiny_base: str, roberta: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str]:
+    """Return a function from base type and system to an encoder that was pre-trained for two steps."""
+    made: dict[tuple[str, str], Path] = {}
+    scratch = tmp_path_factory.mktemp("pretrained")
+    text = scratch / "text.txt"
+    text.write_text("\n".join("anna sees the great house in berlin and the boat" for _ in range(200)))
+
+    def get(kind: str, system: str) -> str:
+        if (kind, system) not in made:
+            base = roberta if kind == "roberta" else tiny_base
+            options: Any = {"steps": 2, "batch_size": 2, "block_size": 16, "heldout_blocks": 1, "bf16": False}
+            made[kind, system] = pretrain(
+                system,
+                base=base,
+                texts=[text],
+                suite="mixed",
+                output=scratch / f"{kind}-{system}",
+                store=scratch / "store",
+                progress=False,
+                **options,
+            )
+        return str(made[kind, system])
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a recogniser of a few words, hardly trained."""
+    scratch = tmp_path_factory.mktemp("recogniser")
+    (scratch / "text.txt").write_text("\n".join("anna sees the red house in berlin" for _ in range(60)))
+    settings = RecogniserSettings(epochs=1, hidden_size=4, vocabulary=20)
+    return train_recogniser(output=scratch / "r", texts=[scratch / "text.txt"], settings=settings, progress=False)
+
+
+@pytest.fixture
+def trained(
+    train_tiny: Any, tiny_base: str, roberta: str, pretrained: Any, make_file: Any, recogniser: Path
+) -> Callable[..., Path]:
+    """Return a function that fine-tunes one system of one family for one epoch."""
+
+    def train(system: str, family: str = "tagging", *, kind: str = "bert", **options: Any) -> Path:
+        base = roberta if kind == "roberta" else tiny_base
+        if system in PRETRAINED:
+            base = pretrained(kind, system)
+        if SYSTEMS.get(system).needs_recogniser:
+            options.setdefault("recogniser", recogniser)
+        return train_tiny(family, make_file(family), system=system, **({"base": base, "epochs": 1} | options))
+
+    return train
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_every_system_on_every_family(name: str, family: str, kind: str, trained: Any, make_file: Any) -> None:
+    folder = trained(name, family, kind=kind)
+    file = make_file(family)
+    record = evaluate(folder, file, progress=False)
+    assert record.system.name == name
+    assert record.system.base == f"tiny-{kind}"
+    assert (record.system.pretraining is not None) == (name in PRETRAINED)
+    assert (record.system.recogniser is not None) == (name == "bert_wordrec")
+    assert (record.system.augment is not None) == (name == "bert_aug")
+    assert (record.system.extra_parameters != 0) == (name == "charbert")
+    assert record.counts["pieces"] > len(file.held)
+    assert record.predict_seconds is not None
+    assert record.predict_seconds > 0
+
+
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_a_saved_system_is_one_folder_that_loads_anywhere(
+    name: str, trained: Any, make_file: Any, tmp_path: Path
+) -> None:
+    folder = trained(name)
+    examples = make_file("tagging").held
+    said = load_system(folder).predict(examples, progress=False)
+    shutil.move(folder, tmp_path / "elsewhere")
+    assert load_system(tmp_path / "elsewhere").predict(examples, progress=False) == said
+
+
+def test_the_heads_of_pre_training_are_left_behind(trained: Any, pretrained: Any) -> None:
+    folder = trained("charbert")
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        names = list(file.keys())
+    assert not [name for name in names if "nlm" in name or "mlm" in name]
+    assert json.loads((folder / "config.json").read_text()).get("term_vocab_size") is None
+    assert json.loads((Path(pretrained("bert", "charbert")) / "config.json").read_text())["term_vocab_size"]
+    assert "term_vocabulary.json" not in {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("system", "base", "message"),
+    [
+        ("charbert", None, "found a base that `pretrain` did not write.*`pretrain charbert` wrote"),
+        ("advbert", "charbert", "pre-trained for charbert"),
+        ("bert", "advbert", "pre-trained for advbert.*a plain base checkpoint"),
+        ("bert_aug", "charbert", "pre-trained for charbert"),
+    ],
+)
+def test_refuses_the_base_of_another_system(
+    system: str, base: str | None, message: str, trained: Any, pretrained: Any, tiny_base: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        trained(system, base=pretrained("bert", base) if base else tiny_base)
+
+
+def test_refuses_characters_of_another_model(trained: Any, make_file: Any) -> None:
+    folder = trained("charbert")
+    path = folder / "character_vocabulary.json"
+    held = json.loads(path.read_text())
+    path.write_text(json.dumps({**held, "characters": held["characters"][:-1]}))
+    with pytest.raises(InputError, match=r"character vocabulary of .* which the model was made for"):
+        load_system(folder)
+
+
+def test_refuses_another_recogniser(trained: Any, tmp_path: Path) -> None:
+    folder = trained("bert_wordrec")
+    (tmp_path / "t.txt").write_text("\n".join("karl went to the blue boat" for _ in range(60)))
+    settings = RecogniserSettings(epochs=1, hidden_size=4, vocabulary=20)
+    train_recogniser(output=tmp_path / "other", texts=[tmp_path / "t.txt"], settings=settings, progress=False)
+    shutil.rmtree(folder / "recogniser")
+    shutil.move(tmp_path / "other", folder / "recogniser")
+    with pytest.raises(InputError, match="exchanged after training"):
+        load_system(folder)
+
+
+def test_bert_and_bert_wordrec_share_their_weights(
+    tasks: dict[str, Task], make_file: Any, tiny_base: str, recogniser: Path, tmp_path: Path
+) -> None:
+    """Without --output results stand in the store by hash, and one training serves both."""
+    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "bf16": False, "progress": False}
+    options |= {"train": make_file("tagging"), "base": tiny_base, "store": tmp_path / "store"}
+    plain = finetune(tasks["tagging"], system="bert", **options)
+    assert plain == tmp_path / "store" / "systems" / plain.name
+    before = (plain / "model.safetensors").stat().st_mtime_ns
+    behind = finetune(tasks["tagging"], system="bert_wordrec", recogniser=recogniser, **options)
+    assert behind != plain
+    assert sha256_file(behind / "model.safetensors") == sha256_file(plain / "model.safetensors")
+    assert load_system(behind).kind.recogniser is not None
+    assert json.loads((behind / "training_log.json").read_text()) == json.loads(
+        (plain / "training_log.json").read_text()
+    )
+    assert finetune(tasks["tagging"], system="bert", **options) == plain
+    assert (plain / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_bert_wordrec_trains_its_recogniser_from_the_training_file(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = RecogniserSettings(epochs=1, hidden_size=4)
+    monkeypatch.setattr("robustbench_char.training.fronts.RecogniserSettings", lambda: quick)
+    folder = trained("bert_wordrec", recogniser=None)
+    front = json.loads((folder / "recogniser" / "recogniser.json").read_text())
+    assert front["training"]["texts"][0]["name"] == "data.txt"
+    assert "anna" in front["words"]
+    assert len(list((tmp_path / "store" / "recognisers").iterdir())) == 1
+    info = json.loads((folder / "system.json").read_text())["recogniser"]
+    assert (info["suite"], info["backoff"], info["vocabulary"]) == ("mixed", "pass_through", len(front["words"]))
+
+
+def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, make_file: Any) -> None:
+    record = evaluate(trained("charbert", recogniser=recogniser), make_file("tagging"), progress=False)
+    assert record.system.recogniser is not None
+    assert record.system.pretraining is not None
+
+
+def test_copies_are_attacked_and_their_labels_true(tasks: dict[str, Task], make_file: Any) -> None:
+    examples = make_file("tagging").held
+    augmentation = resolve_augmentation("mixed", tasks["tagging"], share=0.5)
+    copies = augmentation.copies(tasks["tagging"], examples)
+    by_row = {one.row: one for one in examples}
+    assert len(copies) == len(examples) // 2
+    assert [one.row for one in copies] == sorted(one.row for one in copies)
+    for one in copies:
+        assert one.label == by_row[one.row].label
+        assert len(one.fields["tokens"]) == len(by_row[one.row].fields["tokens"])
+    assert sum(one.fields != by_row[one.row].fields for one in copies) > len(copies) / 2
+    assert augmentation.copies(tasks["tagging"], examples) == copies
+    other = resolve_augmentation("mixed", tasks["tagging"], share=0.5, seed=3)
+    assert other.copies(tasks["tagging"], examples) != copies
+
+
+def test_copies_of_questions_keep_their_answers(tasks: dict[str, Task], make_file: Any) -> None:
+    copies = resolve_augmentation("mixed", tasks["question_answering"]).copies(
+        tasks["question_answering"], make_file("question_answering").held
+    )
+    for one in copies:
+        for answer in one.answers:
+            assert str(one.fields["context"])[answer.start :].startswith(answer.text)
+
+
+def test_leaving_an_operator_out(tasks: dict[str, Task]) -> None:
+    augmentation = resolve_augmentation("mixed", tasks["tagging"], without=["drop"])
+    assert augmentation.info().operators == ("add", "swap", "keyboard")
+    assert augmentation.info().without == ("drop",)
+
+
+def test_augmentation_of_the_command_line(tasks: dict[str, Task]) -> None:
+    task = tasks["tagging"]
+    plain: Any = {"share": 1.0, "seed": None, "without": ()}
+    assert augmentation_asked("bert", None, task, **plain) is None
+    asked = augmentation_asked("charbert", "drop@0.3", task, **plain)
+    assert asked is not None
+    assert (asked.suite.name, asked.seed) == ("drop@0.3", 1000)
+    own = augmentation_asked("bert_aug", None, task, **plain)
+    assert own is not None
+    assert own.suite.name == "mixed"
+    with pytest.raises(InputError, match="has none of its own"):
+        augmentation_asked("bert", None, task, share=0.5, seed=None, without=())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "mixd"}, "mixd"),
+        ({"name": "mixed_sweep"}, "several strengths|which has"),
+        ({"share": 0.0}, "--augment-share"),
+        ({"share": 1.5}, "--augment-share"),
+        ({"seed": -1}, "--augment-seed"),
+        ({"without": ["dorp"]}, "the operator 'dorp'.*drop"),
+        ({"name": "drop", "without": ["drop"]}, "every operator"),
+    ],
+)
+def test_refuses_augmentation(options: dict[str, Any], message: str, tasks: dict[str, Task]) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve_augmentation(**({"name": "mixed", "task": tasks["tagging"]} | options))
+
+
+def test_never_the_evaluation_seed(trained: Any, make_file: Any, monkeypatch: pytest.MonkeyPatch, tasks: Any) -> None:
+    """An attack with the seed of the copies that training saw is refused; another seed is scored and marked."""
+    folder = trained("bert_aug", augmentation=resolve_augmentation("mixed", tasks["tagging"], seed=7))
+    file = make_file("tagging")
+
+    class Attacked:
+        def __init__(self, seed: int) -> None:
+            self.manifest = type("Manifest", (), {"seed": seed, "task": "names"})
+
+    monkeypatch.setattr("robustbench_char.training.evaluate.attack_set_of", lambda path, sha256: Attacked(7))
+    with pytest.raises(InputError, match="an attack with seed 7, which the system's training copies"):
+        evaluate(folder, file, progress=False)
+
+
+def test_labels_are_part_of_the_name(trained: Any, make_file: Any) -> None:
+    record = evaluate(trained("bert", label="bert, one epoch"), make_file("tagging"), progress=False)
+    assert (record.system.name, record.system.shown) == ("bert", "bert, one epoch")
