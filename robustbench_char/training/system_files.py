@@ -141,10 +141,11 @@ def read_log(folder: Path) -> list[dict[str, float | None]]:
 
 def trained_before(store: Path, training: str) -> Path | None:
     """Return a system in the store whose weights come from the same training, or None."""
-    for folder in sorted((store / SYSTEMS_FOLDER).glob(f"*/{SYSTEM}")):
-        system = read_system(folder.parent)
-        if system.training == training and finished_run(folder.parent, system.run):
-            return folder.parent
+    for path in sorted((store / SYSTEMS_FOLDER).glob(f"*/{SYSTEM}")):
+        held = read_json(path)
+        # Only a match is checked in full: a damaged or newer system elsewhere in the store is none of our business.
+        if isinstance(held, dict) and held.get("training") == training and finished_run(path.parent, str(held["run"])):
+            return path.parent
     return None
 
 

@@ -35,11 +35,11 @@ TASKS: dict[str, tuple[str, str, list[str]]] = {
         ["--epochs=1", "--lr=1.5e-4", "--batch-size=4", "--max-length=256", "--doc-stride=64"],
     ),
 }
-STEPS = 240
-PRETRAINED = {
-    "charbert": ["charbert"],
-    "advbert": ["advbert"],
-    "bert_mlm": ["bert_mlm"],
+PRETRAINED = {  # name: system, further options of `pretrain`
+    "charbert": ("charbert", ["--steps=240"]),
+    "advbert": ("advbert", ["--steps=240"]),
+    "bert_mlm": ("bert_mlm", ["--steps=240"]),
+    "charbert_60": ("charbert", ["--steps=60"]),
 }
 SYSTEMS: dict[str, tuple[str, str, list[str]]] = {  # label: system, base, further options of `finetune`
     "charbert": ("charbert", "charbert", []),
@@ -53,7 +53,10 @@ LEFT_OUT = {
     f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
     for operator in OPERATORS
 }
-VARIANTS = {"charbert lr 5e-4": ("charbert", "charbert", ["--lr=5e-4"])}
+VARIANTS = {
+    "charbert lr 5e-4": ("charbert", "charbert", ["--lr=5e-4"]),
+    "charbert 60 steps": ("charbert", "charbert_60", []),
+}
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,17 @@ class Job:
 
 def jobs() -> list[Job]:
     """Return all steps, the most wanted first."""
-    found = [Job("attack"), *(Job(f"pretrain/{name}") for name in PRETRAINED)]
+    found = [Job("attack"), *(Job(f"pretrain/{name}") for name in PRETRAINED if name in SYSTEMS)]
     for task in TASKS:
         for label, (_, base, _) in SYSTEMS.items():
             after = [f"pretrain/{base}"] if base in PRETRAINED else []
             after += [f"train/{task}/bert"] if label == "bert_wordrec" else []  # has the same weights
             found.append(Job(f"train/{task}/{label}", ("attack", *after)))
-        if task == "conll2003":
-            found += [Job(f"train/{task}/{label}", ("attack",)) for label in LEFT_OUT]
-            found += [Job(f"train/{task}/{label}", ("attack", "pretrain/charbert")) for label in VARIANTS]
+    found += [Job(f"train/conll2003/{label}", ("attack",)) for label in LEFT_OUT]
+    found += [Job(f"pretrain/{name}") for name in PRETRAINED if name not in SYSTEMS]
+    found += [
+        Job(f"train/conll2003/{label}", ("attack", f"pretrain/{base}")) for label, (_, base, _) in VARIANTS.items()
+    ]
     return found
 
 
@@ -97,17 +102,19 @@ def attack(data: Path, work: Path) -> None:
     """Make and verify the attacked sets."""
     for task, (_, test, _) in TASKS.items():
         for suite in SUITES:
-            folder = work / "attacked" / task / suite
+            folder, place = work / "attacked" / task / suite, ("manifests", task, f"{suite}.json")
+            if folder.is_dir() and HERE.joinpath(*place).is_file():
+                continue
             command("attack", task, "--input", data / test, "--suite", suite, "--seed", 1, "--output", folder)
             command("verify", folder, "--input", data / test)
-            keep(folder / "manifest.json", "manifests", task, f"{suite}.json")
+            keep(folder / "manifest.json", *place)
 
 
 def pretrain(data: Path, work: Path, name: str) -> None:
     """Pre-train one encoder; all see the same number of blocks of the same text."""
-    system, *options = PRETRAINED[name]
+    system, options = PRETRAINED[name]
     folder = work / "pretrained" / name
-    text = ("--text", data / "text/train.txt", "--heldout", data / "text/valid.txt", f"--steps={STEPS}")
+    text = ("--text", data / "text/train.txt", "--heldout", data / "text/valid.txt")
     command(
         "pretrain", system, "--base=minilm", *text, "--seed=0", "--store", work / "store", "--output", folder, *options
     )
@@ -124,7 +131,7 @@ def train(data: Path, work: Path, task: str, label: str) -> None:
     said = command("finetune", task, "--train", data / source, "--seed=0", *named, *settings, *options)
     folder = Path(said.partition(": trained;")[0])
     score(folder, work, task, label, "clean", data / test)
-    for suite in SUITES:
+    for suite in conditions(label):
         score(folder, work, task, label, suite, work / "attacked" / task / suite / Path(test).name)
     if label == "bert_wordrec":
         attacked = work / "attacked" / task / "charbert_2020"
@@ -141,6 +148,13 @@ def train(data: Path, work: Path, task: str, label: str) -> None:
         )
         (HERE / "recognisers").mkdir(exist_ok=True)
         (HERE / "recognisers" / f"{task}.json").write_text(told, encoding="utf-8")
+
+
+def conditions(label: str) -> tuple[str, ...]:
+    """Return the attacks that a system is scored under; of a variant, those that it is there to be asked about."""
+    if label in SYSTEMS:
+        return SUITES
+    return ("charbert_2020", *(name for name in OPERATORS if label.endswith(f"without {name}")))
 
 
 def score(folder: Path, work: Path, task: str, label: str, condition: str, file: Path) -> None:
