@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ __all__ = [
     "loading",
     "positions_of",
     "quiet",
+    "read_model",
+    "refuse_missing",
     "resolve_base",
 ]
 
@@ -185,24 +187,31 @@ def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedM
     A missing pooler is drawn from torch's global generator. Raises InputError when other weights are missing.
     """
     folder = base.folder if isinstance(base, Base) else base
-    config = load_config(folder, layers=layers)
+    encoder, missing = read_model(AutoModel, folder, config=load_config(folder, layers=layers))
+    refuse_missing(folder, [name for name in missing if not name.startswith("pooler.")])
+    return encoder
+
+
+def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel, list[str]]:
+    """Return `kind` with the weights of a folder, in single precision, and the names of those that the folder lacks.
+
+    What it lacks is drawn from torch's global generator. Raises InputError for a folder that cannot be loaded.
+    """
     with quiet(), loading(folder):
-        encoder, report = AutoModel.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
-            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            **options,
         )
-    refuse_missing(folder, report, optional="pooler.")
-    return cast(PreTrainedModel, encoder)
+    return cast(PreTrainedModel, model), sorted(report["missing_keys"])
 
 
-def refuse_missing(folder: Path, report: dict[str, Any], *, optional: str | None = None) -> None:
-    """Raise InputError when a loading report lists weights that the files lack, other than the `optional` ones."""
-    missing = sorted(key for key in report["missing_keys"] if optional is None or not key.startswith(optional))
+def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
+    """Raise InputError when weights that a folder should have are missing."""
     if missing:
         raise InputError(
             folder,

@@ -27,8 +27,8 @@ from robustbench_char.models.base_models import (
     load_config,
     load_encoder,
     load_tokenizer,
-    loading,
     quiet,
+    read_model,
     refuse_missing,
 )
 from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
@@ -98,17 +98,9 @@ class BertSystem:
     @classmethod
     def load(cls, folder: Path, family: Family) -> PreTrainedModel:
         """Return a fine-tuned model in single precision. Raises InputError when weights are missing."""
-        with quiet(), loading(folder):
-            model, report = _HEADS[family].from_pretrained(
-                folder,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        refuse_missing(folder, report)
-        return cast(PreTrainedModel, model)
+        model, missing = read_model(_HEADS[family], folder)
+        refuse_missing(folder, missing)
+        return model
 
     def extra_parameters(self, model: PreTrainedModel) -> int:
         """Return how many parameters the encoder has beside those of a plain one."""

@@ -46,6 +46,31 @@ def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Pat
     assert not list(folder.rglob("*.parquet"))
 
 
+SYSTEMS = ("bert", "bert_mlm", "advbert", "charbert", "bert_wordrec", "bert_aug")
+TASKS = ("conll2003", "qnli", "squad_v2")
+
+
+def six_systems() -> list[str]:
+    """Return the rows of the table of the six systems: clean and charbert_2020 on each task."""
+    records = find_records([ROOT / "reports" / "results" / "six_systems" / "records"])
+    table = comparison_table(pair_records(records)).set_index(["label", "task", "suite"])
+    lines = []
+    for label in SYSTEMS:
+        cells = [label]
+        for task in TASKS:
+            row = table.loc[(label, task, "charbert_2020")]
+            mark = " †" if row["saw_attack"] else ""
+            cells.append(f"{row['clean']:.1f} / {row['attacked']:.1f}{mark}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+@pytest.mark.parametrize("page", ["README.md", "reports/results/six_systems/README.md"])
+def test_the_six_systems_are_shown_as_measured(page: str) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line in six_systems()] == six_systems()
+
+
 def test_the_readme_shows_the_measured_numbers() -> None:
     table = comparison_table(
         pair_records(find_records([ROOT / "reports" / "results" / "first_comparison" / "records"]))

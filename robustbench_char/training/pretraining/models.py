@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import Base, load_config, load_tokenizer, loading, quiet, refuse_missing
+from robustbench_char.models.base_models import Base, load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.training.pretraining.terms import IGNORED
 
 __all__ = ["Built", "build_encoder", "open_tokenizer", "plain"]
@@ -86,23 +86,15 @@ def build_encoder(base: Base, *, layers: int | None, seed: int) -> Built:
 
 def load_masked_lm(kind: Any, folder: Path, config: PreTrainedConfig, seed: int) -> Built:
     """Load `kind` with a base's weights. Raises InputError when the files lack part of the plain encoder."""
-    with torch.random.fork_rng(), quiet(), loading(folder):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model, report = kind.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        model, missing = read_model(kind, folder, config=config)
     encoder = (f"{model.base_model_prefix}.embeddings.", f"{model.base_model_prefix}.encoder.layer.")
-    refuse_missing(folder, {"missing_keys": [name for name in report["missing_keys"] if name.startswith(encoder)]})
+    refuse_missing(folder, [name for name in missing if name.startswith(encoder)])
     pooler = getattr(model.base_model, "pooler", None)
     if pooler is not None:
         pooler.requires_grad_(False)
-    return Built(cast(PreTrainedModel, model), frozenset(report["missing_keys"]))
+    return Built(model, frozenset(missing))
 
 
 def plain(model: PreTrainedModel) -> PreTrainedModel:
