@@ -59,6 +59,9 @@ def finetune(
     lr: Annotated[
         float, typer.Option(help="Highest learning rate; 1e-4 suits MiniLM, 2e-5 to 5e-5 larger encoders.")
     ] = 1e-4,
+    new_lr: Annotated[
+        float | None, typer.Option(help="That of the head and of what a plain encoder lacks; by default as --lr.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 16,
     max_length: Annotated[
         int | None, typer.Option(help="Sub-words an input; default 128, or 384 for question answering.")
@@ -108,6 +111,7 @@ def finetune(
         layers=layers,
         epochs=epochs,
         learning_rate=lr,
+        new_learning_rate=new_lr,
         batch_size=batch_size,
         max_length=max_length,
         doc_stride=doc_stride,

@@ -102,6 +102,11 @@ class BertSystem:
         refuse_missing(folder, missing)
         return model
 
+    def new_parameters(self, model: PreTrainedModel) -> frozenset[str]:
+        """Return the names of the parameters that a plain encoder lacks: those of the head."""
+        encoder = f"{model.base_model_prefix}."
+        return frozenset(name for name, _ in model.named_parameters() if not name.startswith(encoder))
+
     def extra_parameters(self, model: PreTrainedModel) -> int:
         """Return how many parameters the encoder has beside those of a plain one."""
         return 0

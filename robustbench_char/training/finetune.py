@@ -100,7 +100,7 @@ def _train(job: Job, loop: Loop, store: Path) -> _Trained:
     features, truncated = training_features(recipe, kind, [*job.examples, *copies])
     model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)
     collator = Collator({**kind.padding(), "labels": IGNORED})
-    log = loop.train(model, features, collator, job.settings)
+    log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
     kind.recogniser = job.recogniser
     info = TrainInfo(
         source=job.source,

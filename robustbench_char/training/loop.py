@@ -44,10 +44,11 @@ class Loop:
         features: Sequence[Mapping[str, IntArray | int]],
         collator: Collator,
         settings: Settings,
+        new: frozenset[str] = frozenset(),
     ) -> list[dict[str, float | None]]:
         """Train `model` in place, from the last complete checkpoint if there is one, and return the log of the loss.
 
-        Process-wide random state is put back.
+        `new` names the parameters that `settings.new_learning_rate` is for. Process-wide random state is put back.
         """
         steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
         every = max(1, steps // _LOGS)
@@ -59,6 +60,7 @@ class Loop:
                 data_collator=collator,
                 callbacks=[Checkpoints(every, self.save_seconds), Bar(bar), *self.callbacks],
             )
+            trainer.new, trainer.new_learning_rate = new, settings.new_learning_rate
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
@@ -104,7 +106,36 @@ def refuse_diverged(model: PreTrainedModel, options: str) -> None:
 
 
 class CheckpointTrainer(Trainer):
-    """The Trainer; a store that cannot take a checkpoint is an InputError."""
+    """The Trainer; a store that cannot take a checkpoint is an InputError.
+
+    Parameters named in `new` have the learning rate `new_learning_rate` (None: that of the others).
+    """
+
+    new: frozenset[str] = frozenset()
+    new_learning_rate: float | None = None
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Give new parameters their own learning rate; neither biases nor norms decay."""
+        if self.new_learning_rate is None:
+            return super().create_optimizer()
+        if self.optimizer is None:
+            trained: Any = self.model
+            decays = set(self.get_decay_parameter_names(trained))
+            groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+            for name, weight in trained.named_parameters():
+                if weight.requires_grad:
+                    groups.setdefault((name in self.new, name in decays), []).append(weight)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, trained)
+            table = [
+                {
+                    "params": weights,
+                    "lr": self.new_learning_rate if new else self.args.learning_rate,
+                    "weight_decay": self.args.weight_decay if decay else 0.0,
+                }
+                for (new, decay), weights in sorted(groups.items())
+            ]
+            self.optimizer = kind(table, **options)
+        return self.optimizer
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         try:

@@ -20,9 +20,10 @@ _SPECIAL_PIECES = 4  # RoBERTa's <s> question </s></s> context </s>; BERT has th
 class Settings(BaseModel):
     """All that decides the outcome besides data, base and system. Lengths count sub-words with special ones.
 
-    `warmup` is the share of steps over which the learning rate rises (it then falls linearly to 0). `doc_stride` is
-    what neighbouring windows over a context share; a question is cut to `max_question`; an answer has at most
-    `max_answer`. `limit` keeps the first examples.
+    `new_learning_rate` is that of the head and of what a plain encoder lacks (None: as the rest). `warmup` is the share
+    of steps over which the learning rate rises (it then falls linearly to 0). `doc_stride` is what neighbouring windows
+    over a context share; a question is cut to `max_question`; an answer has at most `max_answer`. `limit` keeps the
+    first examples.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     bf16: bool
     layers: int | None
     limit: int | None
+    new_learning_rate: float | None = None
     doc_stride: int = 128
     max_question: int = 64
     max_answer: int = 30
@@ -52,6 +54,7 @@ class Options(TypedDict, total=False):
     seed: int
     epochs: float
     learning_rate: float
+    new_learning_rate: float | None
     batch_size: int
     max_length: int | None
     doc_stride: int
@@ -75,6 +78,7 @@ def resolve_settings(options: Options, *, family: Family, positions: int) -> Set
         seed=options.get("seed", 0),
         epochs=float(options.get("epochs", 3.0)),
         learning_rate=options.get("learning_rate", 1e-4),
+        new_learning_rate=options.get("new_learning_rate"),
         batch_size=options.get("batch_size", 16),
         max_length=length,
         warmup=options.get("warmup", 0.1),
@@ -92,6 +96,8 @@ def resolve_settings(options: Options, *, family: Family, positions: int) -> Set
 def _check(settings: Settings, family: Family, positions: int) -> None:
     within("--epochs", settings.epochs, 0.0, 1e6, above=True)
     within("--lr", settings.learning_rate, 0.0, 1.0, above=True)
+    if settings.new_learning_rate is not None:
+        within("--new-lr", settings.new_learning_rate, 0.0, 1.0, above=True)
     within("--batch-size", settings.batch_size, 1)
     within("--max-length", settings.max_length, 8, positions)
     within("--warmup", settings.warmup, 0.0, 0.99)

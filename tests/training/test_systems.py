@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from safetensors import safe_open
+from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
@@ -188,6 +189,28 @@ def test_bert_wordrec_trains_its_recogniser_from_the_training_file(
     assert len(list((tmp_path / "store" / "recognisers").iterdir())) == 1
     info = json.loads((folder / "system.json").read_text())["recogniser"]
     assert (info["suite"], info["backoff"], info["vocabulary"]) == ("mixed", "pass_through", len(front["words"]))
+
+
+def test_new_parts_have_their_own_learning_rate(trained: Any, make_file: Any) -> None:
+    """A rate so low that nothing moves for the base; the parts that a plain encoder lacks learn."""
+    seen: dict[str, set[float]] = {}
+
+    class Rates(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            names = {id(weight): name for name, weight in others["model"].named_parameters()}
+            for group in others["optimizer"].param_groups:
+                for weight in group["params"]:
+                    seen.setdefault(names[id(weight)], set()).add(group["initial_lr"])
+
+    trained("charbert", learning_rate=1e-4, new_learning_rate=2e-3, callbacks=[Rates()])
+    fast = {name for name, rates in seen.items() if rates == {2e-3}}
+    assert {rate for rates in seen.values() for rate in rates} == {1e-4, 2e-3}
+    assert "classifier.weight" in fast
+    assert any("char_embeddings.gru" in name for name in fast)
+    assert any("encoder.interaction" in name for name in fast)
+    assert not any("encoder.layer." in name or "charbert.embeddings." in name for name in fast)
+    with pytest.raises(InputError, match="--new-lr"):
+        trained("bert", new_learning_rate=0.0)
 
 
 def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, make_file: Any) -> None:

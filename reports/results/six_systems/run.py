@@ -53,8 +53,10 @@ LEFT_OUT = {
     f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
     for operator in OPERATORS
 }
-VARIANTS = {
+VARIANTS = {  # tries at closing the gap of CharBERT, with what they do to BERT beside them
+    "charbert lr 1e-4 and 1e-3": ("charbert", "charbert", ["--lr=1e-4", "--new-lr=1e-3"]),
     "charbert lr 5e-4": ("charbert", "charbert", ["--lr=5e-4"]),
+    "bert lr 1e-4 and 1e-3": ("bert", "minilm", ["--lr=1e-4", "--new-lr=1e-3"]),
     "charbert 60 steps": ("charbert", "charbert_60", []),
 }
 
@@ -75,8 +77,9 @@ def jobs() -> list[Job]:
             after = [f"pretrain/{base}"] if base in PRETRAINED else []
             after += [f"train/{task}/bert"] if label == "bert_wordrec" else []  # has the same weights
             found.append(Job(f"train/{task}/{label}", ("attack", *after)))
-    found += [Job(f"pretrain/{name}") for name in PRETRAINED if name not in SYSTEMS]
-    for label, (_, base, _) in {**VARIANTS, **LEFT_OUT}.items():
+    for label, (_, base, _) in {**LEFT_OUT, **VARIANTS}.items():
+        if base in PRETRAINED and base not in SYSTEMS:
+            found.append(Job(f"pretrain/{base}"))
         after = [f"pretrain/{base}"] if base in PRETRAINED else []
         found.append(Job(f"train/conll2003/{label}", ("attack", *after)))
     return found

@@ -63,6 +63,11 @@ class CharBertSystem(BertSystem):
         model.config.term_vocab_size = None  # the head that predicted words is left behind
         return model
 
+    def new_parameters(self, model: PreTrainedModel) -> frozenset[str]:
+        """Return the names of the parameters that a plain encoder lacks: those of characters, interaction and head."""
+        encoder = tuple(f"{model.base_model_prefix}.{part}" for part in _PLAIN)
+        return frozenset(name for name, _ in model.named_parameters() if not name.startswith(encoder))
+
     def extra_parameters(self, model: PreTrainedModel) -> int:
         """Return how many parameters the encoder has beside those of a plain one."""
         named = model.base_model.named_parameters()

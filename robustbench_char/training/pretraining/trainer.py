@@ -126,7 +126,8 @@ class _Trainer(CheckpointTrainer):
         super().__init__(
             model=built.model, args=_arguments(settings, folder), train_dataset=blocks, data_collator=collator
         )
-        self.blocks, self.new, self.settings = blocks, built.new, settings
+        self.blocks, self.settings = blocks, settings
+        self.new, self.new_learning_rate = built.new, settings.new_learning_rate
         self.sums: dict[str, torch.Tensor] = {}
         self.seconds, self.clock, self.logged = 0.0, time.monotonic(), 0
         self.resumed: Path | None = None
@@ -136,27 +137,6 @@ class _Trainer(CheckpointTrainer):
     def tokens_per_step(self) -> int:
         """Sub-words that all processes see in one step."""
         return self.settings.block_size * self.settings.batch_size * int(self.args.world_size)
-
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Give new parameters their own learning rate; neither biases nor norms decay."""
-        if self.optimizer is None:
-            trained: Any = self.model
-            decays = set(self.get_decay_parameter_names(trained))
-            groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-            for name, weight in trained.named_parameters():
-                if weight.requires_grad:
-                    groups.setdefault((name in self.new, name in decays), []).append(weight)
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, trained)
-            table = [
-                {
-                    "params": weights,
-                    "lr": self.settings.new_learning_rate if new else self.settings.learning_rate,
-                    "weight_decay": self.settings.weight_decay if decay else 0.0,
-                }
-                for (new, decay), weights in sorted(groups.items())
-            ]
-            self.optimizer = kind(table, **options)
-        return self.optimizer
 
     def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
         """Before the first step after a stop, put random state back: opening the stream has drawn from it."""
