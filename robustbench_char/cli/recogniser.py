@@ -36,7 +36,9 @@ def train_recogniser(
     split: Split = None,
     data_dir: DataDir = None,
     suite: Annotated[str, typer.Option(help="The attack to train against, drawn anew each epoch.")] = "mixed",
-    epochs: Annotated[int, typer.Option(help="Passes over the text.")] = 6,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the text; by default as many as see 1.8 million words, 6 to 100.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
     limit: Annotated[int | None, typer.Option(help="Read the first words of the text only.")] = None,
     vocabulary: Annotated[int, typer.Option(help="Known words: the most frequent of the text.")] = 10_000,

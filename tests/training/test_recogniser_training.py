@@ -17,6 +17,7 @@ from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.training.wordrec.sentences import attacked, example_sentences, text_sentences
+from robustbench_char.training.wordrec.train import enough_epochs
 
 WORDS = ["the", "morning", "window", "letter", "garden", "teacher", "carried", "bridge", "village", "mountain"]
 QUICK = {"vocabulary": 50, "hidden_size": 24, "batch_words": 64, "learning_rate": 1e-2, "epochs": 4}
@@ -229,3 +230,8 @@ def test_never_replaces_what_another_program_wrote(tmp_path: Path, text: Path) -
 def test_wants_one_source_of_words(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not one source of words"):
         train_recogniser(output=tmp_path / "out")
+
+
+def test_little_text_takes_more_epochs() -> None:
+    few, many = [("word",) * 10] * 3000, [("word",) * 100] * 30_000
+    assert (enough_epochs(few), enough_epochs(many), enough_epochs(few[:2])) == (60, 6, 100)

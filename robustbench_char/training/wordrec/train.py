@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ from robustbench_char.training.wordrec.sentences import (
     text_sentences,
 )
 
-__all__ = ["RecogniserSettings", "train_recogniser"]
+__all__ = ["RecogniserSettings", "enough_epochs", "train_recogniser"]
 
 HELD_OUT_EVERY = 20
 """One sentence of so many is kept out of training, to measure on."""
+_ENOUGH, _EPOCHS = 1_800_000, (6, 100)
+"""Words that training sees by default, and the least and most epochs: less text takes more of them."""
 _TEXT = "text"
 """The task that suites are resolved for where training reads plain text."""
 
@@ -49,11 +51,12 @@ class RecogniserSettings:
     """How to train. Sizes: known words, characters, hidden units per direction; `batch_words` words a step.
 
     `max_words`: longer sentences are read in pieces. `limit`: words of the text to read. `steps`: stop after so many.
+    `epochs`: by default as many as make training see 1.8 million words, from 6 to 100.
     """
 
     suite: str = "mixed"
     seed: int = 0
-    epochs: int = 6
+    epochs: int | None = None
     steps: int | None = None
     vocabulary: int = 10_000
     characters: int = 256
@@ -66,9 +69,9 @@ class RecogniserSettings:
     splitter: str = "treebank"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "vocabulary", "characters", "hidden_size", "batch_words", "max_words"):
+        for name in ("vocabulary", "characters", "hidden_size", "batch_words", "max_words"):
             _at_least_one(name, getattr(self, name))
-        for name in ("steps", "limit"):
+        for name in ("epochs", "steps", "limit"):
             if getattr(self, name) is not None:
                 _at_least_one(name, getattr(self, name))
         if not 0 < self.learning_rate < 1:
@@ -113,7 +116,7 @@ def train_recogniser(
     second = Recogniser.load(background, back_off="pass_through") if background is not None else None
     suite = _suite(chosen.suite, task)
     data = _read(chosen, texts, task, source)
-    run = _Run(chosen, suite, data)
+    run = _Run(chosen if chosen.epochs else replace(chosen, epochs=enough_epochs(data.train)), suite, data)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
         recogniser = Recogniser(file, run.network, second)
@@ -121,6 +124,12 @@ def train_recogniser(
         recogniser.file = file.model_copy(update={"training": run.history(recogniser, started)})
         recogniser.save(folder)
     return output
+
+
+def enough_epochs(sentences: Sentences) -> int:
+    """Return the epochs that training takes by default."""
+    least, most = _EPOCHS
+    return min(most, max(least, math.ceil(_ENOUGH / max(1, sum(map(len, sentences))))))
 
 
 def _suite(name: str, task: Task | None) -> Suite:
@@ -202,7 +211,7 @@ class _Run:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
         with progress_bar(progress) as bar:
             shown = bar.add_task("training the recogniser", total=self.settings.epochs)
-            for epoch in range(self.settings.epochs):
+            for epoch in range(self.settings.epochs or 0):
                 if self.steps == self.settings.steps:
                     break
                 loss = float(torch.stack(list(self._epoch(epoch, optimizer, device))).mean())
