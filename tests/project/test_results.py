@@ -51,7 +51,7 @@ def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Pat
 
 SIX = ROOT / "reports" / "results" / "six_systems"
 SYSTEMS = ("bert", "bert_mlm", "advbert", "charbert", "bert_wordrec", "bert_aug")
-TASKS = ("conll2003", "qnli", "squad_v2")
+TASKS = ("conll2003",)
 
 
 def row(*cells: object) -> str:
