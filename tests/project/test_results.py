@@ -88,7 +88,7 @@ def left_out() -> list[str]:
 
 def tries() -> list[str]:
     table = compared()
-    labels = ["charbert", *sorted({label for label, _, _ in table.index if label.startswith("charbert ")})]
+    labels = ["charbert", *sorted({label for label, _, _ in table.index if " lr " in label})]
     return [row(label, scores(label, "conll2003", "charbert_2020", table)) for label in labels]
 
 
@@ -112,8 +112,8 @@ def prices() -> list[str]:
 @pytest.mark.parametrize("rows", [six_systems, left_out, tries, held_out, prices], ids=lambda rows: rows.__name__)
 def test_the_page_of_the_six_systems_shows_what_was_measured(rows: Callable[[], list[str]]) -> None:
     page = (SIX / "README.md").read_text(encoding="utf-8").splitlines()
-    start = page.index(rows()[0])
-    assert page[start : start + len(rows()) + 1] == [*rows(), ""]
+    table = rows()
+    assert any(page[start : start + len(table) + 1] == [*table, ""] for start in range(len(page)))
 
 
 def test_the_readme_shows_the_six_systems() -> None:
