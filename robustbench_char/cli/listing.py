@@ -36,7 +36,7 @@ def list_names(
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.attacks.registry import OPERATORS
-    from robustbench_char.models.systems import SYSTEMS
+    from robustbench_char.evaluation.systems import SYSTEMS
     from robustbench_char.tasks.registry import TASKS
     from robustbench_char.text.alphabets import ALPHABETS
     from robustbench_char.text.layouts import LAYOUTS
