@@ -256,6 +256,14 @@ def test_weights_that_must_be_shared(make: Callable[..., Any], tmp_path: Path, k
     refused(tmp_path, f"{key}: found values other than those of")
 
 
+def test_weights_that_are_no_numbers(make: Callable[..., Any], tmp_path: Path) -> None:
+    _, state = make(tmp_path / "in")
+    key = "bert.encoder.layer.0.output.dense.weight"
+    state[key][0, 0] = float("nan")
+    torch.save(state, tmp_path / "in" / "pytorch_model.bin")
+    refused(tmp_path, f"{key}: found values that are no finite numbers; expected finite weights")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -189,8 +189,8 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
 
 def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
     from robustbench_char.models.charbert.characters import CharacterVocabulary
-    from robustbench_char.models.charbert.processor import CharBertProcessor
-    from robustbench_char.training.pretraining.characters import LONGEST_PIECE, PieceCharacters
+    from robustbench_char.models.charbert.processor import LONGEST_PIECE, CharBertProcessor
+    from robustbench_char.training.pretraining.characters import PieceCharacters
 
     noiser = _noiser(tiny_base, share=1.0, terms=_terms("дворец"))
     pieces = noiser.pieces(["дворец"], [0], "1")

@@ -48,7 +48,20 @@ def read_checkpoint(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tenso
     fields = _read_config(folder / "config.json")
     refuse_html(check_file(path, option="CHECKPOINT_DIR"), expected="weights of a model")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_bin(path)
-    return path, fields, {key: tensor.float() for key, tensor in state.items()}
+    weights = {key: tensor.float() for key, tensor in state.items()}
+    _refuse_diverged(path, weights)
+    return path, fields, weights
+
+
+def _refuse_diverged(path: Path, weights: dict[str, Tensor]) -> None:
+    wrong = next((key for key, tensor in weights.items() if not tensor.isfinite().all()), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: {wrong}",
+            found="values that are no finite numbers",
+            expected="finite weights",
+            fix="Training diverged, or the file was altered: use another checkpoint.",
+        )
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -19,7 +19,10 @@ from robustbench_char.models.base_models import load_tokenizer
 from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, CharacterCase, CharacterVocabulary, lay_out
 from robustbench_char.models.inputs import IntArray
 
-__all__ = ["CharBertProcessor"]
+__all__ = ["LONGEST_PIECE", "CharBertProcessor"]
+
+LONGEST_PIECE = 256
+"""Characters; a longer piece, an unknown word such as a coded image, shows its first, or no batch could hold it."""
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -148,7 +151,8 @@ class CharBertProcessor:
         ]
 
     def spelling(self, surface: str) -> tuple[int, ...]:
-        """Return the ids of what one piece exposes, its separator included."""
+        """Return the ids of what one piece exposes, its separator included; at most LONGEST_PIECE of its characters."""
+        surface = surface[:LONGEST_PIECE]
         found = self._spellings.get(surface)
         if found is None:
             if len(self._spellings) >= _CACHED:

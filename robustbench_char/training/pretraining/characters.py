@@ -20,10 +20,6 @@ from robustbench_char.training.pretraining.terms import TERMS, TermVocabulary
 __all__ = ["PieceCharacters", "build_charbert", "fixed_vocabularies"]
 
 
-LONGEST_PIECE = 256
-"""Characters; a longer piece, an unknown word such as a coded image, shows its first, or no batch could hold it."""
-
-
 @dataclass(frozen=True)
 class PieceCharacters:
     """Character inputs of a block, whose pieces come from several texts.
@@ -39,10 +35,7 @@ class PieceCharacters:
         hidden = (ids.mask, ids.separator)
         spelling = self.processor.spelling
         return lay_out(
-            [
-                hidden if mask else spelling(surface.strip()[:LONGEST_PIECE])
-                for surface, mask in zip(surfaces, masked, strict=True)
-            ]
+            [hidden if mask else spelling(surface.strip()) for surface, mask in zip(surfaces, masked, strict=True)]
         )
 
 
