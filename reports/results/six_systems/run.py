@@ -3,7 +3,7 @@
 DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv, squad/{train,dev}-v2.0.json.
 WORK gets encoders, systems, attacked sets and scores (texts included), and `numbers/`, of which all is committed here:
 records, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each step took, and
-the report without examples. Whatever is done already is found again.
+the report without examples. Whatever is done already is found again. `--size gpu` makes ../six_systems_gpu instead.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -27,17 +28,68 @@ HERE = Path(__file__).resolve().parent
 SUITES = ("charbert_2020", "drop", "add", "swap", "keyboard")
 OPERATORS = ("keyboard", "add", "drop", "swap")
 
-# Shrunk for all alike, to fit 150 minutes of two cores: of CoNLL-2003 the first sentences, few epochs, few steps.
-TASKS: dict[str, tuple[str, str, list[str]]] = {
-    "conll2003": ("conll2003/train.txt", "conll2003/test.txt", ["--limit=5000", "--epochs=1", "--lr=2e-4"]),
-    "qnli": ("glue/QNLI/train.tsv", "glue/QNLI/dev.tsv", ["--epochs=2", "--lr=1e-4"]),
-    "squad_v2": ("squad/train-v2.0.json", "squad/dev-v2.0.json", ["--epochs=1", "--lr=2e-4"]),
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done, for all systems alike. `tasks`: train file, test file, further options of `finetune`.
+
+    `pretrained` holds further options of `pretrain`, by the name of the encoder, which begins with its system's.
+    `seeds` are those of training, by task. `further` are systems of CoNLL-2003 alone: those that an operator was left
+    out of, and tries at closing CharBERT's gap.
+    """
+
+    tasks: dict[str, tuple[str, str, list[str]]]
+    pretrained: dict[str, list[str]]
+    seeds: dict[str, tuple[int, ...]]
+    further: dict[str, tuple[str, str, list[str]]]
+    recogniser: list[str]
+    folder: Path = HERE
+
+
+def _tasks(conll2003: str, qnli: str, squad_v2: str) -> dict[str, tuple[str, str, list[str]]]:
+    return {
+        "conll2003": ("conll2003/train.txt", "conll2003/test.txt", conll2003.split()),
+        "qnli": ("glue/QNLI/train.tsv", "glue/QNLI/dev.tsv", qnli.split()),
+        "squad_v2": ("squad/train-v2.0.json", "squad/dev-v2.0.json", squad_v2.split()),
+    }
+
+
+LEFT_OUT = {
+    f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
+    for operator in OPERATORS
 }
-PRETRAINED = {  # name: system, further options of `pretrain`
-    "charbert": ("charbert", ["--steps=480"]),
-    "advbert": ("advbert", ["--steps=480"]),
-    "bert_mlm": ("bert_mlm", ["--steps=480"]),
-}
+
+# Fits 150 minutes of two cores: of CoNLL-2003 the first sentences, few epochs, few steps.
+CPU = Size(
+    tasks=_tasks("--limit=5000 --epochs=1 --lr=2e-4", "--epochs=2 --lr=1e-4", "--epochs=1 --lr=2e-4"),
+    pretrained={name: ["--steps=480"] for name in ("charbert", "advbert", "bert_mlm")},
+    seeds={"conll2003": (0,), "qnli": (0,), "squad_v2": (0,)},
+    further=LEFT_OUT,
+    recogniser=["--limit=300000", "--epochs=6"],
+)
+# What one GPU does in ten minutes: all training data, and ten times the text.
+_LONG = ["--steps=1200", "--batch-size=64"]
+GPU = Size(
+    tasks=_tasks("--epochs=3 --batch-size=32", "--epochs=4 --batch-size=32", "--epochs=8 --lr=2e-4"),
+    pretrained={
+        "charbert": _LONG,
+        "advbert": _LONG,
+        "bert_mlm": _LONG,
+        "charbert_surface": [*_LONG, "--character-case=surface"],
+        "charbert_noise_30": [*_LONG, "--noise=0.3"],
+        "charbert_short": ["--steps=300", "--batch-size=64"],
+    },
+    seeds={"conll2003": (0, 1), "qnli": (0, 1), "squad_v2": (0,)},
+    further={
+        "charbert with capitals": ("charbert", "charbert_surface", []),
+        "charbert noise 30%": ("charbert", "charbert_noise_30", []),
+        "charbert a quarter of the text": ("charbert", "charbert_short", []),
+        "charbert new parts 1e-3": ("charbert", "charbert", ["--new-lr=1e-3"]),
+    },
+    recogniser=["--limit=300000", "--epochs=6"],
+    folder=HERE.parent / "six_systems_gpu",
+)
+SIZES = {"cpu": CPU, "gpu": GPU}
 SYSTEMS: dict[str, tuple[str, str, list[str]]] = {  # label: system, base, further options of `finetune`
     "charbert": ("charbert", "charbert", []),
     "bert": ("bert", "minilm", []),
@@ -45,10 +97,6 @@ SYSTEMS: dict[str, tuple[str, str, list[str]]] = {  # label: system, base, furth
     "bert_mlm": ("bert_mlm", "bert_mlm", []),
     "bert_wordrec": ("bert_wordrec", "minilm", ["--recogniser=recogniser"]),  # the folder in WORK
     "bert_aug": ("bert_aug", "minilm", ["--augment-share=0.5"]),
-}
-LEFT_OUT = {
-    f"bert_aug without {operator}": ("bert_aug", "minilm", ["--augment-share=0.5", f"--augment-without={operator}"])
-    for operator in OPERATORS
 }
 
 
@@ -60,18 +108,25 @@ class Job:
     after: tuple[str, ...] = ()
 
 
-def jobs() -> list[Job]:
+def jobs(size: Size) -> list[Job]:
     """Return all steps, the most wanted first."""
-    found = [*(Job(f"pretrain/{name}") for name in PRETRAINED), Job("attack"), Job("recogniser")]
-    for task in TASKS:
-        for label, (_, base, _) in SYSTEMS.items():
-            after = [f"pretrain/{base}"] if base in PRETRAINED else []
-            after += ["recogniser", f"train/{task}/bert"] if label == "bert_wordrec" else []  # has the same weights
-            found.append(Job(f"train/{task}/{label}", ("attack", *after)))
-    for label, (_, base, _) in LEFT_OUT.items():
-        after = [f"pretrain/{base}"] if base in PRETRAINED else []
-        found.append(Job(f"train/conll2003/{label}", ("attack", *after)))
-    return found
+    found = [*(Job(f"pretrain/{name}") for name in size.pretrained), Job("attack"), Job("recogniser")]
+    for task, seeds in size.seeds.items():
+        for seed, label in itertools.product(seeds, SYSTEMS):
+            found.append(_training(size, task, label, seed))
+    return found + [_training(size, "conll2003", label, 0) for label in size.further]
+
+
+def _training(size: Size, task: str, label: str, seed: int) -> Job:
+    _, base, _ = system_of(size, label)
+    after = [f"pretrain/{base}"] if base in size.pretrained else []
+    after += ["recogniser", f"train/{task}/bert/{seed}"] if label == "bert_wordrec" else []  # has the same weights
+    return Job(f"train/{task}/{label}/{seed}", ("attack", *after))
+
+
+def system_of(size: Size, label: str) -> tuple[str, str, list[str]]:
+    """Return system, base, and further options of `finetune`."""
+    return {**SYSTEMS, **size.further}[label]
 
 
 def command(*arguments: object) -> str:
@@ -93,9 +148,9 @@ def keep(source: Path, target: Path) -> None:
     shutil.copy(source, target)
 
 
-def attack(data: Path, work: Path) -> None:
+def attack(size: Size, data: Path, work: Path) -> None:
     """Make and verify the attacked sets."""
-    for task, (_, test, _) in TASKS.items():
+    for task, (_, test, _) in size.tasks.items():
         for suite in SUITES:
             folder, manifest = work / "attacked" / task / suite, kept(work, "manifests", task, f"{suite}.json")
             if folder.is_dir() and manifest.is_file():
@@ -105,50 +160,51 @@ def attack(data: Path, work: Path) -> None:
             keep(folder / "manifest.json", manifest)
 
 
-def pretrain(data: Path, work: Path, name: str) -> None:
+def pretrain(size: Size, data: Path, work: Path, name: str) -> None:
     """Pre-train one encoder; all see the same number of blocks of the same text."""
-    system, options = PRETRAINED[name]
+    system = next(system for system in ("charbert", "advbert", "bert_mlm") if name.startswith(system))
     folder = work / "pretrained" / name
     text = ("--text", data / "text/train.txt", "--heldout", data / "text/valid.txt")
     command(
-        "pretrain", system, "--base=minilm", *text, "--seed=0", "--store", work / "store", "--output", folder, *options
+        "pretrain",
+        system,
+        "--base=minilm",
+        *text,
+        "--seed=0",
+        "--store",
+        work / "store",
+        "--output",
+        folder,
+        *size.pretrained[name],
     )
     for file in ("pretraining.json", "training_log.json"):
         keep(folder / file, kept(work, "pretraining", name, file))
 
 
-def recogniser(data: Path, work: Path) -> None:
+def recogniser(size: Size, data: Path, work: Path) -> None:
     """Train one word recogniser on plain text, for all tasks."""
     if not (work / "recogniser").is_dir():
-        text = ("--text", data / "text/train.txt", "--limit=300000", "--epochs=6", "--suite=mixed")
+        text = ("--text", data / "text/train.txt", *size.recogniser, "--suite=mixed")
         command("train-recogniser", *text, "--seed=0", "--output", work / "recogniser")
 
 
-def train(data: Path, work: Path, task: str, label: str) -> None:
+def train(size: Size, data: Path, work: Path, task: str, label: str, seed: str = "0") -> None:
     """Fine-tune one system, and score it on clean and attacked data."""
-    system, base, options = {**SYSTEMS, **LEFT_OUT}[label]
-    source, test, settings = TASKS[task]
-    base = str(work / "pretrained" / base) if base in PRETRAINED else base
+    system, base, options = system_of(size, label)
+    source, test, settings = size.tasks[task]
+    base = str(work / "pretrained" / base) if base in size.pretrained else base
     options = [option.replace("=recogniser", f"={work / 'recogniser'}") for option in options]
     named = ("--system", system, "--base", base, "--label", label, "--store", work / "store")
-    said = command("finetune", task, "--train", data / source, "--seed=0", *named, *settings, *options)
+    said = command("finetune", task, "--train", data / source, "--seed", seed, *named, *settings, *options)
     folder = Path(said.partition(": trained;")[0])
-    score(folder, work, task, label, "clean", data / test)
+    place = (label.replace(" ", "_").replace("%", ""), task, f"seed_{seed}")
+    score(folder, work, place, "clean", data / test)
     for suite in conditions(label):
-        score(folder, work, task, label, suite, work / "attacked" / task / suite / Path(test).name)
+        score(folder, work, place, suite, work / "attacked" / task / suite / Path(test).name)
     if label == "bert_wordrec":
         attacked = work / "attacked" / task / "charbert_2020"
-        told = command(
-            "recogniser-price",
-            folder / "recogniser",
-            "--task",
-            task,
-            "--input",
-            data / test,
-            "--attacked",
-            attacked,
-            "--json",
-        )
+        files = ("--input", data / test, "--attacked", attacked)
+        told = command("recogniser-price", folder / "recogniser", "--task", task, *files, "--json")
         place = kept(work, "recognisers", f"{task}.json")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(told, encoding="utf-8")
@@ -161,26 +217,26 @@ def conditions(label: str) -> tuple[str, ...]:
     return ("charbert_2020", *(name for name in OPERATORS if label.endswith(f"without {name}")))
 
 
-def score(folder: Path, work: Path, task: str, label: str, condition: str, file: Path) -> None:
+def score(folder: Path, work: Path, place: tuple[str, ...], condition: str, file: Path) -> None:
     """Evaluate a system on one file, unless its record is here."""
-    record = kept(work, "records", label.replace(" ", "_"), task, condition, "record.json")
+    record = kept(work, "records", *place, condition, "record.json")
     if not record.is_file():
-        target = work / "scores" / label / task / condition
+        target = work / "scores" / Path(*place) / condition
         command("evaluate", folder, "--input", file, "--overwrite", "--output", target)
         keep(target / "record.json", record)
 
 
-def run_one(data: Path, work: Path, name: str) -> None:
+def run_one(size: Size, data: Path, work: Path, name: str) -> None:
     """Do one step in this process, and add what it took to the steps' times: a stopped step has several lines."""
     kind, *rest = name.split("/")
     started = time.monotonic()
-    {"attack": attack, "recogniser": recogniser, "pretrain": pretrain, "train": train}[kind](data, work, *rest)
+    {"attack": attack, "recogniser": recogniser, "pretrain": pretrain, "train": train}[kind](size, data, work, *rest)
     took = {"step": name, "wall_seconds": time.monotonic() - started, "cpu_seconds": sum(os.times()[:4])}
     with kept(work, "times.jsonl").open("a", encoding="utf-8") as times:
         times.write(json.dumps(took) + "\n")
 
 
-def run_all(data: Path, work: Path, workers: int, threads: int) -> bool:
+def run_all(size: str, data: Path, work: Path, workers: int, threads: int) -> bool:
     """Do all steps, `workers` at a time; return whether all went well."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     for folder in ("logs", "numbers"):
@@ -188,10 +244,10 @@ def run_all(data: Path, work: Path, workers: int, threads: int) -> bool:
 
     def start(job: Job) -> bool:
         with (work / "logs" / f"{job.name.replace('/', '-')}.log").open("a") as log:
-            line = [sys.executable, __file__, str(data), str(work), "--job", job.name]
+            line = [sys.executable, __file__, str(data), str(work), "--size", size, "--job", job.name]
             return subprocess.run(line, env=environment, stdout=log, stderr=log, check=False).returncode == 0
 
-    waiting, done, failed = jobs(), set[str](), set[str]()
+    waiting, done, failed = jobs(SIZES[size]), set[str](), set[str]()
     running: dict[Future[bool], Job] = {}
     with ThreadPoolExecutor(workers) as pool:
         while True:
@@ -209,7 +265,7 @@ def run_all(data: Path, work: Path, workers: int, threads: int) -> bool:
     if not failed and not waiting:
         records = kept(work, "records")
         command("report", records, "--no-examples", "--overwrite", "--output", kept(work, "report"))
-        shutil.copytree(kept(work), HERE, dirs_exist_ok=True)
+        shutil.copytree(kept(work), SIZES[size].folder, dirs_exist_ok=True)
     return not failed and not waiting
 
 
@@ -218,6 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--size", choices=SIZES, default="cpu")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument(
         "--threads", type=int, default=2, help="threads of each worker; part of what decides the result"
@@ -225,8 +282,8 @@ def main() -> None:
     parser.add_argument("--job", help="do this step alone")
     asked = parser.parse_args()
     if asked.job:
-        run_one(asked.data, asked.work, asked.job)
-    elif not run_all(asked.data, asked.work, asked.workers, asked.threads):
+        run_one(SIZES[asked.size], asked.data, asked.work, asked.job)
+    elif not run_all(asked.size, asked.data, asked.work, asked.workers, asked.threads):
         sys.exit(1)
 
 
