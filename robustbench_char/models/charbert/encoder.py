@@ -8,6 +8,7 @@ Shape legend: B batch, T sub-words, C characters, D hidden.
 
 from __future__ import annotations
 
+import warnings
 from typing import cast
 
 import torch
@@ -58,7 +59,10 @@ class CharacterEmbeddings(nn.Module):
         weights = [getattr(self.gru, name + suffix) for name in names]
         embedded = embedded.to(weights[0].dtype)
         start = embedded.new_zeros(1, len(embedded), self.gru.hidden_size)
-        states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, self.training, False, True)[0]
+        with warnings.catch_warnings():
+            # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, self.training, False, True)[0]
         return states
 
 
