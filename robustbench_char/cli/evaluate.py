@@ -20,13 +20,14 @@ def evaluate(
     split: Split = None,
     data_dir: DataDir = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The folder for record.json and predictions.parquet.")
+        Path | None,
+        typer.Option("--output", help="The folder for record.json, predictions.parquet and counts.parquet."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a saved system on any native file, clean or attacked; --output keeps the record and the predictions.
+    """Score a saved system on any native file, clean or attacked; --output keeps the record, the predictions, and counts (numbers alone).
 
     Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
     """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import Gold, Prediction, QaGold, QaPrediction, Scores, percent, typed
 
-__all__ = ["best_threshold", "normalize_answer", "squad_v1", "squad_v2"]
+__all__ = ["best_threshold", "normalize_answer", "squad_pairs", "squad_v1", "squad_v2"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)  # ASCII only, as the official scripts have it
@@ -40,9 +40,8 @@ def squad_v1(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: S
             expected="at least one answer, as SQuAD 1.1 has",
             fix="Use the task squad_v2 for files with unanswerable questions.",
         )
-    exact = [_best(_exact, item.answers, said.text) for item, said in zip(gold, predicted, strict=True)]
-    f1 = [_best(_f1, item.answers, said.text) for item, said in zip(gold, predicted, strict=True)]
-    return Scores({"exact": percent(exact), "f1": percent(f1)}, {"examples": len(gold)}, f1)
+    f1, exact = zip(*squad_pairs(gold, predicted, version=1), strict=True)
+    return Scores({"exact": percent(exact), "f1": percent(f1)}, {"examples": len(gold)}, list(f1))
 
 
 def squad_v2(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
@@ -67,6 +66,18 @@ def squad_v2(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: S
         scores[name], scores[f"{name}_thresh"] = best_threshold(raw, answers, odds, answerable)
     has = sum(answerable)
     return Scores(scores, {"examples": len(gold), "answerable": has, "unanswerable": len(gold) - has}, f1)
+
+
+def squad_pairs(
+    golds: Sequence[QaGold], predictions: Sequence[QaPrediction], *, version: int
+) -> list[tuple[float, float]]:
+    """Return F1 and exact match of each final answer, in [0, 1], by the rules of SQuAD 1.1 (`version` 1) or 2.0 (2)."""
+    said = [item.text for item in predictions]
+    if version == 2:
+        exact, f1 = _v2(list(golds), said)
+        return list(zip(f1, exact, strict=True))
+    pairs = zip((item.answers for item in golds), said, strict=True)
+    return [(_best(_f1, answers, text), _best(_exact, answers, text)) for answers, text in pairs]
 
 
 def best_threshold(

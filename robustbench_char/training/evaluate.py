@@ -17,6 +17,8 @@ import pandas as pd
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_writable, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
+from robustbench_char.evaluation.count_table import count_table, write_counts
+from robustbench_char.evaluation.counted import COUNTED
 from robustbench_char.evaluation.metrics import Gold, QaGold, QaPrediction, Scores, score
 from robustbench_char.evaluation.records import (
     PREDICTION_COLUMNS,
@@ -32,6 +34,7 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.attack_sets import AttackSet, attack_set_of
 from robustbench_char.training.predict import Predictions, System, device_name, load_system
 from robustbench_char.training.recipes import place_of
+from robustbench_char.training.word_states import example_words
 
 __all__ = ["evaluate"]
 
@@ -52,7 +55,7 @@ def evaluate(
     overwrite: bool = False,
     progress: bool = True,
 ) -> Record:
-    """Score a fine-tuned system on a native file, write record and predictions to `output`, return the record.
+    """Score a fine-tuned system on a native file, write record, predictions and counts to `output`, return the record.
 
     `task` is what the user says the file holds, `source` how the record calls the file (default: its name). Where the
     file stands in the folder of an attack, the record tells which. Raises InputError for an unusable system folder, a
@@ -87,6 +90,7 @@ class _Scored:
     counts: dict[str, int]
     seconds: float
     table: pd.DataFrame
+    by_cell: pd.DataFrame
 
     @classmethod
     def of(
@@ -110,7 +114,12 @@ class _Scored:
         if task.family == "tagging":
             counts["unseen_tags"] = _unseen_tags(system, golds)
         edits = attack.edits(examples) if attack else [[] for _ in examples]
-        return cls(scores, by_clean, counts, predictions.seconds, _table(examples, golds, predictions, scores, edits))
+        table = _table(examples, golds, predictions, scores, edits)
+        words = example_words(system.kind.tokenizer, examples, edits, attacked=attack is not None)
+        labels = system.file.labels or None
+        units = COUNTED.get(task.metric).units(golds, predictions.values, labels)
+        by_cell = count_table(task.metric, [example.row for example in examples], units, words, labels)
+        return cls(scores, by_clean, counts, predictions.seconds, table, by_cell)
 
 
 def _check_task(system: System, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
@@ -213,6 +222,7 @@ def _write(folder: Path, system: System, data: DataInfo, scored: _Scored, starte
         clean_gold_scores=scored.clean_gold_scores,
         counts=scored.counts,
         predictions_sha256=write_predictions(folder, scored.table),
+        counts_sha256=write_counts(folder, scored.by_cell),
         wall_seconds=time.monotonic() - started,
         predict_seconds=scored.seconds,
         device=device_name(system.device),

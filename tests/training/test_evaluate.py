@@ -14,6 +14,8 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
+from robustbench_char.evaluation.count_table import cell_counts, read_counts
+from robustbench_char.evaluation.counted import COUNTED
 from robustbench_char.evaluation.metrics import QaGold, QaPrediction, score
 from robustbench_char.evaluation.records import read_predictions, read_record
 from robustbench_char.tasks.attack_files import ANSWER_COLUMNS
@@ -48,6 +50,11 @@ def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path)
     assert len(json.loads(table["prediction"][3])) == len(file.held[3].label)
     assert table["score"].tolist() == expected.per_example
     assert set(table["edits"]) == {"[]"}
+    counts = read_counts(tmp_path / "out", record)
+    assert counts is not None
+    sums = cell_counts(counts, table["row"].tolist()).sum(0)
+    assert COUNTED.get("entity_f1").score(sums) == pytest.approx(record.scores["f1"])
+    assert set(counts["dimension"]) == {"all", "pieces", "entity_type", "word_length", "text_length"}
 
 
 def test_without_output_nothing_is_written(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv, squad/{train,dev}-v2.0.json.
 WORK gets encoders, systems, attacked sets and scores (texts included), and `numbers/`, of which all is committed here:
-records, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each step took, and
+records with their counts, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each step took, and
 the report without examples. Whatever is done already is found again. `--size gpu` makes ../six_systems_gpu instead.
 """
 
@@ -223,6 +223,7 @@ def score(folder: Path, work: Path, place: tuple[str, ...], condition: str, file
     if not record.is_file():
         target = work / "scores" / Path(*place) / condition
         command("evaluate", folder, "--input", file, "--overwrite", "--output", target)
+        keep(target / "counts.parquet", record.with_name("counts.parquet"))
         keep(target / "record.json", record)
 
 

@@ -1,0 +1,98 @@
+"""What breakdowns need to know of the words of evaluated examples: pieces before and after, and what hit them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
+from robustbench_char.tasks.base import Example
+
+__all__ = ["clean_tokens", "example_words", "piece_counts"]
+
+Edits = Sequence[Mapping[str, Any]]
+
+
+def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, int]:
+    """Return how many sub-words each distinct word has by itself, after a space where the tokenizer tells that apart.
+
+    A word of characters that the tokenizer drops has 0.
+    """
+    distinct = sorted(set(words))
+    if not distinct:
+        return {}
+    state = tokenizer.backend_tokenizer.pre_tokenizer
+    spaced = [f" {word}" for word in distinct] if "ByteLevel" in type(state).__name__ else distinct
+    encodings = tokenizer(spaced, add_special_tokens=False).encodings or []
+    return {word: len(encoding.ids) for word, encoding in zip(distinct, encodings, strict=True)}
+
+
+def example_words(
+    tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], edits: Sequence[Edits], *, attacked: bool
+) -> list[ExampleWords]:
+    """Return what is known of the words of each example; `edits` are those of the ledger, for each example."""
+    known = [_words(example, found) for example, found in zip(examples, edits, strict=True)]
+    pieces = piece_counts(tokenizer, (form for words in known for clean, read, _ in words for form in (clean, read)))
+    return [
+        ExampleWords(
+            [WordState(len(clean), pieces[clean], pieces[read], hit) for clean, read, hit in words],
+            _length(example),
+            attacked,
+        )
+        for example, words in zip(examples, known, strict=True)
+    ]
+
+
+def _words(example: Example, edits: Edits) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return words clean and as read, with the operators that hit them: all words of a tagging, else those hit."""
+    tokens = _tokens(example)
+    if tokens is None:
+        return [(edit["word_before"], edit["word_after"], (edit["operator"],)) for edit in edits]
+    by_token = _by_token(tokens, edits)
+    clean = clean_tokens(tokens, edits)
+    hit = [tuple(dict.fromkeys(edit["operator"] for edit in by_token[place])) for place in range(len(tokens))]
+    return list(zip(clean, tokens, hit, strict=True))
+
+
+def clean_tokens(tokens: Sequence[str], edits: Edits) -> list[str]:
+    """Return the tokens as they were before the edits of their sentence."""
+    starts, by_token = _starts(tokens), _by_token(tokens, edits)
+    clean = list(tokens)
+    for place, found in by_token.items():
+        for edit in sorted(found, key=lambda edit: -edit["start_attacked"]):
+            start = edit["start_attacked"] - starts[place]
+            end = start + len(edit["inserted"])
+            clean[place] = clean[place][:start] + edit["removed"] + clean[place][end:]
+    return clean
+
+
+def _by_token(tokens: Sequence[str], edits: Edits) -> defaultdict[int, list[Mapping[str, Any]]]:
+    starts = _starts(tokens)
+    found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for edit in edits:
+        found[bisect_right(starts, edit["start_attacked"]) - 1].append(edit)
+    return found
+
+
+def _starts(tokens: Sequence[str]) -> list[int]:
+    """Return where tokens start in their text, in which single spaces part them."""
+    return list(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0))
+
+
+def _tokens(example: Example) -> tuple[str, ...] | None:
+    return next((value for value in example.fields.values() if isinstance(value, tuple)), None)
+
+
+def _length(example: Example) -> int:
+    """Count the words of a sentence, of a question, or of all texts of an example."""
+    tokens = _tokens(example)
+    if tokens is not None:
+        return len(tokens)
+    question = example.fields.get("question") if "context" in example.fields else None
+    texts = [question] if question is not None else example.fields.values()
+    return sum(len(text.split()) for text in texts if isinstance(text, str))

@@ -1,0 +1,69 @@
+"""What breakdowns know of words: clean forms from the ledger, numbers of pieces, operators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
+
+from robustbench_char.attacks.engine import Batch, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.ledger import Slot, ledger_table
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.evaluation.breakdowns import WordState
+from robustbench_char.models.base_models import load_tokenizer
+from robustbench_char.tasks.base import Example
+from robustbench_char.training.word_states import clean_tokens, example_words, piece_counts
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_base: str) -> PreTrainedTokenizerFast:
+    return load_tokenizer(Path(tiny_base), words=True)
+
+
+@pytest.mark.parametrize("suite", ["mixed", "charbert_2020"])
+def test_edits_are_undone_word_by_word(suite: str) -> None:
+    (loaded,) = load_suites(suite, task="conll2003")
+
+    @given(st.lists(st.text("abcdé-'.AB", min_size=1, max_size=12), min_size=1, max_size=12))
+    def check(words: list[str]) -> None:
+        keys = text_keys(iter(["0"]), seed=1, family=loaded.family, task="conll2003")
+        outcome = attack_batch(Batch([" ".join(words)], keys, tokens=[words]), loaded)
+        edits = ledger_table(outcome, [Slot(0, "0", "tokens")]).to_pylist()
+        assert clean_tokens(outcome.texts[0].split(" "), edits) == words
+
+    check()
+
+
+def edit(operator: str, start: int, removed: str, inserted: str, before: str, after: str) -> dict[str, object]:
+    return {
+        "field": "tokens", "operator": operator, "start_clean": start, "start_attacked": start, "removed": removed,
+        "inserted": inserted, "word_before": before, "word_after": after,
+    }  # fmt: skip
+
+
+def test_words_of_a_tagging(tokenizer: PreTrainedTokenizerFast) -> None:
+    example = Example(0, "a", "a", {"tokens": ("anna", "lvies", "in", "oslo")}, ("O",) * 4)
+    (found,) = example_words(tokenizer, [example], [[edit("swap", 6, "iv", "vi", "lives", "lvies")]], attacked=True)
+    assert (found.length, found.attacked) == (4, True)
+    assert found.words[0] == WordState(4, 1, 1)
+    assert found.words[1] == WordState(5, 1, 5, ("swap",))
+    assert [word.operators for word in found.words] == [(), ("swap",), (), ()]
+
+
+def test_words_of_texts_are_those_that_were_hit(tokenizer: PreTrainedTokenizerFast) -> None:
+    example = Example(0, "a", "a", {"question": "what colour is the bot", "context": "the boat is red"})
+    hit = [edit("drop", 20, "a", "", "boat", "bot")]
+    clean, attacked = (example_words(tokenizer, [example], [edits], attacked=bool(edits))[0] for edits in ([], hit))
+    assert (clean.words, clean.length) == ([], 5)
+    assert attacked.words == [WordState(4, 1, 3, ("drop",))]
+
+
+def test_pieces_of_a_word_that_the_tokenizer_drops(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert piece_counts(tokenizer, ["oslo", "\u200d", "oslo"]) == {"oslo": 1, "\u200d": 0}
+    assert piece_counts(tokenizer, []) == {}
