@@ -21,13 +21,13 @@ def evaluate(
     data_dir: DataDir = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="The folder for record.json, predictions.parquet and counts.parquet."),
+        typer.Option("--output", help="The folder for record, predictions and counts."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a saved system on any native file, clean or attacked; --output keeps the record, the predictions, and counts (numbers alone).
+    """Score a saved system on any native file, clean or attacked; --output keeps record, predictions, counts.
 
     Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
     """

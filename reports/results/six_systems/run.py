@@ -2,8 +2,9 @@
 
 DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv, squad/{train,dev}-v2.0.json.
 WORK gets encoders, systems, attacked sets and scores (texts included), and `numbers/`, of which all is committed here:
-records with their counts, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each step took, and
-the report without examples. Whatever is done already is found again. `--size gpu` makes ../six_systems_gpu instead.
+records with their counts, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each
+step took, and the report without examples. Whatever is done already is found again. `--size gpu` makes
+../six_systems_gpu instead.
 """
 
 from __future__ import annotations
