@@ -16,6 +16,7 @@ from robustbench_char.cli.mini import mini
 from robustbench_char.cli.pretrain import pretrain
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.report import report
+from robustbench_char.cli.sensitivity import sensitivity
 from robustbench_char.cli.show import show
 from robustbench_char.cli.validate import validate
 from robustbench_char.cli.verify import verify
@@ -43,6 +44,7 @@ for _name, _command in (
     ("recogniser-price", recogniser_price),
     ("finetune", finetune),
     ("evaluate", evaluate),
+    ("sensitivity", sensitivity),
     ("report", report),
     ("validate", validate),
     ("demo", demo),

@@ -36,8 +36,8 @@ RECORD, PREDICTIONS = "record.json", "predictions.parquet"
 PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edits")
 """`fields`, `gold`, `prediction` and `edits` hold JSON; `score` is the example's own (1 right, 0 wrong; F1 of a
 question, share of right tags of a tagging). `fields` maps a field to its text or tokens as evaluated. `edits` (an empty
-list on clean data) holds objects with field, operator, start_clean, start_attacked, removed, inserted, word_before and
-word_after."""
+list on clean data) holds objects with field, word (its number under the suite's splitter), operator, start_clean,
+start_attacked, removed, inserted, word_before and word_after."""
 
 
 class _Frozen(BaseModel):

@@ -73,19 +73,20 @@ class Base:
     revision: str | None = None
 
 
-def resolve_base(name: str) -> Base:
+def resolve_base(name: str, *, any_type: bool = False) -> Base:
     """Return the checkpoint that `name` stands for: `minilm`, a local folder, or a hub id.
 
-    Raises InputError when the folder is unusable, or when the hub cannot be reached or does not know the id.
+    With `any_type` it need not be of a type that can be fine-tuned here. Raises InputError when the folder is
+    unusable, or when the hub cannot be reached or does not know the id.
     """
     if name == "minilm":
         return _minilm()
     path = Path(name).expanduser()
     if path.exists() or not _HUB_ID.fullmatch(name):
-        check_model_folder(path)
+        check_model_folder(path, any_type=any_type)
         return Base(path.resolve().name, path, weights_sha256(path))
     folder = _hub(name)
-    check_model_folder(folder, place=name)
+    check_model_folder(folder, place=name, any_type=any_type)
     return Base(name, folder, weights_sha256(folder), revision=folder.name)
 
 
@@ -166,9 +167,11 @@ def load_tokenizer(folder: Path, *, words: bool = False) -> PreTrainedTokenizerF
     Raises InputError for a slow one.
     """
     # RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have.
-    options = {"add_prefix_space": True} if words and kind_of(load_config(folder)) == "roberta" else {}
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     with quiet(), loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        if words and tokenizer.is_fast and is_byte_level(cast(PreTrainedTokenizerFast, tokenizer)):
+            tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
     if not tokenizer.is_fast:
         raise InputError(
             folder,
@@ -181,6 +184,12 @@ def load_tokenizer(folder: Path, *, words: bool = False) -> PreTrainedTokenizerF
     return cast(PreTrainedTokenizerFast, tokenizer)
 
 
+def is_byte_level(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Return whether a tokenizer's pieces are of bytes, as RoBERTa's are, with the space before a word in them."""
+    splitter = tokenizer.backend_tokenizer.pre_tokenizer
+    return "ByteLevel" in repr(splitter)
+
+
 def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedModel:
     """Return the encoder (with its pooler) in single precision, keeping the first `layers` layers.
 
@@ -190,6 +199,27 @@ def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedM
     encoder, missing = read_model(AutoModel, folder, config=load_config(folder, layers=layers))
     refuse_missing(folder, [name for name in missing if not name.startswith("pooler.")])
     return encoder
+
+
+def load_plain_encoder(name: str, *, words: bool) -> tuple[Base, PreTrainedTokenizerFast, PreTrainedModel]:
+    """Return any encoder that transformers loads, in single precision, with its fast tokenizer.
+
+    `name` is `minilm`, a folder, or a hub id; of a model with a decoder the encoder is taken. Raises InputError where
+    the folder is unusable, or has a slow tokenizer, or one without padding.
+    """
+    base = resolve_base(name, any_type=True)
+    tokenizer = load_tokenizer(base.folder, words=words)
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            base.folder,
+            found="a tokenizer without a token for padding",
+            expected="one that pads texts of a batch to one length",
+            fix="Name a token for it: set tokenizer.pad_token and save the tokenizer again.",
+        )
+    model, missing = read_model(AutoModel, base.folder)
+    refuse_missing(base.folder, [one for one in missing if "pooler" not in one])
+    encoder = cast(Any, model).get_encoder() if model.config.is_encoder_decoder else model
+    return base, tokenizer, encoder
 
 
 def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel, list[str]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -120,12 +121,16 @@ class BertSystem:
         }
 
     def text_windows(self, first: Sequence[str], second: Sequence[str] | None, *, max_length: int) -> Iterator[Window]:
-        """Encode texts or pairs of texts."""
+        """Encode texts or pairs of texts; offsets count in the texts as given."""
         columns = [first] if second is None else [first, second]
-        if self.recogniser:
-            columns = [[one.text for one in self.recogniser.correct_texts(texts)] for texts in columns]
+        corrections = [self.recogniser.correct_texts(texts) for texts in columns] if self.recogniser else None
+        if corrections:
+            columns = [[one.text for one in texts] for texts in corrections]
         second = columns[1] if len(columns) > 1 else None
-        return encode_texts(self.tokenizer, columns[0], second, max_length=max_length, further=self.further)
+        for window in encode_texts(self.tokenizer, columns[0], second, max_length=max_length, further=self.further):
+            for number, texts in enumerate(corrections or ()):
+                window = _in_given_text(window, texts[window.row], window.texts == number)
+            yield window
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         """Encode sentences given as words."""
@@ -151,13 +156,13 @@ class BertSystem:
             max_question=max_question,
             further=self.further,
         ):
-            yield _in_given_text(window, corrections[window.row]) if corrections else window
+            inside = window.offsets[:, 0] >= 0
+            yield _in_given_text(window, corrections[window.row], inside) if corrections else window
 
 
-def _in_given_text(window: Window, correction: Correction) -> Window:
-    """Return a window over corrected text with offsets that count in the text as given."""
+def _in_given_text(window: Window, correction: Correction, inside: NDArray[np.bool_]) -> Window:
+    """Return a window over corrected text; offsets of the pieces `inside` [T] now count in the text as given."""
     offsets = np.array(window.offsets)
-    inside = offsets[:, 0] >= 0
     starts, ends = correction.to_given(offsets[inside, 0], offsets[inside, 1])
     offsets[inside] = np.stack([starts, ends], axis=1)
     return window._replace(offsets=offsets)

@@ -23,7 +23,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 
 
-def check_model_folder(folder: Path, *, place: object | None = None) -> dict[str, Any]:
+def check_model_folder(folder: Path, *, place: object | None = None, any_type: bool = False) -> dict[str, Any]:
     """Check that `folder` holds a supported model and its tokenizer as data files, and return its config.
 
     Raises InputError that names the missing or unusable file.
@@ -35,7 +35,7 @@ def check_model_folder(folder: Path, *, place: object | None = None) -> dict[str
             expected="a model folder with config.json and model.safetensors",
             fix="Check the path.",
         )
-    config = _config(folder)
+    config = _config(folder, any_type)
     for path in weight_files(folder):
         _check_safetensors(path)
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
@@ -116,7 +116,7 @@ def refuse_html(path: Path, *, expected: str) -> None:
         )
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path, any_type: bool) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(
@@ -125,11 +125,12 @@ def _config(folder: Path) -> dict[str, Any]:
     refuse_html(path, expected="the model's config as JSON")
     config = read_json(path)
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(config, dict) or kind not in SUPPORTED_TYPES:
+    known = kind in SUPPORTED_TYPES or (any_type and isinstance(kind, str))
+    if not isinstance(config, dict) or not known:
         raise InputError(
             f"{path}: model_type",
             found=repr(kind),
-            expected=f"one of {', '.join(SUPPORTED_TYPES)}",
+            expected="the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}",
             fix="Give a BERT-type, RoBERTa-type or CharBERT model.",
         )
     return config

@@ -6,7 +6,7 @@ Shape legend: T sub-words of one window.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,14 +14,25 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
-__all__ = ["NO_WORD", "Further", "IntArray", "Window", "encode_contexts", "encode_texts", "encode_words", "head_of"]
+__all__ = [
+    "NO_TEXT",
+    "NO_WORD",
+    "Further",
+    "IntArray",
+    "Window",
+    "encode_contexts",
+    "encode_texts",
+    "encode_words",
+    "head_of",
+    "pad",
+]
 
 IntArray = npt.NDArray[np.int32]
 
 Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
 """Further inputs of a window, from its encoding and what was encoded: one or two texts, or the words of a sentence."""
 
-NO_WORD = -1
+NO_WORD = NO_TEXT = -1
 _NOTHING: IntArray = np.zeros(0, np.int32)
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -30,8 +41,8 @@ class Window(NamedTuple):
     """The sub-words of one text, or of one window of it.
 
     `row` counts the texts given in one call. `inputs` holds what the model reads, each [T]. `words` [T] is the index of
-    the word a piece belongs to (NO_WORD for special tokens). `offsets` [T, 2] is the piece's start and end in the
-    context, in code points (-1 elsewhere).
+    the word a piece belongs to (NO_WORD for special tokens). `offsets` [T, 2] is the piece's start and end, in code
+    points, in the context, or in the text that `texts` [T] numbers (0 or 1, NO_TEXT for special tokens); -1 elsewhere.
     """
 
     row: int
@@ -39,6 +50,7 @@ class Window(NamedTuple):
     truncated: bool = False
     words: IntArray = _NOTHING
     offsets: IntArray = _NOTHING
+    texts: IntArray = _NOTHING
 
 
 def encode_texts(
@@ -54,7 +66,10 @@ def encode_texts(
     batch = tokenizer(*texts, truncation="longest_first", max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
         sources = [column[row] for column in texts]
-        yield Window(row, _inputs(batch, row, sources, further), truncated=bool(encoding.overflowing))
+        held = np.array([NO_TEXT if text is None else text for text in encoding.sequence_ids], np.int32)
+        offsets = np.where(held[:, None] == NO_TEXT, -1, np.array(encoding.offsets, np.int32).reshape(-1, 2))
+        inputs = _inputs(batch, row, sources, further)
+        yield Window(row, inputs, truncated=bool(encoding.overflowing), offsets=offsets, texts=held)
 
 
 def encode_words(
@@ -114,6 +129,17 @@ def head_of(tokenizer: PreTrainedTokenizerFast, text: str, pieces: int) -> str:
     """Return the start of `text` that has at most `pieces` sub-words."""
     encoding = tokenizer(text, add_special_tokens=False, truncation=True, max_length=pieces).encodings[0]
     return text[: encoding.offsets[-1][1]] if encoding.overflowing else text
+
+
+def pad(inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:
+    """Stack inputs [T] to tables [B, T], filled up on the right with the value of their name."""
+    tables = {}
+    for name in inputs[0]:
+        table = np.full((len(inputs), max(len(one[name]) for one in inputs)), values[name], np.int64)
+        for line, one in zip(table, inputs, strict=True):
+            line[: len(one[name])] = one[name]
+        tables[name] = table
+    return tables
 
 
 def _inputs(batch: BatchEncoding, index: int, sources: Sequence[Any], further: Further | None) -> dict[str, IntArray]:

@@ -19,7 +19,9 @@ from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, Manifest,
 
 __all__ = ["AttackSet", "attack_set_of"]
 
-_EDIT_KEYS = ("field", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before", "word_after")
+_EDIT_KEYS = (
+    "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before", "word_after",
+)  # fmt: skip
 _SHARED = "context:"
 """How the ledger's ids begin for a context that several questions share; it stands once, in the row of the first."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from robustbench_char.models.inputs import IntArray
+from robustbench_char.models.inputs import IntArray, pad
 
 __all__ = ["Collator", "LengthGroupedSampler"]
 
@@ -27,16 +27,12 @@ class Collator:
 
     def __call__(self, features: Sequence[Mapping[str, IntArray | int]]) -> dict[str, torch.Tensor]:
         """Return one tensor a name, as int64."""
-        return {name: self._stack(name, [feature[name] for feature in features]) for name in features[0]}
-
-    def _stack(self, name: str, values: Sequence[IntArray | int]) -> torch.Tensor:
-        arrays = [value for value in values if isinstance(value, np.ndarray)]
-        if not arrays:
-            return torch.tensor(values, dtype=torch.int64)
-        table = np.full((len(arrays), max(map(len, arrays))), self.padding[name], np.int64)
-        for row, array in zip(table, arrays, strict=True):
-            row[: len(array)] = array
-        return torch.from_numpy(table)
+        arrays = [{name: one for name, one in feature.items() if isinstance(one, np.ndarray)} for feature in features]
+        padded = {name: torch.from_numpy(table) for name, table in pad(arrays, self.padding).items()}
+        numbers = [name for name in features[0] if name not in padded]
+        return padded | {
+            name: torch.tensor([feature[name] for feature in features], dtype=torch.int64) for name in numbers
+        }
 
 
 class LengthGroupedSampler(Sampler[int]):

@@ -36,7 +36,7 @@ from robustbench_char.training.predict import Predictions, System, device_name, 
 from robustbench_char.training.recipes import place_of
 from robustbench_char.training.word_states import example_words
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "system_info"]
 
 RECORD = "record.json"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -196,7 +196,7 @@ def _done_before(output: Path | None, system: System, data: DataInfo, overwrite:
         return False
     if (output / RECORD).is_file():
         old = read_record(output / RECORD)
-        if (old.task, old.system, old.data) == (system.file.task.name, _system_info(system), data):
+        if (old.task, old.system, old.data) == (system.file.task.name, system_info(system), data):
             return True
     if not overwrite:
         raise InputError(
@@ -216,7 +216,7 @@ def _write(folder: Path, system: System, data: DataInfo, scored: _Scored, starte
         family=task.family,
         metric=task.metric,
         headline=task.headline,
-        system=_system_info(system),
+        system=system_info(system),
         data=data,
         scores=scored.scores.scores,
         clean_gold_scores=scored.clean_gold_scores,
@@ -233,7 +233,8 @@ def _write(folder: Path, system: System, data: DataInfo, scored: _Scored, starte
     return record
 
 
-def _system_info(system: System) -> SystemInfo:
+def system_info(system: System) -> SystemInfo:
+    """Return what records say about a system."""
     file = system.file
     return SystemInfo(
         name=file.system,

@@ -11,6 +11,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
+from robustbench_char.models.base_models import is_byte_level
 from robustbench_char.tasks.base import Example
 
 __all__ = ["clean_tokens", "example_words", "piece_counts"]
@@ -26,8 +27,7 @@ def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> di
     distinct = sorted(set(words))
     if not distinct:
         return {}
-    state = tokenizer.backend_tokenizer.pre_tokenizer
-    spaced = [f" {word}" for word in distinct] if "ByteLevel" in type(state).__name__ else distinct
+    spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
     encodings = tokenizer(spaced, add_special_tokens=False).encodings or []
     return {word: len(encoding.ids) for word, encoding in zip(distinct, encodings, strict=True)}
 

@@ -202,6 +202,7 @@ def train(size: Size, data: Path, work: Path, task: str, label: str, seed: str =
     score(folder, work, place, "clean", data / test)
     for suite in conditions(label):
         score(folder, work, place, suite, work / "attacked" / task / suite / Path(test).name)
+    measure_sensitivity(folder, data / test, work, place)
     if label == "bert_wordrec":
         attacked = work / "attacked" / task / "charbert_2020"
         files = ("--input", data / test, "--attacked", attacked)
@@ -209,6 +210,17 @@ def train(size: Size, data: Path, work: Path, task: str, label: str, seed: str =
         place = kept(work, "recognisers", f"{task}.json")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(told, encoding="utf-8")
+
+
+def measure_sensitivity(folder: Path, test: Path, work: Path, place: tuple[str, ...]) -> None:
+    """Measure how far words move under `charbert_2020`, unless it is here; of its words the summary alone is kept."""
+    record = kept(work, "sensitivity", *place, "sensitivity.json")
+    task = place[1]
+    if task != "squad_v2" and not record.is_file():
+        target = work / "sensitivity" / Path(*place)
+        files = ("--input", test, "--attacked", work / "attacked" / task / "charbert_2020")
+        command("sensitivity", folder, "--task", task, *files, "--overwrite", "--output", target)
+        keep(target / "sensitivity.json", record)
 
 
 def conditions(label: str) -> tuple[str, ...]:

@@ -1,0 +1,151 @@
+"""Contextual representations of words: any encoder's hidden states, pooled over the pieces of each word.
+
+Shape legend: B batch, T sub-words, W words of one passage, D hidden size (twice that for both streams of CharBERT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from robustbench_char.common import InputError
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad
+
+__all__ = ["Passage", "Pooling", "Representations", "Stream", "WordReader"]
+
+Pooling = Literal["mean", "first"]
+Stream = Literal["both", "subword", "character"]
+
+
+class Passage(NamedTuple):
+    """What a model reads at once: the words of a sentence one by one, or one or two texts.
+
+    `spans` are those of the words [W, 2] in each text, in code points; none for words given one by one, which are the
+    words themselves. Words are numbered through both texts.
+    """
+
+    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    spans: tuple[NDArray[np.int64], ...] = ()
+
+
+class Representations(NamedTuple):
+    """`vectors` float64 [W, D]; `pieces` [W] that each is made of. A word without piece was cut off: zeros."""
+
+    vectors: NDArray[np.float64]
+    pieces: IntArray
+
+
+@dataclass(frozen=True)
+class WordReader:
+    """Reads passages with one model.
+
+    `layer` counts the hidden states as transformers gives them: 0 the embeddings, -1 the last layer. `pooling` takes
+    the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone.
+    Raises InputError for a layer or a stream that the model does not have.
+    """
+
+    model: PreTrainedModel
+    kind: BertSystem
+    max_length: int
+    layer: int = -1
+    pooling: Pooling = "mean"
+    stream: Stream = "both"
+
+    def __post_init__(self) -> None:
+        states = int(self.model.config.num_hidden_layers) + 1
+        if not -states <= self.layer < states:
+            raise InputError(
+                "--layer",
+                found=str(self.layer),
+                expected=f"a number from {-states} to {states - 1}",
+                fix=f"The model has {states - 1} layers; 0 stands for the embeddings, -1 for the last layer.",
+            )
+        if self.stream == "character" and self.model.config.model_type != "charbert":
+            raise InputError(
+                "--stream",
+                found=f"the character stream of a model of the type {self.model.config.model_type}",
+                expected="a CharBERT",
+                fix="Leave --stream out.",
+            )
+
+    def read(self, passages: Sequence[Passage], *, batch_size: int = 32) -> list[Representations]:
+        """Return the representations of the words of each passage, in order.
+
+        Passages of like length share a batch, and equal inputs one reading, so that equal texts have equal vectors.
+        """
+        windows = list(self._windows(passages))
+        keys = [tuple(values.tobytes() for values in window.inputs.values()) for window, _ in windows]
+        first = {key: place for place, key in reversed(list(enumerate(keys)))}
+        order = sorted(first.values(), key=lambda place: -len(windows[place][1]))
+        states: dict[int, Tensor] = {}
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            found = self._states([windows[place][0] for place in chosen])
+            states |= {place: found[row, : len(windows[place][1])] for row, place in enumerate(chosen)}
+        counts = [len(passage.words) or sum(map(len, passage.spans)) for passage in passages]
+        return [
+            self._pooled(states[first[key]], words, count)
+            for key, (_, words), count in zip(keys, windows, counts, strict=True)
+        ]
+
+    def _windows(self, passages: Sequence[Passage]) -> Iterator[tuple[Window, IntArray]]:
+        """Return one window a passage, and the word that each of its pieces belongs to [T]."""
+        if not passages:
+            return
+        if passages[0].words:
+            for window in self.kind.word_windows([one.words for one in passages], max_length=self.max_length):
+                yield window, window.words
+            return
+        columns = [list(texts) for texts in zip(*(one.texts for one in passages), strict=True)]
+        second = columns[1] if len(columns) > 1 else None
+        for window in self.kind.text_windows(columns[0], second, max_length=self.max_length):
+            yield window, _words_of(window, passages[window.row].spans)
+
+    @torch.inference_mode()
+    def _states(self, windows: Sequence[Window]) -> Tensor:
+        """Return hidden states [B, T, D] in single precision."""
+        batch = pad([window.inputs for window in windows], self.kind.padding())
+        inputs = {name: torch.from_numpy(values).to(self.model.device) for name, values in batch.items()}
+        outputs: Any = cast(Any, self.model)(**inputs, output_hidden_states=True, return_dict=True)
+        subwords = outputs.hidden_states[self.layer]
+        characters = getattr(outputs, "character_hidden_states", None)
+        if characters is None or self.stream == "subword":
+            return cast(Tensor, subwords.float())
+        if self.stream == "character":
+            return cast(Tensor, characters[self.layer].float())
+        return torch.cat([subwords, characters[self.layer]], dim=-1).float()
+
+    def _pooled(self, states: Tensor, words: IntArray, count: int) -> Representations:
+        inside = np.flatnonzero(words != NO_WORD)
+        if self.pooling == "first":
+            inside = inside[np.unique(words[inside], return_index=True)[1]]
+        pieces = np.bincount(words[words != NO_WORD], minlength=count).astype(np.int32)
+        vectors = np.zeros((count, states.shape[-1]))
+        np.add.at(vectors, words[inside], states[torch.from_numpy(inside).to(states.device)].cpu().double().numpy())
+        if self.pooling == "mean":
+            vectors /= np.maximum(pieces, 1)[:, None]
+        return Representations(vectors, pieces)
+
+
+def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
+    """Return the word that each piece stands in, from where pieces and words begin; NO_WORD between words."""
+    found = np.full(len(window.texts), NO_WORD, np.int32)
+    before = 0
+    for number, words in enumerate(spans):
+        inside = np.flatnonzero(window.texts == number)
+        starts, ends = window.offsets[inside].T
+        place = np.searchsorted(words[:, 1], starts, side="right")  # the first word that ends behind the piece's start
+        within = np.minimum(place, len(words) - 1)
+        belongs = (place < len(words)) & (words[within, 0] < ends) if len(words) else np.zeros(len(inside), np.bool_)
+        found[inside[belongs]] = before + place[belongs]
+        before += len(words)
+    return found

@@ -1,0 +1,245 @@
+"""Sensitivity S of real models: against word by word reading, for every kind of encoder and family of tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cosine
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, T5Config
+from typer.testing import CliRunner
+
+from robustbench_char.cli.main import app
+from robustbench_char.common import InputError
+from robustbench_char.evaluation.sensitivity_records import find_sensitivities, read_profiles, read_words
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
+from robustbench_char.training.sensitivity import Sensitivity, measure_sensitivity
+
+pytestmark = pytest.mark.models
+
+SENTENCES = ("anna lives in oslo", "the great house was not in berlin , karl said", "peter sees a boat", "a of is")
+NER = "\n\n".join("\n".join(f"{word} O" for word in sentence.split()) for sentence in SENTENCES) + "\n"
+QNLI = "index\tquestion\tsentence\tlabel\n" + "".join(
+    f"{row}\twhat is {text} ?\tThe  answer, said karl: {text}!\tentailment\n" for row, text in enumerate(SENTENCES)
+)
+
+
+@pytest.fixture(scope="module", params=["conll2003", "qnli"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+    """Return a task, its clean file, and the folder of its attack."""
+    folder = tmp_path_factory.mktemp(request.param)
+    clean = folder / ("test.txt" if request.param == "conll2003" else "dev.tsv")
+    clean.write_text(NER if request.param == "conll2003" else QNLI, encoding="utf-8")
+    command = ["attack", request.param, "--input", str(clean), "--suite", "mixed", "--output", str(folder / "attacked")]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    return request.param, clean, folder / "attacked"
+
+
+def measure(model: str, attacked: tuple[str, Path, Path], **options: Any) -> Sensitivity:
+    task = get_task(attacked[0], "task")
+    return measure_sensitivity(
+        model, open_source(task, input=attacked[1]), attacked[2], task, progress=False, **options
+    )
+
+
+@pytest.mark.parametrize("base", ["tiny_base", "roberta"])
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_as_read_word_by_word(
+    base: str, pooling: Any, attacked: tuple[str, Path, Path], request: pytest.FixtureRequest
+) -> None:
+    """The oracle reads one text at a time and finds the pieces of a word by its place in the text."""
+    folder = request.getfixturevalue(base)
+    found = measure(folder, attacked, pooling=pooling, max_length=60)
+    task = get_task(attacked[0], "task")
+    files = attacked[1], next(path for path in attacked[2].iterdir() if path.name == attacked[1].name)
+    clean, after = (list(open_source(task, input=path).examples()) for path in files)
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    if base == "roberta" and attacked[0] == "conll2003":
+        tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    checked = 0
+    for number, line in enumerate(found.words.itertuples()):
+        old, new = (one[line.row].fields for one in (clean, after))
+        if attacked[0] == "conll2003":
+            vectors = [_token(model, tokenizer, one["tokens"], line.word, pooling) for one in (old, new)]
+        elif old[line.field] == new[line.field]:  # places are the same: no need of the ledger
+            place = _place(found, number, old[line.field])
+            vectors = [
+                _span(model, tokenizer, one["question"], one["sentence"], line.field, place, pooling)
+                for one in (old, new)
+            ]
+        else:
+            continue
+        if any(vector is None for vector in vectors):
+            assert np.isnan(line.distance)
+            continue
+        assert line.distance == pytest.approx(cosine(*vectors), abs=1e-5)
+        checked += 1
+    assert checked or attacked[0] == "qnli"
+    assert found.record.group("all", "all").words == found.words["distance"].notna().sum()  # type: ignore[union-attr]
+
+
+def _states(model: Any, encoding: Any) -> np.ndarray:
+    with torch.inference_mode():
+        return model(**encoding).last_hidden_state[0].double().numpy()
+
+
+def _pool(states: np.ndarray, pieces: list[int], pooling: str) -> np.ndarray | None:
+    return None if not pieces else states[pieces[0]] if pooling == "first" else states[pieces].mean(0)
+
+
+def _token(model: Any, tokenizer: Any, words: Any, word: int, pooling: str) -> np.ndarray | None:
+    encoding = tokenizer(list(words), is_split_into_words=True, return_tensors="pt", truncation=True, max_length=60)
+    pieces = [place for place, owner in enumerate(encoding.word_ids()) if owner == word]
+    return _pool(_states(model, encoding), pieces, pooling)
+
+
+def _span(
+    model: Any, tokenizer: Any, first: str, second: str, field: str, span: tuple[int, int], pooling: str
+) -> np.ndarray | None:
+    encoding = tokenizer(first, second, return_tensors="pt", truncation="longest_first", max_length=60)
+    wanted = 0 if field == "question" else 1
+    offsets = encoding.encodings[0].offsets
+    pieces = [
+        place
+        for place, owner in enumerate(encoding.sequence_ids())
+        if owner == wanted
+        and offsets[place][0] < span[1]
+        and offsets[place][1] > span[0]
+        and offsets[place][0] >= span[0] - 1
+    ]
+    return _pool(_states(model, encoding), pieces, pooling)
+
+
+def _place(found: Sensitivity, number: int, text: str) -> tuple[int, int]:
+    """Return where the word stands, by our own splitter's numbers."""
+    from robustbench_char.attacks.eligibility import find_words
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.text.columns import Column
+
+    words = find_words(Column.of([text]), load_suites("mixed", task="qnli")[0].words, None)
+    word = int(found.words["word"].iloc[number])
+    return int(words.starts[word]), int(words.ends[word])
+
+
+@pytest.mark.parametrize("kind", ["distilbert", "t5"])
+def test_encoders_of_other_types(kind: str, tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base, model_input_names=["input_ids", "attention_mask"])
+    size = {"vocab_size": len(tokenizer), "hidden_size": 16}
+    config: Any = (
+        DistilBertConfig(**size, dim=16, n_layers=1, n_heads=2, hidden_dim=16)
+        if kind == "distilbert"
+        else T5Config(vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        AutoModel.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    found = measure(str(tmp_path), attacked).record.group("changed", "changed")
+    assert found is not None
+    assert found.s is not None
+    assert 0 < found.s < 2
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="found a tokenizer without a token for padding"):
+        measure(str(tmp_path), attacked)
+
+
+def test_batches_and_padding_change_nothing(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
+    one, other = (measure(tiny_base, attacked, batch_size=size).words["distance"] for size in (1, 32))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_words_follow_the_ledger(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
+    found = measure(tiny_base, attacked, profiles=["0"]).words
+    assert (found["operator"] != "").equals(found["changed"])
+    assert found["changed"].any()
+    assert not found["changed"].all()
+    profile = measure(tiny_base, attacked, profiles=["0"]).profiles[0]
+    assert [one.word != one.attacked for one in profile.words] == found.loc[found["row"] == 0, "changed"].tolist()
+
+
+def test_texts_that_the_attack_left_alone_do_not_move(tiny_base: str, tmp_path: Path) -> None:
+    clean = tmp_path / "test.txt"
+    clean.write_text(NER, encoding="utf-8")
+    command = ["attack", "conll2003", "--input", str(clean), "--suite", "mixed@0", "--output", str(tmp_path / "a")]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    found = measure(tiny_base, ("conll2003", clean, tmp_path / "a"))
+    assert found.words["distance"].tolist() == [0.0] * len(found.words)
+
+
+def test_words_beyond_the_limit_are_counted_and_left_out(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
+    whole = measure(tiny_base, attacked).record.group("all", "all")
+    cut = measure(tiny_base, attacked, max_length=12).record.group("all", "all")
+    assert whole is not None
+    assert cut is not None
+    assert cut.left_out > whole.left_out
+    assert cut.words + cut.left_out == whole.words + whole.left_out
+
+
+def test_streams_of_charbert(pretrain_tiny: Callable[..., Path], attacked: tuple[str, Path, Path]) -> None:
+    folder = str(pretrain_tiny("charbert", steps=1))
+    both, words, characters = (
+        measure(folder, attacked, stream=stream).words["distance"] for stream in ("both", "subword", "character")
+    )
+    assert not np.allclose(words, characters)
+    assert ((both - words) * (both - characters) <= 1e-9).mean() > 0.5  # a mean of two, weighed by length
+    assert measure(folder, attacked, stream="character").record.stream == "character"
+
+
+def test_a_saved_system_and_its_recogniser(
+    make_file: Any, train_tiny: Callable[..., Path], attacked: tuple[str, Path, Path]
+) -> None:
+    with pytest.raises(InputError, match=r"--task: found .*expected names, which the system was fine-tuned on"):
+        measure(str(train_tiny("tagging", make_file("tagging"), epochs=0.1)), attacked)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer": 3}, "--layer: found 3; expected a number from -3 to 2"),
+        ({"stream": "character"}, "--stream: found the character stream of a model of the type bert"),
+        ({"profiles": ["no-such-id"]}, "--profile: found no-such-id"),
+    ],
+)
+def test_what_the_model_does_not_have(
+    options: Any, message: str, tiny_base: str, attacked: tuple[str, Path, Path]
+) -> None:
+    with pytest.raises(InputError, match=message):
+        measure(tiny_base, attacked, **options)
+
+
+def test_files_that_do_not_belong_together(tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:
+    task, clean, folder = attacked
+    other = tmp_path / clean.name
+    other.write_text(clean.read_text() + ("\nx O\n" if task == "conll2003" else "9\ta ?\tb\tentailment\n"))
+    with pytest.raises(InputError, match=r"--input: found another file than the one that was attacked"):
+        measure(tiny_base, (task, other, folder))
+    with pytest.raises(InputError, match=r"found no manifest\.json"):
+        measure(tiny_base, (task, clean, tmp_path))
+    with pytest.raises(InputError, match=r"--attacked: found an attacked set of"):
+        measure(tiny_base, ("mrpc", clean, folder))
+
+
+def test_the_command(tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:
+    task, clean, folder = attacked
+    command = ["sensitivity", tiny_base, "--task", task, "--input", str(clean), "--attacked", str(folder)]
+    told = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "out"), "--profile", "1"])
+    assert "S of tiny-bert" in told.output
+    ((where, record),) = find_sensitivities([tmp_path])
+    table = read_words(where, record)
+    assert table is not None
+    assert [one.id for one in read_profiles(where)] == ["1"]
+    said = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert said["summary"] == json.loads(record.model_dump_json())["summary"]
+    (folder / "edits.parquet").rename(tmp_path / "kept")
+    try:
+        with pytest.raises(InputError, match=r"edits\.parquet: found no such file"):
+            measure(tiny_base, attacked)
+    finally:
+        (tmp_path / "kept").rename(folder / "edits.parquet")
