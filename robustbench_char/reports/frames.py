@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustbench_char.evaluation.comparison import REFERENCE, comparison_table, distinct, pair_records
+from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
+from robustbench_char.evaluation.sensitivity_records import find_sensitivities
 from robustbench_char.reports.blocks import Evidence
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
     """Read all records below the folders, each result once. Raises InputError."""
     records = distinct(_sorted(find_records(folders)))
     pairs = pair_records(records)
-    return Evidence(records, pairs, comparison_table(pairs), examples)
+    prices, sensitivities = find_prices(folders), find_sensitivities(folders)
+    return Evidence(records, pairs, comparison_table(pairs), examples, tuple(prices), tuple(sensitivities))
 
 
 def _sorted(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
