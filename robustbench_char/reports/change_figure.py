@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robustbench_char.reports import show
-from robustbench_char.reports.drawing import EDGE, axis_title, frame_axes, styled
+from robustbench_char.reports.drawing import EDGE, WIDTH, axis_title, frame_axes, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ def change_figure(means: pd.DataFrame) -> Figure:
     tasks, systems = (list(dict.fromkeys(means[name])) for name in ("task", "label"))
     columns = min(_COLUMNS, len(tasks))
     lines = -(-len(tasks) // columns)
-    size = (0.085 * max(map(len, systems)) + 2.9 * columns, lines * (0.8 + 0.3 * len(systems)))
-    figure = Figure(figsize=size, layout="constrained")
+    width = min(WIDTH, 0.085 * max(map(len, systems)) + 2.9 * columns)
+    figure = Figure(figsize=(width, lines * (0.8 + 0.3 * len(systems))), layout="constrained")
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for axes, task in zip(panels, tasks, strict=False):
         _panel(axes, means[means["task"] == task], systems)
@@ -47,12 +47,12 @@ def _panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
         for value, other, mark in sides:
             shift, side = (7, "left") if value > other or (value == other and mark == "") else (-7, "right")
             axes.annotate(show.score(value) + mark, (value, place), (shift, 0), textcoords="offset points", ha=side,
-                          va="center", fontsize=8.5)  # fmt: skip
+                          va="center", fontsize=8)  # fmt: skip
     axes.plot(part["clean"], places, "o", markersize=6, markerfacecolor="white", markeredgecolor=_BEFORE, zorder=3)
     axes.plot(part["attacked"], places, "o", markersize=6, color=_AFTER, markeredgecolor=EDGE, zorder=3)
-    lowest = min(0.0, float(part[["clean", "attacked"]].min().min()) - 15)
-    axes.set_xlim(lowest, 116)
-    axes.set_xticks(range(-100 if lowest < -20 else 0, 101, 20))
+    lowest = min(0.0, float(part[["clean", "attacked"]].min().min()) - 30)
+    axes.set_xlim(lowest, 125)
+    axes.set_xticks(range(-100 if lowest < -30 else 0, 101, 25))
     axes.set_xlabel(axis_title(str(part["metric"].iloc[0])), fontsize=9)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8.5)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLOURS", "DASHES", "DPI", "EDGE", "HATCHES", "MARKERS", "axis_title", "frame_axes", "styled", "to_png", "to_svg",
-    "wrapped",
+    "COLOURS", "DASHES", "DPI", "EDGE", "HATCHES", "MARKERS", "WIDTH", "axis_title", "frame_axes",
+    "styled", "to_png", "to_svg", "wrapped",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -32,6 +32,8 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 EDGE = "#222222"
 DPI = 300
 """Dots an inch of the PNG."""
+WIDTH = 7.2
+"""The widest figure in inches: two columns of a journal."""
 
 # Names are printed as they are (a `$` starts no formula), and as text, so that the page's own font applies.
 _STYLE: Any = {"svg.fonttype": "none", "text.parse_math": False, "hatch.linewidth": 0.6, "font.size": 10.0}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["heat_figure"]
 
 _COLUMNS = 2
-_MAP = "cividis_r"  # grows darker evenly, also in grey and to colour-blind eyes
+_MAP = "Blues"  # one hue that grows darker evenly, in grey too
 
 
 @styled
@@ -28,7 +28,7 @@ def heat_figure(means: pd.DataFrame) -> Figure:
     tasks, systems, operators = (list(dict.fromkeys(means[name])) for name in ("task", "label", "operators"))
     columns = min(_COLUMNS, len(tasks))
     lines = -(-len(tasks) // columns)
-    width = 0.085 * max(map(len, systems)) + columns * (0.3 + 0.72 * len(operators))
+    width = 0.085 * max(map(len, systems)) + columns * (0.2 + 0.7 * len(operators))
     figure = Figure(figsize=(width, lines * (0.75 + 0.32 * len(systems))), layout="constrained")
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for axes, task in zip(panels, tasks, strict=False):
@@ -43,9 +43,9 @@ def heat_figure(means: pd.DataFrame) -> Figure:
 def _panel(axes: Axes, part: pd.DataFrame) -> None:
     values = part.to_numpy(np.float64)
     top = max(1.0, float(np.nanmax(values, initial=0.0)))
-    axes.pcolormesh(np.ma.masked_invalid(values), cmap=_MAP, vmin=0, vmax=top, edgecolor="white", linewidth=1)
+    axes.pcolormesh(np.ma.masked_invalid(values), cmap=_MAP, vmin=0, vmax=1.2 * top, edgecolor="white", linewidth=1)
     for (row, column), value in np.ndenumerate(values):
-        colour = "white" if value > 0.55 * top else "black"
+        colour = "white" if value > 0.7 * top else "black"
         axes.text(column + 0.5, row + 0.5, show.score(value), ha="center", va="center", color=colour, fontsize=9)
     axes.set_xticks(np.arange(part.shape[1]) + 0.5, list(part.columns))
     axes.set_yticks(np.arange(part.shape[0]) + 0.5, list(part.index))

@@ -50,11 +50,13 @@ def mean_scores(frame: pd.DataFrame) -> pd.DataFrame:
 
 def add_operators(frame: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return the frame, whose row i is pair i, with the names of the operators that made an edit (joined by +)."""
+    import pandas as pd
+
     attacks = [pair.attacked.data.attack for pair in pairs]
     used = [
         sorted(name for name, number in attack.counts_by_operator.items() if number) for attack in attacks if attack
     ]
-    return frame.assign(operators=["+".join(names) for names in used])
+    return frame.assign(operators=pd.Series(["+".join(names) for names in used], dtype="str"))
 
 
 def suites_of(frame: pd.DataFrame) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robustbench_char.reports import show
-from robustbench_char.reports.drawing import EDGE, frame_axes
+from robustbench_char.reports.drawing import EDGE, WIDTH, frame_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +28,14 @@ def draw_panels(bars: pd.DataFrame, title: str, groups: list[str], systems: list
     columns = min(_COLUMNS, len(groups))
     lines = -(-len(groups) // columns)
     names = 0.085 * max(map(len, systems))  # inches that the names of the systems take
-    size = (names + 2.9 * columns, lines * (0.75 + 0.3 * len(systems)))
+    size = (min(WIDTH, names + 2.9 * columns), lines * (0.75 + 0.3 * len(systems)))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
     lowest = min(0.0, float(bars["low"].min()))
     for axes, group in zip(panels, groups, strict=False):
         _panel(axes, bars[bars["group"] == group], group, systems)
-        axes.set_xlim(lowest - (16 if lowest < 0 else 0), 118)  # room for the value labels
-        axes.set_xticks(range(-100 if lowest < 0 else 0, 101, 20))
+        axes.set_xlim(lowest - (16 if lowest < 0 else 0), 125)  # room for the value labels
+        axes.set_xticks(range(-100 if lowest < 0 else 0, 101, 25))
     for axes in panels[len(groups) :]:
         axes.set_visible(False)
     panels[0].invert_yaxis()
@@ -79,6 +79,6 @@ def _finish(axes: Axes, place: float, mean: float, low: float, high: float, mark
         textcoords="offset points",
         ha=side,
         va="center",
-        fontsize=8.5,
+        fontsize=8,
         bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
     )

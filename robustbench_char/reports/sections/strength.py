@@ -30,6 +30,8 @@ def sweeps(means: pd.DataFrame) -> pd.DataFrame:
     The column `sweep` names the suite without its strength.
     """
     means = means.dropna(subset=["effective_strength"])
+    if means.empty:
+        return means
     means = means.assign(sweep=means["suite"].str.partition("@")[0])
     groups = means.groupby(["task", "label", "sweep"], sort=False)
     several = means.assign(group=groups.ngroup())[groups["effective_strength"].transform("nunique") > 1]
