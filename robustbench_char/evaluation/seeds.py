@@ -7,32 +7,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["seed_frame"]
+__all__ = ["SEED_COLUMNS", "seed_frame"]
+
+SEED_COLUMNS = (
+    "task", "label", "base", "suite", "training_seeds", "attack_seeds", "mean", "training_spread", "training_worst",
+    "attack_spread", "worst", "clean_mean", "clean_spread",
+)  # fmt: skip
 
 
 def seed_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a task, system, base and suite of a `comparison_table`: means, spreads, worst results.
+    """Return one row (SEED_COLUMNS) a task, system, base and suite of a `comparison_table`, scores in percent.
 
-    `mean` is that over all runs. `attack_spread` is the standard deviation over attack seeds (n - 1 below the fraction
-    line) within a training seed, as a mean over training seeds; `training_spread` that over training seeds of their
-    means. Both are missing where there is one seed. `worst` is the lowest attacked score of a run.
+    `mean` is that over training seeds of their means over attack seeds. `training_spread` is the standard deviation of
+    those means (n - 1 below the fraction line), `training_worst` the lowest of them. `attack_spread` is the standard
+    deviation over attack seeds within a training seed, as a mean over training seeds. Both spreads are missing where
+    there is one seed. `worst` is the lowest attacked score of a run; `clean_*` are of the clean scores.
     """
     import pandas as pd
 
-    rows = []
-    for key, part in frame.groupby(["task", "label", "base", "suite"], sort=False):
-        by_training = part.groupby("training_seed", dropna=False)["attacked"]
-        rows.append(
-            {
-                **dict(zip(("task", "label", "base", "suite"), key, strict=True)),
-                "training_seeds": part["training_seed"].nunique(dropna=False),
-                "attack_seeds": part["attack_seed"].nunique(dropna=False),
-                "mean": part["attacked"].mean(),
-                "training_spread": by_training.mean().std(ddof=1),
-                "attack_spread": by_training.std(ddof=1).mean(),
-                "worst": part["attacked"].min(),
-                "clean_mean": part.drop_duplicates("training_seed")["clean"].mean(),
-                "clean_spread": part.drop_duplicates("training_seed")["clean"].std(ddof=1),
-            }
-        )
-    return pd.DataFrame(rows)
+    groups = frame.groupby(list(SEED_COLUMNS[:4]), sort=False)
+    return pd.DataFrame([(*key, *_spreads(part)) for key, part in groups], columns=list(SEED_COLUMNS))
+
+
+def _spreads(part: pd.DataFrame) -> tuple[float, ...]:
+    by_training = part.groupby("training_seed", dropna=False)
+    means, clean = by_training["attacked"].mean(), by_training["clean"].first()
+    return (
+        len(means),
+        part["attack_seed"].nunique(dropna=False),
+        means.mean(),
+        means.std(ddof=1),
+        means.min(),
+        by_training["attacked"].std(ddof=1).mean(),
+        part["attacked"].min(),
+        clean.mean(),
+        clean.std(ddof=1),
+    )
