@@ -1,4 +1,4 @@
-"""What seeds change: the spread over attack seeds and over training seeds, kept apart from the interval over examples."""
+"""What seeds change: the spread over attack seeds and over training seeds, apart from the interval over examples."""
 
 from __future__ import annotations
 

@@ -33,10 +33,11 @@ def permutation_test(
 ) -> float:
     """Return the two-sided p of the difference between two systems' statistics of summed counts [N, K].
 
-    Under the null hypothesis the two results of an example may be swapped (Noreen 1989, approximate randomisation). What
-    a swap changes is the difference of the two rows, so examples with one difference are swapped as a group, a binomial
-    number of them. All outcomes are gone through where they are few, which gives the exact p; else `permutations` are
-    drawn, and p is (1 + those with as large a difference) / (1 + R). Two systems with the same counts have p = 1.
+    Under the null hypothesis the two results of an example may be swapped (Noreen 1989, approximate randomisation).
+    What a swap changes is the difference of the two rows, so examples with one difference are swapped as a group, a
+    binomial number of them. All outcomes are gone through where they are few, which gives the exact p; else
+    `permutations` are drawn, and p is (1 + those with as large a difference) / (1 + R). Two systems with the same
+    counts have p = 1.
     """
     start, rows, times = _changes(one, other)
     total = one.sum(0) + other.sum(0)
@@ -66,14 +67,21 @@ def _changes(one: Floats, other: Floats) -> tuple[Floats, Floats, NDArray[np.int
 
 def _outcomes(times: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Return every number of swaps of each group [P, M], and the probability of each [P]."""
-    from scipy.stats import binom
-
     swaps, shares = np.zeros((1, 0)), np.ones(1)
     for number in times.tolist():
         each = np.arange(number + 1.0)
         swaps = np.column_stack([np.repeat(swaps, number + 1, axis=0), np.tile(each, len(swaps))])
-        shares = np.outer(shares, binom.pmf(each, number, 0.5)).ravel()
+        shares = np.outer(shares, _binomial(number)).ravel()
     return swaps, shares
+
+
+def _binomial(number: int) -> list[float]:
+    """Return the probability of each number of heads among so many throws, rounded once."""
+    found, ways = [], 1
+    for heads in range(number + 1):
+        found.append(ways / (1 << number))
+        ways = ways * (number - heads) // (heads + 1)
+    return found
 
 
 def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Iterator[Floats]:

@@ -90,7 +90,7 @@ def test_many_resamples_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
 def test_paired_examples_stay_paired() -> None:
     """Two systems that differ by a constant on each example: their difference has no spread, each of them has."""
     one = answer_counts()
-    other = one + [0.5, 0.0, 0.0]
+    other = one + np.array([0.5, 0.0, 0.0])
     score = COUNTED.get("squad_v1").score
     found = interval(np.hstack([one, other]), lambda sums: score(sums[..., 3:]) - score(sums[..., :3]))
     assert (found.value, found.low, found.note) == (pytest.approx(50.0), None, "no spread")
