@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_char.evaluation.counted import Floats
 
@@ -22,8 +23,9 @@ __all__ = ["LEVEL", "RESAMPLES", "Interval", "interval", "percentiles", "resampl
 RESAMPLES = 2_000
 LEVEL = 0.95
 _CHUNK = 1 << 22  # drawn numbers held at a time
-_MULTINOMIAL_COST = 12.0
-"""What one draw of a multinomial cell costs, in draws of one example (measured: benchmarks/speed/bootstrap.py)."""
+_MULTINOMIAL_COST = 20.0
+"""What a draw of one distinct row's weight costs, in draws of one example (measured: benchmarks/speed/bootstrap.py)."""
+_EQUAL = 1e-9
 
 
 class Interval(NamedTuple):
@@ -38,32 +40,34 @@ class Interval(NamedTuple):
 def resampled_sums(counts: Floats, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
     """Return the sums [R, K] of `resamples` draws of N of the N examples [N, K], with replacement.
 
-    The result depends on the counts, in whatever order examples stand, and on the seed alone. Memory is flat.
+    The result depends on the counts, in whatever order examples stand, and on the seed alone. Beside the counts and the
+    result, memory does not grow with N or R.
     """
     distinct, times = np.unique(counts, axis=0, return_counts=True)
     generator = np.random.Generator(np.random.PCG64(seed))
     sums = np.empty((resamples, counts.shape[1]))
-    few = len(distinct) * _MULTINOMIAL_COST < len(counts)
-    step = max(1, _CHUNK // (len(distinct) if few else len(counts)))
+    draw = _multinomial if len(distinct) * _MULTINOMIAL_COST < len(counts) else _drawn
+    step = max(1, _CHUNK // max(1, len(distinct)))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        weights = _multinomial(generator, times, size) if few else _drawn(generator, times, size)
-        sums[start : start + size] = weights @ distinct
+        sums[start : start + size] = draw(generator, times, size) @ distinct
     return sums
 
 
-def _multinomial(generator: np.random.Generator, times: np.ndarray, size: int) -> Floats:
+def _multinomial(generator: np.random.Generator, times: NDArray[np.intp], size: int) -> Floats:
     """Return how often each distinct row comes up [size, M]."""
     total = int(times.sum())
     return generator.multinomial(total, times / total, size=size).astype(np.float64)
 
 
-def _drawn(generator: np.random.Generator, times: np.ndarray, size: int) -> Floats:
-    """The same, drawn example by example: cheaper where most rows are distinct."""
+def _drawn(generator: np.random.Generator, times: NDArray[np.intp], size: int) -> Floats:
+    """The same, drawn example by example: cheaper where many rows are distinct."""
     of_example = np.repeat(np.arange(len(times)), times)
-    drawn = of_example[generator.integers(0, len(of_example), (size, len(of_example)), dtype=np.int32)]
-    drawn += len(times) * np.arange(size)[:, None]
-    return np.bincount(drawn.ravel(), minlength=size * len(times)).reshape(size, -1).astype(np.float64)
+    total = len(of_example)
+    weights = np.empty((size, len(times)))
+    for row in weights:  # one resample at a time stays in the cache
+        row[:] = np.bincount(of_example[generator.integers(0, total, total, dtype=np.int32)], minlength=len(times))
+    return weights
 
 
 def interval(
@@ -84,15 +88,18 @@ def interval(
 def percentiles(value: float, counts: Floats, resampled: Floats) -> Interval:
     """Return the interval between the percentiles of resampled values [R], or the reason why there is none.
 
-    There is none over one example, over examples that are all alike (all right, or all wrong: resampling them shows no
-    spread, which is not to say that there is none), and where the value is not defined in more than 1 of 20 resamples.
+    There is none for a value that is not defined (NaN), over one example that counts (a row of zeros does not), where
+    all resamples give one value (all right, or all wrong: that shows no spread, which is not to say that there is
+    none), and where the value is not defined in more than 1 of 20 resamples; the others then stand for all.
     """
-    if len(counts) < 2:
+    if np.isnan(value):
+        return Interval(None, note="not defined")
+    if counts.any(axis=1).sum() < 2:
         return Interval(value, note="one example")
-    if (counts == counts[0]).all():
-        return Interval(value, note="all examples alike")
     defined = resampled[~np.isnan(resampled)]
     if len(defined) < LEVEL * len(resampled):
         return Interval(value, note="often not defined")
+    if np.ptp(defined) <= _EQUAL:
+        return Interval(value, note="no spread")
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))

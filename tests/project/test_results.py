@@ -11,6 +11,7 @@ import pytest
 
 from robustbench_char.evaluation.comparison import comparison_table, pair_records
 from robustbench_char.evaluation.records import find_records
+from robustbench_char.evaluation.sensitivity_records import find_sensitivities, summary_of
 from robustbench_char.reports import write_report
 from robustbench_char.tasks.manifest import Manifest
 
@@ -49,36 +50,45 @@ def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Pat
     assert {path.name for path in folder.rglob("*.parquet")} <= {"counts.parquet"}  # numbers alone, no text
 
 
-SIX = ROOT / "reports" / "results" / "six_systems"
+BOTH = [ROOT / "reports" / "results" / name for name in ("six_systems", "six_systems_gpu")]
 SYSTEMS = ("bert", "bert_mlm", "advbert", "charbert", "bert_wordrec", "bert_aug")
-TASKS = ("conll2003",)
+SEEN = ("bert_wordrec", "bert_aug")
+"""Systems that saw the operators of `charbert_2020` in training."""
 
 
 def row(*cells: object) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def compared() -> pd.DataFrame:
-    table = comparison_table(pair_records(find_records([SIX / "records"])))
-    return table.set_index(["label", "task", "suite"]).sort_index()
+def compared(folder: Path) -> pd.DataFrame:
+    """Return scores as means over seeds, by label, task and suite."""
+    table = comparison_table(pair_records(find_records([folder / "records"])))
+    return table.groupby(["label", "task", "suite"])[["clean", "attacked"]].mean()
+
+
+def tasks(folder: Path) -> list[str]:
+    return list(compared(folder).index.unique("task"))
 
 
 def scores(label: str, task: str, suite: str, table: pd.DataFrame) -> str:
     """Return clean / attacked as the pages show it; † marks operators that the system saw in fine-tuning."""
+    if (label, task, suite) not in table.index:
+        return ""
     found = table.loc[(label, task, suite)]
-    mark = " †" if isinstance(found["saw_attack"], str) else ""
+    mark = " †" if label in SEEN else ""
     return f"{found['clean']:.1f} / {found['attacked']:.1f}{mark}"
 
 
-def six_systems() -> list[str]:
-    table = compared()
-    return [row(label, *(scores(label, task, "charbert_2020", table) for task in TASKS)) for label in SYSTEMS]
+def six_systems(folder: Path) -> list[str]:
+    table = compared(folder)
+    return [row(label, *(scores(label, task, "charbert_2020", table) for task in tasks(folder))) for label in SYSTEMS]
 
 
-def left_out() -> list[str]:
+def left_out(folder: Path) -> list[str]:
     """Return one row an operator: `bert`, `bert_aug` that saw it, `bert_aug` that did not, attacked by it alone."""
-    table = compared()["attacked"]
-    operators = ("drop", "add", "swap", "keyboard")
+    table = compared(folder)["attacked"]
+    operators = [name for name in ("drop", "add", "swap", "keyboard")
+                 if (f"bert_aug without {name}", "conll2003", name) in table.index]  # fmt: skip
     columns = [("bert", "bert_aug", f"bert_aug without {operator}") for operator in operators]
     return [
         row(operator, *(f"{table[label, 'conll2003', operator]:.1f}" for label in labels))
@@ -86,39 +96,56 @@ def left_out() -> list[str]:
     ]
 
 
-def tries() -> list[str]:
-    table = compared()
-    labels = ["charbert", *sorted({label for label, _, _ in table.index if " lr " in label})]
+def tries(folder: Path) -> list[str]:
+    table = compared(folder)
+    labels = sorted({label for label, _, _ in table.index if label.startswith("charbert ")})
     return [row(label, scores(label, "conll2003", "charbert_2020", table)) for label in labels]
 
 
-def held_out() -> list[str]:
-    entries = json.loads((SIX / "pretraining" / "charbert" / "training_log.json").read_text())["heldout"]
+def held_out(folder: Path) -> list[str]:
+    entries = json.loads((folder / "pretraining" / "charbert" / "training_log.json").read_text())["heldout"]
     return [
         row(one["step"], f"{one['nlm_loss']:.2f}", f"{100 * one['hit_at_1']:.1f}", f"{100 * one['hit_at_5']:.1f}")
         for one in entries
     ]
 
 
-def prices() -> list[str]:
+def prices(folder: Path) -> list[str]:
     lines = []
-    for task in TASKS:
-        price = json.loads((SIX / "recognisers" / f"{task}.json").read_text())
+    for path in sorted((folder / "recognisers").glob("*.json")):
+        price = json.loads(path.read_text())
         names = ("wer_before", "wer_after", "clean_changed", "entity_changed")
-        lines.append(row(task, *("" if price[name] is None else f"{price[name]:.1f}" for name in names)))
+        lines.append(row(path.stem, *("" if price[name] is None else f"{price[name]:.1f}" for name in names)))
     return lines
 
 
-@pytest.mark.parametrize("rows", [six_systems, left_out, tries, held_out, prices], ids=lambda rows: rows.__name__)
-def test_the_page_of_the_six_systems_shows_what_was_measured(rows: Callable[[], list[str]]) -> None:
-    page = [*(SIX / "README.md").read_text(encoding="utf-8").splitlines(), ""]
-    table = rows()
-    assert any(page[start : start + len(table) + 1] == [*table, ""] for start in range(len(page)))
+def sensitivities(folder: Path) -> list[str]:
+    """Return S of each system and task: all words, changed, unchanged, as means over training seeds."""
+    table = summary_of([record for _, record in find_sensitivities([folder / "sensitivity"])])
+    if table.empty:
+        return []
+    means = table.groupby(["system", "task", "group", "value"])["s"].mean()
+    groups = (("all", "all"), ("changed", "changed"), ("changed", "unchanged"))
+    known = list(dict.fromkeys(table["task"]))
+    cells = {name: [f"{means[name, task, *group]:.3f}" for task in known for group in groups] for name in SYSTEMS}
+    return [row(name, *found) for name, found in cells.items()]
+
+
+MADE = [six_systems, left_out, tries, held_out, prices, sensitivities]
+
+
+@pytest.mark.parametrize("folder", BOTH, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("rows", MADE, ids=lambda rows: rows.__name__)
+def test_the_pages_of_the_six_systems_show_what_was_measured(rows: Callable[[Path], list[str]], folder: Path) -> None:
+    page = [*(folder / "README.md").read_text(encoding="utf-8").splitlines(), ""]
+    table = rows(folder)
+    assert not table or any(page[start : start + len(table) + 1] == [*table, ""] for start in range(len(page)))
 
 
 def test_the_readme_shows_the_six_systems() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in page if line in six_systems()] == six_systems()
+    expected = six_systems(BOTH[1])
+    assert [line for line in page if line in expected] == expected
 
 
 def test_the_readme_shows_the_measured_numbers() -> None:
