@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robustbench_char.evaluation.comparison import Pair
+from robustbench_char.evaluation.intervals import Statistics
 from robustbench_char.evaluation.recogniser_prices import PriceRecord
 from robustbench_char.evaluation.records import Record
 from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
@@ -20,11 +21,16 @@ __all__ = ["Block", "Card", "Cell", "Column", "Evidence", "Note", "Part", "Pictu
 
 
 class Evidence(NamedTuple):
-    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown."""
+    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown.
+
+    `means` are scores over seeds with their intervals (see `means.mean_scores`), which `statistics` gives.
+    """
 
     records: list[tuple[Path, Record]]
     pairs: list[Pair]
     frame: pd.DataFrame
+    means: pd.DataFrame
+    statistics: Statistics
     examples: bool
     prices: tuple[PriceRecord, ...] = ()
     sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()

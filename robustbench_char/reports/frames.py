@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustbench_char.evaluation.comparison import REFERENCE, check_together, comparison_table, distinct, pair_records
+from robustbench_char.evaluation.intervals import statistics_of
 from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
 from robustbench_char.evaluation.sensitivity_records import find_sensitivities
 from robustbench_char.reports.blocks import Evidence
+from robustbench_char.reports.means import mean_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,9 @@ def report_frame(folders: list[Path]) -> pd.DataFrame:
     Rows are sorted by task, system (`bert` first, then as they appear in the folders), base, suite and seeds. Raises
     InputError for a missing folder and for no record.
     """
-    return read_evidence(folders, examples=False).frame
+    records = distinct(_sorted(find_records(folders)))
+    check_together(records)
+    return comparison_table(pair_records(records))
 
 
 def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
@@ -34,8 +38,17 @@ def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
     records = distinct(_sorted(find_records(folders)))
     check_together(records)
     pairs = pair_records(records)
-    prices, sensitivities = find_prices(folders), find_sensitivities(folders)
-    return Evidence(records, pairs, comparison_table(pairs), examples, tuple(prices), tuple(sensitivities))
+    frame, statistics = comparison_table(pairs), statistics_of(pairs)
+    return Evidence(
+        records,
+        pairs,
+        frame,
+        mean_scores(frame, pairs, statistics),
+        statistics,
+        examples,
+        tuple(find_prices(folders)),
+        tuple(find_sensitivities(folders)),
+    )
 
 
 def _sorted(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
