@@ -23,7 +23,8 @@ __all__ = ["Block", "Card", "Cell", "Column", "Evidence", "Note", "Part", "Pictu
 class Evidence(NamedTuple):
     """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown.
 
-    `means` are scores over seeds with their intervals (see `means.mean_scores`), which `statistics` gives.
+    `means` are scores over seeds with their intervals (see `means.mean_scores`), which `statistics` gives;
+    `cells` are scores by breakdown under the main suite (see `cell_intervals.breakdown_frame`).
     """
 
     records: list[tuple[Path, Record]]
@@ -31,6 +32,7 @@ class Evidence(NamedTuple):
     frame: pd.DataFrame
     means: pd.DataFrame
     statistics: Statistics
+    cells: pd.DataFrame
     examples: bool
     prices: tuple[PriceRecord, ...] = ()
     sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
@@ -61,6 +63,16 @@ class Cell(NamedTuple):
 
     text: str
     bold: bool = False
+
+    @property
+    def value(self) -> str:
+        """The first line, which alone is bold."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def below(self) -> str:
+        """The other lines, each after a line break."""
+        return self.text[len(self.value) :]
 
 
 class Table(NamedTuple):

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_char.evaluation.comparison import REFERENCE, check_together, comparison_table, distinct, pair_records
-from robustbench_char.evaluation.intervals import statistics_of
+from robustbench_char.evaluation.breakdowns import BREAKDOWNS
+from robustbench_char.evaluation.cell_intervals import breakdown_frame, cell_statistics
+from robustbench_char.evaluation.comparison import (
+    REFERENCE, Pair, check_together, comparison_table, distinct, pair_records,
+)
+from robustbench_char.evaluation.intervals import Statistics, statistics_of
 from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
 from robustbench_char.evaluation.sensitivity_records import find_sensitivities
 from robustbench_char.reports.blocks import Evidence
-from robustbench_char.reports.means import mean_scores
+from robustbench_char.reports.means import main_suite, mean_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,16 +43,27 @@ def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
     check_together(records)
     pairs = pair_records(records)
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
+    means = mean_scores(frame, pairs, statistics)
     return Evidence(
         records,
         pairs,
         frame,
-        mean_scores(frame, pairs, statistics),
+        means,
         statistics,
+        _cells(pairs, means, statistics),
         examples,
         tuple(find_prices(folders)),
         tuple(find_sensitivities(folders)),
     )
+
+
+def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
+    """Return the scores of each breakdown under the suite that systems are compared under."""
+    if means.empty:
+        return means
+    main = main_suite(means)
+    chosen = [pair for pair in pairs if pair.attacked.condition == main]
+    return breakdown_frame(cell_statistics(chosen, statistics, list(BREAKDOWNS)))
 
 
 def _sorted(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
