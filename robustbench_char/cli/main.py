@@ -11,6 +11,7 @@ from robustbench_char.cli.convert import convert
 from robustbench_char.cli.demo import demo
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.finetune import finetune
+from robustbench_char.cli.fragility import fragility
 from robustbench_char.cli.listing import list_names
 from robustbench_char.cli.mini import mini
 from robustbench_char.cli.pretrain import pretrain
@@ -45,6 +46,7 @@ for _name, _command in (
     ("finetune", finetune),
     ("evaluate", evaluate),
     ("sensitivity", sensitivity),
+    ("fragility", fragility),
     ("report", report),
     ("validate", validate),
     ("demo", demo),

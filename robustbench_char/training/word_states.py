@@ -14,7 +14,7 @@ from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
 from robustbench_char.models.base_models import is_byte_level
 from robustbench_char.tasks.base import Example
 
-__all__ = ["clean_tokens", "example_words", "piece_counts"]
+__all__ = ["clean_tokens", "example_words", "piece_counts", "word_pieces"]
 
 Edits = Sequence[Mapping[str, Any]]
 
@@ -24,12 +24,15 @@ def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> di
 
     A word of characters that the tokenizer drops has 0.
     """
+    return {word: len(pieces) for word, pieces in word_pieces(tokenizer, words).items()}
+
+
+def word_pieces(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, list[str]]:
+    """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
     distinct = sorted(set(words))
-    if not distinct:
-        return {}
     spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
-    encodings = tokenizer(spaced, add_special_tokens=False).encodings or []
-    return {word: len(encoding.ids) for word, encoding in zip(distinct, encodings, strict=True)}
+    encodings = tokenizer(spaced, add_special_tokens=False).encodings or [] if distinct else []
+    return {word: encoding.tokens for word, encoding in zip(distinct, encodings, strict=True)}
 
 
 def example_words(
