@@ -50,7 +50,8 @@ class WordReader:
     """Reads passages with one model.
 
     `layer` counts the hidden states as transformers gives them: 0 the embeddings, -1 the last layer. `pooling` takes
-    the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone.
+    the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone. `words`
+    says that passages are words one by one, which `kind` must have been opened for.
     Raises InputError for a layer or a stream that the model does not have.
     """
 
@@ -60,6 +61,7 @@ class WordReader:
     layer: int = -1
     pooling: Pooling = "mean"
     stream: Stream = "both"
+    words: bool = False
 
     def __post_init__(self) -> None:
         states = int(self.model.config.num_hidden_layers) + 1
@@ -102,7 +104,7 @@ class WordReader:
         """Return one window a passage, and the word that each of its pieces belongs to [T]."""
         if not passages:
             return
-        if passages[0].words:
+        if self.words:
             for window in self.kind.word_windows([one.words for one in passages], max_length=self.max_length):
                 yield window, window.words
             return
@@ -159,7 +161,10 @@ def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
         starts, ends = window.offsets[inside].T
         place = np.searchsorted(words[:, 1], starts, side="right")  # the first word that ends behind the piece's start
         within = np.minimum(place, len(words) - 1)
-        belongs = (place < len(words)) & (words[within, 0] < ends) if len(words) else np.zeros(len(inside), np.bool_)
+        belongs = np.zeros(len(inside), np.bool_)
+        if len(words):  # a byte-level piece of the space before a word alone has no length, and is the word's
+            space = (starts == ends) & (starts == words[within, 0])
+            belongs = (place < len(words)) & ((words[within, 0] < ends) | space)
         found[inside[belongs]] = before + place[belongs]
         before += len(words)
     return found
