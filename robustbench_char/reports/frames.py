@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from robustbench_char.evaluation.breakdowns import BREAKDOWNS
 from robustbench_char.evaluation.cell_intervals import breakdown_frame, cell_statistics
 from robustbench_char.evaluation.comparison import (
-    REFERENCE, Pair, check_together, comparison_table, distinct, pair_records,
+    REFERENCE,
+    Pair,
+    check_together,
+    comparison_table,
+    distinct,
+    pair_records,
 )
 from robustbench_char.evaluation.intervals import Statistics, statistics_of
 from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities
+from robustbench_char.evaluation.sensitivity_records import SensitivityRecord, find_sensitivities
 from robustbench_char.reports.blocks import Evidence
 from robustbench_char.reports.means import main_suite, mean_scores
 
@@ -53,8 +58,20 @@ def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
         _cells(pairs, means, statistics),
         examples,
         tuple(find_prices(folders)),
-        tuple(find_sensitivities(folders)),
+        _sensitivities(folders),
     )
+
+
+def _sensitivities(folders: list[Path]) -> tuple[tuple[Path, SensitivityRecord], ...]:
+    """Read all measurements of S, each once."""
+    found = {record.model_dump_json(): (folder, record) for folder, record in reversed(find_sensitivities(folders))}
+    return tuple(sorted(found.values(), key=lambda item: _sensitivity_place(item[1])))
+
+
+def _sensitivity_place(record: SensitivityRecord) -> tuple[str, bool, str, int, str, int]:
+    seed = record.system.training_seed if record.system else None
+    place = record.shown != REFERENCE, record.shown, seed or 0
+    return record.task, *place, record.attack.suite, record.attack.seed
 
 
 def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:

@@ -45,11 +45,11 @@ def sections(evidence: Evidence) -> list[Section]:
 
 
 def _what(cells: pd.DataFrame, suite: str) -> str:
-    units = {task: unit_of(str(part["count"].iloc[0])) for task, part in cells.groupby("task", sort=False)}
+    units = {str(task): unit_of(str(part["count"].iloc[0])) for task, part in cells.groupby("task", sort=False)}
     shown = ", ".join(f"{task} {unit}" for task, unit in units.items())
     return (
-        f"What falls into a cell is counted in {shown}. Clean and attacked ({suite}) scores of a cell are over the same "
-        "units; where the clean text has no such cell, and units are not whole examples, the clean score is missing."
+        f"What falls into a cell is counted in {shown}. Clean and attacked ({suite}) scores of a cell are over the "
+        "same units; where the clean text has no such cell, and units are not whole examples, there is no clean score."
     )
 
 
@@ -59,8 +59,8 @@ def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
         "Subword": _published("f1_gain_over_bert_on_subword_words"),
     }
     caption = (
-        f"Gain over {REFERENCE} in points on Word and on Subword units, clean and under {suite}. Lines are 95% intervals "
-        "over examples."
+        f"Gain over {REFERENCE} in points on Word and on Subword units, clean and under {suite}. Lines are 95% "
+        "intervals over examples."
     )
     if _shows_published(pieces):
         shown = ", ".join(f"{name} {show.gain(value)}" for name, value in published.items())
@@ -87,13 +87,16 @@ def _table(part: pd.DataFrame, name: str, suite: str) -> Table:
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Cell", lambda row: str(row["value"]), "left"),
         Column("Units", lambda row: show.count(row["units"])),
-        *(Column(title, _score(key)) for title, key in (("Clean", "clean"), ("Attacked", "attacked"), ("Drop", "drop"))),
+        *(
+            Column(title, _score(key))
+            for title, key in (("Clean", "clean"), ("Attacked", "attacked"), ("Drop", "drop"))
+        ),
         Column(f"Gain over {REFERENCE}, clean", _gain("gain_clean")),
         Column(f"Gain over {REFERENCE}, attacked", _gain("gain")),
     )
     caption = (
-        f"{_TITLES.get(name, name)}, under {suite}. Scores in percent, drop and gain in points; in brackets 95% intervals "
-        "over examples."
+        f"{_TITLES.get(name, name)}, under {suite}. Scores in percent, drop and gain in points; in brackets 95% "
+        "intervals over examples."
     )
     return Table(f"by_{name}", caption, part, columns, folded=name != "pieces" or len(part) > 24)
 

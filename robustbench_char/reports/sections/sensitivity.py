@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robustbench_char.evaluation.profiles import profile_frame
 from robustbench_char.evaluation.sensitivity_records import SensitivityRecord, read_profiles, summary_of
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
@@ -46,21 +47,26 @@ def sections(evidence: Evidence) -> list[Section]:
 
 
 def mean_sensitivity(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return S of each task, system and suite as means over seeds: a row each, with `runs` and a column a group.
+    """Return S of each task, system and suite as means over seeds.
 
-    Columns are `all`, `changed`, `unchanged`, `Word`, `Subword`, `half` (of all words) and one an operator, `S_<name>`.
+    Beside `runs` and `words` (of one run) the columns are `all`, `changed`, `unchanged`, `Word`, `Subword`, `half` (of
+    all words) and one an operator, `S_<name>`.
     """
     import pandas as pd
 
-    rows = []
-    for (task, system, suite), part in summary.groupby(["task", "system", "suite"], sort=False):
-        values = part.groupby(["group", "value"], sort=False)["s"].mean()
-        whole = part[part["group"] == "all"]
-        row = {"task": task, "system": system, "suite": suite, "runs": len(whole), "words": int(whole["words"].iloc[0])}
-        row |= {value: values.get((group, value)) for group, value in _GROUPS.values()}
-        row |= {f"S_{value}": one for (group, value), one in values.items() if group == "operator"}
-        rows.append(row | {"half": whole["half"].mean(), "published": _published(str(task), str(system))})
-    return pd.DataFrame(rows)
+    groups = summary.groupby(["task", "system", "suite"], sort=False)
+    return pd.DataFrame([_mean(part) for _, part in groups])
+
+
+def _mean(part: pd.DataFrame) -> dict[str, Any]:
+    whole = part[part["group"] == "all"]
+    keys = dict.fromkeys(zip(part["group"], part["value"], strict=True))
+    values = {key: part.loc[(part["group"] == key[0]) & (part["value"] == key[1]), "s"].mean() for key in keys}
+    task, system, suite = (str(part[name].iloc[0]) for name in ("task", "system", "suite"))
+    row: dict[str, Any] = {"task": task, "system": system, "suite": suite, "runs": len(whole)}
+    row |= {"words": int(whole["words"].iloc[0])} | {key[1]: values.get(key) for key in _GROUPS.values()}
+    row |= {f"S_{value}": one for (group, value), one in values.items() if group == "operator"}
+    return row | {"half": whole["half"].mean(), "published": _published(task, system)}
 
 
 def _published(task: str, system: str) -> float | None:
@@ -84,10 +90,7 @@ def _what(records: Sequence[SensitivityRecord]) -> str:
 
 
 def _scatter(joined: pd.DataFrame) -> Picture:
-    caption = (
-        "S of all words against the drop in points, each system under one suite; means over seeds. A system that moves "
-        "more is not one that loses more."
-    )
+    caption = "S of all words against the drop in points, each system under one suite; means over seeds."
     alt = f"{caption} The numbers stand in the tables."
     return Picture("sensitivity_drop", caption, alt, scatter_figure(joined))
 
@@ -140,26 +143,20 @@ def _number(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _profiles(found: Sequence[tuple[Path, SensitivityRecord]]) -> list[Picture]:
     """Return a figure for each of the first examples that profiles were kept of, all systems in one."""
-    import pandas as pd
-
-    rows = [
-        {"task": record.task, "suite": record.attack.suite, "id": profile.id, "system": record.shown, "place": place}
-        | word.model_dump()
-        for folder, record in found
-        for profile in read_profiles(folder)
-        for place, word in enumerate(profile.words)
-    ]
-    if not rows:
-        return []
-    groups = list(pd.DataFrame(rows).groupby(["task", "suite", "id"], sort=False))[:_MOST_PROFILES]
-    return [_profile(part, number) for number, (_, part) in enumerate(groups, start=1)]
+    groups: dict[tuple[str, str, str], list[tuple[Path, SensitivityRecord]]] = {}
+    for folder, record in found:
+        for profile in read_profiles(folder):
+            groups.setdefault((record.task, record.attacked_sha256, profile.id), []).append((folder, record))
+    chosen = list(groups.items())[:_MOST_PROFILES]
+    return [_profile(measured, key[2], number) for number, (key, measured) in enumerate(chosen, start=1)]
 
 
-def _profile(part: pd.DataFrame, number: int) -> Picture:
-    task, suite, name = (str(part[key].iloc[0]) for key in ("task", "suite", "id"))
+def _profile(measured: Sequence[tuple[Path, SensitivityRecord]], name: str, number: int) -> Picture:
+    record, frame = measured[0][1], profile_frame(measured, name)
     caption = (
-        f"Each word of one sentence ({task}, {name}, {suite}): the cosine distance between its representations before "
-        "and after the attack. Changed words are shown as they became, in bold."
+        f"Each word of one sentence ({record.task}, {name}, {record.attack.suite}): the cosine distance between its "
+        "representations before and after the attack. Attacked words are shaded, and stand as they were "
+        "and as they are."
     )
-    words = " ".join(dict.fromkeys(part["attacked"]))
-    return Picture(f"profile_{number}", caption, f"{caption} The sentence: {words}", profile_figure(part))
+    words = frame.drop_duplicates("number")["attacked"]
+    return Picture(f"profile_{number}", caption, f"{caption} Attacked: {' '.join(words)}", profile_figure(frame))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Column, Evidence, Note, Picture, Section, Table
 from robustbench_char.reports.change_figure import change_figure
+from robustbench_char.reports.gains import gain_table
 from robustbench_char.reports.means import about_best, about_intervals, main_suite, suites_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def sections(evidence: Evidence) -> list[Section]:
     main = main_suite(means)
     tables = [task_table(means, suite, folded=suite != main) for suite in suites_of(means)]
     tables.sort(key=lambda table: table.folded)
+    families = {record.task: record.family for _, record in evidence.records}
+    tables[1:1] = gain_table(means, families, main)
     notes = [Note(show.SAW_ATTACK)] if means["saw_attack"].notna().any() else []
     return [Section("tasks", "Before and after", (_picture(means[means["suite"] == main], main), *notes, *tables))]
 
