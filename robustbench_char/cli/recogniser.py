@@ -11,7 +11,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.training.wordrec.price import Price
+    from robustbench_char.evaluation.recogniser_prices import WordErrors
 
 __all__ = ["BackOffName", "recogniser_price", "train_recogniser"]
 
@@ -131,28 +131,27 @@ def recogniser_price(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder for recogniser_price.json, which reports show.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
     from robustbench_char.models.wordrec import Recogniser
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.wordrec import recognition_price
-    from robustbench_char.training.wordrec.price import attacked_examples
+    from robustbench_char.training.wordrec import measure_price
 
     record = get_task(task, "--task")
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    recogniser = Recogniser.load(folder)
-    bad = attacked_examples(attacked, record, source)
-    price = recognition_price(recogniser, list(source.examples()), bad, record)
+    price = measure_price(Recogniser.load(folder), source, attacked, record, output=output, overwrite=overwrite)
     if json:
-        import json as writer
-
-        typer.echo(writer.dumps(price.as_dict(), indent=2))
+        typer.echo(price.model_dump_json(by_alias=True, indent=2))
     else:
-        _print_table(price)
+        _print_table(price.errors)
 
 
-def _print_table(price: Price) -> None:
+def _print_table(price: WordErrors) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -14,7 +14,10 @@ from robustbench_char.evaluation.records import AttackInfo, Record
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["REFERENCE", "Pair", "comparison_table", "distinct", "drop", "pair_records", "relative_drop", "retention"]
+__all__ = [
+    "REFERENCE", "Pair", "check_together", "comparison_table", "distinct", "drop", "pair_records", "relative_drop",
+    "retention",
+]  # fmt: skip
 
 _Key: TypeAlias = tuple[str | int | None, ...]
 
@@ -84,6 +87,33 @@ def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]
                 fix="Leave one of the two folders out.",
             )
     return list(kept.values())
+
+
+def check_together(records: Sequence[tuple[Path, Record]]) -> None:
+    """Raise InputError unless the records of each task can stand in one table.
+
+    They must have one metric and headline, one set of clean data, and for a suite and seed one attack of it.
+    """
+    seen: dict[tuple[object, ...], tuple[object, Path]] = {}
+    for folder, record in records:
+        attack = record.data.attack
+        clean = attack.clean_sha256 if attack else record.data.sha256
+        facts: list[tuple[tuple[object, ...], object, str]] = [
+            ((record.task,), (record.metric, record.headline), "scores of different metrics"),
+            ((record.task, "clean"), clean, "results on different data"),
+        ]
+        if attack:
+            place = (record.task, attack.suite, attack.seed)
+            facts.append((place, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
+        for key, fact, found in facts:
+            first, first_folder = seen.setdefault(key, (fact, folder))
+            if first != fact:
+                raise InputError(
+                    f"{first_folder} and {folder}",
+                    found=f"{found} of {record.task}",
+                    expected="results that can stand in one table: the same metric, clean data and attacks",
+                    fix="Make a report of each by itself, or evaluate again on the same files.",
+                )
 
 
 def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:

@@ -7,10 +7,10 @@ R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,11 +25,12 @@ from robustbench_char.evaluation.significance import holm, permutation_test
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLEAN", "SIGNIFICANT", "Cell", "Run", "Statistics", "System", "statistics_of"]
+__all__ = ["CLEAN", "SIGNIFICANT", "Cell", "Key", "Run", "Statistics", "System", "resampled_runs", "statistics_of"]
 
 CLEAN = "clean"
 SIGNIFICANT = 0.05
 
+Name = TypeVar("Name")
 System: TypeAlias = tuple[str, str]
 """How reports tell systems apart: label and base."""
 Key: TypeAlias = tuple[str, System, str]
@@ -103,12 +104,13 @@ class Statistics:
         """Return the share of the clean score that is left."""
         return self.change(task, system, suite, retention)
 
-    def difference(self, task: str, system: System, other: System, condition: str) -> Interval | None:
-        """Return the score of a system minus that of another, in points."""
-        one, two = (self.cells.get((task, name, condition)) for name in (system, other))
-        return (
-            _interval(lambda first, second: first - second, _level(one.runs), _level(two.runs)) if one and two else None
-        )
+    def difference(
+        self, task: str, system: System, other: System, condition: str, *, clean: bool = False
+    ) -> Interval | None:
+        """Return the score of a system minus that of another, in points; with `clean`, of the clean runs beside."""
+        cells = [self.cells.get((task, name, condition)) for name in (system, other)]
+        runs = [(cell.clean if clean else cell.runs) if cell else () for cell in cells]
+        return _interval(lambda first, second: first - second, *map(_level, runs)) if all(runs) else None
 
     def drop_difference(self, task: str, system: System, other: System, suite: str) -> Interval | None:
         """Return the drop of a system minus that of another, in points; negative where the system loses less."""
@@ -205,7 +207,7 @@ def statistics_of(
         results = {folder: record for folder, record in records.items() if record.task == task}
         counts = _counts(results, cell)
         rows[task] = len(next(iter(counts.values())))
-        runs |= _runs(results, counts, resamples, seed)
+        runs |= resampled_runs(results, counts, resamples=resamples, seed=seed)
     return Statistics(_cells(pairs, runs), rows, tuple(task for task in data if task not in rows))
 
 
@@ -235,15 +237,17 @@ def _counts(results: dict[Path, Record], cell: tuple[str, str]) -> dict[Path, Fl
     return found
 
 
-def _runs(results: dict[Path, Record], counts: dict[Path, Floats], resamples: int, seed: int) -> dict[Path, Run]:
-    """Resample the examples of one data set, all results together."""
+def resampled_runs(
+    results: Mapping[Name, Record], counts: Mapping[Name, Floats], *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[Name, Run]:
+    """Resample the examples of one data set, all results together: `counts` [N, K] of each, examples in one order."""
     sums = resampled_sums(np.concatenate(list(counts.values()), axis=1), resamples=resamples, seed=seed)
     ends = np.cumsum([table.shape[1] for table in counts.values()])
     runs = {}
-    for (folder, table), part in zip(counts.items(), np.split(sums, ends[:-1], axis=1), strict=True):
-        record = results[folder]
+    for (name, table), part in zip(counts.items(), np.split(sums, ends[:-1], axis=1), strict=True):
+        record = results[name]
         score = float(_scores(record.metric, table.sum(0)))
-        runs[folder] = Run(record, table, score, _scores(record.metric, part))
+        runs[name] = Run(record, table, score, _scores(record.metric, part))
     return runs
 
 

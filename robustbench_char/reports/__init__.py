@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from robustbench_char.reports.figures import score_figure
 from robustbench_char.reports.frames import report_frame
+from robustbench_char.reports.notebook import report_figures, report_tables
 from robustbench_char.reports.page import write_report
 from robustbench_char.reports.reference import load_reference, reference_frame
 
-__all__ = ["load_reference", "reference_frame", "report_frame", "score_figure", "write_report"]
+__all__ = [
+    "load_reference",
+    "reference_frame",
+    "report_figures",
+    "report_frame",
+    "report_tables",
+    "score_figure",
+    "write_report",
+]

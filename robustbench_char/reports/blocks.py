@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robustbench_char.evaluation.comparison import Pair
+from robustbench_char.evaluation.recogniser_prices import PriceRecord
 from robustbench_char.evaluation.records import Record
+from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from matplotlib.figure import Figure
 
-__all__ = ["Block", "Card", "Column", "Evidence", "Note", "Part", "Picture", "Piece", "Section", "Table"]
+__all__ = ["Block", "Card", "Cell", "Column", "Evidence", "Note", "Part", "Picture", "Piece", "Section", "Table"]
 
 
 class Evidence(NamedTuple):
@@ -23,6 +26,8 @@ class Evidence(NamedTuple):
     pairs: list[Pair]
     frame: pd.DataFrame
     examples: bool
+    prices: tuple[PriceRecord, ...] = ()
+    sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
 
 
 class Note(NamedTuple):
@@ -34,15 +39,26 @@ class Note(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One printed column: `show` turns a row of the frame into the text of its cell."""
+    """One printed column: `show` turns a row of the frame into the text of its cell.
+
+    `best` names the column of the frame that says whether the cell is printed in bold.
+    """
 
     title: str
     show: Callable[[Mapping[str, Any]], str]
     align: Literal["left", "right"] = "right"
+    best: str | None = None
+
+
+class Cell(NamedTuple):
+    """One printed cell; a line break in it separates a value from what belongs to it."""
+
+    text: str
+    bold: bool = False
 
 
 class Table(NamedTuple):
-    """A frame, written at full precision to `<name>.csv`, and the columns that are printed of it."""
+    """A frame, written at full precision as CSV, and the columns that are printed of it (page, Markdown, LaTeX)."""
 
     name: str
     caption: str
@@ -51,21 +67,25 @@ class Table(NamedTuple):
     folded: bool = False
     kind: str = "table"
 
-    def rows(self) -> list[list[str]]:
+    def rows(self) -> list[list[Cell]]:
         """Return the printed cells, row by row."""
         records: list[dict[str, Any]] = [
             {str(key): value for key, value in row.items()} for row in self.frame.to_dict("records")
         ]
-        return [[column.show(row) for column in self.columns] for row in records]
+        return [[_cell(column, row) for column in self.columns] for row in records]
+
+
+def _cell(column: Column, row: Mapping[str, Any]) -> Cell:
+    return Cell(column.show(row), column.best is not None and row[column.best] is True)
 
 
 class Picture(NamedTuple):
-    """A figure as an SVG element, written to `<name>.svg` too. `alt` tells in words what it shows."""
+    """A figure, shown on the page and written as SVG and PNG. `alt` tells in words what it shows."""
 
     name: str
     caption: str
     alt: str
-    svg: str
+    figure: Figure
     kind: str = "picture"
 
 

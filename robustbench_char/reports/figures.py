@@ -1,15 +1,11 @@
-"""Bar charts of clean and attacked scores, readable in grey and by colour-blind readers; pyplot is not used.
-
-Colours are those of Okabe and Ito (2008). Each series has a hatch of its own, so colour is never the only difference.
-"""
+"""Bar charts of clean and attacked scores."""
 
 from __future__ import annotations
 
-import io
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robustbench_char.reports import show
+from robustbench_char.reports.drawing import COLOURS, EDGE, HATCHES, axis_title, frame_axes, styled, wrapped
 from robustbench_char.reports.panels import draw_panels
 
 if TYPE_CHECKING:
@@ -17,17 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SIDE_BY_SIDE", "axis_title", "score_figure", "strongest", "system_labels", "to_svg"]
+__all__ = ["SIDE_BY_SIDE", "score_figure", "strongest", "system_labels"]
 
 CLEAN = "clean"
-_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-_HATCHES = ("", "///", "...", "\\\\\\", "xx", "--")
-_EDGE = "#222222"
 SIDE_BY_SIDE = 3
 """More systems than these are drawn in panels."""
-
-# Names are printed as they are (a `$` starts no formula), and as text, so that the page's own font applies.
-_STYLE: Any = {"svg.fonttype": "none", "text.parse_math": False, "hatch.linewidth": 0.6, "font.size": 10.0}
 
 
 def system_labels(frame: pd.DataFrame) -> pd.Series[str]:
@@ -42,6 +32,7 @@ def strongest(saw: pd.Series[str]) -> str | None:
     return max(saw.dropna(), default=None)  # "suite" sorts after "operators"
 
 
+@styled
 def score_figure(frame: pd.DataFrame, task: str) -> Figure:
     """Draw the scores of one task: of a few systems, a group of bars for clean data and one for each suite.
 
@@ -50,41 +41,22 @@ def score_figure(frame: pd.DataFrame, task: str) -> Figure:
     those under an attack that was seen in training are marked. Raises ValueError where the frame has no row of the
     task.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     part = frame[frame["task"] == task]
     if part.empty:
         raise ValueError(f"the frame has no row of the task {task!r}")
     bars, metric = _bars(part), str(part["metric"].iloc[0])
-    with matplotlib.rc_context(_STYLE):
-        groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
-        if len(systems) > SIDE_BY_SIDE:
-            return draw_panels(bars, axis_title(metric), groups, systems)
-        # An inch and a bit a group, so that value labels of neighbouring bars never touch.
-        figure = Figure(
-            figsize=(max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4), layout="constrained"
-        )
-        axes = figure.add_subplot()
-        _draw(axes, bars, groups, systems)
-        _label(axes, metric, groups, systems, bars)
+    groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
+    if len(systems) > SIDE_BY_SIDE:
+        return draw_panels(bars, axis_title(metric), groups, systems)
+    # An inch and a bit a group, so that value labels of neighbouring bars never touch.
+    width = max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3))
+    figure = Figure(figsize=(width, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    _draw(axes, bars, groups, systems)
+    _label(axes, metric, groups, systems, bars)
     return figure
-
-
-def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an SVG element, the same bytes each time; `name` keeps its ids apart from other figures'."""
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
-    svg = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), count=1, flags=re.DOTALL)
-    return re.sub(r'\bid="|url\(#|href="#', lambda match: f"{match[0]}{name}-", svg)
 
 
 def _bars(part: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +88,7 @@ def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str])
             label=system,
             color=colours,
             hatch=hatches,
-            edgecolor=_EDGE,
+            edgecolor=EDGE,
             linewidth=0.7,
         )
         values = zip(part["mean"], part["low"], part["high"], part["saw"], strict=True)
@@ -127,7 +99,7 @@ def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str])
 def _finish(axes: Axes, place: float, mean: float, low: float, high: float, mark: str) -> None:
     """Draw the span of several runs on a bar, and its value beyond both."""
     if high > low:
-        axes.vlines(place, low, high, color=_EDGE, linewidth=1.6)
+        axes.vlines(place, low, high, color=EDGE, linewidth=1.6)
     end, shift, side = (high, 2, "bottom") if mean >= 0 else (low, -2, "top")
     text = show.score(mean) + mark
     axes.annotate(text, (place, end), (0, shift), textcoords="offset points", ha="center", va=side, fontsize=8.5)
@@ -136,7 +108,7 @@ def _finish(axes: Axes, place: float, mean: float, low: float, high: float, mark
 def _look(group: str, index: int, *, alone: bool) -> tuple[str, str]:
     """Return colour and hatch: by system, or by clean and attacked where there is one system."""
     index = (0 if group == CLEAN else 1) if alone else index
-    return _COLOURS[index % len(_COLOURS)], _HATCHES[index % len(_HATCHES)]
+    return COLOURS[index % len(COLOURS)], HATCHES[index % len(HATCHES)]
 
 
 def _label(axes: Axes, metric: str, groups: list[str], systems: list[str], bars: pd.DataFrame) -> None:
@@ -144,25 +116,10 @@ def _label(axes: Axes, metric: str, groups: list[str], systems: list[str], bars:
     lowest = float(bars["low"].min())
     axes.set_yticks(range(-100 if lowest < 0 else 0, 101, 20))
     axes.set_ylim(lowest - 8 if lowest < 0 else 0.0, 106)  # room for the value labels
-    axes.set_xticks(range(len(groups)), [_wrapped(group) for group in groups])
+    axes.set_xticks(range(len(groups)), [wrapped(group) for group in groups])
     axes.tick_params(axis="x", length=0)
-    axes.spines[["top", "right"]].set_visible(False)
+    frame_axes(axes)
     axes.axvline(0.5, color="#999999", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.axhline(0, color=_EDGE, linewidth=0.8)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.axhline(0, color=EDGE, linewidth=0.8)
     if len(systems) > 1:
         axes.figure.legend(loc="outside upper center", ncols=min(3, len(systems)), frameon=False, fontsize=9)
-
-
-def axis_title(metric: str) -> str:
-    """Return the name of a score with its unit."""
-    return f"{show.score_title(metric)} (×100)" if metric == "matthews" else f"{show.score_title(metric)} (%)"
-
-
-def _wrapped(name: str) -> str:
-    """Break a long suite name at its underscores, so that neighbouring names do not touch."""
-    lines = [""]
-    for word in re.split(r"(?<=[_ -])", name):
-        lines = [*lines, word] if len(lines[-1]) + len(word) > 12 and lines[-1] else [*lines[:-1], lines[-1] + word]
-    return "\n".join(lines)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_char.evaluation.comparison import REFERENCE, comparison_table, distinct, pair_records
+from robustbench_char.evaluation.comparison import REFERENCE, check_together, comparison_table, distinct, pair_records
+from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
+from robustbench_char.evaluation.sensitivity_records import find_sensitivities
 from robustbench_char.reports.blocks import Evidence
 
 if TYPE_CHECKING:
@@ -21,14 +23,19 @@ def report_frame(folders: list[Path]) -> pd.DataFrame:
     Rows are sorted by task, system (`bert` first, then as they appear in the folders), base, suite and seeds. Raises
     InputError for a missing folder and for no record.
     """
-    return comparison_table(pair_records(_sorted(find_records(folders))))
+    return read_evidence(folders, examples=False).frame
 
 
 def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
-    """Read all records below the folders, each result once. Raises InputError."""
+    """Read all records below the folders, each result once.
+
+    Raises InputError for no record, one of a newer schema, and records that do not belong in one table.
+    """
     records = distinct(_sorted(find_records(folders)))
+    check_together(records)
     pairs = pair_records(records)
-    return Evidence(records, pairs, comparison_table(pairs), examples)
+    prices, sensitivities = find_prices(folders), find_sensitivities(folders)
+    return Evidence(records, pairs, comparison_table(pairs), examples, tuple(prices), tuple(sensitivities))
 
 
 def _sorted(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:

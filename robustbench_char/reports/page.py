@@ -1,20 +1,18 @@
-"""Write a report: one self-contained HTML page, the same in Markdown, one CSV a table and one SVG a figure."""
+"""Write a report: one self-contained HTML page, the same in Markdown, and every table and every figure as files."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common.files import output_folder
 from robustbench_char.reports import show
-from robustbench_char.reports.blocks import Evidence, Picture, Section, Table
+from robustbench_char.reports.blocks import Evidence, Picture, Table
+from robustbench_char.reports.drawing import to_png, to_svg
 from robustbench_char.reports.frames import read_evidence
+from robustbench_char.reports.latex import latex_table
+from robustbench_char.reports.render import FIGURES, TABLES, render, slug
 from robustbench_char.reports.sections import SECTIONS
-
-if TYPE_CHECKING:
-    import jinja2
 
 __all__ = ["write_report"]
 
@@ -22,17 +20,23 @@ __all__ = ["write_report"]
 def write_report(folders: list[Path], output: Path, *, examples: bool = True, overwrite: bool = False) -> Path:
     """Write the report on all records below the folders into `output` and return the path of its `index.html`.
 
+    Tables are written to `tables/` as CSV (full precision), Markdown and LaTeX, figures to `figures/` as SVG and PNG.
     With `examples` off, no text of a prediction is read or written. Systems stand in the order in which they are found,
     `bert` first; the same records in the same order give the same bytes. Raises InputError for folders without records,
-    predictions that are not those of their record, and an output folder that has other content or cannot be written.
+    records that do not belong in one table, predictions that are not those of their record, and an output folder that
+    has other content or cannot be written.
     """
     evidence = read_evidence(folders, examples=examples)
     sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
-    values = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
+    blocks = [block for section in sections for block in section.blocks]
+    pictures = {block.name: to_svg(block.figure, slug(block.name)) for block in blocks if isinstance(block, Picture)}
+    values = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections, "pictures": pictures}
     with output_folder(output, overwrite=overwrite, inputs=folders) as folder:
-        _write(folder / "index.html", _render("report.html.j2", values))
-        _write(folder / "report.md", _render("report.md.j2", values))
-        _write_blocks(folder, sections)
+        for template in ("report.html.j2", "report.md.j2"):
+            name = "index.html" if template == "report.html.j2" else "report.md"
+            _write(folder / name, render(template, values))
+        _write_tables(folder / TABLES, [block for block in blocks if isinstance(block, Table)])
+        _write_figures(folder / FIGURES, [block for block in blocks if isinstance(block, Picture)], pictures)
     return output / "index.html"
 
 
@@ -46,56 +50,24 @@ def _lead(evidence: Evidence) -> str:
     )
 
 
-def _write_blocks(folder: Path, sections: Sequence[Section]) -> None:
-    for block in (block for section in sections for block in section.blocks):
-        if isinstance(block, Table):
-            block.frame.to_csv(folder / _file(block), index=False, lineterminator="\n")
-        elif isinstance(block, Picture):
-            _write(folder / _file(block), block.svg)
+def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    folder.mkdir()
+    for table in tables:
+        name = slug(table.name)
+        table.frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        _write(folder / f"{name}.md", render("table.md.j2", {"block": table}))
+        _write(folder / f"{name}.tex", latex_table(table, name))
+
+
+def _write_figures(folder: Path, pictures: Sequence[Picture], drawn: dict[str, str]) -> None:
+    if pictures:
+        folder.mkdir()
+    for picture in pictures:
+        name = slug(picture.name)
+        _write(folder / f"{name}.svg", drawn[picture.name])
+        (folder / f"{name}.png").write_bytes(to_png(picture.figure))
 
 
 def _write(path: Path, text: str) -> None:
     # A text may hold half a surrogate pair (JSON can spell one), which UTF-8 cannot: it is shown as its escape.
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def _file(block: Table | Picture) -> str:
-    return _slug(block.name) + (".csv" if isinstance(block, Table) else ".svg")
-
-
-def _slug(name: str) -> str:
-    """Return a name that is safe as a file's and as an anchor: tasks of users may be called anything."""
-    return re.sub(r"[^\w-]+", "-", name)
-
-
-def _render(template: str, values: dict[str, Any]) -> str:
-    environment = _environment(markdown=template.endswith(".md.j2"))
-    return environment.get_template(template).render(values)
-
-
-def _environment(*, markdown: bool) -> jinja2.Environment:
-    """Return an environment that escapes every value it prints, for HTML or for Markdown."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("robustbench_char.reports"),
-        autoescape=not markdown,
-        finalize=_escape_markdown if markdown else None,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["file"] = _file
-    environment.filters["anchor"] = _slug
-    environment.filters["markup"] = Markup
-    return environment
-
-
-def _escape_markdown(value: Any) -> str:
-    """Return a value as literal text in GitHub's Markdown, also inside a table cell."""
-    text = " ".join(str(value).split("\n"))
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # inside a word it emphasises nothing

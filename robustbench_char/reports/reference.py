@@ -52,9 +52,10 @@ class RobustnessRow(_Frozen):
 
 
 class Robustness(_Frozen):
-    """A published robustness table; `metrics` names the score of each task."""
+    """A published robustness table; `metrics` names the score of each task, `base` what all systems started from."""
 
     suite: str
+    base: str
     metrics: dict[str, str]
     systems: tuple[RobustnessRow, ...]
 
@@ -109,11 +110,11 @@ def load_reference(name: str = "charbert_2020") -> Reference:
 def reference_frame(reference: Reference) -> pd.DataFrame:
     """Return one row a published score: source, system, base, task, metric, suite, value.
 
-    Values are in percent; the suite is `clean` or the attack's. The robustness table names no bases.
+    Values are in percent; the suite is `clean` or the attack's.
     """
     import pandas as pd
 
-    rows: list[tuple[str, str | None, str, str, str, float]] = [
+    rows: list[tuple[str, str, str, str, str, float]] = [
         (row.system, row.base, task, metric, "clean", value)
         for row in reference.clean
         for task, scores in row.scores.items()
@@ -123,8 +124,8 @@ def reference_frame(reference: Reference) -> pd.DataFrame:
     for system in attack.systems:
         for task, score in system.scores.items():
             metric = attack.metrics[task]
-            rows.append((system.system, None, task, metric, "clean", score.clean))
-            rows.append((system.system, None, task, metric, attack.suite, score.attacked))
+            rows.append((system.system, attack.base, task, metric, "clean", score.clean))
+            rows.append((system.system, attack.base, task, metric, attack.suite, score.attacked))
     frame = pd.DataFrame(rows, columns=["system", "base", "task", "metric", "suite", "value"])
     frame.insert(0, "source", reference.name)
     return frame.drop_duplicates(ignore_index=True)

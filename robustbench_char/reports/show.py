@@ -7,6 +7,7 @@ from typing import Any
 
 __all__ = [
     "SAW_ATTACK",
+    "change",
     "count",
     "gain",
     "is_missing",
@@ -60,6 +61,11 @@ def percent(fraction: Any, *, missing: str = DASH) -> str:
 def gain(value: Any) -> str:
     """Print a difference of scores in points, with its sign."""
     return DASH if is_missing(value) else ("" if float(f"{value:.1f}") < 0 else "+") + score(value)
+
+
+def change(points: Any, share: Any) -> str:
+    """Print a drop in points, and in brackets the share of the score that it is, where that is defined."""
+    return score(points) + ("" if is_missing(share) else f" ({percent(share)})")
 
 
 def mark(saw: Any) -> str:

@@ -14,10 +14,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.evaluation.metrics import QaGold
 from robustbench_char.evaluation.records import AttackInfo
-from robustbench_char.tasks.base import Example
+from robustbench_char.tasks.attack_files import source_sha256
+from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 
-__all__ = ["AttackSet", "attack_set_of"]
+__all__ = ["AttackSet", "attack_set_of", "matching_attack"]
 
 _EDIT_KEYS = (
     "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before", "word_after",
@@ -106,3 +107,27 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
                 fix="The file was altered after the attack: run the attack again.",
             )
     return AttackSet(folder, manifest)
+
+
+def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
+    """Return the attack on a clean file that `attack` wrote into a folder.
+
+    Raises InputError for a folder that is none or was altered, another task's, or one of another clean file.
+    """
+    manifest = read_manifest(folder)
+    path = folder / manifest.output.name
+    if not path.is_file():
+        raise InputError(path, found="no such file", expected="the attacked file that the manifest names",
+                         fix="Run the attack again.")  # fmt: skip
+    attack = attack_set_of(path, source_sha256(path))
+    if attack is None or manifest.task != task.name:
+        raise InputError("--attacked", found=f"an attacked set of {manifest.task}", expected=f"one of {task.name}",
+                         fix="Name the task of the data.")  # fmt: skip
+    if manifest.input.sha256 != source_sha256(clean.path):
+        raise InputError(
+            "--input",
+            found="another file than the one that was attacked",
+            expected=f"{manifest.input.name} with SHA-256 {manifest.input.sha256}",
+            fix="Name the clean file that the attack read.",
+        )
+    return attack

@@ -9,19 +9,16 @@ from pathlib import Path
 
 import robustbench_char
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.common import InputError
-from robustbench_char.evaluation.records import RecogniserInfo
 from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.models.wordrec.files import CONFIG
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.store import run_key
 from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
 
-__all__ = ["recogniser_info", "trained_recogniser"]
+__all__ = ["trained_recogniser"]
 
 RECOGNISERS_FOLDER = "recognisers"
 """Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
-_RECORDED = {"settings", "suite_sha256", "operators"}
 
 
 @dataclass(frozen=True)
@@ -55,30 +52,3 @@ def trained_recogniser(
     if not (folder / CONFIG).is_file():
         train_recogniser(output=folder, task=task, source=_First(train, limit), settings=settings, progress=progress)
     return Recogniser.load(folder)
-
-
-def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
-    """Return what records say about a recogniser.
-
-    Raises InputError for a recogniser that does not say what it was trained on.
-    """
-    training = recogniser.file.training
-    if training is None or not training.keys() >= _RECORDED:
-        raise InputError(
-            "--recogniser",
-            found="a recogniser without record of its training",
-            expected="a folder that `train-recogniser` wrote",
-            fix="Train one with `train-recogniser`.",
-        )
-    return RecogniserInfo(
-        vocabulary=len(recogniser.file.words),
-        suite=training["settings"]["suite"],
-        suite_sha256=training["suite_sha256"],
-        operators=tuple(training["operators"]),
-        parameters=recogniser.parameters,
-        backoff=recogniser.file.back_off,
-        weights_sha256=recogniser.file.weights_sha256,
-        keep_case=recogniser.file.keep_case,
-        leave_numbers_and_punctuation=recogniser.file.leave_numbers_and_punctuation,
-        background_sha256=recogniser.background.file.weights_sha256 if recogniser.background else None,
-    )

@@ -23,11 +23,12 @@ from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
-from robustbench_char.training.fronts import recogniser_info, trained_recogniser
+from robustbench_char.training.fronts import trained_recogniser
 from robustbench_char.training.pretraining.files import pretraining_info
 from robustbench_char.training.recipes import label_names, make_recipe, place_of
 from robustbench_char.training.settings import Options, Settings, resolve_settings
 from robustbench_char.training.store import run_key
+from robustbench_char.training.wordrec import recogniser_info
 
 __all__ = ["Job", "Request", "resolve"]
 

@@ -37,12 +37,10 @@ from robustbench_char.models.base_models import load_plain_encoder, positions_of
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert.system import CharBertSystem
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
-from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.manifest import read_manifest
 from robustbench_char.tasks.sources import open_source
 from robustbench_char.text.columns import Column
-from robustbench_char.training.attack_sets import AttackSet, attack_set_of
+from robustbench_char.training.attack_sets import AttackSet, matching_attack
 from robustbench_char.training.evaluate import system_info
 from robustbench_char.training.loop import progress_bar
 from robustbench_char.training.predict import device_name, load_system
@@ -144,7 +142,7 @@ def measure_sensitivity(
     """
     started = time.monotonic()
     reader, info = open_reader(model, task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
-    attack = _attack_of(attacked, clean, task)
+    attack = matching_attack(attacked, clean, task)
     pairs = islice(_pairs(clean, attack, task), limit)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
     frames, found = _measured(reader, pairs, batch_size, set(profiles), progress_bar(progress), total)
@@ -192,27 +190,6 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows with None where a number is missing."""
     return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in
             frame.astype(object).to_dict("records")]  # fmt: skip
-
-
-def _attack_of(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
-    """Return the attack in a folder. Raises InputError for another task's, or one of another clean file."""
-    manifest = read_manifest(folder)
-    path = folder / manifest.output.name
-    if not path.is_file():
-        raise InputError(path, found="no such file", expected="the attacked file that the manifest names",
-                         fix="Run the attack again.")  # fmt: skip
-    attack = attack_set_of(path, source_sha256(path))
-    if attack is None or manifest.task != task.name:
-        raise InputError("--attacked", found=f"an attacked set of {manifest.task}", expected=f"one of {task.name}",
-                         fix="Name the task of the data.")  # fmt: skip
-    if manifest.input.sha256 != source_sha256(clean.path):
-        raise InputError(
-            "--input",
-            found="another file than the one that was attacked",
-            expected=f"{manifest.input.name} with SHA-256 {manifest.input.sha256}",
-            fix="Name the clean file that the attack read.",
-        )
-    return attack
 
 
 def _pairs(clean: NativeFile, attack: AttackSet, task: Task) -> Iterator[_Pair]:

@@ -45,9 +45,9 @@ def test_systems_stand_in_order_of_appearance_but_bert_first(make_comparison: Ma
     assert list(dict.fromkeys(frame["label"])) == ORDER
     assert frame["task"].is_monotonic_increasing
     out = write_report([root], tmp_path / "out").parent
-    assert [row["system"] for row in read_table(out / "compared.csv")] == ORDER
-    assert [row["label"] for row in read_table(out / "scores_qnli.csv")] == ORDER
-    assert [row["system"] for row in read_table(out / "overview_conll2003.csv")] == ORDER
+    assert [row["system"] for row in read_table(out / "tables" / "compared.csv")] == ORDER
+    assert [row["label"] for row in read_table(out / "tables" / "scores_qnli.csv")] == ORDER
+    assert [row["system"] for row in read_table(out / "tables" / "overview_conll2003.csv")] == ORDER
 
 
 def test_two_variants_of_one_system_are_two_rows(make_comparison: Make, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_scores_under_an_attack_that_was_seen_are_marked(make_comparison: Make, 
     }
     markdown = (out / "report.md").read_text(encoding="utf-8")
     assert show.SAW_ATTACK in markdown
-    saw = [row["saw_attack"] for row in read_table(out / "scores_qnli.csv") if row["label"] == "bert_aug"]
+    saw = [row["saw_attack"] for row in read_table(out / "tables" / "scores_qnli.csv") if row["label"] == "bert_aug"]
     assert saw == ["suite", "operators", "operators"]
     seen = [line for line in markdown.splitlines() if line.startswith("| bert_aug | charbert_2020 |")]
     assert [line.count("‡") for line in seen] == [1]
@@ -93,7 +93,7 @@ def test_the_overview_holds_scores_and_gains(make_comparison: Make, tmp_path: Pa
     root = make_comparison(systems=("bert", "charbert"), suites=("drop", "swap"))
     table = comparison_table(pair_records(find_records([root]))).set_index(["label", "suite"])
     out = write_report([root], tmp_path / "out").parent
-    bert, charbert = read_table(out / "overview_qnli.csv")
+    bert, charbert = read_table(out / "tables" / "overview_qnli.csv")
     before, after = (table.loc[(name, "swap")] for name in ("bert", "charbert"))
     assert float(charbert["swap"]) == after["attacked"]
     assert float(charbert["swap_gain"]) == pytest.approx(after["attacked"] - before["attacked"])
@@ -107,11 +107,11 @@ def test_the_overview_holds_scores_and_gains(make_comparison: Make, tmp_path: Pa
 
 def test_the_systems_are_described(make_comparison: Make, tmp_path: Path) -> None:
     out = write_report([make_comparison(("qnli", "squad_v2"), suites=("drop",), count=20)], tmp_path / "out").parent
-    rows = {row["system"]: row for row in read_table(out / "compared.csv")}
+    rows = {row["system"]: row for row in read_table(out / "tables" / "compared.csv")}
     assert {row["tasks"] for row in rows.values()} == {"qnli, squad_v2"}
     assert rows["charbert"]["extra_parameters"] == "1500000"
     assert rows["bert_wordrec"]["extra_parameters"] == "1234567"
-    costs = {row["system"]: row for row in read_table(out / "costs.csv")}
+    costs = {row["system"]: row for row in read_table(out / "tables" / "costs.csv")}
     assert costs["bert_wordrec"]["parameters"] == str(22713216 + 1234567)
     assert rows["charbert"]["pretraining_tokens"] == "2457600"
     assert rows["charbert"]["pretraining_seconds"] == "2400.0"
@@ -142,7 +142,7 @@ def test_the_cost_is_that_of_clean_data_over_all_seeds(make_comparison: Make, tm
     slow = read_record(attacked / "record.json").model_copy(update={"predict_seconds": 99.0})
     write_record(attacked, slow)
     out = write_report([root], tmp_path / "out", examples=False).parent
-    bert, charbert = read_table(out / "costs.csv")
+    bert, charbert = read_table(out / "tables" / "costs.csv")
     assert float(bert["microseconds"]) == pytest.approx(1e6 * 0.12 / 6000)
     assert float(charbert["microseconds"]) == pytest.approx(1e6 * (0.6 + 1.2) / (6000 + 2000))
     assert charbert["training_examples"] == "925"
@@ -152,7 +152,7 @@ def test_the_cost_is_that_of_clean_data_over_all_seeds(make_comparison: Make, tm
 def test_records_that_tell_nothing_of_systems_make_no_such_section(make_runs: Make, tmp_path: Path) -> None:
     out = write_report([make_runs()], tmp_path / "out").parent
     assert not {"compared.csv", "costs.csv", "overview_qnli.csv"} & {path.name for path in out.iterdir()}
-    columns = read_table(out / "scores_qnli.csv")[0].keys()
+    columns = read_table(out / "tables" / "scores_qnli.csv")[0].keys()
     assert not {"label", "gain", "gain_clean", "saw_attack"} & columns
 
 
@@ -164,9 +164,10 @@ def test_a_result_found_twice_is_counted_once_in_every_table(make_comparison: Ma
         later = {"created": "2027-01-01T00:00:00+00:00", "wall_seconds": 99.0, "predict_seconds": 99.0}
         write_record(path.parent, read_record(path).model_copy(update=later))
     two = write_report([tmp_path / "copy", root], tmp_path / "two", examples=False).parent
-    assert sorted(path.name for path in one.iterdir()) == sorted(path.name for path in two.iterdir())
-    for path in sorted(one.iterdir()):
-        assert path.read_bytes() == (two / path.name).read_bytes(), path.name
+    files = [path.relative_to(one) for path in sorted(one.rglob("*")) if path.is_file()]
+    assert files == [path.relative_to(two) for path in sorted(two.rglob("*")) if path.is_file()]
+    for path in files:
+        assert (one / path).read_bytes() == (two / path).read_bytes(), path
 
 
 def test_many_systems_are_drawn_in_panels(make_comparison: Make) -> None:
@@ -208,6 +209,6 @@ def test_a_system_that_lacks_a_suite_leaves_its_row_empty(make_comparison: Make,
     figure = score_figure(report_frame([root]), "qnli")
     assert [len(texts) for texts in panels(figure).values()] == [7, 7, 6]
     out = write_report([root], tmp_path / "out").parent
-    rows = {row["system"]: row for row in read_table(out / "overview_qnli.csv")}
+    rows = {row["system"]: row for row in read_table(out / "tables" / "overview_qnli.csv")}
     assert rows["charbert"]["swap"] == ""
     assert printed_table(out, "| System | clean | drop | swap |")["charbert"][2] == show.DASH

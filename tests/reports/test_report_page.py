@@ -48,7 +48,8 @@ def update(folder: Path, **values: Any) -> None:
 
 
 def all_text(folder: Path) -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()))
+    texts = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".png")
+    return "\n".join(path.read_text(encoding="utf-8") for path in texts)
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -59,11 +60,17 @@ def read_table(path: Path) -> list[dict[str, str]]:
 def test_everything_is_written(make_runs: Make, tmp_path: Path) -> None:
     index = write_report([make_runs(TASKS)], tmp_path / "out")
     assert index == tmp_path / "out" / "index.html"
-    names = {path.name for path in index.parent.iterdir()}
-    each = {f"{kind}_{task}.csv" for kind in ("scores", "all_scores") for task in TASKS}
-    figures = {f"scores_{task}.svg" for task in TASKS}
-    shared = {"index.html", "report.md", "systems.csv", "data.csv", "attacks.csv", "versions.csv"}
-    assert names == each | figures | shared
+    out = index.parent
+    each = {f"{kind}_{task}" for kind in ("scores", "all_scores") for task in TASKS}
+    tables = each | {"systems", "data", "attacks", "versions", "tasks_drop", "tasks_swap", "published"}
+    figures = {f"scores_{task}" for task in TASKS} | {"before_after"}
+    assert {path.name for path in out.iterdir()} == {"index.html", "report.md", "tables", "figures"}
+    assert {path.name for path in (out / "tables").iterdir()} == {
+        f"{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")
+    }
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in figures for kind in ("svg", "png")
+    }
     assert len(re.findall('class="card"', index.read_text(encoding="utf-8"))) == 20
 
 
@@ -108,7 +115,7 @@ def test_tables_hold_full_precision_and_print_one_decimal(make_runs: Make, tmp_p
     root = make_runs(count=117)
     out = write_report([root], tmp_path / "out").parent
     expected = comparison_table(pair_records(find_records([root])))
-    rows = read_table(out / "scores_qnli.csv")
+    rows = read_table(out / "tables" / "scores_qnli.csv")
     assert [float(row["attacked"]) for row in rows] == expected["attacked"].tolist()
     assert [float(row["retention"]) for row in rows] == expected["retention"].tolist()
     markdown = (out / "report.md").read_text(encoding="utf-8")
@@ -118,17 +125,17 @@ def test_tables_hold_full_precision_and_print_one_decimal(make_runs: Make, tmp_p
 
 def test_accuracy_has_its_interval_and_other_scores_have_none(make_runs: Make, tmp_path: Path) -> None:
     out = write_report([make_runs(("qnli", "conll2003"))], tmp_path / "out").parent
-    row = read_table(out / "scores_qnli.csv")[0]
+    row = read_table(out / "tables" / "scores_qnli.csv")[0]
     assert float(row["attacked_low"]) < float(row["attacked"]) < float(row["attacked_high"])
-    assert read_table(out / "scores_conll2003.csv")[0]["attacked_low"] == ""
+    assert read_table(out / "tables" / "scores_conll2003.csv")[0]["attacked_low"] == ""
 
 
 def test_question_answering_is_scored_against_clean_answers_too(make_runs: Make, tmp_path: Path) -> None:
     out = write_report([make_runs(("squad_v2", "qnli"))], tmp_path / "out").parent
-    row = read_table(out / "scores_squad_v2.csv")[0]
+    row = read_table(out / "tables" / "scores_squad_v2.csv")[0]
     assert float(row["clean_gold_attacked"]) == pytest.approx(float(row["attacked"]) - 1.75)
     assert (out / "report.md").read_text(encoding="utf-8").count("Against clean answers") == 1
-    every = read_table(out / "all_scores_squad_v2.csv")
+    every = read_table(out / "tables" / "all_scores_squad_v2.csv")
     assert [row["gold"] for row in every] == ["the file", "the file", "clean answers", "the file", "clean answers"]
 
 
@@ -137,7 +144,7 @@ def test_a_clean_score_of_nothing_defines_no_retention(make_runs: Make, tmp_path
     update(root / "cola-bert-0-clean-1", scores={"matthews": -3.0})
     out = write_report([root], tmp_path / "out").parent
     assert (out / "report.md").read_text(encoding="utf-8").count("not defined") == 2
-    assert read_table(out / "scores_cola.csv")[0]["retention"] == ""
+    assert read_table(out / "tables" / "scores_cola.csv")[0]["retention"] == ""
 
 
 def test_an_attacked_result_without_clean_partner_is_shown_and_warned_of(make_runs: Make, tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_clean_results_alone_are_shown(make_runs: Make, tmp_path: Path) -> None:
     root = make_runs()
     out = write_report([root / f"{BERT}-clean-1"], tmp_path / "out").parent
     assert "No attacked data was evaluated on this task" in Page(out / "index.html").text
-    assert len(read_table(out / "all_scores_qnli.csv")) == 1
+    assert len(read_table(out / "tables" / "all_scores_qnli.csv")) == 1
 
 
 @pytest.mark.parametrize(("count", "warned"), [(99, True), (100, False)])
@@ -222,7 +229,7 @@ def test_a_task_may_have_any_name(make_runs: Make, tmp_path: Path) -> None:
     for condition in ("clean", "drop"):
         update(root / f"{BERT}-{condition}-1", task="../my task")
     out = write_report([root], tmp_path / "out").parent
-    assert (out / "scores_-my-task.csv").is_file()
+    assert (out / "tables" / "scores_-my-task.csv").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "out"}
 
 

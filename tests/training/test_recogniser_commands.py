@@ -42,7 +42,8 @@ def test_train_and_price(tmp_path: Path) -> None:
     said = run("train-recogniser", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
     assert "on 8 held-out words, wrong before correction 75.00%" in said
     price = ["recogniser-price", folder, "--task", "conll2003", "--input", clean, "--attacked", tmp_path / "attacked"]
-    numbers = json.loads(run(*price, "--json"))
+    numbers = json.loads(run(*price, "--output", tmp_path / "price", "--json"))["errors"]
+    assert json.loads((tmp_path / "price" / "recogniser_price.json").read_text())["errors"] == numbers
     assert numbers["words"] == 160
     assert numbers["entity_words"] == 40
     assert 0 <= numbers["wer_after"] <= 100

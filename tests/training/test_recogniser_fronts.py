@@ -15,9 +15,9 @@ from robustbench_char.models.wordrec import Correction, Recogniser
 from robustbench_char.models.wordrec.correction import replaced
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.finetune import finetune
-from robustbench_char.training.fronts import recogniser_info, trained_recogniser
+from robustbench_char.training.fronts import trained_recogniser
 from robustbench_char.training.predict import load_system
-from robustbench_char.training.wordrec import RecogniserSettings
+from robustbench_char.training.wordrec import RecogniserSettings, recogniser_info
 
 pytestmark = pytest.mark.models
 

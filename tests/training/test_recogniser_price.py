@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,16 @@ import pytest
 
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.evaluation.recogniser_prices import PRICE, find_prices
+from robustbench_char.evaluation.records import RecogniserInfo
 from robustbench_char.models.wordrec.correction import Correction, replaced
 from robustbench_char.tasks.attack_files import attack_file
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.wordrec.price import attacked_examples, recognition_price, word_errors
+from robustbench_char.training.wordrec import price as prices
+from robustbench_char.training.wordrec.price import measure_price, recognition_price, word_errors
 
 ANSWERS = {"qiuck": "quick", "Paris": "pairs", "fxo": "fax", "The": "the"}
 
@@ -53,7 +58,7 @@ def test_price_of_a_tagging_task(tasks: dict[str, Task]) -> None:
     clean = [tagged(0, "The", "quick", "Paris", "fox", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
     bad = [tagged(0, "The", "qiuck", "Prais", "fxo", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
     price = recognition_price(RECOGNISER, clean, bad, tasks["tagging"])
-    assert price.as_dict() == {
+    assert price.model_dump() == {
         "wer_before": 60.0,  # qiuck, Prais, fxo of five words
         "wer_after": 40.0,  # Prais, fax
         "wer_before_cased": 60.0,
@@ -102,23 +107,46 @@ def attack(tmp_path: Path) -> tuple[Task, Path, Path]:
     return task, clean, tmp_path / "attacked"
 
 
-def test_reads_the_attacked_set(attack: tuple[Task, Path, Path]) -> None:
-    task, clean, folder = attack
-    source = open_source(task, input=clean)
-    price = recognition_price(RECOGNISER, list(source.examples()), attacked_examples(folder, task, source), task)
-    assert (price.wer_before, price.words, price.entity_words) == (100.0, 3, 1)
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> Any:
+    info = RecogniserInfo(vocabulary=4, suite="mixed", operators=("swap",), parameters=9, backoff="neutral",
+                          weights_sha256="5" * 64)  # fmt: skip
+    monkeypatch.setattr(prices, "recogniser_info", lambda recogniser: info)
+    return RECOGNISER
 
 
-def test_refuses_another_attack(attack: tuple[Task, Path, Path], tmp_path: Path) -> None:
+def test_the_price_is_kept_with_what_it_was_measured_on(
+    attack: tuple[Task, Path, Path], trained: Any, tmp_path: Path
+) -> None:
     task, clean, folder = attack
+    source, output = open_source(task, input=clean), tmp_path / "kept"
+    made = measure_price(trained, source, folder, task, output=output, overwrite=False)
+    assert (made.errors.wer_before, made.errors.words, made.errors.entity_words) == (100.0, 3, 1)
+    assert (made.task, made.source, made.attack.suite) == ("conll2003", "test.txt", "mixed")
+    assert made.clean_sha256 == sha256_file(clean)
+    assert find_prices([tmp_path]) == [made]
+    assert "Anna" not in (output / PRICE).read_text()
+    newer = json.loads((output / PRICE).read_text()) | {"schema": 2}
+    (output / PRICE).write_text(json.dumps(newer))
+    with pytest.raises(InputError, match=r"recogniser_price\.json: schema: found 2, of a newer version"):
+        find_prices([tmp_path])
+
+
+def test_refuses_another_attack(attack: tuple[Task, Path, Path], trained: Any, tmp_path: Path) -> None:
+    task, clean, folder = attack
+
+    def measure(folder: Path = folder, task: Task = task, clean: Path = clean) -> None:
+        measure_price(trained, open_source(get_task("conll2003"), input=clean), folder, task, output=None,
+                      overwrite=False)  # fmt: skip
+
     other = tmp_path / "other.txt"
     other.write_text("Karl NNP O B-PER\n\n")
-    with pytest.raises(InputError, match="the attack of a file with another content"):
-        attacked_examples(folder, task, open_source(task, input=other))
+    with pytest.raises(InputError, match="found another file than the one that was attacked"):
+        measure(clean=other)
     with pytest.raises(InputError, match="found an attacked set of conll2003; expected one of ptb_pos"):
-        attacked_examples(folder, get_task("ptb_pos"), open_source(task, input=clean))
+        measure(task=get_task("ptb_pos"))
     with pytest.raises(InputError, match=r"no manifest\.json"):
-        attacked_examples(tmp_path, task, open_source(task, input=clean))
+        measure(folder=tmp_path)
     (folder / "test.txt").write_text("Anna NNP O B-PER\n\n")
     with pytest.raises(InputError, match="The file was altered after the attack"):
-        attacked_examples(folder, task, open_source(task, input=clean))
+        measure()

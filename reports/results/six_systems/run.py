@@ -206,10 +206,9 @@ def train(size: Size, data: Path, work: Path, task: str, label: str, seed: str =
     if label == "bert_wordrec":
         attacked = work / "attacked" / task / "charbert_2020"
         files = ("--input", data / test, "--attacked", attacked)
-        told = command("recogniser-price", folder / "recogniser", "--task", task, *files, "--json")
-        place = kept(work, "recognisers", f"{task}.json")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(told, encoding="utf-8")
+        target = kept(work, "recognisers", task)
+        if not target.is_dir():
+            command("recogniser-price", folder / "recogniser", "--task", task, *files, "--output", target)
 
 
 def measure_sensitivity(folder: Path, test: Path, work: Path, place: tuple[str, ...]) -> None:
@@ -277,8 +276,7 @@ def run_all(size: str, data: Path, work: Path, workers: int, threads: int) -> bo
                 sys.stdout.write(f"{job.name}: {'done' if job.name in done else 'FAILED, see its log'}\n")
                 sys.stdout.flush()
     if not failed and not waiting:
-        records = kept(work, "records")
-        command("report", records, "--no-examples", "--overwrite", "--output", kept(work, "report"))
+        command("report", kept(work), "--no-examples", "--overwrite", "--output", kept(work, "report"))
         shutil.copytree(kept(work), SIZES[size].folder, dirs_exist_ok=True)
     return not failed and not waiting
 

@@ -9,6 +9,7 @@ from robustbench_char.evaluation.comparison import REFERENCE
 from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Column, Evidence, Section, Table
+from robustbench_char.reports.fairness import fairness_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,9 @@ def sections(evidence: Evidence) -> list[Section]:
     records = [record for _, record in evidence.records]
     if not any(_tells(record) for record in records):
         return []
-    return [Section("compared", "Systems", (_systems(records), _costs(records)))]
+    fairness = fairness_table(records)
+    tables = (_systems(records), _costs(records), *([fairness] if fairness else []))
+    return [Section("compared", "Systems", tables)]
 
 
 def _tells(record: Record) -> bool:

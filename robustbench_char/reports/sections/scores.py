@@ -9,7 +9,8 @@ from robustbench_char.evaluation.comparison import REFERENCE, Pair, retention
 from robustbench_char.evaluation.records import Record
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures import SIDE_BY_SIDE, axis_title, score_figure, strongest, system_labels, to_svg
+from robustbench_char.reports.drawing import axis_title
+from robustbench_char.reports.figures import SIDE_BY_SIDE, score_figure, strongest, system_labels
 from robustbench_char.reports.overview import footnote, overview
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _picture(frame: pd.DataFrame, task: str) -> Picture:
     if len(systems) > SIDE_BY_SIDE:
         caption += f" The dashed line is the score of {systems[0]}."
     alt = caption + " The numbers stand in the table below."
-    return Picture(f"scores_{task}", caption, alt, to_svg(score_figure(known, task), f"scores-{task}"))
+    return Picture(f"scores_{task}", caption, alt, score_figure(known, task))
 
 
 def _table(frame: pd.DataFrame, pairs: list[Pair], task: str) -> Table:

@@ -3,56 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file
+from robustbench_char.common.files import output_folder
+from robustbench_char.common.provenance import provenance
+from robustbench_char.evaluation.recogniser_prices import PRICE, PriceRecord, WordErrors, write_price
 from robustbench_char.models.wordrec.recogniser import Recogniser
-from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.manifest import MANIFEST, read_manifest
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.attack_sets import attack_set_of
+from robustbench_char.training.attack_sets import matching_attack
+from robustbench_char.training.wordrec.info import recogniser_info
 
-__all__ = ["Price", "attacked_examples", "recognition_price", "word_errors"]
+__all__ = ["measure_price", "recognition_price", "word_errors"]
 
 Words = Sequence[str]
 _Field = str | tuple[str, ...]
 _Pair = tuple[_Field, _Field, list[bool]]
 
 
-@dataclass(frozen=True)
-class Price:
-    """Shares of words in percent; None where there are no words of the kind.
-
-    Words are tokens (tagging) or what stands between white space. `wer_before`, `wer_after`: words of the attacked text
-    that differ from the clean ones before and after correction, compared in lower case (the headline, as in Pruthi et
-    al. 2019); `_cased`: compared with their capitals. `clean_changed`: words of the clean text that correction changes,
-    in lower case; `entity_changed`: the same among the words of entities. `words` and `entity_words` are what the
-    shares are of. A text that several examples share counts once.
-    """
-
-    wer_before: float | None
-    wer_after: float | None
-    wer_before_cased: float | None
-    wer_after_cased: float | None
-    clean_changed: float | None
-    clean_changed_cased: float | None
-    entity_changed: float | None
-    words: int
-    entity_words: int
-    examples: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return asdict(self)
-
-
 def recognition_price(
     recogniser: Recogniser, clean: Sequence[Example], attacked: Sequence[Example], task: Task
-) -> Price:
+) -> WordErrors:
     """Measure a recogniser on the examples of one file, clean and attacked, in the same order.
 
     Raises InputError where the two do not hold the same examples.
@@ -65,7 +38,7 @@ def recognition_price(
     broken = _corrected(recogniser, [one for one, _, _ in pairs])
     marks = [marked for _, _, marked in pairs]
     names, names_after = _marked(good, marks), _marked(broken, marks)
-    return Price(
+    return WordErrors(
         wer_before=word_errors(good, bad),
         wer_after=word_errors(good, repaired),
         wer_before_cased=word_errors(good, bad, cased=True),
@@ -145,20 +118,27 @@ def _other_file(found: str) -> InputError:
     )
 
 
-def attacked_examples(folder: Path, task: Task, clean: NativeFile) -> list[Example]:
-    """Return the examples of the attacked set in a folder that `attack` wrote.
+def measure_price(
+    recogniser: Recogniser, clean: NativeFile, attacked: Path, task: Task, *, output: Path | None, overwrite: bool
+) -> PriceRecord:
+    """Measure a recogniser on a clean file and on its attack, the folder that `attack` wrote; keep it in `output`.
 
-    Raises InputError for a folder that is none, was altered, or holds another task or another clean file's attack.
+    Raises InputError for a folder that is no attack on this very file, and for an output that cannot be written.
     """
-    manifest = read_manifest(folder)
-    path = folder / manifest.output.name
-    if not path.is_file():
-        raise InputError(path, found="no such file", expected=f"the attacked file that {MANIFEST} names",
-                         fix="Run the attack again.")  # fmt: skip
-    attack_set_of(path, sha256_file(path))
-    if manifest.task != task.name:
-        raise InputError("--attacked", found=f"an attacked set of {manifest.task}", expected=f"one of {task.name}",
-                         fix="Name the task of the data.")  # fmt: skip
-    if manifest.input.sha256 != source_sha256(clean.path):
-        raise _other_file("the attack of a file with another content")
-    return list(open_source(task, input=path).examples())
+    attack = matching_attack(attacked, clean, task)
+    bad = open_source(task, input=attack.folder / attack.manifest.output.name)
+    record = PriceRecord(
+        task=task.name,
+        recogniser=recogniser_info(recogniser),
+        source=attack.manifest.input.name,
+        clean_sha256=attack.manifest.input.sha256,
+        attacked_sha256=attack.manifest.output.sha256,
+        attack=attack.info(),
+        errors=recognition_price(recogniser, list(clean.examples()), list(bad.examples()), task),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance(),
+    )
+    if output is not None:
+        with output_folder(output, overwrite=overwrite, inputs=(clean.path, attacked), volatile=(PRICE,)) as folder:
+            write_price(folder, record)
+    return record
