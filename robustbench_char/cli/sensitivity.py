@@ -96,12 +96,13 @@ def _print_table(record: SensitivityRecord) -> None:
     from rich.table import Table
 
     title = f"S of {record.shown} on {record.task}, {record.attack.suite}, {record.examples:,} examples"
-    table = Table("words", "", "S", "95%", "S / 2", "measured", "cut off", title=title)
-    table.columns[3].no_wrap = True
+    table = Table("words", "S", "95%", "S / 2", "measured", "cut off", title=title)
     for row in record.summary:
         s, half = ("" if value is None else f"{value:.4f}" for value in (row.s, row.half))
         limits = row.note if row.low is None else f"{row.low:.4f} to {row.high:.4f}"
-        name = "all words" if row.group == "all" else row.group.replace("_", " ")
-        value = "" if row.group == "all" else row.value
-        table.add_row(name, value, s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
+        table.add_row(_name(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
     Console().print(table)
+
+
+def _name(group: str, value: str) -> str:
+    return {"all": "all", "operator": f"hit by {value}", "word_length": f"{value} characters"}.get(group, value)

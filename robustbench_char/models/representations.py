@@ -5,6 +5,7 @@ Shape legend: B batch, T sub-words, W words of one passage, D hidden size (twice
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
@@ -49,7 +50,8 @@ class WordReader:
     """Reads passages with one model.
 
     `layer` counts the hidden states as transformers gives them: 0 the embeddings, -1 the last layer. `pooling` takes
-    the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone.
+    the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone. `words`
+    says that passages are words one by one, which `kind` must have been opened for.
     Raises InputError for a layer or a stream that the model does not have.
     """
 
@@ -59,6 +61,7 @@ class WordReader:
     layer: int = -1
     pooling: Pooling = "mean"
     stream: Stream = "both"
+    words: bool = False
 
     def __post_init__(self) -> None:
         states = int(self.model.config.num_hidden_layers) + 1
@@ -80,28 +83,28 @@ class WordReader:
     def read(self, passages: Sequence[Passage], *, batch_size: int = 32) -> list[Representations]:
         """Return the representations of the words of each passage, in order.
 
-        Passages of like length share a batch, and equal inputs one reading, so that equal texts have equal vectors.
+        Passages of like length share a batch, and equal inputs one reading, so that equal texts have equal vectors. The
+        hidden states of one batch are held at a time. Raises InputError where they are no numbers.
         """
         windows = list(self._windows(passages))
-        keys = [tuple(values.tobytes() for values in window.inputs.values()) for window, _ in windows]
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        order = sorted(first.values(), key=lambda place: -len(windows[place][1]))
-        states: dict[int, Tensor] = {}
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            found = self._states([windows[place][0] for place in chosen])
-            states |= {place: found[row, : len(windows[place][1])] for row, place in enumerate(chosen)}
         counts = [len(passage.words) or sum(map(len, passage.spans)) for passage in passages]
-        return [
-            self._pooled(states[first[key]], words, count)
-            for key, (_, words), count in zip(keys, windows, counts, strict=True)
-        ]
+        alike: defaultdict[tuple[bytes, ...], list[int]] = defaultdict(list)
+        for place, (window, _) in enumerate(windows):
+            alike[tuple(values.tobytes() for values in window.inputs.values())].append(place)
+        groups = sorted(alike.values(), key=lambda places: -len(windows[places[0]][1]))
+        found: dict[int, Representations] = {}
+        for start in range(0, len(groups), batch_size):
+            chosen = groups[start : start + batch_size]
+            states = self._states([windows[places[0]][0] for places in chosen])
+            for row, places in enumerate(chosen):
+                found |= {place: self._pooled(states[row], windows[place][1], counts[place]) for place in places}
+        return [found[place] for place in range(len(windows))]
 
     def _windows(self, passages: Sequence[Passage]) -> Iterator[tuple[Window, IntArray]]:
         """Return one window a passage, and the word that each of its pieces belongs to [T]."""
         if not passages:
             return
-        if passages[0].words:
+        if self.words:
             for window in self.kind.word_windows([one.words for one in passages], max_length=self.max_length):
                 yield window, window.words
             return
@@ -112,10 +115,23 @@ class WordReader:
 
     @torch.inference_mode()
     def _states(self, windows: Sequence[Window]) -> Tensor:
-        """Return hidden states [B, T, D] in single precision."""
+        """Return hidden states [B, T, D] in single precision. Raises InputError where they are no numbers."""
         batch = pad([window.inputs for window in windows], self.kind.padding())
+        lengths = np.array([len(window.inputs["input_ids"]) for window in windows])
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        batch.setdefault("attention_mask", mask.astype(np.int64))  # some tokenizers leave it to who calls the model
         inputs = {name: torch.from_numpy(values).to(self.model.device) for name, values in batch.items()}
-        outputs: Any = cast(Any, self.model)(**inputs, output_hidden_states=True, return_dict=True)
+        states = self._layer(cast(Any, self.model)(**inputs, output_hidden_states=True, return_dict=True))
+        if not bool(states[torch.from_numpy(mask).to(states.device)].isfinite().all()):
+            raise InputError(
+                self.model.config.name_or_path or "the model",
+                found=f"hidden states of layer {self.layer} that are no finite numbers",
+                expected="numbers",
+                fix="Its weights are damaged, or too large for single precision: train or download it again.",
+            )
+        return states
+
+    def _layer(self, outputs: Any) -> Tensor:
         subwords = outputs.hidden_states[self.layer]
         characters = getattr(outputs, "character_hidden_states", None)
         if characters is None or self.stream == "subword":
@@ -145,7 +161,10 @@ def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
         starts, ends = window.offsets[inside].T
         place = np.searchsorted(words[:, 1], starts, side="right")  # the first word that ends behind the piece's start
         within = np.minimum(place, len(words) - 1)
-        belongs = (place < len(words)) & (words[within, 0] < ends) if len(words) else np.zeros(len(inside), np.bool_)
+        belongs = np.zeros(len(inside), np.bool_)
+        if len(words):  # a byte-level piece of the space before a word alone has no length, and is the word's
+            space = (starts == ends) & (starts == words[within, 0])
+            belongs = (place < len(words)) & ((words[within, 0] < ends) | space)
         found[inside[belongs]] = before + place[belongs]
         before += len(words)
     return found

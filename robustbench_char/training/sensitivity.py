@@ -82,7 +82,7 @@ class _Pair(NamedTuple):
 
 def open_reader(
     model: str,
-    task: Task,
+    task: Task | None,
     *,
     layer: int = -1,
     pooling: Pooling = "mean",
@@ -91,12 +91,13 @@ def open_reader(
 ) -> tuple[WordReader, Any]:
     """Return a reader of words, and what records say of the model (SystemInfo or ModelInfo).
 
-    `model` is a folder that `finetune` wrote, any encoder's folder, a hub id, or `minilm`. Raises InputError for one
-    that cannot be used, and for a system of another task.
+    `model` is a folder that `finetune` wrote, any encoder's folder, a hub id, or `minilm`; without a task it may be a
+    system of any, and an encoder reads words one by one. Raises InputError for one that cannot be used, and for a
+    system of another task.
     """
     if (Path(model).expanduser() / SYSTEM).is_file():
         system = load_system(Path(model).expanduser())
-        if system.file.task.name != task.name:
+        if task is not None and system.file.task.name != task.name:
             raise InputError(
                 "--task",
                 found=task.name,
@@ -104,16 +105,16 @@ def open_reader(
                 fix="Name the system's own task, or another system.",
             )
         length = max_length or system.file.settings.max_length
-        encoder = system.model.base_model
-        return WordReader(encoder, system.kind, length, layer, pooling, stream), system_info(system)
-    words = task.family == "tagging"
+        encoder, words = system.model.base_model, system.file.task.family == "tagging"
+        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system)
+    words = task is None or task.family == "tagging"
     base, tokenizer, encoder = load_plain_encoder(model, words=words)
     ours = encoder.config.model_type == "charbert"
     kind = CharBertSystem.open(base.folder, words=words) if ours else BertSystem(tokenizer)
     on_device: Any = encoder.to(torch.accelerator.current_accelerator() or torch.device("cpu"))  # type: ignore[arg-type]
     known = hasattr(encoder.config, "max_position_embeddings")  # T5's positions have no end
     length = max_length or (min(_LONGEST, positions_of(encoder.config)) if known else _LONGEST)
-    reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream)
+    reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words)
     return reader, ModelInfo(name=base.name, weights_sha256=base.weights_sha256)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.spatial.distance import cosine
-from transformers import AutoModel, AutoTokenizer, DistilBertConfig, T5Config
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, PreTrainedTokenizerFast, T5Config
 from typer.testing import CliRunner
 
 from robustbench_char.cli.main import app
@@ -19,6 +21,8 @@ from robustbench_char.common import InputError
 from robustbench_char.evaluation.sensitivity_records import find_sensitivities, read_profiles, read_words
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
+from robustbench_char.training.finetune import finetune
+from robustbench_char.training.predict import load_system
 from robustbench_char.training.sensitivity import Sensitivity, measure_sensitivity
 
 pytestmark = pytest.mark.models
@@ -63,24 +67,24 @@ def test_as_read_word_by_word(
     if base == "roberta" and attacked[0] == "conll2003":
         tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
     checked = 0
-    for number, line in enumerate(found.words.itertuples()):
+    edits = pq.read_table(attacked[2] / "edits.parquet").to_pandas().groupby("row")
+    edits = {row: part.to_dict("records") for row, part in edits}
+    for line in found.words.itertuples():
         old, new = (one[line.row].fields for one in (clean, after))
         if attacked[0] == "conll2003":
             vectors = [_token(model, tokenizer, one["tokens"], line.word, pooling) for one in (old, new)]
-        elif old[line.field] == new[line.field]:  # places are the same: no need of the ledger
-            place = _place(found, number, old[line.field])
+        else:
+            places = _places(old[line.field], line.word, edits[line.row], line.field)
             vectors = [
                 _span(model, tokenizer, one["question"], one["sentence"], line.field, place, pooling)
-                for one in (old, new)
+                for one, place in zip((old, new), places, strict=True)
             ]
-        else:
-            continue
         if any(vector is None for vector in vectors):
             assert np.isnan(line.distance)
             continue
-        assert line.distance == pytest.approx(cosine(*vectors), abs=1e-5)
+        assert line.distance == pytest.approx(cosine(*vectors), abs=1e-6)
         checked += 1
-    assert checked or attacked[0] == "qnli"
+    assert checked > 20
     assert found.record.group("all", "all").words == found.words["distance"].notna().sum()  # type: ignore[union-attr]
 
 
@@ -109,22 +113,26 @@ def _span(
         place
         for place, owner in enumerate(encoding.sequence_ids())
         if owner == wanted
-        and offsets[place][0] < span[1]
-        and offsets[place][1] > span[0]
-        and offsets[place][0] >= span[0] - 1
+        and (
+            offsets[place] == (span[0], span[0])  # the space before it, where that is a piece of its own
+            or (span[0] - 1 <= offsets[place][0] < span[1] and offsets[place][1] > span[0])
+        )
     ]
     return _pool(_states(model, encoding), pieces, pooling)
 
 
-def _place(found: Sensitivity, number: int, text: str) -> tuple[int, int]:
-    """Return where the word stands, by our own splitter's numbers."""
+def _places(text: str, word: int, edits: list[dict[str, Any]], field: str) -> list[tuple[int, int]]:
+    """Return where a word stands before and after, by our own splitter's numbers and the ledger's places."""
     from robustbench_char.attacks.eligibility import find_words
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.text.columns import Column
 
     words = find_words(Column.of([text]), load_suites("mixed", task="qnli")[0].words, None)
-    word = int(found.words["word"].iloc[number])
-    return int(words.starts[word]), int(words.ends[word])
+    start, end = int(words.starts[word]), int(words.ends[word])
+    own = [edit for edit in edits if edit["field"] == field]
+    before = sum(len(edit["inserted"]) - len(edit["removed"]) for edit in own if edit["start_clean"] < start)
+    within = sum(len(edit["inserted"]) - len(edit["removed"]) for edit in own if start <= edit["start_clean"] < end)
+    return [(start, end), (start + before, end + before + within)]
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "t5"])
@@ -164,6 +172,31 @@ def test_words_follow_the_ledger(tiny_base: str, attacked: tuple[str, Path, Path
     assert [one.word != one.attacked for one in profile.words] == found.loc[found["row"] == 0, "changed"].tolist()
 
 
+def test_a_context_is_matched_for_every_question_on_it(tiny_base: str, tmp_path: Path) -> None:
+    context = "The  house (was) black.\nAnna \U0001f600 lives in Oslo; Karl's boat went to Berlin."
+    questions = [{"id": f"q{place}", "question": text, "is_impossible": False,
+                  "answers": [{"text": "Oslo", "answer_start": context.index("Oslo")}]}
+                 for place, text in enumerate(("Where does Anna live?", "What was black?"))]  # fmt: skip
+    clean, folder = tmp_path / "dev.json", tmp_path / "attacked"
+    held = [{"title": "t", "paragraphs": [{"context": context, "qas": questions}]}]
+    clean.write_text(json.dumps({"version": "v2.0", "data": held}))
+    command = ["attack", "squad_v2", "--input", str(clean), "--suite", "mixed", "--output", str(folder)]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    found = measure(tiny_base, ("squad_v2", clean, folder), profiles=["q0", "q1"])
+    ledger = pq.read_table(folder / "edits.parquet").to_pylist()
+    for row, profile in enumerate(found.profiles):
+        words = found.words[found.words["row"] == row]
+        hit = {(edit["field"], edit["word"]): (edit["word_before"], edit["word_after"], edit["operator"])
+               for edit in ledger if edit["field"] == "context" or edit["row"] == row}  # fmt: skip
+        read = {
+            (line.field, line.word): (one.word, one.attacked, line.operator)
+            for line, one in zip(words.itertuples(), profile.words, strict=True)
+        }
+        assert {place: word for place, word in read.items() if word[0] != word[1]} == hit
+        assert [one for one in profile.words if one.word == "Anna" or one.word == "Oslo"]
+        assert {field for field, _ in read} == {"question", "context"}
+
+
 def test_texts_that_the_attack_left_alone_do_not_move(tiny_base: str, tmp_path: Path) -> None:
     clean = tmp_path / "test.txt"
     clean.write_text(NER, encoding="utf-8")
@@ -192,11 +225,30 @@ def test_streams_of_charbert(pretrain_tiny: Callable[..., Path], attacked: tuple
     assert measure(folder, attacked, stream="character").record.stream == "character"
 
 
-def test_a_saved_system_and_its_recogniser(
+def test_a_system_of_another_task(
     make_file: Any, train_tiny: Callable[..., Path], attacked: tuple[str, Path, Path]
 ) -> None:
     with pytest.raises(InputError, match=r"--task: found .*expected names, which the system was fine-tuned on"):
         measure(str(train_tiny("tagging", make_file("tagging"), epochs=0.1)), attacked)
+
+
+def test_a_saved_system_is_read_without_its_head(
+    tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    task = get_task(attacked[0], "task")
+    train, options = open_source(task, input=attacked[1]), {"epochs": 1.0, "max_length": 40, "bf16": False}
+    folder = finetune(task, train=train, output=tmp_path / "system", base=tiny_base, store=tmp_path / "store",
+                      progress=False, **options)  # fmt: skip
+    system = load_system(folder)
+    system.model.base_model.save_pretrained(tmp_path / "encoder")
+    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(tmp_path / "encoder")
+    found, plain = measure(str(folder), attacked), measure(str(tmp_path / "encoder"), attacked, max_length=40)
+    np.testing.assert_allclose(found.words["distance"], plain.words["distance"], atol=1e-6)
+    assert found.record.system is not None
+    assert found.record.system.weights_sha256 == system.file.weights_sha256
+    assert found.record.max_length == 40
+    assert plain.record.model is not None
+    assert (plain.record.shown, plain.record.system) == ("encoder", None)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +278,25 @@ def test_files_that_do_not_belong_together(tiny_base: str, attacked: tuple[str, 
         measure(tiny_base, ("mrpc", clean, folder))
 
 
+@pytest.mark.parametrize("name", ["edits.parquet", "the attacked file"])
+def test_files_that_were_altered(name: str, tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:
+    task, clean, folder = attacked
+    other = Path(shutil.copytree(folder, tmp_path / "attacked"))
+    path = other / (clean.name if name == "the attacked file" else name)
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(InputError, match=rf"{path.name}: found SHA-256 .*altered after the attack"):
+        measure(tiny_base, (task, clean, other))
+    path.unlink()
+    with pytest.raises(InputError, match=rf"{path.name}: found no such file"):
+        measure(tiny_base, (task, clean, other))
+
+
+def test_a_slow_tokenizer(tiny_base: str, attacked: tuple[str, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
+    with pytest.raises(InputError, match="found a slow tokenizer"):
+        measure(tiny_base, attacked)
+
+
 def test_the_command(tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:
     task, clean, folder = attacked
     command = ["sensitivity", tiny_base, "--task", task, "--input", str(clean), "--attacked", str(folder)]
@@ -237,9 +308,3 @@ def test_the_command(tiny_base: str, attacked: tuple[str, Path, Path], tmp_path:
     assert [one.id for one in read_profiles(where)] == ["1"]
     said = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert said["summary"] == json.loads(record.model_dump_json())["summary"]
-    (folder / "edits.parquet").rename(tmp_path / "kept")
-    try:
-        with pytest.raises(InputError, match=r"edits\.parquet: found no such file"):
-            measure(tiny_base, attacked)
-    finally:
-        (tmp_path / "kept").rename(folder / "edits.parquet")
