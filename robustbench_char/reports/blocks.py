@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Block", "Card", "Cell", "Column", "Evidence", "Explorer", "Note", "Part", "Picture", "Piece", "Section", "Table"]
+__all__ = [
+    "Block",
+    "Card",
+    "Cell",
+    "Column",
+    "Evidence",
+    "Explorer",
+    "Note",
+    "Part",
+    "Picture",
+    "Piece",
+    "Section",
+    "Table",
+]
 
 
 class Evidence(NamedTuple):

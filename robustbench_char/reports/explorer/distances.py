@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Distances", "word_distances"]
 
 Distances: TypeAlias = Callable[[int, str, str], "list[float | None] | int"]
-"""From row, field and clean text to the distance of each word between white space (None: not measured), or 0 for none."""
+"""From row, field and clean text to the distance of each word between white space (None: not measured); 0 for none."""
 
 _WORD = re.compile(r"\S+")
 

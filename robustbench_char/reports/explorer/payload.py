@@ -87,8 +87,8 @@ class _Side(NamedTuple):
     """One pair's predictions, by row, and its rows in the order of choice."""
 
     pair: Pair
-    clean: pd.DataFrame
-    attacked: pd.DataFrame
+    clean: dict[int, dict[str, Any]]
+    attacked: dict[int, dict[str, Any]]
     rows: list[int]
 
     @property
@@ -117,7 +117,12 @@ class _Side(NamedTuple):
             int(row): hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest()
             for row, name in zip(changed["row"], changed["id"], strict=True)
         }
-        return cls(pair, clean.set_index("row"), attacked.set_index("row"), sorted(ranks, key=lambda row: (ranks[row], row)))
+        rows = sorted(ranks, key=lambda row: (ranks[row], row))
+        return cls(pair, _by_row(clean), _by_row(attacked), rows)
+
+
+def _by_row(frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    return {int(row["row"]): {str(key): value for key, value in row.items()} for row in frame.to_dict("records")}
 
 
 class _Builder:
@@ -147,7 +152,7 @@ class _Builder:
         return Sample(data, len(self.results), total)
 
     def _example(self, side: _Side, row: int) -> list[Any]:
-        record, after, before = side.pair.attacked, side.attacked.loc[row], side.clean.loc[row]
+        record, after, before = side.pair.attacked, side.attacked[row], side.clean[row]
         edits = json.loads(after["edits"])
         fields = [
             [name, _segments(value if isinstance(value, str) else " ".join(value), name, edits, side)]
@@ -160,7 +165,7 @@ class _Builder:
 
     def _result(self, side: _Side, row: int, example: int, label: str, distances: Distances) -> list[Any]:
         family = side.pair.attacked.family
-        before, after = side.clean.loc[row], side.attacked.loc[row]
+        before, after = side.clean[row], side.attacked[row]
         outcome = list(OUTCOMES).index(outcome_of(float(before["score"]), float(after["score"])))
         said = [_shown(json.loads(one["prediction"]), family) for one in (before, after)]
         fields = self.examples[example][3]
@@ -220,7 +225,7 @@ def _shown(value: Any, family: str) -> str:
 
 def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> dict[tuple[str, ...], pd.DataFrame]:
     """Return the tables of words that were kept, by what identifies the result they belong to."""
-    found = {}
+    found: dict[tuple[str, ...], pd.DataFrame] = {}
     for folder, record in sensitivities:
         table = read_words(folder, record) if record.system else None
         if record.system and table is not None:

@@ -30,13 +30,13 @@ def _explorer(evidence: Evidence) -> list[Block]:
     if found is None:
         return []
     shown, packed = found
-    share = (
-        f"all {show.plural(shown.total, 'result')} (an example that an attack changed, by a system)"
-        if shown.shown == shown.total
-        else f"{shown.shown:,} of {shown.total:,} results (an example that an attack changed, by a system), equally many "
-        "examples of each attack on each task, in the order of the SHA-256 of suite and id"
-    )
-    return [Note(f"The explorer holds {share}."), Explorer(packed, "twenty examples stand below all the same.")]
+    share = f"all {show.plural(shown.total, 'result')}"
+    rule = ""
+    if shown.shown < shown.total:
+        share = f"{shown.shown:,} of {shown.total:,} results"
+        rule = ": of each attack on each task equally many examples, in the order of the SHA-256 of suite and id"
+    what = f"The explorer holds {share} (an example that an attack changed, by a system){rule}."
+    return [Note(what), Explorer(packed, "twenty examples stand below all the same.")]
 
 
 def _only(text: str) -> list[Section]:
