@@ -94,7 +94,8 @@
       const changed = cells.at(-1) !== cells.at(-2);
       cells.forEach((text, place) => {
         const last = place >= cells.length - 2;
-        row.append(element("td", text || NO_ANSWER, last && changed ? "left changed" : "left"));
+        const classes = ["left", text.length < 40 ? "short" : "", last && changed ? "changed" : ""];
+        row.append(element("td", text || NO_ANSWER, classes.filter(Boolean).join(" ")));
       });
     }
     return made;
