@@ -137,8 +137,9 @@ def _cell(group: Sequence[tuple[Run, Run | None]]) -> Cell:
 def breakdown_frame(found: dict[Place, Statistics]) -> pd.DataFrame:
     """Return a row a task, system, suite and cell, with intervals `_low` and `_high` and `_note` why there is none.
 
-    `units` counts what the score of the cell is over (see `unit_of`), `clean`, `attacked` are in percent, `drop`,
-    `gain_clean` and `gain` (over `bert` of the same base, in the same cell) in points.
+    `count` is the metric whose counts it stands on, and `units` how many units the cell has (see `unit_of`). `clean`
+    and `attacked` are in percent, `drop`, `gain_clean` and `gain` (over `bert` of the same base, in the same cell) in
+    points.
     """
     import pandas as pd
 
@@ -159,7 +160,13 @@ def _row(statistics: Statistics, key: Key, place: Place) -> dict[str, object]:
         values["gain_clean"] = statistics.difference(task, system, reference, suite, clean=True)
         values["gain"] = statistics.difference(task, system, reference, suite)
     row: dict[str, object] = {"task": task, "label": system[0], "base": system[1], "suite": suite}
-    row |= {"dimension": place[0], "value": place[1], "metric": record.headline, "units": _units(cell.runs[0])}
+    row |= {
+        "dimension": place[0],
+        "value": place[1],
+        "metric": record.headline,
+        "count": record.metric,
+        "units": _units(cell.runs[0]),
+    }
     for name in ("clean", "attacked", "drop", "gain_clean", "gain"):
         one = values.get(name) or Interval(None)
         row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high, f"{name}_note": one.note}

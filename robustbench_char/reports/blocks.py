@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robustbench_char.evaluation.comparison import Pair
+from robustbench_char.evaluation.intervals import Statistics
 from robustbench_char.evaluation.recogniser_prices import PriceRecord
 from robustbench_char.evaluation.records import Record
 from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
@@ -33,11 +34,18 @@ __all__ = [
 
 
 class Evidence(NamedTuple):
-    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown."""
+    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown.
+
+    `means` are scores over seeds with their intervals (see `means.mean_scores`), which `statistics` gives;
+    `cells` are scores by breakdown under the main suite (see `cell_intervals.breakdown_frame`).
+    """
 
     records: list[tuple[Path, Record]]
     pairs: list[Pair]
     frame: pd.DataFrame
+    means: pd.DataFrame
+    statistics: Statistics
+    cells: pd.DataFrame
     examples: bool
     prices: tuple[PriceRecord, ...] = ()
     sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
@@ -68,6 +76,16 @@ class Cell(NamedTuple):
 
     text: str
     bold: bool = False
+
+    @property
+    def value(self) -> str:
+        """The first line, which alone is bold."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def below(self) -> str:
+        """The other lines, each after a line break."""
+        return self.text[len(self.value) :]
 
 
 class Table(NamedTuple):

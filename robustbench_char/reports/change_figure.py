@@ -48,6 +48,15 @@ def _panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
             shift, side = (7, "left") if value > other or (value == other and mark == "") else (-7, "right")
             axes.annotate(show.score(value) + mark, (value, place), (shift, 0), textcoords="offset points", ha=side,
                           va="center", fontsize=8)  # fmt: skip
+    for name, colour in (("clean", _BEFORE), ("attacked", _AFTER)):
+        axes.hlines(
+            places,
+            part[f"{name}_low"].astype(float),
+            part[f"{name}_high"].astype(float),
+            color=colour,
+            linewidth=3,
+            alpha=0.45,
+        )
     axes.plot(part["clean"], places, "o", markersize=6, markerfacecolor="white", markeredgecolor=_BEFORE, zorder=3)
     axes.plot(part["attacked"], places, "o", markersize=6, color=_AFTER, markeredgecolor=EDGE, zorder=3)
     lowest = min(0.0, float(part[["clean", "attacked"]].min().min()) - 30)

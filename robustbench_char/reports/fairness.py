@@ -30,11 +30,19 @@ def fairness_table(records: Sequence[Record]) -> Table | None:
     columns = (
         Column("", lambda row: str(row["what"]), "left"),
         Column("Systems", lambda row: show.count(row["systems"])),
-        Column("All share", lambda row: str(row["shared"]).replace("; ", ";\n"), "left"),
-        Column("Differs", lambda row: str(row["differs"]).replace("; ", ";\n"), "left"),
+        Column("All share", lambda row: _lines(str(row["shared"])), "left"),
+        Column("Differs", lambda row: _lines(str(row["differs"])), "left"),
     )
     caption = "Fairness: what the systems of a task, and those pre-trained further, have in common, and what not."
     return Table("fairness", caption, pd.DataFrame(rows), columns) if rows else None
+
+
+def _lines(text: str) -> str:
+    """Break a list at its semicolons, so that lines are of a readable length."""
+    lines = [""]
+    for part in text.split("; "):
+        lines = [*lines[:-1], f"{lines[-1]}; {part}"] if 0 < len(lines[-1]) < 50 else [*lines, part]
+    return ";\n".join(lines[1:])
 
 
 def _systems(records: Sequence[Record]) -> list[str]:

@@ -33,13 +33,13 @@ def strongest(saw: pd.Series[str]) -> str | None:
 
 
 @styled
-def score_figure(frame: pd.DataFrame, task: str) -> Figure:
+def score_figure(frame: pd.DataFrame, task: str, means: pd.DataFrame | None = None) -> Figure:
     """Draw the scores of one task: of a few systems, a group of bars for clean data and one for each suite.
 
     Of more systems than fit side by side, each of these groups is a panel with a row a system. `frame` is that of
-    `report_frame`. Several seeds are drawn as their mean, with a line from lowest to highest. Scores are in percent;
-    those under an attack that was seen in training are marked. Raises ValueError where the frame has no row of the
-    task.
+    `report_frame`. Several seeds are drawn as their mean, with a line from lowest to highest; with the `means` of a
+    report, lines are 95% intervals over examples where there are any. Scores are in percent; those under an attack that
+    was seen in training are marked. Raises ValueError where the frame has no row of the task.
     """
     from matplotlib.figure import Figure
 
@@ -47,6 +47,7 @@ def score_figure(frame: pd.DataFrame, task: str) -> Figure:
     if part.empty:
         raise ValueError(f"the frame has no row of the task {task!r}")
     bars, metric = _bars(part), str(part["metric"].iloc[0])
+    bars = bars if means is None else _with_limits(bars, means[means["task"] == task])
     groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
     if len(systems) > SIDE_BY_SIDE:
         return draw_panels(bars, axis_title(metric), groups, systems)
@@ -71,6 +72,20 @@ def _bars(part: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(
         mean=("value", "mean"), low=("value", "min"), high=("value", "max"), saw=("saw", strongest)
     ).reset_index()
+
+
+def _with_limits(bars: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
+    """Put intervals over examples in place of the spans of seeds, for all bars or for none."""
+    found = {}
+    for row in means.to_dict("records"):
+        found[row["label"], CLEAN] = row["clean_low"], row["clean_high"]
+        found[row["label"], row["suite"]] = row["attacked_low"], row["attacked_high"]
+    if all(show.is_missing(low) for low, _ in found.values()):
+        return bars
+    limits = [found[key] for key in zip(bars["label"], bars["group"], strict=True)]
+    low = [mean if show.is_missing(one) else one for mean, (one, _) in zip(bars["mean"], limits, strict=True)]
+    high = [mean if show.is_missing(one) else one for mean, (_, one) in zip(bars["mean"], limits, strict=True)]
+    return bars.assign(low=low, high=high)
 
 
 def _draw(axes: Axes, bars: pd.DataFrame, groups: list[str], systems: list[str]) -> None:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_char.evaluation.comparison import REFERENCE, check_together, comparison_table, distinct, pair_records
+from robustbench_char.evaluation.breakdowns import BREAKDOWNS
+from robustbench_char.evaluation.cell_intervals import breakdown_frame, cell_statistics
+from robustbench_char.evaluation.comparison import (
+    REFERENCE,
+    Pair,
+    check_together,
+    comparison_table,
+    distinct,
+    pair_records,
+)
+from robustbench_char.evaluation.intervals import Statistics, statistics_of
 from robustbench_char.evaluation.recogniser_prices import find_prices
 from robustbench_char.evaluation.records import Record, find_records
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities
+from robustbench_char.evaluation.sensitivity_records import SensitivityRecord, find_sensitivities
 from robustbench_char.reports.blocks import Evidence
+from robustbench_char.reports.means import main_suite, mean_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +34,9 @@ def report_frame(folders: list[Path]) -> pd.DataFrame:
     Rows are sorted by task, system (`bert` first, then as they appear in the folders), base, suite and seeds. Raises
     InputError for a missing folder and for no record.
     """
-    return read_evidence(folders, examples=False).frame
+    records = distinct(_sorted(find_records(folders)))
+    check_together(records)
+    return comparison_table(pair_records(records))
 
 
 def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
@@ -34,8 +47,40 @@ def read_evidence(folders: list[Path], *, examples: bool) -> Evidence:
     records = distinct(_sorted(find_records(folders)))
     check_together(records)
     pairs = pair_records(records)
-    prices, sensitivities = find_prices(folders), find_sensitivities(folders)
-    return Evidence(records, pairs, comparison_table(pairs), examples, tuple(prices), tuple(sensitivities))
+    frame, statistics = comparison_table(pairs), statistics_of(pairs)
+    means = mean_scores(frame, pairs, statistics)
+    return Evidence(
+        records,
+        pairs,
+        frame,
+        means,
+        statistics,
+        _cells(pairs, means, statistics),
+        examples,
+        tuple(find_prices(folders)),
+        _sensitivities(folders),
+    )
+
+
+def _sensitivities(folders: list[Path]) -> tuple[tuple[Path, SensitivityRecord], ...]:
+    """Read all measurements of S, each once."""
+    found = {record.model_dump_json(): (folder, record) for folder, record in reversed(find_sensitivities(folders))}
+    return tuple(sorted(found.values(), key=lambda item: _sensitivity_place(item[1])))
+
+
+def _sensitivity_place(record: SensitivityRecord) -> tuple[str, bool, str, int, str, int]:
+    seed = record.system.training_seed if record.system else None
+    place = record.shown != REFERENCE, record.shown, seed or 0
+    return record.task, *place, record.attack.suite, record.attack.seed
+
+
+def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
+    """Return the scores of each breakdown under the suite that systems are compared under."""
+    if means.empty:
+        return means
+    main = main_suite(means)
+    chosen = [pair for pair in pairs if pair.attacked.condition == main]
+    return breakdown_frame(cell_statistics(chosen, statistics, list(BREAKDOWNS)))
 
 
 def _sorted(records: list[tuple[Path, Record]]) -> list[tuple[Path, Record]]:

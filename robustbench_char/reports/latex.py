@@ -44,7 +44,7 @@ def latex_table(table: Table, label: str) -> str:
 
 
 def _cell(cell: Cell, column: Column) -> str:
-    """Return a cell; its lines are stacked, and of a bold one the first, the value, is bold."""
+    """Return a cell, its lines stacked."""
     first, *rest = map(escape_latex, cell.text.split("\n"))
     lines = [rf"\textbf{{{first}}}" if cell.bold else first, *rest]
     stacked = r"\\".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "gain",
     "is_missing",
     "join",
+    "limits",
     "mark",
     "percent",
     "plain",
@@ -66,6 +68,13 @@ def gain(value: Any) -> str:
 def change(points: Any, share: Any) -> str:
     """Print a drop in points, and in brackets the share of the score that it is, where that is defined."""
     return score(points) + ("" if is_missing(share) else f" ({percent(share)})")
+
+
+def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] | None = None) -> str:
+    """Print the interval of a value on a line of its own, or nothing where it has none."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    show = show or score
+    return "" if is_missing(low) or is_missing(high) else f"\n[{show(low)}, {show(high)}]"
 
 
 def mark(saw: Any) -> str:

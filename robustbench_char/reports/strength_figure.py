@@ -55,5 +55,12 @@ def _panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
             markeredgecolor=EDGE,
             markersize=5.5,
         )
+        axes.vlines(
+            100 * line["effective_strength"],
+            line["attacked_low"].astype(float),
+            line["attacked_high"].astype(float),
+            color=COLOURS[place % len(COLOURS)],
+            linewidth=1.0,
+        )
     frame_axes(axes, grid="both")
     axes.tick_params(labelbottom=True, labelsize=8.5)

@@ -143,7 +143,7 @@ def _costs(records: list[Record]) -> Table:
         "Costs. The time of prediction on clean data, divided by the sub-words that the model read; it compares "
         "systems only where they were measured on one idle machine. Parameters are those of model, head and recogniser."
     )
-    return Table("costs", caption, frame.astype({"extra_parameters": "Int64"}), columns)
+    return Table("costs", caption, frame.astype({"extra_parameters": "Int64"}), columns, folded=len(frame) > 12)
 
 
 def _cost_row(group: list[Record]) -> dict[str, Any]:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Column, Evidence, Picture, Section, Table
 from robustbench_char.reports.heat_figure import heat_figure
-from robustbench_char.reports.means import add_operators, mean_scores
+from robustbench_char.reports.means import about_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["sections", "single_operators"]
 
-_VALUES = ("drop", "relative_drop")
+_VALUES = ("drop", "drop_low", "drop_high", "relative_drop")
 
 
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none unless two systems met two operators one by one."""
-    means = single_operators(mean_scores(add_operators(evidence.frame, evidence.pairs)))
-    if means["label"].nunique() < 2 or means["operators"].nunique() < 2:
+    means = single_operators(evidence.means) if len(evidence.means) else evidence.means
+    if means.empty or means["label"].nunique() < 2 or means["operators"].nunique() < 2:
         return []
     caption = (
         "Drop by operator, in points: suites that use one operator each. Darker is a larger drop; the scale is that of "
@@ -53,18 +53,19 @@ def _table(means: pd.DataFrame) -> Table:
         Column("System", lambda row: str(row["label"]), "left"),
         *(Column(operator, _cell(operator)) for operator in operators),
     )
-    caption = "Drop by operator, in points; in brackets the relative drop."
+    caption = f"Drop by operator, in points; in brackets the relative drop. {about_intervals(means)}".strip()
     return Table("operators", caption, frame, columns)
 
 
 def _row(task: str, label: str, rows: pd.DataFrame) -> dict[str, Any]:
-    cells = zip(rows["operators"], rows["drop"], rows["relative_drop"], strict=True)
+    cells = zip(rows["operators"], *(rows[name] for name in _VALUES), strict=True)
     found = {f"{one}_{name}": value for one, *values in cells for name, value in zip(_VALUES, values, strict=True)}
     return {"task": task, "label": label, **found}
 
 
 def _cell(operator: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
-        return show.change(row[f"{operator}_drop"], row[f"{operator}_relative_drop"])
+        text = show.change(row[f"{operator}_drop"], row[f"{operator}_relative_drop"])
+        return text + show.limits(row, f"{operator}_drop")
 
     return cell

@@ -9,7 +9,8 @@ from robustbench_char.evaluation.comparison import drop, relative_drop
 from robustbench_char.evaluation.records import Record
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Column, Evidence, Note, Section, Table
-from robustbench_char.reports.means import mean_scores
+from robustbench_char.reports.findings import finding_table
+from robustbench_char.reports.means import about_intervals
 from robustbench_char.reports.reference import Reference, load_reference, reference_frame
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def sections(evidence: Evidence) -> list[Section]:
     if frame.empty:
         return []
     notes = [Note(_what(reference)), *(Note(text) for text in _pretraining(reference))]
-    return [Section("published", "Published against ours", (*notes, _table(frame, reference)))]
+    table = _table(frame, reference, about_intervals(evidence.means))
+    blocks = (*notes, table, *finding_table(evidence, reference))
+    return [Section("published", "Published against ours", blocks)]
 
 
 def published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
@@ -38,7 +41,7 @@ def published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
 
     published = reference_frame(reference)
     rows = [
-        _row(records, published, evidence.frame, reference.robustness.suite) for records in _systems(evidence.records)
+        _row(records, published, evidence.means, reference.robustness.suite) for records in _systems(evidence.records)
     ]
     return pd.DataFrame([row for row in rows if row])
 
@@ -52,7 +55,7 @@ def _systems(found: list[tuple[Any, Record]]) -> list[list[Record]]:
     return list(groups.values())
 
 
-def _row(records: list[Record], published: pd.DataFrame, frame: pd.DataFrame, suite: str) -> dict[str, Any]:
+def _row(records: list[Record], published: pd.DataFrame, means: pd.DataFrame, suite: str) -> dict[str, Any]:
     first = records[0]
     same = published[(published["system"] == first.system.name) & (published["task"] == first.task)]
     same = same[same["metric"] == first.headline]
@@ -60,27 +63,30 @@ def _row(records: list[Record], published: pd.DataFrame, frame: pd.DataFrame, su
     theirs = dict(zip(same["suite"], same["value"], strict=True))
     if "clean" not in theirs:
         return {}
-    ours = _ours(records, frame, suite)
     setup = {"published_base": same["base"].iloc[0], "base": first.system.base, "setup": _setup(records)}
     place = {"task": first.task, "system": first.system.name, "metric": first.headline}
-    return place | _sides("published", theirs["clean"], theirs.get(suite)) | _sides("ours", *ours) | setup
+    return place | _sides("published", theirs["clean"], theirs.get(suite)) | _ours(records, means, suite) | setup
 
 
+_VALUES = ("clean", "attacked", "drop", "relative_drop")
 _BASE = "bert-base-cased"
 """Whose published numbers stand beside ours where the paper did not use our base."""
 
 
-def _ours(records: list[Record], frame: pd.DataFrame, suite: str) -> tuple[float | None, float | None]:
-    """Return our mean clean and attacked scores; without an attacked one, the clean scores of the records count."""
+def _ours(records: list[Record], means: pd.DataFrame, suite: str) -> dict[str, float | None]:
+    """Return our mean scores with their intervals; without an attacked one, the mean clean score of the records."""
     first = records[0]
-    chosen = (
-        (frame["task"] == first.task) & (frame["label"] == first.system.name) & (frame["base"] == first.system.base)
-    )
-    means = mean_scores(frame[chosen & (frame["suite"] == suite)])
-    if len(means):
-        return float(means["clean"].iloc[0]), float(means["attacked"].iloc[0])
+    for row in means.to_dict("records"):
+        if (row["task"], row["name"], row["base"], row["suite"]) == (
+            first.task,
+            first.system.name,
+            first.system.base,
+            suite,
+        ):
+            ends = ("", "_low", "_high")
+            return {f"ours_{name}{end}": row[f"{name}{end}"] for name in _VALUES for end in ends}
     clean = [record.scores[record.headline] for record in records if not record.data.attack]
-    return (sum(clean) / len(clean) if clean else None), None
+    return _sides("ours", sum(clean) / len(clean) if clean else None, None)
 
 
 def _sides(whose: str, clean: float | None, attacked: float | None) -> dict[str, float | None]:
@@ -130,7 +136,7 @@ def _pretraining(reference: Reference) -> list[str]:
     ]
 
 
-def _table(frame: pd.DataFrame, reference: Reference) -> Table:
+def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
     sides = (("published", "Published"), ("ours", "Ours"))
     columns = (
         Column("Task", lambda row: str(row["task"]), "left"),
@@ -144,9 +150,10 @@ def _table(frame: pd.DataFrame, reference: Reference) -> Table:
                                       zip(frame["task"], frame["metric"], strict=True)))  # fmt: skip
     caption = (
         f"Published scores ({reference.name}) beside ours, clean and under {reference.robustness.suite}, in percent; "
-        f"drop in points, in brackets the relative drop, 1 − attacked / clean. {metrics}."
+        f"drop in points, in brackets the relative drop, 1 − attacked / clean. {metrics}. "
+        f"{about}"
     )
-    return Table("published", caption, frame, columns)
+    return Table("published", caption.strip(), frame, columns)
 
 
 def _columns(name: str, title: str) -> tuple[Column, ...]:
@@ -158,8 +165,8 @@ def _columns(name: str, title: str) -> tuple[Column, ...]:
 
 
 def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[name])
+    return lambda row: show.score(row[name]) + show.limits(row, name)
 
 
 def _drop(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.change(row[f"{name}_drop"], row[f"{name}_relative_drop"])
+    return lambda row: show.change(row[f"{name}_drop"], row[f"{name}_relative_drop"]) + show.limits(row, f"{name}_drop")

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.evaluation.comparison import REFERENCE, Pair, retention
-from robustbench_char.evaluation.records import Record
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
 from robustbench_char.reports.drawing import axis_title
 from robustbench_char.reports.figures import SIDE_BY_SIDE, score_figure, strongest, system_labels
 from robustbench_char.reports.overview import footnote, overview
+from robustbench_char.reports.run_intervals import with_intervals
+from robustbench_char.reports.spread import seed_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,22 +26,24 @@ FEW = 100
 def sections(evidence: Evidence) -> list[Section]:
     """Return one section a task."""
     tasks = dict.fromkeys(record.task for _, record in evidence.records)
-    return [Section(f"task-{task}", task, _blocks(evidence, task)) for task in tasks]
+    frame = with_intervals(evidence.frame, evidence.pairs, evidence.statistics)
+    return [Section(f"task-{task}", task, _blocks(evidence, frame, task)) for task in tasks]
 
 
-def _blocks(evidence: Evidence, task: str) -> tuple[Block, ...]:
-    chosen = (evidence.frame["task"] == task).to_numpy()
-    frame = evidence.frame[chosen].reset_index(drop=True)
+def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, ...]:
+    frame = frame[(frame["task"] == task).to_numpy()].reset_index(drop=True)
     pairs = [pair for pair in evidence.pairs if pair.attacked.task == task]
     if frame.empty:
         return (
             Note("No attacked data was evaluated on this task; its clean scores stand under all scores.", "warning"),
         )
     warnings = [*_few(frame), *_unpaired(pairs)]
-    tables: tuple[Block, ...] = (*overview(frame, task), *footnote(frame), _table(frame, pairs, task))
+    table = _table(frame, task)
     if frame["clean"].isna().all():
-        return (*warnings, *tables)
-    return (_summary(frame), *warnings, _picture(frame, task), *tables)
+        return (*warnings, *footnote(frame), table)
+    means = evidence.means[evidence.means["task"] == task]
+    tables: tuple[Block, ...] = (*overview(means, task), *footnote(frame), table, *seed_table(frame, task))
+    return (_summary(frame), *warnings, _picture(frame, means, task), *tables)
 
 
 def _summary(frame: pd.DataFrame) -> Note:
@@ -86,60 +89,52 @@ def _unpaired(pairs: list[Pair]) -> list[Note]:
     return [Note(f"No clean result of the same weights on the same data was given for {show.join(alone)}.", "warning")]
 
 
-def _picture(frame: pd.DataFrame, task: str) -> Picture:
+def _picture(frame: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
     known = frame.dropna(subset=["clean"])
     metric = show.score_name(str(known["metric"].iloc[0]))
     systems = list(dict.fromkeys(system_labels(known)))
     numbers = sorted({int(number) for number in known["examples"]})
-    seeds = known.groupby([system_labels(known), "suite"]).size().max()
-    several = f" Bars are means of up to {seeds} runs, lines reach from the lowest to the highest." if seeds > 1 else ""
     examples = " to ".join(f"{number:,}" for number in dict.fromkeys([numbers[0], numbers[-1]]))
-    caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{several}"
+    caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{_lines(means)}"
     if len(systems) > SIDE_BY_SIDE:
         caption += f" The dashed line is the score of {systems[0]}."
     alt = caption + " The numbers stand in the table below."
-    return Picture(f"scores_{task}", caption, alt, score_figure(known, task))
+    return Picture(f"scores_{task}", caption, alt, score_figure(known, task, means))
 
 
-def _table(frame: pd.DataFrame, pairs: list[Pair], task: str) -> Table:
-    frame = frame.assign(**_intervals(pairs))
+def _lines(means: pd.DataFrame) -> str:
+    """Say what bars and lines are, where bars are means or have lines."""
+    runs = int(means["runs"].max())
+    mean = f" Bars are means of up to {runs} runs" if runs > 1 else ""
+    if means["attacked_low"].notna().any():
+        return f"{mean}{'; lines' if mean else ' Lines'} are 95% intervals over examples."
+    return f"{mean}, lines reach from the lowest to the highest." if mean else ""
+
+
+def _table(frame: pd.DataFrame, task: str) -> Table:
     known = set(frame.columns[frame.notna().any()])
-    unused = [name for name in ("gain_clean", "gain", "saw_attack") if name not in known]
+    unused = [name for name in ("gain_clean", "gain", "saw_attack", "interval") if name not in known]
     unused += ["label"] if (frame["label"] == frame["system"]).all() else []
     columns = tuple(column for needed, column in _columns(frame) if needed is None or needed in known)
-    caption = _caption(task, show.score_name(str(frame["metric"].iloc[0])), known)
-    return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns)
+    several = frame["label"].nunique() > 1
+    caption = _caption(task, show.score_name(str(frame["metric"].iloc[0])), known, set(frame["interval"]))
+    return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns, folded=several)
 
 
-def _caption(task: str, metric: str, known: set[str]) -> str:
-    caption = f"{task}: {metric}. Drop is in points; relative drop and retention are shares of the clean score. "
-    caption += "Seeds: of training / of the attack."
+def _caption(task: str, metric: str, known: set[str], methods: set[Any]) -> str:
+    caption = f"{task}: {metric}, run by run. Drop is in points; relative drop and retention are shares of the clean "
+    caption += "score. Seeds: of training / of the attack."
     if "gain" in known:
         caption += f" The gain over {REFERENCE} is that of the attacked score, on the same data, in points."
     if "truncated_words_attacked" in known:
         caption += " Truncated words: clean / attacked; they count as errors."
-    if "attacked_low" in known:
+    if "bootstrap" in methods:
+        caption += " In brackets 95% intervals over examples (paired bootstrap)."
+    if "wilson" in methods:
         caption += " In brackets 95% Wilson intervals over examples."
     if "clean_gold_attacked" in known:
         caption += " Attacked answers are scored against the attacked gold answer, and beside it against the clean one."
     return caption
-
-
-def _intervals(pairs: list[Pair]) -> dict[str, Any]:
-    sides = {"clean": [interval(pair.clean) for pair in pairs], "attacked": [interval(pair.attacked) for pair in pairs]}
-    return {
-        f"{side}_{end}": [limits and limits[index] for limits in values]
-        for side, values in sides.items()
-        for index, end in enumerate(("low", "high"))
-    }
-
-
-def interval(record: Record | None) -> tuple[float, float] | None:
-    """Return the 95% Wilson interval in percent where the headline is a share of independent examples, else None."""
-    if record is None or record.headline != "accuracy" or "correct" not in record.counts:
-        return None
-    low, high = show.wilson(record.counts["correct"] / record.counts["examples"], record.counts["examples"])
-    return 100 * low, 100 * high
 
 
 def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
@@ -151,7 +146,7 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
         (None, Column("Clean", _scored("clean"))),
         (None, Column("Attacked", _scored("attacked"))),
         ("clean_gold_attacked", Column("Against clean answers", lambda row: show.score(row["clean_gold_attacked"]))),
-        (None, Column("Drop", lambda row: show.score(row["drop"]))),
+        (None, Column("Drop", _scored("drop"))),
         (None, Column("Relative drop", _share("relative_drop"))),
         (None, Column("Retention", _share("retention"))),
         ("gain", Column(f"Gain over {REFERENCE}", lambda row: show.gain(row["gain"]))),
@@ -175,10 +170,8 @@ def _truncated(row: Mapping[str, Any]) -> str:
 
 def _scored(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
-        low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-        limits = "" if show.is_missing(low) else f"\n[{show.score(low)}, {show.score(high)}]"
         seen = show.mark(row.get("saw_attack")) if name == "attacked" else ""
-        return show.score(row[name]) + seen + limits
+        return show.score(row[name]) + seen + show.limits(row, name)
 
     return cell
 
@@ -186,6 +179,6 @@ def _scored(name: str) -> Callable[[Mapping[str, Any]], str]:
 def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
         missing = show.DASH if show.is_missing(row["clean"]) else "not defined"
-        return show.percent(row[name], missing=missing)
+        return show.percent(row[name], missing=missing) + show.limits(row, name, show.percent)
 
     return cell

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Column, Evidence, Picture, Section, Table
-from robustbench_char.reports.means import mean_scores
+from robustbench_char.reports.means import about_intervals
 from robustbench_char.reports.strength_figure import strength_figure
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ __all__ = ["sections", "sweeps"]
 
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none where no suite was run at two strengths."""
-    rows = sweeps(mean_scores(evidence.frame))
+    rows = sweeps(evidence.means) if len(evidence.means) else evidence.means
     if rows.empty:
         return []
     pictures = tuple(_picture(part, str(task)) for task, part in rows.groupby("task", sort=False))
@@ -43,6 +44,8 @@ def _picture(part: pd.DataFrame, task: str) -> Picture:
         f"{task}: score against effective strength, the share of eligible words that were edited; the points at 0 are "
         f"clean data. n = {int(part['examples'].max()):,} examples."
     )
+    if part["attacked_low"].notna().any():
+        caption += " Lines are 95% intervals over examples."
     alt = f"{caption} The numbers stand in the table below."
     return Picture(f"strength_{task}", caption, alt, strength_figure(part))
 
@@ -53,10 +56,14 @@ def _table(rows: pd.DataFrame) -> Table:
         Column("System", lambda row: str(row["label"]), "left"),
         Column("Suite", lambda row: str(row["suite"]), "left"),
         Column("Effective strength", lambda row: show.percent(row["effective_strength"])),
-        Column("Clean", lambda row: show.score(row["clean"])),
-        Column("Attacked", lambda row: show.score(row["attacked"]) + show.mark(row["saw_attack"])),
-        Column("Drop", lambda row: show.score(row["drop"])),
-        Column("Retention", lambda row: show.percent(row["retention"])),
+        Column("Clean", lambda row: show.score(row["clean"]) + show.limits(row, "clean")),
+        Column("Attacked", _attacked),
+        Column("Drop", lambda row: show.score(row["drop"]) + show.limits(row, "drop")),
+        Column("Retention", lambda row: show.percent(row["retention"]) + show.limits(row, "retention", show.percent)),
     )
-    rows = rows.drop(columns=["runs", "operators"], errors="ignore")
-    return Table("strength", "Scores by effective strength.", rows, columns, folded=len(rows) > 12)
+    caption = f"Scores by effective strength. {about_intervals(rows)}".strip()
+    return Table("strength", caption, rows, columns, folded=len(rows) > 12)
+
+
+def _attacked(row: Mapping[str, Any]) -> str:
+    return show.score(row["attacked"]) + show.mark(row["saw_attack"]) + show.limits(row, "attacked")

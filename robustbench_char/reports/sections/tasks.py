@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.reports import show
-from robustbench_char.reports.best import add_best
 from robustbench_char.reports.blocks import Column, Evidence, Note, Picture, Section, Table
 from robustbench_char.reports.change_figure import change_figure
-from robustbench_char.reports.means import main_suite, mean_scores, suites_of
+from robustbench_char.reports.gains import gain_table
+from robustbench_char.reports.means import about_best, about_intervals, main_suite, suites_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["sections", "task_table"]
 
-_SCORES = ("clean", "attacked", "drop", "relative_drop", "retention", "saw_attack")
+_VALUES = ("clean", "attacked", "drop", "relative_drop", "retention")
+_SCORES = (*(f"{name}{end}" for name in _VALUES for end in ("", "_low", "_high")), "effective_strength", "saw_attack")
 _BEST = ("clean_best", "attacked_best")
 
 
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none where there is one system on one task, which has a section of its own."""
-    means = mean_scores(evidence.frame)
-    if len(means[["task", "label"]].drop_duplicates()) < 2:
+    means = evidence.means
+    if means.empty or len(means[["task", "label"]].drop_duplicates()) < 2:
         return []
     main = main_suite(means)
     tables = [task_table(means, suite, folded=suite != main) for suite in suites_of(means)]
     tables.sort(key=lambda table: table.folded)
+    families = {record.task: record.family for _, record in evidence.records}
+    tables[1:1] = gain_table(means, families, main)
     notes = [Note(show.SAW_ATTACK)] if means["saw_attack"].notna().any() else []
     return [Section("tasks", "Before and after", (_picture(means[means["suite"] == main], main), *notes, *tables))]
 
@@ -39,15 +42,18 @@ def task_table(means: pd.DataFrame, suite: str, *, folded: bool = False) -> Tabl
     """
     import pandas as pd
 
-    part = add_best(means[means["suite"] == suite], ("clean", "attacked"))
+    part = means[means["suite"] == suite]
     tasks = list(dict.fromkeys(part["task"]))
     frame = pd.DataFrame([_row(str(label), rows, tasks) for label, rows in part.groupby("label", sort=False)])
     columns = (
         Column("System", lambda row: str(row["system"]), "left"),
         *(column for task in tasks for column in _columns(task)),
     )
-    caption = f"All tasks under {suite}. Drop is in points; in brackets the relative drop, 1 − attacked / clean."
-    return Table(f"tasks_{suite}", f"{caption} {_what(part)}", frame, columns, folded)
+    caption = (
+        f"All tasks under {suite}. Drop is in points; in brackets the relative drop, 1 − attacked / clean. "
+        f"{about_intervals(part)}{about_best(part)}{_what(part)}"
+    )
+    return Table(f"tasks_{suite}", caption, frame, columns, folded)
 
 
 def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
@@ -62,20 +68,24 @@ def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
 
 
 def _columns(task: str) -> tuple[Column, ...]:
+    def score(row: Mapping[str, Any], name: str) -> str:
+        mark = show.mark(row[f"{task}_saw_attack"]) if name == "attacked" else ""
+        return show.score(row[f"{task}_{name}"]) + mark + show.limits(row, f"{task}_{name}")
+
+    def drop(row: Mapping[str, Any]) -> str:
+        text = show.change(row[f"{task}_drop"], row[f"{task}_relative_drop"])
+        return text + show.limits(row, f"{task}_drop")
+
+    def kept(row: Mapping[str, Any]) -> str:
+        name = f"{task}_retention"
+        return show.percent(row[name]) + show.limits(row, name, show.percent)
+
     return (
-        Column(f"{task}\nclean", lambda row: show.score(row[f"{task}_clean"]), best=f"{task}_clean_best"),
-        Column("attacked", _attacked(task), best=f"{task}_attacked_best"),
-        Column("drop", _drop(task)),
-        Column("retention", lambda row: show.percent(row[f"{task}_retention"])),
+        Column(f"{task}\nclean", lambda row: score(row, "clean"), best=f"{task}_clean_best"),
+        Column("attacked", lambda row: score(row, "attacked"), best=f"{task}_attacked_best"),
+        Column("drop", drop),
+        Column("retention", kept),
     )
-
-
-def _attacked(task: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[f"{task}_attacked"]) + show.mark(row[f"{task}_saw_attack"])
-
-
-def _drop(task: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.change(row[f"{task}_drop"], row[f"{task}_relative_drop"])
 
 
 def _what(part: pd.DataFrame) -> str:
@@ -90,4 +100,6 @@ def _what(part: pd.DataFrame) -> str:
 
 def _picture(part: pd.DataFrame, suite: str) -> Picture:
     caption = f"Scores before (○) and after (●) the attack {suite}, in percent, per system. {_what(part)}"
+    if part["attacked_low"].notna().any():
+        caption += " Lines are 95% intervals over examples."
     return Picture("before_after", caption, f"{caption} The numbers stand in the table below.", change_figure(part))
