@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["WORD_COLUMNS", "cosine_distances", "summary_frame"]
 
 WORD_COLUMNS = (
-    "row", "field", "word", "changed", "operator", "pieces_clean", "pieces_attacked", "length", "distance",
+    "row", "field", "word", "start", "changed", "operator", "pieces_clean", "pieces_attacked", "length", "distance",
 )  # fmt: skip
-"""One line a word of the clean text: its example, field and number, whether the attack changed it, by which operators
-(joined by +), its pieces in both texts, its length in characters, and the cosine distance (missing where the length
-limit cut it off on either side). No text."""
+"""One line a word of the clean text: its example, field, number and where it starts in the field (in a text of tokens
+joined by spaces), whether the attack changed it, by which operators (joined by +), its pieces in both texts, its length
+in characters, and the cosine distance (missing where the length limit cut it off on either side). No text."""
 
 
 def cosine_distances(clean: Floats, attacked: Floats) -> Floats:

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Block", "Card", "Cell", "Column", "Evidence", "Note", "Part", "Picture", "Piece", "Section", "Table"]
+__all__ = [
+    "Block",
+    "Card",
+    "Cell",
+    "Column",
+    "Evidence",
+    "Explorer",
+    "Note",
+    "Part",
+    "Picture",
+    "Piece",
+    "Section",
+    "Table",
+]
 
 
 class Evidence(NamedTuple):
@@ -144,7 +157,15 @@ class Card(NamedTuple):
     kind: str = "card"
 
 
-Block = Note | Table | Picture | Card
+class Explorer(NamedTuple):
+    """Examples to search and filter in the page, packed (see `explorer.payload`)."""
+
+    packed: str
+    caption: str
+    kind: str = "explorer"
+
+
+Block = Note | Table | Picture | Card | Explorer
 
 
 class Section(NamedTuple):

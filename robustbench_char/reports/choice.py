@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["HOW_CHOSEN", "OUTCOMES", "Choice", "choose"]
+__all__ = ["HOW_CHOSEN", "OUTCOMES", "Choice", "choose", "outcome_of"]
 
 OUTCOMES = {
     "broken": "the attacked example scores lower than the clean one",
@@ -81,14 +81,15 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
     table = attacked.merge(clean[["row", "score"]], on="row", suffixes=("", "_clean"))
     table = table[table["edits"] != "[]"].copy()
     table["outcome"] = [
-        _outcome(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
+        outcome_of(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
     ]
     suite = pair.attacked.condition
     table["rank"] = [hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest() for name in table["id"]]
     return table.sort_values(["rank", "row"])[["row", "outcome"]]
 
 
-def _outcome(before: float, after: float) -> str:
+def outcome_of(before: float, after: float) -> str:
+    """Return what an attack did to an example, from its scores: one of OUTCOMES."""
     if after != before:
         return "broken" if after < before else "repaired"
     return "survived" if after == 1 else "wrong"

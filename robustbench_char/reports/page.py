@@ -7,11 +7,11 @@ from pathlib import Path
 
 from robustbench_char.common.files import output_folder
 from robustbench_char.reports import show
-from robustbench_char.reports.blocks import Evidence, Picture, Table
+from robustbench_char.reports.blocks import Evidence, Explorer, Picture, Table
 from robustbench_char.reports.drawing import to_png, to_svg
 from robustbench_char.reports.frames import read_evidence
 from robustbench_char.reports.latex import latex_table
-from robustbench_char.reports.render import FIGURES, TABLES, render, slug
+from robustbench_char.reports.render import FIGURES, TABLES, inline_script, render, slug
 from robustbench_char.reports.sections import SECTIONS
 
 __all__ = ["write_report"]
@@ -30,7 +30,15 @@ def write_report(folders: list[Path], output: Path, *, examples: bool = True, ov
     sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
     blocks = [block for section in sections for block in section.blocks]
     pictures = {block.name: to_svg(block.figure, slug(block.name)) for block in blocks if isinstance(block, Picture)}
-    values = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections, "pictures": pictures}
+    script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
+    values = {
+        "title": "Robustness report",
+        "lead": _lead(evidence),
+        "sections": sections,
+        "pictures": pictures,
+        "explorer_script": script,
+        "allowed_script": allowed,
+    }
     with output_folder(output, overwrite=overwrite, inputs=folders) as folder:
         for template in ("report.html.j2", "report.md.j2"):
             name = "index.html" if template == "report.html.j2" else "report.md"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.reports.blocks import Picture, Table
@@ -11,7 +14,7 @@ from robustbench_char.reports.blocks import Picture, Table
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["FIGURES", "TABLES", "render", "slug"]
+__all__ = ["FIGURES", "TABLES", "inline_script", "render", "slug"]
 
 TABLES, FIGURES = "tables", "figures"
 """The folders beside the page, which hold every table and every figure as files."""
@@ -20,6 +23,13 @@ TABLES, FIGURES = "tables", "figures"
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Return a template of this package, filled; those that end with .md.j2 are escaped as Markdown."""
     return _environment(markdown=template.endswith(".md.j2")).get_template(template).render(values)
+
+
+def inline_script() -> tuple[str, str]:
+    """Return the page's script, and its hash as a Content-Security-Policy names it: no other script may run."""
+    text = (files("robustbench_char.reports") / "templates" / "explorer.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return text, f"'sha256-{digest}'"
 
 
 def slug(name: str) -> str:

@@ -64,10 +64,11 @@ class Sensitivity(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """The words of one example, clean and attacked: their field, number in it, text, and what hit them."""
+    """The words of one example, clean and attacked: field, number and clean start in it, text, and what hit them."""
 
     fields: list[str]
     numbers: list[int]
+    starts: list[int]
     clean: list[str]
     attacked: list[str]
     operators: list[str]
@@ -217,10 +218,11 @@ def _pair(clean: Example, attacked: Example, edits: Edits, task: Task, rule: Wor
     before, after = (tuple(str(one.fields[name]) for name in names) for one in (clean, attacked))
     spans = [_spans(text, [edit for edit in edits if edit["field"] == name], rule)
              for name, text in zip(names, before, strict=True)]  # fmt: skip
-    words = _Words([], [], [], [], [])
+    words = _Words([], [], [], [], [], [])
     for name, text, other, (old, new, hit) in zip(names, before, after, spans, strict=True):
         words.fields.extend([name] * len(old))
         words.numbers.extend(range(len(old)))
+        words.starts.extend(old[:, 0].tolist())
         words.clean.extend(text[start:end] for start, end in old.tolist())
         words.attacked.extend(other[start:end] for start, end in new.tolist())
         words.operators.extend(hit)
@@ -237,7 +239,7 @@ def _tokens(clean: Example, attacked: Example, edits: Edits, field: str) -> _Pai
     starts = list(accumulate((len(token) + 1 for token in before[:-1]), initial=0))
     hit = _operators((bisect_right(starts, edit["start_clean"]) - 1, edit) for edit in edits)
     operators = [hit.get(place, "") for place in range(len(before))]
-    words = _Words([field] * len(before), list(range(len(before))), list(before), list(after), operators)
+    words = _Words([field] * len(before), list(range(len(before))), starts, list(before), list(after), operators)
     return _Pair(clean, Passage(words=before), Passage(words=after), words)
 
 
@@ -294,6 +296,7 @@ def _frame(reader: WordReader, pairs: Sequence[_Pair], distances: Sequence[NDArr
         "row": [pair.example.row for pair in pairs for _ in pair.words.clean],
         "field": [name for some in words for name in some.fields],
         "word": [number for some in words for number in some.numbers],
+        "start": [start for some in words for start in some.starts],
         "changed": [a != b for some in words for a, b in zip(some.clean, some.attacked, strict=True)],
         "operator": [name for some in words for name in some.operators],
         "pieces_clean": [pieces[word] for some in words for word in some.clean],
@@ -301,7 +304,7 @@ def _frame(reader: WordReader, pairs: Sequence[_Pair], distances: Sequence[NDArr
         "length": [len(word) for some in words for word in some.clean],
         "distance": np.concatenate(distances) if distances else [],
     }
-    numbers = dict.fromkeys(("row", "word", "pieces_clean", "pieces_attacked", "length"), "int32")
+    numbers = dict.fromkeys(("row", "word", "start", "pieces_clean", "pieces_attacked", "length"), "int32")
     return pd.DataFrame(columns, columns=list(WORD_COLUMNS)).astype(numbers)
 
 

@@ -43,7 +43,7 @@ def test_equal_rows_are_not_apart_and_zeros_have_no_direction() -> None:
 def words(*rows: tuple[int, bool, str, int, int, float]) -> pd.DataFrame:
     """Return a table of words from (example, changed, operators, pieces, length, distance)."""
     return pd.DataFrame(
-        [(row, "tokens", number, changed, operator, pieces, pieces + changed, length, distance)
+        [(row, "tokens", number, 0, changed, operator, pieces, pieces + changed, length, distance)
          for number, (row, changed, operator, pieces, length, distance) in enumerate(rows)],
         columns=list(WORD_COLUMNS),
     )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -95,7 +97,12 @@ def test_dirty_and_mixed_versions_are_warned_of(make_runs: Make, tmp_path: Path)
 def test_the_page_asks_for_nothing_from_outside(make_runs: Make, tmp_path: Path) -> None:
     index = write_report([make_runs(TASKS)], tmp_path / "out")
     page, source = Page(index), index.read_text(encoding="utf-8")
-    assert not {tag for tag, _ in page.tags} & {"script", "img", "link", "iframe", "object", "embed", "image"}
+    assert not {tag for tag, _ in page.tags} & {"img", "link", "iframe", "object", "embed", "image"}
+    scripts = re.findall(r"<script>(.*?)</script>", source, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in source
+    assert len(scripts) == 1
+    assert source.count("<script") == 2  # the other holds the examples, and is no script to a browser
     links = [value for _, attributes in page.tags for name, value in attributes.items()
              if name in {"src", "href", "xlink:href", "action"}]  # fmt: skip
     assert links
@@ -181,14 +188,16 @@ def test_without_examples_no_text_of_a_prediction_is_written(make_runs: Make, tm
 def test_published_results_without_predictions_make_a_page(make_runs: Make, tmp_path: Path) -> None:
     page = Page(write_report([make_runs(keep=False)], tmp_path / "out"))
     assert "No examples can be shown" in page.text
-    assert "mark" not in {tag for tag, _ in page.tags}
+    assert not {"mark", "script"} & {tag for tag, _ in page.tags}
+    assert "script-src 'none'" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
 def test_texts_and_names_are_data_not_markup(make_runs: Make, tmp_path: Path) -> None:
     root = make_runs(systems=("<script>alert(1)</script>",))
     out = write_report([root], tmp_path / "out").parent
     page = Page(out / "index.html")
-    assert not {tag for tag, _ in page.tags} & {"script", "b"}
+    assert "b" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 2
     assert "<script>alert(1)</script>" in page.text
     assert "<b>nobody" in page.text
     markdown = (out / "report.md").read_text(encoding="utf-8")

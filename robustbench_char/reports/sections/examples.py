@@ -1,10 +1,12 @@
-"""Twenty examples with their edits marked, and what the system said before and after."""
+"""The example explorer, and twenty examples by rule: edits marked, and what the system said before and after."""
 
 from __future__ import annotations
 
-from robustbench_char.reports.blocks import Block, Evidence, Note, Section
+from robustbench_char.reports import show
+from robustbench_char.reports.blocks import Block, Evidence, Explorer, Note, Section
 from robustbench_char.reports.cards import make_cards
 from robustbench_char.reports.choice import HOW_CHOSEN, OUTCOMES, choose
+from robustbench_char.reports.explorer import sample
 
 __all__ = ["sections"]
 
@@ -19,8 +21,22 @@ def sections(evidence: Evidence) -> list[Section]:
     meaning = (
         " ".join(f"{outcome.capitalize()}: {text}." for outcome, text in OUTCOMES.items()) + " … is left-out text."
     )
-    blocks: tuple[Block, ...] = (Note(HOW_CHOSEN), Note(meaning), *cards)
+    blocks: tuple[Block, ...] = (Note(meaning), *_explorer(evidence), Note(HOW_CHOSEN), *cards)
     return [Section("examples", "Examples", blocks)]
+
+
+def _explorer(evidence: Evidence) -> list[Block]:
+    found = sample(evidence.pairs, evidence.sensitivities)
+    if found is None:
+        return []
+    shown, packed = found
+    share = f"all {show.plural(shown.total, 'result')}"
+    rule = ""
+    if shown.shown < shown.total:
+        share = f"{shown.shown:,} of {shown.total:,} results"
+        rule = ": of each attack on each task equally many examples, in the order of the SHA-256 of suite and id"
+    what = f"The explorer holds {share} (an example that an attack changed, by a system){rule}."
+    return [Note(what), Explorer(packed, "twenty examples stand below all the same.")]
 
 
 def _only(text: str) -> list[Section]:
