@@ -74,7 +74,7 @@ def read_counts(folder: Path, record: Record) -> pd.DataFrame | None:
     table = pd.read_parquet(path)
     if tuple(table.columns[:3]) != KEYS:
         raise _not_counts(path, f"the columns {', '.join(map(str, table.columns))}")
-    return table.astype({"dimension": "str", "value": "str"})
+    return table.astype({"dimension": "category", "value": "category"})
 
 
 def cell_counts(table: pd.DataFrame, rows: Sequence[int], dimension: str = "all", value: str = "all") -> Floats:

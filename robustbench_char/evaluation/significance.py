@@ -19,6 +19,7 @@ PERMUTATIONS = 10_000
 _EXACT = 20_000
 """Up to this many distinct outcomes all swaps are gone through, each with its probability."""
 _CHUNK = 1 << 20  # drawn numbers held at a time
+_BITS = 64
 _EQUAL = 1e-9
 """Differences (in points) that floating point tells apart, though they are one."""
 
@@ -85,16 +86,20 @@ def _binomial(number: int) -> list[float]:
 
 
 def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Iterator[Floats]:
-    """Yield drawn numbers of swaps of each group, some permutations at a time [P, M]."""
+    """Yield drawn numbers of swaps of each group, some permutations at a time [P, M].
+
+    A number is the count of ones among as many random bits as the group has examples: binomial, and quick to draw.
+    """
     generator = np.random.Generator(np.random.PCG64(seed))
-    step = max(1, _CHUNK // len(times))
-    single = times == 1
+    words = -(-times // _BITS)
+    starts = np.cumsum(words) - words
+    unused = np.zeros(int(words.sum()), dtype=np.uint64)  # bits of the last word of each group
+    unused[starts + words - 1] = words * _BITS - times
+    step = max(1, _CHUNK // len(unused))
     for start in range(0, permutations, step):
         size = min(step, permutations - start)
-        swaps = np.empty((size, len(times)))
-        swaps[:, single] = generator.integers(0, 2, (size, int(single.sum())), dtype=np.int8)
-        swaps[:, ~single] = generator.binomial(times[~single], 0.5, (size, int((~single).sum())))
-        yield swaps
+        bits = generator.integers(0, 1 << _BITS, (size, len(unused)), dtype=np.uint64) >> unused
+        yield np.add.reduceat(np.bitwise_count(bits), starts, axis=1, dtype=np.float64)
 
 
 def mcnemar(one: Floats, other: Floats) -> float:

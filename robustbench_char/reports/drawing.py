@@ -64,6 +64,7 @@ def to_svg(figure: Figure, name: str) -> str:
             transparent=True,
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
+    figure.set_layout_engine("none")  # it is laid out now, for other files too
     svg = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     return re.sub(r'\bid="|url\(#|href="#', lambda match: f"{match[0]}{name}-", svg)
 
@@ -71,10 +72,14 @@ def to_svg(figure: Figure, name: str) -> str:
 def to_png(figure: Figure) -> bytes:
     """Return a figure as PNG on white, at print size with 300 dots an inch."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    buffer = io.BytesIO()
+    buffer, dpi = io.BytesIO(), figure.dpi
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+        figure.set_dpi(DPI)
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None})  # `savefig` would draw twice
+        figure.set_dpi(dpi)
     return buffer.getvalue()
 
 
