@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["HOW_CHOSEN", "OUTCOMES", "Choice", "choose", "outcome_of"]
+__all__ = ["HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "changed_examples", "choose", "outcome_of"]
 
 OUTCOMES = {
     "broken": "the attacked example scores lower than the clean one",
@@ -32,6 +32,14 @@ HOW_CHOSEN = (
 )
 
 
+class Changed(NamedTuple):
+    """The examples that an attack changed, of one pair of evaluations."""
+
+    pair: Pair
+    table: pd.DataFrame
+    """`row` and `outcome` of each, in the order of choice: by the SHA-256 of suite and id."""
+
+
 class Choice(NamedTuple):
     """One example to show: the pair of evaluations, its row, and what the attack did to it."""
 
@@ -40,13 +48,18 @@ class Choice(NamedTuple):
     outcome: str
 
 
-def choose(pairs: Sequence[Pair], number: int = 20) -> list[Choice]:
-    """Return at most `number` examples of the pairs that have predictions on both sides, in the order of `OUTCOMES`.
+def changed_examples(pairs: Sequence[Pair]) -> list[Changed]:
+    """Return what the attacks changed, of each pair that has predictions on both sides.
 
     Raises InputError for predictions that are not those of their record, or that hold other rows than the clean ones.
     """
     scores = _read_scores(pairs)
-    tables = [(pair, table) for pair in _in_turns(pairs) if (table := _compare(pair, scores)) is not None]
+    return [Changed(pair, table) for pair in pairs if (table := _compare(pair, scores)) is not None]
+
+
+def choose(changed: Sequence[Changed], number: int = 20) -> list[Choice]:
+    """Return at most `number` of the examples, in the order of `OUTCOMES`."""
+    tables = _in_turns(changed)
     queues = {outcome: _queue(tables, outcome, number) for outcome in OUTCOMES}
     chosen = {outcome: queues[outcome][: round(share * number)] for outcome, share in _SHARES}
     for outcome, queue in queues.items():
@@ -54,6 +67,13 @@ def choose(pairs: Sequence[Pair], number: int = 20) -> list[Choice]:
         free = number - sum(map(len, chosen.values()))
         chosen[outcome] = queue[: taken + free]
     return [choice for outcome in OUTCOMES for choice in chosen[outcome]]
+
+
+def outcome_of(before: float, after: float) -> str:
+    """Return what an attack did to an example, from its scores: one of OUTCOMES."""
+    if after != before:
+        return "broken" if after < before else "repaired"
+    return "survived" if after == 1 else "wrong"
 
 
 def _read_scores(pairs: Sequence[Pair]) -> dict[Path | None, pd.DataFrame | None]:
@@ -88,30 +108,24 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
     return table.sort_values(["rank", "row"])[["row", "outcome"]]
 
 
-def outcome_of(before: float, after: float) -> str:
-    """Return what an attack did to an example, from its scores: one of OUTCOMES."""
-    if after != before:
-        return "broken" if after < before else "repaired"
-    return "survived" if after == 1 else "wrong"
-
-
-def _in_turns(pairs: Sequence[Pair]) -> list[Pair]:
+def _in_turns(changed: Sequence[Changed]) -> list[Changed]:
     """Order pairs so that the first few are spread over tasks, then over suites, with systems (and seeds) in turn."""
-    tasks, suites = _order([pair.attacked.task for pair in pairs]), _order([pair.attacked.condition for pair in pairs])
-    cells: dict[tuple[int, int], list[Pair]] = {}
-    for pair in pairs:
-        cells.setdefault((suites[pair.attacked.condition], tasks[pair.attacked.task]), []).append(pair)
-    turns: list[tuple[int, int, int, Pair]] = []
+    records = [one.pair.attacked for one in changed]
+    tasks, suites = _order([record.task for record in records]), _order([record.condition for record in records])
+    cells: dict[tuple[int, int], list[Changed]] = {}
+    for one, record in zip(changed, records, strict=True):
+        cells.setdefault((suites[record.condition], tasks[record.task]), []).append(one)
+    turns: list[tuple[int, int, int, Changed]] = []
     for (suite, task), cell in cells.items():
-        turns += [((place + suite + task) % len(cell), suite, task, pair) for place, pair in enumerate(cell)]
-    return [pair for *_, pair in sorted(turns, key=lambda turn: turn[:3])]
+        turns += [((place + suite + task) % len(cell), suite, task, one) for place, one in enumerate(cell)]
+    return [one for *_, one in sorted(turns, key=lambda turn: turn[:3])]
 
 
 def _order(names: list[str]) -> dict[str, int]:
     return {name: index for index, name in enumerate(dict.fromkeys(names))}
 
 
-def _queue(tables: list[tuple[Pair, pd.DataFrame]], outcome: str, number: int) -> list[Choice]:
+def _queue(tables: list[Changed], outcome: str, number: int) -> list[Choice]:
     """Return the candidates with one outcome: the first of every pair, then the second of every pair, and so on."""
     columns = [(pair, table.loc[table["outcome"] == outcome, "row"].head(number).tolist()) for pair, table in tables]
     start = list(OUTCOMES).index(outcome)  # another pair leads for each outcome

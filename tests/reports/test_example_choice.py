@@ -12,17 +12,17 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.comparison import Pair, pair_records
+from robustbench_char.evaluation.comparison import pair_records
 from robustbench_char.evaluation.records import find_records, read_record, write_record
 from robustbench_char.reports.cards import make_cards
-from robustbench_char.reports.choice import OUTCOMES, choose
+from robustbench_char.reports.choice import OUTCOMES, Changed, changed_examples, choose
 
 TASKS = ("qnli", "conll2003", "squad_v2")
 Make = Callable[..., Path]
 
 
-def pairs_in(root: Path) -> list[Pair]:
-    return pair_records(find_records([root]))
+def changed_in(root: Path) -> list[Changed]:
+    return changed_examples(pair_records(find_records([root])))
 
 
 def change(folder: Path, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
@@ -34,7 +34,7 @@ def change(folder: Path, edit: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
 
 
 def test_twenty_spread_over_tasks_suites_and_systems(make_runs: Make) -> None:
-    chosen = choose(pairs_in(make_runs(TASKS, ("bert", "charbert"), ("drop", "add", "swap"))))
+    chosen = choose(changed_in(make_runs(TASKS, ("bert", "charbert"), ("drop", "add", "swap"))))
     assert len(chosen) == 20
     assert sorted(Counter(choice.pair.attacked.task for choice in chosen).values())[0] >= 5
     assert sorted(Counter(choice.pair.attacked.condition for choice in chosen).values())[0] >= 5
@@ -43,12 +43,12 @@ def test_twenty_spread_over_tasks_suites_and_systems(make_runs: Make) -> None:
 
 
 def test_broken_ones_come_first_then_those_that_survived(make_runs: Make) -> None:
-    outcomes = [choice.outcome for choice in choose(pairs_in(make_runs(count=200)))]
+    outcomes = [choice.outcome for choice in choose(changed_in(make_runs(count=200)))]
     assert outcomes == ["broken"] * 10 + ["survived"] * 7 + ["repaired"] * 3
 
 
 def test_outcomes_and_edits_are_as_the_predictions_say(make_runs: Make) -> None:
-    for choice in choose(pairs_in(make_runs(TASKS))):
+    for choice in choose(changed_in(make_runs(TASKS))):
         tables = [pd.read_parquet(folder / "predictions.parquet").set_index("row").loc[choice.row]
                   for folder in (choice.pair.clean_folder, choice.pair.attacked_folder) if folder]  # fmt: skip
         before, after = (table["score"] for table in tables)
@@ -61,19 +61,19 @@ def test_the_others_fill_up_what_one_outcome_lacks(make_runs: Make) -> None:
     root = make_runs(suites=("drop",), count=60)
     change(root / "qnli-bert-0-clean-1", lambda frame: frame.assign(score=1.0))
     change(root / "qnli-bert-0-drop-1", lambda frame: frame.assign(score=(frame["row"] >= 4).astype(float)))
-    outcomes = Counter(choice.outcome for choice in choose(pairs_in(root)))
+    outcomes = Counter(choice.outcome for choice in choose(changed_in(root)))
     assert outcomes == {"broken": 3, "survived": 17}  # row 0 was not attacked
 
 
 def test_the_choice_does_not_depend_on_the_order_of_rows(make_runs: Make) -> None:
     root = make_runs()
-    before = [(choice.row, choice.outcome) for choice in choose(pairs_in(root))]
+    before = [(choice.row, choice.outcome) for choice in choose(changed_in(root))]
     change(root / "qnli-bert-0-drop-1", lambda frame: frame.iloc[::-1])
-    assert [(choice.row, choice.outcome) for choice in choose(pairs_in(root))] == before
+    assert [(choice.row, choice.outcome) for choice in choose(changed_in(root))] == before
 
 
 def test_nothing_to_choose_from(make_runs: Make) -> None:
-    assert choose(pairs_in(make_runs(keep=False))) == []
+    assert choose(changed_in(make_runs(keep=False))) == []
 
 
 def test_all_outcomes_are_explained() -> None:
@@ -84,25 +84,25 @@ def test_other_rows_than_on_clean_data_are_refused(make_runs: Make) -> None:
     root = make_runs()
     change(root / "qnli-bert-0-drop-1", lambda frame: frame.head(50))
     with pytest.raises(InputError, match="50 predictions with other rows than the 120 on clean data"):
-        choose(pairs_in(root))
+        choose(changed_in(root))
 
 
 def test_edits_that_are_not_in_the_text_are_refused(make_runs: Make) -> None:
     root = make_runs(suites=("add",))
     change(root / "qnli-bert-0-add-1", lambda frame: frame.assign(fields=json.dumps({"question": "Who ?"})))
     with pytest.raises(InputError, match=r"row \d+: found an edit that is not in the text"):
-        make_cards(choose(pairs_in(root)))
+        make_cards(choose(changed_in(root)))
 
 
 def test_malformed_predictions_are_refused(make_runs: Make) -> None:
     root = make_runs(suites=("add",))
     change(root / "qnli-bert-0-add-1", lambda frame: frame.assign(gold="{"))
     with pytest.raises(InputError, match="malformed JSON"):
-        make_cards(choose(pairs_in(root)))
+        make_cards(choose(changed_in(root)))
 
 
 def test_a_tagging_card_lists_entities_and_changes_alone(make_runs: Make) -> None:
-    cards = make_cards(choose(pairs_in(make_runs(("conll2003",)))))
+    cards = make_cards(choose(changed_in(make_runs(("conll2003",)))))
     for card in cards:
         assert card.header == ("word", "gold", "before", "after")
         assert all(gold != "O" or before != after for _, gold, before, after in card.rows)
@@ -120,7 +120,7 @@ def test_without_entities_and_changes_the_edited_words_are_listed(make_runs: Mak
     root = make_runs(("conll2003",), suites=("add",))
     for condition in ("clean", "add"):
         change(root / f"conll2003-bert-0-{condition}-1", nouns)
-    rows = make_cards(choose(pairs_in(root)))[0].rows
+    rows = make_cards(choose(changed_in(root)))[0].rows
     assert len(rows) == 2
     assert all(" → " in word for word, *_ in rows)
 
@@ -133,7 +133,7 @@ def test_a_card_names_ten_edits_at_most(make_runs: Make) -> None:
     edits = [edit | {"start_clean": 5 * number + 1, "start_attacked": 6 * number + 1} for number in range(12)]
     values = {"fields": json.dumps({"sentence": text}), "edits": json.dumps(edits)}
     change(root / "cola-bert-0-add-1", lambda frame: frame.assign(**values))
-    card = make_cards(choose(pairs_in(root)))[0]
+    card = make_cards(choose(changed_in(root)))[0]
     assert card.edits.count("word → wxord (add)") == 10
     assert card.edits.endswith(" and 2 more")
     assert sum(piece.word for _, pieces in card.fields for piece in pieces) == 12
@@ -143,6 +143,6 @@ def test_a_question_card_names_no_answer_and_the_attacked_gold(make_runs: Make) 
     root = make_runs(("squad_v2",), suites=("drop",))
     attacked = root / "squad_v2-bert-0-drop-1"
     change(attacked, lambda frame: frame.assign(gold=[gold.replace("Amara", "Amra") for gold in frame["gold"]]))
-    rows = [card.rows[0] for card in make_cards(choose(pairs_in(root)))]
+    rows = [card.rows[0] for card in make_cards(choose(changed_in(root)))]
     assert any(gold == "(no answer)" for gold, _, _ in rows)
     assert any(gold == "Amara Lindqvist (attacked: Amra Lindqvist)" for gold, _, _ in rows)

@@ -12,18 +12,16 @@ white space, or null.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.comparison import Pair
 from robustbench_char.evaluation.records import Record, read_predictions
 from robustbench_char.evaluation.sensitivity_records import SensitivityRecord, read_words
-from robustbench_char.reports.choice import OUTCOMES, outcome_of
+from robustbench_char.reports.choice import OUTCOMES, Changed
 from robustbench_char.reports.explorer.distances import Distances, word_distances
 
 if TYPE_CHECKING:
@@ -37,7 +35,8 @@ MOST_BYTES = 14_000_000
 """Characters that they take, packed."""
 CUT_OFF = "∅"
 
-_Group = tuple[str, str, int]
+_Rows: TypeAlias = Mapping[int, Mapping[str, Any]]
+_Tables: TypeAlias = "Mapping[tuple[str, ...], pd.DataFrame]"
 
 
 class Sample(NamedTuple):
@@ -55,151 +54,154 @@ def pack(data: Mapping[str, Any]) -> str:
 
 
 def sample(
-    pairs: Sequence[Pair],
+    changed: Sequence[Changed],
     sensitivities: Sequence[tuple[Path, SensitivityRecord]] = (),
     *,
     most: int = MOST_RESULTS,
     most_bytes: int = MOST_BYTES,
-) -> tuple[Sample, str] | None:
-    """Return the examples that the attacks changed, as data and packed; None where no pair has predictions.
+) -> tuple[Sample, str]:
+    """Return the examples that the attacks changed, as data and packed.
 
     Where they are more than `most` results, or than fit into `most_bytes`, each attack of each task gives equally many
-    examples, all systems of the same ones, in the order of the SHA-256 of suite and id. Raises InputError for
-    predictions that are not their record's, or hold other rows than the clean ones.
+    examples, all systems of the same ones, in the order of choice. Raises InputError for edits that do not fit the
+    texts.
     """
-    groups: dict[_Group, list[_Side]] = {}
-    for pair in pairs:
-        if (side := _Side.of(pair)) is not None:
-            groups.setdefault(side.group, []).append(side)
-    if not groups:
-        return None
-    number = max(1, most // sum(map(len, groups.values())))
-    words = _words_of(sensitivities)
+    number = max(1, most // max(1, len(changed)))
+    rows, words = _read_rows(changed, number), _words_of(sensitivities)
     while True:
-        found = _Builder(words).build(groups, number)
+        found = _Builder(rows, words, changed).build(number)
         packed = pack(found.data)
         if len(packed) <= most_bytes or number == 1:
             return found, packed
         number = max(1, int(number * 0.9 * most_bytes / len(packed)))
 
 
+def _read_rows(changed: Sequence[Changed], number: int) -> dict[Path | None, _Rows]:
+    """Read the first `number` examples of each pair from its two folders, each folder once."""
+    wanted: dict[Path, set[int]] = {}
+    for pair, table in changed:
+        for folder in (pair.clean_folder, pair.attacked_folder):
+            if folder is not None:
+                wanted.setdefault(folder, set()).update(table["row"].head(number))
+    return {folder: _rows_of(folder, rows) for folder, rows in wanted.items()}
+
+
+def _rows_of(folder: Path, rows: set[int]) -> _Rows:
+    frame = read_predictions(folder)
+    if frame is None:
+        raise ValueError(f"no predictions in {folder}")
+    kept = frame[frame["row"].isin(sorted(rows))]
+    return {int(row["row"]): {str(key): value for key, value in row.items()} for row in kept.to_dict("records")}
+
+
 class _Side(NamedTuple):
-    """One pair's predictions, by row, and its rows in the order of choice."""
+    """What one result is made of: one system on one attacked set."""
 
-    pair: Pair
-    clean: dict[int, dict[str, Any]]
-    attacked: dict[int, dict[str, Any]]
-    rows: list[int]
-
-    @property
-    def group(self) -> _Group:
-        attack = self.pair.attacked.data.attack
-        return self.pair.attacked.task, self.pair.attacked.condition, attack.seed if attack else 0
-
-    @classmethod
-    def of(cls, pair: Pair) -> _Side | None:
-        if pair.clean is None or pair.clean_folder is None:
-            return None
-        clean = read_predictions(pair.clean_folder, pair.clean)
-        attacked = read_predictions(pair.attacked_folder, pair.attacked)
-        if clean is None or attacked is None:
-            return None
-        if set(clean["row"]) != set(attacked["row"]):
-            raise InputError(
-                pair.attacked_folder,
-                found=f"{len(attacked)} predictions with other rows than the {len(clean)} on clean data",
-                expected="the same rows",
-                fix="Evaluate both files whole.",
-            )
-        changed = attacked[attacked["edits"] != "[]"]
-        suite = pair.attacked.condition
-        ranks = {
-            int(row): hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest()
-            for row, name in zip(changed["row"], changed["id"], strict=True)
-        }
-        rows = sorted(ranks, key=lambda row: (ranks[row], row))
-        return cls(pair, _by_row(clean), _by_row(attacked), rows)
-
-
-def _by_row(frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    return {int(row["row"]): {str(key): value for key, value in row.items()} for row in frame.to_dict("records")}
+    record: Record
+    folder: Path
+    clean: _Rows
+    attacked: _Rows
+    system: str
+    suite: str
+    distances: Distances
 
 
 class _Builder:
     """Collects names, examples and results."""
 
-    def __init__(self, words: Mapping[tuple[str, ...], pd.DataFrame]) -> None:
-        self.words = words
+    def __init__(self, rows: Mapping[Path | None, _Rows], words: _Tables, changed: Sequence[Changed]) -> None:
+        self.rows, self.words, self.changed = rows, words, changed
+        records = [pair.attacked for pair, _ in changed]
+        self.systems, self.suites = _system_names(records), _suite_names(records)
         self.names: dict[str, dict[str, int]] = {name: {} for name in ("tasks", "suites", "systems", "operators")}
         self.examples: list[list[Any]] = []
         self.results: list[list[Any]] = []
 
-    def build(self, groups: Mapping[_Group, Sequence[_Side]], number: int) -> Sample:
-        total = sum(len(side.rows) for sides in groups.values() for side in sides)
-        labels = _labels([side.pair.attacked for sides in groups.values() for side in sides])
-        for sides in groups.values():
-            places: dict[int, int] = {}
-            for side in sides:
-                distances = word_distances(self.words.get(_key(side.pair.attacked)))
-                for row in side.rows[:number]:
-                    if row not in places:
-                        places[row] = len(self.examples)
-                        self.examples.append(self._example(side, row))
-                    label = labels[id(side.pair.attacked)]
-                    self.results.append(self._result(side, row, places[row], label, distances))
+    def build(self, number: int) -> Sample:
+        places: dict[tuple[str, ...], dict[int, int]] = {}  # of the examples, by attacked set and row
+        for place, one in enumerate(self.changed):
+            record = one.pair.attacked
+            chosen = one.table.head(number)
+            known = places.setdefault((record.task, record.condition, record.data.sha256), {})
+            side = self._side(place, one, chosen["row"])
+            for row, outcome in zip(chosen["row"], chosen["outcome"], strict=True):
+                if row not in known:
+                    known[row] = len(self.examples)
+                    self.examples.append(self._example(side, row))
+                self.results.append(self._result(side, row, known[row], outcome))
         names = {name: list(known) for name, known in self.names.items()}
         data = {**names, "outcomes": list(OUTCOMES), "examples": self.examples, "results": self.results}
-        return Sample(data, len(self.results), total)
+        return Sample(data, len(self.results), sum(len(table) for _, table in self.changed))
+
+    def _side(self, place: int, one: Changed, rows: Iterable[int]) -> _Side:
+        pair = one.pair
+        words = self.words.get(_key(pair.attacked))
+        return _Side(
+            pair.attacked,
+            pair.attacked_folder,
+            self.rows[pair.clean_folder],
+            self.rows[pair.attacked_folder],
+            self.systems[place],
+            self.suites[place],
+            word_distances(None if words is None else words[words["row"].isin(rows)]),
+        )
 
     def _example(self, side: _Side, row: int) -> list[Any]:
-        record, after, before = side.pair.attacked, side.attacked[row], side.clean[row]
+        after, before = side.attacked[row], side.clean[row]
         edits = json.loads(after["edits"])
         fields = [
-            [name, _segments(value if isinstance(value, str) else " ".join(value), name, edits, side)]
+            [name, _segments(value if isinstance(value, str) else " ".join(value), name, edits, side.folder)]
             for name, value in json.loads(after["fields"]).items()
         ]
         operators = sorted({self._index("operators", edit["operator"]) for edit in edits})
-        gold, gold_after = (_shown(json.loads(one["gold"]), record.family) for one in (before, after))
-        place = self._index("tasks", record.task), self._index("suites", record.condition)
+        gold, gold_after = (_shown(json.loads(one["gold"]), side.record.family) for one in (before, after))
+        place = self._index("tasks", side.record.task), self._index("suites", side.suite)
         return [*place, str(after["id"]), fields, operators, gold, 0 if gold == gold_after else gold_after]
 
-    def _result(self, side: _Side, row: int, example: int, label: str, distances: Distances) -> list[Any]:
-        family = side.pair.attacked.family
-        before, after = side.clean[row], side.attacked[row]
-        outcome = list(OUTCOMES).index(outcome_of(float(before["score"]), float(after["score"])))
-        said = [_shown(json.loads(one["prediction"]), family) for one in (before, after)]
-        fields = self.examples[example][3]
-        moved = [distances(row, name, _clean_text(parts)) for name, parts in fields]
-        return [example, self._index("systems", label), outcome, *said, moved if any(moved) else 0]
+    def _result(self, side: _Side, row: int, example: int, outcome: str) -> list[Any]:
+        said = [
+            _shown(json.loads(one["prediction"]), side.record.family) for one in (side.clean[row], side.attacked[row])
+        ]
+        moved = [side.distances(row, name, _clean_text(parts)) for name, parts in self.examples[example][3]]
+        system = self._index("systems", side.system)
+        return [example, system, list(OUTCOMES).index(outcome), *said, moved if any(moved) else 0]
 
     def _index(self, kind: str, name: str) -> int:
         return self.names[kind].setdefault(name, len(self.names[kind]))
 
 
-def _labels(records: Sequence[Record]) -> dict[int, str]:
-    """Return what each record's system is called; with base and seed where a label stands for several runs."""
+def _system_names(records: Sequence[Record]) -> list[str]:
+    """Return what each record's system is called; with base and seed where a name stands for several runs."""
     bases: dict[str, set[str]] = {}
     seeds: dict[str, set[int | None]] = {}
     for record in records:
         bases.setdefault(record.system.shown, set()).add(record.system.base)
         seeds.setdefault(record.system.shown, set()).add(record.system.training_seed)
-    names = {}
-    for record in records:
-        shown = record.system.shown
-        more = [record.system.base] if len(bases[shown]) > 1 else []
-        more += [f"seed {record.system.training_seed}"] if len(seeds[shown]) > 1 else []
-        names[id(record)] = f"{shown} ({', '.join(more)})" if more else shown
+    names = []
+    for system in (record.system for record in records):
+        more = [system.base] if len(bases[system.shown]) > 1 else []
+        more += [f"seed {system.training_seed}"] if len(seeds[system.shown]) > 1 else []
+        names.append(f"{system.shown} ({', '.join(more)})" if more else system.shown)
     return names
 
 
-def _segments(text: str, field: str, edits: Sequence[Mapping[str, Any]], side: _Side) -> list[str]:
+def _suite_names(records: Sequence[Record]) -> list[str]:
+    """Return what each record's attack is called; with its seed where a suite was drawn with several."""
+    drawn = [(record.condition, record.data.attack.seed if record.data.attack else None) for record in records]
+    seeds: dict[str, set[int | None]] = {}
+    for suite, seed in drawn:
+        seeds.setdefault(suite, set()).add(seed)
+    return [f"{suite} (seed {seed})" if len(seeds[suite]) > 1 else suite for suite, seed in drawn]
+
+
+def _segments(text: str, field: str, edits: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """Return an attacked text parted at its edits: text, removed, inserted, text, and so on."""
     parts, done = [], 0
     for edit in sorted((one for one in edits if one["field"] == field), key=lambda one: one["start_attacked"]):
         start, inserted = edit["start_attacked"], edit["inserted"]
         if start < done or text[start : start + len(inserted)] != inserted:
             raise InputError(
-                side.pair.attacked_folder,
+                folder,
                 found=f"an edit that is not in the text (no {inserted!r} at character {start})",
                 expected="edits that fit the texts",
                 fix="Evaluate the attacked file again.",
@@ -223,7 +225,7 @@ def _shown(value: Any, family: str) -> str:
     return str(value)
 
 
-def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> dict[tuple[str, ...], pd.DataFrame]:
+def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> _Tables:
     """Return the tables of words that were kept, by what identifies the result they belong to."""
     found: dict[tuple[str, ...], pd.DataFrame] = {}
     for folder, record in sensitivities:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from robustbench_char.reports import show
 from robustbench_char.reports.blocks import Block, Evidence, Explorer, Note, Section
 from robustbench_char.reports.cards import make_cards
-from robustbench_char.reports.choice import HOW_CHOSEN, OUTCOMES, choose
+from robustbench_char.reports.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
 from robustbench_char.reports.explorer import sample
 
 __all__ = ["sections"]
@@ -15,21 +15,19 @@ def sections(evidence: Evidence) -> list[Section]:
     """Return the section of examples; it says so where texts were left out or no predictions are there."""
     if not evidence.examples:
         return _only("This report was made without examples.")
-    cards = make_cards(choose(evidence.pairs))
+    changed = changed_examples(evidence.pairs)
+    cards = make_cards(choose(changed))
     if not cards:
         return _only("No examples can be shown: the folders hold no predictions on both clean and attacked data.")
     meaning = (
         " ".join(f"{outcome.capitalize()}: {text}." for outcome, text in OUTCOMES.items()) + " … is left-out text."
     )
-    blocks: tuple[Block, ...] = (Note(meaning), *_explorer(evidence), Note(HOW_CHOSEN), *cards)
+    blocks: tuple[Block, ...] = (Note(meaning), *_explorer(changed, evidence), Note(HOW_CHOSEN), *cards)
     return [Section("examples", "Examples", blocks)]
 
 
-def _explorer(evidence: Evidence) -> list[Block]:
-    found = sample(evidence.pairs, evidence.sensitivities)
-    if found is None:
-        return []
-    shown, packed = found
+def _explorer(changed: list[Changed], evidence: Evidence) -> list[Block]:
+    shown, packed = sample(changed, evidence.sensitivities)
     share = f"all {show.plural(shown.total, 'result')}"
     rule = ""
     if shown.shown < shown.total:
