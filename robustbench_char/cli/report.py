@@ -22,7 +22,7 @@ def report(
     ] = True,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write one self-contained HTML page, the same as Markdown, and every table as CSV."""
+    """Write one self-contained HTML page, the same as Markdown, and every table and figure as files."""
     from robustbench_char.reports.page import write_report
 
     typer.echo(write_report(folders, output, examples=examples, overwrite=overwrite).absolute())
