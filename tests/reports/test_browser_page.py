@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -23,8 +24,8 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
 def driver(load_module: Callable[[Path], ModuleType]) -> ModuleType:
     """Return the module that drives Chromium, or skip the test where there is none (in CI it must be there)."""
     module = load_module(DRIVER)
-    if module.executable() is None and not os.environ.get("CI"):
-        pytest.skip("no chromium is installed (apt-get install chromium)")
+    if module.executable() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no chromium is installed (apt-get install chromium)")
     return module
 
 
@@ -44,11 +45,14 @@ def browse(driver: ModuleType) -> Iterator[Callable[..., Any]]:
         browser.__exit__()
 
 
-@pytest.fixture
-def page(make_runs: Callable[..., Path], tmp_path: Path) -> Path:
-    """Return a page of three tasks, two systems, two suites."""
-    runs = make_runs(("qnli", "conll2003", "squad_v2"), ("bert", "charbert"), count=40)
-    return write_report([runs], tmp_path / "report")
+@pytest.fixture(scope="module")
+def page(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page of three tasks, two systems, two suites, made once for all tests."""
+    made, root = load_module(Path(__file__).with_name("conftest.py")), tmp_path_factory.mktemp("page")
+    for task, system in itertools.product(("qnli", "conll2003", "squad_v2"), ("bert", "charbert")):
+        for suite in (None, "drop", "swap"):
+            made.write_run(root / "runs", task, system, suite, 40)
+    return write_report([root / "runs"], root / "report")
 
 
 def choose(browser: Any, name: str, label: str) -> None:
@@ -165,6 +169,37 @@ def test_the_keyboard_does_it_all(page: Path, browse: Callable[..., Any]) -> Non
     assert browser.run(chosen) == f"explorer-row-{count(browser) - 1}"
     browser.key("Home")
     assert shown(browser) == first
+
+
+def test_other_systems_on_the_same_example_are_a_link_away(page: Path, browse: Callable[..., Any]) -> None:
+    browser = browse(page)
+    choose(browser, "system", "bert")
+    first = browser.run("document.querySelector('#explorer-shown h3').textContent")
+    assert "Other systems: charbert" in shown(browser)
+    browser.run("document.querySelector('#explorer-shown .others a').click()")
+    browser.wait("document.querySelector('#explorer-shown h3').textContent.includes('charbert')")
+    second = browser.run("document.querySelector('#explorer-shown h3').textContent")
+    assert second.split("·")[-1] == first.split("·")[-1]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("Emulation.setScriptExecutionDisabled", {"value": True}),
+        ("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.DecompressionStream"}),
+    ],
+)
+def test_where_the_explorer_cannot_run_the_page_says_so(
+    page: Path, browse: Callable[..., Any], method: str, params: dict[str, Any]
+) -> None:
+    browser = browse(page)
+    browser.page(method, **params)
+    browser.run("window.old = true")
+    browser.page("Page.reload")
+    browser.wait("!window.old && document.readyState === 'complete'")
+    assert browser.run("document.getElementById('explorer').hidden") is True
+    assert "needs JavaScript and a browser of 2023" in browser.run("document.body.innerText")
+    assert browser.run("document.querySelectorAll('main article.card:not(.shown)').length") == 20
 
 
 def test_texts_never_become_markup(
