@@ -74,6 +74,6 @@ def attack(
             else f"{manifest.strength.effective:.1%} of the eligible words"
         )
         typer.echo(
-            f"{folder}: {one.name}, {counts.edits:,} of {counts.words:,} words edited ({share}), "
+            f"{folder}: {one.name}, {counts.edited_words:,} of {counts.words:,} words edited ({share}), "
             f"{manifest.output.rows:,} examples"
         )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from robustbench_char.tasks.base import Task
 
 __all__ = ["demo"]
 
@@ -55,7 +58,7 @@ def _attack_all(output: Path, say: Say) -> None:
             verify(folder, source)
             say(
                 f"{name}: attacked with {suite_name} and verified, "
-                f"{manifest.counts.edits:,} of {manifest.counts.words:,} words edited"
+                f"{manifest.counts.edited_words:,} of {manifest.counts.words:,} words edited"
             )
 
 
@@ -92,4 +95,28 @@ def _train_and_score(output: Path, name: str, layers: int, say: Say) -> list[Pat
         record = evaluate(folder, file, progress=False, overwrite=True, output=output / "scores" / name / condition)
         say(f"{name}: {condition}, {record.headline} {record.scores[record.headline]:.1f}")
         records.append(output / "scores" / name / condition)
-    return records
+    return [*records, *_sensitivity(output, task, folder, say)]
+
+
+def _sensitivity(output: Path, task: Task, folder: Path, say: Say) -> list[Path]:
+    """Measure how far words move under the last suite, with one sentence's profile; long contexts would take long."""
+    from robustbench_char.tasks.sources import open_source
+    from robustbench_char.training.sensitivity import measure_sensitivity
+
+    if task.family == "question_answering":
+        return []
+    clean = open_source(task, data="mini", split="test")
+    target = output / "sensitivity" / task.name
+    found = measure_sensitivity(
+        str(folder),
+        clean,
+        output / "attacked" / task.name / SUITES[-1],
+        task,
+        output=target,
+        profiles=[next(clean.examples()).id],
+        overwrite=True,
+        progress=False,
+    )
+    s = found.record.summary[0].s
+    say(f"{task.name}: sensitivity S under {SUITES[-1]} {s:.3f}")
+    return [target]

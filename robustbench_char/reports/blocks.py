@@ -98,6 +98,16 @@ class Table(NamedTuple):
     folded: bool = False
     kind: str = "table"
 
+    @property
+    def title(self) -> str:
+        """The first sentence of the caption, which stands for a folded table."""
+        return self.caption.partition(". ")[0].removesuffix(".") + "."
+
+    @property
+    def about(self) -> str:
+        """The rest of the caption."""
+        return self.caption.partition(". ")[2]
+
     def rows(self) -> list[list[Cell]]:
         """Return the printed cells, row by row."""
         records: list[dict[str, Any]] = [

@@ -50,7 +50,7 @@ def finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
             )  # fmt: skip
     columns = (
         Column("What", lambda row: _WHAT[row["finding"]], "left"),
-        Column("System", lambda row: str(row["system"] or show.DASH), "left"),
+        Column("System", lambda row: show.DASH if show.is_missing(row["system"]) else str(row["system"]), "left"),
         Column("Unit", lambda row: str(row["unit"]), "left"),
         Column("Published", lambda row: _number(row, row["published"])),
         Column("Ours", lambda row: _number(row, row["ours"]) + show.limits(row, "ours", lambda one: _number(row, one))),
@@ -66,7 +66,7 @@ def finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
 def _number(row: Mapping[str, Any], value: float) -> str:
     if row["unit"] == "cosine distance":
         return f"{value:.4f}"
-    return show.gain(value) if row["unit"] == "points" else show.score(value)
+    return f"{value:+.2f}".replace("-", "−") if row["unit"] == "points" else show.score(value)
 
 
 def _ours(evidence: Evidence, finding: Finding) -> _Ours:

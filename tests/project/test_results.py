@@ -41,7 +41,7 @@ def test_records_come_from_a_clean_commit_and_have_their_manifests(folder: Path)
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)
 def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Path) -> None:
-    write_report([folder / "records"], tmp_path / "report", examples=False)
+    write_report([folder], tmp_path / "report", examples=False)
     committed = sorted(path.name for path in (folder / "report").iterdir())
     assert committed == sorted(path.name for path in (tmp_path / "report").iterdir())
     for name in committed:

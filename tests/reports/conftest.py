@@ -13,6 +13,10 @@ import pandas as pd
 import pytest
 
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
+from robustbench_char.evaluation.count_table import cell_counts, count_table, write_counts
+from robustbench_char.evaluation.counted import COUNTED
+from robustbench_char.evaluation.metrics import QaGold, QaPrediction
 from robustbench_char.evaluation.records import (
     AttackInfo,
     AugmentInfo,
@@ -195,6 +199,33 @@ COMPARED: dict[str, dict[str, Any]] = {
 """The systems of a whole comparison by label, with the fields of `SystemInfo` that tell them apart."""
 
 
+LABELS = {"qnli": ("entailment", "not_entailment"), "cola": ("0", "1")}
+
+
+def counted(task: str, frame: pd.DataFrame, suite: str | None) -> pd.DataFrame:
+    """Return the counts that go with made-up predictions: words of more than six letters are split."""
+    golds: list[Any] = [json.loads(gold) for gold in frame["gold"]]
+    said: list[Any] = [json.loads(prediction) for prediction in frame["prediction"]]
+    if FAMILIES[task] == "tagging":
+        golds, said = [tuple(gold) for gold in golds], [tuple(one) for one in said]
+    if FAMILIES[task] == "question_answering":
+        golds, said = [QaGold(tuple(gold)) for gold in golds], [QaPrediction(**one) for one in said]
+    units = COUNTED.get(METRICS[task][0]).units(golds, said, LABELS.get(task))
+    words = [known_words(row, suite) for row in frame.to_dict("records")]
+    return count_table(METRICS[task][0], list(frame["row"]), units, words, LABELS.get(task))
+
+
+def known_words(row: dict[Any, Any], suite: str | None) -> ExampleWords:
+    """Return the words of an example: all tokens, or those that the attack hit."""
+    fields, edits = json.loads(row["fields"]), json.loads(row["edits"])
+    hit = {edit["word_after"]: (edit["word_before"], edit["operator"]) for edit in edits}
+    words = fields["tokens"] if "tokens" in fields else list(hit)
+    pairs = [(word, *hit.get(word, (word, ""))) for word in words]
+    states = [WordState(len(before), 1 + (len(before) > 6), 1 + bool(by), (by,) if by else ())
+              for _, before, by in pairs]  # fmt: skip
+    return ExampleWords(states, 20, suite is not None)
+
+
 def record(
     task: str, system: str, suite: str | None, frame: pd.DataFrame, *, seed: int, attack_seed: int, sha: str
 ) -> Record:
@@ -251,15 +282,27 @@ def write_run(
     seed: int = 0,
     attack_seed: int = 1,
     keep: bool = True,
+    counts: bool = False,
 ) -> Path:
-    """Write one made-up evaluation below `root`, with its predictions where `keep`, and return its folder."""
+    """Write one made-up evaluation below `root`, with its predictions where `keep`, and its counts where `counts`.
+
+    With counts the score is that of the counts. Returns the folder.
+    """
     folder = root / f"{task}-{re.sub(r'[^a-z]', '_', system)}-{seed}-{suite or 'clean'}-{attack_seed}"
     folder.mkdir(parents=True)
     frame = predictions(task, count, suite, seed * 100 + attack_seed * 10 + len(system))
     sha = write_predictions(folder, frame)
     if not keep:
         (folder / "predictions.parquet").unlink()
-    write_record(folder, record(task, system, suite, frame, seed=seed, attack_seed=attack_seed, sha=sha))
+    made = record(task, system, suite, frame, seed=seed, attack_seed=attack_seed, sha=sha)
+    if counts:
+        table = counted(task, frame, suite)
+        whole = cell_counts(table, list(frame["row"]))
+        score = float(COUNTED.get(made.metric).score(whole.sum(0)))
+        made = made.model_copy(
+            update={"counts_sha256": write_counts(folder, table), "scores": {**made.scores, made.headline: score}}
+        )
+    write_record(folder, made)
     return folder
 
 

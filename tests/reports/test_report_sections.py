@@ -76,7 +76,7 @@ def test_operators_are_a_heat_map_of_drops(make_comparison: Make) -> None:
     root = make_comparison(("qnli",), BOTH, ("charbert_2020", "drop", "swap"), count=100)
     table = report_tables([root])["operators"].set_index("label")
     frame = report_frame([root]).set_index(["label", "suite"])
-    assert list(table.columns) == ["task", "drop_drop", "drop_relative_drop", "swap_drop", "swap_relative_drop"]
+    assert {"drop_drop", "drop_drop_low", "drop_relative_drop", "swap_drop"} <= set(table.columns)
     assert table.loc["charbert", "swap_drop"] == frame.loc[("charbert", "swap"), "drop"]
     figure = report_figures([root])["operators"]
     shown = [text.get_text() for text in figure.axes[0].texts]

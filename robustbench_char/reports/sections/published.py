@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_char.evaluation.comparison import drop, relative_drop
 from robustbench_char.evaluation.records import Record
 from robustbench_char.reports import show
-from robustbench_char.reports.blocks import Column, Evidence, Note, Section, Table
+from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 from robustbench_char.reports.findings import finding_table
 from robustbench_char.reports.means import about_intervals
 from robustbench_char.reports.reference import Reference, load_reference, reference_frame
@@ -27,7 +27,7 @@ def sections(evidence: Evidence) -> list[Section]:
         return []
     notes = [Note(_what(reference)), *(Note(text) for text in _pretraining(reference))]
     table = _table(frame, reference, about_intervals(evidence.means))
-    blocks = (*notes, table, *finding_table(evidence, reference))
+    blocks: tuple[Block, ...] = (*notes, table, *finding_table(evidence, reference))
     return [Section("published", "Published against ours", blocks)]
 
 
