@@ -129,6 +129,23 @@ def test_filters_and_search(page: Path, browse: Callable[..., Any]) -> None:
     assert "No example is chosen" in shown(browser)
 
 
+def test_clean_and_attacked_texts_stand_side_by_side(page: Path, browse: Callable[..., Any]) -> None:
+    browser = browse(page)
+    choose(browser, "task", "qnli")
+    choose(browser, "suite", "swap")
+    texts = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('#explorer-shown dt')]"
+        ".map((name) => [name.textContent, name.nextSibling.textContent]))"
+    )
+    assert list(texts) == ["question, clean", "question, attacked", "sentence", "operators"]
+    clean, attacked = texts["question, clean"], texts["question, attacked"]
+    assert clean != attacked
+    assert sorted(clean) == sorted(attacked)
+    assert clean.startswith("Where does ")
+    marked = browser.run("[...document.querySelectorAll('#explorer-shown mark')].map((mark) => mark.textContent)")
+    assert len(marked) in (2, 4)
+
+
 def test_every_outcome_and_operator_can_be_chosen(page: Path, browse: Callable[..., Any]) -> None:
     browser = browse(page)
     everything = count(browser)

@@ -57,7 +57,8 @@
     return found;
   }
 
-  function fieldText(parts, distances) {
+  // One side of a text, without the parts of the kind `left` out; distances shade its words.
+  function fieldText(parts, left, distances) {
     const shown = document.createDocumentFragment();
     let number = -1;
     for (const word of words(parts)) {
@@ -68,7 +69,9 @@
       number += 1;
       const edited = word.some(([kind]) => kind !== "same");
       const made = element(edited ? "mark" : "span");
-      for (const [kind, text] of word) made.append(kind === "same" ? text : element(kind, text));
+      for (const [kind, text] of word) {
+        if (kind !== left) made.append(kind === "same" ? text : element(kind, text));
+      }
       const moved = distances ? distances[number] : null;
       if (moved !== null && moved !== undefined) {
         made.classList.add("moved");
@@ -160,9 +163,12 @@
     example[3].forEach(([name, parts], place) => {
       const distances = result[5] ? result[5][place] : 0;
       anyMoved = anyMoved || Boolean(distances);
-      const text = element("dd");
-      text.append(fieldText(parts, distances));
-      texts.append(element("dt", name), text);
+      const sides = parts.length > 1 ? [[`${name}, clean`, "ins", 0], [`${name}, attacked`, "del", distances]] : [[name, "", distances]];
+      for (const [title, left, shades] of sides) {
+        const text = element("dd");
+        text.append(fieldText(parts, left, shades));
+        texts.append(element("dt", title), text);
+      }
     });
     const operators = example[4].map((place) => data.operators[place]).join(", ");
     texts.append(element("dt", "operators"), element("dd", operators));
@@ -175,7 +181,7 @@
     if (isTagged(example)) card.append(element("p", "Listed are words with a label and words whose label changed.", "footnote"));
     card.append(...others(result));
     if (anyMoved) {
-      card.append(element("p", "Shaded words moved in the system's eyes: the stronger, the farther (1 − cosine).", "footnote"));
+      card.append(element("p", "Words are shaded by how far the attack moved them for this system (1 − cosine).", "footnote"));
     }
   }
 
