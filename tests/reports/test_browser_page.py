@@ -10,11 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from robustbench_char.evaluation.comparison import comparison_table, pair_records
 from robustbench_char.evaluation.records import find_records
 from robustbench_char.reports import write_report
+from robustbench_char.reports.explorer import payload
 
 DRIVER = Path(__file__).with_name("chromium.py")
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
@@ -144,6 +146,21 @@ def test_clean_and_attacked_texts_stand_side_by_side(page: Path, browse: Callabl
     assert clean.startswith("Where does ")
     marked = browser.run("[...document.querySelectorAll('#explorer-shown mark')].map((mark) => mark.textContent)")
     assert len(marked) in (2, 4)
+
+
+def test_words_are_shaded_by_how_far_they_moved(
+    make_runs: Callable[..., Path], tmp_path: Path, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = make_runs(suites=("drop",), count=20)
+    (pair,) = pair_records(find_records([runs]))
+    table = pd.DataFrame({"row": range(20), "field": "question", "start": 6, "distance": 0.375})
+    monkeypatch.setattr(payload, "_words_of", lambda _: {payload._key(pair.attacked): table})
+    browser = browse(write_report([runs], tmp_path / "report"))
+    moved = "[...document.querySelectorAll('#explorer-shown .moved')]"
+    assert browser.run(f"{moved}.map((one) => one.style.getPropertyValue('--moved'))") == ["0.38"]
+    assert browser.run(f"{moved}[0].title") == "moved by 0.38 (1 − cosine)"
+    assert browser.run(f"getComputedStyle({moved}[0]).boxShadow") != "none"
+    assert "Words are shaded" in shown(browser)
 
 
 def test_every_outcome_and_operator_can_be_chosen(page: Path, browse: Callable[..., Any]) -> None:
