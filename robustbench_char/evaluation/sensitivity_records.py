@@ -168,6 +168,10 @@ def read_words(folder: Path, record: SensitivityRecord) -> pd.DataFrame | None:
             path, found="another content than its record was made with", expected="the words of one run", fix=_FIX
         )
     frame = pd.read_parquet(path)
+    if missing := [name for name in WORD_COLUMNS if name not in frame]:
+        raise InputError(
+            path, found=f"no column {', '.join(missing)}", expected=f"the columns {', '.join(WORD_COLUMNS)}", fix=_FIX
+        )
     return frame[list(WORD_COLUMNS)]
 
 

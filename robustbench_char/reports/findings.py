@@ -66,7 +66,7 @@ def finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
 def _number(row: Mapping[str, Any], value: float) -> str:
     if row["unit"] == "cosine distance":
         return f"{value:.4f}"
-    return f"{value:+.2f}".replace("-", "−") if row["unit"] == "points" else show.score(value)
+    return show.points(value) if row["unit"] == "points" else show.score(value)
 
 
 def _ours(evidence: Evidence, finding: Finding) -> _Ours:
@@ -105,7 +105,7 @@ def _sensitivity(evidence: Evidence, system: str) -> _Ours:
     first, group = found[0]
     low, high = (group.low, group.high) if len(found) == 1 else (None, None)
     runs = "" if len(found) == 1 else f", mean of {len(found)} runs"
-    about = f"{first.attack.suite}, layer {first.layer}, stream {first.stream}, {group.words:,} words{runs}"
+    about = f"{first.attack.suite}, {show.layer(first.layer)}, stream {first.stream}, {group.words:,} words{runs}"
     return _Ours(sum(values) / len(values), low, high, about)
 
 

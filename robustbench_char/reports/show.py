@@ -13,11 +13,13 @@ __all__ = [
     "gain",
     "is_missing",
     "join",
+    "layer",
     "limits",
     "mark",
     "percent",
     "plain",
     "plural",
+    "points",
     "score",
     "score_name",
     "score_title",
@@ -68,6 +70,16 @@ def gain(value: Any) -> str:
 def change(points: Any, share: Any) -> str:
     """Print a drop in points, and in brackets the share of the score that it is, where that is defined."""
     return score(points) + ("" if is_missing(share) else f" ({percent(share)})")
+
+
+def points(value: Any) -> str:
+    """Print a difference of scores in points with two decimals, and its sign."""
+    return DASH if is_missing(value) else f"{float(value):+.2f}".replace("-", "−")
+
+
+def layer(number: int) -> str:
+    """Name hidden states by their number, counted from the embeddings (0) or from the end (-1)."""
+    return "last layer" if number == -1 else f"layer {number}"
 
 
 def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] | None = None) -> str:

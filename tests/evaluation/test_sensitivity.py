@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as some
 from scipy.spatial.distance import cosine
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
 from robustbench_char.evaluation.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
 from robustbench_char.evaluation.sensitivity_records import find_sensitivities, read_words
 
@@ -105,4 +106,8 @@ def test_words_of_another_run(tmp_path: Path) -> None:
     assert read_words(tmp_path, Record()) is None  # type: ignore[arg-type]
     words((0, True, "drop", 1, 4, 0.5)).to_parquet(tmp_path / "words.parquet")
     with pytest.raises(InputError, match="another content than its record was made with"):
+        read_words(tmp_path, Record())  # type: ignore[arg-type]
+    words((0, True, "drop", 1, 4, 0.5)).drop(columns=["start"]).to_parquet(tmp_path / "words.parquet")
+    Record.words_sha256 = sha256_file(tmp_path / "words.parquet")
+    with pytest.raises(InputError, match="found no column start; expected the columns row, field, word, start"):
         read_words(tmp_path, Record())  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from robustbench_char.evaluation.comparison import comparison_table, pair_records
 from robustbench_char.evaluation.records import find_records
 from robustbench_char.reports import write_report
+from robustbench_char.reports.explorer import payload
 
 DRIVER = Path(__file__).with_name("chromium.py")
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
@@ -23,8 +26,8 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
 def driver(load_module: Callable[[Path], ModuleType]) -> ModuleType:
     """Return the module that drives Chromium, or skip the test where there is none (in CI it must be there)."""
     module = load_module(DRIVER)
-    if module.executable() is None and not os.environ.get("CI"):
-        pytest.skip("no chromium is installed (apt-get install chromium)")
+    if module.executable() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no chromium is installed (apt-get install chromium)")
     return module
 
 
@@ -44,11 +47,14 @@ def browse(driver: ModuleType) -> Iterator[Callable[..., Any]]:
         browser.__exit__()
 
 
-@pytest.fixture
-def page(make_runs: Callable[..., Path], tmp_path: Path) -> Path:
-    """Return a page of three tasks, two systems, two suites."""
-    runs = make_runs(("qnli", "conll2003", "squad_v2"), ("bert", "charbert"), count=40)
-    return write_report([runs], tmp_path / "report")
+@pytest.fixture(scope="module")
+def page(load_module: Callable[[Path], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page of three tasks, two systems, two suites, made once for all tests."""
+    made, root = load_module(Path(__file__).with_name("conftest.py")), tmp_path_factory.mktemp("page")
+    for task, system in itertools.product(("qnli", "conll2003", "squad_v2"), ("bert", "charbert")):
+        for suite in (None, "drop", "swap"):
+            made.write_run(root / "runs", task, system, suite, 40)
+    return write_report([root / "runs"], root / "report")
 
 
 def choose(browser: Any, name: str, label: str) -> None:
@@ -125,6 +131,38 @@ def test_filters_and_search(page: Path, browse: Callable[..., Any]) -> None:
     assert "No example is chosen" in shown(browser)
 
 
+def test_clean_and_attacked_texts_stand_side_by_side(page: Path, browse: Callable[..., Any]) -> None:
+    browser = browse(page)
+    choose(browser, "task", "qnli")
+    choose(browser, "suite", "swap")
+    texts = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('#explorer-shown dt')]"
+        ".map((name) => [name.textContent, name.nextSibling.textContent]))"
+    )
+    assert list(texts) == ["question, clean", "question, attacked", "sentence", "operators"]
+    clean, attacked = texts["question, clean"], texts["question, attacked"]
+    assert clean != attacked
+    assert sorted(clean) == sorted(attacked)
+    assert clean.startswith("Where does ")
+    marked = browser.run("[...document.querySelectorAll('#explorer-shown mark')].map((mark) => mark.textContent)")
+    assert len(marked) in (2, 4)
+
+
+def test_words_are_shaded_by_how_far_they_moved(
+    make_runs: Callable[..., Path], tmp_path: Path, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = make_runs(suites=("drop",), count=20)
+    (pair,) = pair_records(find_records([runs]))
+    table = pd.DataFrame({"row": range(20), "field": "question", "start": 6, "distance": 0.375})
+    monkeypatch.setattr(payload, "_words_of", lambda _: {payload._key(pair.attacked): table})
+    browser = browse(write_report([runs], tmp_path / "report"))
+    moved = "[...document.querySelectorAll('#explorer-shown .moved')]"
+    assert browser.run(f"{moved}.map((one) => one.style.getPropertyValue('--moved'))") == ["0.38"]
+    assert browser.run(f"{moved}[0].title") == "moved by 0.38 (1 − cosine)"
+    assert browser.run(f"getComputedStyle({moved}[0]).boxShadow") != "none"
+    assert "Words are shaded" in shown(browser)
+
+
 def test_every_outcome_and_operator_can_be_chosen(page: Path, browse: Callable[..., Any]) -> None:
     browser = browse(page)
     everything = count(browser)
@@ -165,6 +203,37 @@ def test_the_keyboard_does_it_all(page: Path, browse: Callable[..., Any]) -> Non
     assert browser.run(chosen) == f"explorer-row-{count(browser) - 1}"
     browser.key("Home")
     assert shown(browser) == first
+
+
+def test_other_systems_on_the_same_example_are_a_link_away(page: Path, browse: Callable[..., Any]) -> None:
+    browser = browse(page)
+    choose(browser, "system", "bert")
+    first = browser.run("document.querySelector('#explorer-shown h3').textContent")
+    assert "Other systems: charbert" in shown(browser)
+    browser.run("document.querySelector('#explorer-shown .others a').click()")
+    browser.wait("document.querySelector('#explorer-shown h3').textContent.includes('charbert')")
+    second = browser.run("document.querySelector('#explorer-shown h3').textContent")
+    assert second.split("·")[-1] == first.split("·")[-1]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("Emulation.setScriptExecutionDisabled", {"value": True}),
+        ("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.DecompressionStream"}),
+    ],
+)
+def test_where_the_explorer_cannot_run_the_page_says_so(
+    page: Path, browse: Callable[..., Any], method: str, params: dict[str, Any]
+) -> None:
+    browser = browse(page)
+    browser.page(method, **params)
+    browser.run("window.old = true")
+    browser.page("Page.reload")
+    browser.wait("!window.old && document.readyState === 'complete'")
+    assert browser.run("document.getElementById('explorer').hidden") is True
+    assert "needs JavaScript and a browser of 2023" in browser.run("document.body.innerText")
+    assert browser.run("document.querySelectorAll('main article.card:not(.shown)').length") == 20
 
 
 def test_texts_never_become_markup(

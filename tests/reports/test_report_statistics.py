@@ -129,7 +129,7 @@ def test_word_and_subword_are_scored_apart(root: Path, tmp_path: Path) -> None:
         assert one is not None
         assert row["gain_clean"] == one.value
     caption = (write_report([root], tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
-    assert "Diamonds: the paper's gains of charbert on clean CoNLL-2003 (Word +0.3, Subword +0.7)" in caption
+    assert "Diamonds: the paper's gains of charbert on clean CoNLL-2003 (Word +0.29, Subword +0.68)" in caption
     axes = report_figures([root])["word_subword"].axes
     titles = [one.get_title(loc="left") for one in axes]
     assert titles == ["conll2003, clean", "conll2003, attacked", "qnli, clean", "qnli, attacked"]

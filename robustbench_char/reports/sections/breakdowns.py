@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from robustbench_char.evaluation.breakdowns import BREAKDOWNS
 from robustbench_char.evaluation.cell_intervals import unit_of
 from robustbench_char.evaluation.comparison import REFERENCE
 from robustbench_char.reports import show
@@ -39,8 +40,8 @@ def sections(evidence: Evidence) -> list[Section]:
     pieces = cells[cells["dimension"] == "pieces"]
     if pieces["gain"].notna().any():
         blocks.append(_picture(pieces, suite))
-    for name in dict.fromkeys(cells["dimension"]):
-        blocks.append(_table(cells[cells["dimension"] == name], str(name), suite))
+    for name in (name for name in BREAKDOWNS if (cells["dimension"] == name).any()):
+        blocks.append(_table(cells[cells["dimension"] == name], name, suite))
     return [Section("breakdowns", "Breakdowns", tuple(blocks))]
 
 
@@ -63,7 +64,7 @@ def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
         "intervals over examples."
     )
     if _shows_published(pieces):
-        shown = ", ".join(f"{name} {show.gain(value)}" for name, value in published.items())
+        shown = ", ".join(f"{name} {show.points(value)}" for name, value in published.items())
         caption += f" Diamonds: the paper's gains of charbert on clean CoNLL-2003 ({shown})."
     alt = f"{caption} The numbers stand in the table below."
     return Picture("word_subword", caption, alt, gain_figure(pieces, published if _shows_published(pieces) else {}))

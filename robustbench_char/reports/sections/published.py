@@ -159,8 +159,8 @@ def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
 def _columns(name: str, title: str) -> tuple[Column, ...]:
     return (
         Column(f"{title} clean", _score(f"{name}_clean")),
-        Column("attacked", _score(f"{name}_attacked")),
-        Column("drop", _drop(name)),
+        Column(f"{title} attacked", _score(f"{name}_attacked")),
+        Column(f"{title} drop", _drop(name)),
     )
 
 

@@ -25,11 +25,11 @@ def _table(prices: tuple[PriceRecord, ...]) -> Table:
         Column("Recogniser", _recogniser, "left"),
         Column("Attack", lambda row: str(row["suite"]), "left"),
         Column("Wrong in attacked text", _share("wer_before")),
-        Column("after correction", _share("wer_after")),
+        Column("Wrong after correction", _share("wer_after")),
         Column("Clean words changed", _share("clean_changed")),
-        Column("of entities", _share("entity_changed")),
+        Column("Words of entities changed", _share("entity_changed")),
         Column("Words", lambda row: show.count(row["words"])),
-        Column("of entities", lambda row: show.count(row["entity_words"])),
+        Column("Words of entities", lambda row: show.count(row["entity_words"])),
     )
     caption = (
         "What the word recogniser repairs, and what it breaks: words in percent, compared in lower case. Words of the "

@@ -79,7 +79,7 @@ def _drops(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def _what(records: Sequence[SensitivityRecord]) -> str:
-    how = show.join([f"layer {record.layer}, {record.pooling} of a word's pieces" for record in records])
+    how = show.join([f"{show.layer(record.layer)}, {record.pooling} of a word's pieces" for record in records])
     streams = show.join([record.stream for record in records if record.stream != "subword"])
     both = "" if streams == show.DASH else f"; of CharBERT the streams: {streams}"
     return (

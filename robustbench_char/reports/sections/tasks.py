@@ -82,9 +82,9 @@ def _columns(task: str) -> tuple[Column, ...]:
 
     return (
         Column(f"{task}\nclean", lambda row: score(row, "clean"), best=f"{task}_clean_best"),
-        Column("attacked", lambda row: score(row, "attacked"), best=f"{task}_attacked_best"),
-        Column("drop", drop),
-        Column("retention", kept),
+        Column(f"{task}\nattacked", lambda row: score(row, "attacked"), best=f"{task}_attacked_best"),
+        Column(f"{task}\ndrop", drop),
+        Column(f"{task}\nretention", kept),
     )
 
 

@@ -57,7 +57,8 @@
     return found;
   }
 
-  function fieldText(parts, distances) {
+  // One side of a text, without the parts of the kind `left` out; distances shade its words.
+  function fieldText(parts, left, distances) {
     const shown = document.createDocumentFragment();
     let number = -1;
     for (const word of words(parts)) {
@@ -68,7 +69,9 @@
       number += 1;
       const edited = word.some(([kind]) => kind !== "same");
       const made = element(edited ? "mark" : "span");
-      for (const [kind, text] of word) made.append(kind === "same" ? text : element(kind, text));
+      for (const [kind, text] of word) {
+        if (kind !== left) made.append(kind === "same" ? text : element(kind, text));
+      }
       const moved = distances ? distances[number] : null;
       if (moved !== null && moved !== undefined) {
         made.classList.add("moved");
@@ -101,11 +104,12 @@
     return made;
   }
 
+  const isTagged = (example) => example[3].length === 1 && example[3][0][0] === "tokens";
+
   function verdict(example, result) {
     const [, , , fields, , gold, goldAfter] = example;
     const [, , , before, after] = result;
-    const tokens = fields.length === 1 && fields[0][0] === "tokens";
-    if (!tokens) {
+    if (!isTagged(example)) {
       const right = goldAfter ? `${gold || NO_ANSWER} (attacked: ${goldAfter})` : gold;
       return table(["gold", "before", "after"], [[right, before, after]]);
     }
@@ -124,6 +128,23 @@
     return [data.tasks[example[0]], data.suites[example[1]], data.systems[result[1]], example[2]];
   };
 
+  function linkTo(result, text) {
+    const link = element("a", text);
+    link.href = hashOf(result);
+    return link;
+  }
+
+  // What the same attack did to the same example of other systems.
+  function others(result) {
+    const found = data.results.filter((other) => other[0] === result[0] && other !== result);
+    if (!found.length) return [];
+    const line = element("p", "Other systems: ", "others");
+    found.forEach((other, place) => {
+      line.append(place ? ", " : "", linkTo(other, data.systems[other[1]]), ` (${data.outcomes[other[2]]})`);
+    });
+    return [line];
+  }
+
   function show() {
     const card = $("shown");
     card.replaceChildren();
@@ -136,26 +157,31 @@
     const outcome = data.outcomes[result[2]];
     const title = element("h3");
     title.append(element("span", outcome, `badge ${outcome}`), ` ${nameOf(result).join(" · ")} `);
-    const link = element("a", "link");
-    link.href = hashOf(result);
-    title.append(link);
+    title.append(linkTo(result, "link"));
     const texts = element("dl");
     let anyMoved = false;
     example[3].forEach(([name, parts], place) => {
       const distances = result[5] ? result[5][place] : 0;
       anyMoved = anyMoved || Boolean(distances);
-      const text = element("dd");
-      text.append(fieldText(parts, distances));
-      texts.append(element("dt", name), text);
+      const sides = parts.length > 1 ? [[`${name}, clean`, "ins", 0], [`${name}, attacked`, "del", distances]] : [[name, "", distances]];
+      for (const [title, left, shades] of sides) {
+        const text = element("dd");
+        text.append(fieldText(parts, left, shades));
+        texts.append(element("dt", title), text);
+      }
     });
     const operators = example[4].map((place) => data.operators[place]).join(", ");
     texts.append(element("dt", "operators"), element("dd", operators));
     const scroll = element("div", undefined, "scroll");
     scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", "Gold and predicted labels");
     scroll.append(verdict(example, result));
     card.append(title, texts, scroll);
+    if (isTagged(example)) card.append(element("p", "Listed are words with a label and words whose label changed.", "footnote"));
+    card.append(...others(result));
     if (anyMoved) {
-      card.append(element("p", "Shaded words moved in the system's eyes: the stronger, the farther (1 − cosine).", "footnote"));
+      card.append(element("p", "Words are shaded by how far the attack moved them for this system (1 − cosine).", "footnote"));
     }
   }
 
@@ -180,7 +206,7 @@
       );
       rows.append(made);
     }
-    if (chosen >= 0) list.setAttribute("aria-activedescendant", `explorer-row-${chosen}`);
+    if (chosen >= first && chosen < last) list.setAttribute("aria-activedescendant", `explorer-row-${chosen}`);
     else list.removeAttribute("aria-activedescendant");
   }
 
