@@ -158,6 +158,7 @@ class Record(_Frozen):
     `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds
     what the scores stand on: examples, and for tagging tokens, entities, `truncated_words` (counted as errors), and so
     on; `pieces` are the sub-words that the model read, which took `predict_seconds` (None: not measured).
+    `task_note` is what a reader of the task's scores should know.
     `counts_sha256` is that of the counts of each example beside it (see `count_table`; None in older records).
     """
 
@@ -171,6 +172,7 @@ class Record(_Frozen):
     scores: dict[str, float]
     clean_gold_scores: dict[str, float] | None = None
     counts: dict[str, int]
+    task_note: str | None = None
     predictions_sha256: str
     counts_sha256: str | None = None
     wall_seconds: float

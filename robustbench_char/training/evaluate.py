@@ -221,6 +221,7 @@ def _write(folder: Path, system: System, data: DataInfo, scored: _Scored, starte
         scores=scored.scores.scores,
         clean_gold_scores=scored.clean_gold_scores,
         counts=scored.counts,
+        task_note=task.note,
         predictions_sha256=write_predictions(folder, scored.table),
         counts_sha256=write_counts(folder, scored.by_cell),
         wall_seconds=time.monotonic() - started,

@@ -84,6 +84,14 @@ def test_the_header_says_what_was_run(make_runs: Make, tmp_path: Path) -> None:
     assert "dirty" not in text
 
 
+def test_what_a_task_says_of_its_scores_is_printed(make_runs: Make, tmp_path: Path) -> None:
+    root = make_runs(("cola",), suites=("drop",))
+    for path in root.rglob("record.json"):
+        update(path.parent, task_note="A typo may change what is acceptable.")
+    text = Page(write_report([root], tmp_path / "out")).text
+    assert text.count("A typo may change what is acceptable.") == 1
+
+
 def test_dirty_and_mixed_versions_are_warned_of(make_runs: Make, tmp_path: Path) -> None:
     root = make_runs()
     made = read_record(root / f"{BERT}-drop-1" / "record.json").provenance

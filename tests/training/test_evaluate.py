@@ -37,7 +37,7 @@ def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path)
     assert record.system.base == "tiny-bert"
     assert record.system.parameters == sum(weight.numel() for weight in load_system(folder).model.parameters())
     assert (record.system.training_seed, record.system.settings["learning_rate"]) == (0, 3e-3)
-    assert record.clean_gold_scores is None
+    assert (record.clean_gold_scores, record.task_note) == (None, None)
     expected = score(
         "entity_f1", [one.label for one in file.held], load_system(folder).predict(file.held, progress=False)
     )

@@ -37,13 +37,19 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
         return (
             Note("No attacked data was evaluated on this task; its clean scores stand under all scores.", "warning"),
         )
-    warnings = [*_few(frame), *_unpaired(pairs)]
+    warnings = [*_task_notes(evidence, task), *_few(frame), *_unpaired(pairs)]
     table = _table(frame, task)
     if frame["clean"].isna().all():
         return (*warnings, *footnote(frame), table)
     means = evidence.means[evidence.means["task"] == task]
     tables: tuple[Block, ...] = (*overview(means, task), *footnote(frame), table, *seed_table(frame, task))
     return (_summary(frame), *warnings, _picture(frame, means, task), *tables)
+
+
+def _task_notes(evidence: Evidence, task: str) -> list[Note]:
+    """Return what the records say that a reader of the task's scores should know."""
+    notes = (record.task_note for _, record in evidence.records if record.task == task)
+    return [Note(note) for note in dict.fromkeys(notes) if note]
 
 
 def _summary(frame: pd.DataFrame) -> Note:
