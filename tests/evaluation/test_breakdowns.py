@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +123,13 @@ def test_written_and_read(tmp_path: Path, make_record: Callable[..., Record]) ->
         read_counts(tmp_path, make_record(counts_sha256="0"))
     (tmp_path / COUNTS).unlink()
     with pytest.raises(InputError, match=r"counts\.parquet: found no such file"):
+        read_counts(tmp_path, record)
+
+
+def test_counts_of_another_make_are_refused(tmp_path: Path, make_record: Callable[..., Record]) -> None:
+    table = pd.DataFrame({"dimension": ["all"], "value": ["all"], "correct": [1]})
+    record = make_record(counts_sha256=write_counts(tmp_path, table))
+    with pytest.raises(InputError, match=r"counts\.parquet: found the columns dimension, value, correct"):
         read_counts(tmp_path, record)
 
 
