@@ -164,6 +164,17 @@ def test_the_pages_of_the_six_systems_show_what_was_measured(rows: Callable[[Pat
     assert not table or any(page[start : start + len(table) + 1] == [*table, ""] for start in range(len(page)))
 
 
+def test_the_page_says_what_the_steps_took() -> None:
+    """A step that was stopped, or found done, has several lines: the longest is the step."""
+    seconds: dict[str, float] = {}
+    for line in (BOTH[0] / "times.jsonl").read_text().splitlines():
+        took = json.loads(line)
+        seconds[took["step"]] = max(took["cpu_seconds"], seconds.get(took["step"], 0.0))
+    page = (BOTH[0] / "README.md").read_text(encoding="utf-8")
+    assert f"took {sum(seconds.values()) / 60:.0f} core-minutes" in page
+    assert f"pre-training {seconds['pretrain/charbert'] / 60:.0f}." in page
+
+
 def test_the_readme_shows_the_six_systems() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     expected = six_systems(BOTH[1])
