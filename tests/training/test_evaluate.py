@@ -220,6 +220,7 @@ def test_the_attack_is_read_from_beside_the_file(attacked: tuple[Path, Any], tmp
     assert [[edit["word_after"] for edit in entries] for entries in edits] == [["coour"], ["bue"], ["bue"]]
     assert set(edits[0][0]) == {
         "field",
+        "word",
         "operator",
         "start_clean",
         "start_attacked",
