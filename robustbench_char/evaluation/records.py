@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -265,23 +266,26 @@ def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
     return sha256_file(path)
 
 
-def read_predictions(folder: Path, record: Record | None = None) -> pd.DataFrame | None:
+def read_predictions(
+    folder: Path, record: Record | None = None, *, columns: Sequence[str] | None = None
+) -> pd.DataFrame | None:
     """Return the predictions beside a record, or None where they were not kept (published results hold numbers only).
 
-    Raises InputError for a file that is damaged, and, where `record` is given, for one that is not the one it was made
-    with.
+    `columns` are those that are read (default: all). Raises InputError for a file that is damaged, and, where `record`
+    is given, for one that is not the one it was made with.
     """
+    from pyarrow import parquet
+
     path = folder / PREDICTIONS
     if not path.is_file():
         return None
     if record is not None and sha256_file(path) != record.predictions_sha256:
         raise _not_predictions(path, "another content than its record was made with")
     try:
-        frame = pd.read_parquet(path)
+        _check_columns(path, parquet.read_schema(path).names)
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except (ValueError, OSError) as error:  # pyarrow's errors are of these two kinds
         raise _not_predictions(path, f"a damaged file ({error})") from None
-    _check_columns(path, list(frame.columns))
-    return frame
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:

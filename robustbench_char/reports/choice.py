@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from robustbench_char.common import InputError
@@ -80,10 +81,8 @@ def _read_scores(pairs: Sequence[Pair]) -> dict[Path | None, pd.DataFrame | None
     """Read the predictions of every folder once: one clean evaluation serves many suites."""
     sources: dict[Path | None, Record] = {pair.attacked_folder: pair.attacked for pair in pairs}
     sources |= {pair.clean_folder: pair.clean for pair in pairs if pair.clean}
-    tables = {folder: read_predictions(folder, record) for folder, record in sources.items() if folder}
-    return {
-        folder: None if table is None else table[["row", "id", "score", "edits"]] for folder, table in tables.items()
-    }
+    columns = ("row", "id", "score", "edits")
+    return {folder: read_predictions(folder, record, columns=columns) for folder, record in sources.items() if folder}
 
 
 def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.DataFrame | None:
@@ -104,8 +103,13 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
         outcome_of(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
     ]
     suite = pair.attacked.condition
-    table["rank"] = [hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest() for name in table["id"]]
+    table["rank"] = [_rank(suite, str(name)) for name in table["id"]]
     return table.sort_values(["rank", "row"])[["row", "outcome"]]
+
+
+@lru_cache(maxsize=1 << 18)  # all systems have the same examples
+def _rank(suite: str, name: str) -> str:
+    return hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest()
 
 
 def _in_turns(changed: Sequence[Changed]) -> list[Changed]:
