@@ -137,8 +137,7 @@ def _key(record: Record, *, clean: bool = False) -> _Key:
     data = record.data.attack.clean_sha256 if clean and record.data.attack else record.data.sha256
     condition = (attack.suite, attack.suite_sha256, attack.seed) if attack else ()
     system = record.system
-    weights = system.weights_sha256, system.recogniser.weights_sha256 if system.recogniser else None
-    return record.task, record.metric, system.name, system.shown, *weights, data, *condition
+    return record.task, record.metric, system.name, system.shown, *system.all_weights, data, *condition
 
 
 def _pair(folder: Path, record: Record, kept: dict[_Key, tuple[Path, Record]]) -> Pair:

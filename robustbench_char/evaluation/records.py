@@ -118,6 +118,11 @@ class SystemInfo(_Frozen):
         return self.label or self.name
 
     @property
+    def all_weights(self) -> tuple[str, str | None]:
+        """The hashes of all weights that decide a prediction: the model's, and those of a recogniser before it."""
+        return self.weights_sha256, self.recogniser.weights_sha256 if self.recogniser else None
+
+    @property
     def all_extra_parameters(self) -> int | None:
         """Parameters beyond the plain base under the same head, a recogniser's included; None where not known."""
         recogniser = self.recogniser.parameters if self.recogniser else 0

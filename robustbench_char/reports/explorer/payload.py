@@ -36,7 +36,7 @@ MOST_BYTES = 14_000_000
 CUT_OFF = "∅"
 
 _Rows: TypeAlias = Mapping[int, Mapping[str, Any]]
-_Tables: TypeAlias = "Mapping[tuple[str, ...], pd.DataFrame]"
+_Tables: TypeAlias = "Mapping[tuple[str | None, ...], pd.DataFrame]"
 
 
 class Sample(NamedTuple):
@@ -227,15 +227,13 @@ def _shown(value: Any, family: str) -> str:
 
 def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> _Tables:
     """Return the tables of words that were kept, by what identifies the result they belong to."""
-    found: dict[tuple[str, ...], pd.DataFrame] = {}
+    found: dict[tuple[str | None, ...], pd.DataFrame] = {}
     for folder, record in sensitivities:
         table = read_words(folder, record) if record.system else None
         if record.system and table is not None:
-            recogniser = record.system.recogniser.weights_sha256 if record.system.recogniser else ""
-            found[record.task, record.system.weights_sha256, recogniser, record.attacked_sha256] = table
+            found[record.task, *record.system.all_weights, record.attacked_sha256] = table
     return found
 
 
-def _key(record: Record) -> tuple[str, ...]:
-    recogniser = record.system.recogniser.weights_sha256 if record.system.recogniser else ""
-    return record.task, record.system.weights_sha256, recogniser, record.data.sha256
+def _key(record: Record) -> tuple[str | None, ...]:
+    return record.task, *record.system.all_weights, record.data.sha256

@@ -59,9 +59,7 @@ def _frame(records: list[Record]) -> pd.DataFrame:
 
     groups: dict[tuple[str | None, ...], list[Record]] = {}
     for record in records:
-        recogniser = record.system.recogniser
-        weights = record.system.weights_sha256, recogniser.weights_sha256 if recogniser else None
-        groups.setdefault((record.task, record.system.shown, *weights), []).append(record)
+        groups.setdefault((record.task, record.system.shown, *record.system.all_weights), []).append(record)
     return pd.DataFrame([_row(group) for group in groups.values()]).astype(
         {"parameters": "Int64", "training_seed": "Int64"}
     )
