@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate, islice, zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +44,7 @@ from robustbench_char.training.evaluate import system_info
 from robustbench_char.training.loop import progress_bar
 from robustbench_char.training.predict import device_name, load_system
 from robustbench_char.training.system_files import SYSTEM
-from robustbench_char.training.word_states import piece_counts
+from robustbench_char.training.word_states import piece_counts, token_at, token_starts
 
 __all__ = ["Sensitivity", "measure_sensitivity", "open_reader"]
 
@@ -236,8 +235,8 @@ def _pair(clean: Example, attacked: Example, edits: Edits, task: Task, rule: Wor
 
 def _tokens(clean: Example, attacked: Example, edits: Edits, field: str) -> _Pair:
     before, after = (tuple(one.fields[field]) for one in (clean, attacked))
-    starts = list(accumulate((len(token) + 1 for token in before[:-1]), initial=0))
-    hit = _operators((bisect_right(starts, edit["start_clean"]) - 1, edit) for edit in edits)
+    starts = token_starts(before)
+    hit = _operators((token_at(starts, edit["start_clean"]), edit) for edit in edits)
     operators = [hit.get(place, "") for place in range(len(before))]
     words = _Words([field] * len(before), list(range(len(before))), starts, list(before), list(after), operators)
     return _Pair(clean, Passage(words=before), Passage(words=after), words)

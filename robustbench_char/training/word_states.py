@@ -14,7 +14,7 @@ from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
 from robustbench_char.models.base_models import is_byte_level
 from robustbench_char.tasks.base import Example
 
-__all__ = ["clean_tokens", "example_words", "piece_counts", "word_pieces"]
+__all__ = ["clean_tokens", "example_words", "piece_counts", "token_at", "token_starts", "word_pieces"]
 
 Edits = Sequence[Mapping[str, Any]]
 
@@ -57,34 +57,42 @@ def _words(example: Example, edits: Edits) -> list[tuple[str, str, tuple[str, ..
     if tokens is None:
         return [(edit["word_before"], edit["word_after"], (edit["operator"],)) for edit in edits]
     by_token = _by_token(tokens, edits)
-    clean = clean_tokens(tokens, edits)
     hit = [tuple(dict.fromkeys(edit["operator"] for edit in by_token[place])) for place in range(len(tokens))]
-    return list(zip(clean, tokens, hit, strict=True))
+    return list(zip(_undone(tokens, by_token), tokens, hit, strict=True))
 
 
 def clean_tokens(tokens: Sequence[str], edits: Edits) -> list[str]:
     """Return the tokens as they were before the edits of their sentence."""
-    starts, by_token = _starts(tokens), _by_token(tokens, edits)
+    return _undone(tokens, _by_token(tokens, edits))
+
+
+def token_starts(tokens: Sequence[str]) -> list[int]:
+    """Return where tokens start in their text, in which single spaces part them."""
+    return list(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0))
+
+
+def token_at(starts: Sequence[int], place: int) -> int:
+    """Return the number of the token that a place in the text belongs to, its very end included."""
+    return bisect_right(starts, place) - 1
+
+
+def _undone(tokens: Sequence[str], by_token: Mapping[int, Edits]) -> list[str]:
+    starts = token_starts(tokens)
     clean = list(tokens)
-    for place, found in by_token.items():
+    for number, found in by_token.items():
         for edit in sorted(found, key=lambda edit: -edit["start_attacked"]):
-            start = edit["start_attacked"] - starts[place]
+            start = edit["start_attacked"] - starts[number]
             end = start + len(edit["inserted"])
-            clean[place] = clean[place][:start] + edit["removed"] + clean[place][end:]
+            clean[number] = clean[number][:start] + edit["removed"] + clean[number][end:]
     return clean
 
 
 def _by_token(tokens: Sequence[str], edits: Edits) -> defaultdict[int, list[Mapping[str, Any]]]:
-    starts = _starts(tokens)
+    starts = token_starts(tokens)
     found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for edit in edits:
-        found[bisect_right(starts, edit["start_attacked"]) - 1].append(edit)
+        found[token_at(starts, edit["start_attacked"])].append(edit)
     return found
-
-
-def _starts(tokens: Sequence[str]) -> list[int]:
-    """Return where tokens start in their text, in which single spaces part them."""
-    return list(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0))
 
 
 def _tokens(example: Example) -> tuple[str, ...] | None:
