@@ -17,6 +17,7 @@ from robustbench_char.cli.mini import mini
 from robustbench_char.cli.pretrain import pretrain
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.report import report
+from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import sensitivity
 from robustbench_char.cli.show import show
 from robustbench_char.cli.validate import validate
@@ -48,6 +49,7 @@ for _name, _command in (
     ("sensitivity", sensitivity),
     ("fragility", fragility),
     ("report", report),
+    ("run", run),
     ("validate", validate),
     ("demo", demo),
 ):

@@ -150,12 +150,16 @@ class AttackInfo(_Frozen):
 
 
 class DataInfo(_Frozen):
-    """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path."""
+    """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path.
+
+    `limit` says that the first so many examples alone were evaluated (None: all); an attack's counts are of the file.
+    """
 
     source: str
     sha256: str
     examples: int
     attack: AttackInfo | None = None
+    limit: int | None = None
 
 
 class Record(_Frozen):
