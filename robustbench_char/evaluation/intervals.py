@@ -200,7 +200,7 @@ def statistics_of(
     records = {folder: record for pair in pairs for folder, record in _results(pair) if record.counts_sha256}
     data: dict[str, set[str]] = {}
     for record in records.values():
-        data.setdefault(record.task, set()).add(_clean_sha256(record))
+        data.setdefault(record.task, set()).add(record.clean_sha256)
     runs: dict[Path, Run] = {}
     rows: dict[str, int] = {}
     for task in (task for task, hashes in data.items() if len(hashes) == 1):
@@ -318,10 +318,6 @@ def _corrected(values: Sequence[float | None]) -> list[float | None]:
     known = [value for value in values if value is not None]
     corrected = iter(holm(known))
     return [None if value is None else next(corrected) for value in values]
-
-
-def _clean_sha256(record: Record) -> str:
-    return record.data.attack.clean_sha256 if record.data.attack else record.data.sha256
 
 
 def _not_paired(folder: Path, found: str, expected: str) -> InputError:
