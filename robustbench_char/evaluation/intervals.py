@@ -20,7 +20,7 @@ from robustbench_char.evaluation.comparison import Pair, drop, relative_drop, re
 from robustbench_char.evaluation.count_table import cell_counts, read_counts
 from robustbench_char.evaluation.counted import COUNTED, Floats
 from robustbench_char.evaluation.records import Record
-from robustbench_char.evaluation.significance import holm, permutation_test
+from robustbench_char.evaluation.significance import PERMUTATIONS, holm, permutation_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,9 @@ class Statistics:
         levels = [_level(runs) for cell in (one, two) for runs in (cell.clean, cell.runs)]
         return _interval(lambda *scores: drop(*scores[:2]) - drop(*scores[2:]), *levels)
 
-    def p_value(self, task: str, system: System, other: System, condition: str) -> float | None:
+    def p_value(
+        self, task: str, system: System, other: System, condition: str, *, permutations: int = PERMUTATIONS
+    ) -> float | None:
         """Return the p of the permutation test between two systems, all runs of an example swapped at once.
 
         None unless they have equally many runs on the same data, and something to count in each.
@@ -136,7 +138,7 @@ class Statistics:
         def mean(sums: Floats) -> Floats:
             return np.asarray(scored(sums.reshape(*sums.shape[:-1], runs, -1)).mean(-1))
 
-        return permutation_test(levels[0].counts, levels[1].counts, mean)
+        return permutation_test(levels[0].counts, levels[1].counts, mean, permutations=permutations)
 
     def systems(self, task: str, condition: str) -> list[System]:
         """Return the systems that have counts, in the order of the records."""

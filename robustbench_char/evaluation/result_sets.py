@@ -11,23 +11,26 @@ from statistics import fmean
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.bootstrap import Interval
 from robustbench_char.evaluation.comparison import check_together, distinct
 from robustbench_char.evaluation.count_table import cell_counts, read_counts
 from robustbench_char.evaluation.counted import Floats
-from robustbench_char.evaluation.intervals import SIGNIFICANT, Cell, Statistics, System, resampled_runs
+from robustbench_char.evaluation.intervals import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
 from robustbench_char.evaluation.record_changes import Change, changes
 from robustbench_char.evaluation.records import Record, find_records
-from robustbench_char.evaluation.significance import holm
+from robustbench_char.evaluation.significance import PERMUTATIONS, holm
 
 __all__ = ["Apart", "Result", "Row", "SetComparison", "compare_sets"]
 
 _Found: TypeAlias = tuple[Path, Record]
 _A: System = ("A", "")
 _B: System = ("B", "")
+_NONE: Floats = np.zeros((0, 0))
+_PERMUTATIONS_A_ROW = 50
+"""Drawn a tested row, so that the smallest p there is stays below 0.05 after a correction over any number of rows."""
 
 
 class _Frozen(BaseModel):
@@ -46,17 +49,19 @@ class Result(_Frozen):
 
 
 class Apart(_Frozen):
-    """A result of both sets that cannot be compared, and why."""
+    """A result of both sets that cannot be compared, why, and its headline scores (in percent)."""
 
     result: Result
+    a: float
+    b: float
     reason: str
 
 
 class Row(_Frozen):
     """One system on one task under one condition: mean scores over `runs` (training and attack seeds), in percent.
 
-    `difference` is B - A in points with its interval (or the `note` why there is none), `p_holm` is p after Holm's
-    correction over the rows that were tested. Both p are None where all counts are the same, which needs no test.
+    `difference` is B - A in points with its interval, or the `note` why there is none; `p_holm` is p after Holm's
+    correction over the rows that were tested. A row that is the same in all counts needs no test, and has no p.
     """
 
     task: str
@@ -68,10 +73,10 @@ class Row(_Frozen):
     examples: int
     a: float
     b: float
-    difference: float | None
-    low: float | None
-    high: float | None
-    note: str
+    difference: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
     p: float | None = None
     p_holm: float | None = None
     verdict: Literal["same", "within noise", "differs"] = "same"
@@ -87,6 +92,7 @@ class SetComparison(_Frozen):
     only_b: tuple[Result, ...]
     changes: tuple[Change, ...]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def equal(self) -> bool:
         """Whether each result of one set was compared with one of the other, and none differs beyond noise."""
@@ -95,7 +101,7 @@ class SetComparison(_Frozen):
 
 
 class _Group(NamedTuple):
-    """What is pooled into one row: all of it but the seeds. `examples` are the numbers of rows in the data."""
+    """What is pooled into one row: results of all seeds. `examples` are rows of the data (none where no counts are)."""
 
     task: str
     system: str
@@ -105,7 +111,7 @@ class _Group(NamedTuple):
 
 
 class _Counted(NamedTuple):
-    """A matched result: its records in A and in B, and their counts [N, K]."""
+    """A matched result: its records in A and in B, and their counts [N, K]; no counts where the predictions are one."""
 
     records: tuple[Record, Record]
     counts: tuple[Floats, Floats]
@@ -118,7 +124,7 @@ def compare_sets(a: Path, b: Path) -> SetComparison:
     where the two have nothing in common.
     """
     in_a, in_b = _results(a), _results(b)
-    matched = {result: (in_a[result], in_b[result]) for result in in_a if result in in_b}
+    matched = {result: (in_a[result], in_b[result]) for result in sorted(in_a, key=_order) if result in in_b}
     if not matched:
         raise InputError(
             f"{a} and {b}",
@@ -131,8 +137,8 @@ def compare_sets(a: Path, b: Path) -> SetComparison:
         matched=len(matched),
         rows=tuple(_rows(groups)),
         apart=tuple(apart),
-        only_a=tuple(result for result in in_a if result not in in_b),
-        only_b=tuple(result for result in in_b if result not in in_a),
+        only_a=tuple(result for result in sorted(in_a, key=_order) if result not in in_b),
+        only_b=tuple(result for result in sorted(in_b, key=_order) if result not in in_a),
         changes=tuple(changes([(one[1], other[1]) for one, other in matched.values()])),
     )
 
@@ -166,18 +172,28 @@ def _result(record: Record) -> Result:
     )
 
 
+def _order(result: Result) -> tuple[object, ...]:
+    """Clean results before attacked ones, seeds by number."""
+    seeds = (-1 if seed is None else seed for seed in (result.training_seed, result.attack_seed))
+    return result.task, result.system, result.base, result.condition != CLEAN, result.condition, *seeds
+
+
 def _grouped(matched: Mapping[Result, tuple[_Found, _Found]]) -> tuple[dict[_Group, list[_Counted]], list[Apart]]:
     groups: dict[_Group, list[_Counted]] = {}
     apart = []
     for result, (one, other) in matched.items():
         found = _counted(one, other)
         if isinstance(found, str):
-            apart.append(Apart(result=result, reason=found))
+            apart.append(Apart(result=result, a=_headline(one[1]), b=_headline(other[1]), reason=found))
         else:
             examples, counted = found
             key = _Group(result.task, result.system, result.base, result.condition, examples)
             groups.setdefault(key, []).append(counted)
     return groups, apart
+
+
+def _headline(record: Record) -> float:
+    return record.scores[record.headline]
 
 
 def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | str:
@@ -188,6 +204,8 @@ def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | s
     if a.data.sha256 != b.data.sha256:
         return "the same test file, attacked otherwise" if a.clean_sha256 == b.clean_sha256 else "another test file"
     tables = [table for found in (one, other) if (table := read_counts(*found)) is not None]
+    if len(tables) < 2 and a.predictions_sha256 == b.predictions_sha256:
+        return (), _Counted((a, b), (_NONE, _NONE))
     if len(tables) < 2:
         return "no counts of examples beside one of them (an older version)"
     rows = [tuple(sorted(table.loc[table["dimension"] == "all", "row"].tolist())) for table in tables]
@@ -200,7 +218,9 @@ def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | s
 
 
 def _rows(groups: Mapping[_Group, Sequence[_Counted]]) -> list[Row]:
-    rows = [_row(group, runs) for group, runs in groups.items()]
+    tested = sum(not _alike(runs) for runs in groups.values())
+    permutations = max(PERMUTATIONS, _PERMUTATIONS_A_ROW * tested)
+    rows = [_row(group, runs, permutations) for group, runs in groups.items()]
     corrected = iter(holm([row.p for row in rows if row.p is not None]))
     return [row if row.p is None else _judged(row, next(corrected)) for row in rows]
 
@@ -210,27 +230,33 @@ def _judged(row: Row, p_holm: float) -> Row:
     return row.model_copy(update={"p_holm": p_holm, "verdict": verdict})
 
 
-def _row(group: _Group, runs: Sequence[_Counted]) -> Row:
-    statistics = _statistics(group, runs)
-    a, b = (statistics.cells[group.task, side, group.condition].runs for side in (_A, _B))
-    found = statistics.difference(group.task, _B, _A, group.condition) or Interval(None, note="not defined")
-    alike = all(np.array_equal(*run.counts) for run in runs)
-    return Row(
+def _alike(runs: Sequence[_Counted]) -> bool:
+    return all(np.array_equal(*run.counts) for run in runs)
+
+
+def _row(group: _Group, runs: Sequence[_Counted], permutations: int) -> Row:
+    a, b = (fmean(_headline(run.records[side]) for run in runs) for side in (0, 1))
+    first = runs[0].records[0]
+    row = Row(
         task=group.task,
         system=group.system,
         base=group.base,
         condition=group.condition,
-        headline=runs[0].records[0].headline,
+        headline=first.headline,
         runs=len(runs),
-        examples=len(group.examples),
-        a=fmean(run.score for run in a),
-        b=fmean(run.score for run in b),
-        difference=found.value,
-        low=found.low,
-        high=found.high,
-        note=found.note,
-        p=None if alike else statistics.p_value(group.task, _A, _B, group.condition),
+        examples=first.data.examples,
+        a=a,
+        b=b,
     )
+    return row if _alike(runs) else row.model_copy(update=_tested(group, runs, permutations))
+
+
+def _tested(group: _Group, runs: Sequence[_Counted], permutations: int) -> dict[str, object]:
+    """Return the difference of a row, its interval and p."""
+    statistics = _statistics(group, runs)
+    found = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
+    p = statistics.p_value(group.task, _A, _B, group.condition, permutations=permutations)
+    return {"difference": found.value, "low": found.low, "high": found.high, "note": found.note, "p": p}
 
 
 def _statistics(group: _Group, runs: Sequence[_Counted]) -> Statistics:
