@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ __all__ = ["compare"]
 _WIDE = 240  # columns, where nobody's terminal sets a limit
 _SHOWN = 40
 """Characters of a setting; hashes get 12."""
+_WORDS = {"task", "system", "condition", "verdict"}
 _STYLES = {"differs": "bold red", "within noise": "", "same": "dim"}
 
 
@@ -50,11 +51,12 @@ def compare(
 def _print(found: SetComparison) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDE)
+        console.width = _WIDE
     if found.rows:
-        console.print(_table(found.rows, console))
+        console.print(_table(found.rows))
+        console.print()
     for title, lines in (
         ("not comparable", _apart(found.apart)),
         ("only in A (attack seeds in brackets)", _listed(found.only_a)),
@@ -62,30 +64,35 @@ def _print(found: SetComparison) -> None:
         ("made with", _changes(found.changes, found.matched)),
     ):
         _print_lines(console, title, lines)
-    console.print(_summary(found))
+    console.print(_summary(found), soft_wrap=True)
 
 
 def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
     lines = list(lines)
     for line in (f"{title}:", *(f"  {line}" for line in lines), "") if lines else ():
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
-def _table(rows: Iterable[Row], console: Console) -> Table:
-    from rich import box
+def _table(rows: Sequence[Row]) -> Table:
+    """One line a row; the base stands beside the system where there are several, examples times runs under n."""
     from rich.table import Table
 
-    table = Table("task", "system", "base", "condition", box=box.SIMPLE_HEAD if console.is_terminal else None)
-    for name in ("runs", "examples", "A", "B", "B - A", "95%", "p (Holm)"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+    bases = len({row.base for row in rows}) > 1
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("task", "system", "condition", "n", "A", "B", "B - A", "95%", "p (Holm)", "verdict"):
+        table.add_column(name, justify="left" if name in _WORDS else "right", overflow="fold")
     for row in rows:
         limits = row.note if row.low is None else f"{row.low:+.2f} to {row.high:+.2f}"
-        p = "" if row.p_holm is None else f"{row.p_holm:.4f}"
         table.add_row(
-            row.task, row.system, row.base, row.condition, f"{row.runs}", f"{row.examples:,}", f"{row.a:.2f}",
-            f"{row.b:.2f}", f"{row.difference:+.2f}", limits, p, row.verdict, style=_STYLES[row.verdict],
-        )  # fmt: skip
+            row.task,
+            f"{row.system} ({row.base})" if bases else row.system,
+            row.condition,
+            f"{row.examples:,}" + (f" x {row.runs}" if row.runs > 1 else ""),
+            *(f"{row.a:.2f}", f"{row.b:.2f}", f"{row.difference:+.2f}", limits),
+            "" if row.p_holm is None else f"{row.p_holm:.4f}",
+            row.verdict,
+            style=_STYLES[row.verdict],
+        )
     return table
 
 
