@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustbench_char.cli.attack import attack
+from robustbench_char.cli.compare import compare
 from robustbench_char.cli.convert import convert
 from robustbench_char.cli.demo import demo
 from robustbench_char.cli.evaluate import evaluate
@@ -50,6 +51,7 @@ for _name, _command in (
     ("fragility", fragility),
     ("report", report),
     ("run", run),
+    ("compare", compare),
     ("validate", validate),
     ("demo", demo),
 ):

@@ -197,6 +197,11 @@ class Record(_Frozen):
         return self.data.attack.suite if self.data.attack else "clean"
 
     @property
+    def clean_sha256(self) -> str:
+        """The hash of the data before any attack."""
+        return self.data.attack.clean_sha256 if self.data.attack else self.data.sha256
+
+    @property
     def saw_attack(self) -> Literal["suite", "operators"] | None:
         """What the system saw of the evaluated attack in training: the whole suite, some of its operators, or nothing.
 
