@@ -15,7 +15,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.evaluation.systems import SYSTEMS as NAMES
-from robustbench_char.experiments.sources import TaskData
+from robustbench_char.experiments.sources import MINI, TaskData
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.models.base_models import Base, resolve_base
 from robustbench_char.models.bert import BertSystem
@@ -42,9 +42,9 @@ class Resolved:
     examples: dict[str, tuple[int, int]]
     suites: dict[tuple[str, str], list[Suite]]
     bases: dict[str, Base]
-    text: tuple[Path, ...]
-    heldout: tuple[Path, ...]
-    recogniser_text: tuple[Path, ...]
+    text: tuple[str, ...]
+    heldout: tuple[str, ...]
+    recogniser_text: tuple[str, ...]
     folder: Path
 
     def kind(self, name: str) -> type[BertSystem]:
@@ -281,6 +281,9 @@ class _Finder:
                 "a GPU",
                 "Run on a machine with one, or write `device: cpu`.",
             )
+        if self.spec.device == "gpu" and (self.spec.pretrain.processes or 1) > self.spec.gpus_per_job:
+            self._wrong("pretrain.processes", f"{self.spec.pretrain.processes}", f"at most {self.spec.gpus_per_job}",
+                        "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
         if self.spec.device == "cpu" and there:
             self._wrong(
                 "device",
@@ -292,13 +295,13 @@ class _Finder:
         if "bf16" in wanted and self.spec.device == "gpu" and there and not bf16_helps():
             self._wrong("precision", "bf16, which this GPU does not compute", "fp32 or auto", "Change it.")
 
-    def _files(self, key: str, names: tuple[str, ...]) -> tuple[Path, ...]:
-        """Return the files of plain text; one that is missing is a mistake."""
-        files = tuple((self.folder / name).resolve() for name in names)
+    def _files(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the files of plain text (see `sources.text_path`); one that is missing is a mistake."""
+        files = [name if name == MINI else str((self.folder / name).resolve()) for name in names]
         for path in files if self.data_dir is not None else ():
-            if not path.is_file():
+            if path != MINI and not Path(path).is_file():
                 self._wrong(key, f"no file {path}", "a file of plain text below the data folder", "Check the path.")
-        return files
+        return tuple(files)
 
     def _counted(self, task: Task, data: TaskData) -> tuple[int, int]:
         """Return how many examples the files hold. Raises InputError for one that cannot be read."""

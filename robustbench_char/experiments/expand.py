@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.experiments.checks import Resolved
 from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.sources import text_path
 from robustbench_char.experiments.spec import Augment, SystemSpec
 from robustbench_char.models.folders import reading_sha256
 
@@ -76,10 +77,10 @@ class _Expansion:
                     needs={"base": _name("pretrain", base, one.starts_from)} if one.starts_from else {},
                     places={
                         "base": base,
-                        "text": [str(path) for path in self.resolved.text],
-                        "heldout": [str(path) for path in self.resolved.heldout],
+                        "text": self.resolved.text,
+                        "heldout": self.resolved.heldout,
                     },
-                    work=options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128),
+                    work=_tokens(options),
                 )
 
     def _attacks(self) -> Iterator[Job]:
@@ -163,7 +164,7 @@ class _Expansion:
         if asked and asked.text:
             texts = self.resolved.recogniser_text
             params: dict[str, Any] = {"text": [self._text(path) for path in texts], "options": options}
-            return Job("recogniser/text", "recogniser", params, places={"text": [str(path) for path in texts]})
+            return Job("recogniser/text", "recogniser", params, places={"text": texts})
         params = {
             "task": self._task(key),
             "train": self._hash(key, "train"),
@@ -238,14 +239,19 @@ class _Expansion:
             self.hashes[key, which] = source.sha256(self.resolved.tasks[key])
         return self.hashes[key, which]
 
-    def _text(self, path: Path) -> str:
-        if ("text", str(path)) not in self.hashes:
-            self.hashes["text", str(path)] = sha256_file(path)
-        return self.hashes["text", str(path)]
+    def _text(self, name: str) -> str:
+        if ("text", name) not in self.hashes:
+            self.hashes["text", name] = sha256_file(text_path(name))
+        return self.hashes["text", name]
 
     def _places(self, key: str) -> dict[str, Any]:
         data = self.resolved.data[key]
         return {"train": data.train and data.train.plain(), "test": data.test.plain()}
+
+
+def _tokens(options: Mapping[str, Any]) -> float:
+    """Return the sub-words that each process of a pre-training sees."""
+    return float(options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128))
 
 
 def _name(*parts: str) -> str:

@@ -12,9 +12,12 @@ from robustbench_char.experiments.spec import Benchmark, TaskSpec
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import mini_text, open_source
 
-__all__ = ["LAYOUT", "Source", "TaskData"]
+__all__ = ["LAYOUT", "MINI", "Source", "TaskData", "text_path"]
+
+MINI = "mini"
+"""The text that is made of the generated data sets."""
 
 LAYOUT = {
     "squad_v1": ("squad/train-v1.1.json", "squad/dev-v1.1.json"),
@@ -93,6 +96,11 @@ class TaskData:
                 )
         return cls(_file(folder, train_path) if asked.train_systems and train_path else None,
                    _file(folder, str(test_path)))  # fmt: skip
+
+
+def text_path(name: str) -> Path:
+    """Return the file of plain text that a name or path stands for."""
+    return mini_text() if name == MINI else Path(name)
 
 
 def _file(folder: Path, path: str) -> Source:

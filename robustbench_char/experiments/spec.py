@@ -51,8 +51,12 @@ class FinetuneOptions(_Part):
 
 
 class PretrainOptions(_Part):
-    """Options of `pretrain`; those left out have its defaults."""
+    """Options of `pretrain`; those left out have its defaults.
 
+    `processes` train together, each on a GPU of its own (or on cores) and on `batch_size` blocks a step.
+    """
+
+    processes: int | None = Field(None, ge=1)
     suite: str | None = None
     noise: float | None = None
     mask: float | None = None
@@ -160,7 +164,10 @@ class Budget(_Part):
 
 
 class Benchmark(_Part):
-    """A whole benchmark. Paths are relative to the data folder (`--data-dir`); see docs/benchmarks.md for each key."""
+    """A whole benchmark; docs/benchmarks.md explains each key.
+
+    Paths are relative to the data folder (`--data-dir`); the text `mini` is that of the generated data sets.
+    """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     about: str = ""

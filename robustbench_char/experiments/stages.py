@@ -5,6 +5,8 @@ Each writes into a new folder; the store moves it to its place. Libraries are im
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -62,27 +64,54 @@ def _attack(call: Call) -> None:
 
 
 def _pretrain(call: Call) -> None:
+    from robustbench_char.experiments.sources import text_path
     from robustbench_char.training.pretraining.run import pretrain
 
+    texts, heldout = ([text_path(path) for path in call.places[which]] for which in ("text", "heldout"))
+    base = str(call.needs.get("base", call.places["base"]))
+    options = dict(call.params["options"])
+    processes = options.pop("processes", 1)
+    if processes > 1:
+        _pretrain_together(call, processes, texts, heldout, base, options)
+        return
     pretrain(
         call.params["system"],
-        texts=[Path(path) for path in call.places["text"]],
-        heldout=[Path(path) for path in call.places["heldout"]] or None,
+        texts=texts,
+        heldout=heldout or None,
         output=call.output,
-        base=str(call.needs.get("base", call.places["base"])),
+        base=base,
         store=call.unfinished,
         callbacks=_callbacks(call),
-        **_options(call.params["options"]),
+        **_options(options),
     )
 
 
+def _pretrain_together(
+    call: Call, processes: int, texts: list[Path], heldout: list[Path], base: str, options: Mapping[str, Any]
+) -> None:
+    """Have several processes train together; the Trainer finds them through Accelerate."""
+    from robustbench_char.common import InputError
+
+    names = {"learning_rate": "lr", "new_learning_rate": "new-lr"}
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    line += ["-m", "robustbench_char.cli.main", "pretrain", call.params["system"], f"--base={base}"]
+    line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
+    line += [f"--{names.get(key, key.replace('_', '-'))}={value}" for key, value in options.items()]
+    line += [f"--output={call.output}", f"--store={call.unfinished}"]
+    ended = subprocess.run(line, stdout=sys.stdout.fileno(), stderr=sys.stderr.fileno(), check=False)
+    if ended.returncode != 0:
+        raise InputError("pretrain.processes", found=f"training that ended with code {ended.returncode}",
+                         expected="0", fix="See the log of this job.")  # fmt: skip
+
+
 def _recogniser(call: Call) -> None:
+    from robustbench_char.experiments.sources import text_path
     from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
 
     on_text = bool(call.places.get("text"))
     train_recogniser(
         output=call.output,
-        texts=[Path(path) for path in call.places.get("text", ())],
+        texts=[text_path(path) for path in call.places.get("text", ())],
         task=None if on_text else _task(call),
         source=None if on_text else _source(call, "train", call.params["examples"]),
         settings=RecogniserSettings(**call.params["options"]),

@@ -19,7 +19,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 
-__all__ = ["SPLITS", "cache_folder", "open_source"]
+__all__ = ["SPLITS", "cache_folder", "mini_text", "open_source"]
 
 SPLITS = ("train", "dev", "test")
 _ALIASES = {"validation": "dev", "valid": "dev"}
@@ -98,9 +98,19 @@ def _mini(task: Task, data: str, split: str) -> NativeFile:
     if task.name not in mini.TASKS:
         raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(mini.TASKS)}",
                          fix="Give a file of your own task with --input.")  # fmt: skip
-    folder = cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}" / task.name
-    path = folder / mini.file_name(task.name, split)
+    path = _mini_folder() / task.name / mini.file_name(task.name, split)
     return open_native(task, _kept(path, lambda new: mini.write_split(task.name, split, new)))
+
+
+def mini_text() -> Path:
+    """Return the file that holds the texts of mini's training splits, a line each, to pre-train on."""
+    from robustbench_char.tasks.mini.text import write_text
+
+    return _kept(_mini_folder() / "text.txt", write_text)
+
+
+def _mini_folder() -> Path:
+    return cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}"
 
 
 def _mini_digest() -> str:

@@ -74,7 +74,7 @@ def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
@@ -92,6 +92,9 @@ def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> Trai
         disable_tqdm=True,
         log_level="error",
     )
+    if arguments.n_gpu > 1:  # the Trainer would give each GPU a batch of its own: another training than was asked for
+        arguments._n_gpu = 1
+    return arguments
 
 
 def refuse_diverged(model: PreTrainedModel, options: str) -> None:
