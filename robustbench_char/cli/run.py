@@ -31,6 +31,9 @@ def run(
         str | None, typer.Option(help="The address of a Ray cluster; default: the one that RAY_ADDRESS names.")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Where results are kept and found again, of all runs.")] = None,
+    save_seconds: Annotated[
+        float, typer.Option(min=0, help="Training saves itself about as often; a stop loses no more.")
+    ] = 120.0,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files of training to OUTPUT/tensorboard.")
     ] = False,
@@ -42,7 +45,7 @@ def run(
     from robustbench_char.common import InputError
     from robustbench_char.experiments.benchmark import Where, run_benchmark
 
-    where = Where(data_dir, store, executor, workers, address, tensorboard)
+    where = Where(data_dir, store, executor, workers, address, save_seconds, tensorboard)
     if plan:
         _print_plan(spec, where)
     elif explain is not None:

@@ -16,6 +16,7 @@ from robustbench_char.common.provenance import Provenance
 
 __all__ = [
     "PREDICTION_COLUMNS",
+    "VOLATILE",
     "AttackInfo",
     "AugmentInfo",
     "DataInfo",
@@ -26,6 +27,7 @@ __all__ = [
     "find_records",
     "read_predictions",
     "read_record",
+    "result_part",
     "write_predictions",
     "write_record",
 ]
@@ -232,6 +234,30 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
         recogniser.suite if recogniser else None,
         pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
     )
+
+
+VOLATILE = (
+    "wall_seconds",
+    "predict_seconds",
+    "created",
+    "provenance",
+    "system.pretraining.wall_seconds",
+    "system.pretraining.tokens_per_second",
+)
+"""What two records of the same result may differ in: times, commits, versions, machines."""
+
+
+def result_part(record: Record) -> dict[str, Any]:
+    """Return a record as JSON without what is VOLATILE: equal for equal results."""
+    value = record.model_dump(mode="json", by_alias=True)
+    for name in VOLATILE:
+        *outer, last = name.split(".")
+        inner: Any = value
+        for key in outer:
+            inner = inner and inner[key]
+        if inner:
+            inner.pop(last, None)
+    return value
 
 
 def write_record(folder: Path, record: Record) -> None:

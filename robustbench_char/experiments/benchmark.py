@@ -34,6 +34,7 @@ class Where:
     executor: str = "processes"
     workers: int | None = None
     address: str | None = None
+    save_seconds: float = 120.0
     tensorboard: bool = False
 
 
@@ -81,7 +82,7 @@ def run_benchmark(name: str, output: Path, where: Where) -> bool:
     spec = planned.resolved.spec
     folder = RunFolder(output, examples=spec.examples)
     tensorboard = output / "tensorboard" if where.tensorboard else None
-    place = Workplace(planned.store, folder.logs, spec.threads, tensorboard)
+    place = Workplace(planned.store, folder.logs, spec.threads, where.save_seconds, tensorboard)
     with _executor(where, spec) as executor:
         _fits(planned, executor.slots)
         folder.clear(planned.plan)

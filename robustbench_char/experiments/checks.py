@@ -89,6 +89,9 @@ class _Finder:
         self._numbers()
         trained = any(not one.predictor and not one.saved for one in spec.systems.values())
         bases = self._each(spec.bases, resolve_base, "bases") if trained else {}
+        names = [base.name.replace("/", "-") for base in bases.values()]
+        if len(set(names)) < len(names):
+            self._wrong("bases", f"{', '.join(names)}", "bases of different names", "Rename a folder.")
         self._device()
         text, heldout = self._files("text", spec.text), self._files("heldout_text", spec.heldout_text)
         words = self._files("recogniser.text", spec.recogniser.text if spec.recogniser else ())

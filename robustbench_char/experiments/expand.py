@@ -71,10 +71,10 @@ class _Expansion:
                 options["seed"] = 0
                 texts = [[self._text(path) for path in part] for part in (self.resolved.text, self.resolved.heldout)]
                 yield Job(
-                    _name("pretrain", base, key),
+                    _name("pretrain", self._short(base), key),
                     "pretrain",
                     {"system": kind.pretraining, "base": self._base(base), "text": texts, "options": options},
-                    needs={"base": _name("pretrain", base, one.starts_from)} if one.starts_from else {},
+                    needs={"base": _name("pretrain", self._short(base), one.starts_from)} if one.starts_from else {},
                     places={
                         "base": base,
                         "text": self.resolved.text,
@@ -135,8 +135,8 @@ class _Expansion:
     def _finetune(self, key: str, base: str, name: str, one: SystemSpec, seed: int, recogniser: Job | None) -> Job:
         kind, options = self.resolved.kind(name), self._options(key, one)
         augment = one.augment or (Augment() if kind.augmentation else None)
-        job = _name("finetune", base, name, self._task_name(key), f"seed_{seed}")
-        needs = {"base": _name("pretrain", base, name)} if kind.pretraining else {}
+        job = _name("finetune", self._short(base), name, self._task_name(key), f"seed_{seed}")
+        needs = {"base": _name("pretrain", self._short(base), name)} if kind.pretraining else {}
         params = {
             "system": one.system or name,
             "label": name if one.system and one.system != name else None,
@@ -219,6 +219,9 @@ class _Expansion:
                 f"sensitivity/{name}/{suite.name}", "sensitivity", {**params, "limit": limit}, both, places, 2 * work
             )
 
+    def _short(self, base: str) -> str:
+        return self.resolved.bases[base].name
+
     def _task_name(self, key: str) -> str:
         return self.resolved.tasks[key].name
 
@@ -255,8 +258,8 @@ def _tokens(options: Mapping[str, Any]) -> float:
 
 
 def _name(*parts: str) -> str:
-    """Return the name of a job: its parts by slashes, of which they have none themselves (a base may be a path)."""
-    return "/".join(part.strip("/.").replace("/", "-") for part in parts)
+    """Return the name of a job: its parts by slashes, of which they have none themselves (a hub id has one)."""
+    return "/".join(part.replace("/", "-") for part in parts)
 
 
 def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:

@@ -87,8 +87,16 @@ class RunFolder:
     def clear(self, plan: Plan) -> None:
         """Remove what an earlier run of another spec, code or data left here."""
         for name, key in self.held.items():
-            if plan.keys.get(name) != key and (path := _path_of(name)) is not None:
+            path = _path_of(name)
+            if path is not None and plan.keys.get(name) != key:
                 shutil.rmtree(self.folder / path, ignore_errors=True)
+                self._remove_empty(path.parent)
+
+    def _remove_empty(self, path: Path) -> None:
+        """Remove folders that hold nothing any more, up to that of the run."""
+        while path != Path() and (self.folder / path).is_dir() and not any((self.folder / path).iterdir()):
+            (self.folder / path).rmdir()
+            path = path.parent
 
     def put(self, job: Job, key: str, store: Store) -> None:
         """Copy the numbers of a result to its place here, whole or not at all."""

@@ -34,11 +34,15 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run works: the store, the folder for logs, the threads of each job, a folder for event files."""
+    """Where a run works: the store, the folder for logs, the threads of each job, a folder for event files.
+
+    Training saves itself every `save_seconds`.
+    """
 
     store: Store
     logs: Path
     threads: int
+    save_seconds: float = 120.0
     tensorboard: Path | None = None
 
     def assignment(self, plan: Plan, job: Job) -> Assignment:
@@ -57,6 +61,7 @@ class Workplace:
             log=self.logs / f"{name}.log",
             status=self.logs / f"{name}.status",
             threads=self.threads,
+            save_seconds=self.save_seconds,
             tensorboard=self.tensorboard and self.tensorboard / name,
         )
 

@@ -27,8 +27,9 @@ __all__ = ["STAGES", "Call", "Stage"]
 class Call:
     """One call of a stage: see `jobs.Job` for `params` and `places`. `needs` maps inputs to the folders of results.
 
-    `output` is the folder to make, `unfinished` the one for checkpoints, which outlives a stop. Training tells how far
-    it is in the file `status`, and in event files of TensorBoard where `tensorboard` names a folder.
+    `output` is the folder to make, `unfinished` the one for checkpoints, which outlives a stop. Training saves itself
+    every `save_seconds`, and tells how far it is in the file `status`, and in event files of TensorBoard where
+    `tensorboard` names a folder.
     """
 
     params: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Call:
     output: Path
     unfinished: Path
     status: Path
+    save_seconds: float = 120.0
     tensorboard: Path | None = None
 
 
@@ -81,6 +83,7 @@ def _pretrain(call: Call) -> None:
         output=call.output,
         base=base,
         store=call.unfinished,
+        save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
         **_options(options),
     )
@@ -138,6 +141,7 @@ def _finetune(call: Call) -> None:
                                         seed=augment["seed"], without=augment["without"]) if augment else None,
         weights=call.needs.get("weights"),
         store=call.unfinished,
+        save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
         seed=params["seed"],
         **_options(params["options"]),

@@ -28,8 +28,8 @@ State = Literal["done", "busy", "failed", "lost"]
 class Assignment:
     """One job as plain values, for another process. `needs` maps inputs to stage and key of results in the store.
 
-    `log` is the file that the job's words go to, `status` the one that tells how far training is; `tensorboard` is a
-    folder for event files, or None.
+    `log` is the file that the job's words go to, `status` the one that tells how far training is, which saves itself
+    every `save_seconds`; `tensorboard` is a folder for event files, or None.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Assignment:
     log: Path
     status: Path
     threads: int
+    save_seconds: float = 120.0
     tensorboard: Path | None = None
 
 
@@ -91,6 +92,7 @@ def _make(assignment: Assignment, store: Store, folder: Path) -> None:
         output=folder / assignment.key,
         unfinished=store.unfinished(assignment.key),
         status=assignment.status,
+        save_seconds=assignment.save_seconds,
         tensorboard=assignment.tensorboard,
     )
     stage.run(call)

@@ -1,0 +1,178 @@
+"""Whole benchmarks on generated data with a tiny base: found again, changed in part, the same from all executors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from robustbench_char.common import InputError
+from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
+from robustbench_char.experiments.explain import explain
+
+Write = Callable[..., str]
+
+FINETUNE = {"limit": 24, "epochs": 1.0, "max_length": 48}
+WIDE: dict[str, Any] = {
+    "systems": {"bert": {}, "advbert": {}, "bert_wordrec": {}, "bert_aug": {"augment": {"share": 0.5}}},
+    "text": ["mini"],
+    "pretrain": {"steps": 4, "batch_size": 2, "block_size": 16, "heldout_blocks": 2, "evaluate_every": 2},
+    "recogniser": {"text": ["mini"], "limit": 300, "epochs": 1, "vocabulary": 50, "hidden_size": 4},
+    "suites": ["drop", "swap@0.5"],
+    "attack_seeds": [1, 2],
+    "sensitivity": {"suites": ["drop"], "tasks": ["conll2003"], "limit": 10},
+    "tasks": {
+        "qnli": {"test_limit": 12, "suites": ["drop"]},
+        "conll2003": {"test_limit": 12, "training_seeds": [0, 1]},
+        "cola": {"train_systems": False},
+    },
+}
+"""All kinds of jobs."""
+
+
+@pytest.fixture(scope="session")
+def outcomes(load_module: Callable[[Path], ModuleType]) -> ModuleType:
+    return load_module(Path(__file__).parent / "outcomes.py")
+
+
+def keys_made(store: Path) -> set[str]:
+    return {path.name for path in store.glob("*/*/") if len(path.name) == 64 and path.parent.name != "unfinished"}
+
+
+def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
+    """Everything is there, a second run does nothing, and local processes give the same as this process."""
+    spec, store = write_spec("wide", **WIDE), tmp_path / "store"
+    assert run_benchmark(spec, tmp_path / "one", Where(store=store, executor="local"))
+    first = outcomes.outcome(tmp_path / "one")
+    systems = {path.split("/")[2] for path in first["records"]}
+    assert systems == {"bert", "advbert", "bert_wordrec", "bert_aug"}
+    # qnli: clean and drop with two seeds; conll2003: clean and two suites with two seeds, of two training seeds
+    assert len(first["records"]) == 4 * (3 + 2 * 5)
+    assert len(first["sensitivity"]) == 4 * 2
+    assert (tmp_path / "one" / "report" / "index.html").is_file()
+    assert len(list((tmp_path / "one" / "manifests").glob("*/*/*/manifest.json"))) == 2 + 4 + 4
+    assert len(list((tmp_path / "one" / "recognisers").glob("**/recogniser_price.json"))) == 2
+    run = json.loads((tmp_path / "one" / "run.json").read_text())
+    assert {job["state"] for job in run["jobs"].values()} == {"done"}
+
+    made = keys_made(store)
+    assert run_benchmark(spec, tmp_path / "again", Where(store=store, executor="local"))
+    assert keys_made(store) == made
+    assert outcomes.outcome(tmp_path / "again") == first
+
+    done = outcomes.run(spec, tmp_path / "two", tmp_path / "other", "--executor=processes", "--workers=2")
+    assert done.returncode == 0, done.stderr
+    assert outcomes.outcome(tmp_path / "two") == first
+    assert keys_made(tmp_path / "other") == made
+    assert "report/index.html" in done.stdout
+
+
+def test_only_what_depends_on_a_change_is_done_again(write_spec: Write, tmp_path: Path) -> None:
+    where = Where(store=tmp_path / "store", executor="local")
+    systems: dict[str, Any] = {"bert": {}, "second": {"system": "bert", "finetune": {"epochs": 2.0}}}
+    assert run_benchmark(write_spec(systems=systems), tmp_path / "out", where)
+
+    def waiting(**changes: Any) -> set[str]:
+        return {name.partition("/")[0] for name in plan_benchmark(write_spec(**changes), where).waiting}
+
+    assert waiting(systems=systems) == set()
+    other = {**systems, "second": {"system": "bert", "finetune": {"epochs": 3.0}}}
+    changed = plan_benchmark(write_spec(systems=other), where)
+    assert {name.split("/")[2] for name in changed.waiting} == {"second"}
+    assert waiting(systems=systems, attack_seeds=[1, 2]) == {"attack", "predict", "score"}
+    assert waiting(systems=systems, training_seeds=[1]) == {"finetune", "predict", "score"}
+    assert waiting(systems=systems, threads=2) == {"finetune", "predict", "score"}
+    assert waiting(systems={"bert": {}}) == set()
+
+    name = "finetune/tiny/second/qnli/seed_0"
+    assert "  params.options.epochs: 2.0 -> 3.0" in explain(changed, name)
+    score = explain(changed, "score/tiny/second/qnli/seed_0/clean")
+    assert f"  system: another result of {name}" in score
+    assert any("made" in line for line in explain(plan_benchmark(write_spec(systems=systems), where), name))
+    with pytest.raises(InputError, match=r"--explain: found unknown job .*Did you mean"):
+        explain(changed, name + "0")
+
+
+def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path) -> None:
+    """What an earlier spec left is removed, and without examples no text of the data is copied."""
+    where, out = Where(store=tmp_path / "store", executor="local"), tmp_path / "out"
+    assert run_benchmark(write_spec(suites=["drop", "swap"]), out, where)
+    assert len(list(out.glob("records/**/predictions.parquet"))) == 3
+    assert run_benchmark(write_spec(examples=False), out, where)
+    assert not list(out.glob("records/**/predictions.parquet"))
+    assert {path.name for path in out.glob("records/tiny/bert/qnli/seed_0/*")} == {"clean", "drop"}
+    page = (out / "report" / "index.html").read_text()
+    assert "swap" not in page.lower().replace("swapped", "")
+
+
+def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_path: Path) -> None:
+    """Weights may be deleted to free space once everything that needs them is done."""
+    import shutil
+
+    where = Where(store=tmp_path / "store", executor="local")
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    shutil.rmtree(tmp_path / "store" / "finetune")
+    planned = plan_benchmark(write_spec(), where)
+    assert planned.waiting == []
+    assert planned.states["finetune/tiny/bert/qnli/seed_0"] == "not needed"
+    assert "everything that needs its result is done" in explain(planned, "finetune/tiny/bert/qnli/seed_0")
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    assert run_benchmark(
+        write_spec(suites=["drop", "add"]), tmp_path / "out", where
+    )  # and are made again when they are
+
+
+def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
+    where = Where(store=tmp_path / "store", executor="local")
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    whole = outcomes.outcome(tmp_path / "out")
+    for path in (tmp_path / "store" / "score").glob("*/record.json"):
+        path.write_text(path.read_text().replace('"accuracy": ', '"accuracy": 1'))
+    planned = plan_benchmark(write_spec(), where)
+    assert {name.partition("/")[0] for name in planned.waiting} == {"score"}
+    assert any("damaged" in line for line in explain(planned, planned.waiting[0]))
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    assert outcomes.outcome(tmp_path / "out") == whole
+
+
+def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
+    """A learning rate that diverges fails one system; the others and the report are there; exit code 1."""
+    systems = {"bert": {}, "wild": {"system": "bert", "finetune": {"learning_rate": 0.99, "epochs": 30.0}}}
+    spec = write_spec(systems=systems, finetune={**FINETUNE, "precision": "fp32"})
+    for _ in range(2):
+        done = outcomes.run(spec, tmp_path / "out", tmp_path / "store", "--executor=processes", "--workers=1")
+        if "FAILED" not in done.stderr:
+            pytest.skip("this base bears any learning rate")
+        assert done.returncode == 1
+        assert "finetune/tiny/wild/qnli/seed_0: FAILED" in done.stderr
+        assert "4 jobs that need it are left out" in done.stderr
+        log = tmp_path / "out" / "logs" / "finetune-tiny-wild-qnli-seed_0.log"
+        assert "weights that are not numbers" in log.read_text()
+        assert len(list((tmp_path / "out" / "records").glob("**/record.json"))) == 2
+        assert (tmp_path / "out" / "report" / "index.html").is_file()
+    states = {
+        name: job["state"] for name, job in json.loads((tmp_path / "out" / "run.json").read_text())["jobs"].items()
+    }
+    assert states["finetune/tiny/wild/qnli/seed_0"] == "failed"
+    assert states["score/tiny/wild/qnli/seed_0/clean"] == "blocked"
+
+
+def test_the_plan_as_a_user_prints_it(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
+    done = outcomes.run(write_spec(), tmp_path / "out", tmp_path / "store", "--plan")
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 jobs to do" in done.stdout
+    assert "predict/tiny/bert/qnli/seed_0/drop/seed_1" in done.stdout
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "store").exists()
+
+
+def test_several_processes_train_together(write_spec: Write, tmp_path: Path) -> None:
+    pretrain = {**WIDE["pretrain"], "processes": 2}
+    spec = write_spec(systems={"advbert": {}}, text=["mini"], pretrain=pretrain)
+    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    (file,) = (tmp_path / "out" / "pretraining").glob("**/pretraining.json")
+    assert json.loads(file.read_text())["processes"] == 2

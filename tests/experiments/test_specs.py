@@ -1,0 +1,138 @@
+"""Specs: all mistakes at once, before any work, each with its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from robustbench_char.common import InputError
+from robustbench_char.common.resources import shipped
+from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
+from robustbench_char.experiments.publish import RunFolder
+from robustbench_char.experiments.spec import SPECS, load_spec
+
+Write = Callable[..., str]
+
+
+def plan(spec: str, tmp_path: Path, **where: Any) -> None:
+    plan_benchmark(spec, Where(store=tmp_path / "store", **where))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"systems": {"brt": {}}}, r"systems\.brt: found unknown system 'brt'.*Did you mean 'bert'"),
+        ({"tasks": {"qnly": {}}}, r"tasks\.qnly: found unknown task 'qnly'.*Did you mean 'qnli'"),
+        ({"suites": ["dorp"]}, r"suites\.dorp: found unknown name 'dorp'.*Did you mean 'drop'"),
+        ({"bases": ["/no/such/base"]}, r"bases\./no/such/base: found .*no such folder"),
+        (
+            {"systems": {"bert": {"tasks": ["cola"]}}},
+            r"systems\.bert\.tasks: found 'cola', which this spec does not run",
+        ),
+        ({"systems": {"bert": {"bases": ["minilm"]}}}, r"systems\.bert\.bases: found 'minilm'"),
+        ({"systems": {"charbert": {}}}, r"text: found no files, and charbert is pre-trained"),
+        ({"systems": {"bert": {"pretrain": {"steps": 3}}}}, r"systems\.bert: found pre-training for bert"),
+        ({"systems": {"bert_wordrec": {"recogniser": False}}}, r"systems\.bert_wordrec\.recogniser: found false"),
+        ({"systems": {}}, r"systems: found none"),
+        ({"tasks": {}}, r"tasks: found none"),
+        ({"attack_seeds": [1, 1]}, r"attack_seeds: found \[1, 1\]"),
+        ({"systems": {"bert_aug": {}}, "attack_seeds": [1000]}, r"attack_seeds: found 1000, which training copies"),
+        ({"sensitivity": {"suites": ["swap"]}}, r"sensitivity\.suites: found 'swap'"),
+        ({"sensitivity": {"suites": ["drop"], "tasks": ["cola"]}}, r"sensitivity\.tasks: found 'cola'"),
+        ({"data": "files"}, r"data: found files, and no --data-dir"),
+        ({"device": "gpu"}, r"device: found gpu, 1 a job, and 0 here"),
+        (
+            {"text": ["none.txt"], "systems": {"bert": {"saved": {"qnli": "none"}}}},
+            r"saved\.qnli: found no system\.json",
+        ),
+        (
+            {"systems": {"bert": {"predictor": "x", "saved": {"qnli": "none"}}}},
+            r"systems\.bert: found predictor and saved",
+        ),
+        ({"systems": {"bert": {"starts_from": "bert"}}}, r"systems\.bert\.starts_from: found a circle: bert -> bert"),
+        ({"sceham": 1}, r"sceham: found unknown key 'sceham'.*Did you mean 'schema'"),
+        ({"schema": 2}, r"schema: found 2; expected 1"),
+        ({"finetune": {"epochs": "many"}}, r"finetune\.epochs: found 'many'"),
+    ],
+)
+def test_a_mistake_names_its_key(write_spec: Write, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plan(write_spec(**changes), tmp_path)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_circle_of_two(write_spec: Write, tmp_path: Path) -> None:
+    systems = {"a": {"system": "advbert", "starts_from": "b"}, "b": {"system": "advbert", "starts_from": "a"}}
+    with pytest.raises(InputError, match=r"a circle: a -> b -> a"):
+        plan(write_spec(systems=systems, text=["mini"]), tmp_path)
+
+
+def test_all_mistakes_are_reported_at_once(write_spec: Write, tmp_path: Path) -> None:
+    """Those of the form, of names, of combinations and of files together."""
+    path = write_spec(
+        systems={"brt": {}, "charbert": {"stepps": 3}},
+        tasks={"qnli": {"test_limit": 0}, "qnly": {}},
+        suites=["dorp"],
+        device="gpu",
+        sceham=1,
+    )
+    with pytest.raises(InputError) as caught:
+        plan(path, tmp_path)
+    forms = ("sceham", "systems.charbert.stepps", "tasks.qnli.test_limit")
+    for place in (*forms, "systems.brt", "tasks.qnly", "suites.dorp", "device", "text"):
+        assert f"\n  {place}: found" in str(caught.value), place
+
+
+def test_missing_data_files_are_mistakes_of_their_task(write_spec: Write, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tasks\.qnli: found in .*glue/QNLI/train\.tsv, no such file"):
+        plan(write_spec(data="files"), tmp_path, data_dir=tmp_path)
+
+
+def test_a_budget_that_cannot_fit(write_spec: Write, tmp_path: Path) -> None:
+    """Known once like jobs were done: the plan is refused with the expected figure, and nothing is run."""
+    where = Where(store=tmp_path / "store", executor="local")
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    budget = {"disk_gb": 1e-9, "hours": 1e-9}
+    again = write_spec(finetune={"limit": 25, "epochs": 1.0, "max_length": 48}, budget=budget)
+    with pytest.raises(InputError, match=r"(?s)2 mistakes.*budget\.hours: found 1e-09, and about .*disk_gb") as caught:
+        run_benchmark(again, tmp_path / "other", where)
+    assert "--plan" in str(caught.value)
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_unknown_executor(write_spec: Write, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--executor: found unknown executor 'procesess'.*Did you mean 'processes'"):
+        run_benchmark(write_spec(), tmp_path / "out", Where(store=tmp_path / "store", executor="procesess"))
+
+
+def test_an_output_with_other_content(write_spec: Write, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="a folder with other content"):
+        run_benchmark(write_spec(), tmp_path / "out", Where(store=tmp_path / "store"))
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
+
+
+def test_a_run_of_a_newer_schema(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema": 9}')
+    with pytest.raises(InputError, match=r"run\.json: schema: found 9, of a newer version"):
+        RunFolder(tmp_path, examples=True)
+
+
+@pytest.mark.parametrize("name", shipped(SPECS))
+def test_shipped_specs_have_no_mistake_of_form(name: str) -> None:
+    _, spec, mistakes = load_spec(name)
+    assert spec is not None
+    assert mistakes == []
+    assert spec.about
+
+
+def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("systems: [")
+    with pytest.raises(InputError, match=r"x\.yaml:\d+: found"):
+        load_spec(str(tmp_path / "x.yaml"))
+    with pytest.raises(InputError, match=r"SPEC: found unknown name 'dmo'.*Did you mean 'demo'"):
+        load_spec("dmo")
