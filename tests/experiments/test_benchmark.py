@@ -21,7 +21,7 @@ WIDE: dict[str, Any] = {
     "systems": {"bert": {}, "advbert": {}, "bert_wordrec": {}, "bert_aug": {"augment": {"share": 0.5}}},
     "text": ["mini"],
     "pretrain": {"steps": 4, "batch_size": 2, "block_size": 16, "heldout_blocks": 2, "evaluate_every": 2},
-    "recogniser": {"text": ["mini"], "limit": 300, "epochs": 1, "vocabulary": 50, "hidden_size": 4},
+    "recogniser": {"text": ["mini"], "limit": 2000, "epochs": 1, "vocabulary": 50, "hidden_size": 4},
     "suites": ["drop", "swap@0.5"],
     "attack_seeds": [1, 2],
     "sensitivity": {"suites": ["drop"], "tasks": ["conll2003"], "limit": 10},
