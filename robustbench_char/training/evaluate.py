@@ -13,9 +13,9 @@ from robustbench_char.common.files import safe_name
 from robustbench_char.evaluation.metrics import Gold
 from robustbench_char.evaluation.records import DataInfo, Record, SystemInfo
 from robustbench_char.tasks.attack_files import source_sha256
-from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.base import Example, NativeFile, Task, place_of
 from robustbench_char.training.attack_sets import AttackSet, attack_set_of
-from robustbench_char.training.golds import labelled, place_of
+from robustbench_char.training.golds import labelled
 from robustbench_char.training.predict import Predictions, System, device_name, load_system
 from robustbench_char.training.scoring import Scored, Work, check_task, done_before, keep
 from robustbench_char.training.word_states import piece_counts

@@ -147,7 +147,7 @@ def _costs(records: list[Record]) -> Table:
 
 
 def _cost_row(group: list[Record]) -> dict[str, Any]:
-    first, recogniser = group[0], group[0].system.recogniser
+    first = group[0]
     timed = [record for record in group if not record.data.attack and record.cost_per_piece is not None]
     pieces = sum(record.counts["pieces"] for record in timed)
     seconds = sum(record.predict_seconds or 0.0 for record in timed)
@@ -155,7 +155,7 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
         "task": first.task,
         "system": first.system.shown,
         "base": first.system.base,
-        "parameters": first.system.parameters + (recogniser.parameters if recogniser else 0),
+        "parameters": _parameters(first.system),
         "extra_parameters": first.system.all_extra_parameters,
         "training_examples": first.system.settings.get("training_examples"),
         "pieces": pieces or None,
@@ -163,6 +163,11 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
         "microseconds": 1e6 * seconds / pieces if pieces else None,
         "device": show.join([record.device for record in timed or group]),
     }
+
+
+def _parameters(system: SystemInfo) -> int | None:
+    recogniser = system.recogniser.parameters if system.recogniser else 0
+    return None if system.parameters is None else system.parameters + recogniser
 
 
 def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
