@@ -30,6 +30,12 @@ GROUP = "robustbench_char.predictors"
 EXTERNAL = "external"
 """What records name as the base of a predictor."""
 
+_EXPECTED = {
+    "name": "a text",
+    "version": "a text",
+    "tasks": "a list of names of tasks",
+    "parameters": "a whole number",
+}
 _FIX = "Correct the package (see docs/your_model.md)."
 
 
@@ -149,9 +155,8 @@ def _declared(point: EntryPoint, made: Any) -> _Declared:
     try:
         return _Declared.model_validate(found)
     except ValidationError as error:
-        (first, *_) = error.errors()
-        attribute = str(first["loc"][0])
-        raise _wrong(point, f"`{attribute}` = {found[attribute]!r}", first["msg"]) from None
+        attribute = str(error.errors()[0]["loc"][0])
+        raise _wrong(point, f"`{attribute}` = {found[attribute]!r}", _EXPECTED[attribute]) from None
 
 
 def _system(point: EntryPoint, declared: _Declared) -> SystemInfo:
