@@ -189,7 +189,7 @@ def _distribution(point: EntryPoint) -> str:
 
 
 def _kind(value: object) -> str:
-    return f"a value of type {type(value).__name__}"
+    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _said(error: Exception) -> str:
