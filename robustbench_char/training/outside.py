@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
 from robustbench_char.common.files import safe_name
 from robustbench_char.evaluation.metrics import Gold
 from robustbench_char.evaluation.predicting import Said, predict
@@ -19,11 +16,12 @@ from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.attack_sets import AttackSet, attack_set_of
 from robustbench_char.training.golds import labelled
+from robustbench_char.training.progress import progress_bar
 from robustbench_char.training.scoring import Scored, Work, check_task, done_before, keep
 
 __all__ = ["evaluate_predictor"]
 
-_DEVICE = "not known"
+_DEVICE = "unknown device"
 """What records name as the device: where a predictor computes is its own affair."""
 
 
@@ -54,7 +52,7 @@ def evaluate_predictor(
     found = source or safe_name(file.path.name)
     data = DataInfo(source=found, sha256=sha256, examples=len(examples), attack=attack.info() if attack else None)
     again = done_before(output, task, predictor.system, data, overwrite=overwrite)
-    with Progress(console=Console(stderr=True), disable=not progress) as bar:
+    with progress_bar(progress) as bar:
         shown = bar.add_task("predicting", total=len(examples))
         said = predict(
             predictor, task, examples, batch_size=batch_size, advance=lambda count: bar.advance(shown, count)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.attacks.suites import load_suites
+from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.intervals import statistics_of
 from robustbench_char.reports.frames import read_evidence
@@ -55,8 +56,11 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
     found = statistics_of(evidence.pairs).systems(task.name, "charbert_2020")
     assert set(found) == {("bert", "tiny-bert"), ("capital letters", "external")}
     page = write_report([tmp_path / "scores"], tmp_path / "report").read_text(encoding="utf-8")
-    for text in ("capital letters", "external", "not known", "tiny-bert"):
+    for text in ("external", "unknown device", "capital letters (capitals_module:Capitals of capitals 0.1.0)"):
         assert text in page
+    assert "Fairness" not in page  # of one system alone something is known
+    with pytest.raises(InputError, match="--task: found data of the task qnli; expected conll2003, which the system"):
+        command(system, task="qnli", data="mini")
 
 
 def test_a_file_of_another_task(predictor: str, tmp_path: Path) -> None:

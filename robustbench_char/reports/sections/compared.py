@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
+from robustbench_char.evaluation.records import (
+    AugmentInfo,
+    PredictorInfo,
+    PretrainingInfo,
+    RecogniserInfo,
+    Record,
+    SystemInfo,
+)
 from robustbench_char.reports import show
-from robustbench_char.reports.blocks import Column, Evidence, Section, Table
+from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 from robustbench_char.reports.fairness import fairness_table
 
 if TYPE_CHECKING:
@@ -23,8 +30,8 @@ def sections(evidence: Evidence) -> list[Section]:
     if not any(_tells(record) for record in records):
         return []
     fairness = fairness_table(records)
-    tables = (_systems(records), _costs(records), *([fairness] if fairness else []))
-    return [Section("compared", "Systems", tables)]
+    blocks: list[Block] = [_systems(records), *_predictors(records), _costs(records), *([fairness] if fairness else [])]
+    return [Section("compared", "Systems", tuple(blocks))]
 
 
 def _tells(record: Record) -> bool:
@@ -54,6 +61,25 @@ def _systems(records: list[Record]) -> Table:
         "Pre-training is what came on top of the base."
     )
     return Table("compared", caption, frame, columns)
+
+
+def _predictors(records: list[Record]) -> list[Note]:
+    """Return a note on the systems of other packages, if any."""
+    made = [(record.system.shown, record.system.predictor) for record in records if record.system.predictor]
+    found = dict.fromkeys(f"{shown} ({_origin(predictor)})" for shown, predictor in made)
+    if not found:
+        return []
+    return [
+        Note(
+            f"Registered by other packages: {'; '.join(found)}. How they were trained, and whether they saw an attack, "
+            "is not known; their hash is that of names and versions, not of weights."
+        )
+    ]
+
+
+def _origin(made: PredictorInfo) -> str:
+    version = f", version {made.version}" if made.version else ""
+    return f"{made.entry_point} of {made.distribution} {made.distribution_version}{version}"
 
 
 def _recipe(system: SystemInfo) -> tuple[object, ...]:
