@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from robustbench_char.common import InputError, nearest
@@ -155,8 +156,8 @@ def _answer(task: Task, example: Example, value: Any) -> QaPrediction:
     if task.metric != "squad_v2":
         raise _Odd(_kind(value), "the text of the answer")
     match value:
-        case (str(text), int() | float() as odds) if math.isfinite(odds):
-            return QaPrediction(text="" if odds > 0 else text, best_text=text, null_odds=float(odds))
+        case (str(text), Real() as score) if math.isfinite(odds := float(score)):
+            return QaPrediction(text="" if odds > 0 else text, best_text=text, null_odds=odds)
     found = _kind(value) if not isinstance(value, tuple) else repr(value)
     raise _Odd(found, "the text of the answer, or (text, no-answer score) with a finite score")
 

@@ -8,6 +8,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from robustbench_char.common import InputError
@@ -188,7 +189,7 @@ def test_batches_hold_fields_and_nothing_else(site: Path) -> None:
 def test_answers_with_and_without_scores(site: Path) -> None:
     task = TASKS.get("squad_v2")
     examples = [example(row, **FIELDS["squad_v2"]) for row in range(3)]
-    scored = predict(made(lambda batch: [("Anna", -1), ("Anna", 0.0), ("Anna", 2.5)], site), task, examples)
+    scored = predict(made(lambda batch: [("Anna", -1), ("Anna", 0.0), ("Anna", np.float32(2.5))], site), task, examples)
     assert scored.values == [
         QaPrediction("Anna", "Anna", -1.0),
         QaPrediction("Anna", "Anna", 0.0),
