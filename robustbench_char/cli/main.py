@@ -7,6 +7,7 @@ import sys
 import typer
 
 from robustbench_char.cli.attack import attack
+from robustbench_char.cli.compare import compare
 from robustbench_char.cli.convert import convert
 from robustbench_char.cli.demo import demo
 from robustbench_char.cli.evaluate import evaluate
@@ -17,6 +18,7 @@ from robustbench_char.cli.mini import mini
 from robustbench_char.cli.pretrain import pretrain
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.report import report
+from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import sensitivity
 from robustbench_char.cli.show import show
 from robustbench_char.cli.validate import validate
@@ -48,6 +50,8 @@ for _name, _command in (
     ("sensitivity", sensitivity),
     ("fragility", fragility),
     ("report", report),
+    ("run", run),
+    ("compare", compare),
     ("validate", validate),
     ("demo", demo),
 ):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.files import check_file
 
-__all__ = ["check_mapping", "load_yaml_model"]
+__all__ = ["Mistake", "all_at_once", "check_mapping", "load_yaml_model", "load_yaml_parts"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,22 +29,63 @@ def load_yaml_model(path: Path, model: type[M]) -> M:
     return check_mapping(value, model, place=path, mistakes=[] if stated else [_NO_SCHEMA])
 
 
-def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mistakes: Iterable[Mistake] = ()) -> M:
-    """Check keys and values from a file against a model. Raises InputError that lists all mistakes, led by `place`."""
-    found = list(mistakes)
+def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]]:
+    """Read a YAML file as far as it can be read: the model less what is wrong, and all mistakes.
+
+    So that a caller with checks of its own can report everything at once. The model is None where what is left makes
+    none. Raises InputError for a file that is no YAML mapping.
+    """
+    value = _read(path)
+    stated = "schema" in value or all(field.alias != "schema" for field in model.model_fields.values())
+    mistakes: list[Mistake] = [] if stated else [_NO_SCHEMA]
+    for _ in range(_ROUNDS):
+        try:
+            return model.model_validate_json(_as_json(value, path)), mistakes
+        except ValidationError as error:
+            items = error.errors(include_url=False)
+            new = [_describe(model, dict(item)) for item in items]
+            mistakes += [one for one in new if one not in mistakes]
+            if sum(_dropped(value, item["loc"]) for item in items) < len(items):
+                break
+    return None, mistakes
+
+
+_ROUNDS = 5  # of leaving out what is wrong: a key left out may show another mistake
+
+
+def _dropped(value: Any, place: Sequence[int | str]) -> bool:
+    """Leave out what stands at `place`, and say whether something did."""
+    for step in place[:-1]:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    if place and isinstance(value, dict) and place[-1] in value:
+        del value[place[-1]]
+        return True
+    return False
+
+
+def _as_json(value: Mapping[str, Any], place: object) -> str:
+    """Return the mapping as JSON, from which strict models take a list for a tuple, and nothing else is lenient."""
     try:
-        # By way of JSON: strict models then take a list for a tuple, and nothing else is lenient.
-        text = json.dumps(value, default=str)
+        return json.dumps(value, default=str)
     except (ValueError, TypeError, RecursionError) as error:  # an alias inside its own anchor; a date as a key
         raise InputError(place, found=f"what JSON cannot say ({error})", expected="plain keys and values",
                          fix="Use texts as keys, and no alias inside its own anchor.") from None  # fmt: skip
+
+
+def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mistakes: Iterable[Mistake] = ()) -> M:
+    """Check keys and values from a file against a model. Raises InputError that lists all mistakes, led by `place`."""
+    found = list(mistakes)
+    text = _as_json(value, place)
     try:
         checked = model.model_validate_json(text)
     except ValidationError as error:
         found += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
-        raise _all_at_once(place, model, found) from None
+        raise all_at_once(place, model, found) from None
     if found:
-        raise _all_at_once(place, model, found)
+        raise all_at_once(place, model, found)
     return checked
 
 
@@ -119,7 +160,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _all_at_once(place: object, model: type[BaseModel], mistakes: Sequence[Mistake]) -> InputError:
+def all_at_once(place: object, model: type[BaseModel], mistakes: Sequence[Mistake]) -> InputError:
+    """Return the one error that lists all mistakes of a file."""
     if len(mistakes) == 1:
         (one,) = mistakes
         return InputError(f"{place}: {one.key}", found=one.found, expected=one.expected, fix=one.fix)

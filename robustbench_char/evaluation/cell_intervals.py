@@ -55,6 +55,8 @@ def cell_statistics(
         sources = [(pair, *_sources(pair)) for pair in pairs if pair.attacked.task == task]
         known = [(attacked, clean) for _, attacked, clean in sources if attacked is not None]
         records, counts = _counts(known, dimensions)
+        if not counts:  # a task that was not attacked by the suite of these pairs
+            continue
         runs = resampled_runs(records, counts, resamples=resamples, seed=seed)
         for place in dict.fromkeys(place for _, place, _ in counts):
             cells = found.setdefault(place, Statistics({}, {})).cells

@@ -97,10 +97,9 @@ def check_together(records: Sequence[tuple[Path, Record]]) -> None:
     seen: dict[tuple[object, ...], tuple[object, Path]] = {}
     for folder, record in records:
         attack = record.data.attack
-        clean = attack.clean_sha256 if attack else record.data.sha256
         facts: list[tuple[tuple[object, ...], object, str]] = [
             ((record.task,), (record.metric, record.headline), "scores of different metrics"),
-            ((record.task, "clean"), clean, "results on different data"),
+            ((record.task, "clean"), record.clean_sha256, "results on different data"),
         ]
         if attack:
             place = (record.task, attack.suite, attack.seed)
@@ -134,7 +133,7 @@ def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
 def _key(record: Record, *, clean: bool = False) -> _Key:
     """Return what identifies a result, or with `clean` what identifies the result it is compared with."""
     attack = None if clean else record.data.attack
-    data = record.data.attack.clean_sha256 if clean and record.data.attack else record.data.sha256
+    data = record.clean_sha256 if clean else record.data.sha256
     condition = (attack.suite, attack.suite_sha256, attack.seed) if attack else ()
     system = record.system
     return record.task, record.metric, system.name, system.shown, *system.all_weights, data, *condition

@@ -20,7 +20,7 @@ from robustbench_char.evaluation.comparison import Pair, drop, relative_drop, re
 from robustbench_char.evaluation.count_table import cell_counts, read_counts
 from robustbench_char.evaluation.counted import COUNTED, Floats
 from robustbench_char.evaluation.records import Record
-from robustbench_char.evaluation.significance import holm, permutation_test
+from robustbench_char.evaluation.significance import PERMUTATIONS, holm, permutation_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,9 @@ class Statistics:
         levels = [_level(runs) for cell in (one, two) for runs in (cell.clean, cell.runs)]
         return _interval(lambda *scores: drop(*scores[:2]) - drop(*scores[2:]), *levels)
 
-    def p_value(self, task: str, system: System, other: System, condition: str) -> float | None:
+    def p_value(
+        self, task: str, system: System, other: System, condition: str, *, permutations: int = PERMUTATIONS
+    ) -> float | None:
         """Return the p of the permutation test between two systems, all runs of an example swapped at once.
 
         None unless they have equally many runs on the same data, and something to count in each.
@@ -136,7 +138,7 @@ class Statistics:
         def mean(sums: Floats) -> Floats:
             return np.asarray(scored(sums.reshape(*sums.shape[:-1], runs, -1)).mean(-1))
 
-        return permutation_test(levels[0].counts, levels[1].counts, mean)
+        return permutation_test(levels[0].counts, levels[1].counts, mean, permutations=permutations)
 
     def systems(self, task: str, condition: str) -> list[System]:
         """Return the systems that have counts, in the order of the records."""
@@ -200,7 +202,7 @@ def statistics_of(
     records = {folder: record for pair in pairs for folder, record in _results(pair) if record.counts_sha256}
     data: dict[str, set[str]] = {}
     for record in records.values():
-        data.setdefault(record.task, set()).add(_clean_sha256(record))
+        data.setdefault(record.task, set()).add(record.clean_sha256)
     runs: dict[Path, Run] = {}
     rows: dict[str, int] = {}
     for task in (task for task, hashes in data.items() if len(hashes) == 1):
@@ -318,10 +320,6 @@ def _corrected(values: Sequence[float | None]) -> list[float | None]:
     known = [value for value in values if value is not None]
     corrected = iter(holm(known))
     return [None if value is None else next(corrected) for value in values]
-
-
-def _clean_sha256(record: Record) -> str:
-    return record.data.attack.clean_sha256 if record.data.attack else record.data.sha256
 
 
 def _not_paired(folder: Path, found: str, expected: str) -> InputError:

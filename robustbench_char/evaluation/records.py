@@ -162,12 +162,16 @@ class AttackInfo(_Frozen):
 
 
 class DataInfo(_Frozen):
-    """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path."""
+    """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path.
+
+    `limit` says that the first so many examples alone were evaluated (None: all); an attack's counts are of the file.
+    """
 
     source: str
     sha256: str
     examples: int
     attack: AttackInfo | None = None
+    limit: int | None = None
 
 
 class Record(_Frozen):
@@ -203,6 +207,11 @@ class Record(_Frozen):
     def condition(self) -> str:
         """`clean`, or the name of the attack suite."""
         return self.data.attack.suite if self.data.attack else "clean"
+
+    @property
+    def clean_sha256(self) -> str:
+        """The hash of the data before any attack."""
+        return self.data.attack.clean_sha256 if self.data.attack else self.data.sha256
 
     @property
     def saw_attack(self) -> Literal["suite", "operators"] | None:

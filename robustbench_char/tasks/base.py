@@ -18,7 +18,6 @@ __all__ = [
     "HubSource",
     "NativeFile",
     "Task",
-    "place_of",
     "token_text",
 ]
 
@@ -134,8 +133,3 @@ class Task(_Frozen):
 def token_text(value: str | tuple[str, ...]) -> str:
     """Return the one text of a field that offsets count in: the text itself, or the tokens joined by single spaces."""
     return value if isinstance(value, str) else " ".join(value)
-
-
-def place_of(example: Example) -> str:
-    """Return how messages call an example."""
-    return f"row {example.row} (id {example.id})"

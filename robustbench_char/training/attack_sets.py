@@ -67,7 +67,7 @@ class AttackSet:
             return None
         answers = {example.row: [answer.text for answer in example.answers] for example in examples}
         for entry in pq.read_table(self.folder / ANSWERS, columns=["row", "kind", "index", "text_clean"]).to_pylist():
-            if entry["kind"] == "answer":
+            if entry["kind"] == "answer" and entry["row"] in answers:  # `examples` may be the first ones alone
                 answers[entry["row"]][entry["index"]] = entry["text_clean"]
         return [QaGold(tuple(answers[example.row])) for example in examples]
 

@@ -9,6 +9,7 @@ from typing import Unpack
 
 from transformers import PreTrainedModel, TrainerCallback
 
+from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.bert import BertSystem
@@ -49,6 +50,7 @@ def finetune(
     label: str | None = None,
     recogniser: Path | None = None,
     augmentation: Augmentation | None = None,
+    weights: Path | None = None,
     overwrite: bool = False,
     store: Path | None = None,
     save_seconds: float = 120.0,
@@ -61,10 +63,12 @@ def finetune(
     `options` are the settings that `settings.Options` lists. `train_sha256` is that of the file unless given; examples
     in memory need it. `recogniser` is put in front of the system (`bert_wordrec` trains one on the examples where none
     is given), `augmentation` adds attacked copies of the examples (`bert_aug` has one by default), `label` is how
-    reports call the system. Without `output` the result goes to the store, named by its hash. A finished result of the
-    same call is kept as it is. Unfinished training is kept in `store` (default: the user's data folder), at most every
-    `save_seconds`. Raises InputError for settings out of range, an unusable base, a base that was pre-trained for
-    another system, examples without label, and an `output` with other content.
+    reports call the system. `weights` is a system's folder whose training was the very same (behind another
+    recogniser, say): its weights are taken instead of training them again. Without `output` the result goes to the
+    store, named by its hash. A finished result of the same call is kept as it is. Unfinished training is kept in
+    `store` (default: the user's data folder), at most every `save_seconds`. Raises InputError for settings out of
+    range, an unusable base, a base that was pre-trained for another system, examples without label, and an `output`
+    with other content.
     """
     store = store or default_store()
     asked = Request(task, train, train_sha256, system, base, label, recogniser, augmentation, options)
@@ -74,7 +78,8 @@ def finetune(
         return output
     check_output(output, overwrite=overwrite)
     with run_folder(store, job.run) as folder:
-        trained = _train(job, Loop(folder, save_seconds, progress, tuple(callbacks)), store)
+        done = _trained_alike(job, weights) if weights else trained_before(store, job.training)
+        trained = _train(job, Loop(folder, save_seconds, progress, tuple(callbacks)), done)
         with output_folder(output, overwrite=overwrite, volatile=VOLATILE) as scratch:
             _write(scratch, job, trained)
     return output
@@ -88,10 +93,21 @@ class _Trained:
     info: TrainInfo
 
 
-def _train(job: Job, loop: Loop, store: Path) -> _Trained:
-    """Train on the text as given (a recogniser stands in front when it predicts), or find the trained weights."""
+def _trained_alike(job: Job, folder: Path) -> Path:
+    """Return a system's folder. Raises InputError unless its weights come from the training that this job asks for."""
+    if read_system(folder).training != job.training:
+        raise InputError(
+            folder,
+            found="a system that was trained on something else, or with other settings",
+            expected="weights of the same training",
+            fix="Train anew.",
+        )
+    return folder
+
+
+def _train(job: Job, loop: Loop, done: Path | None) -> _Trained:
+    """Train on the text as given (a recogniser stands in front when it predicts), or take the weights of `done`."""
     kind = job.system.open(job.base.folder, words=job.task.family == "tagging")
-    done = trained_before(store, job.training)
     if done:
         kind.recogniser = job.recogniser
         return _Trained(kind.load(done, job.task.family), kind, read_log(done), read_system(done).train)

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import Gold, QaGold
-from robustbench_char.tasks.base import Example, NativeFile, Task, place_of
+from robustbench_char.tasks.base import Example, NativeFile, Task
 
-__all__ = ["gold_of", "labelled", "may_decline"]
+__all__ = ["gold_of", "labelled", "may_decline", "place_of"]
 
 
 def may_decline(task: Task) -> bool:
     """Return whether a task has unanswerable questions, so that a system may answer nothing."""
     return task.metric == "squad_v2"
+
+
+def place_of(example: Example) -> str:
+    """Return how messages call an example."""
+    return f"row {example.row} (id {example.id})"
 
 
 def gold_of(task: Task, example: Example) -> Gold | None:

@@ -21,10 +21,10 @@ from robustbench_char.models.folders import reading_sha256
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.tasks.attack_files import source_sha256
-from robustbench_char.tasks.base import Example, NativeFile, Task, place_of
+from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.fronts import trained_recogniser
-from robustbench_char.training.golds import gold_of
+from robustbench_char.training.golds import gold_of, place_of
 from robustbench_char.training.pretraining.files import pretraining_info
 from robustbench_char.training.recipes import label_names
 from robustbench_char.training.settings import Options, Settings, resolve_settings

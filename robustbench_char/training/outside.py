@@ -9,15 +9,15 @@ from pathlib import Path
 
 from robustbench_char.common.files import safe_name
 from robustbench_char.evaluation.metrics import Gold
-from robustbench_char.evaluation.predicting import Said, predict
 from robustbench_char.evaluation.predictors import load_predictor
 from robustbench_char.evaluation.records import DataInfo, Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.attack_sets import AttackSet, attack_set_of
+from robustbench_char.training.callables import Said, predict
 from robustbench_char.training.golds import labelled
 from robustbench_char.training.progress import progress_bar
-from robustbench_char.training.scoring import Scored, Work, check_task, done_before, keep
+from robustbench_char.training.results import Scored, check_task, done_before, keep, write_result
 
 __all__ = ["evaluate_predictor"]
 
@@ -58,17 +58,21 @@ def evaluate_predictor(
             predictor, task, examples, batch_size=batch_size, advance=lambda count: bar.advance(shown, count)
         )
     scored = _scored(task, examples, golds, said, attack)
-    work = Work(started, said.seconds, _DEVICE)
-    return keep(
-        output, task, predictor.system, data, scored, work, inputs=(file.path,), overwrite=overwrite, again=again
-    )
+
+    def write(target: Path) -> Record:
+        seconds = time.monotonic() - started
+        return write_result(target, task, predictor.system, data, scored, device=_DEVICE, wall_seconds=seconds)
+
+    return keep(output, write, inputs=(file.path,), overwrite=overwrite, again=again)
 
 
 def _scored(
     task: Task, examples: Sequence[Example], golds: Sequence[Gold], said: Said, attack: AttackSet | None
 ) -> Scored:
     """Score; without no-answer scores there are no best thresholds to seek (`best_*` of SQuAD 2.0)."""
-    scored = Scored.of(task, examples, golds, said.values, attack, labels=task.labels, pieces=None)
+    scored = Scored.of(
+        task, examples, golds, said.values, attack, labels=task.labels, pieces=None, seconds=said.seconds
+    )
     if said.with_odds:
         return scored
     clean = scored.clean_gold_scores

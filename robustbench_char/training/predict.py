@@ -23,7 +23,7 @@ from robustbench_char.training.loop import progress_bar
 from robustbench_char.training.recipes import Outputs, Recipe, encoded, make_recipe
 from robustbench_char.training.system_files import RECOGNISER, SystemFile, read_system
 
-__all__ = ["Predictions", "System", "device_name", "load_system"]
+__all__ = ["Predictions", "System", "SystemParts", "device_name", "load_system", "open_parts"]
 
 
 class Predictions(NamedTuple):
@@ -39,15 +39,22 @@ class Predictions(NamedTuple):
     seconds: float
 
 
-class System:
-    """A fine-tuned system: its record (`file`), its model on the best device there is, and its way to read examples."""
+class SystemParts:
+    """A fine-tuned system without its weights: its record (`file`), its tokenizer, and its way to read examples."""
+
+    def __init__(self, file: SystemFile, kind: BertSystem) -> None:
+        self.file, self.kind = file, kind
+        self.recipe: Recipe = make_recipe(file.task, file.labels, file.settings)
+
+
+class System(SystemParts):
+    """A fine-tuned system with its model on the best device there is."""
 
     def __init__(self, file: SystemFile, kind: BertSystem, model: PreTrainedModel) -> None:
-        self.file, self.kind = file, kind
+        super().__init__(file, kind)
         self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
         self.model: Any = model.to(self.device)  # type: ignore[arg-type]
         self.model.eval()
-        self.recipe: Recipe = make_recipe(file.task, file.labels, file.settings)
 
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> list[Prediction]:
         """Return one prediction an example, in the order given. Labels are not looked at."""
@@ -104,10 +111,19 @@ def load_system(folder: Path) -> System:
             expected=f"{file.weights_sha256}, as system.json says",
             fix="The weights were altered after training: copy the folder again, or fine-tune again.",
         )
+    kind = _open(folder, file, _recogniser(folder, file))
+    return System(file, kind, kind.load(folder, file.task.family))
+
+
+def open_parts(folder: Path) -> SystemParts:
+    """Open a folder that `finetune` wrote without loading its weights: enough to score what it predicted before."""
+    file = read_system(folder)
+    return SystemParts(file, _open(folder, file, None))
+
+
+def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> BertSystem:
     kind = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
-    family = file.task.family
-    system = kind.open(folder, words=family == "tagging", recogniser=_recogniser(folder, file))
-    return System(file, system, system.load(folder, family))
+    return kind.open(folder, words=file.task.family == "tagging", recogniser=recogniser)
 
 
 def _recogniser(folder: Path, file: SystemFile) -> Recogniser | None:

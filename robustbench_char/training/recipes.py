@@ -15,7 +15,8 @@ from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import Prediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
-from robustbench_char.tasks.base import Example, Family, Task, place_of
+from robustbench_char.tasks.base import Example, Family, Task
+from robustbench_char.training.golds import place_of
 from robustbench_char.training.settings import Settings
 
 __all__ = [

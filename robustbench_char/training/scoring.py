@@ -1,196 +1,106 @@
-"""From predictions to a result on disk: scores, counts, breakdowns, record. No model library is loaded here."""
+"""Scoring what a fine-tuned system predicted: what it cannot be scored on, and what is counted of it alone."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder
-from robustbench_char.common.provenance import provenance
-from robustbench_char.evaluation.count_table import count_table, write_counts
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.metrics import Gold, Prediction, QaGold, QaPrediction, Scores, score
-from robustbench_char.evaluation.records import (
-    PREDICTION_COLUMNS,
-    DataInfo,
-    Record,
-    SystemInfo,
-    read_record,
-    write_predictions,
-    write_record,
-)
+from robustbench_char.evaluation.metrics import Gold
+from robustbench_char.evaluation.records import DataInfo, Record
 from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.training import results
 from robustbench_char.training.attack_sets import AttackSet
-from robustbench_char.training.word_states import PieceCounter, example_words
+from robustbench_char.training.golds import labelled, place_of
+from robustbench_char.training.predict import Predictions, SystemParts
+from robustbench_char.training.results import Scored
+from robustbench_char.training.system_files import system_info
+from robustbench_char.training.word_states import piece_counts
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["UNKNOWN_TAGS", "check_seed", "check_task", "golds_of", "scored_by", "write_scored"]
 
-__all__ = ["Scored", "Work", "check_task", "done_before", "keep"]
-
-RECORD = "record.json"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What is known once predictions are scored: scores, counts, the table of predictions, and that of counts."""
-
-    scores: dict[str, float]
-    clean_gold_scores: dict[str, float] | None
-    counts: dict[str, int]
-    table: pd.DataFrame
-    by_cell: pd.DataFrame
-
-    @classmethod
-    def of(
-        cls,
-        task: Task,
-        examples: Sequence[Example],
-        golds: Sequence[Gold],
-        predictions: Sequence[Prediction],
-        attack: AttackSet | None,
-        *,
-        labels: Sequence[str] | None,
-        pieces: PieceCounter | None,
-    ) -> Scored:
-        """Score the predictions, against the clean answers too where an attack changed contexts.
-
-        `pieces` counts the sub-words of words; without it there is no breakdown by them.
-        """
-        scores = score(task.metric, golds, predictions, labels=labels)
-        clean = attack.clean_golds(examples) if attack and task.family == "question_answering" else None
-        by_clean = score(task.metric, clean, predictions).scores if clean else None
-        edits = attack.edits(examples) if attack else [[] for _ in examples]
-        words = example_words(pieces, examples, edits, attacked=attack is not None)
-        units = COUNTED.get(task.metric).units(golds, predictions, labels)
-        by_cell = count_table(task.metric, [example.row for example in examples], units, words, labels)
-        table = _table(examples, golds, predictions, scores, edits)
-        return cls(scores.scores, by_clean, scores.counts, table, by_cell)
+UNKNOWN_TAGS = 0.01
+"""Largest share of words with a tag unseen in training (an error each); above it, the file is another task's."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """How long a result took: `started` is when, by the monotonic clock; `predict_seconds` are those of predicting."""
-
-    started: float
-    predict_seconds: float
-    device: str
-
-
-def check_task(task: Task, origin: str, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
-    """Raise InputError where the user, or the attack beside the file, says that the data are of another task.
-
-    `origin` says in messages where `task` comes from.
-    """
-    for found, place in ((asked and asked.name, "--task"), (attack and attack.manifest.task, file.path)):
-        if found and found != task.name:
-            raise InputError(
-                place,
-                found=f"data of the task {found}",
-                expected=f"{task.name}, {origin}",
-                fix="Choose the system or the file of the same task.",
-            )
-
-
-def done_before(output: Path | None, task: Task, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:
-    """Return whether `output` holds this system on these data. Raises InputError for other content."""
-    if output is not None:
-        check_writable(output)
-    if output is None or not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return False
-    if (output / RECORD).is_file():
-        old = read_record(output / RECORD)
-        if (old.task, old.system, old.data) == (task.name, system, data):
-            return True
-    if not overwrite:
-        raise InputError(
-            output,
-            found="an output folder with other content",
-            expected="a new folder, or the record of this very evaluation",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
-    return False
-
-
-def keep(
-    output: Path | None,
-    task: Task,
-    system: SystemInfo,
-    data: DataInfo,
-    scored: Scored,
-    work: Work,
-    *,
-    inputs: Iterable[Path],
-    overwrite: bool,
-    again: bool,
-) -> Record:
-    """Write predictions, counts and record to `output` (nowhere where it is None), and return the record.
-
-    `again` says that `output` holds an earlier record of the same, which may differ in what is volatile.
-    """
-    if output is None:
-        with TemporaryDirectory() as scratch:
-            return _write(Path(scratch), task, system, data, scored, work)
-    volatile = (RECORD,) if again else ()
-    with output_folder(output, overwrite=overwrite, volatile=volatile, inputs=inputs) as target:
-        return _write(target, task, system, data, scored, work)
-
-
-def _write(folder: Path, task: Task, system: SystemInfo, data: DataInfo, scored: Scored, work: Work) -> Record:
-    record = Record(
-        task=task.name,
-        family=task.family,
-        metric=task.metric,
-        headline=task.headline,
-        system=system,
-        data=data,
-        scores=scored.scores,
-        clean_gold_scores=scored.clean_gold_scores,
-        counts=scored.counts,
-        task_note=task.note,
-        predictions_sha256=write_predictions(folder, scored.table),
-        counts_sha256=write_counts(folder, scored.by_cell),
-        wall_seconds=time.monotonic() - work.started,
-        predict_seconds=work.predict_seconds,
-        device=work.device,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provenance=provenance(),
-    )
-    write_record(folder, record)
-    return record
-
-
-def _table(
+def scored_by(
+    system: SystemParts,
     examples: Sequence[Example],
     golds: Sequence[Gold],
-    predictions: Sequence[Prediction],
-    scores: Scores,
-    edits: Sequence[list[dict[str, Any]]],
-) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: dict[str, list[Any]] = {
-        "row": [example.row for example in examples],
-        "id": [example.id for example in examples],
-        "fields": [_json(dict(example.fields)) for example in examples],
-        "gold": [_json(gold.answers if isinstance(gold, QaGold) else gold) for gold in golds],
-        "prediction": [_json(asdict(said) if isinstance(said, QaPrediction) else said) for said in predictions],
-        "score": scores.per_example,
-        "edits": [_json(entries) for entries in edits],
+    predictions: Predictions,
+    attack: AttackSet | None,
+) -> Scored:
+    """Score the predictions of a system; count its sub-words, what its length limit cut, tags unseen in training."""
+    task, labels = system.file.task, system.file.labels or None
+    pieces = partial(piece_counts, system.kind.tokenizer)
+    scored = Scored.of(
+        task, examples, golds, predictions.values, attack, labels=labels, pieces=pieces, seconds=predictions.seconds
+    )
+    counts = {
+        **scored.counts,
+        "truncated_examples": predictions.truncated_examples,
+        "pieces": predictions.pieces,
     }
-    return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))
+    if task.family == "tagging":
+        counts["unseen_tags"] = _unseen_tags(system, golds)
+    return replace(scored, counts=counts)
 
 
-def _json(value: object) -> str:
-    """Return JSON in one line; characters stay as they are, but for lone surrogates, which Parquet cannot hold."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() or not _LONE_SURROGATE.search(text) else json.dumps(value)
+def check_task(system: SystemParts, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
+    """Raise InputError where the user, or the attack beside the file, says that the data are of another task."""
+    results.check_task(system.file.task, "which the system was fine-tuned on", file, asked, attack)
+
+
+def check_seed(system: SystemParts, file: NativeFile, attack: AttackSet | None) -> None:
+    """Raise InputError where the attack has the seed of the attacked copies that the system was fine-tuned on."""
+    augment = system.file.augment
+    if attack and augment and attack.manifest.seed == augment.seed:
+        raise InputError(
+            file.path,
+            found=f"an attack with seed {augment.seed}, which the system's training copies were attacked with",
+            expected="another seed",
+            fix="Attack the file again with another --seed.",
+        )
+
+
+def golds_of(system: SystemParts, file: NativeFile, examples: Sequence[Example]) -> list[Gold]:
+    """Return what to score against. Raises InputError for an example without label, or with an unknown one."""
+    golds = labelled(system.file.task, file, examples)
+    for example, gold in zip(examples, golds, strict=True):
+        if isinstance(gold, str) and gold not in system.file.labels:
+            raise _unknown_label(system, file, example, gold)
+    words = sum(len(gold) for gold in golds if isinstance(gold, tuple))
+    if _unseen_tags(system, golds) > UNKNOWN_TAGS * words:
+        known = set(system.file.labels)
+        unseen = (
+            (one, tag) for one, gold in zip(examples, golds, strict=True) if isinstance(gold, tuple) for tag in gold
+        )
+        raise _unknown_label(system, file, *next(pair for pair in unseen if pair[1] not in known))
+    return golds
+
+
+def _unknown_label(system: SystemParts, file: NativeFile, example: Example, label: str) -> InputError:
+    return InputError(
+        f"{file.path}: {place_of(example)}",
+        found=f"the label {label!r}",
+        expected=f"a label that the system was fine-tuned on: {', '.join(system.file.labels)}",
+        fix="Choose the system or the file of the same task.",
+    )
+
+
+def _unseen_tags(system: SystemParts, golds: Sequence[Gold]) -> int:
+    """Count the words whose tag did not occur in training, which no prediction can match."""
+    known = set(system.file.labels)
+    return sum(tag not in known for gold in golds if isinstance(gold, tuple) for tag in gold)
+
+
+def write_scored(
+    folder: Path, system: SystemParts, data: DataInfo, scored: Scored, *, device: str, wall_seconds: float
+) -> Record:
+    """Write predictions, counts and record of a system; see `results.write_result`."""
+    file = system.file
+    return results.write_result(
+        folder, file.task, system_info(file), data, scored, device=device, wall_seconds=wall_seconds
+    )

@@ -40,10 +40,9 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.sources import open_source
 from robustbench_char.text.columns import Column
 from robustbench_char.training.attack_sets import AttackSet, matching_attack
-from robustbench_char.training.evaluate import system_info
 from robustbench_char.training.loop import progress_bar
 from robustbench_char.training.predict import device_name, load_system
-from robustbench_char.training.system_files import SYSTEM
+from robustbench_char.training.system_files import SYSTEM, system_info
 from robustbench_char.training.word_states import piece_counts, token_at, token_starts
 
 __all__ = ["Sensitivity", "measure_sensitivity", "open_reader"]
@@ -106,7 +105,7 @@ def open_reader(
             )
         length = max_length or system.file.settings.max_length
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
-        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system)
+        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system.file)
     words = task is None or task.family == "tagging"
     base, tokenizer, encoder = load_plain_encoder(model, words=words)
     ours = encoder.config.model_type == "charbert"

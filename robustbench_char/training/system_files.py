@@ -13,7 +13,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, write_json
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo
+from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo, SystemInfo
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
@@ -31,6 +31,7 @@ __all__ = [
     "read_log",
     "read_system",
     "save_system",
+    "system_info",
     "trained_before",
     "write_system",
 ]
@@ -131,6 +132,24 @@ def read_system(folder: Path) -> SystemFile:
         )
     refuse_html(path, expected="JSON")
     return read_json_model(path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again.")
+
+
+def system_info(file: SystemFile) -> SystemInfo:
+    """Return what records say about a system."""
+    return SystemInfo(
+        name=file.system,
+        base=file.pretraining.base if file.pretraining else file.base.name,
+        parameters=file.parameters,
+        training_seed=file.settings.seed,
+        training_sha256=file.train.sha256,
+        settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},
+        weights_sha256=file.weights_sha256,
+        label=file.label,
+        extra_parameters=file.extra_parameters,
+        pretraining=file.pretraining,
+        augment=file.augment,
+        recogniser=file.recogniser,
+    )
 
 
 def read_log(folder: Path) -> list[dict[str, float | None]]:

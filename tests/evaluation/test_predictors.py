@@ -13,10 +13,10 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.evaluation.metrics import QaPrediction
-from robustbench_char.evaluation.predicting import predict
 from robustbench_char.evaluation.predictors import Predictor, load_predictor, registered
 from robustbench_char.tasks.base import Example
 from robustbench_char.tasks.registry import TASKS
+from robustbench_char.training.callables import predict
 
 CODE = """
 raise_on_import = False

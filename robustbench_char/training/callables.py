@@ -1,4 +1,4 @@
-"""Running a predictor over examples, and checking what it returns, before anything is scored."""
+"""Calling a predictor on examples, and checking what it returns, before anything is scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from robustbench_char.common import InputError, nearest
 from robustbench_char.evaluation.metrics import Prediction, QaPrediction
 from robustbench_char.evaluation.predictors import Predictor
 from robustbench_char.evaluation.tagging import bio2
-from robustbench_char.tasks.base import Example, Family, Task, place_of
+from robustbench_char.tasks.base import Example, Family, Task
+from robustbench_char.training.golds import place_of
 
 __all__ = ["Said", "predict"]
 

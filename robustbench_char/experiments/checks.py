@@ -1,0 +1,311 @@
+"""Everything that is wrong with a spec, found before any work: names, combinations, files, devices.
+
+What a spec names is resolved here: tasks, suites, base checkpoints, data with their hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.common import InputError
+from robustbench_char.common.errors import nearest
+from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.evaluation.systems import SYSTEMS as NAMES
+from robustbench_char.experiments.sources import TaskData
+from robustbench_char.experiments.spec import Benchmark, SystemSpec
+from robustbench_char.models.base_models import Base, resolve_base
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.tasks.base import Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.training.settings import bf16_helps
+
+__all__ = ["Resolved", "resolve"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A spec with all that it names. Keys are those of the spec; `suites` maps a task and a suite to one a strength.
+
+    `examples` counts those of the training and the test file of each task.
+    """
+
+    spec: Benchmark
+    tasks: dict[str, Task]
+    data: dict[str, TaskData]
+    examples: dict[str, tuple[int, int]]
+    suites: dict[tuple[str, str], list[Suite]]
+    bases: dict[str, Base]
+    text: tuple[Path, ...]
+    heldout: tuple[Path, ...]
+    recogniser_text: tuple[Path, ...]
+    folder: Path
+
+    def kind(self, name: str) -> type[BertSystem]:
+        """Return the class of a system of the spec that is trained."""
+        return SYSTEMS.get(self.spec.systems[name].system or name)
+
+    def conditions(self, task: str) -> Iterator[tuple[Suite, int]]:
+        """Yield the attacks of a task: each suite with each seed."""
+        asked = self.spec.tasks[task]
+        for name in asked.suites or self.spec.suites:
+            for suite in self.suites[task, name]:
+                for seed in asked.attack_seeds or self.spec.attack_seeds:
+                    yield suite, seed
+
+
+def resolve(path: Path, spec: Benchmark | None, mistakes: list[Mistake], data_dir: Path | None) -> Resolved:
+    """Return the spec with all that it names. Raises one InputError that lists every mistake, those given included."""
+    if spec is None:
+        raise all_at_once(path, Benchmark, mistakes)
+    found = _Finder(spec, data_dir, list(mistakes))
+    resolved = found.resolved()
+    if found.mistakes:
+        raise all_at_once(path, Benchmark, found.mistakes)
+    return resolved
+
+
+class _Finder:
+    """Collects mistakes while it resolves names; what is wrong is left out of what it returns."""
+
+    def __init__(self, spec: Benchmark, data_dir: Path | None, mistakes: list[Mistake]) -> None:
+        self.spec, self.mistakes = spec, mistakes
+        self.folder = data_dir or Path()
+        self.data_dir = data_dir
+
+    def resolved(self) -> Resolved:
+        spec = self.spec
+        self._data_dir()
+        tasks = self._each(spec.tasks, lambda key: get_task(key), "tasks")
+        data = self._each(tasks, lambda key: TaskData.of(spec, tasks[key], spec.tasks[key], self.folder), "tasks")
+        suites = self._suites(tasks)
+        self._systems(tasks)
+        self._numbers()
+        trained = any(not one.predictor and not one.saved for one in spec.systems.values())
+        bases = self._each(spec.bases, resolve_base, "bases") if trained else {}
+        self._device()
+        text, heldout = self._files("text", spec.text), self._files("heldout_text", spec.heldout_text)
+        words = self._files("recogniser.text", spec.recogniser.text if spec.recogniser else ())
+        readable = self.data_dir is not None or spec.data != "files"
+        counted = self._each(data if readable else {}, lambda key: self._counted(tasks[key], data[key]), "tasks")
+        return Resolved(spec, tasks, data, counted, suites, bases, text, heldout, words, self.folder)
+
+    def _each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
+        """Make one thing a key; an InputError is a mistake of that key."""
+        made = {}
+        for key in keys:
+            try:
+                made[key] = make(key)
+            except InputError as error:
+                self._wrong(f"{place}.{key}", f"{_at(error)}{error.found}", error.expected, error.fix)
+        return made
+
+    def _wrong(self, key: str, found: str, expected: str, fix: str) -> None:
+        self.mistakes.append(Mistake(key, found, expected, fix))
+
+    def _data_dir(self) -> None:
+        if self.spec.data == "files" and self.data_dir is None:
+            self._wrong(
+                "data",
+                "files, and no --data-dir",
+                "the folder that holds them",
+                "Add --data-dir FOLDER (its layout: docs/benchmarks.md).",
+            )
+        elif self.data_dir is not None and not self.data_dir.is_dir():
+            self._wrong("--data-dir", f"no folder {self.data_dir}", "an existing folder", "Check the path.")
+
+    def _suites(self, tasks: dict[str, Task]) -> dict[tuple[str, str], list[Suite]]:
+        found = {}
+        for key in tasks:
+            asked = self.spec.tasks[key].suites
+            place = f"tasks.{key}.suites" if asked else "suites"
+            for name in asked or self.spec.suites:
+                made = self._each([name], lambda one, task=tasks[key]: load_suites(one, task=task.name), place)  # type: ignore[misc]
+                found.update({(key, name): suites for name, suites in made.items()})
+        self.mistakes = list(dict.fromkeys(self.mistakes))  # an unknown suite is so for every task
+        self._measured(tasks)
+        return found
+
+    def _measured(self, tasks: dict[str, Task]) -> None:
+        """Check where sensitivity is measured."""
+        asked = self.spec.sensitivity
+        if asked is None:
+            return
+        for key in asked.tasks or ():
+            self._known("sensitivity.tasks", key, self.spec.tasks)
+        for key in asked.tasks or tasks:
+            if key in self.spec.tasks:
+                for name in asked.suites:
+                    self._known("sensitivity.suites", name, self.spec.tasks[key].suites or self.spec.suites)
+
+    def _known(self, key: str, name: str, known: Iterable[str]) -> None:
+        if name not in known:
+            self._wrong(
+                key,
+                f"{name!r}, which this spec does not run",
+                f"one of {', '.join(known)}",
+                f"Correct the name.{nearest(name, known)}",
+            )
+
+    def _systems(self, tasks: dict[str, Task]) -> None:
+        if not self.spec.systems:
+            self._wrong("systems", "none", "at least one system", "Name one, for example `bert: {}`.")
+        for key, one in self.spec.systems.items():
+            for name in one.tasks or ():
+                self._known(f"systems.{key}.tasks", name, self.spec.tasks)
+            for name in one.bases or ():
+                self._known(f"systems.{key}.bases", name, self.spec.bases)
+            if one.predictor or one.saved:
+                self._ready_made(key, one)
+            else:
+                self._trained(key, one)
+        self._circle()
+
+    def _trained(self, key: str, one: SystemSpec) -> None:
+        name = one.system or key
+        place = f"systems.{key}.system" if one.system else f"systems.{key}"
+        if name not in NAMES:
+            self._wrong(
+                place,
+                f"unknown system {name!r}",
+                f"one of {', '.join(NAMES)}",
+                f"Correct the name, or say what it is: `system: bert`.{nearest(name, NAMES)}",
+            )
+            return
+        kind = SYSTEMS.get(name)
+        if kind.pretraining and not self.spec.text:
+            self._wrong(
+                "text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`."
+            )
+        if not kind.pretraining and (one.starts_from or one.pretrain.model_dump(exclude_none=True)):
+            self._wrong(
+                f"systems.{key}",
+                f"pre-training for {name}, which starts from the base as it is",
+                "pretrain and starts_from for bert_mlm, advbert and charbert alone",
+                "Leave them out.",
+            )
+        if one.recogniser is False and kind.needs_recogniser:
+            self._wrong(
+                f"systems.{key}.recogniser",
+                f"false, for {name}",
+                "the recogniser that it is made of",
+                "Leave it out, or take the system bert.",
+            )
+
+    def _ready_made(self, key: str, one: SystemSpec) -> None:
+        """Check a system that is not trained here."""
+        training = {"system", "bases", "training_seeds", "pretrain", "finetune", "starts_from", "augment", "recogniser"}
+        asked = one.model_fields_set & training
+        if asked or (one.predictor and one.saved):
+            self._wrong(
+                f"systems.{key}",
+                f"{', '.join(sorted(asked)) or 'predictor and saved'} with a system that is ready",
+                "one of: a system that is trained, a predictor, saved folders",
+                "Leave the others out.",
+            )
+        for task, folder in (one.saved or {}).items():
+            self._known(f"systems.{key}.saved", task, self.spec.tasks)
+            if not (self.folder / folder / "system.json").is_file():
+                self._wrong(
+                    f"systems.{key}.saved.{task}",
+                    f"no system.json in {folder}",
+                    "a folder that `finetune` wrote",
+                    "Check the path, relative to the data folder.",
+                )
+
+    def _circle(self) -> None:
+        """Check that pre-training that goes on from another's comes to an end."""
+        for key, one in self.spec.systems.items():
+            if one.starts_from is None:
+                continue
+            seen, at = [key], self.spec.systems.get(one.starts_from)
+            names = [one.starts_from]
+            while at is not None and at.starts_from is not None and at.starts_from not in names:
+                names.append(at.starts_from)
+                at = self.spec.systems.get(at.starts_from)
+            seen += names
+            if key in names:
+                self._wrong(
+                    f"systems.{key}.starts_from",
+                    f"a circle: {' -> '.join(seen)}",
+                    "a chain that begins at a base",
+                    "Leave out one starts_from.",
+                )
+            first = self.spec.systems.get(one.starts_from)
+            self._known(f"systems.{key}.starts_from", one.starts_from, self.spec.systems)
+            if first and (first.system or one.starts_from) != (one.system or key):
+                self._wrong(
+                    f"systems.{key}.starts_from",
+                    f"{one.starts_from}, another kind of system",
+                    "one of the same kind",
+                    "Pre-training goes on for one kind of system alone.",
+                )
+
+    def _numbers(self) -> None:
+        for key, seeds in (("attack_seeds", self.spec.attack_seeds), ("training_seeds", self.spec.training_seeds)):
+            if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+                self._wrong(
+                    key, str(list(seeds)), "different numbers from 0 to 4294967295, at least one", "Correct the list."
+                )
+        if not self.spec.tasks:
+            self._wrong("tasks", "none", "at least one task", "Name one, for example `conll2003: {}`.")
+        copies = {
+            one.augment.seed if one.augment and one.augment.seed is not None else 1000
+            for key, one in self.spec.systems.items()
+            if one.augment or (one.system or key) == "bert_aug"
+        }
+        for key, task in self.spec.tasks.items():
+            both = copies & set(task.attack_seeds or self.spec.attack_seeds)
+            if both:
+                self._wrong(
+                    f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
+                    f"{min(both)}, which training copies are attacked with",
+                    "other seeds than augment.seed",
+                    "Choose another attack seed.",
+                )
+
+    def _device(self) -> None:
+        import torch
+
+        there = torch.cuda.device_count()
+        if self.spec.device == "gpu" and there < self.spec.gpus_per_job:
+            self._wrong(
+                "device",
+                f"gpu, {self.spec.gpus_per_job} a job, and {there} here",
+                "a GPU",
+                "Run on a machine with one, or write `device: cpu`.",
+            )
+        if self.spec.device == "cpu" and there:
+            self._wrong(
+                "device",
+                "cpu, on a machine with a GPU",
+                "gpu, which training would use",
+                "Write `device: gpu`, or hide it: CUDA_VISIBLE_DEVICES= robustbench-char run ...",
+            )
+        wanted = {part.precision for part in (self.spec.pretrain, self.spec.finetune)}
+        if "bf16" in wanted and self.spec.device == "gpu" and there and not bf16_helps():
+            self._wrong("precision", "bf16, which this GPU does not compute", "fp32 or auto", "Change it.")
+
+    def _files(self, key: str, names: tuple[str, ...]) -> tuple[Path, ...]:
+        """Return the files of plain text; one that is missing is a mistake."""
+        files = tuple((self.folder / name).resolve() for name in names)
+        for path in files if self.data_dir is not None else ():
+            if not path.is_file():
+                self._wrong(key, f"no file {path}", "a file of plain text below the data folder", "Check the path.")
+        return files
+
+    def _counted(self, task: Task, data: TaskData) -> tuple[int, int]:
+        """Return how many examples the files hold. Raises InputError for one that cannot be read."""
+        train = sum(1 for _ in data.train.open(task).examples()) if data.train else 0
+        return train, sum(1 for _ in data.test.open(task).examples())
+
+
+def _at(error: InputError) -> str:
+    """Return the place of an error where it is a file."""
+    return f"in {error.place}, " if "/" in error.place or "." in error.place else ""

@@ -1,0 +1,261 @@
+"""From a resolved spec to jobs: what is attacked, pre-trained, fine-tuned, predicted, scored and measured."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.common.files import read_json, sha256_file
+from robustbench_char.experiments.checks import Resolved
+from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.spec import Augment, SystemSpec
+from robustbench_char.models.folders import reading_sha256
+
+__all__ = ["expand", "report_job", "result_path"]
+
+_REPORTED = ("score", "sensitivity", "price")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy")
+
+
+def expand(resolved: Resolved) -> Plan:
+    """Return the jobs of a benchmark with their keys."""
+    spec = resolved.spec
+    machine = {
+        "threads": spec.threads,
+        "device": spec.device,
+        "gpus": spec.gpus_per_job if spec.device == "gpu" else 0,
+        "machine": platform.machine(),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+    }
+    return Plan(_Expansion(resolved).jobs(), machine)
+
+
+def result_path(job: Job) -> Path | None:
+    """Return where a job's numbers go below the folder of a run, or None where they stay in the store."""
+    kind, *rest = job.name.split("/")
+    place = {"score": "records", "sensitivity": "sensitivity", "price": "recognisers", "attack": "manifests",
+             "pretrain": "pretraining", "report": "report"}.get(kind)  # fmt: skip
+    return Path(place, *rest) if place else None
+
+
+class _Expansion:
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved, self.spec = resolved, resolved.spec
+        self.trained: dict[str, str] = {}  # what decides weights -> the job that trains them
+        self.hashes: dict[tuple[str, str], str] = {}
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield all jobs, long ones that others wait for first."""
+        made: dict[str, Job] = {}
+        for job in (*self._pretraining(), *self._attacks(), *self._evaluations()):
+            made.setdefault(job.name, job)
+        yield from made.values()
+
+    def _systems(self) -> Iterator[tuple[str, str, SystemSpec]]:
+        """Yield base, key and entry of each system that is trained."""
+        for base in self.spec.bases:
+            for key, one in self.spec.systems.items():
+                if not one.predictor and not one.saved and base in (one.bases or self.spec.bases):
+                    yield base, key, one
+
+    def _pretraining(self) -> Iterator[Job]:
+        for base, key, one in self._systems():
+            kind = self.resolved.kind(key)
+            if kind.pretraining:
+                options = self.spec.pretrain.model_dump(exclude_none=True) | one.pretrain.model_dump(exclude_none=True)
+                options["seed"] = 0
+                texts = [[self._text(path) for path in part] for part in (self.resolved.text, self.resolved.heldout)]
+                yield Job(
+                    _name("pretrain", base, key),
+                    "pretrain",
+                    {"system": kind.pretraining, "base": self._base(base), "text": texts, "options": options},
+                    needs={"base": _name("pretrain", base, one.starts_from)} if one.starts_from else {},
+                    places={
+                        "base": base,
+                        "text": [str(path) for path in self.resolved.text],
+                        "heldout": [str(path) for path in self.resolved.heldout],
+                    },
+                    work=options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128),
+                )
+
+    def _attacks(self) -> Iterator[Job]:
+        for key in self.resolved.tasks:
+            for suite, seed in self.resolved.conditions(key):
+                yield Job(
+                    self._attack_name(key, suite, seed),
+                    "attack",
+                    {
+                        "task": self._task(key),
+                        "suite": suite.model_dump(mode="json", by_alias=True),
+                        "seed": seed,
+                        "test": self._hash(key, "test"),
+                    },
+                    places=self._places(key),
+                    work=self.resolved.examples[key][1],
+                )
+
+    def _evaluations(self) -> Iterator[Job]:
+        for key in self.resolved.tasks:
+            for base, name, one in self._systems():
+                if self.spec.tasks[key].train_systems and key in (one.tasks or self.spec.tasks):
+                    yield from self._trained(key, base, name, one)
+            for name, one in self.spec.systems.items():
+                if one.saved and key in one.saved:
+                    yield from self._saved(key, name, one.saved[key])
+
+    def _trained(self, key: str, base: str, name: str, one: SystemSpec) -> Iterator[Job]:
+        kind = self.resolved.kind(name)
+        front = one.recogniser or kind.needs_recogniser
+        recogniser = self._recogniser(key, one) if front else None
+        if recogniser:
+            yield recogniser
+            yield self._price(key, recogniser.name)
+        for seed in one.training_seeds or self.spec.tasks[key].training_seeds or self.spec.training_seeds:
+            job = self._finetune(key, base, name, one, seed, recogniser)
+            yield job
+            yield from self._scored(key, job.name.partition("/")[2], {"system": job.name}, {}, {}, one)
+
+    def _saved(self, key: str, name: str, folder: str) -> Iterator[Job]:
+        path = (self.resolved.folder / folder).resolve()
+        held = read_json(path / "system.json")
+        params, places = {"system": [held["run"], held["weights_sha256"]]}, {"system": str(path)}
+        job = _name("saved", name, self._task_name(key))
+        yield from self._scored(key, job, {}, params, places, self.spec.systems[name])
+
+    def _options(self, key: str, one: SystemSpec) -> dict[str, Any]:
+        """Return the options of fine-tuning: the system's over the task's over the spec's."""
+        parts = (self.spec.finetune, self.spec.tasks[key].finetune, one.finetune)
+        return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
+
+    def _finetune(self, key: str, base: str, name: str, one: SystemSpec, seed: int, recogniser: Job | None) -> Job:
+        kind, options = self.resolved.kind(name), self._options(key, one)
+        augment = one.augment or (Augment() if kind.augmentation else None)
+        job = _name("finetune", base, name, self._task_name(key), f"seed_{seed}")
+        needs = {"base": _name("pretrain", base, name)} if kind.pretraining else {}
+        params = {
+            "system": one.system or name,
+            "label": name if one.system and one.system != name else None,
+            "task": self._task(key),
+            "base": None if needs else self._base(base),
+            "train": self._hash(key, "train"),
+            "seed": seed,
+            "options": options,
+            "augment": augment and augment.model_dump(mode="json"),
+        }
+        weights = repr([needs, {part: value for part, value in params.items() if part not in ("system", "label")}])
+        first = self.trained.setdefault(weights, job)
+        if first != job:
+            needs["weights"] = first
+        if recogniser:
+            needs["recogniser"] = recogniser.name
+        examples = min(self.resolved.examples[key][0], options.get("limit") or self.resolved.examples[key][0])
+        work = examples * options.get("epochs", 3.0) * (1 + (augment.share if augment else 0)) if first == job else 1.0
+        return Job(job, "finetune", params, needs, {**self._places(key), "base": base}, work)
+
+    def _recogniser(self, key: str, one: SystemSpec) -> Job:
+        """Return the job of the recogniser: one on plain text, or one for the words of each task."""
+        asked = self.spec.recogniser
+        options = asked.model_dump(exclude_none=True, exclude={"text"}) if asked else {}
+        if asked and asked.text:
+            texts = self.resolved.recogniser_text
+            params: dict[str, Any] = {"text": [self._text(path) for path in texts], "options": options}
+            return Job("recogniser/text", "recogniser", params, places={"text": [str(path) for path in texts]})
+        params = {
+            "task": self._task(key),
+            "train": self._hash(key, "train"),
+            "examples": self._options(key, one).get("limit"),
+            "options": options,
+        }
+        return Job(_name("recogniser", self._task_name(key)), "recogniser", params, places=self._places(key))
+
+    def _price(self, key: str, recogniser: str) -> Job:
+        suite, seed = next(self.resolved.conditions(key))
+        needs = {"recogniser": recogniser, "attacked": self._attack_name(key, suite, seed)}
+        params = {"task": self._task(key), "test": self._hash(key, "test")}
+        name = _name("price", self._task_name(key), suite.name, f"seed_{seed}")
+        return Job(name, "price", params, needs, self._places(key), self.resolved.examples[key][1])
+
+    def _scored(
+        self, key: str, name: str, needs: dict[str, str], extra: dict[str, Any], places: dict[str, Any], one: SystemSpec
+    ) -> Iterator[Job]:
+        """Yield what is predicted, scored and measured of one trained system on one task."""
+        limit = self.spec.tasks[key].test_limit
+        params = {"task": self._task(key), "test": self._hash(key, "test"), **extra}
+        places = {**self._places(key), **places}
+        work = min(self.resolved.examples[key][1], limit or self.resolved.examples[key][1])
+        for condition, attacked in self._conditions(key, one):
+            both = {**needs, **({"attacked": attacked} if attacked else {})}
+            predicted = f"predict/{name}/{condition}"
+            yield Job(predicted, "predict", {**params, "limit": limit}, both, places, work)
+            yield Job(f"score/{name}/{condition}", "score", params, {**both, "predicted": predicted}, places, work)
+        yield from self._sensitivity(key, name, needs, params, places, work)
+
+    def _conditions(self, key: str, one: SystemSpec) -> Iterator[tuple[str, str | None]]:
+        """Yield the name of a condition, and the job that attacks the data (None for clean data)."""
+        yield "clean", None
+        for suite, seed in self.resolved.conditions(key):
+            if one.suites is None or suite.name in one.suites or suite.name.partition("@")[0] in one.suites:
+                yield f"{suite.name}/seed_{seed}", self._attack_name(key, suite, seed)
+
+    def _sensitivity(
+        self, key: str, name: str, needs: dict[str, str], params: dict[str, Any], places: dict[str, Any], work: float
+    ) -> Iterator[Job]:
+        asked = self.spec.sensitivity
+        if asked is None or key not in (asked.tasks or self.spec.tasks):
+            return
+        done = set[str]()
+        for suite, seed in self.resolved.conditions(key):  # of several attack seeds the first
+            if suite.name in done or not {suite.name, suite.name.partition("@")[0]} & set(asked.suites):
+                continue
+            done.add(suite.name)
+            both = {**needs, "attacked": self._attack_name(key, suite, seed)}
+            limit = asked.limit or self.spec.tasks[key].test_limit
+            yield Job(
+                f"sensitivity/{name}/{suite.name}", "sensitivity", {**params, "limit": limit}, both, places, 2 * work
+            )
+
+    def _task_name(self, key: str) -> str:
+        return self.resolved.tasks[key].name
+
+    def _attack_name(self, key: str, suite: Suite, seed: int) -> str:
+        return _name("attack", self._task_name(key), suite.name, f"seed_{seed}")
+
+    def _task(self, key: str) -> dict[str, Any]:
+        return self.resolved.tasks[key].model_dump(mode="json", by_alias=True)
+
+    def _base(self, name: str) -> list[str]:
+        base = self.resolved.bases[name]
+        return [base.name, base.weights_sha256, reading_sha256(base.folder)]
+
+    def _hash(self, key: str, which: str) -> str:
+        if (key, which) not in self.hashes:
+            data = self.resolved.data[key]
+            source = data.test if which == "test" or data.train is None else data.train
+            self.hashes[key, which] = source.sha256(self.resolved.tasks[key])
+        return self.hashes[key, which]
+
+    def _text(self, path: Path) -> str:
+        if ("text", str(path)) not in self.hashes:
+            self.hashes["text", str(path)] = sha256_file(path)
+        return self.hashes["text", str(path)]
+
+    def _places(self, key: str) -> dict[str, Any]:
+        data = self.resolved.data[key]
+        return {"train": data.train and data.train.plain(), "test": data.test.plain()}
+
+
+def _name(*parts: str) -> str:
+    """Return the name of a job: its parts by slashes, of which they have none themselves (a base may be a path)."""
+    return "/".join(part.strip("/.").replace("/", "-") for part in parts)
+
+
+def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:
+    """Return the job of the report on those results that are there, in the order of the spec."""
+    order = [job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done]
+    return Job(
+        "report", "report", {"order": order, "examples": examples}, {name: name for name in order}, work=len(order)
+    )

@@ -1,0 +1,197 @@
+"""The store of results: one folder a job, named by the hash of what decides it, whole or not at all.
+
+    STORE/STAGE/KEY/          the result, with job.json, which lists every file with its size and hash
+    STORE/STAGE/KEY.lock      held by the process that makes it, wherever it runs
+    STORE/unfinished/KEY/     checkpoints of training that stopped
+
+A result is written beside its place and moved there in one step, so a reader sees all of it or nothing; what a killed
+process left is removed by the next one that makes the same result.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.provenance import Provenance
+
+__all__ = ["JOB", "Cost", "JobFile", "Store", "default_results"]
+
+JOB = "job.json"
+_WHOLE = 16 << 20  # bytes up to which a quick look reads a file whole
+
+
+def default_results() -> Path:
+    """Return the store of results in the user's data folder."""
+    return platformdirs.user_data_path("robustbench-char") / "results"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Cost(_Frozen):
+    """What a job took: seconds of wall clock and of processors, peak memory of its process, bytes of its result.
+
+    `work` is the number that time grows with (see `jobs.Job`). A job that was stopped and went on counts what its last
+    attempt took.
+    """
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    result_bytes: int
+    work: float
+    host: str
+    created: str
+
+
+class _File(_Frozen):
+    bytes: int
+    sha256: str
+
+
+class JobFile(_Frozen):
+    """`job.json`: what was done, all that decided it, what it took, and the files of the result."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    name: str
+    stage: str
+    key: str
+    decides: dict[str, Any]
+    cost: Cost
+    provenance: Provenance
+    files: dict[str, _File]
+
+
+class Store:
+    """Results on disk, which several runs, on several machines with one file system, may share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, stage: str, key: str) -> Path:
+        """Return where a result lies, or will lie."""
+        return self.folder / stage / key
+
+    def unfinished(self, key: str) -> Path:
+        """Return where training keeps its checkpoints until the job is done."""
+        return self.folder / "unfinished" / key
+
+    def read(self, stage: str, key: str) -> JobFile:
+        """Return what a result says of itself. Raises InputError where it is missing or damaged."""
+        return read_json_model(
+            self.place(stage, key) / JOB, JobFile, expected="the file of a finished job", fix="Run the benchmark again."
+        )
+
+    def damage(self, stage: str, key: str, *, thorough: bool = True) -> str | None:
+        """Return what is wrong with a result, or None for a whole one.
+
+        Files of more than 16 MiB are read through only if `thorough`; otherwise their size is compared.
+        """
+        folder = self.place(stage, key)
+        if not (folder / JOB).is_file():
+            return "no such result"
+        try:
+            files = self.read(stage, key).files
+        except InputError as error:
+            return str(error)
+        for name, file in files.items():
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != file.bytes:
+                return f"{name}: missing or of another size"
+            if (thorough or file.bytes <= _WHOLE) and sha256_file(path) != file.sha256:
+                return f"{name}: another content than was written"
+        return None
+
+    @contextmanager
+    def writing(self, stage: str, key: str) -> Iterator[Path | None]:
+        """Give a folder for a result, which `finish` moves to its place; None while another process makes the same one.
+
+        Raises InputError where the store cannot be written.
+        """
+        target = self.place(stage, key)
+        lock = FileLock(target.with_name(f"{key}.lock"), timeout=0)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            yield None
+            return
+        except OSError as error:
+            raise _not_writable(self.folder, error) from None
+        try:
+            _remove_scratch(target)
+            yield _scratch(target)
+        finally:
+            _remove_scratch(target)
+            lock.release()
+
+    def finish(self, folder: Path, file: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
+        """Write `job.json` into a result that `writing` gave the folder of, and move it to its place."""
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        listed = {name: _File(bytes=path.stat().st_size, sha256=sha256_file(path)) for name, path in files.items()}
+        size = sum(one.bytes for one in listed.values())
+        job = JobFile(**file, cost=Cost(**cost, result_bytes=size), files=listed)
+        target = self.place(job.stage, job.key)
+        try:
+            write_json(folder / JOB, job.model_dump(mode="json", by_alias=True))
+            _flush([*files.values(), folder / JOB, folder])
+            if target.exists():  # a damaged one: `writing` holds the lock, nobody else writes here
+                shutil.rmtree(target)
+            os.chmod(folder, 0o755)
+            os.replace(folder, target)
+        except OSError as error:
+            raise _not_writable(self.folder, error) from None
+        shutil.rmtree(self.unfinished(job.key), ignore_errors=True)
+
+    def costs(self) -> Iterator[JobFile]:
+        """Yield what every readable result says of itself."""
+        for path in sorted(self.folder.glob(f"*/*/{JOB}")):
+            try:
+                yield self.read(path.parent.parent.name, path.parent.name)
+            except InputError:
+                continue  # a damaged result is made again when a run wants it
+
+
+def _flush(paths: list[Path]) -> None:
+    """Have the system write files to the disk before the result appears."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _scratch(target: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _not_writable(target.parent, error) from None
+
+
+def _remove_scratch(target: Path) -> None:
+    for left in target.parent.glob(f".{target.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _not_writable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        folder,
+        found=f"it cannot be written ({error.strerror or error})",
+        expected="a writable folder with free space",
+        fix="Free space, correct the rights, or choose another --store.",
+    )

@@ -1,0 +1,194 @@
+"""A benchmark spec: the YAML file that a run is made of, as frozen, strict models. Names are checked in `checks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from robustbench_char.common.resources import find
+from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
+
+__all__ = [
+    "SPECS",
+    "Augment",
+    "Benchmark",
+    "Budget",
+    "FinetuneOptions",
+    "PretrainOptions",
+    "RecogniserOptions",
+    "SensitivityOptions",
+    "SystemSpec",
+    "TaskSpec",
+    "load_spec",
+]
+
+SPECS = "benchmarks/suites"
+"""Where shipped specs stand."""
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class FinetuneOptions(_Part):
+    """Options of `finetune`; those left out have its defaults. `limit` keeps the first examples."""
+
+    epochs: float | None = None
+    learning_rate: float | None = None
+    new_learning_rate: float | None = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    doc_stride: int | None = None
+    warmup: float | None = None
+    weight_decay: float | None = None
+    layers: int | None = None
+    limit: int | None = None
+    precision: Precision | None = None
+
+
+class PretrainOptions(_Part):
+    """Options of `pretrain`; those left out have its defaults."""
+
+    suite: str | None = None
+    noise: float | None = None
+    mask: float | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    block_size: int | None = None
+    learning_rate: float | None = None
+    new_learning_rate: float | None = None
+    warmup: float | None = None
+    weight_decay: float | None = None
+    noised_words: Literal["predict", "context"] | None = None
+    term_vocab_size: int | None = None
+    unknown_terms: Literal["ignore", "class"] | None = None
+    char_vocab_size: int | None = None
+    character_case: Literal["lower", "surface"] | None = None
+    layers: int | None = None
+    evaluate_every: int | None = None
+    heldout_blocks: int | None = None
+    precision: Precision | None = None
+
+
+class RecogniserOptions(_Part):
+    """Options of `train-recogniser`. Without `text` one is trained for each task, on the texts of its training data."""
+
+    text: tuple[str, ...] = ()
+    suite: str | None = None
+    epochs: int | None = None
+    steps: int | None = None
+    vocabulary: int | None = None
+    hidden_size: int | None = None
+    learning_rate: float | None = None
+    batch_words: int | None = None
+    limit: int | None = None
+    lower: bool | None = None
+    splitter: str | None = None
+
+
+class Augment(_Part):
+    """Attacked copies of training examples: what `finetune --augment` and its further options say."""
+
+    suite: str | None = None
+    share: float = 1.0
+    seed: int | None = None
+    without: tuple[str, ...] = ()
+
+
+class SystemSpec(_Part):
+    """One system that is compared. `system` is its registered name, by default the key that it stands under.
+
+    `pretrain` and `finetune` change options for this system alone. `starts_from` names another system of this spec,
+    whose encoder its pre-training goes on from. `recogniser` puts the spec's word recogniser in front of it. `bases`
+    and `tasks` restrict it to some. `predictor` (a registered callable) or `saved` (the folder of a fine-tuned system,
+    by task) take the place of training.
+    """
+
+    system: str | None = None
+    bases: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    suites: tuple[str, ...] | None = None
+    training_seeds: tuple[int, ...] | None = None
+    pretrain: PretrainOptions = PretrainOptions()
+    finetune: FinetuneOptions = FinetuneOptions()
+    starts_from: str | None = None
+    augment: Augment | None = None
+    recogniser: bool | None = None
+    predictor: str | None = None
+    saved: dict[str, str] | None = None
+
+
+class TaskSpec(_Part):
+    """One task. `train` and `test` are paths below the data folder, by default those of `layout.LAYOUT`.
+
+    Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
+    first examples only. Suites and seeds are those of the spec unless given here. With `train_systems` off the test set
+    is attacked and nothing else.
+    """
+
+    train: str | None = None
+    test: str | None = None
+    test_limit: int | None = Field(None, ge=1)
+    train_systems: bool = True
+    suites: tuple[str, ...] | None = None
+    attack_seeds: tuple[int, ...] | None = None
+    training_seeds: tuple[int, ...] | None = None
+    finetune: FinetuneOptions = FinetuneOptions()
+
+
+class SensitivityOptions(_Part):
+    """Where sensitivity S is measured: these suites, these tasks (None: all), the first `limit` examples."""
+
+    suites: tuple[str, ...]
+    tasks: tuple[str, ...] | None = None
+    limit: int | None = Field(None, ge=1)
+
+
+class Budget(_Part):
+    """What the run may take; a plan that is expected to take more is refused before any work.
+
+    `hours` are those of the whole run with its workers; `memory_gb` is that of all jobs that run at once.
+    """
+
+    hours: float | None = Field(None, gt=0)
+    disk_gb: float | None = Field(None, gt=0)
+    memory_gb: float | None = Field(None, gt=0)
+
+
+class Benchmark(_Part):
+    """A whole benchmark. Paths are relative to the data folder (`--data-dir`); see docs/benchmarks.md for each key."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    about: str = ""
+    data: Literal["files", "mini", "hub"] = "files"
+    bases: tuple[str, ...] = ("minilm",)
+    systems: dict[str, SystemSpec]
+    tasks: dict[str, TaskSpec]
+    suites: tuple[str, ...]
+    attack_seeds: tuple[int, ...] = (1,)
+    training_seeds: tuple[int, ...] = (0,)
+    text: tuple[str, ...] = ()
+    heldout_text: tuple[str, ...] = ()
+    pretrain: PretrainOptions = PretrainOptions()
+    finetune: FinetuneOptions = FinetuneOptions()
+    recogniser: RecogniserOptions | None = None
+    sensitivity: SensitivityOptions | None = None
+    threads: int = Field(1, ge=1)
+    device: Literal["cpu", "gpu"] = "cpu"
+    gpus_per_job: int = Field(1, ge=1)
+    budget: Budget = Budget()
+    examples: bool = True
+
+
+def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
+    """Return the file that `name` stands for, the spec less what is wrong with it, and the mistakes of its form.
+
+    `name` is a shipped file's or the path of a YAML file. `checks.resolve` finds the other mistakes, and reports all.
+    Raises InputError for an unknown name, and for a file that is no YAML mapping.
+    """
+    path = find(SPECS, name, place="SPEC")
+    return path, *load_yaml_parts(path, Benchmark)

@@ -1,0 +1,233 @@
+"""What each kind of job does: one function a stage, from the results it needs to its own result.
+
+Each writes into a new folder; the store moves it to its place. Libraries are imported when a stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robustbench_char.common import Registry
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+    from robustbench_char.tasks.base import NativeFile, Task
+
+__all__ = ["STAGES", "Call", "Stage"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a stage: see `jobs.Job` for `params` and `places`. `needs` maps inputs to the folders of results.
+
+    `output` is the folder to make, `unfinished` the one for checkpoints, which outlives a stop. Training tells how far
+    it is in the file `status`, and in event files of TensorBoard where `tensorboard` names a folder.
+    """
+
+    params: Mapping[str, Any]
+    places: Mapping[str, Any]
+    needs: Mapping[str, Path]
+    output: Path
+    unfinished: Path
+    status: Path
+    tensorboard: Path | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A kind of job: its function, the modules whose code decides its result, and whether it computes with torch."""
+
+    run: Callable[[Call], None]
+    modules: tuple[str, ...]
+    heavy: bool = True
+
+
+STAGES: Registry[Stage] = Registry("stage")
+
+
+def _attack(call: Call) -> None:
+    from robustbench_char.attacks.suites import Suite
+    from robustbench_char.tasks.attack_files import attack_file
+    from robustbench_char.tasks.verify import verify
+
+    task, source = _task(call), _source(call, "test")
+    suite = Suite.model_validate(call.params["suite"], strict=False)
+    attack_file(task, source, suite, seed=call.params["seed"], output=call.output)
+    verify(call.output, source)
+
+
+def _pretrain(call: Call) -> None:
+    from robustbench_char.training.pretraining.run import pretrain
+
+    pretrain(
+        call.params["system"],
+        texts=[Path(path) for path in call.places["text"]],
+        heldout=[Path(path) for path in call.places["heldout"]] or None,
+        output=call.output,
+        base=str(call.needs.get("base", call.places["base"])),
+        store=call.unfinished,
+        callbacks=_callbacks(call),
+        **_options(call.params["options"]),
+    )
+
+
+def _recogniser(call: Call) -> None:
+    from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+
+    on_text = bool(call.places.get("text"))
+    train_recogniser(
+        output=call.output,
+        texts=[Path(path) for path in call.places.get("text", ())],
+        task=None if on_text else _task(call),
+        source=None if on_text else _source(call, "train", call.params["examples"]),
+        settings=RecogniserSettings(**call.params["options"]),
+    )
+
+
+def _finetune(call: Call) -> None:
+    from robustbench_char.tasks.attack_files import source_sha256
+    from robustbench_char.training.augmentation import augmentation_asked
+    from robustbench_char.training.finetune import finetune
+
+    task, source, params = _task(call), _source(call, "train"), call.params
+    augment = params["augment"]
+    finetune(
+        task,
+        train=source,
+        train_sha256=source_sha256(source.path),
+        output=call.output,
+        system=params["system"],
+        base=str(call.needs.get("base", call.places["base"])),
+        label=params["label"],
+        recogniser=call.needs.get("recogniser"),
+        augmentation=augmentation_asked(params["system"], augment["suite"], task, share=augment["share"],
+                                        seed=augment["seed"], without=augment["without"]) if augment else None,
+        weights=call.needs.get("weights"),
+        store=call.unfinished,
+        callbacks=_callbacks(call),
+        seed=params["seed"],
+        **_options(params["options"]),
+    )  # fmt: skip
+
+
+def _predict(call: Call) -> None:
+    from robustbench_char.training.predicted import predict_file
+
+    predict_file(_system(call), _evaluated(call), call.output, limit=call.params["limit"])
+
+
+def _score(call: Call) -> None:
+    from robustbench_char.training.predicted import score_predicted
+
+    source = "mini" if call.places["test"]["kind"] == "mini" and "attacked" not in call.needs else None
+    score_predicted(_system(call), _evaluated(call), call.needs["predicted"], call.output, source=source)
+
+
+def _sensitivity(call: Call) -> None:
+    from robustbench_char.training.sensitivity import measure_sensitivity
+
+    measure_sensitivity(
+        str(_system(call)),
+        _source(call, "test"),
+        call.needs["attacked"],
+        _task(call),
+        limit=call.params["limit"],
+        output=call.output,
+    )
+
+
+def _price(call: Call) -> None:
+    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.training.wordrec import measure_price
+
+    clean, attacked = _source(call, "test"), call.needs["attacked"]
+    measure_price(
+        Recogniser.load(call.needs["recogniser"]), clean, attacked, _task(call), output=call.output, overwrite=False
+    )
+
+
+def _report(call: Call) -> None:
+    from robustbench_char.reports.page import write_report
+
+    folders = [call.needs[role] for role in call.params["order"]]
+    write_report(folders, call.output, examples=call.params["examples"])
+
+
+def _task(call: Call) -> Task:
+    from robustbench_char.tasks.base import Task
+
+    return Task.model_validate(call.params["task"], strict=False)
+
+
+def _source(call: Call, which: str, limit: int | None = None) -> Any:
+    from robustbench_char.experiments.sources import Source
+
+    source = Source(**call.places[which]).open(_task(call))
+    return source if limit is None else _First(source, limit)
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first examples of a file."""
+
+    file: NativeFile
+    limit: int
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
+
+    def examples(self) -> Any:
+        return islice(self.file.examples(), self.limit)
+
+
+def _evaluated(call: Call) -> NativeFile:
+    """Return the file that is predicted and scored: the clean one, or the attacked one that the job needs."""
+    from robustbench_char.tasks.formats import open_native
+    from robustbench_char.tasks.manifest import read_manifest
+
+    if "attacked" not in call.needs:
+        clean: NativeFile = _source(call, "test")
+        return clean
+    home = call.needs["attacked"]
+    return open_native(_task(call), home / read_manifest(home).output.name)
+
+
+def _system(call: Call) -> Path:
+    return call.needs["system"] if "system" in call.needs else Path(call.places["system"])
+
+
+def _callbacks(call: Call) -> list[TrainerCallback]:
+    from robustbench_char.experiments.training_status import StatusWriter, tensorboard_callback
+
+    found: list[TrainerCallback] = [StatusWriter(call.status)]
+    return found if call.tensorboard is None else [*found, tensorboard_callback(call.tensorboard)]
+
+
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as the functions of training take them: `precision` is their `bf16`."""
+    found = dict(options)
+    precision = found.pop("precision", None)
+    if precision is not None:
+        found["bf16"] = "auto" if precision == "auto" else precision == "bf16"
+    return found
+
+
+_FORMATS = "tasks.formats"
+for _name, _stage in {
+    "attack": Stage(_attack, ("tasks.attack_files", _FORMATS), heavy=False),
+    "pretrain": Stage(_pretrain, ("training.pretraining.run",)),
+    "recogniser": Stage(_recogniser, ("training.wordrec.train", _FORMATS)),
+    "finetune": Stage(_finetune, ("training.finetune", _FORMATS)),
+    "predict": Stage(_predict, ("training.predict", _FORMATS)),
+    "score": Stage(_score, ("training.predicted", _FORMATS)),
+    "sensitivity": Stage(_sensitivity, ("training.sensitivity", _FORMATS)),
+    "price": Stage(_price, ("training.wordrec.price", _FORMATS)),
+    "report": Stage(_report, ("reports.page",), heavy=False),
+}.items():
+    STAGES.register(_name, _stage)
