@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 import pytest
 from hypothesis import settings
@@ -39,3 +40,28 @@ def load_module() -> Callable[[Path], ModuleType]:
         return module
 
     return load
+
+
+class Install(Protocol):
+    """Write a distribution with predictors into a folder, as an installer leaves it, and return the folder."""
+
+    def __call__(self, code: str, points: dict[str, str], *, name: str = "baselines", version: str = "0.1.0") -> Path:
+        """`points` maps names to attributes of the module `code`; the module is called `NAME_module`."""
+        ...
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Install:
+    """Return a function that installs a distribution below `tmp_path`, in a folder to put on the path."""
+
+    def write(code: str, points: dict[str, str], *, name: str = "baselines", version: str = "0.1.0") -> Path:
+        site = tmp_path / "site"
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}_module.py").write_text(code, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = (f"{point} = {name}_module:{attribute}" for point, attribute in points.items())
+        (info / "entry_points.txt").write_text("\n".join(["[robustbench_char.predictors]", *lines, ""]))
+        return site
+
+    return write

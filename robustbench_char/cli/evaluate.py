@@ -1,19 +1,28 @@
-"""`evaluate`: score a saved system on a data set."""
+"""`evaluate`: score a saved system, or a predictor of another package, on a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
+if TYPE_CHECKING:
+    from robustbench_char.evaluation.records import Record
+
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `finetune` wrote.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder that `finetune` wrote.")] = None,
+    predictor: Annotated[
+        str | None, typer.Option(help="In place of DIR: a predictor that another package registers (see `list`).")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task of the data; of a system in DIR it is known, and checked.")
+    ] = None,
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
@@ -23,7 +32,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", help="The folder for record, predictions and counts."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result of a system.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -31,18 +40,14 @@ def evaluate(
 
     Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
     """
-    from robustbench_char.training.evaluate import evaluate as run
-    from robustbench_char.training.system_files import read_system
-
-    source = source_of(read_system(folder).task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    record = run(
-        folder,
-        source,
-        output=output,
-        source="mini" if data else None,
-        batch_size=batch_size,
-        overwrite=overwrite,
-    )
+    sources: dict[str, Any] = {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir}
+    wanted = {"output": output, "source": "mini" if data else None, "batch_size": batch_size, "overwrite": overwrite}
+    if folder is not None and predictor is None:
+        record = _of_system(folder, task, sources, wanted)
+    elif predictor is not None and folder is None:
+        record = _of_predictor(predictor, task, sources, wanted)
+    else:
+        raise _not_one("DIR and --predictor" if folder else "neither DIR nor --predictor")
     if json:
         typer.echo(record.model_dump_json(by_alias=True, indent=2))
         return
@@ -50,3 +55,31 @@ def evaluate(
     if output is None:
         typer.echo("nothing was kept: add --output DIR for the record and the predictions", err=True)
     typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")
+
+
+def _of_system(folder: Path, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
+    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.training.evaluate import evaluate as run
+    from robustbench_char.training.system_files import read_system
+
+    asked = get_task(task, "--task") if task else None
+    return run(folder, source_of(read_system(folder).task, **sources), task=asked, **wanted)
+
+
+def _of_predictor(name: str, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
+    from robustbench_char.common import InputError
+    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.training.outside import evaluate_predictor
+
+    if task is None:
+        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
+    record = get_task(task, "--task")
+    return evaluate_predictor(name, record, source_of(record, **sources), **wanted)
+
+
+def _not_one(found: str) -> Exception:
+    from robustbench_char.common import InputError
+
+    return InputError(
+        "evaluate", found=found, expected="one of them", fix="Give a folder that `finetune` wrote, or --predictor NAME."
+    )

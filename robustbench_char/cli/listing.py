@@ -13,10 +13,12 @@ __all__ = ["list_names"]
 def list_names(
     kind: Annotated[
         str | None,
-        typer.Argument(help="tasks, suites, operators, systems, layouts, alphabets or splitters; default: all."),
+        typer.Argument(
+            help="tasks, suites, operators, systems, predictors, layouts, alphabets or splitters; default: all."
+        ),
     ] = None,
 ) -> None:
-    """List the tasks, suites, operators, systems, keyboard layouts, alphabets and word splitters."""
+    """List the tasks, suites, operators, systems, registered predictors, layouts, alphabets and splitters."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
         from robustbench_char.common import InputError, nearest
@@ -36,6 +38,7 @@ def list_names(
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.attacks.registry import OPERATORS
+    from robustbench_char.evaluation.predictors import registered
     from robustbench_char.evaluation.systems import SYSTEMS
     from robustbench_char.tasks.registry import TASKS
     from robustbench_char.text.alphabets import ALPHABETS
@@ -47,6 +50,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
         "suites": list(_suites()),
         "operators": _plain(OPERATORS),
         "systems": _plain(SYSTEMS),
+        "predictors": registered(),
         "layouts": _plain(LAYOUTS),
         "alphabets": _plain(ALPHABETS),
         "splitters": _plain(SPLITTERS),

@@ -21,11 +21,14 @@ WORD_LENGTHS = (3, 6, 9)
 
 @dataclass(frozen=True)
 class WordState:
-    """One word of an example: its clean form's length in characters, pieces clean and as read, what hit it."""
+    """One word of an example: its clean form's length in characters, pieces clean and as read, what hit it.
+
+    Pieces are None where the system has none, or they are not known.
+    """
 
     length: int
-    pieces_clean: int
-    pieces: int
+    pieces_clean: int | None
+    pieces: int | None
     operators: tuple[str, ...] = ()
 
 
@@ -67,10 +70,9 @@ def _of(unit: Unit, example: ExampleWords) -> Sequence[WordState]:
     return example.words if unit.span == WHOLE else example.words[slice(*unit.span)]
 
 
-def _split(counts: Sequence[int]) -> list[str]:
-    if not counts:
-        return []
-    return ["Subword" if max(counts) > 1 else "Word"]
+def _split(counts: Sequence[int | None]) -> list[str]:
+    known = [count for count in counts if count is not None]
+    return ["Subword" if max(known) > 1 else "Word"] if known else []
 
 
 def by_pieces(unit: Unit, example: ExampleWords) -> list[str]:

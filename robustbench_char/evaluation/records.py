@@ -20,6 +20,7 @@ __all__ = [
     "AttackInfo",
     "AugmentInfo",
     "DataInfo",
+    "PredictorInfo",
     "PretrainingInfo",
     "RecogniserInfo",
     "Record",
@@ -92,18 +93,28 @@ class RecogniserInfo(_Frozen):
     background_sha256: str | None = None
 
 
+class PredictorInfo(_Frozen):
+    """Where a system that is not ours comes from: distribution and entry point, and the version it gives itself."""
+
+    distribution: str
+    distribution_version: str
+    entry_point: str
+    version: str | None = None
+
+
 class SystemInfo(_Frozen):
     """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved.
 
     `label` is how reports call it (None: by `name`), which tells variants of one system apart. `parameters` counts
-    those of the model with its head; `extra_parameters` those of them beyond the plain base under the same head. A
-    recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what an older
-    record does not tell.
+    those of the model with its head (None: not known); `extra_parameters` those of them beyond the plain base under the
+    same head. A recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what
+    an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
+    `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights.
     """
 
     name: str
     base: str
-    parameters: int
+    parameters: int | None
     training_seed: int | None
     training_sha256: str | None
     settings: dict[str, Any]
@@ -113,6 +124,7 @@ class SystemInfo(_Frozen):
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
     recogniser: RecogniserInfo | None = None
+    predictor: PredictorInfo | None = None
 
     @property
     def shown(self) -> str:

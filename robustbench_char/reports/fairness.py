@@ -19,9 +19,11 @@ def fairness_table(records: Sequence[Record]) -> Table | None:
     """Return a row a task of several systems, and one on pre-training; None where there is nothing to compare.
 
     Compared are base, training data and settings of fine-tuning; of those pre-trained further text, steps and tokens.
+    Predictors of other packages, of which none of this is known, are left out.
     """
     import pandas as pd
 
+    records = [record for record in records if record.system.predictor is None]
     tasks = {record.task: [one for one in records if one.task == record.task] for record in records}
     parts = [(task, [_trained(record) for record in group], group) for task, group in tasks.items()]
     made = [record for record in records if record.system.pretraining]

@@ -112,9 +112,9 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def short_hash(value: str | None) -> str:
+def short_hash(value: Any) -> str:
     """Print the first 12 digits of a hash."""
-    return DASH if not value else value[:12]
+    return DASH if is_missing(value) else str(value)[:12]
 
 
 def score_name(name: str) -> str:

@@ -41,7 +41,3 @@ class Classification:
     def predict(self, example: Example, readings: Sequence[int]) -> str:
         """Return the class name."""
         return self.labels[readings[0]]
-
-    def gold(self, example: Example) -> str | None:
-        """Return the class name of the file."""
-        return example.label if isinstance(example.label, str) else None

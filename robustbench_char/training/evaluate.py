@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder, safe_name
-from robustbench_char.evaluation.records import DataInfo, Record, read_record
+from robustbench_char.common.files import safe_name
+from robustbench_char.evaluation.records import DataInfo, Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.training.attack_sets import attack_set_of
-from robustbench_char.training.predict import System, device_name, load_system
-from robustbench_char.training.scoring import Scored, check_seed, check_task, golds_of, write_scored
+from robustbench_char.training.predict import device_name, load_system
+from robustbench_char.training.results import done_before, keep
+from robustbench_char.training.scoring import check_seed, check_task, golds_of, scored_by, write_scored
 from robustbench_char.training.system_files import system_info
 
 __all__ = ["evaluate"]
-
-RECORD = "record.json"
 
 
 def evaluate(
@@ -49,37 +46,12 @@ def evaluate(
     golds = golds_of(system, file, examples)
     name = source or safe_name(file.path.name)
     data = DataInfo(source=name, sha256=sha256, examples=len(examples), attack=attack.info() if attack else None)
-    done_before = _done_before(output, system, data, overwrite)
+    again = done_before(output, system.file.task, system_info(system.file), data, overwrite=overwrite)
     predictions = system.run(examples, batch_size=batch_size, progress=progress)
-    scored = Scored.of(system, examples, golds, predictions, attack)
-    if output is None:
-        with TemporaryDirectory() as scratch:
-            return _write(Path(scratch), system, data, scored, started)
-    inputs = (folder, file.path)
-    with output_folder(output, overwrite=overwrite, volatile=(RECORD,) if done_before else (), inputs=inputs) as target:
-        return _write(target, system, data, scored, started)
+    scored = scored_by(system, examples, golds, predictions, attack)
 
+    def write(target: Path) -> Record:
+        seconds = time.monotonic() - started
+        return write_scored(target, system, data, scored, device=device_name(system.device), wall_seconds=seconds)
 
-def _write(folder: Path, system: System, data: DataInfo, scored: Scored, started: float) -> Record:
-    seconds = time.monotonic() - started
-    return write_scored(folder, system, data, scored, device=device_name(system.device), wall_seconds=seconds)
-
-
-def _done_before(output: Path | None, system: System, data: DataInfo, overwrite: bool) -> bool:
-    """Return whether `output` holds this system on these data. Raises InputError for other content."""
-    if output is not None:
-        check_writable(output)
-    if output is None or not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return False
-    if (output / RECORD).is_file():
-        old = read_record(output / RECORD)
-        if (old.task, old.system, old.data) == (system.file.task.name, system_info(system.file), data):
-            return True
-    if not overwrite:
-        raise InputError(
-            output,
-            found="an output folder with other content",
-            expected="a new folder, or the record of this very evaluation",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
-    return False
+    return keep(output, write, inputs=(folder, file.path), overwrite=overwrite, again=again)

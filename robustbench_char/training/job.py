@@ -24,8 +24,9 @@ from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.fronts import trained_recogniser
+from robustbench_char.training.golds import gold_of, place_of
 from robustbench_char.training.pretraining.files import pretraining_info
-from robustbench_char.training.recipes import label_names, make_recipe, place_of
+from robustbench_char.training.recipes import label_names
 from robustbench_char.training.settings import Options, Settings, resolve_settings
 from robustbench_char.training.store import run_key
 from robustbench_char.training.wordrec import recogniser_info
@@ -163,9 +164,8 @@ def _labelled(asked: Request, settings: Settings) -> list[Example]:
     """Return the training examples. Raises InputError for the first one without a label, and when there are none."""
     given = iter(asked.train) if isinstance(asked.train, Sequence) else asked.train.examples()
     examples = list(islice(given, settings.limit))
-    recipe = make_recipe(asked.task, (), settings)
     for example in examples:
-        if recipe.gold(example) is None:
+        if gold_of(asked.task, example) is None:
             raise InputError(
                 f"{asked.place}: {place_of(example)}",
                 found="an example without label",

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -20,6 +19,7 @@ from robustbench_char.common.randomness import random_state_kept
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler
+from robustbench_char.training.progress import progress_bar
 from robustbench_char.training.settings import Settings
 from robustbench_char.training.store import last_checkpoint, mark_complete, not_writable
 
@@ -190,15 +190,3 @@ class Bar(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
         if logs and "loss" in logs:
             self.bar.update(self.task, description=f"training, loss {float(logs['loss']):.3f}")
-
-
-def progress_bar(shown: bool) -> Progress:
-    """Return a progress bar on standard error; on anything but a terminal it prints one line at the end."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), disable=not shown)

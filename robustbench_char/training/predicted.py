@@ -23,14 +23,8 @@ from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile
 from robustbench_char.training.attack_sets import attack_set_of
 from robustbench_char.training.predict import Predictions, device_name, load_system, open_parts
-from robustbench_char.training.scoring import (
-    Scored,
-    check_seed,
-    check_task,
-    golds_of,
-    prediction_json,
-    write_scored,
-)
+from robustbench_char.training.results import prediction_json
+from robustbench_char.training.scoring import check_seed, check_task, golds_of, scored_by, write_scored
 
 __all__ = ["PREDICTED", "SAID", "predict_file", "score_predicted"]
 
@@ -126,7 +120,7 @@ def score_predicted(
         attack=attack.info() if attack else None,
         limit=held.limit,
     )
-    scored = Scored.of(system, examples, golds, predictions, attack)
+    scored = scored_by(system, examples, golds, predictions, attack)
     output.mkdir(parents=True)
     seconds = held.wall_seconds + time.monotonic() - started
     return write_scored(output, system, data, scored, device=held.device, wall_seconds=seconds)

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import QaGold, QaPrediction
+from robustbench_char.evaluation.metrics import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.tasks.base import Answer, Example, Task
-from robustbench_char.training.recipes import Outputs, place_of, text_of
+from robustbench_char.training.golds import may_decline
+from robustbench_char.training.recipes import Outputs, text_of
 from robustbench_char.training.settings import Settings
 
-__all__ = ["QuestionAnswering", "Span", "best_span", "may_decline", "span_of"]
+__all__ = ["QuestionAnswering", "Span", "best_span", "span_of"]
 
 _NONE = 0  # position of [CLS], which stands for "no answer here"
 
@@ -29,11 +29,6 @@ class Span(NamedTuple):
     score: float | None = None
     start: int = 0
     end: int = 0
-
-
-def may_decline(task: Task) -> bool:
-    """Return whether a task has unanswerable questions, so that a system may answer nothing."""
-    return task.metric == "squad_v2"
 
 
 @dataclass(frozen=True)
@@ -87,24 +82,6 @@ class QuestionAnswering:
         if not may_decline(self.task):
             return QaPrediction(text=text, best_text=text)
         return QaPrediction(text=text if null <= score else "", best_text=text, null_odds=null - score)
-
-    def gold(self, example: Example) -> QaGold | None:
-        """Return the answers of the file; none where it says that the question is unanswerable.
-
-        Raises InputError for an unanswerable question where the task has none.
-        """
-        if example.answers:
-            return QaGold(tuple(answer.text for answer in example.answers))
-        if example.answerable is not False:
-            return None
-        if not may_decline(self.task):
-            raise InputError(
-                place_of(example),
-                found="an unanswerable question",
-                expected="at least one answer",
-                fix="Use the task squad_v2 for such files.",
-            )
-        return QaGold(())
 
 
 def span_of(window: Window, answer: Answer) -> tuple[int, int]:

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import Gold, Prediction
+from robustbench_char.evaluation.metrics import Prediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.tasks.base import Example, Family, Task
+from robustbench_char.training.golds import place_of
 from robustbench_char.training.settings import Settings
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "encoded",
     "label_names",
     "make_recipe",
-    "place_of",
     "text_of",
     "tokens_of",
     "training_features",
@@ -53,10 +53,6 @@ class Recipe(Protocol):
 
     def predict(self, example: Example, readings: Sequence[Any]) -> Prediction:
         """Return the prediction for an example from the readings of its windows, in order."""
-        ...
-
-    def gold(self, example: Example) -> Gold | None:
-        """Return what the prediction is scored against, or None where the example has no label."""
         ...
 
 
@@ -123,11 +119,6 @@ def tokens_of(example: Example, field: str) -> tuple[str, ...]:
     if not isinstance(value, tuple):
         raise _no_field(example, field)
     return value
-
-
-def place_of(example: Example) -> str:
-    """Return how messages call an example."""
-    return f"row {example.row} (id {example.id})"
 
 
 def _no_field(example: Example, field: str) -> InputError:

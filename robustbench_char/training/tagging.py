@@ -52,10 +52,6 @@ class Tagging:
         words = tokens_of(example, self.task.fields[0])
         return tuple(self.labels[found[word]] if word in found else None for word in range(len(words)))
 
-    def gold(self, example: Example) -> tuple[str, ...] | None:
-        """Return the tags of the file."""
-        return example.label if isinstance(example.label, tuple) else None
-
 
 def first_pieces(window: Window) -> IntArray:
     """Return the positions in T of the first piece of each word."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
-
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
-from robustbench_char.models.base_models import is_byte_level
 from robustbench_char.tasks.base import Example
 
-__all__ = ["clean_tokens", "example_words", "piece_counts", "token_at", "token_starts", "word_pieces"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["PieceCounter", "clean_tokens", "example_words", "piece_counts", "token_at", "token_starts", "word_pieces"]
 
 Edits = Sequence[Mapping[str, Any]]
+PieceCounter: TypeAlias = Callable[[Iterable[str]], Mapping[str, int]]
+"""A function from words to the number of sub-words of each distinct one, such as `piece_counts` of a tokenizer."""
 
 
 def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, int]:
@@ -29,6 +31,8 @@ def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> di
 
 def word_pieces(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, list[str]]:
     """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
+    from robustbench_char.models.base_models import is_byte_level  # here, so that words are read without torch
+
     distinct = sorted(set(words))
     spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
     encodings = tokenizer(spaced, add_special_tokens=False).encodings or [] if distinct else []
@@ -36,14 +40,18 @@ def word_pieces(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dic
 
 
 def example_words(
-    tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], edits: Sequence[Edits], *, attacked: bool
+    pieces: PieceCounter | None, examples: Sequence[Example], edits: Sequence[Edits], *, attacked: bool
 ) -> list[ExampleWords]:
-    """Return what is known of the words of each example; `edits` are those of the ledger, for each example."""
+    """Return what is known of the words of each example; `edits` are those of the ledger, for each example.
+
+    Without `pieces` (a system that has no sub-words) their numbers are not known.
+    """
     known = [_words(example, found) for example, found in zip(examples, edits, strict=True)]
-    pieces = piece_counts(tokenizer, (form for words in known for clean, read, _ in words for form in (clean, read)))
+    forms = (form for words in known for clean, read, _ in words for form in (clean, read))
+    counts = pieces(forms) if pieces else {}
     return [
         ExampleWords(
-            [WordState(len(clean), pieces[clean], pieces[read], hit) for clean, read, hit in words],
+            [WordState(len(clean), counts.get(clean), counts.get(read), hit) for clean, read, hit in words],
             _length(example),
             attacked,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,9 @@ def edit(operator: str, start: int, removed: str, inserted: str, before: str, af
 
 def test_words_of_a_tagging(tokenizer: PreTrainedTokenizerFast) -> None:
     example = Example(0, "a", "a", {"tokens": ("anna", "lvies", "in", "oslo")}, ("O",) * 4)
-    (found,) = example_words(tokenizer, [example], [[edit("swap", 6, "iv", "vi", "lives", "lvies")]], attacked=True)
+    (found,) = example_words(
+        partial(piece_counts, tokenizer), [example], [[edit("swap", 6, "iv", "vi", "lives", "lvies")]], attacked=True
+    )
     assert (found.length, found.attacked) == (4, True)
     assert found.words[0] == WordState(4, 1, 1)
     assert found.words[1] == WordState(5, 1, 5, ("swap",))
@@ -59,7 +62,10 @@ def test_words_of_a_tagging(tokenizer: PreTrainedTokenizerFast) -> None:
 def test_words_of_texts_are_those_that_were_hit(tokenizer: PreTrainedTokenizerFast) -> None:
     example = Example(0, "a", "a", {"question": "what colour is the bot", "context": "the boat is red"})
     hit = [edit("drop", 20, "a", "", "boat", "bot")]
-    clean, attacked = (example_words(tokenizer, [example], [edits], attacked=bool(edits))[0] for edits in ([], hit))
+    clean, attacked = (
+        example_words(partial(piece_counts, tokenizer), [example], [edits], attacked=bool(edits))[0]
+        for edits in ([], hit)
+    )
     assert (clean.words, clean.length) == ([], 5)
     assert attacked.words == [WordState(4, 1, 3, ("drop",))]
 

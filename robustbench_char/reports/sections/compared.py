@@ -6,9 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
+from robustbench_char.evaluation.records import (
+    AugmentInfo,
+    PredictorInfo,
+    PretrainingInfo,
+    RecogniserInfo,
+    Record,
+    SystemInfo,
+)
 from robustbench_char.reports import show
-from robustbench_char.reports.blocks import Column, Evidence, Section, Table
+from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 from robustbench_char.reports.fairness import fairness_table
 
 if TYPE_CHECKING:
@@ -23,8 +30,8 @@ def sections(evidence: Evidence) -> list[Section]:
     if not any(_tells(record) for record in records):
         return []
     fairness = fairness_table(records)
-    tables = (_systems(records), _costs(records), *([fairness] if fairness else []))
-    return [Section("compared", "Systems", tables)]
+    blocks: list[Block] = [_systems(records), *_predictors(records), _costs(records), *([fairness] if fairness else [])]
+    return [Section("compared", "Systems", tuple(blocks))]
 
 
 def _tells(record: Record) -> bool:
@@ -54,6 +61,25 @@ def _systems(records: list[Record]) -> Table:
         "Pre-training is what came on top of the base."
     )
     return Table("compared", caption, frame, columns)
+
+
+def _predictors(records: list[Record]) -> list[Note]:
+    """Return a note on the systems of other packages, if any."""
+    made = [(record.system.shown, record.system.predictor) for record in records if record.system.predictor]
+    found = dict.fromkeys(f"{shown} ({_origin(predictor)})" for shown, predictor in made)
+    if not found:
+        return []
+    return [
+        Note(
+            f"Registered by other packages: {'; '.join(found)}. How they were trained, and whether they saw an attack, "
+            "is not known; their hash is that of names and versions, not of weights."
+        )
+    ]
+
+
+def _origin(made: PredictorInfo) -> str:
+    version = f", version {made.version}" if made.version else ""
+    return f"{made.entry_point} of {made.distribution} {made.distribution_version}{version}"
 
 
 def _recipe(system: SystemInfo) -> tuple[object, ...]:
@@ -147,7 +173,7 @@ def _costs(records: list[Record]) -> Table:
 
 
 def _cost_row(group: list[Record]) -> dict[str, Any]:
-    first, recogniser = group[0], group[0].system.recogniser
+    first = group[0]
     timed = [record for record in group if not record.data.attack and record.cost_per_piece is not None]
     pieces = sum(record.counts["pieces"] for record in timed)
     seconds = sum(record.predict_seconds or 0.0 for record in timed)
@@ -155,7 +181,7 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
         "task": first.task,
         "system": first.system.shown,
         "base": first.system.base,
-        "parameters": first.system.parameters + (recogniser.parameters if recogniser else 0),
+        "parameters": _parameters(first.system),
         "extra_parameters": first.system.all_extra_parameters,
         "training_examples": first.system.settings.get("training_examples"),
         "pieces": pieces or None,
@@ -163,6 +189,11 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
         "microseconds": 1e6 * seconds / pieces if pieces else None,
         "device": show.join([record.device for record in timed or group]),
     }
+
+
+def _parameters(system: SystemInfo) -> int | None:
+    recogniser = system.recogniser.parameters if system.recogniser else 0
+    return None if system.parameters is None else system.parameters + recogniser
 
 
 def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

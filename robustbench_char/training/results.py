@@ -1,0 +1,198 @@
+"""What any system's predictions are worth, on disk: scores, counts, breakdowns, record. No model library is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_writable, output_folder
+from robustbench_char.common.provenance import provenance
+from robustbench_char.evaluation.count_table import count_table, write_counts
+from robustbench_char.evaluation.counted import COUNTED
+from robustbench_char.evaluation.metrics import Gold, Prediction, QaGold, QaPrediction, Scores, score
+from robustbench_char.evaluation.records import (
+    PREDICTION_COLUMNS,
+    DataInfo,
+    Record,
+    SystemInfo,
+    read_record,
+    write_predictions,
+    write_record,
+)
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.training.attack_sets import AttackSet
+from robustbench_char.training.word_states import PieceCounter, example_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Scored", "check_task", "done_before", "keep", "prediction_json", "write_result"]
+
+RECORD = "record.json"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What predictions are worth: scores, counts, the table of predictions, the counts of each cell.
+
+    `seconds` is the time that predicting took.
+    """
+
+    scores: dict[str, float]
+    clean_gold_scores: dict[str, float] | None
+    counts: dict[str, int]
+    seconds: float
+    table: pd.DataFrame
+    by_cell: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        examples: Sequence[Example],
+        golds: Sequence[Gold],
+        predictions: Sequence[Prediction],
+        attack: AttackSet | None,
+        *,
+        labels: Sequence[str] | None,
+        pieces: PieceCounter | None,
+        seconds: float,
+    ) -> Scored:
+        """Score the predictions, against the clean answers too where an attack changed contexts.
+
+        `pieces` counts the sub-words of words; without it there is no breakdown by them.
+        """
+        scores = score(task.metric, golds, predictions, labels=labels)
+        clean = attack.clean_golds(examples) if attack and task.family == "question_answering" else None
+        by_clean = score(task.metric, clean, predictions).scores if clean else None
+        edits = attack.edits(examples) if attack else [[] for _ in examples]
+        words = example_words(pieces, examples, edits, attacked=attack is not None)
+        units = COUNTED.get(task.metric).units(golds, predictions, labels)
+        by_cell = count_table(task.metric, [example.row for example in examples], units, words, labels)
+        table = _table(examples, golds, predictions, scores, edits)
+        return cls(scores.scores, by_clean, scores.counts, seconds, table, by_cell)
+
+
+def check_task(task: Task, origin: str, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
+    """Raise InputError where the user, or the attack beside the file, says that the data are of another task.
+
+    `origin` says in messages where `task` comes from.
+    """
+    for found, place in ((asked and asked.name, "--task"), (attack and attack.manifest.task, file.path)):
+        if found and found != task.name:
+            raise InputError(
+                place,
+                found=f"data of the task {found}",
+                expected=f"{task.name}, {origin}",
+                fix="Choose the system or the file of the same task.",
+            )
+
+
+def done_before(output: Path | None, task: Task, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:
+    """Return whether `output` holds this system on these data. Raises InputError for other content."""
+    if output is not None:
+        check_writable(output)
+    if output is None or not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    if (output / RECORD).is_file():
+        old = read_record(output / RECORD)
+        if (old.task, old.system, old.data) == (task.name, system, data):
+            return True
+    if not overwrite:
+        raise InputError(
+            output,
+            found="an output folder with other content",
+            expected="a new folder, or the record of this very evaluation",
+            fix="Choose another --output, or add --overwrite to replace it.",
+        )
+    return False
+
+
+def keep(
+    output: Path | None,
+    write: Callable[[Path], Record],
+    *,
+    inputs: Iterable[Path],
+    overwrite: bool,
+    again: bool,
+) -> Record:
+    """Have `write` fill the folder `output`, which appears whole or not at all, or keep nothing where it is None.
+
+    `again` says that `output` holds an earlier record of the same, which may differ in what is volatile.
+    """
+    if output is None:
+        with TemporaryDirectory() as scratch:
+            return write(Path(scratch))
+    volatile = (RECORD,) if again else ()
+    with output_folder(output, overwrite=overwrite, volatile=volatile, inputs=inputs) as target:
+        return write(target)
+
+
+def write_result(
+    folder: Path, task: Task, system: SystemInfo, data: DataInfo, scored: Scored, *, device: str, wall_seconds: float
+) -> Record:
+    """Write predictions, counts and record into a folder that exists, and return the record.
+
+    `wall_seconds` is what it took until now, predicting included.
+    """
+    record = Record(
+        task=task.name,
+        family=task.family,
+        metric=task.metric,
+        headline=task.headline,
+        system=system,
+        data=data,
+        scores=scored.scores,
+        clean_gold_scores=scored.clean_gold_scores,
+        counts=scored.counts,
+        task_note=task.note,
+        predictions_sha256=write_predictions(folder, scored.table),
+        counts_sha256=write_counts(folder, scored.by_cell),
+        wall_seconds=wall_seconds,
+        predict_seconds=scored.seconds,
+        device=device,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance(),
+    )
+    write_record(folder, record)
+    return record
+
+
+def prediction_json(said: Prediction) -> str:
+    """Return a prediction as it stands in tables of predictions."""
+    return _json(asdict(said) if isinstance(said, QaPrediction) else said)
+
+
+def _table(
+    examples: Sequence[Example],
+    golds: Sequence[Gold],
+    predictions: Sequence[Prediction],
+    scores: Scores,
+    edits: Sequence[list[dict[str, Any]]],
+) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {
+        "row": [example.row for example in examples],
+        "id": [example.id for example in examples],
+        "fields": [_json(dict(example.fields)) for example in examples],
+        "gold": [_json(gold.answers if isinstance(gold, QaGold) else gold) for gold in golds],
+        "prediction": [prediction_json(said) for said in predictions],
+        "score": scores.per_example,
+        "edits": [_json(entries) for entries in edits],
+    }
+    return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))
+
+
+def _json(value: object) -> str:
+    """Return JSON in one line; characters stay as they are, but for lone surrogates, which Parquet cannot hold."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or not _LONE_SURROGATE.search(text) else json.dumps(value)
