@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
@@ -91,10 +92,11 @@ def test_every_system_on_every_family(name: str, family: str, kind: str, trained
     record = evaluate(folder, file, progress=False)
     assert record.system.name == name
     assert record.system.base == f"tiny-{kind}"
+    asked = SYSTEMS.get(name)
     assert (record.system.pretraining is not None) == (name in PRETRAINED)
-    assert (record.system.recogniser is not None) == (name == "bert_wordrec")
-    assert (record.system.augment is not None) == (name == "bert_aug")
-    assert (record.system.extra_parameters != 0) == (name == "charbert")
+    assert (record.system.recogniser is not None) == asked.needs_recogniser
+    assert (record.system.augment is not None) == (asked.augmentation is not None)
+    assert (record.system.extra_parameters != 0) == (asked.extra_parameters is not BertSystem.extra_parameters)
     assert record.counts["pieces"] > len(file.held)
     assert record.predict_seconds is not None
     assert record.predict_seconds > 0
