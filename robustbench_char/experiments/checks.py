@@ -261,7 +261,7 @@ class _Finder:
         copies = {
             one.augment.seed if one.augment and one.augment.seed is not None else 1000
             for key, one in self.spec.systems.items()
-            if one.augment or (one.system or key) == "bert_aug"
+            if one.augment or ((one.system or key) in NAMES and SYSTEMS.get(one.system or key).augmentation)
         }
         for key, task in self.spec.tasks.items():
             both = copies & set(task.attack_seeds or self.spec.attack_seeds)

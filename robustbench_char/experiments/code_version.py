@@ -19,8 +19,8 @@ __all__ = ["code_version", "modules_of"]
 
 _PACKAGE = robustbench_char.__name__
 _HOME = Path(robustbench_char.__file__).resolve().parent
-_TARGET = re.compile(rf"{_PACKAGE}(\.\w+)+:\w+")
-"""How registries name what is imported when it is asked for."""
+_TARGET = re.compile(rf"{_PACKAGE}(\.\w+)+:\w*")
+"""How registries name what is imported when it is asked for; of an f-string the part before the attribute."""
 
 
 @cache

@@ -147,7 +147,8 @@ class _Expansion:
             "options": options,
             "augment": augment and augment.model_dump(mode="json"),
         }
-        weights = repr([needs, {part: value for part, value in params.items() if part not in ("system", "label")}])
+        alike = [kind.trains_as(), kind.augmentation, needs]
+        weights = repr([alike, {part: value for part, value in params.items() if part not in ("system", "label")}])
         first = self.trained.setdefault(weights, job)
         if first != job:
             needs["weights"] = first

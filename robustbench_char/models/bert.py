@@ -8,6 +8,7 @@ mapped back to the text as given.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -103,6 +104,11 @@ class BertSystem:
         refuse_missing(folder, missing)
         return model
 
+    @classmethod
+    def trains_as(cls) -> list[str]:
+        """Return the classes whose code decides the weights: systems that are alike in them share one training."""
+        return [f"{one.__module__}.{one.__qualname__}" for one in cls.__mro__ if _has_code(one)]
+
     def new_parameters(self, model: PreTrainedModel) -> frozenset[str]:
         """Return the names of the parameters that a plain encoder lacks: those of the head."""
         encoder = f"{model.base_model_prefix}."
@@ -158,6 +164,12 @@ class BertSystem:
         ):
             inside = window.offsets[:, 0] >= 0
             yield _in_given_text(window, corrections[window.row], inside) if corrections else window
+
+
+def _has_code(kind: type) -> bool:
+    """Return whether a system's class says how to read or build; one that only names its defences does not."""
+    own = (part for name, part in vars(kind).items() if name == "__init__" or not name.startswith("__"))
+    return issubclass(kind, BertSystem) and any(map(inspect.isroutine, own))
 
 
 def _in_given_text(window: Window, correction: Correction, inside: NDArray[np.bool_]) -> Window:

@@ -106,6 +106,7 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
     info = recogniser_info(front) if front else None
     weights = {
         "task": asked.task.model_dump(mode="json"),
+        "system": kind.trains_as(),
         "labels": labels,
         "base": [base.name, base.weights_sha256, reading_sha256(base.folder)],
         "settings": settings.model_dump(mode="json"),
@@ -130,7 +131,7 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
         recogniser_info=info,
         augmentation=augmentation,
         training=run_key(weights),
-        run=run_key({**weights, **around}),
+        run=run_key({**weights, "around": around}),
     )
 
 

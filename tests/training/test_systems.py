@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.inputs import Window
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
@@ -91,10 +93,11 @@ def test_every_system_on_every_family(name: str, family: str, kind: str, trained
     record = evaluate(folder, file, progress=False)
     assert record.system.name == name
     assert record.system.base == f"tiny-{kind}"
+    asked = SYSTEMS.get(name)
     assert (record.system.pretraining is not None) == (name in PRETRAINED)
-    assert (record.system.recogniser is not None) == (name == "bert_wordrec")
-    assert (record.system.augment is not None) == (name == "bert_aug")
-    assert (record.system.extra_parameters != 0) == (name == "charbert")
+    assert (record.system.recogniser is not None) == asked.needs_recogniser
+    assert (record.system.augment is not None) == (asked.augmentation is not None)
+    assert (record.system.extra_parameters != 0) == (asked.extra_parameters is not BertSystem.extra_parameters)
     assert record.counts["pieces"] > len(file.held)
     assert record.predict_seconds is not None
     assert record.predict_seconds > 0
@@ -175,6 +178,25 @@ def test_bert_and_bert_wordrec_share_their_weights(
     )
     assert finetune(tasks["tagging"], system="bert", **options) == plain
     assert (plain / "model.safetensors").stat().st_mtime_ns == before
+
+
+class Backwards(BertSystem):
+    """A system that differs from `bert` in how it reads alone."""
+
+    name = "backwards"
+
+    def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
+        return super().word_windows([[word[::-1] for word in words] for words in sentences], max_length=max_length)
+
+
+def test_a_system_that_reads_otherwise_does_not_take_the_weights_of_bert(
+    tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SYSTEMS._entries, "backwards", Backwards)
+    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "bf16": False, "progress": False}
+    options |= {"train": make_file("tagging"), "base": tiny_base, "store": tmp_path / "store"}
+    plain, other = (finetune(tasks["tagging"], system=name, **options) for name in ("bert", "backwards"))
+    assert sha256_file(plain / "model.safetensors") != sha256_file(other / "model.safetensors")
 
 
 def test_bert_wordrec_trains_its_recogniser_from_the_training_file(

@@ -20,13 +20,12 @@ FORMATS: Registry[Callable[[Task, Path], NativeFile]] = Registry("format")
 TABLES: Registry[Callable[[Task, Path], NativeFile]] = Registry("table")
 """What opens a table in the hub's layout, by suffix; any task may come in one."""
 
-_HERE = "robustbench_char.tasks.formats"
-FORMATS.register("glue_tsv", f"{_HERE}.glue_tsv:GlueTsv")
-FORMATS.register("conll", f"{_HERE}.conll:Conll")
-FORMATS.register("ptb", f"{_HERE}.ptb:open_ptb")
-FORMATS.register("squad_json", f"{_HERE}.squad_json:SquadJson")
-TABLES.register(".jsonl", f"{_HERE}.json_lines:JsonLines")
-TABLES.register(".parquet", f"{_HERE}.table:ParquetTable")
+FORMATS.register("glue_tsv", "robustbench_char.tasks.formats.glue_tsv:GlueTsv")
+FORMATS.register("conll", "robustbench_char.tasks.formats.conll:Conll")
+FORMATS.register("ptb", "robustbench_char.tasks.formats.ptb:open_ptb")
+FORMATS.register("squad_json", "robustbench_char.tasks.formats.squad_json:SquadJson")
+TABLES.register(".jsonl", "robustbench_char.tasks.formats.json_lines:JsonLines")
+TABLES.register(".parquet", "robustbench_char.tasks.formats.table:ParquetTable")
 
 
 def open_native(task: Task, path: Path) -> NativeFile:

@@ -1,0 +1,74 @@
+"""Systems that were added: they are trained by themselves, the seeds of their copies refused, their files known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from robustbench_char.common import InputError
+from robustbench_char.experiments.checks import resolve
+from robustbench_char.experiments.code_version import modules_of
+from robustbench_char.experiments.expand import expand
+from robustbench_char.experiments.spec import load_spec
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.tasks import sources
+
+pytestmark = pytest.mark.models
+
+SPEC = """
+schema: 1
+data: mini
+bases: [BASE]
+systems: {bert: {}, bert_aug: {}, bert_swap: {}}
+tasks: {cola: {}}
+suites: [drop]
+attack_seeds: [1]
+"""
+
+
+class BertSwapSystem(BertSystem):
+    """A system with copies of its own."""
+
+    name = "bert_swap"
+    augmentation = "swap"
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_module: Callable[[Path], ModuleType]) -> str:
+    monkeypatch.setitem(SYSTEMS._entries, "bert_swap", BertSwapSystem)
+    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
+    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
+    return SPEC.replace("BASE", str(tiny.bert_base(tmp_path / "tiny")))
+
+
+def test_copies_of_another_suite_are_another_training(spec: str, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(spec)
+    plan = expand(resolve(*load_spec(str(tmp_path / "s.yaml")), None))
+    trained = [job for job in plan.jobs.values() if job.stage == "finetune"]
+    assert [job.params["system"] for job in trained] == ["bert", "bert_aug", "bert_swap"]
+    assert not [job.name for job in trained if "weights" in job.needs]
+
+
+def test_the_seed_of_its_copies_is_refused(spec: str, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(spec.replace("bert_aug: {}, ", "").replace("[1]", "[1000]"))
+    with pytest.raises(InputError, match="1000, which training copies are attacked with"):
+        resolve(*load_spec(str(tmp_path / "s.yaml")), None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reached"),
+    [
+        ("tasks.attack_files", "attacks.nlpaug_operators"),
+        ("tasks.formats", "tasks.formats.conll"),
+        ("tasks.formats", "tasks.formats.table"),
+        ("training.finetune", "models.charbert.system"),
+        ("training.predicted", "evaluation.squad"),
+        ("reports.page", "reports.sections.tasks"),
+    ],
+)
+def test_a_stage_reaches_what_registries_name(stage: str, reached: str) -> None:
+    assert f"robustbench_char.{reached}" in modules_of(f"robustbench_char.{stage}")
