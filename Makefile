@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO ?= reports/runs/demo
+RUNS ?= reports/runs
 JOBS ?= 2
 
 .PHONY: help demo test check clean
@@ -21,8 +21,8 @@ $(VENV)/.all: pyproject.toml constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
 	touch $@
 
-demo: $(VENV)/.demo ## Attack eight generated data sets, fine-tune BERT on three, write an HTML report (about 3 minutes)
-	$(BIN)/robustbench-char demo --output $(DEMO)
+demo: $(VENV)/.demo ## Attack eight generated data sets, compare six systems on three, write an HTML report (about 5 minutes)
+	$(BIN)/robustbench-char run demo --store $(RUNS)/store --output $(RUNS)/demo
 
 test: $(VENV)/.all ## Run the tests (offline, seeded)
 	$(BIN)/pytest -n $(JOBS) --dist loadscope
@@ -33,5 +33,5 @@ check: $(VENV)/.all ## Lint, types, and the order of the rooms
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-clean: ## Remove the environment, caches and the demo's output
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+clean: ## Remove the environment, caches and what the demo wrote
+	rm -rf $(VENV) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

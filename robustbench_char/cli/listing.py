@@ -14,11 +14,11 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="tasks, suites, operators, systems, predictors, layouts, alphabets or splitters; default: all."
+            help="tasks, suites, benchmarks, operators, systems, predictors, layouts, alphabets or splitters."
         ),
     ] = None,
 ) -> None:
-    """List the tasks, suites, operators, systems, registered predictors, layouts, alphabets and splitters."""
+    """List the tasks, attack suites, benchmarks, operators, systems, registered predictors, layouts, and so on."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
         from robustbench_char.common import InputError, nearest
@@ -48,6 +48,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     return {
         "tasks": [(name, TASKS.get(name).title) for name in TASKS],
         "suites": list(_suites()),
+        "benchmarks": list(_benchmarks()),
         "operators": _plain(OPERATORS),
         "systems": _plain(SYSTEMS),
         "predictors": registered(),
@@ -62,6 +63,15 @@ def _suites() -> Iterable[tuple[str, str]]:
 
     for name in suite_names():
         yield name, load_suite_file(name).description.partition(". ")[0].removesuffix(".")
+
+
+def _benchmarks() -> Iterable[tuple[str, str]]:
+    from robustbench_char.common.resources import shipped
+    from robustbench_char.experiments.spec import SPECS, load_spec
+
+    for name in shipped(SPECS):
+        _, spec, _ = load_spec(name)
+        yield name, spec.about if spec else ""
 
 
 def _plain(names: Iterable[str]) -> list[tuple[str, str]]:

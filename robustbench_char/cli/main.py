@@ -9,7 +9,6 @@ import typer
 from robustbench_char.cli.attack import attack
 from robustbench_char.cli.compare import compare
 from robustbench_char.cli.convert import convert
-from robustbench_char.cli.demo import demo
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.finetune import finetune
 from robustbench_char.cli.fragility import fragility
@@ -53,7 +52,6 @@ for _name, _command in (
     ("run", run),
     ("compare", compare),
     ("validate", validate),
-    ("demo", demo),
 ):
     app.command(_name)(_command)
 

@@ -78,6 +78,10 @@ def pretrain(
     character_case: Annotated[
         CharacterCase | None, typer.Option(help="charbert: default lower on an uncased base, else surface.")
     ] = None,
+    interaction: Annotated[
+        bool | None,
+        typer.Option("--interaction/--no-interaction", help="charbert: whether its streams meet after each layer."),
+    ] = None,
     layers: Annotated[int | None, typer.Option(min=1, help="Keep the first layers of the base only.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of noise, masks and training.")] = 0,
     precision: Annotated[
@@ -115,6 +119,7 @@ def pretrain(
         unknown_terms=unknown_terms.value if unknown_terms else None,
         char_vocab_size=char_vocab_size,
         character_case=character_case.value if character_case else None,
+        interaction=interaction,
         layers=layers,
         seed=seed,
         bf16=bf16,

@@ -15,11 +15,12 @@ __all__ = ["check_task_names", "validate"]
 
 def validate(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Attack suites or tasks, as .yaml files.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Attack suites, tasks or benchmarks, as .yaml files."),
     ] = None,
     all_shipped: Annotated[bool, typer.Option("--all", help="Check everything that is shipped.")] = False,
 ) -> None:
-    """Check attack suites and task files: keys, names, values, and every suite against every task."""
+    """Check attack suites, task files and the form of benchmarks; every suite against every task."""
     from robustbench_char.common import InputError
 
     if not files and not all_shipped:
@@ -34,7 +35,7 @@ def validate(
 
 
 def _file(path: Path) -> str:
-    """Check one file: it is a task when it names a family of tasks, else an attack suite."""
+    """Check one file: a task names its metric, a benchmark its systems; else it is an attack suite."""
     import yaml
 
     from robustbench_char.attacks.suites import load_suite_file
@@ -48,8 +49,21 @@ def _file(path: Path) -> str:
         value = None  # the reader below says what is wrong, with the line
     if isinstance(value, dict) and "metric" in value:
         return f"{path}: task {get_task(str(path), place='validate').name}"
+    if isinstance(value, dict) and "systems" in value:
+        return _benchmark(str(path))
     _suite(str(path), load_suite_file(str(path), place="validate"))
     return f"{path}: attack suite"
+
+
+def _benchmark(name: str) -> str:
+    """Check the form of a benchmark; `run --plan` checks what it names too, which needs its data and models."""
+    from robustbench_char.common.yaml_model import all_at_once
+    from robustbench_char.experiments.spec import Benchmark, load_spec
+
+    path, _, mistakes = load_spec(name)
+    if mistakes:
+        raise all_at_once(path, Benchmark, mistakes)
+    return f"{name}: benchmark (its form; `run {name} --plan` checks the rest)"
 
 
 def check_task_names(name: str, *own: str) -> None:
@@ -78,10 +92,13 @@ def _suite(name: str, file: SuiteFile) -> None:
 
 def _shipped() -> list[str]:
     from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.common.resources import shipped
+    from robustbench_char.experiments.spec import SPECS
     from robustbench_char.tasks.registry import TASKS
 
     for name in suite_names():
         _suite(name, load_suite_file(name))
     for task in TASKS:
         TASKS.get(task)
-    return [*(f"suite {name}" for name in suite_names()), *(f"task {name}" for name in TASKS)]
+    benchmarks = [_benchmark(name) for name in shipped(SPECS)]
+    return [*benchmarks, *(f"suite {name}" for name in suite_names()), *(f"task {name}" for name in TASKS)]

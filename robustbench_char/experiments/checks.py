@@ -14,6 +14,8 @@ from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.evaluation.predictors import load_predictor
+from robustbench_char.evaluation.records import SystemInfo
 from robustbench_char.evaluation.systems import SYSTEMS as NAMES
 from robustbench_char.experiments.sources import MINI, TaskData
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
@@ -40,6 +42,7 @@ class Resolved:
     tasks: dict[str, Task]
     data: dict[str, TaskData]
     examples: dict[str, tuple[int, int]]
+    predictors: dict[str, SystemInfo]
     suites: dict[tuple[str, str], list[Suite]]
     bases: dict[str, Base]
     text: tuple[str, ...]
@@ -77,6 +80,7 @@ class _Finder:
     def __init__(self, spec: Benchmark, data_dir: Path | None, mistakes: list[Mistake]) -> None:
         self.spec, self.mistakes = spec, mistakes
         self.folder = data_dir or Path()
+        self.predictors: dict[str, SystemInfo] = {}
         self.data_dir = data_dir
 
     def resolved(self) -> Resolved:
@@ -95,9 +99,9 @@ class _Finder:
         self._device()
         text, heldout = self._files("text", spec.text), self._files("heldout_text", spec.heldout_text)
         words = self._files("recogniser.text", spec.recogniser.text if spec.recogniser else ())
-        readable = self.data_dir is not None or spec.data != "files"
-        counted = self._each(data if readable else {}, lambda key: self._counted(tasks[key], data[key]), "tasks")
-        return Resolved(spec, tasks, data, counted, suites, bases, text, heldout, words, self.folder)
+        readable = [key for key, one in data.items() if self.data_dir is not None or one.test.kind != "files"]
+        counted = self._each(readable, lambda key: self._counted(tasks[key], data[key]), "tasks")
+        return Resolved(spec, tasks, data, counted, self.predictors, suites, bases, text, heldout, words, self.folder)
 
     def _each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
         """Make one thing a key; an InputError is a mistake of that key."""
@@ -113,7 +117,9 @@ class _Finder:
         self.mistakes.append(Mistake(key, found, expected, fix))
 
     def _data_dir(self) -> None:
-        if self.spec.data == "files" and self.data_dir is None:
+        kinds = {task.data or self.spec.data for task in self.spec.tasks.values()}
+        texts = (*self.spec.text, *self.spec.heldout_text, *(self.spec.recogniser.text if self.spec.recogniser else ()))
+        if self.data_dir is None and ("files" in kinds or set(texts) - {MINI}):
             self._wrong(
                 "data",
                 "files, and no --data-dir",
@@ -165,7 +171,7 @@ class _Finder:
             for name in one.bases or ():
                 self._known(f"systems.{key}.bases", name, self.spec.bases)
             if one.predictor or one.saved:
-                self._ready_made(key, one)
+                self._ready_made(key, one, tasks)
             else:
                 self._trained(key, one)
         self._circle()
@@ -201,7 +207,7 @@ class _Finder:
                 "Leave it out, or take the system bert.",
             )
 
-    def _ready_made(self, key: str, one: SystemSpec) -> None:
+    def _ready_made(self, key: str, one: SystemSpec, tasks: dict[str, Task]) -> None:
         """Check a system that is not trained here."""
         training = {"system", "bases", "training_seeds", "pretrain", "finetune", "starts_from", "augment", "recogniser"}
         asked = one.model_fields_set & training
@@ -212,6 +218,9 @@ class _Finder:
                 "one of: a system that is trained, a predictor, saved folders",
                 "Leave the others out.",
             )
+        if one.predictor:
+            served = [tasks[name] for name in one.tasks or tasks if name in tasks]
+            self._predictor(f"systems.{key}.predictor", one.predictor, served)
         for task, folder in (one.saved or {}).items():
             self._known(f"systems.{key}.saved", task, self.spec.tasks)
             if not (self.folder / folder / "system.json").is_file():
@@ -221,6 +230,15 @@ class _Finder:
                     "a folder that `finetune` wrote",
                     "Check the path, relative to the data folder.",
                 )
+
+    def _predictor(self, key: str, name: str, tasks: Iterable[Task]) -> None:
+        try:
+            predictor = load_predictor(name)
+            for task in tasks:
+                predictor.check_serves(task)
+            self.predictors[name] = predictor.system
+        except InputError as error:
+            self._wrong(key, error.found, error.expected, error.fix)
 
     def _circle(self) -> None:
         """Check that pre-training that goes on from another's comes to an end."""

@@ -18,7 +18,7 @@ from robustbench_char.models.folders import reading_sha256
 
 __all__ = ["expand", "report_job", "result_path"]
 
-_REPORTED = ("score", "sensitivity", "price")
+_REPORTED = ("score", "outside", "sensitivity", "price")
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy")
 
 
@@ -107,6 +107,8 @@ class _Expansion:
             for name, one in self.spec.systems.items():
                 if one.saved and key in one.saved:
                     yield from self._saved(key, name, one.saved[key])
+                if one.predictor and key in (one.tasks or self.spec.tasks):
+                    yield from self._outside(key, one)
 
     def _trained(self, key: str, base: str, name: str, one: SystemSpec) -> Iterator[Job]:
         kind = self.resolved.kind(name)
@@ -126,6 +128,16 @@ class _Expansion:
         params, places = {"system": [held["run"], held["weights_sha256"]]}, {"system": str(path)}
         job = _name("saved", name, self._task_name(key))
         yield from self._scored(key, job, {}, params, places, self.spec.systems[name])
+
+    def _outside(self, key: str, one: SystemSpec) -> Iterator[Job]:
+        system = self.resolved.predictors[str(one.predictor)]
+        limit = self.spec.tasks[key].test_limit
+        identity = system.model_dump(mode="json", exclude_none=True)
+        params = {"task": self._task(key), "test": self._hash(key, "test"), "limit": limit, "predictor": identity}
+        work = min(self.resolved.examples[key][1], limit or self.resolved.examples[key][1])
+        for condition, attacked in self._conditions(key, one):
+            name = _name("score", "external", system.name, self._task_name(key), *condition.split("/"))
+            yield Job(name, "outside", params, {"attacked": attacked} if attacked else {}, self._places(key), work)
 
     def _options(self, key: str, one: SystemSpec) -> dict[str, Any]:
         """Return the options of fine-tuning: the system's over the task's over the spec's."""

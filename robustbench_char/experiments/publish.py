@@ -29,13 +29,14 @@ __all__ = ["RUN", "RunFile", "RunFolder"]
 RUN = "run.json"
 NUMBERS = {
     "score": ("record.json", "counts.parquet"),
+    "outside": ("record.json", "counts.parquet"),
     "sensitivity": ("sensitivity.json",),
     "price": ("recogniser_price.json",),
     "attack": ("manifest.json",),
     "pretrain": ("pretraining.json", "training_log.json"),
 }
 """The files of each stage that hold numbers alone."""
-TEXTS = {"score": ("predictions.parquet",), "sensitivity": ("words.parquet",)}
+TEXTS = {"score": ("predictions.parquet",), "outside": ("predictions.parquet",), "sensitivity": ("words.parquet",)}
 """Those that hold texts of the data, or are large, which go with them if `examples` are wanted."""
 
 

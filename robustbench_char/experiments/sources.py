@@ -80,10 +80,11 @@ class TaskData:
     @classmethod
     def of(cls, spec: Benchmark, task: Task, asked: TaskSpec, folder: Path) -> TaskData:
         """Return the data of a task. Raises InputError where the spec does not say where they are."""
-        if spec.data != "files":
-            test = asked.test or (_HUB_TEST.get(task.name, "dev") if spec.data == "hub" else "test")
-            train = Source(spec.data, split=asked.train or "train")
-            return cls(train if asked.train_systems else None, Source(spec.data, split=test))
+        kind = asked.data or spec.data
+        if kind != "files":
+            test = asked.test or (_HUB_TEST.get(task.name, "dev") if kind == "hub" else "test")
+            train = Source(kind, split=asked.train or "train")
+            return cls(train if asked.train_systems else None, Source(kind, split=test))
         known = LAYOUT.get(task.name, (None, None))
         train_path, test_path = asked.train or known[0], asked.test or known[1]
         for key, path in (("train", train_path if asked.train_systems else "."), ("test", test_path)):

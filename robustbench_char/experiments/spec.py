@@ -72,6 +72,7 @@ class PretrainOptions(_Part):
     unknown_terms: Literal["ignore", "class"] | None = None
     char_vocab_size: int | None = None
     character_case: Literal["lower", "surface"] | None = None
+    interaction: bool | None = None
     layers: int | None = None
     evaluate_every: int | None = None
     heldout_blocks: int | None = None
@@ -127,13 +128,14 @@ class SystemSpec(_Part):
 
 
 class TaskSpec(_Part):
-    """One task. `train` and `test` are paths below the data folder, by default those of `layout.LAYOUT`.
+    """One task. `train` and `test` are paths below the data folder, by default those of `sources.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
-    first examples only. Suites and seeds are those of the spec unless given here. With `train_systems` off the test set
-    is attacked and nothing else.
+    first examples only. `data`, suites and seeds are those of the spec unless given here. With `train_systems` off the
+    test set is attacked and nothing else.
     """
 
+    data: Literal["files", "mini", "hub"] | None = None
     train: str | None = None
     test: str | None = None
     test_limit: int | None = Field(None, ge=1)

@@ -99,12 +99,16 @@ def _pretrain_together(
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     line += ["-m", "robustbench_char.cli.main", "pretrain", call.params["system"], f"--base={base}"]
     line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
-    line += [f"--{names.get(key, key.replace('_', '-'))}={value}" for key, value in options.items()]
+    line += [_flag(names.get(key, key.replace("_", "-")), value) for key, value in options.items()]
     line += [f"--output={call.output}", f"--store={call.unfinished}"]
     ended = subprocess.run(line, stdout=sys.stdout.fileno(), stderr=sys.stderr.fileno(), check=False)
     if ended.returncode != 0:
         raise InputError("pretrain.processes", found=f"training that ended with code {ended.returncode}",
                          expected="0", fix="See the log of this job.")  # fmt: skip
+
+
+def _flag(name: str, value: object) -> str:
+    return f"--{name}={value}" if not isinstance(value, bool) else f"--{name}" if value else f"--no-{name}"
 
 
 def _recogniser(call: Call) -> None:
@@ -159,6 +163,15 @@ def _score(call: Call) -> None:
 
     source = "mini" if call.places["test"]["kind"] == "mini" and "attacked" not in call.needs else None
     score_predicted(_system(call), _evaluated(call), call.needs["predicted"], call.output, source=source)
+
+
+def _outside(call: Call) -> None:
+    """Have a predictor of another package predict and score it: what it does cannot be told apart from here."""
+    from robustbench_char.training.outside import evaluate_predictor
+
+    source = "mini" if call.places["test"]["kind"] == "mini" and "attacked" not in call.needs else None
+    name, limit = call.params["predictor"]["name"], call.params["limit"]
+    evaluate_predictor(name, _task(call), _evaluated(call), output=call.output, source=source, limit=limit)
 
 
 def _sensitivity(call: Call) -> None:
@@ -259,6 +272,7 @@ for _name, _stage in {
     "finetune": Stage(_finetune, ("training.finetune", _FORMATS)),
     "predict": Stage(_predict, ("training.predict", _FORMATS)),
     "score": Stage(_score, ("training.predicted", _FORMATS)),
+    "outside": Stage(_outside, ("training.outside", _FORMATS), heavy=False),
     "sensitivity": Stage(_sensitivity, ("training.sensitivity", _FORMATS)),
     "price": Stage(_price, ("training.wordrec.price", _FORMATS)),
     "report": Stage(_report, ("reports.page",), heavy=False),

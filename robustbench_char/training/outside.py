@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from robustbench_char.common.files import safe_name
@@ -32,14 +33,16 @@ def evaluate_predictor(
     *,
     output: Path | None = None,
     source: str | None = None,
+    limit: int | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Record:
     """Score a registered predictor on a native file, write record, predictions and counts, return the record.
 
-    `source` is how the record calls the file (default: its name). Raises InputError for a predictor that cannot be
-    loaded, does not serve the task or returns what is no prediction, and for data as `evaluate` does.
+    `source` is how the record calls the file (default: its name); `limit` keeps the first examples. Raises InputError
+    for a predictor that cannot be loaded, does not serve the task or returns what is no prediction, and for data as
+    `evaluate` does.
     """
     started = time.monotonic()
     predictor = load_predictor(name)
@@ -47,10 +50,16 @@ def evaluate_predictor(
     sha256 = source_sha256(file.path)
     attack = attack_set_of(file.path, sha256)
     check_task(task, "as --task says", file, None, attack)
-    examples = list(file.examples())
+    examples = list(islice(file.examples(), limit))
     golds = labelled(task, file, examples)
     found = source or safe_name(file.path.name)
-    data = DataInfo(source=found, sha256=sha256, examples=len(examples), attack=attack.info() if attack else None)
+    data = DataInfo(
+        source=found,
+        sha256=sha256,
+        examples=len(examples),
+        attack=attack.info() if attack else None,
+        limit=limit,
+    )
     again = done_before(output, task, predictor.system, data, overwrite=overwrite)
     with progress_bar(progress) as bar:
         shown = bar.add_task("predicting", total=len(examples))

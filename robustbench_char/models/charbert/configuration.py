@@ -20,7 +20,8 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
     `base_type` (`bert` or `roberta`) decides the sub-word embeddings. `char_hidden_size` is the size of the character
     GRU in each direction: two directions at two characters make one sub-word, so it is a quarter of `hidden_size`.
     `term_vocab_size` is the number of words that the noisy language modelling head predicts (None: no such head).
-    `character_case` says whether the processor lower-cases the characters. With `sparse_prediction`, masked language
+    `character_case` says whether the processor lower-cases the characters. Without `interaction`, an ablation, the two
+    streams go through the layers side by side and never meet. With `sparse_prediction`, masked language
     modelling computes logits at labelled positions only. Raises InputError for values that make no model.
     """
 
@@ -52,6 +53,7 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
     char_pad_id: int = 0
     character_case: str = "lower"
     term_vocab_size: int | None = None
+    interaction: bool = True
     sparse_prediction: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:

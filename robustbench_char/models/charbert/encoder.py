@@ -111,7 +111,7 @@ class HeterogeneousInteraction(nn.Module):
 
 
 class CharBertEncoder(nn.Module):
-    """Transformer layers, each run on both streams with the same weights and followed by the interaction.
+    """Transformer layers, each run on both streams with the same weights and followed by the interaction, if any.
 
     Everything in here compiles without a graph break: `model.encoder.compile(fullgraph=True)`.
     """
@@ -122,7 +122,7 @@ class CharBertEncoder(nn.Module):
             BertLayer(config, layer_idx=index)  # type: ignore[no-untyped-call]
             for index in range(config.num_hidden_layers)
         )
-        self.interaction = HeterogeneousInteraction(config)
+        self.interaction = HeterogeneousInteraction(config) if config.interaction else None
 
     def forward(
         self, streams: Tensor, attention_mask: Tensor | None, padding: Tensor | None, *, keep_all: bool = False
@@ -131,10 +131,12 @@ class CharBertEncoder(nn.Module):
 
         `attention_mask` is what the attention implementation takes, for 2B rows; `padding` is bool [B, T, 1].
         """
-        kernel = self.interaction.kernel()
+        kernel = None if self.interaction is None else self.interaction.kernel()
         states = [streams]
         for layer in self.layer:
-            streams = self.interaction(layer(streams, attention_mask), kernel, padding)
+            streams = layer(streams, attention_mask)
+            if self.interaction is not None:
+                streams = self.interaction(streams, kernel, padding)
             if keep_all:
                 states.append(streams)
         return tuple(states) if keep_all else (streams,)

@@ -51,7 +51,11 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, Charac
     _must_match(base.folder / TERMS, terms.classes, config.term_vocab_size, "terms")
     _must_match(base.folder, len(characters), config.char_vocab_size, "characters")
     size = len(characters.characters)
-    return Vocabularies(len(terms.terms), terms.unknown, size, config.character_case), terms, characters
+    return (
+        Vocabularies(len(terms.terms), terms.unknown, size, config.character_case, config.interaction),
+        terms,
+        characters,
+    )
 
 
 def _must_match(place: Path, found: int, expected: int | None, what: str) -> None:
@@ -73,6 +77,7 @@ def build_charbert(
         char_vocab_size=len(characters),
         term_vocab_size=terms.classes,
         character_case=settings.character_case,
+        interaction=settings.interaction,
         sparse_prediction=True,
     )
     return load_masked_lm(CharBertForMaskedLM, base.folder, config, settings.seed)

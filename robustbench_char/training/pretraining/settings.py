@@ -60,14 +60,15 @@ class PretrainSettings(BaseModel):
     unknown_terms: UnknownTerms | None = None
     char_vocab_size: int | None = None
     character_case: CharacterCase | None = None
+    interaction: bool | None = None
 
 
 class PretrainOptions(TypedDict, total=False):
     """The settings that a user may choose; what is left out, or None, is resolved by `resolve_pretraining`.
 
-    `term_vocab_size` (30,000), `unknown_terms` (ignore), `char_vocab_size` (1000) and `character_case` (lower on an
-    uncased base) come from the base where `pretrain` wrote it. `block_size` is 128 by default, or what the base holds;
-    `evaluate_every` is a tenth of the steps.
+    `term_vocab_size` (30,000), `unknown_terms` (ignore), `char_vocab_size` (1000), `character_case` (lower on an
+    uncased base) and `interaction` (yes) come from the base where `pretrain` wrote it. `block_size` is 128 by default,
+    or what the base holds; `evaluate_every` is a tenth of the steps.
     """
 
     suite: str
@@ -90,15 +91,17 @@ class PretrainOptions(TypedDict, total=False):
     unknown_terms: UnknownTerms | None
     char_vocab_size: int | None
     character_case: CharacterCase | None
+    interaction: bool | None
 
 
 class Vocabularies(NamedTuple):
-    """What a base that `pretrain` wrote for CharBERT fixes: sizes, the rule for unknown terms, the case."""
+    """What a base that `pretrain` wrote for CharBERT fixes: sizes, the rule for unknown terms, case, interaction."""
 
     term_vocab_size: int
     unknown_terms: UnknownTerms
     char_vocab_size: int
     character_case: CharacterCase
+    interaction: bool
 
 
 def resolve_pretraining(
@@ -167,7 +170,7 @@ def _noise(name: str, options: PretrainOptions) -> Suite:
 
 def _vocabularies(options: PretrainOptions, lower: bool, fixed: Vocabularies | None) -> dict[str, Any]:
     """Return CharBERT's own settings: those of the base, where it has them. Raises InputError where they differ."""
-    plain = Vocabularies(30_000, "ignore", 1000, "lower" if lower else "surface")._asdict()
+    plain = Vocabularies(30_000, "ignore", 1000, "lower" if lower else "surface", True)._asdict()
     asked = {name: value for name in plain if (value := options.get(name)) is not None}
     if fixed is None:
         return plain | asked
