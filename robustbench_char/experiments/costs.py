@@ -19,9 +19,7 @@ from robustbench_char.common.resources import shipped
 from robustbench_char.experiments.jobs import Job, Plan
 from robustbench_char.experiments.results import Store
 
-__all__ = ["Costs", "Estimate", "JobEstimate"]
-
-COSTS = "benchmarks/costs"
+__all__ = ["Costs", "Estimate", "JobEstimate", "kinds_of"]
 
 
 class JobEstimate(NamedTuple):
@@ -73,7 +71,7 @@ class Costs:
 
     def of_job(self, job: Job) -> JobEstimate | None:
         """Return what a job is expected to take, or None where nothing like it was done."""
-        for kind in _kinds(job.stage, job.name, job.params):
+        for kind in kinds_of(job.stage, job.name, job.params):
             seen = self._by_kind.get(kind)
             if seen:
                 seconds = median(one.seconds for one in seen) * job.work
@@ -116,7 +114,7 @@ def _of_store(store: Store) -> Iterator[_Seen]:
         cost, work = file.cost, max(file.cost.work, 1e-9)
         params = file.decides.get("params", {})
         yield _Seen(
-            tuple(_kinds(file.stage, file.name, params)),
+            tuple(kinds_of(file.stage, file.name, params)),
             cost.wall_seconds / work,
             cost.result_bytes,
             cost.peak_memory_bytes,
@@ -139,7 +137,7 @@ def _costs_file() -> Path | None:
     return path if path and path.is_file() else None
 
 
-def _kinds(stage: str, name: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def kinds_of(stage: str, name: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield what a job is like, the nearest first: names of jobs tell system and task."""
     parts = name.split("/")
     if stage in ("finetune", "predict", "score", "sensitivity") and len(parts) > 3:

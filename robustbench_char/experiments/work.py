@@ -8,7 +8,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,8 +84,6 @@ def _make(assignment: Assignment, store: Store, folder: Path) -> None:
     stage, started, before = STAGES.get(assignment.stage), time.monotonic(), sum(os.times()[:4])
     _say(f"{datetime.now(UTC).isoformat(timespec='seconds')} {assignment.name} ({assignment.key})")
     _forget_peak()
-    if stage.heavy:
-        _prepare_torch(assignment.threads)
     call = Call(
         params=assignment.params,
         places=assignment.places,
@@ -95,7 +94,8 @@ def _make(assignment: Assignment, store: Store, folder: Path) -> None:
         save_seconds=assignment.save_seconds,
         tensorboard=assignment.tensorboard,
     )
-    stage.run(call)
+    with _repeatable(assignment.threads) if stage.heavy else nullcontext():
+        stage.run(call)
     file = {
         "name": assignment.name,
         "stage": assignment.stage,
@@ -115,13 +115,20 @@ def _make(assignment: Assignment, store: Store, folder: Path) -> None:
     _say(f"done in {cost['wall_seconds']:.1f} s")
 
 
-def _prepare_torch(threads: int) -> None:
+@contextmanager
+def _repeatable(threads: int) -> Iterator[None]:
     """Make what torch computes depend on the key alone: its threads, and algorithms that give the same bits."""
     import torch
 
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
 
 
 def _forget_peak() -> None:
