@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 import robustbench_char
-from robustbench_char.common.files import sha256_bytes
+from robustbench_char.common.files import sha256_bytes, sha256_file
 
-__all__ = ["code_version", "modules_of"]
+__all__ = ["code_version", "files_version", "modules_of"]
 
 _PACKAGE = robustbench_char.__name__
 _HOME = Path(robustbench_char.__file__).resolve().parent
@@ -27,6 +27,16 @@ _TARGET = re.compile(rf"{_PACKAGE}(\.\w+)+:\w*")
 def code_version(module: str) -> str:
     """Return the hash of a module's code and of all modules of this package that it imports, directly or not."""
     return sha256_bytes("\n".join(f"{name} {_hash(name)}" for name in modules_of(module)).encode())
+
+
+@cache
+def files_version(room: str) -> str:
+    """Return the hash of the files of a room that are no modules: templates, styles, scripts."""
+    home = _HOME / room
+    files = sorted(path for path in home.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    return sha256_bytes(
+        "\n".join(f"{path.relative_to(home).as_posix()} {sha256_file(path)}" for path in files).encode()
+    )
 
 
 @cache

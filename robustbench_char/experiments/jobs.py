@@ -6,15 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import robustbench_char
 from robustbench_char.common import InputError
-from robustbench_char.experiments.code_version import code_version
 from robustbench_char.experiments.stages import STAGES
 from robustbench_char.training.store import run_key
 
 __all__ = ["Decides", "Job", "Plan"]
-
-_PACKAGE = robustbench_char.__name__
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Plan:
             "stage": job.stage,
             "params": dict(job.params),
             "needs": {role: self.keys[name] for role, name in sorted(job.needs.items())},
-            "code": [code_version(f"{_PACKAGE}.{module}") for module in stage.modules],
+            "code": stage.code(),
             "machine": self.machine if stage.heavy else {},
         }
         self.keys[job.name] = run_key(self.decides[job.name])

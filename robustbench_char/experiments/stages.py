@@ -13,7 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import robustbench_char
 from robustbench_char.common import Registry
+from robustbench_char.common.files import sha256_file
+from robustbench_char.common.resources import shipped
+from robustbench_char.experiments.code_version import code_version, files_version
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from robustbench_char.tasks.base import NativeFile, Task
 
 __all__ = ["STAGES", "Call", "Stage"]
+
+_PACKAGE = robustbench_char.__name__
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,24 @@ class Call:
 
 @dataclass(frozen=True)
 class Stage:
-    """A kind of job: its function, the modules whose code decides its result, and whether it computes with torch."""
+    """A kind of job: its function, the modules whose code decides its result, and whether it computes with torch.
+
+    `room` is one whose other files decide it too; `declarations` a shipped folder whose YAML files do.
+    """
 
     run: Callable[[Call], None]
     modules: tuple[str, ...]
     heavy: bool = True
+    room: str | None = None
+    declarations: str | None = None
+
+    def code(self) -> list[str]:
+        """Return the hashes of all that."""
+        found = [code_version(f"{_PACKAGE}.{module}") for module in self.modules]
+        found += [files_version(self.room)] if self.room else []
+        return found + [
+            sha256_file(path) for path in (shipped(self.declarations) if self.declarations else {}).values()
+        ]
 
 
 STAGES: Registry[Stage] = Registry("stage")
@@ -275,6 +294,6 @@ for _name, _stage in {
     "outside": Stage(_outside, ("training.outside", _FORMATS), heavy=False),
     "sensitivity": Stage(_sensitivity, ("training.sensitivity", _FORMATS)),
     "price": Stage(_price, ("training.wordrec.price", _FORMATS)),
-    "report": Stage(_report, ("reports.page",), heavy=False),
+    "report": Stage(_report, ("reports.page",), heavy=False, room="reports", declarations="reports/reference"),
 }.items():
     STAGES.register(_name, _stage)
