@@ -276,8 +276,9 @@ def _name(*parts: str) -> str:
 
 
 def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:
-    """Return the job of the report on those results that are there, in the order of the spec."""
-    order = [job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done]
+    """Return the job of the report on those results that are there, in the order in which `report DIR` finds them."""
+    there = (job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done)
+    order = sorted(there, key=Path)
     return Job(
         "report", "report", {"order": order, "examples": examples}, {name: name for name in order}, work=len(order)
     )

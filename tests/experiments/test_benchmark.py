@@ -13,6 +13,7 @@ import pytest
 from robustbench_char.common import InputError
 from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
 from robustbench_char.experiments.explain import explain
+from robustbench_char.reports import write_report
 
 Write = Callable[..., str]
 
@@ -63,6 +64,10 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
     assert run_benchmark(spec, tmp_path / "again", Where(store=store, executor="local"))
     assert keys_made(store) == made
     assert outcomes.outcome(tmp_path / "again") == first
+
+    write_report([tmp_path / "one"], tmp_path / "page")
+    for name in ("index.html", "report.md", "tables/overview_qnli.csv"):
+        assert (tmp_path / "page" / name).read_bytes() == (tmp_path / "one" / "report" / name).read_bytes()
 
     done = outcomes.run(spec, tmp_path / "two", tmp_path / "other", "--executor=processes", "--workers=2")
     assert done.returncode == 0, done.stderr
