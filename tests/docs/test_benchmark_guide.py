@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -69,3 +71,9 @@ def test_shipped_benchmarks_are_listed() -> None:
     from robustbench_char.experiments.spec import SPECS
 
     assert set(re.findall(r"^\| `(\w+)` \| .*(?:cores|GPU)", GUIDE, re.M)) == set(shipped(SPECS))
+
+
+def test_volatile_columns_are_listed(load_module: Callable[[Path], ModuleType]) -> None:
+    times = load_module(ROOT / "tests" / "experiments" / "outcomes.py").TIMES
+    said = "; ".join(f"`{table}`: " + ", ".join(f"`{name}`" for name in columns) for table, columns in times.items())
+    assert f"| tables of the report | {said} |" in GUIDE

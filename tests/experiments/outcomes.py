@@ -12,8 +12,13 @@ from typing import Any
 from robustbench_char.evaluation.records import find_records, result_part
 from robustbench_char.evaluation.sensitivity_records import SENSITIVITY
 
-TIMES = {"costs": ["predict_seconds", "microseconds"], "systems": ["pretraining_seconds"], "runs": ["wall_seconds"]}
-"""Columns of the report's tables that hold times, by table; docs/benchmarks.md lists them."""
+TIMES = {
+    "compared": ["pretraining_seconds"],
+    "costs": ["predict_seconds", "microseconds"],
+    "systems": ["wall_seconds"],
+    "versions": ["version"],
+}
+"""Columns of the report's tables that are volatile, by table; docs/benchmarks.md lists them."""
 _VOLATILE = ("wall_seconds", "created", "provenance")
 
 
