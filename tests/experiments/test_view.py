@@ -1,0 +1,108 @@
+"""What a user sees of a run, and what it is expected to take."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from robustbench_char.common.provenance import provenance
+from robustbench_char.experiments.costs import Costs
+from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.results import Store
+from robustbench_char.experiments.runner import Workplace
+from robustbench_char.experiments.view import View, duration
+
+BERT = "finetune/minilm/bert/qnli/seed_0"
+
+
+def plan() -> Plan:
+    jobs = [
+        Job("finetune/minilm/bert/qnli/seed_0", "finetune", {"n": 1}, work=100.0),
+        Job("finetune/minilm/charbert/qnli/seed_0", "finetune", {"n": 2}, work=100.0),
+        Job(
+            "predict/minilm/bert/qnli/seed_0/clean",
+            "predict",
+            {},
+            {"system": "finetune/minilm/bert/qnli/seed_0"},
+            work=10.0,
+        ),
+    ]
+    return Plan(jobs, {})
+
+
+def known(store: Store, name: str, seconds: float, work: float, memory: int = 10) -> None:
+    """Put a result into the store that took so long for so much work."""
+    stage = name.partition("/")[0]
+    key = name.replace("/", "-")
+    with store.writing(stage, key) as folder:
+        assert folder is not None
+        (folder / key).mkdir()
+        (folder / key / "x").write_text("12345")
+        cost = {"wall_seconds": seconds, "cpu_seconds": seconds, "peak_memory_bytes": memory, "work": work,
+                "host": "h", "created": "now"}  # fmt: skip
+        file = {"name": name, "stage": stage, "key": key, "decides": {}, "provenance": provenance()}
+        store.finish(folder / key, file, cost)
+
+
+def test_estimates_come_from_the_nearest_earlier_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_char.experiments.costs._shipped", lambda: iter(()))
+    store, jobs = Store(tmp_path), plan()
+    empty = Costs.of(store).estimate(jobs, jobs.jobs, 2)
+    assert len(empty.unknown) == 3
+    assert empty.wall_seconds == 0
+    known(store, "finetune/minilm/bert/qnli/seed_7", 20.0, 50.0, memory=30)  # the same system and task: 0.4 s a unit
+    known(store, "finetune/minilm/bert/cola/seed_7", 1.0, 50.0)
+    known(store, "predict/minilm/advbert/cola/seed_0/clean", 5.0, 10.0)  # of another system: its stage alone
+    found = Costs.of(store).estimate(jobs, jobs.jobs, 2)
+    seconds = [found.jobs[name].seconds for name in jobs.jobs]
+    assert seconds == pytest.approx([40.0, 21.0, 5.0])  # charbert: the median of both fine-tunings, 0.4 and 0.02 a unit
+    assert found.unknown == ()
+    assert found.job_seconds == pytest.approx(66.0)
+    assert found.wall_seconds == pytest.approx(45.0)  # predicting waits for its system; two at a time
+    assert Costs.of(store).estimate(jobs, jobs.jobs, 1).wall_seconds == pytest.approx(66.0)
+    assert found.disk_bytes == 15
+    assert found.memory_bytes == 60
+
+
+def test_shipped_costs_stand_in_where_the_store_has_none(tmp_path: Path) -> None:
+    jobs = plan()
+    shipped = Costs.of(Store(tmp_path)).estimate(jobs, jobs.jobs, 2)
+    assert shipped.unknown == ()
+    assert shipped.wall_seconds > 0
+
+
+def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    said, place = io.StringIO(), Workplace(Store(tmp_path), tmp_path / "logs", 1)
+    with View(plan(), place, Costs([]), 2, Console(file=said, force_terminal=False)) as view:
+        view.show({"a": "running", "b": "done", "c": "not needed"})
+        view.say("b: done in 1.0 s")
+    assert said.getvalue() == "[     0 s] 2/2 b: done in 1.0 s\n"
+
+
+def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
+    """Jobs that run, with step and latest loss as training wrote them, and the time that is expected to be left."""
+    jobs, place = plan(), Workplace(Store(tmp_path), tmp_path / "logs", 1)
+    name = next(iter(jobs.jobs))
+    place.logs.mkdir()
+    status = place.assignment(jobs, jobs.jobs[name]).status
+    status.write_text(json.dumps({"step": 1200, "steps": 5000, "loss": 0.4567}))
+    screen = io.StringIO()
+    with View(jobs, place, Costs([]), 2, Console(file=screen, force_terminal=True, width=120)) as view:
+        view.show(dict.fromkeys(jobs.jobs, "waiting") | {name: "running"})
+        view.live.refresh()
+    shown = screen.getvalue()
+    assert "1 running, 2 waiting" in shown
+    assert name in shown
+    assert "1,200 of 5,000" in shown
+    assert "0.457" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7801, "2 h 10 min")]
+)
+def test_durations_as_people_write_them(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
