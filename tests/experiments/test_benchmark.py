@@ -19,7 +19,12 @@ Write = Callable[..., str]
 
 FINETUNE = {"limit": 24, "epochs": 1.0, "max_length": 48}
 WIDE: dict[str, Any] = {
-    "systems": {"bert": {}, "advbert": {}, "bert_wordrec": {}, "bert_aug": {"augment": {"share": 0.5}}},
+    "systems": {
+        "bert": {},
+        "advbert": {"tasks": ["qnli"]},
+        "bert_wordrec": {"tasks": ["conll2003"]},
+        "bert_aug": {"augment": {"share": 0.5}, "tasks": ["qnli"]},
+    },
     "text": ["mini"],
     "pretrain": {"steps": 4, "batch_size": 2, "block_size": 16, "heldout_blocks": 2, "evaluate_every": 2},
     "recogniser": {"text": ["mini"], "limit": 2000, "epochs": 1, "vocabulary": 50, "hidden_size": 4},
@@ -27,9 +32,9 @@ WIDE: dict[str, Any] = {
     "attack_seeds": [1, 2],
     "sensitivity": {"suites": ["drop"], "tasks": ["conll2003"], "limit": 10},
     "tasks": {
-        "qnli": {"test_limit": 12, "suites": ["drop"]},
-        "conll2003": {"test_limit": 12, "training_seeds": [0, 1]},
-        "cola": {"train_systems": False},
+        "qnli": {"test_limit": 12, "suites": ["drop"], "training_seeds": [0, 1]},
+        "conll2003": {"test_limit": 12, "attack_seeds": [1]},
+        "cola": {"train_systems": False, "suites": ["drop"]},
     },
 }
 """All kinds of jobs."""
@@ -49,14 +54,15 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
     spec, store = write_spec("wide", **WIDE), tmp_path / "store"
     assert run_benchmark(spec, tmp_path / "one", Where(store=store, executor="local"))
     first = outcomes.outcome(tmp_path / "one")
-    systems = {path.split("/")[2] for path in first["records"]}
-    assert systems == {"bert", "advbert", "bert_wordrec", "bert_aug"}
-    # qnli: clean and drop with two seeds; conll2003: clean and two suites with two seeds, of two training seeds
-    assert len(first["records"]) == 4 * (3 + 2 * 5)
-    assert len(first["sensitivity"]) == 4 * 2
+    found = {tuple(path.split("/")[2:4]) for path in first["records"]}
+    on_qnli, on_conll = ("bert", "advbert", "bert_aug"), ("bert", "bert_wordrec")
+    assert found == {(name, "qnli") for name in on_qnli} | {(name, "conll2003") for name in on_conll}
+    # qnli: clean and drop with two seeds, of two training seeds; conll2003: clean and two suites with one seed
+    assert len(first["records"]) == 3 * 2 * 3 + 2 * 3
+    assert len(first["sensitivity"]) == 2
     assert (tmp_path / "one" / "report" / "index.html").is_file()
-    assert len(list((tmp_path / "one" / "manifests").glob("*/*/*/manifest.json"))) == 2 + 4 + 4
-    assert len(list((tmp_path / "one" / "recognisers").glob("**/recogniser_price.json"))) == 2
+    assert len(list((tmp_path / "one" / "manifests").glob("*/*/*/manifest.json"))) == 2 + 2 + 2
+    assert len(list((tmp_path / "one" / "recognisers").glob("**/recogniser_price.json"))) == 1
     run = json.loads((tmp_path / "one" / "run.json").read_text())
     assert {job["state"] for job in run["jobs"].values()} == {"done"}
 
