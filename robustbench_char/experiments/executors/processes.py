@@ -20,7 +20,7 @@ from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Resources
 from robustbench_char.experiments.work import Assignment, Outcome, perform
 
-__all__ = ["ProcessExecutor"]
+__all__ = ["ProcessExecutor", "words_to"]
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ def _serve(pipe: Connection, cores: Sequence[int], parent: int) -> None:
             assignment: Assignment = pipe.recv()
         except (EOFError, OSError):
             return
-        with _words_to(assignment):
+        with words_to(assignment):
             outcome = perform(assignment)
         pipe.send(outcome)
 
@@ -136,7 +136,7 @@ def _follow(parent: int) -> None:
 
 
 @contextmanager
-def _words_to(assignment: Assignment) -> Iterator[None]:
+def words_to(assignment: Assignment) -> Iterator[None]:
     """Send all that this process and its libraries write to the job's log."""
     with assignment.log.open("a", encoding="utf-8") as log:
         sys.stdout.flush()

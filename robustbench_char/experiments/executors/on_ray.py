@@ -1,0 +1,255 @@
+"""Jobs on the machines of a Ray cluster: one task a job, on any machine that has its cores and GPUs free.
+
+Machines share results through the store and nothing else, so all that a run reads and writes (its working directory,
+output, store, data, base models) lies on a file system that all of them see under the same paths.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import robustbench_char
+from robustbench_char.common import InputError
+from robustbench_char.experiments.code_version import code_version
+from robustbench_char.experiments.executors.base import Resources
+from robustbench_char.experiments.executors.processes import words_to
+from robustbench_char.experiments.stages import STAGES
+from robustbench_char.experiments.work import Assignment, Outcome, perform
+
+__all__ = ["RayExecutor"]
+
+_PROBE = 5.0  # seconds that a machine has to answer
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # HTTP/2, which gRPC speaks: RFC 9113, 3.4
+_SETTINGS = b"\x04"  # the type of the frame that such a server begins with, after three bytes of length
+_STORE_BYTES = 80_000_000  # of Ray's own object store, which carries outcomes and nothing large
+
+
+class RayExecutor:
+    """Runs each job as a Ray task with `threads` CPUs and `gpus` GPUs of its own.
+
+    The cluster is that of `address`, else of RAY_ADDRESS; without both, a Ray of this machine that lives as long as the
+    run. Raises InputError where Ray is not installed, where the address does not answer, and where no machine has room.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._ray, self._resources = _ray(), resources
+        self._running: dict[Any, Assignment] = {}
+        self._marks: dict[Path, Path] = {}
+        self._connected = not self._ray.is_initialized()
+        if self._connected:
+            _connect(self._ray, resources.address)
+        self._task = self._ray.remote(
+            num_cpus=resources.threads,
+            num_gpus=resources.gpus,
+            max_retries=0,  # the runner begins a lost job again, and counts
+            max_calls=1 if resources.gpus else 0,  # a process keeps the GPUs that CUDA saw first
+            runtime_env={"env_vars": _environment(resources)},
+        )(_serve)
+        if self._room() == 0:
+            self.close()
+            raise _no_room(resources)
+
+    @property
+    def slots(self) -> int:
+        """How many jobs the machines that are there now have room for, at most `workers`; never less than one.
+
+        A machine that joins is used. Where all are gone, the next job waits for one.
+        """
+        room = max(1, self._room())
+        return room if self._resources.workers is None else min(room, self._resources.workers)
+
+    def submit(self, assignment: Assignment) -> None:
+        """Hand the job to Ray."""
+        task = self._task.options(name=assignment.name)
+        self._running[task.remote(assignment, self._mark(assignment.store), Path.cwd())] = assignment
+
+    def finished(self, seconds: float) -> list[Outcome]:
+        """Return what ended since the last call; a job whose process or machine died is lost."""
+        if not self._running:
+            time.sleep(seconds)
+            return []
+        tasks = list(self._running)
+        first, _ = self._ray.wait(tasks, num_returns=1, timeout=seconds)
+        ended, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0) if first else ([], [])
+        return [self._outcome(task, self._running.pop(task)) for task in ended]
+
+    def close(self) -> None:
+        """End what runs, and the connection or the Ray that was made for it."""
+        for task in self._running:
+            self._ray.cancel(task, force=True)
+        self._running.clear()
+        for mark in self._marks.values():
+            mark.unlink(missing_ok=True)
+        if self._connected:
+            self._ray.shutdown()
+
+    def _outcome(self, task: Any, assignment: Assignment) -> Outcome:
+        errors = self._ray.exceptions
+        try:
+            outcome: Outcome = self._ray.get(task)
+        except (errors.RayTaskError, errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
+            return Outcome(assignment.name, "failed", _line(error))
+        except errors.RayError as error:
+            return Outcome(assignment.name, "lost", _line(error))
+        return outcome if outcome.state != "done" else _seen(outcome, assignment)
+
+    def _room(self) -> int:
+        return sum(_jobs_at_once(node["Resources"], self._resources) for node in self._ray.nodes() if node["Alive"])
+
+    def _mark(self, store: Path) -> Path:
+        """Return a file in the store by which a machine tells that it sees this store, not another one of its own."""
+        if store not in self._marks:
+            mark = store / f".ray-{uuid.uuid4().hex}"
+            store.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+            self._marks[store] = mark
+        return self._marks[store]
+
+
+def _serve(assignment: Assignment, mark: Path, folder: Path) -> Outcome:
+    """Do one job on the machine where this runs, in the folder where the benchmark was started."""
+    with chdir(folder if folder.is_dir() else "."):
+        wrong = _not_shared(assignment, mark, folder) or _other_versions(assignment)
+        if wrong is not None:
+            return Outcome(assignment.name, "failed", f"on {socket.gethostname()}: {wrong}")
+        with _own_output(), words_to(assignment):
+            return perform(assignment)
+
+
+def _not_shared(assignment: Assignment, mark: Path, folder: Path) -> str | None:
+    """Return which folder this machine does not share with the one that runs the benchmark, or None."""
+    for path, shared in (
+        (folder, folder.is_dir()),
+        (assignment.store, mark.is_file()),
+        (assignment.log.parent, assignment.log.parent.is_dir()),
+    ):
+        if not shared:
+            return f"no shared folder {path}; put it on a file system that all machines see under the same path"
+    return None
+
+
+def _other_versions(assignment: Assignment) -> str | None:
+    """Return why this machine would not make the result that the job's key stands for, or None."""
+    code = [code_version(f"{robustbench_char.__name__}.{name}") for name in STAGES.get(assignment.stage).modules]
+    if code != assignment.decides["code"]:
+        return "another version of robustbench-char than on the machine that runs the benchmark; install the same"
+    machine = assignment.decides["machine"]
+    here = {"machine": platform.machine(), "libraries": {name: _version(name) for name in machine.get("libraries", ())}}
+    for key, value in here.items():
+        if machine and machine[key] != value:
+            return f"{key} {value} and not {machine[key]}, which the key of the job holds; make the machines alike"
+    return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _seen(outcome: Outcome, assignment: Assignment) -> Outcome:
+    """Look for a result that another machine made: listing a folder of a network file system brings it up to date."""
+    if assignment.key in os.listdir(assignment.store / assignment.stage):
+        return outcome
+    return Outcome(assignment.name, "failed", f"done, but its result is not to be seen in {assignment.store} here")
+
+
+@contextmanager
+def _own_output() -> Iterator[None]:
+    """Give Ray its streams back at the end: its process goes on."""
+    kept = [os.dup(1), os.dup(2)]
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, stream in enumerate(kept, start=1):
+            os.dup2(stream, number)
+            os.close(stream)
+
+
+def _environment(resources: Resources) -> dict[str, str]:
+    """Return what libraries read when a worker imports them; the code is where the driver found it."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(resources.threads))
+    hidden = {} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    path = os.environ.get("PYTHONPATH")
+    code = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))} if path else {}
+    return {**threads, **hidden, **code}
+
+
+def _jobs_at_once(has: dict[str, float], resources: Resources) -> int:
+    """Return how many jobs a machine with these CPUs and GPUs has room for."""
+    room = int(has.get("CPU", 0)) // resources.threads
+    return min(room, int(has.get("GPU", 0)) // resources.gpus) if resources.gpus else room
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--executor", found="ray, which is not installed", expected="the package ray",
+                         fix="pip install 'robustbench-char[ray]', or leave --executor out.") from None  # fmt: skip
+    return ray
+
+
+def _connect(ray: Any, given: str | None) -> None:
+    """Connect to the cluster at an address, else to that of RAY_ADDRESS, else start a Ray here."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    address = given or os.environ.get("RAY_ADDRESS")
+    if not address:
+        ray.init(address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+        return
+    place = "--address" if given else "RAY_ADDRESS"
+    _probe(place, address)
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise _unreachable(place, address, _line(error.__cause__ or error)) from None
+
+
+def _probe(place: str, address: str) -> None:
+    """Knock at the address as Ray would, which tries for minutes where nothing or something else is there."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise _unreachable(place, address, "no HOST:PORT")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE) as peer:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                peer.sendall(_HELLO)
+                if peer.recv(4)[3:] != _SETTINGS:
+                    raise _unreachable(place, address, "something other than Ray does")
+    except (OSError, OverflowError) as error:
+        raise _unreachable(place, address, str(error)) from None
+
+
+def _unreachable(place: str, address: str, why: str) -> InputError:
+    return InputError(place, found=f"{address}, no connection to a Ray cluster ({why})",
+                      expected="HOST:PORT of a cluster's head, from a machine of that cluster",
+                      fix="Check it: ray status --address HOST:PORT, or start one: ray start --head.")  # fmt: skip
+
+
+def _no_room(resources: Resources) -> InputError:
+    need = f"{resources.threads} CPUs" + (f" and {resources.gpus} GPUs" if resources.gpus else "")
+    return InputError("--executor", found=f"ray, and no machine of the cluster has {need}",
+                      expected="a machine with room for one job",
+                      fix="Add one (ray start --address HOST:PORT), or lower threads or gpus_per_job.")  # fmt: skip
+
+
+def _line(error: BaseException) -> str:
+    """Return what an error of Ray says, or the one of ours that it wraps, in one line."""
+    cause = getattr(error, "cause", None)
+    shown = cause if isinstance(cause, BaseException) else error
+    return shorten(f"{type(shown).__name__}: {shown}", 240)
