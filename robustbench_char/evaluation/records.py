@@ -259,8 +259,8 @@ VOLATILE = (
 """What two records of the same result may differ in: times, commits, versions, machines."""
 
 
-def result_part(record: Record) -> dict[str, Any]:
-    """Return a record as JSON without what is VOLATILE: equal for equal results."""
+def result_part(record: BaseModel) -> dict[str, Any]:
+    """Return a record (of whichever kind) as JSON without what is VOLATILE: equal for equal results."""
     value = record.model_dump(mode="json", by_alias=True)
     for name in VOLATILE:
         *outer, last = name.split(".")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.evaluation.records import find_records, result_part
-from robustbench_char.evaluation.sensitivity_records import SENSITIVITY
+from robustbench_char.evaluation.sensitivity_records import find_sensitivities
 
 TIMES = {
-    "compared": ["pretraining_seconds"],
+    "compared": ["pretraining", "pretraining_seconds"],
     "costs": ["predict_seconds", "microseconds"],
     "systems": ["wall_seconds"],
     "versions": ["version"],
 }
 """Columns of the report's tables that are volatile, by table; docs/benchmarks.md lists them."""
-_VOLATILE = ("wall_seconds", "created", "provenance")
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -29,11 +27,8 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def _sensitivity(folder: Path) -> dict[str, Any]:
-    found = {}
-    for path in sorted(folder.glob(f"sensitivity/**/{SENSITIVITY}")):
-        value = json.loads(path.read_text())
-        found[path.relative_to(folder).as_posix()] = {key: value[key] for key in value if key not in _VOLATILE}
-    return found
+    found = find_sensitivities([folder])
+    return {path.relative_to(folder).as_posix(): result_part(record) for path, record in found}
 
 
 def _tables(folder: Path) -> dict[str, Any]:
