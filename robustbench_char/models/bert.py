@@ -21,18 +21,21 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
+    PreTrainedTokenizerBase,
 )
 
 from robustbench_char.models.base_models import (
     Base,
+    drop_limits,
     load_config,
     load_encoder,
     load_tokenizer,
+    positions_of,
     quiet,
     read_model,
     refuse_missing,
 )
+from robustbench_char.models.encoders import Limits
 from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
 from robustbench_char.tasks.base import Family
 
@@ -52,15 +55,17 @@ class BertSystem:
     """Fine-tuning of an encoder as it is.
 
     `pretraining` names the system that `pretrain` must have made the base for (None: any BERT- or RoBERTa-type
-    checkpoint); `needs_recogniser` and `augmentation` (the default suite) say what defends it.
+    checkpoint), `any_type` that it takes other types too; `needs_recogniser` and `augmentation` (the default suite) say
+    what defends it.
     """
 
     name: ClassVar[str] = "bert"
     pretraining: ClassVar[str | None] = None
+    any_type: ClassVar[bool] = False
     needs_recogniser: ClassVar[bool] = False
     augmentation: ClassVar[str | None] = None
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, recogniser: Recogniser | None = None) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, recogniser: Recogniser | None = None) -> None:
         self.tokenizer, self.recogniser = tokenizer, recogniser
         self.further: Further | None = None
 
@@ -74,9 +79,13 @@ class BertSystem:
 
     def save(self, folder: Path) -> None:
         """Write what `open` reads: the tokenizer, without stored padding or truncation."""
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
+        drop_limits(self.tokenizer)
         self.tokenizer.save_pretrained(folder)
+
+    @classmethod
+    def limits(cls, folder: Path) -> Limits:
+        """Return how much a base reads at once."""
+        return Limits(positions_of(load_config(folder)))
 
     @classmethod
     def build(

@@ -21,6 +21,9 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 CHARACTER_VOCABULARY = "character_vocabulary.json"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+_OTHER_TOKENIZERS = (("tokenizer_config.json",), ("spiece.model",), ("sentencepiece.bpe.model",))
+"""Of other types: CANINE's and ByT5's have no vocabulary."""
+_VOCABULARIES = (".model", ".codes", ".tokenizer")
 
 
 def check_model_folder(folder: Path, *, place: object | None = None, any_type: bool = False) -> dict[str, Any]:
@@ -38,7 +41,8 @@ def check_model_folder(folder: Path, *, place: object | None = None, any_type: b
     config = _config(folder, any_type)
     for path in weight_files(folder):
         _check_safetensors(path)
-    if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+    known = _TOKENIZERS + (_OTHER_TOKENIZERS if any_type else ())
+    if not any(all((folder / name).is_file() for name in names) for names in known):
         raise InputError(
             folder,
             found="no tokenizer",
@@ -92,6 +96,7 @@ def reading_sha256(folder: Path) -> str:
             "special_tokens_map.json",
             "added_tokens.json",
             *sum(_TOKENIZERS, ()),
+            *(path.name for path in folder.iterdir() if path.suffix in _VOCABULARIES),
         }
     )
     return sha256_bytes(
@@ -131,7 +136,7 @@ def _config(folder: Path, any_type: bool) -> dict[str, Any]:
             f"{path}: model_type",
             found=repr(kind),
             expected="the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}",
-            fix="Give a BERT-type, RoBERTa-type or CharBERT model.",
+            fix="Give a BERT-type, RoBERTa-type or CharBERT model; `finetune --system encoder` takes other encoders.",
         )
     return config
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
 from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.encoders import state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad
 
 __all__ = ["Passage", "Pooling", "Representations", "Stream", "WordReader"]
@@ -64,7 +65,7 @@ class WordReader:
     words: bool = False
 
     def __post_init__(self) -> None:
-        states = int(self.model.config.num_hidden_layers) + 1
+        states = state_count(self.model)
         if not -states <= self.layer < states:
             raise InputError(
                 "--layer",

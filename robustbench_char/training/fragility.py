@@ -34,7 +34,7 @@ def measure_fragility(file: NativeFile, task: Task, tokenizer: str, *, seed: int
     if not sentences:
         raise InputError(file.path, found="no sentences", expected="at least one", fix="Check the file.")
     base = resolve_base(tokenizer, any_type=True)
-    loaded = load_tokenizer(base.folder, words=True)
+    loaded = load_tokenizer(base.folder, words=True, offsets=False)
     tagged = len(tags) == len(sentences)
     marked = tagged and task.metric == "entity_f1"
     found = nouns(sentences, tags) if tagged else []

@@ -14,7 +14,7 @@ import robustbench_char
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.evaluation.records import PretrainingInfo, RecogniserInfo
-from robustbench_char.models.base_models import Base, load_config, positions_of, resolve_base
+from robustbench_char.models.base_models import Base, load_config, resolve_base
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.folders import reading_sha256
@@ -90,10 +90,10 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
     Raises InputError for what cannot be run.
     """
     kind = SYSTEMS.get(asked.system, place="--system")
-    base = resolve_base(asked.base)
+    base = resolve_base(asked.base, any_type=kind.any_type)
     pretraining = _pretraining(kind, base)
-    config = load_config(base.folder)
-    settings = resolve_settings(asked.options, family=asked.task.family, positions=positions_of(config))
+    limits = kind.limits(base.folder)
+    settings = resolve_settings(asked.options, family=asked.task.family, positions=limits.longest, scale=limits.scale)
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = _labelled(asked, settings)
     labels = label_names(asked.task, examples)

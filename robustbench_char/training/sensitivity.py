@@ -32,9 +32,12 @@ from robustbench_char.evaluation.sensitivity_records import (
     SensitivityRecord,
     write_sensitivity,
 )
-from robustbench_char.models.base_models import load_plain_encoder, positions_of
+from robustbench_char.models.base_models import load_config, resolve_base
 from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
+from robustbench_char.models.encoder import EncoderSystem
+from robustbench_char.models.encoders import Limits, limits_of, read_encoder
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.sources import open_source
@@ -107,14 +110,22 @@ def open_reader(
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
         return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system.file)
     words = task is None or task.family == "tagging"
-    base, tokenizer, encoder = load_plain_encoder(model, words=words)
-    ours = encoder.config.model_type == "charbert"
-    kind = CharBertSystem.open(base.folder, words=words) if ours else BertSystem(tokenizer)
-    on_device: Any = encoder.to(torch.accelerator.current_accelerator() or torch.device("cpu"))  # type: ignore[arg-type]
-    known = hasattr(encoder.config, "max_position_embeddings")  # T5's positions have no end
-    length = max_length or (min(_LONGEST, positions_of(encoder.config)) if known else _LONGEST)
+    base = resolve_base(model, any_type=True)
+    kind, limits = _plain_kind(base.folder, words)
+    plain: Any = read_encoder(base.folder)
+    on_device = plain.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
+    length = max_length or min(_LONGEST * limits.scale, limits.longest)
     reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words)
     return reader, ModelInfo(name=base.name, weights_sha256=base.weights_sha256)
+
+
+def _plain_kind(folder: Path, words: bool) -> tuple[BertSystem, Limits]:
+    """Return how texts are read for an encoder that was not fine-tuned, and how much of them."""
+    config = load_config(folder)
+    if config.model_type == CharBertConfig.model_type:
+        return CharBertSystem.open(folder, words=words), CharBertSystem.limits(folder)
+    kind = EncoderSystem.open(folder, words=words)
+    return kind, limits_of(config, kind.tokenizer, folder)
 
 
 def measure_sensitivity(

@@ -48,7 +48,8 @@ class Settings(BaseModel):
 class Options(TypedDict, total=False):
     """The settings that a user may choose; what is left out (or None) is resolved by `resolve_settings`.
 
-    `max_length` is 128 sub-words by default, 384 for question answering. `bf16` is by default what `bf16_helps` says.
+    `max_length` is 128 sub-words by default, 384 for question answering; four times that many characters or bytes.
+    `bf16` is by default what `bf16_helps` says.
     """
 
     seed: int
@@ -65,14 +66,14 @@ class Options(TypedDict, total=False):
     limit: int | None
 
 
-def resolve_settings(options: Options, *, family: Family, positions: int) -> Settings:
+def resolve_settings(options: Options, *, family: Family, positions: int, scale: int = 1) -> Settings:
     """Return the settings of a run. Raises InputError for the first one out of range.
 
-    `positions` is the longest input that the encoder takes.
+    `positions` is the longest input that the encoder takes; default lengths are `scale` times those of sub-words.
     """
     length = options.get("max_length")
     if length is None:
-        length = min(384 if family == "question_answering" else 128, positions)
+        length = min(scale * (384 if family == "question_answering" else 128), positions)
     bf16 = options.get("bf16", "auto")
     settings = Settings(
         seed=options.get("seed", 0),
@@ -87,7 +88,8 @@ def resolve_settings(options: Options, *, family: Family, positions: int) -> Set
         layers=options.get("layers"),
         limit=options.get("limit"),
         doc_stride=options.get("doc_stride", 128),
-        max_question=min(64, length // 3),
+        max_question=min(64 * scale, length // 3),
+        max_answer=30 * scale,
     )
     _check(settings, family, positions)
     return settings

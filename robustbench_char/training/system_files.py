@@ -17,6 +17,7 @@ from robustbench_char.evaluation.records import AugmentInfo, PretrainingInfo, Re
 from robustbench_char.models.base_models import quiet
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
+from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.settings import Settings
 
@@ -121,8 +122,8 @@ def write_system(folder: Path, system: SystemFile, log: list[dict[str, float | N
 
 def read_system(folder: Path) -> SystemFile:
     """Check a folder and return its `system.json`. Raises InputError for a missing, damaged or newer file."""
-    check_model_folder(folder)
     path = folder / SYSTEM
+    check_model_folder(folder, any_type=path.is_file())
     if not path.is_file():
         raise InputError(
             folder,
@@ -131,7 +132,12 @@ def read_system(folder: Path) -> SystemFile:
             fix="Fine-tune this model first: `robustbench-char finetune TASK --base FOLDER ...`.",
         )
     refuse_html(path, expected="JSON")
-    return read_json_model(path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again.")
+    system = read_json_model(
+        path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again."
+    )
+    if not SYSTEMS.get(system.system, place=f"{path}: system").any_type:
+        check_model_folder(folder)
+    return system
 
 
 def system_info(file: SystemFile) -> SystemInfo:

@@ -12,7 +12,7 @@ from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
 from robustbench_char.tasks.base import Example
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["PieceCounter", "clean_tokens", "example_words", "piece_counts", "token_at", "token_starts", "word_pieces"]
 
@@ -21,7 +21,7 @@ PieceCounter: TypeAlias = Callable[[Iterable[str]], Mapping[str, int]]
 """A function from words to the number of sub-words of each distinct one, such as `piece_counts` of a tokenizer."""
 
 
-def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, int]:
+def piece_counts(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, int]:
     """Return how many sub-words each distinct word has by itself, after a space where the tokenizer tells that apart.
 
     A word of characters that the tokenizer drops has 0.
@@ -29,11 +29,16 @@ def piece_counts(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> di
     return {word: len(pieces) for word, pieces in word_pieces(tokenizer, words).items()}
 
 
-def word_pieces(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> dict[str, list[str]]:
+def word_pieces(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, list[str]]:
     """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
-    from robustbench_char.models.base_models import is_byte_level  # here, so that words are read without torch
+    # here, so that words are read without torch
+    from robustbench_char.models.base_models import is_byte_level
+    from robustbench_char.models.plain_inputs import PlainReader
 
     distinct = sorted(set(words))
+    if not tokenizer.is_fast:
+        reader = PlainReader(tokenizer)
+        return {word: reader.tokens(word) for word in distinct}
     spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
     encodings = tokenizer(spaced, add_special_tokens=False).encodings or [] if distinct else []
     return {word: encoding.tokens for word, encoding in zip(distinct, encodings, strict=True)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ def test_a_mistake_names_its_key(write_spec: Write, tmp_path: Path, changes: dic
     with pytest.raises(InputError, match=message):
         plan(write_spec(**changes), tmp_path)
     assert not (tmp_path / "store").exists()
+
+
+def test_a_base_is_of_a_type_that_all_its_systems_take(
+    write_spec: Write, tmp_path: Path, load_module: Callable[[Path], ModuleType]
+) -> None:
+    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
+    base = str(tiny.byt5_base(tmp_path / "tiny-byt5"))
+    plan(write_spec(bases=[base], systems={"encoder": {}}), tmp_path)
+    with pytest.raises(InputError, match=r"bases\..*tiny-byt5: found .*'t5'; expected one of bert"):
+        plan(write_spec(bases=[base], systems={"encoder": {}, "bert": {}}), tmp_path)
 
 
 def test_a_circle_of_two(write_spec: Write, tmp_path: Path) -> None:

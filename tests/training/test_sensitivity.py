@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.spatial.distance import cosine
-from transformers import AutoModel, AutoTokenizer, DistilBertConfig, PreTrainedTokenizerFast, T5Config
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, T5Config
 from typer.testing import CliRunner
 
 from robustbench_char.cli.main import app
@@ -289,12 +289,6 @@ def test_files_that_were_altered(name: str, tiny_base: str, attacked: tuple[str,
     path.unlink()
     with pytest.raises(InputError, match=rf"{path.name}: found no such file"):
         measure(tiny_base, (task, clean, other))
-
-
-def test_a_slow_tokenizer(tiny_base: str, attacked: tuple[str, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", False)
-    with pytest.raises(InputError, match="found a slow tokenizer"):
-        measure(tiny_base, attacked)
 
 
 def test_the_command(tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path) -> None:

@@ -1,0 +1,198 @@
+"""Any encoder of texts that transformers has: its class, the inputs it takes, how much it reads, its weights."""
+
+# Much of Transformers is not annotated.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import inspect
+import math
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import CanineModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_MAPPING,
+)
+
+from robustbench_char.common import InputError
+from robustbench_char.models.base_models import load_config, quiet, read_model, refuse_missing
+
+__all__ = [
+    "PIECES_A_WORD",
+    "Limits",
+    "PaddedCanine",
+    "input_names",
+    "limits_of",
+    "new_encoder",
+    "read_encoder",
+    "state_count",
+]
+
+_NAMES = ("input_ids", "token_type_ids", "attention_mask")
+_NO_END = 1_000_000  # relative positions go on for ever
+_SHORTEST = 8
+PIECES_A_WORD = 4
+"""How many times as many pieces a text has as characters or bytes than as sub-words, for default lengths."""
+
+
+class Limits(NamedTuple):
+    """`longest` is the most pieces that a base reads at once; default lengths are `scale` times those of sub-words."""
+
+    longest: int
+    scale: int = 1
+
+
+class PaddedCanine(CanineModel):
+    """CANINE whose result for a text depends on that text alone, with a state for each character in every layer.
+
+    It looks at characters in chunks of fixed width and reads the deep layers' molecules of four characters, so the last
+    characters of a text see how much padding follows. Here they are always followed by enough, up to a full chunk.
+    """
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **options: Any,
+    ) -> BaseModelOutput:
+        """Return states [B, T, D]; of molecules, that of the one which a character is read from."""
+        assert input_ids is not None
+        length = input_ids.shape[1]
+        more = _padded_length(self.config, length) - length
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        kinds = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+        found: Any = super().forward(
+            pad(input_ids, (0, more), value=self.config.pad_token_id or 0),
+            pad(mask, (0, more)),
+            pad(kinds, (0, more)),
+            output_hidden_states=output_hidden_states,
+            **{**options, "return_dict": True},
+        )
+        states = found.hidden_states and tuple(self._of_characters(one, length + more) for one in found.hidden_states)
+        return BaseModelOutput(
+            last_hidden_state=found.last_hidden_state[:, :length],
+            hidden_states=states and tuple(one[:, :length] for one in states),
+        )
+
+    def _of_characters(self, states: Tensor, length: int) -> Tensor:
+        whole = states.shape[1] == length
+        return states if whole else self._repeat_molecules(states, char_seq_length=length)[:, :length]
+
+
+def _padded_length(config: Any, length: int) -> int:
+    """Return a length of whole chunks that leaves each character, and those a convolution sees, a molecule."""
+    chunk = math.lcm(config.local_transformer_stride, config.downsampling_rate)
+    return math.ceil((length + _margin(config)) / chunk) * chunk
+
+
+def _margin(config: Any) -> int:
+    return int(config.downsampling_rate + config.upsampling_kernel_size)
+
+
+def state_count(model: PreTrainedModel) -> int:
+    """Return how many hidden states a model gives; CANINE has a layer of characters before and after the deep ones."""
+    around = 4 if isinstance(model, CanineModel) else 0
+    return int(model.config.num_hidden_layers) + 1 + around
+
+
+def encoder_class(config: PreTrainedConfig, place: object) -> type[PreTrainedModel]:
+    """Return the class that reads a model's encoder. Raises InputError for what does not encode text."""
+    kind = type(config)
+    if config.model_type == "canine":
+        return PaddedCanine
+    named: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
+    if named is not None and named.__name__.endswith("EncoderModel"):
+        return cast(type[PreTrainedModel], named)  # of T5 and its kind, whose decoder is not read then
+    reads = config.is_encoder_decoder or kind in MODEL_FOR_MASKED_LM_MAPPING
+    found: Any = MODEL_MAPPING[kind] if reads and kind in MODEL_MAPPING else None
+    found = found[0] if isinstance(found, tuple) else found
+    if found is None or getattr(config, "is_decoder", False):
+        raise InputError(
+            place,
+            found=f"a model of the type {config.model_type}, which does not encode texts in both directions",
+            expected="an encoder (as BERT, DeBERTa, CANINE), or a model that has one (as T5, BART)",
+            fix="Choose another base. Models that read from left to right only are not for this.",
+        )
+    return cast(type[PreTrainedModel], found)
+
+
+def new_encoder(config: PreTrainedConfig, place: object = "config.json") -> PreTrainedModel:
+    """Return the encoder of a config, without pooler where it can do without, with new weights."""
+    own = deepcopy(config)  # a model writes into its config how it computes attention
+    own._attn_implementation_internal = None
+    kind = encoder_class(config, place)
+    return _encoder_of(kind(own, **_options(kind)))
+
+
+def read_encoder(folder: Path, *, layers: int | None = None) -> PreTrainedModel:
+    """Return the encoder of a checked folder in single precision, cut to its first `layers` layers.
+
+    A pooler that is missing is drawn from torch's global generator. Raises InputError where other weights are missing.
+    """
+    config = load_config(folder, layers=layers)
+    kind = encoder_class(config, folder)
+    model, missing = read_model(kind, folder, config=config, **_options(kind))
+    refuse_missing(folder, [name for name in missing if "pooler" not in name])
+    return _encoder_of(model)
+
+
+def _encoder_of(model: PreTrainedModel) -> PreTrainedModel:
+    return cast(Any, model).get_encoder() if model.config.is_encoder_decoder else model
+
+
+def _options(kind: type[PreTrainedModel]) -> dict[str, Any]:
+    """Leave out the pooler, which no head of ours reads."""
+    return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind.__init__).parameters else {}
+
+
+def input_names(config: PreTrainedConfig, place: object) -> tuple[str, ...]:
+    """Return which of a tokenizer's inputs an encoder takes. Raises InputError where it cannot tell what is padding."""
+    with torch.device("meta"), quiet():
+        taken = inspect.signature(new_encoder(config, place).forward).parameters
+    if not {"input_ids", "attention_mask"} <= taken.keys():
+        raise InputError(
+            place,
+            found=f"a model of the type {config.model_type}, which takes {', '.join(list(taken)[:3])}",
+            expected="one that takes input_ids and attention_mask",
+            fix="Choose another base: texts of a batch are padded to one length, which this one would read.",
+        )
+    kinds = getattr(config, "type_vocab_size", 2) > 1  # RoBERTa's has one: it does not tell texts apart
+    return tuple(name for name in _NAMES if name in taken and (kinds or name != "token_type_ids"))
+
+
+def limits_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, place: object) -> Limits:
+    """Return how much an encoder reads at once. Raises InputError for one that is too short for any text."""
+    longest = _longest(config, place)
+    if longest < _SHORTEST:
+        raise InputError(
+            place,
+            found=f"an encoder that reads at most {longest} pieces",
+            expected=f"at least {_SHORTEST}",
+            fix="Choose a base that reads longer texts.",
+        )
+    word = "characters"
+    by_character = len(tokenizer.tokenize(word)) >= len(word)
+    return Limits(longest, PIECES_A_WORD if by_character else 1)
+
+
+def _longest(config: PreTrainedConfig, place: object) -> int:
+    most = int(getattr(config, "max_position_embeddings", None) or -1)
+    if most < 0:
+        return _NO_END
+    if config.model_type == "canine":
+        whole: int = most - most % math.lcm(config.local_transformer_stride, config.downsampling_rate)
+        return whole - _margin(config)
+    with torch.device("meta"), quiet():
+        modules = new_encoder(config, place).named_modules()
+    padded = any("position" in name and getattr(one, "padding_idx", None) is not None for name, one in modules)
+    return most - (int(config.pad_token_id or 0) + 1 if padded else 0)  # RoBERTa's kind counts from after its padding
