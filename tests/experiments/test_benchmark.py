@@ -187,3 +187,13 @@ def test_several_processes_train_together(write_spec: Write, tmp_path: Path) -> 
     assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
     (file,) = (tmp_path / "out" / "pretraining").glob("**/pretraining.json")
     assert json.loads(file.read_text())["processes"] == 2
+
+
+def test_event_files_for_tensorboard(write_spec: Write, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "out"
+    assert run_benchmark(write_spec(), out, Where(store=tmp_path / "store", executor="local", tensorboard=True))
+    events = EventAccumulator(str(out / "tensorboard" / "finetune-tiny-bert-qnli-seed_0")).Reload()
+    assert "train/loss" in events.Tags()["scalars"]
