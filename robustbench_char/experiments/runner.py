@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ State = Literal["done", "waiting", "running", "failed", "blocked", "not needed"]
 ATTEMPTS = 3
 """How often a job is begun whose process dies: killed for its memory, or with its machine."""
 _WAIT = 0.5  # seconds between two looks
+_LATER = 1.0  # seconds until a job that another run makes is asked for again
 
 
 class Progress(Protocol):
@@ -86,7 +88,10 @@ def states_of(plan: Plan, store: Store, wanted: Callable[[Job], bool], *, thorou
 
 @dataclass
 class Run:
-    """One run of a plan. `errors` says of each failed job why; `seconds` what each job done here took."""
+    """One run of a plan. `done` is called with each job that is done, `errors` says of each failed one why.
+
+    `later` tells when a job that another run was making may be asked for again.
+    """
 
     plan: Plan
     place: Workplace
@@ -96,6 +101,7 @@ class Run:
     done: Callable[[Job], None]
     errors: dict[str, str] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    later: dict[str, float] = field(default_factory=dict)
 
     def finish(self) -> bool:
         """Do all jobs that wait; return whether all went well. What fails keeps only what needs it from being done."""
@@ -105,10 +111,13 @@ class Run:
                 self.states[job.name] = "running"
                 self.executor.submit(self.place.assignment(self.plan, job))
             self.progress.show(self.states)
-            if "running" not in self.states.values():
+            if "running" in self.states.values():
+                for outcome in self.executor.finished(_WAIT):
+                    self._end(outcome)
+            elif any(self.states[name] == "waiting" for name in self.later):
+                time.sleep(_WAIT)
+            else:
                 return not self.errors
-            for outcome in self.executor.finished(_WAIT):
-                self._end(outcome)
 
     def _ready(self) -> Iterable[Job]:
         """Return what can begin now: as many jobs as there is room for, and none twice at once."""
@@ -119,7 +128,8 @@ class Run:
             if len(found) >= room:
                 break
             needs = [self.states[other] for other in job.needs.values()]
-            if self.states[name] == "waiting" and set(needs) <= {"done"} and self.plan.keys[name] not in busy:
+            due = self.later.get(name, 0.0) <= time.monotonic()
+            if due and self.states[name] == "waiting" and set(needs) <= {"done"} and self.plan.keys[name] not in busy:
                 busy.add(self.plan.keys[name])
                 found.append(job)
         return found
@@ -130,6 +140,7 @@ class Run:
             self._done(job, outcome)
         elif outcome.state == "busy":  # another run makes it: look again later
             self.states[job.name] = "waiting"
+            self.later[job.name] = time.monotonic() + _LATER
         elif outcome.state == "lost" and self.attempts.get(job.name, 1) < ATTEMPTS:
             self.attempts[job.name] = self.attempts.get(job.name, 1) + 1
             self.states[job.name] = "waiting"

@@ -113,7 +113,9 @@ def test_a_lost_job_is_begun_again_so_many_times(tmp_path: Path, losses: int, st
     assert executor.begun.count("e") == min(losses + 1, ATTEMPTS)
 
 
-def test_a_job_that_another_run_makes_is_waited_for(tmp_path: Path) -> None:
+def test_a_job_that_another_run_makes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_char.experiments.runner._LATER", 0.05)
+    monkeypatch.setattr("robustbench_char.experiments.runner._WAIT", 0.02)
     left = [3]
 
     def ends(assignment: Assignment) -> Outcome:
