@@ -17,6 +17,7 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.evaluation.predictors import load_predictor
 from robustbench_char.evaluation.records import SystemInfo
 from robustbench_char.evaluation.systems import SYSTEMS as NAMES
+from robustbench_char.experiments.option_checks import wrong_options
 from robustbench_char.experiments.sources import MINI, TaskData
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.models.base_models import Base, resolve_base
@@ -24,7 +25,6 @@ from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.training.settings import bf16_helps
 
 __all__ = ["Resolved", "resolve"]
 
@@ -96,6 +96,7 @@ class _Finder:
         names = [base.name.replace("/", "-") for base in bases.values()]
         if len(set(names)) < len(names):
             self._wrong("bases", f"{', '.join(names)}", "bases of different names", "Rename a folder.")
+        self.mistakes += [one for one in wrong_options(spec, tasks, bases) if one not in self.mistakes]
         self._device()
         text, heldout = self._files("text", spec.text), self._files("heldout_text", spec.heldout_text)
         words = self._files("recogniser.text", spec.recogniser.text if spec.recogniser else ())
@@ -131,8 +132,8 @@ class _Finder:
         texts = (*self.spec.text, *self.spec.heldout_text, *(self.spec.recogniser.text if self.spec.recogniser else ()))
         if self.data_dir is None and ("files" in kinds or set(texts) - {MINI}):
             self._wrong(
-                "data",
-                "files, and no --data-dir",
+                "--data-dir",
+                "none, and files that lie there",
                 "the folder that holds them",
                 "Add --data-dir FOLDER (its layout: docs/benchmarks.md).",
             )
@@ -279,11 +280,9 @@ class _Finder:
                 )
 
     def _numbers(self) -> None:
-        for key, seeds in (("attack_seeds", self.spec.attack_seeds), ("training_seeds", self.spec.training_seeds)):
+        for key, seeds in self._seeds():
             if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-                self._wrong(
-                    key, str(list(seeds)), "different numbers from 0 to 4294967295, at least one", "Correct the list."
-                )
+                self._wrong(key, str(list(seeds)), "different numbers from 0 to 4294967295", "Correct the list.")
         if not self.spec.tasks:
             self._wrong("tasks", "none", "at least one task", "Name one, for example `conll2003: {}`.")
         copies = {
@@ -300,6 +299,17 @@ class _Finder:
                     "other seeds than augment.seed",
                     "Choose another attack seed.",
                 )
+
+    def _seeds(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield every list of seeds with its key."""
+        yield from (("attack_seeds", self.spec.attack_seeds), ("training_seeds", self.spec.training_seeds))
+        for key, task in self.spec.tasks.items():
+            for name, seeds in (("attack_seeds", task.attack_seeds), ("training_seeds", task.training_seeds)):
+                if seeds is not None:
+                    yield f"tasks.{key}.{name}", seeds
+        for key, one in self.spec.systems.items():
+            if one.training_seeds is not None:
+                yield f"systems.{key}.training_seeds", one.training_seeds
 
     def _device(self) -> None:
         import torch
@@ -322,9 +332,6 @@ class _Finder:
                 "gpu, which training would use",
                 "Write `device: gpu`, or hide it: CUDA_VISIBLE_DEVICES= robustbench-char run ...",
             )
-        wanted = {part.precision for part in (self.spec.pretrain, self.spec.finetune)}
-        if "bf16" in wanted and self.spec.device == "gpu" and there and not bf16_helps():
-            self._wrong("precision", "bf16, which this GPU does not compute", "fp32 or auto", "Change it.")
 
     def _files(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the files of plain text (see `sources.text_path`); one that is missing is a mistake."""

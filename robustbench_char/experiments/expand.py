@@ -13,8 +13,9 @@ from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.experiments.checks import Resolved
 from robustbench_char.experiments.jobs import Job, Plan
 from robustbench_char.experiments.sources import text_path
-from robustbench_char.experiments.spec import Augment, SystemSpec
+from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
 from robustbench_char.models.folders import reading_sha256
+from robustbench_char.training.settings import bf16_helps
 
 __all__ = ["expand", "report_job", "result_path"]
 
@@ -30,6 +31,7 @@ def expand(resolved: Resolved) -> Plan:
         "device": spec.device,
         "gpus": spec.gpus_per_job if spec.device == "gpu" else 0,
         "machine": platform.machine(),
+        "bf16": bf16_helps(),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return Plan(_Expansion(resolved).jobs(), machine)
@@ -67,8 +69,7 @@ class _Expansion:
         for base, key, one in self._systems():
             kind = self.resolved.kind(key)
             if kind.pretraining:
-                options = self.spec.pretrain.model_dump(exclude_none=True) | one.pretrain.model_dump(exclude_none=True)
-                options["seed"] = 0
+                options = {**pretrain_options(self.spec, one), "seed": 0}
                 texts = [[self._text(path) for path in part] for part in (self.resolved.text, self.resolved.heldout)]
                 yield Job(
                     _name("pretrain", self._short(base), key),
@@ -139,13 +140,8 @@ class _Expansion:
             name = _name("score", "external", system.name, self._task_name(key), *condition.split("/"))
             yield Job(name, "outside", params, {"attacked": attacked} if attacked else {}, self._places(key), work)
 
-    def _options(self, key: str, one: SystemSpec) -> dict[str, Any]:
-        """Return the options of fine-tuning: the system's over the task's over the spec's."""
-        parts = (self.spec.finetune, self.spec.tasks[key].finetune, one.finetune)
-        return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
-
     def _finetune(self, key: str, base: str, name: str, one: SystemSpec, seed: int, recogniser: Job | None) -> Job:
-        kind, options = self.resolved.kind(name), self._options(key, one)
+        kind, options = self.resolved.kind(name), finetune_options(self.spec, key, one)
         augment = one.augment or (Augment() if kind.augmentation else None)
         job = _name("finetune", self._short(base), name, self._task_name(key), f"seed_{seed}")
         needs = {"base": _name("pretrain", self._short(base), name)} if kind.pretraining else {}
@@ -181,7 +177,7 @@ class _Expansion:
         params = {
             "task": self._task(key),
             "train": self._hash(key, "train"),
-            "examples": self._options(key, one).get("limit"),
+            "examples": finetune_options(self.spec, key, one).get("limit"),
             "options": options,
         }
         return Job(_name("recogniser", self._task_name(key)), "recogniser", params, places=self._places(key))

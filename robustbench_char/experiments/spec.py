@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,7 +22,10 @@ __all__ = [
     "SensitivityOptions",
     "SystemSpec",
     "TaskSpec",
+    "finetune_options",
     "load_spec",
+    "pretrain_options",
+    "training_options",
 ]
 
 SPECS = "benchmarks/suites"
@@ -191,6 +195,26 @@ class Benchmark(_Part):
     gpus_per_job: int = Field(1, ge=1)
     budget: Budget = Budget()
     examples: bool = True
+
+
+def finetune_options(spec: Benchmark, task: str, system: SystemSpec) -> dict[str, Any]:
+    """Return the options of fine-tuning: the system's over the task's over the spec's."""
+    parts = (spec.finetune, spec.tasks[task].finetune, system.finetune)
+    return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
+
+
+def pretrain_options(spec: Benchmark, system: SystemSpec) -> dict[str, Any]:
+    """Return the options of pre-training: the system's over the spec's."""
+    return spec.pretrain.model_dump(exclude_none=True) | system.pretrain.model_dump(exclude_none=True)
+
+
+def training_options(options: Mapping[str, Any]) -> Any:
+    """Return options as the functions of training take them: `precision` is their `bf16`."""
+    found = dict(options)
+    precision = found.pop("precision", None)
+    if precision is not None:
+        found["bf16"] = "auto" if precision == "auto" else precision == "bf16"
+    return found
 
 
 def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:

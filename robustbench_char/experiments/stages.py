@@ -18,6 +18,7 @@ from robustbench_char.common import Registry
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.resources import shipped
 from robustbench_char.experiments.code_version import code_version, files_version
+from robustbench_char.experiments.spec import training_options
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -104,7 +105,7 @@ def _pretrain(call: Call) -> None:
         store=call.unfinished,
         save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
-        **_options(options),
+        **training_options(options),
     )
 
 
@@ -167,7 +168,7 @@ def _finetune(call: Call) -> None:
         save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
         seed=params["seed"],
-        **_options(params["options"]),
+        **training_options(params["options"]),
     )  # fmt: skip
 
 
@@ -272,15 +273,6 @@ def _callbacks(call: Call) -> list[TrainerCallback]:
 
     found: list[TrainerCallback] = [StatusWriter(call.status)]
     return found if call.tensorboard is None else [*found, tensorboard_callback(call.tensorboard)]
-
-
-def _options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as the functions of training take them: `precision` is their `bf16`."""
-    found = dict(options)
-    precision = found.pop("precision", None)
-    if precision is not None:
-        found["bf16"] = "auto" if precision == "auto" else precision == "bf16"
-    return found
 
 
 _FORMATS = "tasks.formats"

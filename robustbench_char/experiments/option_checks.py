@@ -1,0 +1,96 @@
+"""Options of a spec that no training could use, by the checks that `finetune`, `pretrain`, `train-recogniser` make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.common import InputError
+from robustbench_char.common.yaml_model import Mistake
+from robustbench_char.evaluation.systems import SYSTEMS as NAMES
+from robustbench_char.experiments.spec import (
+    Benchmark,
+    SystemSpec,
+    finetune_options,
+    pretrain_options,
+    training_options,
+)
+from robustbench_char.models.base_models import Base, load_config, positions_of
+from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.tasks.base import Task
+from robustbench_char.training.augmentation import augmentation_asked
+from robustbench_char.training.pretraining.settings import resolve_pretraining
+from robustbench_char.training.settings import resolve_settings
+from robustbench_char.training.wordrec import RecogniserSettings
+
+__all__ = ["wrong_options"]
+
+
+def wrong_options(spec: Benchmark, tasks: Mapping[str, Task], bases: Mapping[str, Base]) -> Iterator[Mistake]:
+    """Yield what is wrong with numbers and suites of training, by the key of the spec that they stand under."""
+    if spec.recogniser:
+        yield from _tried("recogniser", partial(_recogniser, spec))
+    for name, one in spec.systems.items():
+        system = one.system or name
+        if system not in NAMES or one.predictor or one.saved:
+            continue
+        for base in (bases[key] for key in one.bases or spec.bases if key in bases):
+            yield from _of_system(spec, name, one, SYSTEMS.get(system), base, tasks)
+
+
+def _of_system(
+    spec: Benchmark, name: str, one: SystemSpec, kind: type[BertSystem], base: Base, tasks: Mapping[str, Task]
+) -> Iterator[Mistake]:
+    if kind.pretraining:
+        options = training_options(pretrain_options(spec, one))
+        options.pop("processes", None)
+        place = f"systems.{name}.pretrain" if one.pretrain.model_fields_set else "pretrain"
+        yield from _tried(place, partial(_pretraining, str(kind.pretraining), options, base))
+    for key, task in tasks.items():
+        if key in (one.tasks or spec.tasks) and spec.tasks[key].train_systems:
+            yield from _tried(_place(spec, name, key), partial(_finetuning, spec, one, key, task, kind, base))
+            yield from _tried(f"systems.{name}.augment", partial(_augmenting, one, kind, task))
+
+
+def _place(spec: Benchmark, name: str, key: str) -> str:
+    """Return the nearest key under which options of fine-tuning stand."""
+    if spec.systems[name].finetune.model_fields_set:
+        return f"systems.{name}.finetune"
+    return f"tasks.{key}.finetune" if spec.tasks[key].finetune.model_fields_set else "finetune"
+
+
+def _tried(place: str, check: Callable[[], object]) -> Iterator[Mistake]:
+    try:
+        check()
+    except InputError as error:
+        option = f".{error.place.removeprefix('--').replace('-', '_')}" if error.place.startswith("--") else ""
+        yield Mistake(f"{place}{_NAMES.get(option, option)}", error.found, error.expected, error.fix)
+
+
+_NAMES = {".lr": ".learning_rate", ".new_lr": ".new_learning_rate", ".augment": ".suite"}
+
+
+def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[BertSystem], base: Base) -> None:
+    limits, options = kind.limits(base.folder), training_options(finetune_options(spec, key, one))
+    settings = resolve_settings(options, family=task.family, positions=limits.longest, scale=limits.scale)
+    load_config(base.folder, layers=settings.layers)
+
+
+def _pretraining(system: str, options: Any, base: Base) -> None:
+    config = load_config(base.folder, layers=options.get("layers"))
+    resolve_pretraining(system, options, positions=positions_of(config), lower=True)
+
+
+def _augmenting(one: SystemSpec, kind: type[BertSystem], task: Task) -> None:
+    if one.augment:
+        asked = one.augment
+        augmentation_asked(kind.name, asked.suite, task, share=asked.share, seed=asked.seed, without=asked.without)
+
+
+def _recogniser(spec: Benchmark) -> None:
+    if spec.recogniser:
+        settings = RecogniserSettings(**spec.recogniser.model_dump(exclude_none=True, exclude={"text"}))
+        load_suites(settings.suite, task="text")
