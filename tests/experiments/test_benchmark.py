@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
+from robustbench_char.evaluation.records import find_records
 from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
 from robustbench_char.experiments.explain import explain
 from robustbench_char.reports import write_report
 
 Write = Callable[..., str]
 
-FINETUNE = {"limit": 24, "epochs": 1.0, "max_length": 48}
 WIDE: dict[str, Any] = {
     "systems": {
         "bert": {},
@@ -151,25 +151,66 @@ def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outco
 
 
 def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
-    """A learning rate that diverges fails one system; the others and the report are there; exit code 1."""
-    systems = {"bert": {}, "wild": {"system": "bert", "finetune": {"learning_rate": 0.99, "epochs": 30.0}}}
-    spec = write_spec(systems=systems, finetune={**FINETUNE, "precision": "fp32"})
+    """A test file with tags that training did not have fails one task; the other and the report are there; code 1."""
+    (tmp_path / "train.txt").write_text("Anna B-PER\nsaw O\nOslo O\n\n" * 12)
+    (tmp_path / "test.txt").write_text("Anna B-NAME\nsaw O\nOslo O\n\n" * 4)
+    other = {"data": "files", "train": "train.txt", "test": "test.txt"}
+    spec = write_spec(tasks={"qnli": {"test_limit": 12}, "conll2003": other})
+    options = ("--executor=processes", "--workers=1", f"--data-dir={tmp_path}")
+    out = tmp_path / "out"
     for _ in range(2):
-        done = outcomes.run(spec, tmp_path / "out", tmp_path / "store", "--executor=processes", "--workers=1")
-        if "FAILED" not in done.stderr:
-            pytest.skip("this base bears any learning rate")
-        assert done.returncode == 1
-        assert "finetune/tiny/wild/qnli/seed_0: FAILED" in done.stderr
-        assert "4 jobs that need it are left out" in done.stderr
-        log = tmp_path / "out" / "logs" / "finetune-tiny-wild-qnli-seed_0.log"
-        assert "weights that are not numbers" in log.read_text()
-        assert len(list((tmp_path / "out" / "records").glob("**/record.json"))) == 2
-        assert (tmp_path / "out" / "report" / "index.html").is_file()
-    states = {
-        name: job["state"] for name, job in json.loads((tmp_path / "out" / "run.json").read_text())["jobs"].items()
+        done = outcomes.run(spec, out, tmp_path / "store", *options)
+        assert done.returncode == 1, done.stderr
+        assert "predict/tiny/bert/conll2003/seed_0/clean: FAILED" in done.stderr
+        assert "1 jobs that need it are left out" in done.stderr
+        assert "Traceback" not in done.stderr
+        log = out / "logs" / "predict-tiny-bert-conll2003-seed_0-clean.log"
+        assert "the label 'B-NAME'" in log.read_text()
+        assert len(list((out / "records").glob("**/record.json"))) == 2
+        assert (out / "report" / "index.html").is_file()
+    jobs = json.loads((out / "run.json").read_text())["jobs"]
+    assert jobs["predict/tiny/bert/conll2003/seed_0/clean"]["state"] == "failed"
+    assert jobs["score/tiny/bert/conll2003/seed_0/clean"]["state"] == "blocked"
+    (tmp_path / "test.txt").write_text("Anna B-PER\nsaw O\nOslo O\n\n" * 4)
+    done = outcomes.run(spec, out, tmp_path / "store", *options)
+    assert done.returncode == 0, done.stderr
+    assert len(list((out / "records").glob("**/record.json"))) == 4
+
+
+def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A saved system is scored as it was, and a predictor of another package beside it."""
+    import shutil
+
+    where = Where(store=tmp_path / "store", executor="local")
+    assert run_benchmark(write_spec(), tmp_path / "first", where)
+    (trained,) = (tmp_path / "store" / "finetune").glob("*/system.json")
+    shutil.copytree(trained.parent, tmp_path / "data" / "mine")
+    _install_predictor(tmp_path / "site", monkeypatch)
+    systems = {"mine": {"saved": {"qnli": "mine"}}, "always": {"predictor": "always"}}
+    where = Where(data_dir=tmp_path / "data", store=tmp_path / "other", executor="local")
+    assert run_benchmark(write_spec(systems=systems, bases=[]), tmp_path / "out", where)
+    records = dict(find_records([tmp_path / "out"]))
+    names = {path.relative_to(tmp_path / "out").as_posix(): record.system.name for path, record in records.items()}
+    assert names == {
+        f"records/{place}/qnli/{condition}": name
+        for place, name in (("saved/mine", "bert"), ("external/always", "always"))
+        for condition in ("clean", "drop/seed_1")
     }
-    assert states["finetune/tiny/wild/qnli/seed_0"] == "failed"
-    assert states["score/tiny/wild/qnli/seed_0/clean"] == "blocked"
+    scores = {path.relative_to(tmp_path / "first").parts[-1]: record.scores for path, record in
+              find_records([tmp_path / "first"]) if record.data.attack is None}  # fmt: skip
+    assert records[tmp_path / "out" / "records/saved/mine/qnli/clean"].scores == scores["clean"]
+    assert plan_benchmark(write_spec(systems=systems, bases=[]), where).waiting == []
+
+
+def _install_predictor(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a package with one predictor where Python finds it, as pip would."""
+    (site / "always-1.dist-info").mkdir(parents=True)
+    (site / "always.py").write_text("def predict(batch):\n    return ['entailment'] * len(batch)\n")
+    (site / "always-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: always\nVersion: 1\n")
+    (site / "always-1.dist-info" / "entry_points.txt").write_text(
+        "[robustbench_char.predictors]\nalways = always:predict\n"
+    )
+    monkeypatch.syspath_prepend(site)
 
 
 def test_the_plan_as_a_user_prints_it(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
