@@ -238,3 +238,22 @@ def test_event_files_for_tensorboard(write_spec: Write, tmp_path: Path) -> None:
     assert run_benchmark(write_spec(), out, Where(store=tmp_path / "store", executor="local", tensorboard=True))
     events = EventAccumulator(str(out / "tensorboard" / "finetune-tiny-bert-qnli-seed_0")).Reload()
     assert "train/loss" in events.Tags()["scalars"]
+
+
+def test_charbert_without_its_parts(write_spec: Write, tmp_path: Path) -> None:
+    """What the benchmark `ablation` does: each variant is an encoder and a label of its own."""
+    small = {"term_vocab_size": 20, "char_vocab_size": 20}
+    systems = {
+        "charbert": {},
+        "charbert_without_nlm": {"system": "charbert", "pretrain": {"noise": 0.0}},
+        "charbert_without_interaction": {"system": "charbert", "pretrain": {"interaction": False}},
+    }
+    spec = write_spec(systems=systems, text=["mini"], pretrain={**WIDE["pretrain"], **small})
+    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    found = {record.system.shown: record.system for _, record in find_records([tmp_path / "out"])}
+    assert set(found) == set(systems)
+    shares = {name: system.pretraining.noise_share for name, system in found.items() if system.pretraining}
+    assert shares == {"charbert": 0.15, "charbert_without_nlm": 0.0, "charbert_without_interaction": 0.15}
+    assert found["charbert_without_interaction"].parameters < (found["charbert"].parameters or 0)
+    logs = {path.parent.name for path in tmp_path.glob("out/pretraining/**/training_log.json")}
+    assert logs == set(systems)
