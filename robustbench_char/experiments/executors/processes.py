@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -65,6 +65,7 @@ class ProcessExecutor:
         busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker and worker.job}
         if not busy:
             time.sleep(seconds)
+            return []
         found = [self._end(busy[pipe]) for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
         self._hand_out()
         return found
@@ -88,7 +89,10 @@ class ProcessExecutor:
                 worker = self._workers[number] = self._start(number)
             if worker.job is None:
                 worker.job = self._waiting.popleft()
-                worker.pipe.send(worker.job)
+                with suppress(
+                    OSError
+                ):  # it died this moment: its pipe then tells `finished`, which says that it is lost
+                    worker.pipe.send(worker.job)
 
     def _start(self, number: int) -> _Worker:
         cores, gpus = self._places[number]
