@@ -85,14 +85,13 @@ class ProcessExecutor:
         for number, worker in enumerate(self._workers):
             if not self._waiting:
                 return
+            if worker is not None and worker.job is not None:
+                continue  # busy, or dead with a job that `finished` will call lost
             if worker is None or not worker.process.is_alive():
                 worker = self._workers[number] = self._start(number)
-            if worker.job is None:
-                worker.job = self._waiting.popleft()
-                with suppress(
-                    OSError
-                ):  # it died this moment: its pipe then tells `finished`, which says that it is lost
-                    worker.pipe.send(worker.job)
+            worker.job = self._waiting.popleft()
+            with suppress(OSError):  # it died this moment: then its pipe tells `finished` so
+                worker.pipe.send(worker.job)
 
     def _start(self, number: int) -> _Worker:
         cores, gpus = self._places[number]

@@ -1,0 +1,93 @@
+"""Local processes: what they get, and what becomes of a job whose process dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from robustbench_char.common import InputError
+from robustbench_char.experiments.executors import processes
+from robustbench_char.experiments.executors.base import Resources
+from robustbench_char.experiments.executors.processes import ProcessExecutor
+from robustbench_char.experiments.work import Assignment, Outcome
+
+
+def assignment(tmp_path: Path, name: str, stage: str = "attack") -> Assignment:
+    (tmp_path / "logs").mkdir(exist_ok=True)
+    return Assignment(
+        name=name, stage=stage, key=name, decides={}, params={}, places={}, needs={}, work=1.0,
+        store=tmp_path / "store", log=tmp_path / "logs" / f"{name}.log", status=tmp_path / "logs" / f"{name}.status",
+        threads=1,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def executor() -> Iterator[ProcessExecutor]:
+    made = ProcessExecutor(Resources(threads=1, workers=2))
+    yield made
+    made.close()
+
+
+def outcomes(executor: ProcessExecutor, number: int) -> dict[str, Outcome]:
+    found: dict[str, Outcome] = {}
+    deadline = time.monotonic() + 60
+    while len(found) < number and time.monotonic() < deadline:
+        found |= {outcome.name: outcome for outcome in executor.finished(0.2)}
+    return found
+
+
+def test_a_job_that_cannot_be_done_fails_and_says_why(executor: ProcessExecutor, tmp_path: Path) -> None:
+    executor.submit(assignment(tmp_path, "x"))
+    (outcome,) = outcomes(executor, 1).values()
+    assert (outcome.state, outcome.error) == ("failed", "KeyError: 'task'")
+    assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
+
+
+def test_a_killed_process_loses_its_job_and_no_other(executor: ProcessExecutor, tmp_path: Path) -> None:
+    """Also when a further job is handed in between the death and the next look."""
+    os.mkfifo(tmp_path / "gate")
+    (tmp_path / "logs").mkdir()
+    os.symlink(tmp_path / "gate", tmp_path / "logs" / "stuck.log")  # opening it waits for a reader
+    executor.submit(assignment(tmp_path, "stuck"))
+    (worker,) = [one for one in executor._workers if one]
+    time.sleep(1.0)
+    os.kill(worker.process.pid or 0, signal.SIGKILL)
+    worker.process.join(10)
+    executor.submit(assignment(tmp_path, "next"))
+    found = outcomes(executor, 2)
+    assert {name: outcome.state for name, outcome in found.items()} == {"stuck": "lost", "next": "failed"}
+    assert "code -9" in found["stuck"].error
+
+
+def test_each_process_has_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_cores", lambda: [0, 1, 2, 3, 4])
+    assert ProcessExecutor(Resources(threads=2))._places == [([0, 1], []), ([2, 3], [])]
+    assert ProcessExecutor(Resources(threads=2, workers=3))._places[2] == (
+        [],
+        [],
+    )  # more than there is room for: it floats
+    assert ProcessExecutor(Resources(threads=8)).slots == 1
+
+
+def test_each_process_has_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(processes, "_gpus", lambda: ["0", "1", "3"])
+    assert ProcessExecutor(Resources(threads=1, gpus=1))._places == [([0], ["0"]), ([1], ["1"]), ([2], ["3"])]
+    assert ProcessExecutor(Resources(threads=1, gpus=2)).slots == 1
+    with pytest.raises(InputError, match=r"--workers: found 2 with 2 GPUs each, and 3 here; expected from 1 to 1"):
+        ProcessExecutor(Resources(threads=1, gpus=2, workers=2))
+
+
+def test_the_environment_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with processes._environment(3, ["1"]):
+        assert os.environ["OMP_NUM_THREADS"] == "3"
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
