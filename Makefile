@@ -34,4 +34,4 @@ check: $(VENV)/.all ## Lint, types, and the order of the rooms
 	$(BIN)/lint-imports --no-logo
 
 clean: ## Remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) $(RUNS) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(RUNS)/demo $(RUNS)/store .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
