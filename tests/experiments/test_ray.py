@@ -38,6 +38,7 @@ def environment() -> Iterator[None]:
     """No usage statistics, and a token for the Ray of this machine, which would keep one in the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # Ray's own is 15, which waits for every test beside it
         patch.setenv("RAY_AUTH_MODE", "")  # Ray itself sets it: so it is put back
         patch.delenv("RAY_AUTH_MODE")
         patch.setenv("RAY_AUTH_TOKEN", "of-the-clusters-of-these-tests-alone")
