@@ -61,7 +61,7 @@ def says(recogniser: Recogniser, word: str | None) -> Recogniser:
 
 
 def plain(recogniser: Recogniser, sentence: list[str]) -> list[str]:
-    """Correct one sentence with torch's own LSTM over dense vectors, and all logits."""
+    """Correct one sentence with torch's own LSTM over dense vectors, and all logits; it writes in lower case."""
     characters, words = CharacterSet(recogniser.file.characters), recogniser.file.words
     result: list[str] = []
     for start in range(0, len(sentence), recogniser.file.max_words):
@@ -69,7 +69,7 @@ def plain(recogniser: Recogniser, sentence: list[str]) -> list[str]:
         with torch.no_grad():
             states = recogniser.network.lstm(torch.from_numpy(characters.vectors(piece)))[0]
             best = recogniser.network.output(states).argmax(dim=1).tolist()
-        result += [words[kind] if kind < len(words) else word for kind, word in zip(best, piece, strict=True)]
+        result += [words[kind] if kind < len(words) else word.lower() for kind, word in zip(best, piece, strict=True)]
     return result
 
 
