@@ -36,8 +36,9 @@ def tasks() -> list[str]:
 
 def cell(line: dict[str, str], system: str) -> str:
     """Return clean / attacked with its interval; † marks operators that the system saw."""
-    attacked, low, high = (float(line[f"charbert_2020{end}"]) for end in ("", "_low", "_high"))
-    return f"{float(line['clean']):.1f} / {attacked:.1f} [{low:.1f}, {high:.1f}]{' †' if system in SEEN else ''}"
+    attacked, low, high = (line[f"charbert_2020{end}"] for end in ("", "_low", "_high"))
+    interval = f" [{float(low):.1f}, {float(high):.1f}]" if low else ""  # none where a system says one thing alone
+    return f"{float(line['clean']):.1f} / {float(attacked):.1f}{interval}{' †' if system in SEEN else ''}"
 
 
 def main_rows(base: str = "") -> list[str]:
