@@ -88,14 +88,15 @@ def run_benchmark(name: str, output: Path, where: Where) -> bool:
         folder.clear(planned.plan)
         with View(planned.plan, place, planned.costs, executor.slots) as view:
             run = Run(planned.plan, place, executor, view, planned.states, lambda job: _put(folder, planned, job))
+            told = planned.name, spec.model_dump(mode="json", by_alias=True), planned.plan, planned.store
+            folder.write(*told, run.states, run.errors, where.executor)  # first of all: it says whose folder this is
             _put_done(folder, planned)
             try:
                 well = run.finish()
                 report = report_job(planned.plan, _done(planned.states), examples=spec.examples)
                 well = _report(run, report) and well if report.needs else well
             finally:
-                folder.write(planned.name, spec.model_dump(mode="json", by_alias=True), planned.plan, planned.store,
-                             run.states, run.errors, where.executor)  # fmt: skip
+                folder.write(*told, run.states, run.errors, where.executor)
     return well
 
 

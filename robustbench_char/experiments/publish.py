@@ -26,7 +26,7 @@ from robustbench_char.experiments.results import Cost, Store
 
 __all__ = ["RUN", "RunFile", "RunFolder"]
 
-RUN = "run.json"
+RUN, _SCRATCH = "run.json", ".run.json"
 NUMBERS = {
     "score": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
@@ -73,7 +73,7 @@ class RunFolder:
     def __init__(self, folder: Path, *, examples: bool) -> None:
         self.folder, self.examples = folder, examples
         self.logs = folder / "logs"
-        if folder.exists() and not (folder / RUN).is_file() and any(folder.iterdir()):
+        if folder.is_dir() and not (folder / RUN).is_file() and {one.name for one in folder.iterdir()} - {_SCRATCH}:
             raise InputError(folder, found="a folder with other content",
                              expected="a new folder, or that of an earlier run",
                              fix="Choose another --output.")  # fmt: skip
@@ -145,7 +145,7 @@ class RunFolder:
             provenance=provenance(),
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / f".{RUN}"
+        scratch = self.folder / _SCRATCH
         write_json(scratch, file.model_dump(mode="json", by_alias=True))
         os.replace(scratch, self.folder / RUN)
 

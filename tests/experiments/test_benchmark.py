@@ -137,6 +137,23 @@ def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_pat
     )  # and are made again when they are
 
 
+def test_the_folder_is_marked_before_any_job(
+    write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the same command goes on in it after a stop at any moment."""
+
+    def stop(self: object) -> bool:
+        assert (tmp_path / "out" / "run.json").is_file()
+        raise KeyboardInterrupt
+
+    where = Where(store=tmp_path / "store", executor="local")
+    with monkeypatch.context() as patch:
+        patch.setattr("robustbench_char.experiments.benchmark.Run.finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_benchmark(write_spec(), tmp_path / "out", where)
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+
+
 def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
     where = Where(store=tmp_path / "store", executor="local")
     assert run_benchmark(write_spec(), tmp_path / "out", where)

@@ -145,6 +145,12 @@ def test_an_output_with_other_content(write_spec: Write, tmp_path: Path) -> None
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 
+def test_a_run_that_was_killed_at_once_left_its_mark(tmp_path: Path) -> None:
+    """`run.json` is the first file of an output folder; half of it is ours as well."""
+    (tmp_path / ".run.json").write_text("{")
+    RunFolder(tmp_path, examples=True)
+
+
 def test_a_run_of_a_newer_schema(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"schema": 9}')
     with pytest.raises(InputError, match=r"run\.json: schema: found 9, of a newer version"):
