@@ -25,6 +25,7 @@ from robustbench_char.experiments.executors.on_ray import RayExecutor
 from robustbench_char.experiments.jobs import Plan
 from robustbench_char.experiments.results import Store
 from robustbench_char.experiments.runner import Run, Workplace
+from robustbench_char.experiments.stages import STAGES
 from robustbench_char.experiments.work import Assignment
 
 pytest.importorskip("ray")
@@ -231,6 +232,13 @@ def test_a_machine_that_would_make_another_result(attack: Assignment, tmp_path: 
         outcome = on_ray._serve(assignment, seen, folder)
         assert outcome.state == "failed"
         assert re.search(message, outcome.error), outcome.error
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_machine_with_the_same_code_does_every_stage(attack: Assignment, stage: str) -> None:
+    """What a stage calls its code is all that decides it: of the report, its templates too."""
+    decided = _decided(_decided(attack, "code", STAGES.get(stage).code()), "machine", {})
+    assert on_ray._other_versions(dataclasses.replace(decided, stage=stage)) is None
 
 
 def _decided(assignment: Assignment, key: str, value: Any) -> Assignment:

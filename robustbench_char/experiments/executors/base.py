@@ -7,7 +7,7 @@ from typing import Protocol
 
 from robustbench_char.experiments.work import Assignment, Outcome
 
-__all__ = ["Executor", "Resources"]
+__all__ = ["Executor", "Resources", "thread_variables"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,8 @@ class Executor(Protocol):
     def close(self) -> None:
         """End all processes, with whatever they are doing."""
         ...
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment variables that tell numeric libraries, when they are imported, how many threads to use."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))

@@ -19,10 +19,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-import robustbench_char
 from robustbench_char.common import InputError
-from robustbench_char.experiments.code_version import code_version
-from robustbench_char.experiments.executors.base import Resources
+from robustbench_char.experiments.executors.base import Resources, thread_variables
 from robustbench_char.experiments.executors.processes import words_to
 from robustbench_char.experiments.stages import STAGES
 from robustbench_char.experiments.work import Assignment, Outcome, perform
@@ -141,8 +139,7 @@ def _not_shared(assignment: Assignment, mark: Path, folder: Path) -> str | None:
 
 def _other_versions(assignment: Assignment) -> str | None:
     """Return why this machine would not make the result that the job's key stands for, or None."""
-    code = [code_version(f"{robustbench_char.__name__}.{name}") for name in STAGES.get(assignment.stage).modules]
-    if code != assignment.decides["code"]:
+    if STAGES.get(assignment.stage).code() != assignment.decides["code"]:
         return "another version of robustbench-char than on the machine that runs the benchmark; install the same"
     machine = assignment.decides["machine"]
     here = {"machine": platform.machine(), "libraries": {name: _version(name) for name in machine.get("libraries", ())}}
@@ -182,7 +179,7 @@ def _own_output() -> Iterator[None]:
 
 def _environment(resources: Resources) -> dict[str, str]:
     """Return what libraries read when a worker imports them; the code is where the driver found it."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(resources.threads))
+    threads = thread_variables(resources.threads)
     hidden = {} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""}
     path = os.environ.get("PYTHONPATH")
     code = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))} if path else {}

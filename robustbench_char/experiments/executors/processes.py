@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors.base import Resources
+from robustbench_char.experiments.executors.base import Resources, thread_variables
 from robustbench_char.experiments.work import Assignment, Outcome, perform
 
 __all__ = ["ProcessExecutor", "words_to"]
@@ -154,7 +154,7 @@ def words_to(assignment: Assignment) -> Iterator[None]:
 @contextmanager
 def _environment(threads: int, gpus: Sequence[str] | None) -> Iterator[None]:
     """Set, for the processes started inside, what libraries read when they are imported."""
-    wanted = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    wanted = thread_variables(threads)
     if gpus is not None:
         wanted["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     before = {name: os.environ.get(name) for name in wanted}
