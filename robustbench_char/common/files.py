@@ -19,8 +19,10 @@ __all__ = [
     "check_output",
     "check_writable",
     "output_folder",
+    "put_json",
     "read_json",
     "safe_name",
+    "scratch_of",
     "sha256_bytes",
     "sha256_file",
     "write_json",
@@ -75,6 +77,18 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write readable JSON in a fixed layout: sorted by nothing, in the order given, floats at full precision."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def put_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write JSON as `write_json` does, in one step: a reader finds the old file or the new one, never a part."""
+    scratch = scratch_of(path)
+    write_json(scratch, value)
+    os.replace(scratch, path)
+
+
+def scratch_of(path: Path) -> Path:
+    """Return where `put_json` writes first."""
+    return path.with_name(f".{path.name}")
 
 
 def safe_name(name: str) -> str:

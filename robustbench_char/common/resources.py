@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robustbench_char.common.errors import InputError, nearest
 
-__all__ = ["find", "shipped"]
+__all__ = ["find", "shipped", "shipped_file"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = _PACKAGE / "_shipped"  # filled when the wheel is built, see pyproject.toml
@@ -19,10 +19,18 @@ _CHECKOUT = _PACKAGE.parent
 
 def shipped(folder: str) -> dict[str, Path]:
     """Return the YAML files of a shipped folder (`attacks`, `benchmarks/suites`, ...), by their stem, sorted."""
-    home = _SHIPPED / folder
-    if not home.is_dir():
-        home = _CHECKOUT / folder
-    return {path.stem: path for path in sorted(home.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(_home(folder).glob("*.yaml"))}
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return one shipped file by its path (`benchmarks/costs.jsonl`), or None where there is none."""
+    path = _home(name)
+    return path if path.is_file() else None
+
+
+def _home(name: str) -> Path:
+    """Return where something shipped lies: in the wheel, else in the checkout."""
+    return _SHIPPED / name if (_SHIPPED / name).exists() else _CHECKOUT / name
 
 
 def find(folder: str, name: str, *, place: str) -> Path:

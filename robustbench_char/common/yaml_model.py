@@ -25,8 +25,7 @@ def load_yaml_model(path: Path, model: type[M]) -> M:
     nearest match of an unknown key.
     """
     value = _read(path)
-    stated = "schema" in value or all(field.alias != "schema" for field in model.model_fields.values())
-    return check_mapping(value, model, place=path, mistakes=[] if stated else [_NO_SCHEMA])
+    return check_mapping(value, model, place=path, mistakes=_unstated(value, model))
 
 
 def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]]:
@@ -36,8 +35,7 @@ def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]
     none. Raises InputError for a file that is no YAML mapping.
     """
     value = _read(path)
-    stated = "schema" in value or all(field.alias != "schema" for field in model.model_fields.values())
-    mistakes: list[Mistake] = [] if stated else [_NO_SCHEMA]
+    mistakes = _unstated(value, model)
     for _ in range(_ROUNDS):
         try:
             return model.model_validate_json(_as_json(value, path)), mistakes
@@ -48,6 +46,12 @@ def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]
             if sum(_dropped(value, item["loc"]) for item in items) < len(items):
                 break
     return None, mistakes
+
+
+def _unstated(value: Mapping[str, Any], model: type[BaseModel]) -> list[Mistake]:
+    """Return the mistake of a file that does not state its schema, where the model has one."""
+    stated = "schema" in value or all(field.alias != "schema" for field in model.model_fields.values())
+    return [] if stated else [_NO_SCHEMA]
 
 
 _ROUNDS = 5  # of leaving out what is wrong: a key left out may show another mistake

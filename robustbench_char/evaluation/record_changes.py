@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from robustbench_char.evaluation.records import Record
+from robustbench_char.common.differences import differences
+from robustbench_char.evaluation.records import Record, result_part
 
 __all__ = ["Change", "changes"]
 
 _MATCHED = {"name", "label", "base", "training_seed"}  # what the two share: a label that is left out is the name
-_TIMES = {"wall_seconds", "tokens_per_second"}
 
 
 class Change(BaseModel):
@@ -31,28 +31,19 @@ def changes(pairs: Sequence[tuple[Record, Record]]) -> list[Change]:
     """Return what differs in how the two of each pair were made, in order of first appearance. Times are left out."""
     found: dict[tuple[str, str], tuple[Any, Any, int]] = {}
     for a, b in pairs:
-        for name, old, new in _differences("", _made_with(a), _made_with(b)):
+        for name, old, new in differences(_made_with(a), _made_with(b)):
             key = name, json.dumps([old, new], sort_keys=True)
             found[key] = old, new, found.get(key, (old, new, 0))[2] + 1
     return [Change(name=name, a=old, b=new, results=number) for (name, _), (old, new, number) in found.items()]
 
 
 def _made_with(record: Record) -> dict[str, Any]:
-    system = record.system.model_dump(mode="json", exclude=_MATCHED | {"pretraining"})
-    pretraining = record.system.pretraining
-    attack = record.data.attack
+    system = {key: value for key, value in result_part(record)["system"].items() if key not in _MATCHED}
+    pretraining, attack = system.pop("pretraining"), record.data.attack
     return {
         **record.provenance.model_dump(mode="json"),
         "device": record.device,
         **system,
-        "pretraining": pretraining.model_dump(mode="json", exclude=_TIMES) if pretraining else None,
+        "pretraining": pretraining,
         "suite_sha256": attack.suite_sha256 if attack else None,
     }
-
-
-def _differences(name: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        for key in dict.fromkeys([*a, *b]):
-            yield from _differences(f"{name}.{key}" if name else key, a.get(key), b.get(key))
-    elif a != b:
-        yield name, a, b

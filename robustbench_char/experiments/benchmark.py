@@ -42,13 +42,17 @@ class Where:
 class Planned:
     """A benchmark before any work: its jobs, which are done, and what the others are expected to take."""
 
-    name: str
     path: Path
     resolved: Resolved
     plan: Plan
     store: Store
     states: dict[str, State]
     costs: Costs
+
+    @property
+    def name(self) -> str:
+        """What the benchmark is called: by its file."""
+        return self.path.stem
 
     @property
     def waiting(self) -> list[str]:
@@ -69,7 +73,7 @@ def plan_benchmark(name: str, where: Where, *, thorough: bool = False) -> Planne
     resolved = resolve(path, spec, mistakes, where.data_dir)
     plan, store = expand(resolved), Store(where.store or default_results())
     states = states_of(plan, store, lambda job: result_path(job) is not None, thorough=thorough)
-    return Planned(path.stem, path, resolved, plan, store, states, Costs.of(store))
+    return Planned(path, resolved, plan, store, states, Costs.of(store))
 
 
 def run_benchmark(name: str, output: Path, where: Where) -> bool:

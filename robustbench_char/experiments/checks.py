@@ -25,6 +25,7 @@ from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.training.augmentation import AUGMENT_SEED
 
 __all__ = ["Resolved", "resolve"]
 
@@ -286,7 +287,7 @@ class _Finder:
         if not self.spec.tasks:
             self._wrong("tasks", "none", "at least one task", "Name one, for example `conll2003: {}`.")
         copies = {
-            one.augment.seed if one.augment and one.augment.seed is not None else 1000
+            one.augment.seed if one.augment and one.augment.seed is not None else AUGMENT_SEED
             for key, one in self.spec.systems.items()
             if one.augment or ((one.system or key) in NAMES and SYSTEMS.get(one.system or key).augmentation)
         }

@@ -11,11 +11,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from robustbench_char.common.resources import shipped
+from robustbench_char.common.resources import shipped_file
 from robustbench_char.experiments.jobs import Job, Plan
 from robustbench_char.experiments.results import Store
 
@@ -123,18 +122,12 @@ def _of_store(store: Store) -> Iterator[_Seen]:
 
 def _shipped() -> Iterator[_Seen]:
     """Yield the costs that are shipped: one line of JSON a kind of job, measured in results/cpu."""
-    path = _costs_file()
+    path = shipped_file("benchmarks/costs.jsonl")
     for line in path.read_text(encoding="utf-8").splitlines() if path else ():
         value = json.loads(line)
         kind = tuple(value["kind"])
         kinds = tuple(kind[:length] for length in range(len(kind), 0, -1))
         yield _Seen(kinds, value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
-
-
-def _costs_file() -> Path | None:
-    home = next(iter(shipped("benchmarks/suites").values()), None)
-    path = home.parent.parent / "costs.jsonl" if home else None
-    return path if path and path.is_file() else None
 
 
 def kinds_of(stage: str, name: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

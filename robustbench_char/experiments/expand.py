@@ -135,7 +135,7 @@ class _Expansion:
         limit = self.spec.tasks[key].test_limit
         identity = system.model_dump(mode="json", exclude_none=True)
         params = {"task": self._task(key), "test": self._hash(key, "test"), "limit": limit, "predictor": identity}
-        work = min(self.resolved.examples[key][1], limit or self.resolved.examples[key][1])
+        work = self._evaluated(key)
         for condition, attacked in self._conditions(key, one):
             name = _name("score", "external", system.name, self._task_name(key), *condition.split("/"))
             yield Job(name, "outside", params, {"attacked": attacked} if attacked else {}, self._places(key), work)
@@ -162,7 +162,7 @@ class _Expansion:
             needs["weights"] = first
         if recogniser:
             needs["recogniser"] = recogniser.name
-        examples = min(self.resolved.examples[key][0], options.get("limit") or self.resolved.examples[key][0])
+        examples = _first(self.resolved.examples[key][0], options.get("limit"))
         work = examples * options.get("epochs", 3.0) * (1 + (augment.share if augment else 0)) if first == job else 1.0
         return Job(job, "finetune", params, needs, {**self._places(key), "base": base}, work)
 
@@ -196,13 +196,17 @@ class _Expansion:
         limit = self.spec.tasks[key].test_limit
         params = {"task": self._task(key), "test": self._hash(key, "test"), **extra}
         places = {**self._places(key), **places}
-        work = min(self.resolved.examples[key][1], limit or self.resolved.examples[key][1])
+        work = self._evaluated(key)
         for condition, attacked in self._conditions(key, one):
             both = {**needs, **({"attacked": attacked} if attacked else {})}
             predicted = f"predict/{name}/{condition}"
             yield Job(predicted, "predict", {**params, "limit": limit}, both, places, work)
             yield Job(f"score/{name}/{condition}", "score", params, {**both, "predicted": predicted}, places, work)
         yield from self._sensitivity(key, name, needs, params, places, work)
+
+    def _evaluated(self, key: str) -> int:
+        """Return how many examples of a test file are predicted."""
+        return _first(self.resolved.examples[key][1], self.spec.tasks[key].test_limit)
 
     def _conditions(self, key: str, one: SystemSpec) -> Iterator[tuple[str, str | None]]:
         """Yield the name of a condition, and the job that attacks the data (None for clean data)."""
@@ -259,6 +263,10 @@ class _Expansion:
     def _places(self, key: str) -> dict[str, Any]:
         data = self.resolved.data[key]
         return {"train": data.train and data.train.plain(), "test": data.test.plain()}
+
+
+def _first(examples: int, limit: int | None) -> int:
+    return examples if limit is None else min(examples, limit)
 
 
 def _tokens(options: Mapping[str, Any]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from robustbench_char.common import InputError
+from robustbench_char.common.differences import differences
 from robustbench_char.common.errors import nearest
 from robustbench_char.experiments.benchmark import Planned
 from robustbench_char.experiments.results import JobFile
@@ -33,7 +34,7 @@ def explain(planned: Planned, name: str) -> list[str]:
     if not earlier:
         return [*lines, "no result of this name is in the store"]
     decides = json.loads(json.dumps(planned.plan.decides[name]))
-    last = min(earlier, key=lambda file: (len(list(_differences(file.decides, decides))), file.cost.created))
+    last = min(earlier, key=lambda file: (len(list(differences(file.decides, decides))), file.cost.created))
     return [
         *lines,
         f"the nearest earlier result was made {last.cost.created}; since then:",
@@ -44,7 +45,7 @@ def explain(planned: Planned, name: str) -> list[str]:
 def _named(planned: Planned, earlier: JobFile, decides: Mapping[str, Any]) -> Iterator[str]:
     """Yield the differences; where another result came in, the job that makes it."""
     job = planned.plan.jobs[earlier.name]
-    for place, old, new in _differences(earlier.decides, decides):
+    for place, old, new in sorted(differences(earlier.decides, decides), key=lambda one: one[0]):
         role = place.removeprefix("needs.")
         if role != place:
             yield f"  {role}: another result of {job.needs.get(role, '(none is needed now)')}"
@@ -52,14 +53,6 @@ def _named(planned: Planned, earlier: JobFile, decides: Mapping[str, Any]) -> It
             yield f"  code: the modules of the stage {earlier.stage} changed"
         else:
             yield f"  {place}: {_short(old)} -> {_short(new)}"
-
-
-def _differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted({*old, *new}):
-            yield from _differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
-    elif old != new:
-        yield place, old, new
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.yaml_model import Mistake
 from robustbench_char.evaluation.systems import SYSTEMS as NAMES
 from robustbench_char.experiments.spec import (
+    COMMAND_OPTIONS,
     Benchmark,
     SystemSpec,
     finetune_options,
@@ -66,11 +67,12 @@ def _tried(place: str, check: Callable[[], object]) -> Iterator[Mistake]:
     try:
         check()
     except InputError as error:
-        option = f".{error.place.removeprefix('--').replace('-', '_')}" if error.place.startswith("--") else ""
-        yield Mistake(f"{place}{_NAMES.get(option, option)}", error.found, error.expected, error.fix)
+        option = error.place.removeprefix("--").replace("-", "_") if error.place.startswith("--") else ""
+        key = _KEYS.get(option, option)
+        yield Mistake(f"{place}.{key}" if key else place, error.found, error.expected, error.fix)
 
 
-_NAMES = {".lr": ".learning_rate", ".new_lr": ".new_learning_rate", ".augment": ".suite"}
+_KEYS = {option: key for key, option in COMMAND_OPTIONS.items()} | {"augment": "suite"}
 
 
 def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[BertSystem], base: Base) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import write_json
+from robustbench_char.common.files import put_json, scratch_of
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments.expand import result_path
@@ -26,7 +26,7 @@ from robustbench_char.experiments.results import Cost, Store
 
 __all__ = ["RUN", "RunFile", "RunFolder"]
 
-RUN, _SCRATCH = "run.json", ".run.json"
+RUN = "run.json"
 NUMBERS = {
     "score": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
@@ -73,7 +73,7 @@ class RunFolder:
     def __init__(self, folder: Path, *, examples: bool) -> None:
         self.folder, self.examples = folder, examples
         self.logs = folder / "logs"
-        if folder.is_dir() and not (folder / RUN).is_file() and {one.name for one in folder.iterdir()} - {_SCRATCH}:
+        if folder.is_dir() and not (folder / RUN).is_file() and set(folder.iterdir()) - {scratch_of(folder / RUN)}:
             raise InputError(folder, found="a folder with other content",
                              expected="a new folder, or that of an earlier run",
                              fix="Choose another --output.")  # fmt: skip
@@ -145,9 +145,7 @@ class RunFolder:
             provenance=provenance(),
         )
         self.folder.mkdir(parents=True, exist_ok=True)
-        scratch = self.folder / _SCRATCH
-        write_json(scratch, file.model_dump(mode="json", by_alias=True))
-        os.replace(scratch, self.folder / RUN)
+        put_json(self.folder / RUN, file.model_dump(mode="json", by_alias=True))
 
 
 def _path_of(name: str) -> Path | None:

@@ -47,9 +47,16 @@ class Workplace:
     save_seconds: float = 120.0
     tensorboard: Path | None = None
 
+    def log(self, job: str) -> Path:
+        """Return where the words of a job go."""
+        return self.logs / f"{_file_name(job)}.log"
+
+    def status(self, job: str) -> Path:
+        """Return where a job's training tells how far it is."""
+        return self.logs / f"{_file_name(job)}.status"
+
     def assignment(self, plan: Plan, job: Job) -> Assignment:
         """Return a job as an executor takes it."""
-        name = job.name.replace("/", "-")
         return Assignment(
             name=job.name,
             stage=job.stage,
@@ -60,25 +67,31 @@ class Workplace:
             needs={role: (plan.jobs[other].stage, plan.keys[other]) for role, other in job.needs.items()},
             work=job.work,
             store=self.store.folder,
-            log=self.logs / f"{name}.log",
-            status=self.logs / f"{name}.status",
+            log=self.log(job.name),
+            status=self.status(job.name),
             threads=self.threads,
             save_seconds=self.save_seconds,
-            tensorboard=self.tensorboard and self.tensorboard / name,
+            tensorboard=self.tensorboard and self.tensorboard / _file_name(job.name),
         )
+
+
+def _file_name(job: str) -> str:
+    return job.replace("/", "-")
 
 
 def states_of(plan: Plan, store: Store, wanted: Callable[[Job], bool], *, thorough: bool) -> dict[str, State]:
     """Return which jobs are done, which wait, and which are not needed, because all that needs them is done.
 
-    `wanted` says whose result the run is for. A damaged result counts as missing.
+    `wanted` says whose result the run is for. A damaged result counts as missing; `thorough` reads through those that
+    are asked for, not weights that nothing needs any more.
     """
     states: dict[str, State] = {}
     needed = set[str]()
     for job in reversed(plan.jobs.values()):
-        if store.damage(job.stage, plan.keys[job.name], thorough=thorough) is None:
+        asked = wanted(job) or job.name in needed
+        if store.damage(job.stage, plan.keys[job.name], thorough=thorough and asked) is None:
             states[job.name] = "done"
-        elif wanted(job) or job.name in needed:
+        elif asked:
             states[job.name] = "waiting"
             needed.update(job.needs.values())
         else:
@@ -161,6 +174,5 @@ class Run:
         self.errors[job.name] = outcome.error
         blocked = [name for name in self.plan.dependents(job.name) if self.states[name] == "waiting"]
         self.states.update(dict.fromkeys(blocked, "blocked"))
-        log = self.place.assignment(self.plan, job).log
         held = f"; {len(blocked)} jobs that need it are left out" if blocked else ""
-        self.progress.say(f"{job.name}: FAILED ({outcome.error}), log {log}{held}")
+        self.progress.say(f"{job.name}: FAILED ({outcome.error}), log {self.place.log(job.name)}{held}")

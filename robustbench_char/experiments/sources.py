@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +57,11 @@ class Source:
 
     def sha256(self, task: Task) -> str:
         """Return the hash of what it holds."""
-        return _sha256(self.open(task).path) + (f"@{self.split}" if self.path and self.split else "")
+        return source_sha256(self.open(task).path) + (f"@{self.split}" if self.path and self.split else "")
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON."""
         return {"kind": self.kind, "path": self.path, "split": self.split}
-
-
-@cache
-def _sha256(path: Path) -> str:
-    return source_sha256(path)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 
 __all__ = [
+    "COMMAND_OPTIONS",
     "SPECS",
     "Augment",
     "Benchmark",
@@ -30,6 +31,9 @@ __all__ = [
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""
+
+COMMAND_OPTIONS = {"learning_rate": "lr", "new_learning_rate": "new_lr"}
+"""Options of training that commands call otherwise."""
 
 Precision = Literal["auto", "bf16", "fp32"]
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,8 @@ from robustbench_char.common import Registry
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.resources import shipped
 from robustbench_char.experiments.code_version import code_version, files_version
-from robustbench_char.experiments.spec import training_options
+from robustbench_char.experiments.sources import MINI, Source, text_path
+from robustbench_char.experiments.spec import COMMAND_OPTIONS, training_options
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -86,7 +86,6 @@ def _attack(call: Call) -> None:
 
 
 def _pretrain(call: Call) -> None:
-    from robustbench_char.experiments.sources import text_path
     from robustbench_char.training.pretraining.run import pretrain
 
     texts, heldout = ([text_path(path) for path in call.places[which]] for which in ("text", "heldout"))
@@ -115,11 +114,10 @@ def _pretrain_together(
     """Have several processes train together; the Trainer finds them through Accelerate."""
     from robustbench_char.common import InputError
 
-    names = {"learning_rate": "lr", "new_learning_rate": "new-lr"}
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     line += ["-m", "robustbench_char.cli.main", "pretrain", call.params["system"], f"--base={base}"]
     line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
-    line += [_flag(names.get(key, key.replace("_", "-")), value) for key, value in options.items()]
+    line += [_flag(COMMAND_OPTIONS.get(key, key).replace("_", "-"), value) for key, value in options.items()]
     line += [f"--output={call.output}", f"--store={call.unfinished}"]
     ended = subprocess.run(line, stdout=sys.stdout.fileno(), stderr=sys.stderr.fileno(), check=False)
     if ended.returncode != 0:
@@ -132,15 +130,15 @@ def _flag(name: str, value: object) -> str:
 
 
 def _recogniser(call: Call) -> None:
-    from robustbench_char.experiments.sources import text_path
     from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+    from robustbench_char.training.wordrec.sentences import FirstExamples
 
-    on_text = bool(call.places.get("text"))
+    on_text = "text" in call.places
     train_recogniser(
         output=call.output,
         texts=[text_path(path) for path in call.places.get("text", ())],
         task=None if on_text else _task(call),
-        source=None if on_text else _source(call, "train", call.params["examples"]),
+        source=None if on_text else FirstExamples(_source(call, "train"), call.params["examples"]),
         settings=RecogniserSettings(**call.params["options"]),
     )
 
@@ -181,7 +179,7 @@ def _predict(call: Call) -> None:
 def _score(call: Call) -> None:
     from robustbench_char.training.predicted import score_predicted
 
-    source = "mini" if call.places["test"]["kind"] == "mini" and "attacked" not in call.needs else None
+    source = _called(call)
     score_predicted(_system(call), _evaluated(call), call.needs["predicted"], call.output, source=source)
 
 
@@ -189,7 +187,7 @@ def _outside(call: Call) -> None:
     """Have a predictor of another package predict and score it: what it does cannot be told apart from here."""
     from robustbench_char.training.outside import evaluate_predictor
 
-    source = "mini" if call.places["test"]["kind"] == "mini" and "attacked" not in call.needs else None
+    source = _called(call)
     name, limit = call.params["predictor"]["name"], call.params["limit"]
     evaluate_predictor(name, _task(call), _evaluated(call), output=call.output, source=source, limit=limit)
 
@@ -230,26 +228,13 @@ def _task(call: Call) -> Task:
     return Task.model_validate(call.params["task"], strict=False)
 
 
-def _source(call: Call, which: str, limit: int | None = None) -> Any:
-    from robustbench_char.experiments.sources import Source
-
-    source = Source(**call.places[which]).open(_task(call))
-    return source if limit is None else _First(source, limit)
+def _source(call: Call, which: str) -> NativeFile:
+    return Source(**call.places[which]).open(_task(call))
 
 
-@dataclass(frozen=True)
-class _First:
-    """The first examples of a file."""
-
-    file: NativeFile
-    limit: int
-
-    @property
-    def path(self) -> Path:
-        return self.file.path
-
-    def examples(self) -> Any:
-        return islice(self.file.examples(), self.limit)
+def _called(call: Call) -> str | None:
+    """Return how records call the evaluated file; None: by its name."""
+    return MINI if call.places["test"]["kind"] == MINI and "attacked" not in call.needs else None
 
 
 def _evaluated(call: Call) -> NativeFile:
@@ -258,8 +243,7 @@ def _evaluated(call: Call) -> NativeFile:
     from robustbench_char.tasks.manifest import read_manifest
 
     if "attacked" not in call.needs:
-        clean: NativeFile = _source(call, "test")
-        return clean
+        return _source(call, "test")
     home = call.needs["attacked"]
     return open_native(_task(call), home / read_manifest(home).output.name)
 

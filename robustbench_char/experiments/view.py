@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -63,7 +64,7 @@ class View:
         counts = ", ".join(f"{number} {state}" for state, number in states.items() if number and state != "not needed")
         table = Table("job", "for", "step", "loss", box=None)
         for name, begun in self.begun.items():
-            status = _status(self.place, self.plan, name)
+            status = _read(self.place.status(name))
             step = f"{status['step']:,} of {status['steps']:,}" if status else ""
             loss = f"{status['loss']:.3f}" if status and status.get("loss") is not None else ""
             table.add_row(name, duration(time.monotonic() - begun), step, loss)
@@ -80,9 +81,8 @@ class View:
         return self._left
 
 
-def _status(place: Workplace, plan: Plan, name: str) -> Mapping[str, Any] | None:
+def _read(path: Path) -> Mapping[str, Any] | None:
     """Return what a training wrote about itself, or None: it has not begun, or is no training."""
-    path = place.assignment(plan, plan.jobs[name]).status
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # it ends, or is being written

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from robustbench_char.common.files import safe_name
-from robustbench_char.evaluation.records import DataInfo, Record
+from robustbench_char.evaluation.records import Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.training.attack_sets import attack_set_of
 from robustbench_char.training.predict import device_name, load_system
-from robustbench_char.training.results import done_before, keep
+from robustbench_char.training.results import data_info, done_before, keep
 from robustbench_char.training.scoring import check_seed, check_task, golds_of, scored_by, write_scored
 from robustbench_char.training.system_files import system_info
 
@@ -44,8 +43,7 @@ def evaluate(
     check_seed(system, file, attack)
     examples = list(file.examples())
     golds = golds_of(system, file, examples)
-    name = source or safe_name(file.path.name)
-    data = DataInfo(source=name, sha256=sha256, examples=len(examples), attack=attack.info() if attack else None)
+    data = data_info(file, sha256, examples, attack, source=source)
     again = done_before(output, system.file.task, system_info(system.file), data, overwrite=overwrite)
     predictions = system.run(examples, batch_size=batch_size, progress=progress)
     scored = scored_by(system, examples, golds, predictions, attack)

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict
 from pathlib import Path
 
 import robustbench_char
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.models.wordrec import Recogniser
 from robustbench_char.models.wordrec.files import CONFIG
-from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.training.store import run_key
 from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+from robustbench_char.training.wordrec.sentences import FirstExamples
 
 __all__ = ["trained_recogniser"]
 
 RECOGNISERS_FOLDER = "recognisers"
 """Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
-
-
-@dataclass(frozen=True)
-class _First:
-    """The first examples of a file."""
-
-    file: NativeFile
-    limit: int | None
-
-    @property
-    def path(self) -> Path:
-        return self.file.path
-
-    def examples(self) -> Iterator[Example]:
-        return islice(self.file.examples(), self.limit)
 
 
 def trained_recogniser(
@@ -50,5 +34,7 @@ def trained_recogniser(
     }
     folder = store / RECOGNISERS_FOLDER / run_key(decides)
     if not (folder / CONFIG).is_file():
-        train_recogniser(output=folder, task=task, source=_First(train, limit), settings=settings, progress=progress)
+        train_recogniser(
+            output=folder, task=task, source=FirstExamples(train, limit), settings=settings, progress=progress
+        )
     return Recogniser.load(folder)

@@ -8,17 +8,16 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from robustbench_char.common.files import safe_name
 from robustbench_char.evaluation.metrics import Gold
 from robustbench_char.evaluation.predictors import load_predictor
-from robustbench_char.evaluation.records import DataInfo, Record
+from robustbench_char.evaluation.records import Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.attack_sets import AttackSet, attack_set_of
 from robustbench_char.training.callables import Said, predict
 from robustbench_char.training.golds import labelled
 from robustbench_char.training.progress import progress_bar
-from robustbench_char.training.results import Scored, check_task, done_before, keep, write_result
+from robustbench_char.training.results import Scored, check_task, data_info, done_before, keep, write_result
 
 __all__ = ["evaluate_predictor"]
 
@@ -52,14 +51,7 @@ def evaluate_predictor(
     check_task(task, "as --task says", file, None, attack)
     examples = list(islice(file.examples(), limit))
     golds = labelled(task, file, examples)
-    found = source or safe_name(file.path.name)
-    data = DataInfo(
-        source=found,
-        sha256=sha256,
-        examples=len(examples),
-        attack=attack.info() if attack else None,
-        limit=limit,
-    )
+    data = data_info(file, sha256, examples, attack, source=source, limit=limit)
     again = done_before(output, task, predictor.system, data, overwrite=overwrite)
     with progress_bar(progress) as bar:
         shown = bar.add_task("predicting", total=len(examples))

@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import safe_name, sha256_file, write_json
+from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.evaluation.metrics import Prediction, QaPrediction
-from robustbench_char.evaluation.records import DataInfo, Record
+from robustbench_char.evaluation.records import Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile
 from robustbench_char.training.attack_sets import attack_set_of
 from robustbench_char.training.predict import Predictions, device_name, load_system, open_parts
-from robustbench_char.training.results import prediction_json
+from robustbench_char.training.results import data_info, prediction_json
 from robustbench_char.training.scoring import check_seed, check_task, golds_of, scored_by, write_scored
 
 __all__ = ["PREDICTED", "SAID", "predict_file", "score_predicted"]
@@ -113,13 +113,7 @@ def score_predicted(
         _said(system.file.task.family, text) for text in pq.read_table(predicted / SAID)["prediction"].to_pylist()
     ]
     predictions = Predictions(values, held.truncated_examples, held.pieces, held.predict_seconds)
-    data = DataInfo(
-        source=source or safe_name(file.path.name),
-        sha256=sha256,
-        examples=len(examples),
-        attack=attack.info() if attack else None,
-        limit=held.limit,
-    )
+    data = data_info(file, sha256, examples, attack, source=source, limit=held.limit)
     scored = scored_by(system, examples, golds, predictions, attack)
     output.mkdir(parents=True)
     seconds = held.wall_seconds + time.monotonic() - started

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder
+from robustbench_char.common.files import check_writable, output_folder, safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.evaluation.count_table import count_table, write_counts
 from robustbench_char.evaluation.counted import COUNTED
@@ -33,7 +33,7 @@ from robustbench_char.training.word_states import PieceCounter, example_words
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scored", "check_task", "done_before", "keep", "prediction_json", "write_result"]
+__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "prediction_json", "write_result"]
 
 RECORD = "record.json"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -94,6 +94,25 @@ def check_task(task: Task, origin: str, file: NativeFile, asked: Task | None, at
                 expected=f"{task.name}, {origin}",
                 fix="Choose the system or the file of the same task.",
             )
+
+
+def data_info(
+    file: NativeFile,
+    sha256: str,
+    examples: Sequence[Example],
+    attack: AttackSet | None,
+    *,
+    source: str | None,
+    limit: int | None = None,
+) -> DataInfo:
+    """Return what a record says about its data. `source` is how it calls the file (default: its name)."""
+    return DataInfo(
+        source=source or safe_name(file.path.name),
+        sha256=sha256,
+        examples=len(examples),
+        attack=attack.info() if attack else None,
+        limit=limit,
+    )
 
 
 def done_before(output: Path | None, task: Task, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:

@@ -8,7 +8,6 @@ counts once its mark, which is written last, lists every file with its size.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_bytes
+from robustbench_char.common.files import put_json, sha256_bytes
 
 __all__ = ["default_store", "last_checkpoint", "mark_complete", "not_writable", "run_folder", "run_key"]
 
@@ -79,9 +78,7 @@ def mark_complete(checkpoint: Path) -> None:
     """Mark a checkpoint as complete, and remove the older ones beside it."""
     (checkpoint / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing needs
     sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file()}
-    scratch = checkpoint / f".{_MARK}"
-    scratch.write_text(json.dumps(sizes), encoding="utf-8")
-    os.replace(scratch, checkpoint / _MARK)
+    put_json(checkpoint / _MARK, sizes)
     for other in _checkpoints(checkpoint.parent):
         if other != checkpoint:
             shutil.rmtree(other)

@@ -10,10 +10,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 if importlib.util.find_spec("torch") is None:  # the extra `models` is not installed
     collect_ignore_glob = ["test_*.py"]
 
+from robustbench_char.cli.main import app
 from robustbench_char.tasks.base import Answer, Example, Task
 
 COLOURS = ("red", "blue", "green", "grey", "black", "white")
@@ -186,3 +188,27 @@ def pretrain_tiny(tiny_base: str, text: Path, tmp_path: Path) -> Callable[..., P
         return pretrain(system, output=tmp_path / name, **(chosen | options))
 
     return run
+
+
+_SENTENCES = ("anna lives in oslo", "the great house was not in berlin , karl said", "peter sees a boat", "a of is")
+_NER = "\n\n".join("\n".join(f"{word} O" for word in sentence.split()) for sentence in _SENTENCES) + "\n"
+_QNLI = "index\tquestion\tsentence\tlabel\n" + "".join(
+    f"{row}\twhat is {text} ?\tThe  answer, said karl: {text}!\tentailment\n" for row, text in enumerate(_SENTENCES)
+)
+
+
+@pytest.fixture(scope="module", params=["conll2003", "qnli"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+    """Return a task, its clean file, and the folder of its attack."""
+    folder = tmp_path_factory.mktemp(request.param)
+    clean = folder / ("test.txt" if request.param == "conll2003" else "dev.tsv")
+    clean.write_text(_NER if request.param == "conll2003" else _QNLI, encoding="utf-8")
+    command = ["attack", request.param, "--input", str(clean), "--suite", "mixed", "--output", str(folder / "attacked")]
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
+    return request.param, clean, folder / "attacked"
+
+
+@pytest.fixture(scope="session")
+def ner_text() -> str:
+    """The sentences of `attacked` as a file of the task conll2003."""
+    return _NER

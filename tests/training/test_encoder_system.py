@@ -145,24 +145,6 @@ def test_the_pieces_of_words(bases: dict[str, str]) -> None:
     assert counts["slow_bert"]["oslo"] == 1
 
 
-SENTENCES = ("anna lives in oslo", "the great house was not in berlin , karl said", "peter sees a boat", "a of is")
-NER = "\n\n".join("\n".join(f"{word} O" for word in sentence.split()) for sentence in SENTENCES) + "\n"
-QNLI = "index\tquestion\tsentence\tlabel\n" + "".join(
-    f"{row}\twhat is {text} ?\tThe  answer, said karl: {text}!\tentailment\n" for row, text in enumerate(SENTENCES)
-)
-
-
-@pytest.fixture(scope="module", params=["conll2003", "qnli"])
-def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
-    """Return a task, its clean file, and the folder of its attack."""
-    folder = tmp_path_factory.mktemp(request.param)
-    clean = folder / ("test.txt" if request.param == "conll2003" else "dev.tsv")
-    clean.write_text(NER if request.param == "conll2003" else QNLI, encoding="utf-8")
-    command = ["attack", request.param, "--input", str(clean), "--suite", "mixed", "--output", str(folder / "attacked")]
-    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
-    return request.param, clean, folder / "attacked"
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_sensitivity_of_the_base(kind: str, bases: dict[str, str], attacked: tuple[str, Path, Path]) -> None:
     task = get_task(attacked[0], "task")
@@ -193,13 +175,15 @@ def _read(reader: WordReader) -> np.ndarray:
     return reader.read([Passage(words=("anna", "went"))])[0].vectors
 
 
-def test_the_commands_of_the_guide(bases: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_guide(
+    bases: dict[str, str], ner_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commands run as they stand there, on a small base in place of the one that is named."""
     section = GUIDE.read_text(encoding="utf-8").split("## Your own encoder\n")[1].split("\n## ")[0]
     (block,) = re.findall(r"^```\n(.*?)^```", section, re.M | re.S)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.txt").write_text(NER.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
-    (tmp_path / "test.txt").write_text(NER.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
+    (tmp_path / "train.txt").write_text(ner_text.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
+    (tmp_path / "test.txt").write_text(ner_text.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     for line in block.splitlines():
         command = line.replace("google/canine-s", bases["canine"]).split()

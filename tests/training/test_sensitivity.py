@@ -27,23 +27,6 @@ from robustbench_char.training.sensitivity import Sensitivity, measure_sensitivi
 
 pytestmark = pytest.mark.models
 
-SENTENCES = ("anna lives in oslo", "the great house was not in berlin , karl said", "peter sees a boat", "a of is")
-NER = "\n\n".join("\n".join(f"{word} O" for word in sentence.split()) for sentence in SENTENCES) + "\n"
-QNLI = "index\tquestion\tsentence\tlabel\n" + "".join(
-    f"{row}\twhat is {text} ?\tThe  answer, said karl: {text}!\tentailment\n" for row, text in enumerate(SENTENCES)
-)
-
-
-@pytest.fixture(scope="module", params=["conll2003", "qnli"])
-def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
-    """Return a task, its clean file, and the folder of its attack."""
-    folder = tmp_path_factory.mktemp(request.param)
-    clean = folder / ("test.txt" if request.param == "conll2003" else "dev.tsv")
-    clean.write_text(NER if request.param == "conll2003" else QNLI, encoding="utf-8")
-    command = ["attack", request.param, "--input", str(clean), "--suite", "mixed", "--output", str(folder / "attacked")]
-    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
-    return request.param, clean, folder / "attacked"
-
 
 def measure(model: str, attacked: tuple[str, Path, Path], **options: Any) -> Sensitivity:
     task = get_task(attacked[0], "task")
@@ -197,9 +180,9 @@ def test_a_context_is_matched_for_every_question_on_it(tiny_base: str, tmp_path:
         assert {field for field, _ in read} == {"question", "context"}
 
 
-def test_texts_that_the_attack_left_alone_do_not_move(tiny_base: str, tmp_path: Path) -> None:
+def test_texts_that_the_attack_left_alone_do_not_move(tiny_base: str, ner_text: str, tmp_path: Path) -> None:
     clean = tmp_path / "test.txt"
-    clean.write_text(NER, encoding="utf-8")
+    clean.write_text(ner_text, encoding="utf-8")
     command = ["attack", "conll2003", "--input", str(clean), "--suite", "mixed@0", "--output", str(tmp_path / "a")]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
     found = measure(tiny_base, ("conll2003", clean, tmp_path / "a"))

@@ -18,7 +18,15 @@ from robustbench_char.tasks.base import Example
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["ExampleFile", "Sentences", "attacked", "example_sentences", "split_texts", "text_sentences"]
+__all__ = [
+    "ExampleFile",
+    "FirstExamples",
+    "Sentences",
+    "attacked",
+    "example_sentences",
+    "split_texts",
+    "text_sentences",
+]
 
 _CHUNK = 2000
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
@@ -37,6 +45,23 @@ class ExampleFile(Protocol):
     def examples(self) -> Iterator[Example]:
         """Read the examples."""
         ...
+
+
+@dataclass(frozen=True)
+class FirstExamples:
+    """The first `limit` examples of a file (None: all)."""
+
+    file: ExampleFile
+    limit: int | None
+
+    @property
+    def path(self) -> Path:
+        """Where the file stands."""
+        return self.file.path
+
+    def examples(self) -> Iterator[Example]:
+        """Read them."""
+        return islice(self.file.examples(), self.limit)
 
 
 @dataclass(frozen=True)
