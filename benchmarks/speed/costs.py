@@ -20,7 +20,8 @@ def main() -> None:
     """Read the store and print."""
     groups: defaultdict[tuple[str, ...], list[JobFile]] = defaultdict(list)
     for file in Store(Path(sys.argv[1])).costs():
-        groups[next(kinds_of(file.stage, file.name, file.decides.get("params", {})))].append(file)
+        params, needs = (file.decides.get(part, {}) for part in ("params", "needs"))
+        groups[next(kinds_of(file.stage, file.name, params, needs))].append(file)
     for kind, files in sorted(groups.items()):
         costs = [file.cost for file in files if file.cost.work > 1 or len(files) == 1] or [file.cost for file in files]
         line = {

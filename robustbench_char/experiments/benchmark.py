@@ -94,8 +94,9 @@ def run_benchmark(name: str, output: Path, where: Where) -> bool:
             run = Run(planned.plan, place, executor, view, planned.states, lambda job: _put(folder, planned, job))
             told = planned.name, spec.model_dump(mode="json", by_alias=True), planned.plan, planned.store
             folder.write(*told, run.states, run.errors, where.executor)  # first of all: it says whose folder this is
-            _put_done(folder, planned)
             try:
+                for name in _done(planned.states):
+                    run.publish(planned.plan.jobs[name])
                 well = run.finish()
                 report = report_job(planned.plan, _done(planned.states), examples=spec.examples)
                 well = _report(run, report) and well if report.needs else well
@@ -109,9 +110,9 @@ def _report(run: Run, job: Job) -> bool:
     run.plan.add(job)
     whole = run.place.store.damage(job.stage, run.plan.keys[job.name]) is None
     run.states[job.name] = "done" if whole else "waiting"
-    if whole:
-        run.done(job)
     before = dict(run.errors)
+    if whole:
+        run.publish(job)
     run.finish()
     return run.errors == before
 
@@ -122,11 +123,6 @@ def _done(states: dict[str, State]) -> set[str]:
 
 def _put(folder: RunFolder, planned: Planned, job: Job) -> None:
     folder.put(job, planned.plan.keys[job.name], planned.store)
-
-
-def _put_done(folder: RunFolder, planned: Planned) -> None:
-    for name in _done(planned.states):
-        _put(folder, planned, planned.plan.jobs[name])
 
 
 def slots_of(where: Where, spec: Benchmark) -> int:

@@ -182,11 +182,20 @@ class _Finder:
                 self._known(f"systems.{key}.tasks", name, self.spec.tasks)
             for name in one.bases or ():
                 self._known(f"systems.{key}.bases", name, self.spec.bases)
+            run = dict.fromkeys(
+                name
+                for task in one.tasks or self.spec.tasks
+                if task in self.spec.tasks
+                for name in self.spec.tasks[task].suites or self.spec.suites
+            )
+            for name in one.suites or ():
+                self._known(f"systems.{key}.suites", name, run)
             if one.predictor or one.saved:
                 self._ready_made(key, one, tasks)
             else:
                 self._trained(key, one)
         self._circle()
+        self._empty()
 
     def _trained(self, key: str, one: SystemSpec) -> None:
         name = one.system or key
@@ -230,6 +239,10 @@ class _Finder:
                 "one of: a system that is trained, a predictor, saved folders",
                 "Leave the others out.",
             )
+        if one.saved and one.tasks is not None:
+            self._wrong(
+                f"systems.{key}.tasks", "tasks beside saved folders", "the tasks of `saved` alone", "Leave it out."
+            )
         if one.predictor:
             served = [tasks[name] for name in one.tasks or tasks if name in tasks]
             self._predictor(f"systems.{key}.predictor", one.predictor, served)
@@ -257,6 +270,7 @@ class _Finder:
         for key, one in self.spec.systems.items():
             if one.starts_from is None:
                 continue
+            self._begins(key, one)
             seen, at = [key], self.spec.systems.get(one.starts_from)
             names = [one.starts_from]
             while at is not None and at.starts_from is not None and at.starts_from not in names:
@@ -278,6 +292,39 @@ class _Finder:
                     f"{one.starts_from}, another kind of system",
                     "one of the same kind",
                     "Pre-training goes on for one kind of system alone.",
+                )
+
+    def _begins(self, key: str, one: SystemSpec) -> None:
+        """Check that the system whose pre-training another goes on from is pre-trained on each of its bases."""
+        first = self.spec.systems.get(str(one.starts_from))
+        if first is None:
+            return
+        missing = set(one.bases or self.spec.bases) - set(first.bases or self.spec.bases)
+        if first.predictor or first.saved or missing:
+            self._wrong(
+                f"systems.{key}.starts_from",
+                f"{one.starts_from}, which is not trained {f'on {min(missing)}' if missing else 'here'}",
+                "a system that is pre-trained on the same bases",
+                "Change `bases`, or leave starts_from out.",
+            )
+
+    def _empty(self) -> None:
+        """Check that nothing is empty that would leave out what the spec asks for."""
+        trained = {key: one for key, one in self.spec.systems.items() if not one.predictor and not one.saved}
+        lists = [("bases", self.spec.bases)] if trained else []
+        lists += [(f"systems.{key}.bases", one.bases) for key, one in trained.items() if one.bases is not None]
+        for name, task in self.spec.tasks.items():
+            lists.append(("suites", self.spec.suites) if task.suites is None else (f"tasks.{name}.suites", task.suites))
+        for place in dict.fromkeys(place for place, names in lists if not names):
+            self._wrong(place, "an empty list", "at least one name", "Name one.")
+        for key, one in trained.items():
+            kind = SYSTEMS.get(one.system or key) if (one.system or key) in NAMES else None
+            if one.augment and one.augment.suite is None and kind and kind.augmentation is None:
+                self._wrong(
+                    f"systems.{key}.augment",
+                    "no suite, and a system that has none of its own",
+                    "the suite that copies are attacked with",
+                    "Add `suite`, or take the system bert_aug.",
                 )
 
     def _numbers(self) -> None:
@@ -323,9 +370,14 @@ class _Finder:
                 "a GPU",
                 "Run on a machine with one, or write `device: cpu`.",
             )
-        if self.spec.device == "gpu" and (self.spec.pretrain.processes or 1) > self.spec.gpus_per_job:
-            self._wrong("pretrain.processes", f"{self.spec.pretrain.processes}", f"at most {self.spec.gpus_per_job}",
-                        "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
+        asked = [("pretrain.processes", self.spec.pretrain.processes)]
+        asked += [
+            (f"systems.{key}.pretrain.processes", one.pretrain.processes) for key, one in self.spec.systems.items()
+        ]
+        for place, processes in asked:
+            if self.spec.device == "gpu" and (processes or 1) > self.spec.gpus_per_job:
+                self._wrong(place, f"{processes}", f"at most {self.spec.gpus_per_job}",
+                            "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
         if self.spec.device == "cpu" and there:
             self._wrong(
                 "device",

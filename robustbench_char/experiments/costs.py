@@ -70,7 +70,7 @@ class Costs:
 
     def of_job(self, job: Job) -> JobEstimate | None:
         """Return what a job is expected to take, or None where nothing like it was done."""
-        for kind in kinds_of(job.stage, job.name, job.params):
+        for kind in kinds_of(job.stage, job.name, job.params, job.needs):
             seen = self._by_kind.get(kind)
             if seen:
                 seconds = median(one.seconds for one in seen) * job.work
@@ -111,9 +111,9 @@ def _wall(plan: Plan, seconds: Mapping[str, float], slots: int) -> float:
 def _of_store(store: Store) -> Iterator[_Seen]:
     for file in store.costs():
         cost, work = file.cost, max(file.cost.work, 1e-9)
-        params = file.decides.get("params", {})
+        params, needs = (file.decides.get(part, {}) for part in ("params", "needs"))
         yield _Seen(
-            tuple(kinds_of(file.stage, file.name, params)),
+            tuple(kinds_of(file.stage, file.name, params, needs)),
             cost.wall_seconds / work,
             cost.result_bytes,
             cost.peak_memory_bytes,
@@ -130,9 +130,12 @@ def _shipped() -> Iterator[_Seen]:
         yield _Seen(kinds, value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
 
 
-def kinds_of(stage: str, name: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """Yield what a job is like, the nearest first: names of jobs tell system and task."""
     parts = name.split("/")
+    if "weights" in needs:  # nothing is trained: another system's weights are taken over
+        yield (f"{stage}, weights taken over",)
+        return
     if stage in ("finetune", "predict", "score", "sensitivity") and len(parts) > 3:
         yield stage, parts[2], parts[3]
         yield stage, parts[2]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.attacks.suites import Suite
+from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.experiments.checks import Resolved
 from robustbench_char.experiments.jobs import Job, Plan
@@ -20,7 +21,7 @@ from robustbench_char.training.settings import bf16_helps
 __all__ = ["expand", "report_job", "result_path"]
 
 _REPORTED = ("score", "outside", "sensitivity", "price")
-_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy")
+_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
 
 
 def expand(resolved: Resolved) -> Plan:
@@ -55,7 +56,13 @@ class _Expansion:
         """Yield all jobs, long ones that others wait for first."""
         made: dict[str, Job] = {}
         for job in (*self._pretraining(), *self._attacks(), *self._evaluations()):
-            made.setdefault(job.name, job)
+            if made.setdefault(job.name, job).params != job.params:
+                raise InputError(
+                    "the spec",
+                    found=f"two different jobs called {job.name}",
+                    expected="suites, tasks and recognisers of different names",
+                    fix="Rename one: of two files with one name, one; a recogniser of a task is for one limit alone.",
+                )
         yield from made.values()
 
     def _systems(self) -> Iterator[tuple[str, str, SystemSpec]]:
@@ -95,6 +102,7 @@ class _Expansion:
                         "suite": suite.model_dump(mode="json", by_alias=True),
                         "seed": seed,
                         "test": self._hash(key, "test"),
+                        **_drawn_by(suite),
                     },
                     places=self._places(key),
                     work=self.resolved.examples[key][1],
@@ -126,7 +134,8 @@ class _Expansion:
     def _saved(self, key: str, name: str, folder: str) -> Iterator[Job]:
         path = (self.resolved.folder / folder).resolve()
         held = read_json(path / "system.json")
-        params, places = {"system": [held["run"], held["weights_sha256"]]}, {"system": str(path)}
+        params = {"system": [held["run"], held["weights_sha256"]], "label": name}
+        places = {"system": str(path)}
         job = _name("saved", name, self._task_name(key))
         yield from self._scored(key, job, {}, params, places, self.spec.systems[name])
 
@@ -212,7 +221,7 @@ class _Expansion:
         """Yield the name of a condition, and the job that attacks the data (None for clean data)."""
         yield "clean", None
         for suite, seed in self.resolved.conditions(key):
-            if one.suites is None or suite.name in one.suites or suite.name.partition("@")[0] in one.suites:
+            if one.suites is None or suite.name in self._named(key, one.suites):
                 yield f"{suite.name}/seed_{seed}", self._attack_name(key, suite, seed)
 
     def _sensitivity(
@@ -223,7 +232,7 @@ class _Expansion:
             return
         done = set[str]()
         for suite, seed in self.resolved.conditions(key):  # of several attack seeds the first
-            if suite.name in done or not {suite.name, suite.name.partition("@")[0]} & set(asked.suites):
+            if suite.name in done or suite.name not in self._named(key, asked.suites):
                 continue
             done.add(suite.name)
             both = {**needs, "attacked": self._attack_name(key, suite, seed)}
@@ -231,6 +240,10 @@ class _Expansion:
             yield Job(
                 f"sensitivity/{name}/{suite.name}", "sensitivity", {**params, "limit": limit}, both, places, 2 * work
             )
+
+    def _named(self, key: str, names: Iterable[str]) -> set[str]:
+        """Return the suites of a task, one a strength, that a part of the spec names as the task does."""
+        return {suite.name for name in names for suite in self.resolved.suites.get((key, name), ())}
 
     def _short(self, base: str) -> str:
         return self.resolved.bases[base].name
@@ -263,6 +276,13 @@ class _Expansion:
     def _places(self, key: str) -> dict[str, Any]:
         data = self.resolved.data[key]
         return {"train": data.train and data.train.plain(), "test": data.test.plain()}
+
+
+def _drawn_by(suite: Suite) -> dict[str, Any]:
+    """Return the versions that decide what nlpaug's operators draw, where a suite has any; all others are our own."""
+    if not any(name.startswith("nlpaug_") for name in suite.operators):
+        return {}
+    return {"versions": {"nlpaug": version("nlpaug"), "python": platform.python_version()}}
 
 
 def _first(examples: int, limit: int | None) -> int:

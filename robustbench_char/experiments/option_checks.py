@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ __all__ = ["wrong_options"]
 def wrong_options(spec: Benchmark, tasks: Mapping[str, Task], bases: Mapping[str, Base]) -> Iterator[Mistake]:
     """Yield what is wrong with numbers and suites of training, by the key of the spec that they stand under."""
     if spec.recogniser:
-        yield from _tried("recogniser", partial(_recogniser, spec))
+        yield from _tried({"recogniser": set()}, partial(_recogniser, spec))
     for name, one in spec.systems.items():
         system = one.system or name
         if system not in NAMES or one.predictor or one.saved:
@@ -48,31 +48,39 @@ def _of_system(
     if kind.pretraining:
         options = training_options(pretrain_options(spec, one))
         options.pop("processes", None)
-        place = f"systems.{name}.pretrain" if one.pretrain.model_fields_set else "pretrain"
-        yield from _tried(place, partial(_pretraining, str(kind.pretraining), options, base))
+        stands = {f"systems.{name}.pretrain": one.pretrain.model_fields_set, "pretrain": spec.pretrain.model_fields_set}
+        yield from _tried(stands, partial(_pretraining, str(kind.pretraining), options, base))
     for key, task in tasks.items():
         if key in (one.tasks or spec.tasks) and spec.tasks[key].train_systems:
-            yield from _tried(_place(spec, name, key), partial(_finetuning, spec, one, key, task, kind, base))
-            yield from _tried(f"systems.{name}.augment", partial(_augmenting, one, kind, task))
+            stands = {
+                f"systems.{name}.finetune": one.finetune.model_fields_set,
+                f"tasks.{key}.finetune": spec.tasks[key].finetune.model_fields_set,
+                "finetune": spec.finetune.model_fields_set,
+            }
+            yield from _tried(stands, partial(_finetuning, spec, one, key, task, kind, base))
+            yield from _tried({f"systems.{name}.augment": set()}, partial(_augmenting, one, kind, task))
 
 
-def _place(spec: Benchmark, name: str, key: str) -> str:
-    """Return the nearest key under which options of fine-tuning stand."""
-    if spec.systems[name].finetune.model_fields_set:
-        return f"systems.{name}.finetune"
-    return f"tasks.{key}.finetune" if spec.tasks[key].finetune.model_fields_set else "finetune"
+def _tried(stands: Mapping[str, Set[str]], check: Callable[[], object]) -> Iterator[Mistake]:
+    """Yield the mistake that a check finds, by the nearest part of the spec that states the option.
 
-
-def _tried(place: str, check: Callable[[], object]) -> Iterator[Mistake]:
+    `stands` maps each part where the option may stand, the nearest first, to the options that it states.
+    """
     try:
         check()
     except InputError as error:
         option = error.place.removeprefix("--").replace("-", "_") if error.place.startswith("--") else ""
         key = _KEYS.get(option, option)
+        parts = [part for part, stated in stands.items() if key in stated]
+        parts += [part for part, stated in stands.items() if stated]
+        place = [*parts, *list(stands)[-1:]][0]
         yield Mistake(f"{place}.{key}" if key else place, error.found, error.expected, error.fix)
 
 
-_KEYS = {option: key for key, option in COMMAND_OPTIONS.items()} | {"augment": "suite"}
+_KEYS = {option: key for key, option in COMMAND_OPTIONS.items()} | {
+    "augment": "suite",
+    **{f"augment_{key}": key for key in ("share", "seed", "without")},
+}
 
 
 def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[BertSystem], base: Base) -> None:
@@ -87,8 +95,8 @@ def _pretraining(system: str, options: Any, base: Base) -> None:
 
 
 def _augmenting(one: SystemSpec, kind: type[BertSystem], task: Task) -> None:
-    if one.augment:
-        asked = one.augment
+    asked = one.augment
+    if asked and (asked.suite or kind.augmentation):  # else `checks` says what is missing
         augmentation_asked(kind.name, asked.suite, task, share=asked.share, seed=asked.seed, without=asked.without)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -100,19 +101,20 @@ class RunFolder:
             path = path.parent
 
     def put(self, job: Job, key: str, store: Store) -> None:
-        """Copy the numbers of a result to its place here, whole or not at all."""
+        """Copy the numbers of a result to its place here, whole or not at all. Raises InputError for a full disk."""
         path = result_path(job)
         if path is None:
             return
         source, target = store.place(job.stage, key), self.folder / path
         names = NUMBERS.get(job.stage, ()) + (TEXTS.get(job.stage, ()) if self.examples else ())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            new = Path(scratch) / target.name
-            shutil.copytree(source, new, ignore=_others(names, source, job.stage))
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(new, target)
+        with _written(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+                new = Path(scratch) / target.name
+                shutil.copytree(source, new, ignore=_others(names, source, job.stage))
+                if target.exists():
+                    shutil.rmtree(target)
+                os.replace(new, target)
 
     def write(
         self,
@@ -124,7 +126,7 @@ class RunFolder:
         errors: Mapping[str, str],
         executor: str,
     ) -> None:
-        """Write `run.json`, whole or not at all."""
+        """Write `run.json`, whole or not at all. Raises InputError for a full disk."""
         jobs = {
             job.name: JobLine(
                 stage=job.stage,
@@ -144,8 +146,19 @@ class RunFolder:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             provenance=provenance(),
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        put_json(self.folder / RUN, file.model_dump(mode="json", by_alias=True))
+        with _written(self.folder / RUN):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            put_json(self.folder / RUN, file.model_dump(mode="json", by_alias=True))
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Say where and why something could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(path, found=f"it cannot be written ({error})", expected="a folder with room to write",
+                         fix="Free space or check permissions, and run again.") from None  # fmt: skip
 
 
 def _path_of(name: str) -> Path | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Executor
 from robustbench_char.experiments.jobs import Job, Plan
 from robustbench_char.experiments.results import Store
@@ -166,8 +167,16 @@ class Run:
         for name in self.plan.jobs:
             if self.plan.keys[name] == key and self.states[name] != "done":
                 self.states[name] = "done"
-                self.done(self.plan.jobs[name])
+                self.publish(self.plan.jobs[name])
         self.progress.say(f"{job.name}: done in {outcome.wall_seconds:.1f} s")
+
+    def publish(self, job: Job) -> None:
+        """Tell of a result that is there; where that fails, the run goes on and ends as one with errors."""
+        try:
+            self.done(job)
+        except InputError as error:
+            self.errors[job.name] = str(error)
+            self.progress.say(f"{job.name}: {error}")
 
     def _failed(self, job: Job, outcome: Outcome) -> None:
         self.states[job.name] = "failed"

@@ -5,6 +5,9 @@ Each writes into a new folder; the store moves it to its place. Libraries are im
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -112,6 +115,8 @@ def _pretrain_together(
     call: Call, processes: int, texts: list[Path], heldout: list[Path], base: str, options: Mapping[str, Any]
 ) -> None:
     """Have several processes train together; the Trainer finds them through Accelerate."""
+    import torch
+
     from robustbench_char.common import InputError
 
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
@@ -119,10 +124,25 @@ def _pretrain_together(
     line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
     line += [_flag(COMMAND_OPTIONS.get(key, key).replace("_", "-"), value) for key, value in options.items()]
     line += [f"--output={call.output}", f"--store={call.unfinished}"]
-    ended = subprocess.run(line, stdout=sys.stdout.fileno(), stderr=sys.stderr.fileno(), check=False)
+    ended = subprocess.run(
+        line,
+        stdout=sys.stdout.fileno(),
+        stderr=sys.stderr.fileno(),
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        check=False,
+    )
     if ended.returncode != 0:
         raise InputError("pretrain.processes", found=f"training that ended with code {ended.returncode}",
                          expected="0", fix="See the log of this job.")  # fmt: skip
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process (which ends those that it started) when the one that started it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def _flag(name: str, value: object) -> str:
@@ -179,8 +199,8 @@ def _predict(call: Call) -> None:
 def _score(call: Call) -> None:
     from robustbench_char.training.predicted import score_predicted
 
-    source = _called(call)
-    score_predicted(_system(call), _evaluated(call), call.needs["predicted"], call.output, source=source)
+    predicted, label = call.needs["predicted"], call.params.get("label")
+    score_predicted(_system(call), _evaluated(call), predicted, call.output, source=_called(call), label=label)
 
 
 def _outside(call: Call) -> None:
@@ -202,6 +222,7 @@ def _sensitivity(call: Call) -> None:
         _task(call),
         limit=call.params["limit"],
         output=call.output,
+        label=call.params.get("label"),
     )
 
 
@@ -265,7 +286,7 @@ for _name, _stage in {
     "pretrain": Stage(_pretrain, ("training.pretraining.run",)),
     "recogniser": Stage(_recogniser, ("training.wordrec.train", _FORMATS)),
     "finetune": Stage(_finetune, ("training.finetune", _FORMATS)),
-    "predict": Stage(_predict, ("training.predict", _FORMATS)),
+    "predict": Stage(_predict, ("training.predict", "training.said", _FORMATS)),
     "score": Stage(_score, ("training.predicted", _FORMATS)),
     "outside": Stage(_outside, ("training.outside", _FORMATS), heavy=False),
     "sensitivity": Stage(_sensitivity, ("training.sensitivity", _FORMATS)),

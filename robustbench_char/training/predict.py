@@ -115,9 +115,14 @@ def load_system(folder: Path) -> System:
     return System(file, kind, kind.load(folder, file.task.family))
 
 
-def open_parts(folder: Path) -> SystemParts:
-    """Open a folder that `finetune` wrote without loading its weights: enough to score what it predicted before."""
+def open_parts(folder: Path, *, label: str | None = None) -> SystemParts:
+    """Open a folder that `finetune` wrote without loading its weights: enough to score what it predicted before.
+
+    `label` is how records call it (default: as system.json says).
+    """
     file = read_system(folder)
+    if label is not None:
+        file = file.model_copy(update={"label": label})
     return SystemParts(file, _open(folder, file, None))
 
 

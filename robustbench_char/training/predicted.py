@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,13 +16,13 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
-from robustbench_char.evaluation.metrics import Prediction, QaPrediction
 from robustbench_char.evaluation.records import Record
 from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile
 from robustbench_char.training.attack_sets import attack_set_of
 from robustbench_char.training.predict import Predictions, device_name, load_system, open_parts
-from robustbench_char.training.results import data_info, prediction_json
+from robustbench_char.training.results import data_info
+from robustbench_char.training.said import prediction_json, prediction_of
 from robustbench_char.training.scoring import check_seed, check_task, golds_of, scored_by, write_scored
 
 __all__ = ["PREDICTED", "SAID", "predict_file", "score_predicted"]
@@ -95,23 +94,29 @@ def predict_file(
 
 
 def score_predicted(
-    folder: Path, file: NativeFile, predicted: Path, output: Path, *, source: str | None = None
+    folder: Path,
+    file: NativeFile,
+    predicted: Path,
+    output: Path,
+    *,
+    source: str | None = None,
+    label: str | None = None,
 ) -> Record:
     """Score what `predict_file` wrote for this system and file; write record, predictions and counts into `output`.
 
-    `source` is how the record calls the file (default: its name). Raises InputError for predictions of another system
+    `source` is how the record calls the file (default: its name), `label` how it calls the system (default: as
+    system.json says). Raises InputError for predictions of another system
     or file, and for damaged ones.
     """
     started = time.monotonic()
-    system = open_parts(folder)
+    system = open_parts(folder, label=label)
     sha256 = source_sha256(file.path)
     held = _read(predicted, {"run": system.file.run, "sha256": sha256})
     attack = attack_set_of(file.path, sha256)
     examples = list(islice(file.examples(), held.limit))
     golds = golds_of(system, file, examples)
-    values = [
-        _said(system.file.task.family, text) for text in pq.read_table(predicted / SAID)["prediction"].to_pylist()
-    ]
+    said = pq.read_table(predicted / SAID)["prediction"].to_pylist()
+    values = [prediction_of(system.file.task.family, text) for text in said]
     predictions = Predictions(values, held.truncated_examples, held.pieces, held.predict_seconds)
     data = data_info(file, sha256, examples, attack, source=source, limit=held.limit)
     scored = scored_by(system, examples, golds, predictions, attack)
@@ -134,10 +139,3 @@ def _read(folder: Path, wanted: dict[str, str]) -> PredictedFile:
             fix=_FIX,
         )
     return held
-
-
-def _said(family: str, text: str) -> Prediction:
-    value: Any = json.loads(text)
-    if family == "question_answering":
-        return QaPrediction(**value)
-    return tuple(value) if family == "tagging" else str(value)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +14,7 @@ from robustbench_char.common.files import check_writable, output_folder, safe_na
 from robustbench_char.common.provenance import provenance
 from robustbench_char.evaluation.count_table import count_table, write_counts
 from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.metrics import Gold, Prediction, QaGold, QaPrediction, Scores, score
+from robustbench_char.evaluation.metrics import Gold, Prediction, QaGold, Scores, score
 from robustbench_char.evaluation.records import (
     PREDICTION_COLUMNS,
     DataInfo,
@@ -28,15 +26,15 @@ from robustbench_char.evaluation.records import (
 )
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.attack_sets import AttackSet
+from robustbench_char.training.said import one_line, prediction_json
 from robustbench_char.training.word_states import PieceCounter, example_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "prediction_json", "write_result"]
+__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "write_result"]
 
 RECORD = "record.json"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -185,11 +183,6 @@ def write_result(
     return record
 
 
-def prediction_json(said: Prediction) -> str:
-    """Return a prediction as it stands in tables of predictions."""
-    return _json(asdict(said) if isinstance(said, QaPrediction) else said)
-
-
 def _table(
     examples: Sequence[Example],
     golds: Sequence[Gold],
@@ -202,16 +195,10 @@ def _table(
     columns: dict[str, list[Any]] = {
         "row": [example.row for example in examples],
         "id": [example.id for example in examples],
-        "fields": [_json(dict(example.fields)) for example in examples],
-        "gold": [_json(gold.answers if isinstance(gold, QaGold) else gold) for gold in golds],
+        "fields": [one_line(dict(example.fields)) for example in examples],
+        "gold": [one_line(gold.answers if isinstance(gold, QaGold) else gold) for gold in golds],
         "prediction": [prediction_json(said) for said in predictions],
         "score": scores.per_example,
-        "edits": [_json(entries) for entries in edits],
+        "edits": [one_line(entries) for entries in edits],
     }
     return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))
-
-
-def _json(value: object) -> str:
-    """Return JSON in one line; characters stay as they are, but for lone surrogates, which Parquet cannot hold."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if text.isascii() or not _LONE_SURROGATE.search(text) else json.dumps(value)

@@ -142,17 +142,21 @@ def measure_sensitivity(
     limit: int | None = None,
     batch_size: int = 32,
     profiles: Sequence[str] = (),
+    label: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Sensitivity:
     """Measure how far each word of a clean file moves under an attack, and write the result to `output`.
 
     `attacked` is the folder that `attack` wrote for this very file. `limit` keeps the first examples, `profiles` names
-    examples (by id) whose words are written out as text. Raises InputError for an unusable model, files that do not
+    examples (by id) whose words are written out as text. `label` is how the result calls a saved system (default: as
+    system.json says). Raises InputError for an unusable model, files that do not
     belong together, a layer or stream that the model does not have, and an unknown id.
     """
     started = time.monotonic()
     reader, info = open_reader(model, task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
+    if label is not None and not isinstance(info, ModelInfo):
+        info = info.model_copy(update={"label": label})
     attack = matching_attack(attacked, clean, task)
     pairs = islice(_pairs(clean, attack, task), limit)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)

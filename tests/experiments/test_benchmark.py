@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -122,8 +123,6 @@ def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path
 
 def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_path: Path) -> None:
     """Weights may be deleted to free space once everything that needs them is done."""
-    import shutil
-
     where = Where(store=tmp_path / "store", executor="local")
     assert run_benchmark(write_spec(), tmp_path / "out", where)
     shutil.rmtree(tmp_path / "store" / "finetune")
@@ -196,8 +195,6 @@ def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path
 
 def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A saved system is scored as it was, and a predictor of another package beside it."""
-    import shutil
-
     where = Where(store=tmp_path / "store", executor="local")
     assert run_benchmark(write_spec(), tmp_path / "first", where)
     (trained,) = (tmp_path / "store" / "finetune").glob("*/system.json")
@@ -205,18 +202,57 @@ def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: 
     _install_predictor(tmp_path / "site", monkeypatch)
     systems = {"mine": {"saved": {"qnli": "mine"}}, "always": {"predictor": "always"}}
     where = Where(data_dir=tmp_path / "data", store=tmp_path / "other", executor="local")
-    assert run_benchmark(write_spec(systems=systems, bases=[]), tmp_path / "out", where)
+    measured = {"suites": ["drop"]}
+    assert run_benchmark(write_spec(systems=systems, bases=[], sensitivity=measured), tmp_path / "out", where)
+    (sensitivity,) = (tmp_path / "out").glob("sensitivity/**/sensitivity.json")
+    assert json.loads(sensitivity.read_text())["system"]["label"] == "mine"
     records = dict(find_records([tmp_path / "out"]))
-    names = {path.relative_to(tmp_path / "out").as_posix(): record.system.name for path, record in records.items()}
+    names = {path.relative_to(tmp_path / "out").as_posix(): record.system.shown for path, record in records.items()}
     assert names == {
         f"records/{place}/qnli/{condition}": name
-        for place, name in (("saved/mine", "bert"), ("external/always", "always"))
+        for place, name in (("saved/mine", "mine"), ("external/always", "always"))
         for condition in ("clean", "drop/seed_1")
     }
     scores = {path.relative_to(tmp_path / "first").parts[-1]: record.scores for path, record in
               find_records([tmp_path / "first"]) if record.data.attack is None}  # fmt: skip
     assert records[tmp_path / "out" / "records/saved/mine/qnli/clean"].scores == scores["clean"]
-    assert plan_benchmark(write_spec(systems=systems, bases=[]), where).waiting == []
+    assert plan_benchmark(write_spec(systems=systems, bases=[], sensitivity=measured), where).waiting == []
+
+
+def test_pre_training_that_goes_on(write_spec: Write, tmp_path: Path) -> None:
+    """It starts from the other's encoder, and records call both by the base that the first began with."""
+    systems = {"advbert": {}, "more": {"system": "advbert", "starts_from": "advbert"}}
+    options = {"steps": 2, "batch_size": 2, "block_size": 16, "heldout_blocks": 1, "evaluate_every": 1}
+    spec = write_spec(systems=systems, text=["mini"], pretrain=options)
+    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    systems_seen = [record.system for _, record in find_records([tmp_path / "out"])]
+    assert {(system.shown, system.base) for system in systems_seen} == {("advbert", "tiny"), ("more", "tiny")}
+    first, second = (
+        json.loads((tmp_path / "out/pretraining/tiny" / name / "pretraining.json").read_text())
+        for name in ("advbert", "more")
+    )
+    assert second["continues"] == first["run"]
+
+
+def test_an_output_that_cannot_be_written(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One result that finds no room is told of; the others are there, and the next run puts it."""
+    where = Where(store=tmp_path / "store", executor="local")
+    real = shutil.copytree
+
+    def full(source: Any, target: Any, *rest: Any, **options: Any) -> Any:
+        if Path(target).name == "clean":
+            raise OSError(28, "No space left on device")
+        return real(source, target, *rest, **options)
+
+    with monkeypatch.context() as change:
+        change.setattr(shutil, "copytree", full)
+        assert not run_benchmark(write_spec(), tmp_path / "out", where)
+    jobs = json.loads((tmp_path / "out/run.json").read_text())["jobs"]
+    assert "No space left" in jobs["score/tiny/bert/qnli/seed_0/clean"]["error"]
+    assert not (tmp_path / "out/records/tiny/bert/qnli/seed_0/clean").exists()
+    assert (tmp_path / "out/records/tiny/bert/qnli/seed_0/drop/seed_1/record.json").is_file()
+    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    assert (tmp_path / "out/records/tiny/bert/qnli/seed_0/clean/record.json").is_file()
 
 
 def _install_predictor(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,7 @@ def test_the_seed_of_its_copies_is_refused(spec: str, tmp_path: Path) -> None:
         ("tasks.attack_files", "attacks.nlpaug_operators"),
         ("tasks.formats", "tasks.formats.conll"),
         ("tasks.formats", "tasks.formats.table"),
+        ("training.predict", "models.charbert.system"),
         ("training.finetune", "models.charbert.system"),
         ("training.predicted", "evaluation.squad"),
         ("reports.page", "reports.sections.tasks"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -61,7 +62,24 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"systems": {"bert": {"finetune": {"warmup": 2.0}}}}, r"systems\.bert\.finetune\.warmup: found 2\.0"),
         ({"systems": {"bert": {"training_seeds": [-1]}}}, r"systems\.bert\.training_seeds: found \[-1\]"),
         ({"systems": {"bert": {"augment": {"suite": "dorp"}}}}, r"systems\.bert\.augment\.suite: found unknown name"),
-        ({"systems": {"bert_aug": {"augment": {"without": ["x"]}}}}, r"systems\.bert_aug\.augment\.augment_without"),
+        ({"systems": {"bert_aug": {"augment": {"without": ["x"]}}}}, r"systems\.bert_aug\.augment\.without: "),
+        ({"systems": {"bert": {"augment": {}}}}, r"systems\.bert\.augment: found no suite"),
+        ({"systems": {"bert": {"suites": ["dorp"]}}}, r"systems\.bert\.suites: found 'dorp', which this spec does not"),
+        ({"suites": []}, r"suites: found an empty list"),
+        ({"tasks": {"qnli": {"suites": []}}}, r"tasks\.qnli\.suites: found an empty list"),
+        ({"bases": []}, r"bases: found an empty list"),
+        (
+            {"finetune": {"learning_rate": 5.0}, "systems": {"bert": {"finetune": {"epochs": 1.0}}}},
+            r"(?<!bert\.)finetune\.learning_rate: found 5\.0",
+        ),
+        (
+            {"systems": {"a": {"saved": {"qnli": "x"}}, "b": {"system": "advbert", "starts_from": "a"}}},
+            r"systems\.b\.starts_from: found a, which is not trained here",
+        ),
+        (
+            {"systems": {"a": {"saved": {"qnli": "x"}, "tasks": ["qnli"]}}},
+            r"systems\.a\.tasks: found tasks beside saved",
+        ),
         ({"recogniser": {"epochs": 0}}, r"recogniser\.epochs: found 0"),
         ({"recogniser": {"suite": "mixd"}}, r"recogniser\.suite: found unknown name 'mixd'"),
         (
@@ -97,6 +115,45 @@ def test_a_circle_of_two(write_spec: Write, tmp_path: Path) -> None:
     systems = {"a": {"system": "advbert", "starts_from": "b"}, "b": {"system": "advbert", "starts_from": "a"}}
     with pytest.raises(InputError, match=r"a circle: a -> b -> a"):
         plan(write_spec(systems=systems, text=["mini"]), tmp_path)
+
+
+def test_pre_training_goes_on_from_the_same_base(
+    write_spec: Write, tmp_path: Path, load_module: Callable[[Path], ModuleType], tiny_base: Path
+) -> None:
+    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
+    bases = [str(tiny_base), str(tiny.bert_base(tmp_path / "other"))]
+    systems = {"advbert": {"bases": bases[:1]}, "more": {"system": "advbert", "starts_from": "advbert"}}
+    with pytest.raises(InputError, match=r"systems\.more\.starts_from: found advbert, which is not trained on .*other"):
+        plan(write_spec(systems=systems, bases=bases, text=["mini"]), tmp_path)
+
+
+def test_a_suite_is_meant_by_the_name_it_is_given(write_spec: Write, tmp_path: Path) -> None:
+    """A path, or a strength written with a zero more, is that suite wherever the spec says so again."""
+    own = str(tmp_path / "own.yaml")
+    shutil.copyfile(shipped("attacks")["swap"], own)
+    names = [own, "drop@0.30"]
+    spec = write_spec(suites=names, systems={"bert": {"suites": names}}, sensitivity={"suites": names})
+    jobs = plan_benchmark(spec, Where(store=tmp_path / "store")).plan.jobs
+    for stage in ("score", "sensitivity"):
+        for suite in ("own", "drop@0.3"):
+            assert [name for name in jobs if name.startswith(f"{stage}/tiny/bert/qnli/seed_0/{suite}")], (stage, suite)
+
+
+def test_two_things_of_one_name(write_spec: Write, tmp_path: Path) -> None:
+    own = str(tmp_path / "drop.yaml")
+    shutil.copyfile(shipped("attacks")["swap"], own)
+    with pytest.raises(InputError, match="two different jobs called attack/qnli/drop/seed_1"):
+        plan(write_spec(suites=["drop", own]), tmp_path)
+    systems = {"short": {"system": "bert_wordrec", "finetune": {"limit": 3}}, "bert_wordrec": {}}
+    with pytest.raises(InputError, match="two different jobs called recogniser/qnli"):
+        plan(write_spec(systems=systems), tmp_path)
+
+
+def test_versions_of_nlpaug_are_in_the_keys_of_its_attacks(write_spec: Write, tmp_path: Path) -> None:
+    spec = write_spec(suites=["drop", "nlpaug_mixed"])
+    jobs = plan_benchmark(spec, Where(store=tmp_path / "store")).plan.jobs
+    assert set(jobs["attack/qnli/nlpaug_mixed/seed_1"].params["versions"]) == {"nlpaug", "python"}
+    assert "versions" not in jobs["attack/qnli/drop/seed_1"].params
 
 
 def test_all_mistakes_are_reported_at_once(write_spec: Write, tmp_path: Path) -> None:

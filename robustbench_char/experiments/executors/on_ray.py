@@ -24,6 +24,7 @@ from robustbench_char.experiments.executors.base import Resources, thread_variab
 from robustbench_char.experiments.executors.processes import words_to
 from robustbench_char.experiments.stages import STAGES
 from robustbench_char.experiments.work import Assignment, Outcome, perform
+from robustbench_char.training.settings import bf16_helps
 
 __all__ = ["RayExecutor"]
 
@@ -142,9 +143,13 @@ def _other_versions(assignment: Assignment) -> str | None:
     if STAGES.get(assignment.stage).code() != assignment.decides["code"]:
         return "another version of robustbench-char than on the machine that runs the benchmark; install the same"
     machine = assignment.decides["machine"]
-    here = {"machine": platform.machine(), "libraries": {name: _version(name) for name in machine.get("libraries", ())}}
+    here: dict[str, object] = {
+        "machine": platform.machine(),
+        "libraries": {name: _version(name) for name in machine.get("libraries", ())},
+        "bf16": bf16_helps() if "bf16" in machine else None,
+    }
     for key, value in here.items():
-        if machine and machine[key] != value:
+        if key in machine and machine[key] != value:
             return f"{key} {value} and not {machine[key]}, which the key of the job holds; make the machines alike"
     return None
 

@@ -258,10 +258,11 @@ def _write(folder: Path, job: _Job, trained: _Trained) -> None:
 
 def _record(job: _Job, trained: _Trained, weights: str) -> PretrainingFile:
     tokens = job.settings.steps * job.settings.batch_size * job.settings.block_size * job.processes
-    log = trained.log
+    log, earlier = trained.log, read_pretraining(job.base.folder)
+    name = earlier.base.name if earlier else job.base.name  # of the base that the first of several began with
     return PretrainingFile(
         system=job.system,
-        base=BaseInfo(name=job.base.name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
+        base=BaseInfo(name=name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
         continues=job.continues,
         settings=job.settings,
         texts=job.text_infos,
