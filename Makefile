@@ -21,7 +21,7 @@ $(VENV)/.all: pyproject.toml constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[all]'
 	touch $@
 
-demo: $(VENV)/.demo ## Attack eight generated data sets, compare six systems on three, write an HTML report (about 5 minutes)
+demo: $(VENV)/.demo ## Attack eight generated data sets, compare six systems on three, write an HTML report (about 7 minutes)
 	$(BIN)/robustbench-char run demo --store $(RUNS)/store --output $(RUNS)/demo
 
 test: $(VENV)/.all ## Run the tests (offline, seeded)
