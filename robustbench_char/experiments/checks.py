@@ -227,6 +227,13 @@ class _Finder:
                 "the recogniser that it is made of",
                 "Leave it out, or take the system bert.",
             )
+        if one.augment and one.augment.suite is None and kind.augmentation is None:
+            self._wrong(
+                f"systems.{key}.augment",
+                "no suite, and a system that has none of its own",
+                "the suite that copies are attacked with",
+                "Add `suite`, or take the system bert_aug.",
+            )
 
     def _ready_made(self, key: str, one: SystemSpec, tasks: dict[str, Task]) -> None:
         """Check a system that is not trained here."""
@@ -317,15 +324,6 @@ class _Finder:
             lists.append(("suites", self.spec.suites) if task.suites is None else (f"tasks.{name}.suites", task.suites))
         for place in dict.fromkeys(place for place, names in lists if not names):
             self._wrong(place, "an empty list", "at least one name", "Name one.")
-        for key, one in trained.items():
-            kind = SYSTEMS.get(one.system or key) if (one.system or key) in NAMES else None
-            if one.augment and one.augment.suite is None and kind and kind.augmentation is None:
-                self._wrong(
-                    f"systems.{key}.augment",
-                    "no suite, and a system that has none of its own",
-                    "the suite that copies are attacked with",
-                    "Add `suite`, or take the system bert_aug.",
-                )
 
     def _numbers(self) -> None:
         for key, seeds in self._seeds():
