@@ -20,9 +20,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robustbench_char.evaluation import bootstrap
-from robustbench_char.evaluation.counted import COUNTED, Floats
-from robustbench_char.evaluation.significance import PERMUTATIONS, permutation_test
+from robustbench_char.metrics import bootstrap
+from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.significance import PERMUTATIONS, permutation_test
 
 FEW, MANY = 10.0, 60.0
 """Targets in seconds, for up to 2,000 distinct rows and for more."""

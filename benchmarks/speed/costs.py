@@ -12,8 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
-from robustbench_char.experiments.costs import kinds_of
-from robustbench_char.experiments.results import JobFile, Store
+from robustbench_char.experiments.estimates import kinds_of
+from robustbench_char.experiments.store import JobFile, Store
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ def read(path: Path) -> list[tuple[str, ...]]:
 
 def trained(folder: Path) -> Path:
     """Train a recogniser on made-up sentences."""
-    from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
+    from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 
     text = folder / "text.txt"
     text.write_text("\n".join(" ".join(words) for words in made_up(8_000)), encoding="utf-8")
@@ -67,7 +67,7 @@ def trained(folder: Path) -> Path:
 def attacked(sentences: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Attack sentences by `mixed`."""
     from robustbench_char.attacks.suites import load_suites
-    from robustbench_char.training.wordrec.sentences import attacked as attack
+    from robustbench_char.defences.wordrec.sentences import attacked as attack
 
     (suite,) = load_suites("mixed", task="conll2003")
     return attack(list(sentences), suite, seed=2, stream="benchmark")
@@ -148,7 +148,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Return words per second of the three ways, and their ratios."""
-    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.defences.wordrec import Recogniser
 
     recogniser = Recogniser.load(folder).to(options.device)
     given = read(options.input) if options.input else attacked(made_up(options.sentences, seed=3))

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from robustbench_char.common.provenance import provenance
-from robustbench_char.evaluation.count_table import write_counts
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.records import (
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.records.counts import write_counts
+from robustbench_char.records.evaluation import (
     AttackInfo,
     DataInfo,
     Record,

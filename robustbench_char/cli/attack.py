@@ -44,9 +44,9 @@ def attack(
 
     A suite with a sweep writes one folder a strength below --output.
     """
+    from robustbench_char.attack_sets.write import attack_file
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.cli.validate import check_task_names
-    from robustbench_char.tasks.attack_files import attack_file
     from robustbench_char.tasks.registry import get_task
 
     record = get_task(task)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from robustbench_char.evaluation.record_changes import Change
-    from robustbench_char.evaluation.result_sets import Apart, Result, Row, SetComparison
+    from robustbench_char.analysis.compare_runs import Apart, Result, Row, SetComparison
+    from robustbench_char.analysis.record_changes import Change
 
 __all__ = ["compare"]
 
@@ -38,7 +38,7 @@ def compare(
     below 0.05, corrected for the number of rows). 1: one differs, is in one set alone, or cannot be compared (another
     test file, other edits, no counts). 2: bad input.
     """
-    from robustbench_char.evaluation.result_sets import compare_sets
+    from robustbench_char.analysis.compare_runs import compare_sets
 
     found = compare_sets(a, b)
     if json:

@@ -10,7 +10,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.evaluation.records import Record
+    from robustbench_char.records.evaluation import Record
 
 __all__ = ["evaluate"]
 
@@ -58,9 +58,9 @@ def evaluate(
 
 
 def _of_system(folder: Path, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
+    from robustbench_char.inference.evaluate import evaluate as run
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.evaluate import evaluate as run
-    from robustbench_char.training.system_files import read_system
+    from robustbench_char.training.saved_system import read_system
 
     asked = get_task(task, "--task") if task else None
     return run(folder, source_of(read_system(folder).task, **sources), task=asked, **wanted)
@@ -68,8 +68,8 @@ def _of_system(folder: Path, task: str | None, sources: dict[str, Any], wanted: 
 
 def _of_predictor(name: str, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
     from robustbench_char.common import InputError
+    from robustbench_char.inference.outside import evaluate_predictor
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.outside import evaluate_predictor
 
     if task is None:
         raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")

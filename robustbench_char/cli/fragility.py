@@ -23,8 +23,8 @@ def fragility(
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Measure the share of words, entities and nouns that a tokenizer splits, and what one deletion does to nouns."""
+    from robustbench_char.inference.fragility import measure_fragility
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.fragility import measure_fragility
 
     record = get_task(task, "--task")
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)

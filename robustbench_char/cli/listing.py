@@ -38,8 +38,8 @@ def list_names(
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.attacks.registry import OPERATORS
-    from robustbench_char.evaluation.predictors import registered
-    from robustbench_char.evaluation.systems import SYSTEMS
+    from robustbench_char.common.systems import SYSTEMS
+    from robustbench_char.records.predictors import registered
     from robustbench_char.tasks.registry import TASKS
     from robustbench_char.text.alphabets import ALPHABETS
     from robustbench_char.text.layouts import LAYOUTS

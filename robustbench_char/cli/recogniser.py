@@ -11,7 +11,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.evaluation.recogniser_prices import WordErrors
+    from robustbench_char.records.recogniser_cost import WordErrors
 
 __all__ = ["BackOffName", "recogniser_price", "train_recogniser"]
 
@@ -64,10 +64,9 @@ def train_recogniser(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
-    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings
+    from robustbench_char.defences.wordrec import train_recogniser as train
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.wordrec import RecogniserSettings
-    from robustbench_char.training.wordrec import train_recogniser as train
 
     record = get_task(task, "--task") if task is not None else None
     source = None
@@ -138,9 +137,9 @@ def recogniser_price(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
-    from robustbench_char.models.wordrec import Recogniser
+    from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.inference.recogniser_cost import measure_price
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.wordrec import measure_price
 
     record = get_task(task, "--task")
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)

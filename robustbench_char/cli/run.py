@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from robustbench_char.experiments.benchmark import Where
+    from robustbench_char.experiments.run import Where
 
 __all__ = ["run"]
 
@@ -43,7 +43,7 @@ def run(
     Exit code 1 says that a job failed: its log is named, all others were done, and the same command tries it again.
     """
     from robustbench_char.common import InputError
-    from robustbench_char.experiments.benchmark import Where, run_benchmark
+    from robustbench_char.experiments.run import Where, run_benchmark
 
     where = Where(data_dir, store, executor, workers, address, save_seconds, tensorboard)
     if plan:
@@ -65,7 +65,7 @@ def _print_plan(spec: str, where: Where) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from robustbench_char.experiments.benchmark import plan_benchmark, slots_of
+    from robustbench_char.experiments.run import plan_benchmark, slots_of
     from robustbench_char.experiments.view import duration
 
     planned = plan_benchmark(spec, where)
@@ -94,7 +94,7 @@ def _bytes(number: float) -> str:
 
 
 def _print_explanation(spec: str, where: Where, job: str) -> None:
-    from robustbench_char.experiments.benchmark import plan_benchmark
     from robustbench_char.experiments.explain import explain
+    from robustbench_char.experiments.run import plan_benchmark
 
     typer.echo("\n".join(explain(plan_benchmark(spec, where), job)))

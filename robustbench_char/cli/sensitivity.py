@@ -11,7 +11,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
+    from robustbench_char.records.sensitivity import SensitivityRecord
 
 __all__ = ["sensitivity"]
 
@@ -65,8 +65,8 @@ def sensitivity(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure sensitivity S: the mean cosine distance of words before and after an attack (see docs/metrics.md)."""
+    from robustbench_char.inference.sensitivity import measure_sensitivity
     from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.sensitivity import measure_sensitivity
 
     record = get_task(task, "--task")
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)

@@ -22,7 +22,7 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    from robustbench_char.tasks.show import shown_examples
+    from robustbench_char.attack_sets.show import shown_examples
 
     console = Console(soft_wrap=True, highlight=False)
     for one in shown_examples(folder, count=count, only_edited=not all_texts):

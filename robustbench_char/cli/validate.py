@@ -79,8 +79,8 @@ def check_task_names(name: str, *own: str) -> None:
 
 def _suite(name: str, file: SuiteFile) -> None:
     """Check that a suite resolves for every task, and that the tasks and fields it names exist."""
+    from robustbench_char.attack_sets.stream import chosen_fields
     from robustbench_char.attacks.suites import load_suites
-    from robustbench_char.tasks.attacking import chosen_fields
     from robustbench_char.tasks.registry import TASKS
 
     check_task_names(name)

@@ -21,8 +21,8 @@ def verify(
     data_dir: DataDir = None,
 ) -> None:
     """Replay the ledger both ways, check labels, offsets, tags and hashes; name the first wrong place."""
-    from robustbench_char.tasks.manifest import read_manifest
-    from robustbench_char.tasks.verify import verify as check
+    from robustbench_char.attack_sets.manifest import read_manifest
+    from robustbench_char.attack_sets.verify import verify as check
 
     source = source_of(
         read_manifest(folder).task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir

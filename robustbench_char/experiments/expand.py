@@ -11,8 +11,8 @@ from typing import Any
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file
-from robustbench_char.experiments.checks import Resolved
 from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.resolve import Resolved
 from robustbench_char.experiments.sources import text_path
 from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
 from robustbench_char.models.folders import reading_sha256

@@ -9,8 +9,8 @@ from typing import Any
 from robustbench_char.common import InputError
 from robustbench_char.common.differences import differences
 from robustbench_char.common.errors import nearest
-from robustbench_char.experiments.benchmark import Planned
-from robustbench_char.experiments.results import JobFile
+from robustbench_char.experiments.run import Planned
+from robustbench_char.experiments.store import JobFile
 
 __all__ = ["explain"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments.stages import STAGES
-from robustbench_char.training.store import run_key
+from robustbench_char.training.checkpoints import run_key
 
 __all__ = ["Decides", "Job", "Plan"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
+from robustbench_char.common.systems import SYSTEMS as NAMES
 from robustbench_char.common.yaml_model import Mistake
-from robustbench_char.evaluation.systems import SYSTEMS as NAMES
+from robustbench_char.defences.wordrec import RecogniserSettings
 from robustbench_char.experiments.spec import (
     COMMAND_OPTIONS,
     Benchmark,
@@ -18,14 +19,13 @@ from robustbench_char.experiments.spec import (
     pretrain_options,
     training_options,
 )
-from robustbench_char.models.base_models import Base, load_config, positions_of
 from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.checkpoints import Base, load_config, positions_of
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked
 from robustbench_char.training.pretraining.settings import resolve_pretraining
 from robustbench_char.training.settings import resolve_settings
-from robustbench_char.training.wordrec import RecogniserSettings
 
 __all__ = ["wrong_options"]
 

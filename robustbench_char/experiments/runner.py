@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Executor
 from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.results import Store
-from robustbench_char.experiments.work import Assignment, Outcome
+from robustbench_char.experiments.store import Store
+from robustbench_char.experiments.worker import Assignment, Outcome
 
 __all__ = ["Progress", "Run", "State", "Workplace", "states_of"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.experiments.spec import Benchmark, TaskSpec
-from robustbench_char.tasks.attack_files import source_sha256
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.sources import mini_text, open_source

@@ -78,9 +78,9 @@ STAGES: Registry[Stage] = Registry("stage")
 
 
 def _attack(call: Call) -> None:
+    from robustbench_char.attack_sets.verify import verify
+    from robustbench_char.attack_sets.write import attack_file
     from robustbench_char.attacks.suites import Suite
-    from robustbench_char.tasks.attack_files import attack_file
-    from robustbench_char.tasks.verify import verify
 
     task, source = _task(call), _source(call, "test")
     suite = Suite.model_validate(call.params["suite"], strict=False)
@@ -150,8 +150,8 @@ def _flag(name: str, value: object) -> str:
 
 
 def _recogniser(call: Call) -> None:
-    from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
-    from robustbench_char.training.wordrec.sentences import FirstExamples
+    from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
+    from robustbench_char.defences.wordrec.sentences import FirstExamples
 
     on_text = "text" in call.places
     train_recogniser(
@@ -164,7 +164,7 @@ def _recogniser(call: Call) -> None:
 
 
 def _finetune(call: Call) -> None:
-    from robustbench_char.tasks.attack_files import source_sha256
+    from robustbench_char.attack_sets.write import source_sha256
     from robustbench_char.training.augmentation import augmentation_asked
     from robustbench_char.training.finetune import finetune
 
@@ -191,13 +191,13 @@ def _finetune(call: Call) -> None:
 
 
 def _predict(call: Call) -> None:
-    from robustbench_char.training.predicted import predict_file
+    from robustbench_char.inference.predicted import predict_file
 
     predict_file(_system(call), _evaluated(call), call.output, limit=call.params["limit"])
 
 
 def _score(call: Call) -> None:
-    from robustbench_char.training.predicted import score_predicted
+    from robustbench_char.inference.predicted import score_predicted
 
     predicted, label = call.needs["predicted"], call.params.get("label")
     score_predicted(_system(call), _evaluated(call), predicted, call.output, source=_called(call), label=label)
@@ -205,7 +205,7 @@ def _score(call: Call) -> None:
 
 def _outside(call: Call) -> None:
     """Have a predictor of another package predict and score it: what it does cannot be told apart from here."""
-    from robustbench_char.training.outside import evaluate_predictor
+    from robustbench_char.inference.outside import evaluate_predictor
 
     source = _called(call)
     name, limit = call.params["predictor"]["name"], call.params["limit"]
@@ -213,7 +213,7 @@ def _outside(call: Call) -> None:
 
 
 def _sensitivity(call: Call) -> None:
-    from robustbench_char.training.sensitivity import measure_sensitivity
+    from robustbench_char.inference.sensitivity import measure_sensitivity
 
     measure_sensitivity(
         str(_system(call)),
@@ -227,8 +227,8 @@ def _sensitivity(call: Call) -> None:
 
 
 def _price(call: Call) -> None:
-    from robustbench_char.models.wordrec import Recogniser
-    from robustbench_char.training.wordrec import measure_price
+    from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.inference.recogniser_cost import measure_price
 
     clean, attacked = _source(call, "test"), call.needs["attacked"]
     measure_price(
@@ -260,8 +260,8 @@ def _called(call: Call) -> str | None:
 
 def _evaluated(call: Call) -> NativeFile:
     """Return the file that is predicted and scored: the clean one, or the attacked one that the job needs."""
+    from robustbench_char.attack_sets.manifest import read_manifest
     from robustbench_char.tasks.formats import open_native
-    from robustbench_char.tasks.manifest import read_manifest
 
     if "attacked" not in call.needs:
         return _source(call, "test")
@@ -282,15 +282,15 @@ def _callbacks(call: Call) -> list[TrainerCallback]:
 
 _FORMATS = "tasks.formats"
 for _name, _stage in {
-    "attack": Stage(_attack, ("tasks.attack_files", _FORMATS), heavy=False),
+    "attack": Stage(_attack, ("attack_sets.write", _FORMATS), heavy=False),
     "pretrain": Stage(_pretrain, ("training.pretraining.run",)),
-    "recogniser": Stage(_recogniser, ("training.wordrec.train", _FORMATS)),
+    "recogniser": Stage(_recogniser, ("defences.wordrec.train", _FORMATS)),
     "finetune": Stage(_finetune, ("training.finetune", _FORMATS)),
-    "predict": Stage(_predict, ("training.predict", "training.said", _FORMATS)),
-    "score": Stage(_score, ("training.predicted", _FORMATS)),
-    "outside": Stage(_outside, ("training.outside", _FORMATS), heavy=False),
-    "sensitivity": Stage(_sensitivity, ("training.sensitivity", _FORMATS)),
-    "price": Stage(_price, ("training.wordrec.price", _FORMATS)),
+    "predict": Stage(_predict, ("inference.load_system", "inference.said", _FORMATS)),
+    "score": Stage(_score, ("inference.predicted", _FORMATS)),
+    "outside": Stage(_outside, ("inference.outside", _FORMATS), heavy=False),
+    "sensitivity": Stage(_sensitivity, ("inference.sensitivity", _FORMATS)),
+    "price": Stage(_price, ("inference.recogniser_cost", _FORMATS)),
     "report": Stage(_report, ("reports.page",), heavy=False, room="reports", declarations="reports/reference"),
 }.items():
     STAGES.register(_name, _stage)

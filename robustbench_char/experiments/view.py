@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_char.experiments.costs import Costs
+from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.jobs import Plan
 from robustbench_char.experiments.runner import State, Workplace
 

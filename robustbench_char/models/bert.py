@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from robustbench_char.models.base_models import (
+from robustbench_char.models.checkpoints import (
     Base,
     drop_limits,
     load_config,
@@ -40,7 +40,8 @@ from robustbench_char.models.inputs import Further, Window, encode_contexts, enc
 from robustbench_char.tasks.base import Family
 
 if TYPE_CHECKING:
-    from robustbench_char.models.wordrec import Correction, Recogniser
+    from robustbench_char.models.defence import Defence
+    from robustbench_char.text.corrections import Correction
 
 __all__ = ["AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]
 
@@ -65,12 +66,12 @@ class BertSystem:
     needs_recogniser: ClassVar[bool] = False
     augmentation: ClassVar[str | None] = None
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, recogniser: Recogniser | None = None) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, recogniser: Defence | None = None) -> None:
         self.tokenizer, self.recogniser = tokenizer, recogniser
         self.further: Further | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Recogniser | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
         """Return the system with what `folder` says of reading; `words` says that it gets words one by one.
 
         Raises InputError where a file is missing or unusable.

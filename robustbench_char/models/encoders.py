@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import load_config, quiet, read_model, refuse_missing
+from robustbench_char.models.checkpoints import load_config, quiet, read_model, refuse_missing
 
 __all__ = [
     "PIECES_A_WORD",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from robustbench_char.evaluation.comparison import Pair
-from robustbench_char.evaluation.intervals import Statistics
-from robustbench_char.evaluation.recogniser_prices import PriceRecord
-from robustbench_char.evaluation.records import Record
-from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
+from robustbench_char.analysis.pairs import Pair
+from robustbench_char.analysis.statistics import Statistics
+from robustbench_char.records.evaluation import Record
+from robustbench_char.records.recogniser_cost import PriceRecord
+from robustbench_char.records.sensitivity import SensitivityRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

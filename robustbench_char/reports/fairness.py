@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robustbench_char.evaluation.records import Record
-from robustbench_char.reports import show
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Table
 
 __all__ = ["fairness_table"]
@@ -31,7 +31,7 @@ def fairness_table(records: Sequence[Record]) -> Table | None:
     rows = [_row(what, values, group) for what, values, group in parts if len(_systems(group)) > 1]
     columns = (
         Column("", lambda row: str(row["what"]), "left"),
-        Column("Systems", lambda row: show.count(row["systems"])),
+        Column("Systems", lambda row: formatting.count(row["systems"])),
         Column("All share", lambda row: _lines(str(row["shared"])), "left"),
         Column("Differs", lambda row: _lines(str(row["differs"])), "left"),
     )
@@ -55,13 +55,13 @@ def _trained(record: Record) -> dict[str, Any]:
     system = record.system
     settings = {name: value for name, value in system.settings.items() if name not in _APART}
     base = system.pretraining.base if system.pretraining else system.base
-    return {"base": base, "training data": show.short_hash(system.training_sha256), **settings}
+    return {"base": base, "training data": formatting.short_hash(system.training_sha256), **settings}
 
 
 def _pretrained(record: Record) -> dict[str, Any]:
     made = record.system.pretraining
     values = {name: getattr(made, name) for name in _PRETRAINING}
-    return {"text": show.short_hash(values.pop("text_sha256")), **values}
+    return {"text": formatting.short_hash(values.pop("text_sha256")), **values}
 
 
 def _row(what: str, values: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _row(what: str, values: Sequence[Mapping[str, Any]], records: Sequence[Recor
     return {
         "what": what,
         "systems": len(_systems(records)),
-        "shared": "; ".join(shared) or show.DASH,
+        "shared": "; ".join(shared) or formatting.DASH,
         "differs": "; ".join(differs) or "nothing",
     }
 

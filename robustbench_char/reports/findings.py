@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.records.sensitivity import SensitivityRecord
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Table
 from robustbench_char.reports.reference import Finding, Reference
 
@@ -50,10 +50,17 @@ def finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
             )  # fmt: skip
     columns = (
         Column("What", lambda row: _WHAT[row["finding"]], "left"),
-        Column("System", lambda row: show.DASH if show.is_missing(row["system"]) else str(row["system"]), "left"),
+        Column(
+            "System",
+            lambda row: formatting.DASH if formatting.is_missing(row["system"]) else str(row["system"]),
+            "left",
+        ),
         Column("Unit", lambda row: str(row["unit"]), "left"),
         Column("Published", lambda row: _number(row, row["published"])),
-        Column("Ours", lambda row: _number(row, row["ours"]) + show.limits(row, "ours", lambda one: _number(row, one))),
+        Column(
+            "Ours",
+            lambda row: _number(row, row["ours"]) + formatting.limits(row, "ours", lambda one: _number(row, one)),
+        ),
         Column("Ours is of", lambda row: str(row["about"]), "left"),
     )
     caption = (
@@ -66,7 +73,7 @@ def finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
 def _number(row: Mapping[str, Any], value: float) -> str:
     if row["unit"] == "cosine distance":
         return f"{value:.4f}"
-    return show.points(value) if row["unit"] == "points" else show.score(value)
+    return formatting.points(value) if row["unit"] == "points" else formatting.score(value)
 
 
 def _ours(evidence: Evidence, finding: Finding) -> _Ours:
@@ -82,7 +89,7 @@ def _ours(evidence: Evidence, finding: Finding) -> _Ours:
         return _split_entities(pieces)
     cell = "Word" if finding.name == "f1_gain_over_bert_on_words" else "Subword"
     found = pieces.loc[[(finding.system, cell)]] if (finding.system, cell) in pieces.index else pieces[:0]
-    if len(found) != 1 or show.is_missing(found["gain_clean"].iloc[0]):
+    if len(found) != 1 or formatting.is_missing(found["gain_clean"].iloc[0]):
         return _Ours()
     value, low, high = (found[f"gain_clean{end}"].iloc[0] for end in ("", "_low", "_high"))
     return _Ours(value, low, high, f"clean, base {found['base'].iloc[0]}, {int(found['units'].iloc[0]):,} entities")
@@ -105,7 +112,7 @@ def _sensitivity(evidence: Evidence, system: str) -> _Ours:
     first, group = found[0]
     low, high = (group.low, group.high) if len(found) == 1 else (None, None)
     runs = "" if len(found) == 1 else f", mean of {len(found)} runs"
-    about = f"{first.attack.suite}, {show.layer(first.layer)}, stream {first.stream}, {group.words:,} words{runs}"
+    about = f"{first.attack.suite}, {formatting.layer(first.layer)}, stream {first.stream}, {group.words:,} words{runs}"
     return _Ours(sum(values) / len(values), low, high, about)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Table
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def gain_table(means: pd.DataFrame, families: Mapping[str, str], suite: str) -> 
 
 
 def _points(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.gain(row[name])
+    return lambda row: formatting.gain(row[name])
 
 
 def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.percent(row[name])
+    return lambda row: formatting.percent(row[name])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.bootstrap import Interval
-from robustbench_char.evaluation.comparison import REFERENCE, Pair, drop, relative_drop, retention
-from robustbench_char.evaluation.intervals import CLEAN, Statistics, System
-from robustbench_char.reports.figures import strongest, system_labels
+from robustbench_char.analysis.pairs import REFERENCE, Pair, drop, relative_drop, retention
+from robustbench_char.analysis.statistics import CLEAN, Statistics, System
+from robustbench_char.metrics.bootstrap import Interval
+from robustbench_char.reports.figures.bars import strongest, system_labels
 
 if TYPE_CHECKING:
     import pandas as pd

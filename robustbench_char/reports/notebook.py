@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustbench_char.reports.blocks import Block, Picture, Table
-from robustbench_char.reports.frames import read_evidence
+from robustbench_char.reports.evidence import read_evidence
 from robustbench_char.reports.sections import SECTIONS
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.evaluation.intervals import CLEAN
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.analysis.statistics import CLEAN
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Note, Table
 from robustbench_char.reports.means import about_best, about_intervals
 
@@ -42,7 +42,7 @@ def overview(means: pd.DataFrame, task: str) -> list[Table]:
         *(Column(name, _cell(name), best=f"{name}_best") for name in (CLEAN, *suites)),
     )
     gains = f"In round brackets the gain over {REFERENCE} on the same data, in points. " if _any(means["gain"]) else ""
-    metric = show.score_name(str(means["metric"].iloc[0]))
+    metric = formatting.score_name(str(means["metric"].iloc[0]))
     caption = (
         f"{task}: {metric} of all systems, clean and under each suite. {about_intervals(means)}{gains}"
         f"{about_best(means)}{_strengths(means)}"
@@ -52,7 +52,7 @@ def overview(means: pd.DataFrame, task: str) -> list[Table]:
 
 def footnote(frame: pd.DataFrame) -> list[Note]:
     """Return what the marks mean, where the table has one."""
-    return [Note(show.SAW_ATTACK)] if _any(frame["saw_attack"]) else []
+    return [Note(formatting.SAW_ATTACK)] if _any(frame["saw_attack"]) else []
 
 
 def _any(column: pd.Series[Any]) -> bool:
@@ -61,7 +61,7 @@ def _any(column: pd.Series[Any]) -> bool:
 
 def _strengths(means: pd.DataFrame) -> str:
     strengths = means.groupby("suite", sort=False)["effective_strength"].mean()
-    shares = ", ".join(f"{suite} {show.percent(value)}" for suite, value in strengths.items())
+    shares = ", ".join(f"{suite} {formatting.percent(value)}" for suite, value in strengths.items())
     return f"Effective strength, of eligible words: {shares}."
 
 
@@ -76,7 +76,12 @@ def _row(label: str, part: pd.DataFrame) -> dict[str, Any]:
 def _cell(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
         gain = row.get(f"{name}_gain")
-        below = "" if show.is_missing(gain) else f"\n({show.gain(gain)})"
-        return show.score(row.get(name)) + show.mark(row.get(f"{name}_saw_attack")) + show.limits(row, name) + below
+        below = "" if formatting.is_missing(gain) else f"\n({formatting.gain(gain)})"
+        return (
+            formatting.score(row.get(name))
+            + formatting.mark(row.get(f"{name}_saw_attack"))
+            + formatting.limits(row, name)
+            + below
+        )
 
     return cell

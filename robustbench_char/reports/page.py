@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robustbench_char.common.files import output_folder
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Evidence, Explorer, Picture, Table
-from robustbench_char.reports.drawing import to_png, to_svg
-from robustbench_char.reports.frames import read_evidence
+from robustbench_char.reports.evidence import read_evidence
+from robustbench_char.reports.figures.style import to_png, to_svg
 from robustbench_char.reports.latex import latex_table
 from robustbench_char.reports.render import FIGURES, TABLES, inline_script, render, slug
 from robustbench_char.reports.sections import SECTIONS
@@ -53,7 +53,7 @@ def _lead(evidence: Evidence) -> str:
     systems, tasks = {record.system.shown for record in records}, {record.task for record in records}
     suites = {record.condition for record in records if record.data.attack}
     return ", ".join(
-        show.plural(len(names), noun)
+        formatting.plural(len(names), noun)
         for names, noun in ((systems, "system"), (tasks, "task"), (suites, "attack suite"))
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import Pair
-from robustbench_char.evaluation.intervals import Statistics
-from robustbench_char.evaluation.records import Record
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import Pair
+from robustbench_char.analysis.statistics import Statistics
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import formatting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def with_intervals(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Stati
 
 def _key(row: dict[Any, Any]) -> tuple[object, ...]:
     seeds = (row["training_seed"], row["attack_seed"])
-    numbers = (None if show.is_missing(seed) else int(seed) for seed in seeds)
+    numbers = (None if formatting.is_missing(seed) else int(seed) for seed in seeds)
     return (*(row[name] for name in ("task", "label", "base", "suite")), *numbers)
 
 
@@ -58,5 +58,5 @@ def _limits(record: Record | None) -> tuple[float, float] | None:
     """Return Wilson's interval in percent where the headline is a share of independent examples, else None."""
     if record is None or record.headline != "accuracy" or "correct" not in record.counts:
         return None
-    low, high = show.wilson(record.counts["correct"] / record.counts["examples"], record.counts["examples"])
+    low, high = formatting.wilson(record.counts["correct"] / record.counts["examples"], record.counts["examples"])
     return 100 * low, 100 * high

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.seeds import seed_frame
-from robustbench_char.reports import show
+from robustbench_char.analysis.seeds import seed_frame
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Table
-from robustbench_char.reports.figures import system_labels
+from robustbench_char.reports.figures.bars import system_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +26,8 @@ def seed_table(frame: pd.DataFrame, task: str) -> list[Table]:
     columns = (
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Suite", lambda row: str(row["suite"]), "left"),
-        Column("Training seeds", lambda row: show.count(row["training_seeds"])),
-        Column("Attack seeds", lambda row: show.count(row["attack_seeds"])),
+        Column("Training seeds", lambda row: formatting.count(row["training_seeds"])),
+        Column("Attack seeds", lambda row: formatting.count(row["attack_seeds"])),
         Column("Clean mean", _score("clean_mean")),
         Column("spread", _score("clean_spread")),
         Column("Attacked mean", _score("mean")),
@@ -43,4 +43,4 @@ def seed_table(frame: pd.DataFrame, task: str) -> list[Table]:
 
 
 def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[name])
+    return lambda row: formatting.score(row[name])

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.evaluation.records import AugmentInfo
 from robustbench_char.models.systems import SYSTEMS
-from robustbench_char.tasks.attacking import Attack, Tally, attack_examples, chosen_fields
+from robustbench_char.records.evaluation import AugmentInfo
 from robustbench_char.tasks.base import Example, Task
 
 __all__ = ["AUGMENT_SEED", "Augmentation", "augmentation_asked", "resolve_augmentation"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.tasks.base import Example, Task
-from robustbench_char.training.recipes import Outputs, text_of
+from robustbench_char.training.families import Outputs, text_of
 from robustbench_char.training.settings import Settings
 
 __all__ = ["Classification"]

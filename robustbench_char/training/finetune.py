@@ -16,12 +16,11 @@ from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.augmentation import Augmentation
 from robustbench_char.training.batches import Collator
+from robustbench_char.training.checkpoints import default_store, run_folder
+from robustbench_char.training.families import make_recipe, training_features
 from robustbench_char.training.job import Job, Request, resolve
 from robustbench_char.training.loop import Loop
-from robustbench_char.training.recipes import make_recipe, training_features
-from robustbench_char.training.settings import Options
-from robustbench_char.training.store import default_store, run_folder
-from robustbench_char.training.system_files import (
+from robustbench_char.training.saved_system import (
     SYSTEMS_FOLDER,
     VOLATILE,
     BaseInfo,
@@ -34,6 +33,7 @@ from robustbench_char.training.system_files import (
     trained_before,
     write_system,
 )
+from robustbench_char.training.settings import Options
 from robustbench_char.training.tagging import IGNORED
 
 __all__ = ["finetune"]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import robustbench_char
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.models.wordrec import Recogniser
-from robustbench_char.models.wordrec.files import CONFIG
+from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, train_recogniser
+from robustbench_char.defences.wordrec.files import CONFIG
+from robustbench_char.defences.wordrec.sentences import FirstExamples
 from robustbench_char.tasks.base import NativeFile, Task
-from robustbench_char.training.store import run_key
-from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
-from robustbench_char.training.wordrec.sentences import FirstExamples
+from robustbench_char.training.checkpoints import run_key
 
 __all__ = ["trained_recogniser"]
 

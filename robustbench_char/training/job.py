@@ -11,25 +11,24 @@ from pathlib import Path
 import torch
 
 import robustbench_char
+from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
-from robustbench_char.evaluation.records import PretrainingInfo, RecogniserInfo
-from robustbench_char.models.base_models import Base, load_config, resolve_base
+from robustbench_char.defences.wordrec import Recogniser, recogniser_info
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert import CharBertConfig
+from robustbench_char.models.checkpoints import Base, load_config, resolve_base
 from robustbench_char.models.folders import reading_sha256
 from robustbench_char.models.systems import SYSTEMS
-from robustbench_char.models.wordrec import Recogniser
-from robustbench_char.tasks.attack_files import source_sha256
+from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.golds import gold_of, place_of
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
+from robustbench_char.training.checkpoints import run_key
+from robustbench_char.training.families import label_names
 from robustbench_char.training.fronts import trained_recogniser
-from robustbench_char.training.golds import gold_of, place_of
 from robustbench_char.training.pretraining.files import pretraining_info
-from robustbench_char.training.recipes import label_names
 from robustbench_char.training.settings import Options, Settings, resolve_settings
-from robustbench_char.training.store import run_key
-from robustbench_char.training.wordrec import recogniser_info
 
 __all__ = ["Job", "Request", "resolve"]
 

@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
+from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.randomness import random_state_kept
-from robustbench_char.models.base_models import quiet
+from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler
-from robustbench_char.training.progress import progress_bar
+from robustbench_char.training.checkpoints import last_checkpoint, mark_complete, not_writable
 from robustbench_char.training.settings import Settings
-from robustbench_char.training.store import last_checkpoint, mark_complete, not_writable
 
 __all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Loop", "progress_bar", "refuse_diverged"]
 

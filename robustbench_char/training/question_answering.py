@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_char.evaluation.metrics import QaPrediction
+from robustbench_char.metrics.metrics import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.tasks.base import Answer, Example, Task
-from robustbench_char.training.golds import may_decline
-from robustbench_char.training.recipes import Outputs, text_of
+from robustbench_char.tasks.golds import may_decline
+from robustbench_char.training.families import Outputs, text_of
 from robustbench_char.training.settings import Settings
 
 __all__ = ["QuestionAnswering", "Span", "best_span", "span_of"]

@@ -10,7 +10,7 @@ import numpy as np
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.tasks.base import Example, Task
-from robustbench_char.training.recipes import Outputs, tokens_of
+from robustbench_char.training.families import Outputs, tokens_of
 from robustbench_char.training.settings import Settings
 
 __all__ = ["IGNORED", "Tagging", "first_pieces"]

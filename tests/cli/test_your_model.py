@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from robustbench_char.evaluation.count_table import read_counts
-from robustbench_char.evaluation.records import read_predictions, read_record
+from robustbench_char.records.counts import read_counts
+from robustbench_char.records.evaluation import read_predictions, read_record
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "your_model.md").read_text(encoding="utf-8")
 PROGRAM = Path(sys.executable).with_name("robustbench-char")
@@ -115,7 +115,7 @@ def test_no_model_library_is_loaded(path: dict[str, str]) -> None:
 import sys
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.outside import evaluate_predictor
+from robustbench_char.inference.outside import evaluate_predictor
 
 task = get_task("qnli")
 evaluate_predictor("overlap", task, open_source(task, data="mini"), progress=False)

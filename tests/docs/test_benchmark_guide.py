@@ -61,7 +61,7 @@ def test_every_key_of_a_spec_is_explained() -> None:
 
 
 def test_what_is_volatile_is_listed() -> None:
-    from robustbench_char.evaluation.records import VOLATILE
+    from robustbench_char.records.evaluation import VOLATILE
 
     assert "| records | " + ", ".join(f"`{name}`" for name in VOLATILE) + " |" in GUIDE
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from robustbench_char.attack_sets.manifest import read_manifest
 from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.cli.main import app
 from robustbench_char.common import Registry
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.metrics import METRICS, score
-from robustbench_char.evaluation.systems import SYSTEMS
+from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.metrics.metrics import METRICS, score
 from robustbench_char.reports.sections import SECTIONS
 from robustbench_char.tasks import sources
-from robustbench_char.tasks.manifest import read_manifest
 from robustbench_char.tasks.registry import get_task
 
 pytestmark = pytest.mark.models

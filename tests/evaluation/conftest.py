@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.evaluation.records import AttackInfo, DataInfo, Record, SystemInfo
+from robustbench_char.records.evaluation import AttackInfo, DataInfo, Record, SystemInfo
 
 ORACLES = Path(__file__).resolve().parent.parent / "oracles"
 

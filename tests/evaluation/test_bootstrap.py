@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustbench_char.evaluation.bootstrap import interval, percentiles, resampled_sums
-from robustbench_char.evaluation.counted import COUNTED, Floats
+from robustbench_char.metrics.bootstrap import interval, percentiles, resampled_sums
+from robustbench_char.metrics.counted import COUNTED, Floats
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -83,7 +83,7 @@ def test_the_order_of_examples_plays_no_part(rows: list[tuple[float, float]], ra
 def test_many_resamples_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = answer_counts()
     whole = resampled_sums(counts, resamples=50)
-    monkeypatch.setattr("robustbench_char.evaluation.bootstrap._CHUNK", 7 * len(counts))
+    monkeypatch.setattr("robustbench_char.metrics.bootstrap._CHUNK", 7 * len(counts))
     assert resampled_sums(counts, resamples=50) == pytest.approx(whole, rel=1e-12)
 
 

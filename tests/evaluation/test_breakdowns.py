@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.breakdowns import ExampleWords, WordState, bucket
-from robustbench_char.evaluation.count_table import (
+from robustbench_char.metrics.breakdowns import ExampleWords, WordState, bucket
+from robustbench_char.metrics.counted import COUNTED, example_counts
+from robustbench_char.records.counts import (
     COUNTS,
     KEYS,
     cell_counts,
@@ -21,8 +22,7 @@ from robustbench_char.evaluation.count_table import (
     read_counts,
     write_counts,
 )
-from robustbench_char.evaluation.counted import COUNTED, example_counts
-from robustbench_char.evaluation.records import Record
+from robustbench_char.records.evaluation import Record
 
 PLAIN, SPLIT = WordState(4, 1, 1), WordState(8, 2, 3, ("swap",))
 GOLD = ("B-PER", "I-PER", "O", "B-LOC")

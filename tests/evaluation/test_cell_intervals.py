@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
-from robustbench_char.evaluation.cell_intervals import breakdown_frame, cell_statistics, unit_of
-from robustbench_char.evaluation.comparison import Pair
-from robustbench_char.evaluation.count_table import count_table, write_counts
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.intervals import statistics_of
-from robustbench_char.evaluation.records import Record
+from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics, unit_of
+from robustbench_char.analysis.pairs import Pair
+from robustbench_char.analysis.statistics import statistics_of
+from robustbench_char.metrics.breakdowns import ExampleWords, WordState
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.records.counts import count_table, write_counts
+from robustbench_char.records.evaluation import Record
 
 Make = Callable[..., Record]
 PLAIN, SPLIT = WordState(4, 1, 1), WordState(8, 2, 3, ("swap",))

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.common import InputError
-from robustbench_char.evaluation.comparison import (
+from robustbench_char.analysis.pairs import (
     comparison_table,
     distinct,
     drop,
@@ -20,7 +19,8 @@ from robustbench_char.evaluation.comparison import (
     relative_drop,
     retention,
 )
-from robustbench_char.evaluation.records import PretrainingInfo, RecogniserInfo, Record
+from robustbench_char.common import InputError
+from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo, Record
 
 MakeRecord = Callable[..., Record]
 COLUMNS = [

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.counted import COUNTED, entities, example_counts
-from robustbench_char.evaluation.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.metrics.counted import COUNTED, entities, example_counts
+from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
 
 pytestmark = pytest.mark.models
 

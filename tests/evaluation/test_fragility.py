@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from robustbench_char.evaluation.fragility import deletion_frame, nouns, split_shares
+from robustbench_char.metrics.fragility import deletion_frame, nouns, split_shares
 
 PIECES = {
     "backhand": ["back", "##hand"], "bachand": ["bach", "##and"], "cat": ["cat"], "ct": ["c", "##t"],

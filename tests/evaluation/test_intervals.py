@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis.pairs import Pair, comparison_table, drop, pair_records, retention
+from robustbench_char.analysis.seeds import SEED_COLUMNS, seed_frame
+from robustbench_char.analysis.statistics import CLEAN, statistics_of
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.bootstrap import interval
-from robustbench_char.evaluation.comparison import Pair, comparison_table, drop, pair_records, retention
-from robustbench_char.evaluation.count_table import write_counts
-from robustbench_char.evaluation.counted import COUNTED, Floats
-from robustbench_char.evaluation.intervals import CLEAN, statistics_of
-from robustbench_char.evaluation.records import Record
-from robustbench_char.evaluation.seeds import SEED_COLUMNS, seed_frame
-from robustbench_char.evaluation.significance import permutation_test
+from robustbench_char.metrics.bootstrap import interval
+from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.significance import permutation_test
+from robustbench_char.records.counts import write_counts
+from robustbench_char.records.evaluation import Record
 
 COLUMNS = ("right", "predicted", "gold")
 BERT, OTHER, WORSE = ("bert", "minilm"), ("other", "minilm"), ("worse", "minilm")

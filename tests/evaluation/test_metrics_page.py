@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_char.evaluation.comparison import comparison_table
-from robustbench_char.evaluation.metrics import METRICS, QaGold, QaPrediction, score
-from robustbench_char.evaluation.records import Record
+from robustbench_char.analysis.pairs import comparison_table
+from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.records.evaluation import Record
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 EXAMPLES = {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
 
 RIGHT = {
     "matthews": (["0", "1", "1"], ["0", "1", "1"]),

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import QaPrediction
-from robustbench_char.evaluation.predictors import Predictor, load_predictor, registered
+from robustbench_char.inference.predictors import predict
+from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.records.predictors import Predictor, load_predictor, registered
 from robustbench_char.tasks.base import Example
 from robustbench_char.tasks.registry import TASKS
-from robustbench_char.training.callables import predict
 
 CODE = """
 raise_on_import = False
@@ -137,7 +137,7 @@ def test_two_distributions_with_one_name(site: Path, install: Any) -> None:
 
 
 def test_no_predictor_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robustbench_char.evaluation.predictors.entry_points", lambda group: ())
+    monkeypatch.setattr("robustbench_char.records.predictors.entry_points", lambda group: ())
     with pytest.raises(InputError, match=r"expected a package that registers one as robustbench_char\.predictors"):
         load_predictor("model")
 

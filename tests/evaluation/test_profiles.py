@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from robustbench_char.analysis.profiles import profile_frame
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.evaluation.profiles import profile_frame
-from robustbench_char.evaluation.records import AttackInfo, SystemInfo
-from robustbench_char.evaluation.sensitivity_records import (
+from robustbench_char.records.evaluation import AttackInfo, SystemInfo
+from robustbench_char.records.sensitivity import (
     ModelInfo,
     Profile,
     ProfileWord,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.records import (
+from robustbench_char.records.evaluation import (
     PREDICTION_COLUMNS,
     AugmentInfo,
     PretrainingInfo,

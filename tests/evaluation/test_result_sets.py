@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis import compare_runs as result_sets
+from robustbench_char.analysis.compare_runs import compare_sets
 from robustbench_char.common import InputError
-from robustbench_char.evaluation import result_sets
-from robustbench_char.evaluation.count_table import write_counts
-from robustbench_char.evaluation.counted import COUNTED, Floats
-from robustbench_char.evaluation.records import PretrainingInfo, Record, write_record
-from robustbench_char.evaluation.result_sets import compare_sets
-from robustbench_char.evaluation.significance import permutation_test
+from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.significance import permutation_test
+from robustbench_char.records.counts import write_counts
+from robustbench_char.records.evaluation import PretrainingInfo, Record, write_record
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results"
 accuracy = COUNTED.get("accuracy").score
@@ -186,7 +186,7 @@ def test_the_same_predictions_are_the_same_without_counts(sets: Sets) -> None:
 def test_many_rows_leave_room_for_a_difference(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawn permutations give no p below 1 / (1 + R): R grows with the rows, or a correction would hide everything."""
     monkeypatch.setattr(result_sets, "PERMUTATIONS", 40)
-    monkeypatch.setattr("robustbench_char.evaluation.significance._EXACT", 1)
+    monkeypatch.setattr("robustbench_char.metrics.significance._EXACT", 1)
     for number in range(12):
         sets.both(right((0, 90)), right((0, 60), (90, 95)), suite=f"suite {number}")
     assert {row.verdict for row in compare_sets(sets.a, sets.b).rows} == {"differs"}

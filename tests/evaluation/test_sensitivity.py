@@ -16,8 +16,8 @@ from scipy.spatial.distance import cosine
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities, read_words
+from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
+from robustbench_char.records.sensitivity import find_sensitivities, read_words
 
 numbers = st.floats(-5, 5, allow_nan=False).map(lambda value: round(value, 3))
 tables = some.arrays(np.float64, (4, 3), elements=numbers)

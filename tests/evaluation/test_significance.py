@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustbench_char.evaluation.counted import COUNTED, Floats
-from robustbench_char.evaluation.significance import holm, mcnemar, permutation_test
+from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.significance import holm, mcnemar, permutation_test
 
 ENTITIES = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)).map(
     lambda drawn: (min(drawn), drawn[1], drawn[2])

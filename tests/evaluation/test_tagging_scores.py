@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import score
-from robustbench_char.evaluation.tagging import bio2
+from robustbench_char.metrics.metrics import score
+from robustbench_char.metrics.tagging import bio2
 
 tags = st.sampled_from(["O", "O", "B-LOC", "I-LOC", "B-PER", "I-PER", "I-x-y"])
 sentences = st.lists(st.lists(st.tuples(tags, tags | st.none()), min_size=1, max_size=8), min_size=1, max_size=5)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from robustbench_char.evaluation.records import find_records, result_part
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities
+from robustbench_char.records.evaluation import find_records, result_part
+from robustbench_char.records.sensitivity import find_sensitivities
 
 TIMES = {
     "compared": ["pretraining", "pretraining_seconds"],

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.records import find_records
-from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
 from robustbench_char.experiments.explain import explain
+from robustbench_char.experiments.run import Where, plan_benchmark, run_benchmark
+from robustbench_char.records.evaluation import find_records
 from robustbench_char.reports import write_report
 
 Write = Callable[..., str]
@@ -147,7 +147,7 @@ def test_the_folder_is_marked_before_any_job(
 
     where = Where(store=tmp_path / "store", executor="local")
     with monkeypatch.context() as patch:
-        patch.setattr("robustbench_char.experiments.benchmark.Run.finish", stop)
+        patch.setattr("robustbench_char.experiments.run.Run.finish", stop)
         with pytest.raises(KeyboardInterrupt):
             run_benchmark(write_spec(), tmp_path / "out", where)
     assert run_benchmark(write_spec(), tmp_path / "out", where)

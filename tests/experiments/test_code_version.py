@@ -72,8 +72,8 @@ def test_stages_reach_what_decides_them_and_not_what_does_not() -> None:
     assert "robustbench_char.training.finetune" not in reached["pretrain"]
     assert "robustbench_char.tasks.formats.squad_json" in reached["attack"]
     assert "robustbench_char.models.charbert.encoder" in reached["finetune"]
-    assert "robustbench_char.evaluation.squad" in reached["score"]
-    assert "robustbench_char.evaluation.squad" not in reached["pretrain"]
+    assert "robustbench_char.metrics.squad" in reached["score"]
+    assert "robustbench_char.metrics.squad" not in reached["pretrain"]
 
 
 def test_a_template_is_part_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

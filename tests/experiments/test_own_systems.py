@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.checks import resolve
 from robustbench_char.experiments.code_version import modules_of
 from robustbench_char.experiments.expand import expand
+from robustbench_char.experiments.resolve import resolve
 from robustbench_char.experiments.spec import load_spec
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.systems import SYSTEMS

@@ -14,7 +14,7 @@ from robustbench_char.common import InputError
 from robustbench_char.experiments.executors import processes
 from robustbench_char.experiments.executors.base import Resources
 from robustbench_char.experiments.executors.processes import ProcessExecutor
-from robustbench_char.experiments.work import Assignment, Outcome
+from robustbench_char.experiments.worker import Assignment, Outcome
 
 
 def assignment(tmp_path: Path, name: str, stage: str = "attack") -> Assignment:

@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.records import read_record, result_part
-from robustbench_char.experiments.benchmark import Where, plan_benchmark, slots_of
 from robustbench_char.experiments.executors import on_ray
 from robustbench_char.experiments.executors.base import Executor, Resources
 from robustbench_char.experiments.executors.local import LocalExecutor
 from robustbench_char.experiments.executors.on_ray import RayExecutor
 from robustbench_char.experiments.jobs import Plan
-from robustbench_char.experiments.results import Store
+from robustbench_char.experiments.run import Where, plan_benchmark, slots_of
 from robustbench_char.experiments.runner import Run, Workplace
 from robustbench_char.experiments.stages import STAGES
-from robustbench_char.experiments.work import Assignment
+from robustbench_char.experiments.store import Store
+from robustbench_char.experiments.worker import Assignment
+from robustbench_char.records.evaluation import read_record, result_part
 
 pytest.importorskip("ray")
 

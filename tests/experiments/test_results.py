@@ -9,7 +9,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.experiments.results import JOB, Store
+from robustbench_char.experiments.store import JOB, Store
 
 COST = {"wall_seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_bytes": 1, "work": 1.0, "host": "h", "created": "now"}
 KEY = "k" * 64
@@ -56,7 +56,7 @@ def test_damage_is_found_and_mended(tmp_path: Path, harm: Callable[[Path], objec
 
 
 def test_a_quick_look_leaves_large_files_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robustbench_char.experiments.results._WHOLE", 3)
+    monkeypatch.setattr("robustbench_char.experiments.store._WHOLE", 3)
     store = Store(tmp_path)
     put(store)
     (store.place("score", KEY) / "record.json").write_text("resulT")

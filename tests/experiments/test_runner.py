@@ -9,9 +9,9 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.results import Store
 from robustbench_char.experiments.runner import ATTEMPTS, Run, State, Workplace, states_of
-from robustbench_char.experiments.work import Assignment, Outcome
+from robustbench_char.experiments.store import Store
+from robustbench_char.experiments.worker import Assignment, Outcome
 
 Ends = Callable[[Assignment], Outcome]
 

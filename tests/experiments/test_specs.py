@@ -12,8 +12,8 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.resources import shipped
-from robustbench_char.experiments.benchmark import Where, plan_benchmark, run_benchmark
-from robustbench_char.experiments.publish import RunFolder
+from robustbench_char.experiments.run import Where, plan_benchmark, run_benchmark
+from robustbench_char.experiments.run_folder import RunFolder
 from robustbench_char.experiments.spec import SPECS, load_spec
 
 Write = Callable[..., str]

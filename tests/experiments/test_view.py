@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from robustbench_char.common.provenance import provenance
-from robustbench_char.experiments.costs import Costs
+from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.results import Store
 from robustbench_char.experiments.runner import Workplace
+from robustbench_char.experiments.store import Store
 from robustbench_char.experiments.view import View, duration
 
 BERT = "finetune/minilm/bert/qnli/seed_0"
@@ -49,7 +49,7 @@ def known(store: Store, name: str, seconds: float, work: float, memory: int = 10
 
 
 def test_estimates_come_from_the_nearest_earlier_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robustbench_char.experiments.costs._shipped", lambda: iter(()))
+    monkeypatch.setattr("robustbench_char.experiments.estimates._shipped", lambda: iter(()))
     store, jobs = Store(tmp_path), plan()
     empty = Costs.of(store).estimate(jobs, jobs.jobs, 2)
     assert len(empty.unknown) == 3

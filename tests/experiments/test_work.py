@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from robustbench_char.experiments.work import _forget_peak, _peak
+from robustbench_char.experiments.worker import _forget_peak, _peak
 
 GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 

@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from robustbench_char.common import InputError
-from robustbench_char.models import base_models
-from robustbench_char.models.base_models import MINILM_SHA256, load_encoder, load_tokenizer, resolve_base
+from robustbench_char.models import checkpoints as base_models
+from robustbench_char.models.checkpoints import MINILM_SHA256, load_encoder, load_tokenizer, resolve_base
 from robustbench_char.models.systems import SYSTEMS
 
 pytestmark = pytest.mark.models
@@ -32,7 +32,7 @@ def folder(shared_bert: Path, tmp_path: Path) -> Path:
 @needs_minilm
 def test_minilm_is_read_as_files() -> None:
     code = (
-        "import sys; from robustbench_char.models.base_models import resolve_base; base = resolve_base('minilm');"
+        "import sys; from robustbench_char.models.checkpoints import resolve_base; base = resolve_base('minilm');"
         "assert not any(name.startswith(('gt_all', 'sentence_transformers')) for name in sys.modules); print(base.name)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -24,7 +24,6 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import quiet, resolve_base
 from robustbench_char.models.charbert import (
     CharBertConfig,
     CharBertForMaskedLM,
@@ -33,6 +32,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
+from robustbench_char.models.checkpoints import quiet, resolve_base
 
 pytestmark = pytest.mark.models
 HEADS: list[Any] = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_char.models.base_models import load_tokenizer
+from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.inputs import NO_WORD, encode_contexts, encode_texts, encode_words, head_of
 
 pytestmark = pytest.mark.models

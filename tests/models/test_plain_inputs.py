@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from robustbench_char.models.base_models import load_tokenizer
+from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.inputs import NO_TEXT, NO_WORD, Window, encode_contexts, encode_texts, encode_words
 
 pytestmark = pytest.mark.models

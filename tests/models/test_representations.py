@@ -14,7 +14,7 @@ from transformers import AutoModel
 from robustbench_char.common import InputError
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.representations import Passage, WordReader
-from robustbench_char.models.wordrec.correction import Correction, replaced
+from robustbench_char.text.corrections import Correction, replaced
 
 pytestmark = pytest.mark.models
 

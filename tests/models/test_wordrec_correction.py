@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.models.wordrec.correction import Correction, replaced
+from robustbench_char.text.corrections import Correction, replaced
 
 words = st.text("abcé", min_size=1, max_size=5)
 gaps = st.text(" .,", max_size=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_char.experiments.publish import RunFile
+from robustbench_char.experiments.run_folder import RunFile
 from robustbench_char.tasks.registry import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent.parent

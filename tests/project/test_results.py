@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from robustbench_char.evaluation.comparison import comparison_table, pair_records
-from robustbench_char.evaluation.recogniser_prices import find_prices
-from robustbench_char.evaluation.records import find_records
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities, summary_of
+from robustbench_char.analysis.pairs import comparison_table, pair_records
+from robustbench_char.attack_sets.manifest import Manifest
+from robustbench_char.records.evaluation import find_records
+from robustbench_char.records.recogniser_cost import find_prices
+from robustbench_char.records.sensitivity import find_sensitivities, summary_of
 from robustbench_char.reports import write_report
-from robustbench_char.tasks.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = sorted(path for path in (ROOT / "reports" / "results").iterdir() if path.is_dir())

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.evaluation.breakdowns import ExampleWords, WordState
-from robustbench_char.evaluation.count_table import cell_counts, count_table, write_counts
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.metrics import QaGold, QaPrediction
-from robustbench_char.evaluation.records import (
+from robustbench_char.metrics.breakdowns import ExampleWords, WordState
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.metrics.metrics import QaGold, QaPrediction
+from robustbench_char.records.counts import cell_counts, count_table, write_counts
+from robustbench_char.records.evaluation import (
     AttackInfo,
     AugmentInfo,
     DataInfo,

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from robustbench_char.evaluation.comparison import comparison_table, pair_records
-from robustbench_char.evaluation.records import find_records
+from robustbench_char.analysis.pairs import comparison_table, pair_records
+from robustbench_char.records.evaluation import find_records
 from robustbench_char.reports import write_report
-from robustbench_char.reports.explorer import payload
+from robustbench_char.reports.examples import payload
 
 DRIVER = Path(__file__).with_name("chromium.py")
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
@@ -241,7 +241,7 @@ def test_texts_never_become_markup(
     load_module: Callable[[Path], ModuleType],
 ) -> None:  # fmt: skip
     runs = make_runs(systems=HOSTILE[:1], suites=("drop",), count=30)
-    from robustbench_char.evaluation.records import read_predictions, read_record, write_predictions, write_record
+    from robustbench_char.records.evaluation import read_predictions, read_record, write_predictions, write_record
 
     for path in runs.rglob("record.json"):
         frame = read_predictions(path.parent)

@@ -12,9 +12,9 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from robustbench_char.evaluation.comparison import comparison_table, pair_records
-from robustbench_char.evaluation.records import find_records, read_record, write_record
-from robustbench_char.reports import report_frame, score_figure, show, write_report
+from robustbench_char.analysis.pairs import comparison_table, pair_records
+from robustbench_char.records.evaluation import find_records, read_record, write_record
+from robustbench_char.reports import formatting, report_frame, score_figure, write_report
 
 Make = Callable[..., Path]
 SYSTEMS = ("charbert", "bert_aug without keyboard", "bert", "bert_wordrec", "bert_aug", "advbert", "bert_mlm")
@@ -76,7 +76,7 @@ def test_scores_under_an_attack_that_was_seen_are_marked(make_comparison: Make, 
         "bert_aug without keyboard": ["", "†", "", "†"],
     }
     markdown = (out / "report.md").read_text(encoding="utf-8")
-    assert show.SAW_ATTACK in markdown
+    assert formatting.SAW_ATTACK in markdown
     saw = [row["saw_attack"] for row in read_table(out / "tables" / "scores_qnli.csv") if row["label"] == "bert_aug"]
     assert saw == ["suite", "operators", "operators"]
     seen = [line for line in markdown.splitlines() if line.startswith("| bert_aug | charbert_2020 |")]
@@ -101,7 +101,10 @@ def test_the_overview_holds_scores_and_gains(make_comparison: Make, tmp_path: Pa
     assert float(charbert["swap_retention"]) == after["retention"]
     assert bert["swap_gain"] == ""
     markdown = (out / "report.md").read_text(encoding="utf-8")
-    assert f"{show.score(after['attacked'])} ({show.gain(after['attacked'] - before['attacked'])}) |" in markdown
+    assert (
+        f"{formatting.score(after['attacked'])} ({formatting.gain(after['attacked'] - before['attacked'])}) |"
+        in markdown
+    )
     assert "Gain over bert" in markdown
 
 
@@ -180,7 +183,7 @@ def test_many_systems_are_drawn_in_panels(make_comparison: Make) -> None:
     keyboard = frame[frame["suite"] == "keyboard"]
     assert [patch.get_width() for patch in figure.axes[4].patches] == keyboard["attacked"].tolist()
     assert panels(figure)["keyboard"] == [
-        show.score(value) + show.mark(saw)
+        formatting.score(value) + formatting.mark(saw)
         for value, saw in zip(keyboard["attacked"], keyboard["saw_attack"], strict=True)
     ]
     assert figure.axes[0].patches[0].get_hatch() != figure.axes[0].patches[1].get_hatch()
@@ -211,4 +214,4 @@ def test_a_system_that_lacks_a_suite_leaves_its_row_empty(make_comparison: Make,
     out = write_report([root], tmp_path / "out").parent
     rows = {row["system"]: row for row in read_table(out / "tables" / "overview_qnli.csv")}
     assert rows["charbert"]["swap"] == ""
-    assert printed_table(out, "| System | clean | drop | swap |")["charbert"][2] == show.DASH
+    assert printed_table(out, "| System | clean | drop | swap |")["charbert"][2] == formatting.DASH

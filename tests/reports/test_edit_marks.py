@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.reports import marks
 from robustbench_char.reports.blocks import Part, Piece
-from robustbench_char.reports.marks import Mark, excerpt, mark_text
+from robustbench_char.reports.examples import marks
+from robustbench_char.reports.examples.marks import Mark, excerpt, mark_text
 
 
 def joined(pieces: Iterable[Piece], *kinds: str) -> str:

@@ -14,15 +14,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis.pairs import pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.comparison import pair_records
-from robustbench_char.evaluation.records import find_records, read_record, write_record
-from robustbench_char.evaluation.sensitivity_records import SensitivityRecord
+from robustbench_char.records.evaluation import find_records, read_record, write_record
+from robustbench_char.records.sensitivity import SensitivityRecord
 from robustbench_char.reports import write_report
-from robustbench_char.reports.choice import Changed, changed_examples
-from robustbench_char.reports.explorer import sample
-from robustbench_char.reports.explorer.distances import word_distances
+from robustbench_char.reports.examples import sample
+from robustbench_char.reports.examples.choice import Changed, changed_examples
+from robustbench_char.reports.examples.distances import word_distances
 
 Make = Callable[..., Path]
 

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.comparison import comparison_table, pair_records
-from robustbench_char.evaluation.records import find_records, read_record, write_record
+from robustbench_char.records.evaluation import find_records, read_record, write_record
 from robustbench_char.reports import report_frame, sections, write_report
 from robustbench_char.reports.sections import SECTIONS
 

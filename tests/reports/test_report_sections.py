@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.recogniser_prices import PRICE, PriceRecord, WordErrors, write_price
-from robustbench_char.evaluation.records import RecogniserInfo, Record, read_record, write_record
+from robustbench_char.records.evaluation import RecogniserInfo, Record, read_record, write_record
+from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors, write_price
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
 from robustbench_char.reports.latex import escape_latex
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis.breakdowns import cell_statistics
+from robustbench_char.analysis.pairs import drop, pair_records
+from robustbench_char.analysis.statistics import CLEAN, Statistics, statistics_of
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.cell_intervals import cell_statistics
-from robustbench_char.evaluation.comparison import drop, pair_records
-from robustbench_char.evaluation.intervals import CLEAN, Statistics, statistics_of
-from robustbench_char.evaluation.records import Record, find_records, read_record, write_record
-from robustbench_char.evaluation.sensitivity_records import (
+from robustbench_char.records.evaluation import Record, find_records, read_record, write_record
+from robustbench_char.records.sensitivity import (
     Group,
     Profile,
     ProfileWord,
@@ -25,7 +25,7 @@ from robustbench_char.evaluation.sensitivity_records import (
     write_sensitivity,
 )
 from robustbench_char.reports import report_figures, report_frame, report_tables, score_figure, write_report
-from robustbench_char.reports.frames import read_evidence
+from robustbench_char.reports.evidence import read_evidence
 from robustbench_char.reports.gains import error_reduction, family_gains
 
 Make = Callable[..., Path]

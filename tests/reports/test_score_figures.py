@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from robustbench_char.reports import report_frame, score_figure
-from robustbench_char.reports.drawing import to_svg
+from robustbench_char.reports.figures.style import to_svg
 
 
 def frame_of(*rows: tuple[str, int, str, float, float], metric: str = "accuracy") -> pd.DataFrame:

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from robustbench_char.attack_sets import stream as attacking
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attack_sets.show import shown_examples
+from robustbench_char.attack_sets.verify import verify
+from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.suites import Suite, load_suites, suite_names
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.tasks import attacking
-from robustbench_char.tasks.attack_files import attack_file
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 from robustbench_char.tasks.mini import file_name, write_split
 from robustbench_char.tasks.registry import TASKS, get_task
-from robustbench_char.tasks.show import shown_examples
-from robustbench_char.tasks.verify import verify
 
 PLAIN_SUITES = [name for name in suite_names() if not name.startswith("nlpaug")]
 

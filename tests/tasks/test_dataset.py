@@ -9,11 +9,11 @@ import datasets
 import pytest
 
 import robustbench_char
+from robustbench_char.attack_sets.dataset import attack_with_ledger
+from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, apply_to_text
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
-from robustbench_char.tasks.attack_files import attack_file
-from robustbench_char.tasks.dataset import attack_with_ledger
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.rows import example_row
 from robustbench_char.tasks.mini import file_name, write_split

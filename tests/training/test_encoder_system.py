@@ -19,15 +19,15 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.sensitivity_records import find_sensitivities
-from robustbench_char.models.base_models import load_tokenizer
+from robustbench_char.inference.evaluate import evaluate
+from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.sensitivity import measure_sensitivity, open_reader
+from robustbench_char.inference.word_states import piece_counts
+from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.representations import Passage, WordReader
+from robustbench_char.records.sensitivity import find_sensitivities
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.evaluate import evaluate
-from robustbench_char.training.predict import load_system
-from robustbench_char.training.sensitivity import measure_sensitivity, open_reader
-from robustbench_char.training.word_states import piece_counts
 
 pytestmark = pytest.mark.models
 

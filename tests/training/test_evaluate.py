@@ -9,20 +9,20 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustbench_char.attack_sets.manifest import Counts, FileInfo, Manifest, StrengthInfo, write_manifest
+from robustbench_char.attack_sets.write import ANSWER_COLUMNS
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, ledger_schema
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
-from robustbench_char.evaluation.count_table import cell_counts, read_counts
-from robustbench_char.evaluation.counted import COUNTED
-from robustbench_char.evaluation.metrics import QaGold, QaPrediction, score
-from robustbench_char.evaluation.records import read_predictions, read_record
-from robustbench_char.tasks.attack_files import ANSWER_COLUMNS
+from robustbench_char.inference.evaluate import evaluate
+from robustbench_char.inference.load_system import load_system
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.metrics.metrics import QaGold, QaPrediction, score
+from robustbench_char.records.counts import cell_counts, read_counts
+from robustbench_char.records.evaluation import read_predictions, read_record
 from robustbench_char.tasks.base import Answer, Example, Task
-from robustbench_char.tasks.manifest import Counts, FileInfo, Manifest, StrengthInfo, write_manifest
-from robustbench_char.training.evaluate import evaluate
-from robustbench_char.training.predict import load_system
 
 pytestmark = pytest.mark.models
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
-from robustbench_char.training.fragility import with_one_character_fewer
+from robustbench_char.inference.fragility import with_one_character_fewer
 
 CONLL = Path("conll2003", "test.txt")
 pytestmark = pytest.mark.models

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
+from robustbench_char.analysis.statistics import statistics_of
+from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.intervals import statistics_of
-from robustbench_char.reports.frames import read_evidence
+from robustbench_char.inference.evaluate import evaluate
+from robustbench_char.inference.outside import evaluate_predictor
+from robustbench_char.reports.evidence import read_evidence
 from robustbench_char.reports.page import write_report
-from robustbench_char.tasks.attack_files import attack_file
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.evaluate import evaluate
 from robustbench_char.training.finetune import finetune
-from robustbench_char.training.outside import evaluate_predictor
 
 pytestmark = pytest.mark.models
 

@@ -103,7 +103,7 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
     from contextlib import nullcontext
 
     from robustbench_char.attacks.suites import load_suites
-    from robustbench_char.models.base_models import resolve_base
+    from robustbench_char.models.checkpoints import resolve_base
     from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, heldout_blocks
     from robustbench_char.training.pretraining.corpus import Corpus
     from robustbench_char.training.pretraining.heldout import HeldOut

@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.common import InputError
-from robustbench_char.tasks.attack_files import attack_file
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
 

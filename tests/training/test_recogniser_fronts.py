@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.evaluation.metrics import QaPrediction
+from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info
+from robustbench_char.inference.load_system import load_system
+from robustbench_char.metrics.metrics import QaPrediction
 from robustbench_char.models.bert import BertSystem
-from robustbench_char.models.wordrec import Correction, Recogniser
-from robustbench_char.models.wordrec.correction import replaced
 from robustbench_char.tasks.base import Task
+from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.training.finetune import finetune
 from robustbench_char.training.fronts import trained_recogniser
-from robustbench_char.training.predict import load_system
-from robustbench_char.training.wordrec import RecogniserSettings, recogniser_info
 
 pytestmark = pytest.mark.models
 

@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 
+from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.evaluation.recogniser_prices import PRICE, find_prices
-from robustbench_char.evaluation.records import RecogniserInfo
-from robustbench_char.models.wordrec.correction import Correction, replaced
-from robustbench_char.tasks.attack_files import attack_file
+from robustbench_char.inference import recogniser_cost as prices
+from robustbench_char.inference.recogniser_cost import measure_price, recognition_price
+from robustbench_char.metrics.word_errors import word_errors
+from robustbench_char.records.evaluation import RecogniserInfo
+from robustbench_char.records.recogniser_cost import PRICE, find_prices
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.wordrec import price as prices
-from robustbench_char.training.wordrec.price import measure_price, recognition_price, word_errors
+from robustbench_char.text.corrections import Correction, replaced
 
 ANSWERS = {"qiuck": "quick", "Paris": "pairs", "fxo": "fax", "The": "the"}
 

@@ -13,11 +13,10 @@ import torch
 
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
-from robustbench_char.models.wordrec import Recogniser
+from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, train_recogniser
+from robustbench_char.defences.wordrec.sentences import attacked, example_sentences, text_sentences
+from robustbench_char.defences.wordrec.train import enough_epochs
 from robustbench_char.tasks.base import Example, Task
-from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
-from robustbench_char.training.wordrec.sentences import attacked, example_sentences, text_sentences
-from robustbench_char.training.wordrec.train import enough_epochs
 
 WORDS = ["the", "morning", "window", "letter", "garden", "teacher", "carried", "bridge", "village", "mountain"]
 QUICK = {"vocabulary": 50, "hidden_size": 24, "batch_words": 64, "learning_rate": 1e-2, "epochs": 4}
@@ -56,7 +55,7 @@ def test_keeps_the_epoch_of_fewest_held_out_errors(tmp_path: Path, text: Path, m
     for epochs in (1, 2, 4):
         left = iter(said)
         monkeypatch.setattr(
-            "robustbench_char.training.wordrec.train._Run._held_out_errors", lambda *_, left=left: next(left)
+            "robustbench_char.defences.wordrec.train._Run._held_out_errors", lambda *_, left=left: next(left)
         )
         folder = train(tmp_path / str(epochs), text, epochs=epochs)
         weights.append((folder / "recogniser.safetensors").read_bytes())

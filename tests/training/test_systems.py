@@ -14,16 +14,16 @@ from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
+from robustbench_char.inference.evaluate import evaluate
+from robustbench_char.inference.load_system import load_system
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
-from robustbench_char.training.evaluate import evaluate
 from robustbench_char.training.finetune import finetune
-from robustbench_char.training.predict import load_system
 from robustbench_char.training.pretraining.run import pretrain
-from robustbench_char.training.wordrec import RecogniserSettings, train_recogniser
 
 pytestmark = pytest.mark.models
 
@@ -312,7 +312,7 @@ def test_never_the_evaluation_seed(trained: Any, make_file: Any, monkeypatch: py
         def __init__(self, seed: int) -> None:
             self.manifest = type("Manifest", (), {"seed": seed, "task": "names"})
 
-    monkeypatch.setattr("robustbench_char.training.evaluate.attack_set_of", lambda path, sha256: Attacked(7))
+    monkeypatch.setattr("robustbench_char.inference.evaluate.attack_set_of", lambda path, sha256: Attacked(7))
     with pytest.raises(InputError, match="an attack with seed 7, which the system's training copies"):
         evaluate(folder, file, progress=False)
 

@@ -14,10 +14,10 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.evaluation.breakdowns import WordState
-from robustbench_char.models.base_models import load_tokenizer
+from robustbench_char.inference.word_states import clean_tokens, example_words, piece_counts
+from robustbench_char.metrics.breakdowns import WordState
+from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.tasks.base import Example
-from robustbench_char.training.word_states import clean_tokens, example_words, piece_counts
 
 pytestmark = pytest.mark.models
 

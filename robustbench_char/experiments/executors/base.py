@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from robustbench_char.experiments.work import Assignment, Outcome
+from robustbench_char.experiments.worker import Assignment, Outcome
 
 __all__ = ["Executor", "Resources", "thread_variables"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from robustbench_char.experiments.executors.base import Resources
-from robustbench_char.experiments.work import Assignment, Outcome, perform
+from robustbench_char.experiments.worker import Assignment, Outcome, perform
 
 __all__ = ["LocalExecutor"]
 

@@ -23,7 +23,7 @@ from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Resources, thread_variables
 from robustbench_char.experiments.executors.processes import words_to
 from robustbench_char.experiments.stages import STAGES
-from robustbench_char.experiments.work import Assignment, Outcome, perform
+from robustbench_char.experiments.worker import Assignment, Outcome, perform
 from robustbench_char.training.settings import bf16_helps
 
 __all__ = ["RayExecutor"]

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Resources, thread_variables
-from robustbench_char.experiments.work import Assignment, Outcome, perform
+from robustbench_char.experiments.worker import Assignment, Outcome, perform
 
 __all__ = ["ProcessExecutor", "words_to"]
 

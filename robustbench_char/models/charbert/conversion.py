@@ -20,7 +20,6 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast, RobertaTokenize
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, output_folder, read_json
-from robustbench_char.models.base_models import positions_of, quiet
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.checkpoint import EXPECTED, FIX, read_checkpoint
 from robustbench_char.models.charbert.configuration import CharBertConfig
@@ -33,6 +32,7 @@ from robustbench_char.models.charbert.modeling import (
     CharBertPreTrainedModel,
 )
 from robustbench_char.models.charbert.processor import CharBertProcessor
+from robustbench_char.models.checkpoints import positions_of, quiet
 from robustbench_char.models.folders import refuse_html
 
 __all__ = ["ConversionReport", "Head", "convert_checkpoint", "reference_state"]

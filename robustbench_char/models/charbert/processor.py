@@ -15,8 +15,8 @@ from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.utils.generic import PaddingStrategy
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import load_tokenizer
 from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, CharacterCase, CharacterVocabulary, lay_out
+from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.inputs import IntArray
 
 __all__ = ["LONGEST_PIECE", "CharBertProcessor"]

@@ -9,11 +9,11 @@ from typing import Self
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import Base, load_config
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert.characters import CHARACTER_VOCABULARY
 from robustbench_char.models.charbert.processor import CharBertProcessor
-from robustbench_char.models.wordrec import Recogniser
+from robustbench_char.models.checkpoints import Base, load_config
+from robustbench_char.models.defence import Defence
 from robustbench_char.tasks.base import Family
 
 __all__ = ["CharBertSystem"]
@@ -28,13 +28,13 @@ class CharBertSystem(BertSystem):
     name = "charbert"
     pretraining = "charbert"
 
-    def __init__(self, processor: CharBertProcessor, recogniser: Recogniser | None = None) -> None:
+    def __init__(self, processor: CharBertProcessor, recogniser: Defence | None = None) -> None:
         super().__init__(processor.tokenizer, recogniser)
         self.processor = processor
         self.further = processor.character_inputs
 
     @classmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Recogniser | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
         """Return the system with the tokenizer and the character vocabulary of `folder`.
 
         Raises InputError where one is missing, or the vocabulary is not the model's.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.breakdowns import BREAKDOWNS
-from robustbench_char.evaluation.cell_intervals import unit_of
-from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.reports import show
+from robustbench_char.analysis.breakdowns import unit_of
+from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.metrics.breakdowns import BREAKDOWNS
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures import system_labels
-from robustbench_char.reports.gain_figure import gain_figure
+from robustbench_char.reports.figures.bars import system_labels
+from robustbench_char.reports.figures.gain import gain_figure
 from robustbench_char.reports.reference import load_reference
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
         "intervals over examples."
     )
     if _shows_published(pieces):
-        shown = ", ".join(f"{name} {show.points(value)}" for name, value in published.items())
+        shown = ", ".join(f"{name} {formatting.points(value)}" for name, value in published.items())
         caption += f" Diamonds: the paper's gains of charbert on clean CoNLL-2003 ({shown})."
     alt = f"{caption} The numbers stand in the table below."
     return Picture("word_subword", caption, alt, gain_figure(pieces, published if _shows_published(pieces) else {}))
@@ -87,7 +87,7 @@ def _table(part: pd.DataFrame, name: str, suite: str) -> Table:
         Column("Task", lambda row: str(row["task"]), "left"),
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Cell", lambda row: str(row["value"]), "left"),
-        Column("Units", lambda row: show.count(row["units"])),
+        Column("Units", lambda row: formatting.count(row["units"])),
         *(
             Column(title, _score(key))
             for title, key in (("Clean", "clean"), ("Attacked", "attacked"), ("Drop", "drop"))
@@ -109,8 +109,8 @@ def _place(value: str) -> tuple[int, int, str]:
 
 
 def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[name]) + show.limits(row, name)
+    return lambda row: formatting.score(row[name]) + formatting.limits(row, name)
 
 
 def _gain(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.gain(row[name]) + show.limits(row, name, show.gain)
+    return lambda row: formatting.gain(row[name]) + formatting.limits(row, name, formatting.gain)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import REFERENCE
-from robustbench_char.evaluation.records import (
+from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.records.evaluation import (
     AugmentInfo,
     PredictorInfo,
     PretrainingInfo,
@@ -14,7 +14,7 @@ from robustbench_char.evaluation.records import (
     Record,
     SystemInfo,
 )
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 from robustbench_char.reports.fairness import fairness_table
 
@@ -51,7 +51,7 @@ def _systems(records: list[Record]) -> Table:
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Base", lambda row: str(row["base"]), "left"),
         Column("Tasks", _lines("tasks", ", "), "left"),
-        Column("Extra parameters", lambda row: show.count(row["extra_parameters"])),
+        Column("Extra parameters", lambda row: formatting.count(row["extra_parameters"])),
         Column("Pre-training", _lines("pretraining", "; "), "left"),
         Column("Recogniser", _lines("recogniser", "; "), "left"),
         Column("Augmentation", _lines("augmentation", "; "), "left"),
@@ -103,7 +103,7 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
         "system": system.shown,
         "name": system.name,
         "base": system.base,
-        "tasks": show.join([record.task for record in group]),
+        "tasks": formatting.join([record.task for record in group]),
         "extra_parameters": system.all_extra_parameters,
         "pretraining": _pretraining(pretraining),
         "pretraining_tokens": pretraining and pretraining.tokens,
@@ -127,25 +127,25 @@ def _lines(name: str, separator: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _pretraining(info: PretrainingInfo | None) -> str:
     if info is None:
-        return show.DASH
+        return formatting.DASH
     time = "" if info.wall_seconds is None else f", {info.wall_seconds / 60:.1f} min"
-    share = "" if info.noise_share is None else f" on {show.percent(info.noise_share)} of words"
+    share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
     noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
     return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
 
 
 def _recogniser(info: RecogniserInfo | None) -> str:
     if info is None:
-        return show.DASH
+        return formatting.DASH
     words = f"{info.vocabulary:,} words, back-off {info.backoff}"
     return f"{words}; {info.parameters:,} parameters; trained under {info.suite}"
 
 
 def _augmentation(info: AugmentInfo | None) -> str:
     if info is None:
-        return show.DASH
+        return formatting.DASH
     without = f" without {', '.join(info.without)}" if info.without else ""
-    return f"{info.suite}{without}; share {show.percent(info.share)}; seed {info.seed}"
+    return f"{info.suite}{without}; share {formatting.percent(info.share)}; seed {info.seed}"
 
 
 def _costs(records: list[Record]) -> Table:
@@ -158,11 +158,11 @@ def _costs(records: list[Record]) -> Table:
         Column("Task", lambda row: str(row["task"]), "left"),
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Base", lambda row: str(row["base"]), "left"),
-        Column("Parameters", lambda row: show.count(row["parameters"])),
-        Column("Extra parameters", lambda row: show.count(row["extra_parameters"])),
-        Column("Fine-tuning examples", lambda row: show.count(row["training_examples"])),
-        Column("Sub-words read", lambda row: show.count(row["pieces"])),
-        Column("µs a sub-word", lambda row: show.score(row["microseconds"])),
+        Column("Parameters", lambda row: formatting.count(row["parameters"])),
+        Column("Extra parameters", lambda row: formatting.count(row["extra_parameters"])),
+        Column("Fine-tuning examples", lambda row: formatting.count(row["training_examples"])),
+        Column("Sub-words read", lambda row: formatting.count(row["pieces"])),
+        Column("µs a sub-word", lambda row: formatting.score(row["microseconds"])),
         Column("Device", lambda row: str(row["device"]), "left"),
     )
     caption = (
@@ -187,7 +187,7 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
         "pieces": pieces or None,
         "predict_seconds": seconds if pieces else None,
         "microseconds": 1e6 * seconds / pieces if pieces else None,
-        "device": show.join([record.device for record in timed or group]),
+        "device": formatting.join([record.device for record in timed or group]),
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.records import Record
-from robustbench_char.reports import show
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Section, Table
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ def _scores(records: list[Record], task: str) -> Table:
     frame = frame.astype({f"n_{name}": "Int64" for name in counts})
     columns = (
         Column("System", _text("system"), "left"),
-        Column("Training seed", lambda row: show.plain(row["training_seed"])),
+        Column("Training seed", lambda row: formatting.plain(row["training_seed"])),
         Column("Condition", _text("condition"), "left"),
-        Column("Attack seed", lambda row: show.plain(row["attack_seed"])),
+        Column("Attack seed", lambda row: formatting.plain(row["attack_seed"])),
         *(
             (Column("Scored against", _text("gold"), "left"),)
             if any(record.clean_gold_scores for record in records)
             else ()
         ),
-        *(Column(show.score_title(name), _score(name)) for name in names),
-        *(Column(show.score_title(name), _count(f"n_{name}")) for name in counts),
+        *(Column(formatting.score_title(name), _score(name)) for name in names),
+        *(Column(formatting.score_title(name), _count(f"n_{name}")) for name in counts),
     )
     caption = f"{task}: every score (percent; thresholds in their own unit) and every count of every record."
     return Table(f"all_scores_{task}", caption, frame, columns, folded=True)
@@ -93,12 +93,12 @@ def _attacks(records: list[Record]) -> list[Table]:
     columns = (
         Column("Task", _text("task"), "left"),
         Column("Suite", _text("suite"), "left"),
-        Column("Seed", lambda row: show.plain(row["seed"])),
-        Column("Requested", lambda row: show.percent(row["requested_strength"])),
-        Column("Effective", lambda row: show.percent(row["effective_strength"])),
-        Column("No-op share", lambda row: show.percent(row["no_op_share"])),
+        Column("Seed", lambda row: formatting.plain(row["seed"])),
+        Column("Requested", lambda row: formatting.percent(row["requested_strength"])),
+        Column("Effective", lambda row: formatting.percent(row["effective_strength"])),
+        Column("No-op share", lambda row: formatting.percent(row["no_op_share"])),
         Column("Edits by operator", _text("operators"), "left"),
-        Column("Suite SHA-256", lambda row: show.short_hash(row["suite_sha256"]), "left"),
+        Column("Suite SHA-256", lambda row: formatting.short_hash(row["suite_sha256"]), "left"),
     )
     caption = "Attacks; strengths are shares of eligible words."
     rows = [_attack_row(record) for record in attacked.values()]
@@ -123,7 +123,7 @@ def _versions(records: list[Record]) -> Table:
         made = record.provenance
         versions = {
             "robustbench-char": made.package_version,
-            "git commit": made.git_commit or show.DASH,
+            "git commit": made.git_commit or formatting.DASH,
             "Python": made.python,
             "Unicode": made.unicode,
             "platform": made.platform,
@@ -151,8 +151,8 @@ def _text(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[name])
+    return lambda row: formatting.score(row[name])
 
 
 def _count(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.count(row[name])
+    return lambda row: formatting.count(row[name])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Evidence, Explorer, Note, Section
-from robustbench_char.reports.cards import make_cards
-from robustbench_char.reports.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
-from robustbench_char.reports.explorer import sample
+from robustbench_char.reports.examples import sample
+from robustbench_char.reports.examples.cards import make_cards
+from robustbench_char.reports.examples.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
 
 __all__ = ["sections"]
 
@@ -28,7 +28,7 @@ def sections(evidence: Evidence) -> list[Section]:
 
 def _explorer(changed: list[Changed], evidence: Evidence) -> list[Block]:
     shown, packed = sample(changed, evidence.sensitivities)
-    share = f"all {show.plural(shown.total, 'result')}"
+    share = f"all {formatting.plural(shown.total, 'result')}"
     rule = ""
     if shown.shown < shown.total:
         share = f"{shown.shown:,} of {shown.total:,} results"

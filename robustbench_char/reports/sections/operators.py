@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Picture, Section, Table
-from robustbench_char.reports.heat_figure import heat_figure
+from robustbench_char.reports.figures.heat import heat_figure
 from robustbench_char.reports.means import about_intervals
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _row(task: str, label: str, rows: pd.DataFrame) -> dict[str, Any]:
 
 def _cell(operator: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
-        text = show.change(row[f"{operator}_drop"], row[f"{operator}_relative_drop"])
-        return text + show.limits(row, f"{operator}_drop")
+        text = formatting.change(row[f"{operator}_drop"], row[f"{operator}_relative_drop"])
+        return text + formatting.limits(row, f"{operator}_drop")
 
     return cell

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import drop, relative_drop
-from robustbench_char.evaluation.records import Record
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import drop, relative_drop
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 from robustbench_char.reports.findings import finding_table
 from robustbench_char.reports.means import about_intervals
@@ -111,7 +111,7 @@ def _setup(records: list[Record]) -> str:
         else "no further pre-training",
         f"fine-tuned on {trained:,} examples" if trained else "",
         f"scored on {data.source}, {data.examples:,} examples",
-        show.plural(len(seeds), "training seed"),
+        formatting.plural(len(seeds), "training seed"),
     ]
     return "; ".join(part for part in parts if part)
 
@@ -146,7 +146,7 @@ def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
         Column("Base, ours", lambda row: str(row["base"]), "left"),
         Column("Our set-up", lambda row: str(row["setup"]).replace("; ", ";\n"), "left"),
     )
-    metrics = ", ".join(dict.fromkeys(f"{task}: {show.score_name(name)}" for task, name in
+    metrics = ", ".join(dict.fromkeys(f"{task}: {formatting.score_name(name)}" for task, name in
                                       zip(frame["task"], frame["metric"], strict=True)))  # fmt: skip
     caption = (
         f"Published scores ({reference.name}) beside ours, clean and under {reference.robustness.suite}, in percent; "
@@ -165,8 +165,10 @@ def _columns(name: str, title: str) -> tuple[Column, ...]:
 
 
 def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.score(row[name]) + show.limits(row, name)
+    return lambda row: formatting.score(row[name]) + formatting.limits(row, name)
 
 
 def _drop(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.change(row[f"{name}_drop"], row[f"{name}_relative_drop"]) + show.limits(row, f"{name}_drop")
+    return lambda row: (
+        formatting.change(row[f"{name}_drop"], row[f"{name}_relative_drop"]) + formatting.limits(row, f"{name}_drop")
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from robustbench_char.evaluation.recogniser_prices import PriceRecord
-from robustbench_char.reports import show
+from robustbench_char.records.recogniser_cost import PriceRecord
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Section, Table
 
 __all__ = ["sections"]
@@ -28,8 +28,8 @@ def _table(prices: tuple[PriceRecord, ...]) -> Table:
         Column("Wrong after correction", _share("wer_after")),
         Column("Clean words changed", _share("clean_changed")),
         Column("Words of entities changed", _share("entity_changed")),
-        Column("Words", lambda row: show.count(row["words"])),
-        Column("Words of entities", lambda row: show.count(row["entity_words"])),
+        Column("Words", lambda row: formatting.count(row["words"])),
+        Column("Words of entities", lambda row: formatting.count(row["entity_words"])),
     )
     caption = (
         "What the word recogniser repairs, and what it breaks: words in percent, compared in lower case. Words of the "
@@ -59,4 +59,4 @@ def _recogniser(row: Mapping[str, Any]) -> str:
 
 
 def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show.DASH if show.is_missing(row[name]) else f"{row[name]:.1f}%"
+    return lambda row: formatting.DASH if formatting.is_missing(row[name]) else f"{row[name]:.1f}%"

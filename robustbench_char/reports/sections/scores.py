@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.comparison import REFERENCE, Pair, retention
-from robustbench_char.reports import show
+from robustbench_char.analysis.pairs import REFERENCE, Pair, retention
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.drawing import axis_title
-from robustbench_char.reports.figures import SIDE_BY_SIDE, score_figure, strongest, system_labels
+from robustbench_char.reports.figures.bars import SIDE_BY_SIDE, score_figure, strongest, system_labels
+from robustbench_char.reports.figures.style import axis_title
 from robustbench_char.reports.overview import footnote, overview
 from robustbench_char.reports.run_intervals import with_intervals
 from robustbench_char.reports.spread import seed_table
@@ -70,9 +70,9 @@ def _lowest(label: str, part: pd.DataFrame) -> str:
     rows = zip(means.index, means["clean"], means["attacked"], means["saw"], strict=True)
     suite, clean, attacked, saw = min(rows, key=lambda row: row[2])
     kept = retention(clean, attacked)
-    share = "" if kept is None else f", which is {show.percent(kept)} of it"
-    lowest = show.score(attacked) + show.mark(saw)
-    return f"{label}: {show.score(clean)} clean; lowest {lowest} under {suite}{share}."
+    share = "" if kept is None else f", which is {formatting.percent(kept)} of it"
+    lowest = formatting.score(attacked) + formatting.mark(saw)
+    return f"{label}: {formatting.score(clean)} clean; lowest {lowest} under {suite}{share}."
 
 
 def _few(frame: pd.DataFrame) -> list[Note]:
@@ -81,8 +81,8 @@ def _few(frame: pd.DataFrame) -> list[Note]:
         return []
     return [
         Note(
-            f"Only {show.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small differences "
-            "mean nothing.",
+            f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
+            "differences mean nothing.",
             "warning",
         )
     ]
@@ -92,12 +92,14 @@ def _unpaired(pairs: list[Pair]) -> list[Note]:
     alone = [f"{pair.attacked.system.shown} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
     if not alone:
         return []
-    return [Note(f"No clean result of the same weights on the same data was given for {show.join(alone)}.", "warning")]
+    return [
+        Note(f"No clean result of the same weights on the same data was given for {formatting.join(alone)}.", "warning")
+    ]
 
 
 def _picture(frame: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
     known = frame.dropna(subset=["clean"])
-    metric = show.score_name(str(known["metric"].iloc[0]))
+    metric = formatting.score_name(str(known["metric"].iloc[0]))
     systems = list(dict.fromkeys(system_labels(known)))
     numbers = sorted({int(number) for number in known["examples"]})
     examples = " to ".join(f"{number:,}" for number in dict.fromkeys([numbers[0], numbers[-1]]))
@@ -123,7 +125,7 @@ def _table(frame: pd.DataFrame, task: str) -> Table:
     unused += ["label"] if (frame["label"] == frame["system"]).all() else []
     columns = tuple(column for needed, column in _columns(frame) if needed is None or needed in known)
     several = frame["label"].nunique() > 1
-    caption = _caption(task, show.score_name(str(frame["metric"].iloc[0])), known, set(frame["interval"]))
+    caption = _caption(task, formatting.score_name(str(frame["metric"].iloc[0])), known, set(frame["interval"]))
     return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns, folded=several)
 
 
@@ -151,40 +153,43 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
         (None, Column("Suite", lambda row: str(row["suite"]), "left")),
         (None, Column("Clean", _scored("clean"))),
         (None, Column("Attacked", _scored("attacked"))),
-        ("clean_gold_attacked", Column("Against clean answers", lambda row: show.score(row["clean_gold_attacked"]))),
+        (
+            "clean_gold_attacked",
+            Column("Against clean answers", lambda row: formatting.score(row["clean_gold_attacked"])),
+        ),
         (None, Column("Drop", _scored("drop"))),
         (None, Column("Relative drop", _share("relative_drop"))),
         (None, Column("Retention", _share("retention"))),
-        ("gain", Column(f"Gain over {REFERENCE}", lambda row: show.gain(row["gain"]))),
+        ("gain", Column(f"Gain over {REFERENCE}", lambda row: formatting.gain(row["gain"]))),
         (None, Column("Seeds", _seeds)),
-        (None, Column("Examples", lambda row: show.count(row["examples"]))),
-        (None, Column("Words", lambda row: show.count(row["words"]))),
-        (None, Column("Eligible words", lambda row: show.count(row["eligible_words"]))),
-        (None, Column("Edits", lambda row: show.count(row["edits"]))),
-        (None, Column("Effective strength", lambda row: show.percent(row["effective_strength"]))),
+        (None, Column("Examples", lambda row: formatting.count(row["examples"]))),
+        (None, Column("Words", lambda row: formatting.count(row["words"]))),
+        (None, Column("Eligible words", lambda row: formatting.count(row["eligible_words"]))),
+        (None, Column("Edits", lambda row: formatting.count(row["edits"]))),
+        (None, Column("Effective strength", lambda row: formatting.percent(row["effective_strength"]))),
         ("truncated_words_attacked", Column("Truncated words", _truncated)),
     ]
 
 
 def _seeds(row: Mapping[str, Any]) -> str:
-    return f"{show.plain(row['training_seed'])} / {show.plain(row['attack_seed'])}"
+    return f"{formatting.plain(row['training_seed'])} / {formatting.plain(row['attack_seed'])}"
 
 
 def _truncated(row: Mapping[str, Any]) -> str:
-    return f"{show.count(row['truncated_words_clean'])} / {show.count(row['truncated_words_attacked'])}"
+    return f"{formatting.count(row['truncated_words_clean'])} / {formatting.count(row['truncated_words_attacked'])}"
 
 
 def _scored(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
-        seen = show.mark(row.get("saw_attack")) if name == "attacked" else ""
-        return show.score(row[name]) + seen + show.limits(row, name)
+        seen = formatting.mark(row.get("saw_attack")) if name == "attacked" else ""
+        return formatting.score(row[name]) + seen + formatting.limits(row, name)
 
     return cell
 
 
 def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
     def cell(row: Mapping[str, Any]) -> str:
-        missing = show.DASH if show.is_missing(row["clean"]) else "not defined"
-        return show.percent(row[name], missing=missing) + show.limits(row, name, show.percent)
+        missing = formatting.DASH if formatting.is_missing(row["clean"]) else "not defined"
+        return formatting.percent(row[name], missing=missing) + formatting.limits(row, name, formatting.percent)
 
     return cell

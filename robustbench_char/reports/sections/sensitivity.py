@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.evaluation.profiles import profile_frame
-from robustbench_char.evaluation.sensitivity_records import SensitivityRecord, read_profiles, summary_of
-from robustbench_char.reports import show
+from robustbench_char.analysis.profiles import profile_frame
+from robustbench_char.records.sensitivity import SensitivityRecord, read_profiles, summary_of
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.profile_figure import profile_figure
+from robustbench_char.reports.figures.profile import profile_figure
+from robustbench_char.reports.figures.scatter import scatter_figure
 from robustbench_char.reports.reference import load_reference
-from robustbench_char.reports.scatter_figure import scatter_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,9 +79,11 @@ def _drops(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def _what(records: Sequence[SensitivityRecord]) -> str:
-    how = show.join([f"{show.layer(record.layer)}, {record.pooling} of a word's pieces" for record in records])
-    streams = show.join([record.stream for record in records if record.stream != "subword"])
-    both = "" if streams == show.DASH else f"; of CharBERT the streams: {streams}"
+    how = formatting.join(
+        [f"{formatting.layer(record.layer)}, {record.pooling} of a word's pieces" for record in records]
+    )
+    streams = formatting.join([record.stream for record in records if record.stream != "subword"])
+    both = "" if streams == formatting.DASH else f"; of CharBERT the streams: {streams}"
     return (
         "S is the mean cosine distance (1 − cos, from 0 to 2) between a word's representation in the clean and in the "
         f"attacked text ({how}{both}). The paper does not print its scaling; S / 2 stands beside it. Words cut off by "
@@ -100,11 +102,11 @@ def _table(means: pd.DataFrame) -> Table:
         Column("Task", lambda row: str(row["task"]), "left"),
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Suite", lambda row: str(row["suite"]), "left"),
-        Column("Words", lambda row: show.count(row["words"])),
+        Column("Words", lambda row: formatting.count(row["words"])),
         *(Column(title, _number(value)) for title, (_, value) in _GROUPS.items()),
         Column("All words, S / 2", _number("half")),
         Column("Published S", _number("published")),
-        Column("Runs", lambda row: show.count(row["runs"])),
+        Column("Runs", lambda row: formatting.count(row["runs"])),
     )
     caption = "Sensitivity S, means over training and attack seeds, of all words and of groups of them."
     return Table("sensitivity", caption, means, columns)
@@ -114,12 +116,12 @@ def _details(summary: pd.DataFrame) -> Table:
     columns = (
         Column("Task", lambda row: str(row["task"]), "left"),
         Column("System", lambda row: str(row["system"]), "left"),
-        Column("Training seed", lambda row: show.plain(row["training_seed"])),
+        Column("Training seed", lambda row: formatting.plain(row["training_seed"])),
         Column("Suite", lambda row: str(row["suite"]), "left"),
         Column("Words", lambda row: f"{row['group']}: {row['value']}".replace("all: all", "all"), "left"),
-        Column("Measured", lambda row: show.count(row["words"])),
-        Column("Cut off", lambda row: show.count(row["left_out"])),
-        Column("S", lambda row: _number("s")(row) + show.limits(row, "interval", _digits) + _why(row)),
+        Column("Measured", lambda row: formatting.count(row["words"])),
+        Column("Cut off", lambda row: formatting.count(row["left_out"])),
+        Column("S", lambda row: _number("s")(row) + formatting.limits(row, "interval", _digits) + _why(row)),
     )
     frame = summary.rename(columns={"low": "interval_low", "high": "interval_high"})
     caption = (
@@ -134,7 +136,7 @@ def _why(row: Mapping[str, Any]) -> str:
 
 
 def _digits(value: Any) -> str:
-    return show.DASH if show.is_missing(value) else f"{float(value):.4f}"
+    return formatting.DASH if formatting.is_missing(value) else f"{float(value):.4f}"
 
 
 def _number(name: str) -> Callable[[Mapping[str, Any]], str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Picture, Section, Table
+from robustbench_char.reports.figures.strength import strength_figure
 from robustbench_char.reports.means import about_intervals
-from robustbench_char.reports.strength_figure import strength_figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,15 +55,18 @@ def _table(rows: pd.DataFrame) -> Table:
         Column("Task", lambda row: str(row["task"]), "left"),
         Column("System", lambda row: str(row["label"]), "left"),
         Column("Suite", lambda row: str(row["suite"]), "left"),
-        Column("Effective strength", lambda row: show.percent(row["effective_strength"])),
-        Column("Clean", lambda row: show.score(row["clean"]) + show.limits(row, "clean")),
+        Column("Effective strength", lambda row: formatting.percent(row["effective_strength"])),
+        Column("Clean", lambda row: formatting.score(row["clean"]) + formatting.limits(row, "clean")),
         Column("Attacked", _attacked),
-        Column("Drop", lambda row: show.score(row["drop"]) + show.limits(row, "drop")),
-        Column("Retention", lambda row: show.percent(row["retention"]) + show.limits(row, "retention", show.percent)),
+        Column("Drop", lambda row: formatting.score(row["drop"]) + formatting.limits(row, "drop")),
+        Column(
+            "Retention",
+            lambda row: formatting.percent(row["retention"]) + formatting.limits(row, "retention", formatting.percent),
+        ),
     )
     caption = f"Scores by effective strength. {about_intervals(rows)}".strip()
     return Table("strength", caption, rows, columns, folded=len(rows) > 12)
 
 
 def _attacked(row: Mapping[str, Any]) -> str:
-    return show.score(row["attacked"]) + show.mark(row["saw_attack"]) + show.limits(row, "attacked")
+    return formatting.score(row["attacked"]) + formatting.mark(row["saw_attack"]) + formatting.limits(row, "attacked")

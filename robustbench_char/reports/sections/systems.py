@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from robustbench_char.evaluation.records import Record
-from robustbench_char.reports import show
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ def sections(evidence: Evidence) -> list[Section]:
 def _versions(records: list[Record]) -> list[Block]:
     """Return a line on who made the records, and warnings where they were not all made alike or from changed files."""
     made = [record.provenance for record in records]
-    versions = show.join([item.package_version for item in made])
-    commits = show.join([_commit(record) for record in records])
+    versions = formatting.join([item.package_version for item in made])
+    commits = formatting.join([_commit(record) for record in records])
     days = sorted(record.created[:10] for record in records)
     period = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    spent = show.seconds(sum(record.wall_seconds for record in records))
+    spent = formatting.seconds(sum(record.wall_seconds for record in records))
     blocks: list[Block] = [
         Note(
-            f"{show.plural(len(records), 'evaluation')} by robustbench-char {versions}, {commits}, {period}, "
-            f"on {show.join([record.device for record in records])}; {spent} of evaluation in all."
+            f"{formatting.plural(len(records), 'evaluation')} by robustbench-char {versions}, {commits}, {period}, "
+            f"on {formatting.join([record.device for record in records])}; {spent} of evaluation in all."
         )
     ]
     if any(item.git_dirty for item in made):
@@ -77,7 +77,7 @@ def _row(group: list[Record]) -> dict[str, str | int | float | None]:
         "training_sha256": system.training_sha256,
         "weights_sha256": system.weights_sha256,
         "settings": json.dumps(system.settings, ensure_ascii=False, sort_keys=True),
-        "device": show.join([record.device for record in group]),
+        "device": formatting.join([record.device for record in group]),
         "evaluations": len(group),
         "wall_seconds": sum(record.wall_seconds for record in group),
     }
@@ -88,13 +88,13 @@ def _table(frame: pd.DataFrame) -> Table:
         Column("System", lambda row: str(row["system"]), "left"),
         Column("Base", lambda row: str(row["base"]), "left"),
         Column("Task", lambda row: str(row["task"]), "left"),
-        Column("Parameters", lambda row: show.count(row["parameters"])),
-        Column("Training seed", lambda row: show.plain(row["training_seed"])),
-        Column("Training data", lambda row: show.short_hash(row["training_sha256"]), "left"),
-        Column("Weights", lambda row: show.short_hash(row["weights_sha256"]), "left"),
+        Column("Parameters", lambda row: formatting.count(row["parameters"])),
+        Column("Training seed", lambda row: formatting.plain(row["training_seed"])),
+        Column("Training data", lambda row: formatting.short_hash(row["training_sha256"]), "left"),
+        Column("Weights", lambda row: formatting.short_hash(row["weights_sha256"]), "left"),
         Column("Device", lambda row: str(row["device"]), "left"),
-        Column("Evaluations", lambda row: show.count(row["evaluations"])),
-        Column("Wall time", lambda row: show.seconds(row["wall_seconds"])),
+        Column("Evaluations", lambda row: formatting.count(row["evaluations"])),
+        Column("Wall time", lambda row: formatting.seconds(row["wall_seconds"])),
     )
     return Table(
         "systems",

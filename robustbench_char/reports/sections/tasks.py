@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.reports import show
+from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.change_figure import change_figure
+from robustbench_char.reports.figures.change import change_figure
 from robustbench_char.reports.gains import gain_table
 from robustbench_char.reports.means import about_best, about_intervals, main_suite, suites_of
 
@@ -31,7 +31,7 @@ def sections(evidence: Evidence) -> list[Section]:
     tables.sort(key=lambda table: table.folded)
     families = {record.task: record.family for _, record in evidence.records}
     tables[1:1] = gain_table(means, families, main)
-    notes = [Note(show.SAW_ATTACK)] if means["saw_attack"].notna().any() else []
+    notes = [Note(formatting.SAW_ATTACK)] if means["saw_attack"].notna().any() else []
     return [Section("tasks", "Before and after", (_picture(means[means["suite"] == main], main), *notes, *tables))]
 
 
@@ -69,16 +69,16 @@ def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
 
 def _columns(task: str) -> tuple[Column, ...]:
     def score(row: Mapping[str, Any], name: str) -> str:
-        mark = show.mark(row[f"{task}_saw_attack"]) if name == "attacked" else ""
-        return show.score(row[f"{task}_{name}"]) + mark + show.limits(row, f"{task}_{name}")
+        mark = formatting.mark(row[f"{task}_saw_attack"]) if name == "attacked" else ""
+        return formatting.score(row[f"{task}_{name}"]) + mark + formatting.limits(row, f"{task}_{name}")
 
     def drop(row: Mapping[str, Any]) -> str:
-        text = show.change(row[f"{task}_drop"], row[f"{task}_relative_drop"])
-        return text + show.limits(row, f"{task}_drop")
+        text = formatting.change(row[f"{task}_drop"], row[f"{task}_relative_drop"])
+        return text + formatting.limits(row, f"{task}_drop")
 
     def kept(row: Mapping[str, Any]) -> str:
         name = f"{task}_retention"
-        return show.percent(row[name]) + show.limits(row, name, show.percent)
+        return formatting.percent(row[name]) + formatting.limits(row, name, formatting.percent)
 
     return (
         Column(f"{task}\nclean", lambda row: score(row, "clean"), best=f"{task}_clean_best"),
@@ -92,9 +92,9 @@ def _what(part: pd.DataFrame) -> str:
     """Say what each task's score is, over how many examples, and how strong the attack was."""
     lines = []
     for task, rows in part.groupby("task", sort=False):
-        metric, strength = show.score_name(str(rows["metric"].iloc[0])), rows["effective_strength"].mean()
+        metric, strength = formatting.score_name(str(rows["metric"].iloc[0])), rows["effective_strength"].mean()
         examples = f"{int(rows['examples'].max()):,} examples"
-        lines.append(f"{task}: {metric}, {examples}, {show.percent(strength)} of eligible words edited.")
+        lines.append(f"{task}: {metric}, {examples}, {formatting.percent(strength)} of eligible words edited.")
     return " ".join(lines)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import Base, load_config
 from robustbench_char.models.charbert.characters import CharacterVocabulary, lay_out
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor
+from robustbench_char.models.checkpoints import Base, load_config
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.pretraining.models import Built, load_masked_lm
 from robustbench_char.training.pretraining.settings import PretrainSettings, Vocabularies

@@ -11,11 +11,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_bytes, write_json
 from robustbench_char.common.json_model import read_json_model
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.evaluation.records import PretrainingInfo
 from robustbench_char.models.folders import weights_sha256
+from robustbench_char.records.evaluation import PretrainingInfo
 from robustbench_char.training.pretraining.settings import PretrainSettings
 from robustbench_char.training.pretraining.trainer import Log
-from robustbench_char.training.system_files import BaseInfo
+from robustbench_char.training.saved_system import BaseInfo
 
 __all__ = ["PRETRAINING", "VOLATILE", "PretrainingFile", "TextInfo", "finished_pretraining", "pretraining_info",
            "read_pretraining", "write_pretraining"]  # fmt: skip

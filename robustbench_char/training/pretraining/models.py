@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
-from robustbench_char.models.base_models import Base, load_config, load_tokenizer, read_model, refuse_missing
+from robustbench_char.models.checkpoints import Base, load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.training.pretraining.terms import IGNORED
 
 __all__ = ["Built", "build_encoder", "open_tokenizer", "plain"]

@@ -17,8 +17,9 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.provenance import provenance
-from robustbench_char.models.base_models import Base, load_config, positions_of, quiet, resolve_base
+from robustbench_char.models.checkpoints import Base, load_config, positions_of, quiet, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
+from robustbench_char.training.checkpoints import default_store, run_key
 from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Blocks, heldout_blocks
 from robustbench_char.training.pretraining.corpus import Corpus
 from robustbench_char.training.pretraining.files import (
@@ -43,8 +44,7 @@ from robustbench_char.training.pretraining.settings import (
 from robustbench_char.training.pretraining.survey import Survey, survey, text_infos
 from robustbench_char.training.pretraining.terms import TermVocabulary
 from robustbench_char.training.pretraining.trainer import Log, PretrainLoop, processes, shared_run_folder
-from robustbench_char.training.store import default_store, run_key
-from robustbench_char.training.system_files import BaseInfo
+from robustbench_char.training.saved_system import BaseInfo
 
 if TYPE_CHECKING:
     from robustbench_char.models.charbert.characters import CharacterVocabulary

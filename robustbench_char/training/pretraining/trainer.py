@@ -18,7 +18,8 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
 from robustbench_char.common.randomness import random_state_kept
-from robustbench_char.models.base_models import quiet
+from robustbench_char.models.checkpoints import quiet
+from robustbench_char.training.checkpoints import last_checkpoint, run_folder
 from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, progress_bar, refuse_diverged
 from robustbench_char.training.pretraining.blocks import BlockCollator, Blocks, Position
 from robustbench_char.training.pretraining.corpus import Place
@@ -26,7 +27,6 @@ from robustbench_char.training.pretraining.heldout import HeldOut, merged
 from robustbench_char.training.pretraining.models import Built
 from robustbench_char.training.pretraining.settings import PretrainSettings
 from robustbench_char.training.pretraining.terms import IGNORED
-from robustbench_char.training.store import last_checkpoint, run_folder
 
 __all__ = ["Log", "PretrainLoop", "processes", "shared_run_folder"]
 

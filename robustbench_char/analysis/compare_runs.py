@@ -1,0 +1,272 @@
+"""What changed between two sets of results, A and B, beyond noise: the same systems on the same examples, twice.
+
+Shape legend: N examples, K counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from robustbench_char.analysis.pairs import check_together, distinct
+from robustbench_char.analysis.record_changes import Change, changes
+from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
+from robustbench_char.common import InputError
+from robustbench_char.metrics.bootstrap import Interval
+from robustbench_char.metrics.counted import Floats
+from robustbench_char.metrics.significance import PERMUTATIONS, holm
+from robustbench_char.records.counts import cell_counts, read_counts
+from robustbench_char.records.evaluation import Record, find_records
+
+__all__ = ["Apart", "Result", "Row", "SetComparison", "compare_sets"]
+
+_Found: TypeAlias = tuple[Path, Record]
+_A: System = ("A", "")
+_B: System = ("B", "")
+_NONE: Floats = np.zeros((0, 0))
+_PERMUTATIONS_A_ROW = 50
+"""Drawn a tested row, so that the smallest p there is stays below 0.05 after a correction over any number of rows."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Result(_Frozen):
+    """What a result measures, by which those of two sets are matched. `system` is the name that reports show."""
+
+    task: str
+    system: str
+    base: str
+    training_seed: int | None
+    condition: str
+    attack_seed: int | None
+
+
+class Apart(_Frozen):
+    """A result of both sets that cannot be compared, why, and its headline scores (in percent)."""
+
+    result: Result
+    a: float
+    b: float
+    reason: str
+
+
+class Row(_Frozen):
+    """One system on one task under one condition: mean scores over `runs` (training and attack seeds), in percent.
+
+    `difference` is B - A in points with its interval, or the `note` why there is none; `p_holm` is p after Holm's
+    correction over the rows that were tested. A row that is the same in all counts needs no test, and has no p.
+    """
+
+    task: str
+    system: str
+    base: str
+    condition: str
+    headline: str
+    runs: int
+    examples: int
+    a: float
+    b: float
+    difference: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    p: float | None = None
+    p_holm: float | None = None
+    verdict: Literal["same", "within noise", "differs"] = "same"
+
+
+class SetComparison(_Frozen):
+    """What changed from A to B. `matched` counts results that both have, those `apart` included."""
+
+    matched: int
+    rows: tuple[Row, ...]
+    apart: tuple[Apart, ...]
+    only_a: tuple[Result, ...]
+    only_b: tuple[Result, ...]
+    changes: tuple[Change, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def equal(self) -> bool:
+        """Whether each result of one set was compared with one of the other, and none differs beyond noise."""
+        rest = (*self.apart, *self.only_a, *self.only_b)
+        return not rest and all(row.verdict != "differs" for row in self.rows)
+
+
+class _Group(NamedTuple):
+    """What is pooled into one row: results of all seeds. `examples` are rows of the data (none where no counts are)."""
+
+    task: str
+    system: str
+    base: str
+    condition: str
+    examples: tuple[int, ...]
+
+
+class _Counted(NamedTuple):
+    """A matched result: its records in A and in B, and their counts [N, K]; no counts where the predictions are one."""
+
+    records: tuple[Record, Record]
+    counts: tuple[Floats, Floats]
+
+
+def compare_sets(a: Path, b: Path) -> SetComparison:
+    """Compare the results below folder A with those below folder B.
+
+    Raises InputError where a set has no results, several of one thing or results that cannot stand in one table, and
+    where the two have nothing in common.
+    """
+    in_a, in_b = _results(a), _results(b)
+    matched = {result: (in_a[result], in_b[result]) for result in sorted(in_a, key=_order) if result in in_b}
+    if not matched:
+        raise InputError(
+            f"{a} and {b}",
+            found="no result that both have",
+            expected="results of the same tasks, systems (by label and base), training seeds, suites and attack seeds",
+            fix="Check that the two folders hold two versions of one comparison.",
+        )
+    groups, apart = _grouped(matched)
+    return SetComparison(
+        matched=len(matched),
+        rows=tuple(_rows(groups)),
+        apart=tuple(apart),
+        only_a=tuple(result for result in sorted(in_a, key=_order) if result not in in_b),
+        only_b=tuple(result for result in sorted(in_b, key=_order) if result not in in_a),
+        changes=tuple(changes([(one[1], other[1]) for one, other in matched.values()])),
+    )
+
+
+def _results(folder: Path) -> dict[Result, _Found]:
+    """Return the results of one set by what they measure."""
+    records = distinct(find_records([folder]))
+    check_together(records)
+    found: dict[Result, _Found] = {}
+    for path, record in records:
+        first, _ = found.setdefault(_result(record), (path, record))
+        if first != path:
+            raise InputError(
+                f"{first} and {path}",
+                found=f"two results of {record.system.shown} on {record.task}, {record.condition}, by other weights",
+                expected="one result of a system, training seed, suite and attack seed in a set",
+                fix="Compare a folder that holds one of them, or give one a --label when fine-tuning.",
+            )
+    return found
+
+
+def _result(record: Record) -> Result:
+    attack, system = record.data.attack, record.system
+    return Result(
+        task=record.task,
+        system=system.shown,
+        base=system.base,
+        training_seed=system.training_seed,
+        condition=record.condition,
+        attack_seed=attack.seed if attack else None,
+    )
+
+
+def _order(result: Result) -> tuple[object, ...]:
+    """Clean results before attacked ones, seeds by number."""
+    seeds = (-1 if seed is None else seed for seed in (result.training_seed, result.attack_seed))
+    return result.task, result.system, result.base, result.condition != CLEAN, result.condition, *seeds
+
+
+def _grouped(matched: Mapping[Result, tuple[_Found, _Found]]) -> tuple[dict[_Group, list[_Counted]], list[Apart]]:
+    groups: dict[_Group, list[_Counted]] = {}
+    apart = []
+    for result, (one, other) in matched.items():
+        found = _counted(one, other)
+        if isinstance(found, str):
+            apart.append(Apart(result=result, a=_headline(one[1]), b=_headline(other[1]), reason=found))
+        else:
+            examples, counted = found
+            key = _Group(result.task, result.system, result.base, result.condition, examples)
+            groups.setdefault(key, []).append(counted)
+    return groups, apart
+
+
+def _headline(record: Record) -> float:
+    return record.scores[record.headline]
+
+
+def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | str:
+    """Return the examples and counts of a result in both sets, or why the two cannot be compared."""
+    a, b = one[1], other[1]
+    if (a.metric, a.headline) != (b.metric, b.headline):
+        return f"another score: {a.metric} {a.headline} in A, {b.metric} {b.headline} in B"
+    if a.data.sha256 != b.data.sha256:
+        return "the same test file, attacked otherwise" if a.clean_sha256 == b.clean_sha256 else "another test file"
+    tables = [table for found in (one, other) if (table := read_counts(*found)) is not None]
+    if len(tables) < 2 and a.predictions_sha256 == b.predictions_sha256:
+        return (), _Counted((a, b), (_NONE, _NONE))
+    if len(tables) < 2:
+        return "no counts of examples beside one of them (an older version)"
+    rows = [tuple(sorted(table.loc[table["dimension"] == "all", "row"].tolist())) for table in tables]
+    if rows[0] != rows[1] or list(tables[0].columns) != list(tables[1].columns):
+        return f"counts of other examples or classes: {len(rows[0]):,} examples in A, {len(rows[1]):,} in B"
+    counts = cell_counts(tables[0], rows[0]), cell_counts(tables[1], rows[0])
+    if not all(table.any() for table in counts):
+        return "nothing to count in one of them"
+    return rows[0], _Counted((a, b), counts)
+
+
+def _rows(groups: Mapping[_Group, Sequence[_Counted]]) -> list[Row]:
+    tested = sum(not _alike(runs) for runs in groups.values())
+    permutations = max(PERMUTATIONS, _PERMUTATIONS_A_ROW * tested)
+    rows = [_row(group, runs, permutations) for group, runs in groups.items()]
+    corrected = iter(holm([row.p for row in rows if row.p is not None]))
+    return [row if row.p is None else _judged(row, next(corrected)) for row in rows]
+
+
+def _judged(row: Row, p_holm: float) -> Row:
+    verdict = "differs" if p_holm < SIGNIFICANT else "within noise"
+    return row.model_copy(update={"p_holm": p_holm, "verdict": verdict})
+
+
+def _alike(runs: Sequence[_Counted]) -> bool:
+    return all(np.array_equal(*run.counts) for run in runs)
+
+
+def _row(group: _Group, runs: Sequence[_Counted], permutations: int) -> Row:
+    a, b = (fmean(_headline(run.records[side]) for run in runs) for side in (0, 1))
+    first = runs[0].records[0]
+    row = Row(
+        task=group.task,
+        system=group.system,
+        base=group.base,
+        condition=group.condition,
+        headline=first.headline,
+        runs=len(runs),
+        examples=first.data.examples,
+        a=a,
+        b=b,
+    )
+    return row if _alike(runs) else row.model_copy(update=_tested(group, runs, permutations))
+
+
+def _tested(group: _Group, runs: Sequence[_Counted], permutations: int) -> dict[str, object]:
+    """Return the difference of a row, its interval and p."""
+    statistics = _statistics(group, runs)
+    found = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
+    p = statistics.p_value(group.task, _A, _B, group.condition, permutations=permutations)
+    return {"difference": found.value, "low": found.low, "high": found.high, "note": found.note, "p": p}
+
+
+def _statistics(group: _Group, runs: Sequence[_Counted]) -> Statistics:
+    """Resample the examples of all runs together, those of A and of B as two systems."""
+    names = [(side, place) for side in (_A, _B) for place in range(len(runs))]
+    records = {(side, place): runs[place].records[side == _B] for side, place in names}
+    counts = {(side, place): runs[place].counts[side == _B] for side, place in names}
+    found = resampled_runs(records, counts)
+    cells = {
+        (group.task, side, group.condition): Cell(tuple(found[side, place] for place in range(len(runs))), ())
+        for side in (_A, _B)
+    }
+    return Statistics(cells, {group.task: len(group.examples)})

@@ -1,0 +1,222 @@
+"""What an attack costs: drop, retention, and the table that sets each attacked result beside its clean one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, TypeAlias
+
+from robustbench_char.common import InputError
+from robustbench_char.records.evaluation import AttackInfo, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "REFERENCE", "Pair", "check_together", "comparison_table", "distinct", "drop", "pair_records", "relative_drop",
+    "retention",
+]  # fmt: skip
+
+_Key: TypeAlias = tuple[str | int | None, ...]
+
+REFERENCE = "bert"
+"""The system (as reports call it) that gains are measured against."""
+
+_TYPES = {
+    "task": "str", "system": "str", "label": "str", "base": "str", "training_seed": "Int64", "suite": "str",
+    "attack_seed": "Int64", "metric": "str", "clean": "float64", "attacked": "float64", "drop": "float64",
+    "relative_drop": "float64",
+    "retention": "float64", "examples": "Int64", "words": "Int64", "eligible_words": "Int64", "edits": "Int64",
+    "effective_strength": "float64", "truncated_words_clean": "Int64", "truncated_words_attacked": "Int64",
+    "clean_gold_attacked": "float64", "gain_clean": "float64", "gain": "float64", "saw_attack": "str",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One attacked result and the clean one of the same system on the same data, with the folders they stand in."""
+
+    attacked: Record
+    attacked_folder: Path
+    clean: Record | None = None
+    clean_folder: Path | None = None
+
+
+def drop(clean: float, attacked: float) -> float:
+    """Return clean − attacked, in percentage points; negative where the attack helped."""
+    return clean - attacked
+
+
+def retention(clean: float, attacked: float) -> float | None:
+    """Return attacked / clean, the share of the score that is left, or None (not defined) where clean is 0 or less."""
+    return attacked / clean if clean > 0 else None
+
+
+def relative_drop(clean: float, attacked: float) -> float | None:
+    """Return 1 − retention, the share of the score that is lost, or None (not defined) where clean is 0 or less."""
+    kept = retention(clean, attacked)
+    return None if kept is None else 1 - kept
+
+
+def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
+    """Match each attacked record to the clean one of the same task, metric, system, weights and clean data.
+
+    `records` are as `find_records` returns them; their order is kept. A result that was found twice counts once; an
+    attacked one without clean partner stays. Raises InputError where two results of one thing have different scores.
+    """
+    kept = {_key(record): (folder, record) for folder, record in distinct(records)}
+    return [_pair(folder, record, kept) for folder, record in kept.values() if record.data.attack]
+
+
+def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
+    """Return the records with each result once, the first of those found; their order is kept.
+
+    One result is one set of weights (and recogniser) on one task's data, clean or under one attack, under one label.
+    Raises InputError where two records of one result have different scores.
+    """
+    kept: dict[_Key, tuple[Path, Record]] = {}
+    for folder, record in records:
+        first_folder, first = kept.setdefault(_key(record), (folder, record))
+        if (first.scores, first.clean_gold_scores) != (record.scores, record.clean_gold_scores):
+            raise InputError(
+                f"{first_folder} and {folder}",
+                found=f"different scores of {record.system.shown} on {record.task}, {record.condition}",
+                expected="one result for the same weights, data and attack",
+                fix="Leave one of the two folders out.",
+            )
+    return list(kept.values())
+
+
+def check_together(records: Sequence[tuple[Path, Record]]) -> None:
+    """Raise InputError unless the records of each task can stand in one table.
+
+    They must have one metric and headline, one set of clean data, and for a suite and seed one attack of it.
+    """
+    seen: dict[tuple[object, ...], tuple[object, Path]] = {}
+    for folder, record in records:
+        attack = record.data.attack
+        facts: list[tuple[tuple[object, ...], object, str]] = [
+            ((record.task,), (record.metric, record.headline), "scores of different metrics"),
+            ((record.task, "clean"), record.clean_sha256, "results on different data"),
+        ]
+        if attack:
+            place = (record.task, attack.suite, attack.seed)
+            facts.append((place, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
+        for key, fact, found in facts:
+            first, first_folder = seen.setdefault(key, (fact, folder))
+            if first != fact:
+                raise InputError(
+                    f"{first_folder} and {folder}",
+                    found=f"{found} of {record.task}",
+                    expected="results that can stand in one table: the same metric, clean data and attacks",
+                    fix="Make a report of each by itself, or evaluate again on the same files.",
+                )
+
+
+def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Return one row a pair, with unrounded scores in percent; `metric` names the score, the record's headline.
+
+    `drop` is in percentage points; `relative_drop`, `retention` and `effective_strength` are shares. What is undefined
+    or unknown is missing (NaN or NA). `clean_gold_attacked` scores the attacked set against the clean answers
+    (question answering alone). `gain` and `gain_clean` are in points over `bert` on the same data; `saw_attack` is
+    `Record.saw_attack`.
+    """
+    import pandas as pd
+
+    references = [pair for pair in pairs if pair.attacked.system.shown == REFERENCE]
+    rows = pd.DataFrame([_row(pair) | _gains(pair, references) for pair in pairs], columns=list(_TYPES))
+    return rows.astype(_TYPES)
+
+
+def _key(record: Record, *, clean: bool = False) -> _Key:
+    """Return what identifies a result, or with `clean` what identifies the result it is compared with."""
+    attack = None if clean else record.data.attack
+    data = record.clean_sha256 if clean else record.data.sha256
+    condition = (attack.suite, attack.suite_sha256, attack.seed) if attack else ()
+    system = record.system
+    return record.task, record.metric, system.name, system.shown, *system.all_weights, data, *condition
+
+
+def _pair(folder: Path, record: Record, kept: dict[_Key, tuple[Path, Record]]) -> Pair:
+    clean_folder, clean = kept.get(_key(record, clean=True), (None, None))
+    return Pair(record, folder, clean, clean_folder)
+
+
+def _row(pair: Pair) -> dict[str, str | float | None]:
+    record, attack = pair.attacked, pair.attacked.data.attack
+    if attack is None:
+        raise ValueError("the first record of a pair must be an attacked one")
+    gold = record.clean_gold_scores or {}
+    return {
+        "task": record.task,
+        "system": record.system.name,
+        "label": record.system.shown,
+        "base": record.system.base,
+        "training_seed": record.system.training_seed,
+        "metric": record.headline,
+        "examples": record.data.examples,
+        "truncated_words_clean": pair.clean.counts.get("truncated_words") if pair.clean else None,
+        "truncated_words_attacked": record.counts.get("truncated_words"),
+        "clean_gold_attacked": gold.get(record.headline),
+        "saw_attack": record.saw_attack,
+        **_attack(attack),
+        **_change(pair),
+    }
+
+
+def _attack(attack: AttackInfo) -> dict[str, str | float | None]:
+    return {
+        "suite": attack.suite,
+        "attack_seed": attack.seed,
+        "words": attack.words,
+        "eligible_words": attack.eligible_words,
+        "edits": attack.edits,
+        "effective_strength": attack.effective_strength,
+    }
+
+
+def _change(pair: Pair) -> dict[str, float | None]:
+    name = pair.attacked.headline
+    attacked = pair.attacked.scores[name]
+    clean = pair.clean.scores.get(name) if pair.clean else None
+    if clean is None:
+        return {"attacked": attacked}
+    return {
+        "clean": clean,
+        "attacked": attacked,
+        "drop": drop(clean, attacked),
+        "relative_drop": relative_drop(clean, attacked),
+        "retention": retention(clean, attacked),
+    }
+
+
+def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, str | float | None]:
+    """Return what the system is above the mean of `bert` (over its training seeds) on the same data, where it is there.
+
+    Where there are several bases, it is that of the same base: of a pre-trained one, the base it started from.
+    """
+    if pair.attacked.system.shown == REFERENCE:
+        return {}
+    peers = [other for other in references if _same_data(other.attacked, pair.attacked)]
+    if len({_root(other.attacked) for other in peers}) > 1:
+        peers = [other for other in peers if _root(other.attacked) == _root(pair.attacked)]
+    if not peers:
+        return {}
+    name = pair.attacked.headline
+    gains: dict[str, str | float | None] = {
+        "gain": pair.attacked.scores[name] - fmean(other.attacked.scores[name] for other in peers)
+    }
+    clean = [other.clean.scores[name] for other in peers if other.clean]
+    if clean and pair.clean:
+        gains["gain_clean"] = pair.clean.scores[name] - fmean(clean)
+    return gains
+
+
+def _same_data(one: Record, other: Record) -> bool:
+    return _key(one)[:2] == _key(other)[:2] and _key(one)[-4:] == _key(other)[-4:]
+
+
+def _root(record: Record) -> str:
+    return record.system.pretraining.base if record.system.pretraining else record.system.base

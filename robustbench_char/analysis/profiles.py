@@ -1,0 +1,67 @@
+"""Profiles of one sentence: how far each of its words moves, several systems side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robustbench_char.common import InputError
+from robustbench_char.records.sensitivity import PROFILE, ProfileWord, SensitivityRecord, read_profiles, side_by_side
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["profile_frame"]
+
+
+def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -> pd.DataFrame:
+    """Return the words of one example as each measured system sees them (see `side_by_side`).
+
+    `measured` is what `find_sensitivities` gives: systems under one attack on one file. Raises InputError where a
+    folder lacks the example, and for measurements of different texts or of one system.
+    """
+    names = _names([record for _, record in measured])
+    found: dict[str, tuple[ProfileWord, ...]] = {}
+    for name, (folder, record) in zip(names, measured, strict=True):
+        words = next((one.words for one in read_profiles(folder) if one.id == id), None)
+        if words is None:
+            raise InputError(
+                folder / PROFILE,
+                found=f"no example {id}",
+                expected="its words",
+                fix=f"Run `robustbench-char sensitivity` with `--profile {id}` again.",
+            )
+        if name in found:
+            raise InputError(
+                folder, found=f"a second measurement of {name}", expected="one of each system", fix="Leave one out."
+            )
+        if _read(record) != _read(measured[0][1]) or not _same(words, next(iter(found.values()), words)):
+            raise InputError(
+                folder,
+                found=f"another text than in {measured[0][0]}",
+                expected="measurements of one attack on one file",
+                fix="Measure all systems with the same --input and --attacked.",
+            )
+        found[name] = words
+    return side_by_side(found)
+
+
+def _names(records: Sequence[SensitivityRecord]) -> list[str]:
+    """Return what the systems are called, with the training seed where one name stands for several."""
+    times = Counter(record.shown for record in records)
+    return [
+        record.shown
+        if times[record.shown] == 1 or record.system is None
+        else f"{record.shown}, seed {record.system.training_seed}"
+        for record in records
+    ]
+
+
+def _read(record: SensitivityRecord) -> tuple[str, str]:
+    return record.clean_sha256, record.attacked_sha256
+
+
+def _same(words: Sequence[ProfileWord], others: Sequence[ProfileWord]) -> bool:
+    return [(one.word, one.attacked) for one in words] == [(one.word, one.attacked) for one in others]

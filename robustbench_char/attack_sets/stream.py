@@ -1,0 +1,276 @@
+"""Attacking a data set: reads examples, edits their texts in chunks, lets labels follow, keeps the ledger.
+
+Chunks hold a fixed number of examples, whatever the number of workers, and come back in order: the same bytes every
+time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, NamedTuple
+
+from robustbench_char.attack_sets.manifest import Counts
+from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
+from robustbench_char.attacks.keys import text_keys
+from robustbench_char.attacks.ledger import Slot, ledger_table, word_vocabulary
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.common import InputError
+from robustbench_char.common.errors import nearest
+from robustbench_char.tasks.base import Attacked, Edit, Example, ExampleSource, Task, token_text
+from robustbench_char.tasks.following import follow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["CHUNK", "Attack", "Tally", "attack_examples", "chosen_fields"]
+
+CHUNK = 2000
+"""Examples worked on at once."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What to do: a resolved suite with a seed, on some fields of a task."""
+
+    task: Task
+    suite: Suite
+    seed: int
+    fields: tuple[str, ...]
+
+
+@dataclass
+class Tally:
+    """What was done so far: counts, and the words of the clean texts in lower case."""
+
+    examples: int = 0
+    texts: int = 0
+    words: int = 0
+    eligible: int = 0
+    attempted: int = 0
+    edited: int = 0
+    by_operator: Counter[str] = field(default_factory=Counter)
+    known: set[str] = field(default_factory=set)
+
+    def counts(self, spell_known_word: int) -> Counts:
+        """Return the counts as they stand in the manifest."""
+        return Counts(
+            texts=self.texts,
+            words=self.words,
+            eligible_words=self.eligible,
+            attempted=self.attempted,
+            edited_words=self.edited,
+            edits=self.by_operator.total(),
+            no_ops=self.attempted - self.edited,
+            spell_known_word=spell_known_word,
+            by_operator=dict(self.by_operator),
+        )
+
+
+Answers = dict[str | None, list[tuple[int, int]]]
+
+
+class _Job(NamedTuple):
+    """The texts of a chunk, as a worker process gets them."""
+
+    slots: list[Slot]
+    keys: list[str]
+    texts: list[str]
+    tokens: list[tuple[str, ...]] | None
+    entities: list[list[tuple[int, int]]] | None
+    answers: list[list[tuple[int, int]]] | None
+
+
+class _Done(NamedTuple):
+    texts: list[str]
+    ledger: pa.Table
+    words: int
+    eligible: int
+    attempted: int
+    edited: int
+    known: set[str]
+
+
+def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, place: str = "--fields") -> tuple[str, ...]:
+    """Return the fields to attack: those asked for, else the suite's, else all of the task's.
+
+    Raises InputError for an unknown one.
+    """
+    fields = (asked,) if isinstance(asked, str) else tuple(asked or suite.fields or task.fields)
+    for name in fields:
+        if name not in task.fields:
+            raise InputError(
+                place if asked else f"suite {suite.name}: fields",
+                found=f"unknown field {name!r}",
+                expected=f"fields of {task.name}: {', '.join(task.fields)}",
+                fix=f"Correct the name.{nearest(name, task.fields)}",
+            )
+    return tuple(name for name in task.fields if name in fields)
+
+
+def attack_examples(
+    attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
+) -> Iterator[Attacked]:
+    """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
+    seen: dict[str, tuple[str, list[Edit]]] = {}
+    answers = _answers(source) if "answers" in attack.suite.words.protect else None
+    planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in _chunks(source.examples()))
+    for chunk, job, done in _in_order(attack, planned, workers):
+        ledger = _with_sources(done.ledger, source, chunk)
+        keep(ledger)
+        _count(tally, chunk, job, done)
+        yield from _followed(attack, chunk, job, done, seen)
+
+
+def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    while chunk := list(islice(examples, CHUNK)):
+        yield chunk
+
+
+def _in_order(
+    attack: Attack, planned: Iterator[tuple[list[Example], _Job]], workers: int
+) -> Iterator[tuple[list[Example], _Job, _Done]]:
+    if workers <= 1:
+        for chunk, job in planned:
+            yield chunk, job, _work(attack, job)
+        return
+    waiting: deque[tuple[list[Example], _Job, Future[_Done]]] = deque()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for chunk, job in planned:
+            waiting.append((chunk, job, pool.submit(_work, attack, job)))
+            if len(waiting) > 2 * workers:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Example], _Job, _Done]:
+    chunk, job, future = item
+    return chunk, job, future.result()
+
+
+def _work(attack: Attack, job: _Job) -> _Done:
+    keys = text_keys(job.keys, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
+    outcome: Outcome = attack_batch(Batch(job.texts, keys, job.tokens, job.entities, job.answers), attack.suite)
+    return _Done(
+        outcome.texts,
+        ledger_table(outcome, job.slots),
+        len(outcome.words.starts),
+        outcome.eligible,
+        outcome.attempted,
+        outcome.edited,
+        word_vocabulary(outcome),
+    )
+
+
+def _job(
+    attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]], answers: Answers | None
+) -> _Job:
+    """Collect the texts of a chunk. A context that many questions share is taken once in the whole run."""
+    rows: list[tuple[Slot, str, Example]] = []
+    for example in chunk:
+        for name in attack.fields:
+            shared = example.context_key if name == "context" else None
+            if shared is None:
+                rows.append((Slot(example.row, example.id, name), f"{example.key}\x1f{name}", example))
+            elif shared not in seen:
+                seen[shared] = ("", [])
+                rows.append((Slot(example.row, f"context:{shared[:16]}", name), f"context:{shared}", example))
+    values = [example.fields[slot.field] for slot, _, example in rows]
+    tokens = [value for value in values if not isinstance(value, str)]
+    return _Job(
+        [slot for slot, _, _ in rows],
+        [key for _, key, _ in rows],
+        [token_text(value) for value in values],
+        tokens if attack.task.family == "tagging" else None,
+        _entities(rows) if "entities" in attack.suite.words.protect else None,
+        _answer_spans(rows, answers) if answers is not None else None,
+    )
+
+
+def _entities(rows: list[tuple[Slot, str, Example]]) -> list[list[tuple[int, int]]]:
+    return [_entity_spans(example) if isinstance(example.label, tuple) else [] for _, _, example in rows]
+
+
+def _entity_spans(example: Example) -> list[tuple[int, int]]:
+    spans, start = [], 0
+    tokens = next(value for value in example.fields.values() if not isinstance(value, str))
+    for token, tag in zip(tokens, example.label or (), strict=False):
+        if tag != "O":
+            spans.append((start, start + len(token)))
+        start += len(token) + 1
+    return spans
+
+
+def _answer_spans(rows: list[tuple[Slot, str, Example]], answers: Answers) -> list[list[tuple[int, int]]]:
+    return [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
+
+
+def _answers(source: ExampleSource) -> Answers:
+    """Return, by context, where the answers of all questions of the whole file lie."""
+    found: Answers = {}
+    for example in source.examples():
+        spans = [(answer.start, answer.start + len(answer.text)) for answer in (*example.answers, *example.plausible)]
+        found.setdefault(example.context_key, []).extend(spans)
+    return found
+
+
+def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example]) -> pa.Table:
+    """Fill `removed_source` where the native file spells the removed characters in another way."""
+    import pyarrow as pa
+
+    by_row = {example.row: example for example in chunk}
+    columns = (ledger[name].to_pylist() for name in ("row", "field", "start_clean", "removed"))
+    spelled = [
+        source.source(by_row[row], name, start, start + len(removed))
+        for row, name, start, removed in zip(*columns, strict=True)
+    ]
+    if not any(spelled):
+        return ledger
+    index = ledger.schema.get_field_index("removed_source")
+    return ledger.set_column(index, "removed_source", pa.array(spelled, pa.string()))
+
+
+def _count(tally: Tally, chunk: list[Example], job: _Job, done: _Done) -> None:
+    tally.examples += len(chunk)
+    tally.texts += len(job.texts)
+    tally.words += done.words
+    tally.eligible += done.eligible
+    tally.attempted += done.attempted
+    tally.edited += done.edited
+    tally.by_operator.update(done.ledger["operator"].to_pylist())
+    tally.known |= done.known
+
+
+def _followed(
+    attack: Attack, chunk: list[Example], job: _Job, done: _Done, seen: dict[str, tuple[str, list[Edit]]]
+) -> Iterator[Attacked]:
+    edits = edits_by_text(done.ledger)
+    texts = {(slot.row, slot.field): text for slot, text in zip(job.slots, done.texts, strict=True)}
+    for example in chunk:
+        fields: dict[str, str | tuple[str, ...]] = {}
+        changes: dict[str, list[Edit]] = {}
+        for name in attack.fields:
+            place = (example.row, name)
+            if name == "context" and example.context_key is not None:
+                if place in texts:
+                    seen[example.context_key] = (texts[place], edits.get(place, []))
+                fields[name], changes[name] = seen[example.context_key]
+            else:
+                text = texts[place]
+                fields[name] = text if isinstance(example.fields[name], str) else tuple(text.split(" ")) if text else ()
+                changes[name] = edits.get(place, [])
+        yield Attacked(follow(attack.task, example, fields, changes), changes)
+
+
+def edits_by_text(ledger: pa.Table) -> Mapping[tuple[int, str], list[Edit]]:
+    """Return the edits of each text of a ledger, by (row, field)."""
+    grouped: dict[tuple[int, str], list[Edit]] = {}
+    columns = (ledger[name].to_pylist() for name in ("row", "field", "start_clean", "removed", "inserted"))
+    for row, name, start, removed, inserted in zip(*columns, strict=True):
+        grouped.setdefault((row, name), []).append(Edit(start, removed, inserted))
+    return grouped

@@ -1,0 +1,258 @@
+"""Verifying an attacked set against its clean file: hashes, ledger both ways, labels, and the bytes of both files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attack_sets.write import ANSWER_COLUMNS, answer_rows, source_sha256
+from robustbench_char.attacks.ledger import LEDGER_COLUMNS, apply_to_text
+from robustbench_char.common import InputError
+from robustbench_char.common.files import safe_name, sha256_file
+from robustbench_char.tasks.base import Attacked, Edit, Example, NativeFile, Task, token_text
+from robustbench_char.tasks.following import follow
+from robustbench_char.tasks.formats import open_native
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["LedgerRow", "read_ledger", "verify"]
+
+LedgerRow = dict[str, Any]
+_FIX = "Run the attack again; if the file was changed on purpose, it is no longer the attacked set of this ledger."
+
+
+def read_ledger(folder: Path) -> pa.Table:
+    """Read `edits.parquet`. Raises InputError when it is missing, no Parquet file, or has other columns."""
+    return _read_table(folder / LEDGER, LEDGER_COLUMNS)
+
+
+def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise InputError(path, found="no such file", expected="a table of an attack", fix="Run the attack again.")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        found = f"no readable Parquet file ({error})"
+        raise InputError(path, found=found, expected="a table of an attack", fix=_FIX) from None
+    _same(path, "columns", ", ".join(table.column_names), ", ".join(columns))
+    return table
+
+
+def verify(folder: Path, source: NativeFile) -> Manifest:
+    """Check an attacked set against its clean source; return its manifest.
+
+    Raises InputError naming the first wrong place.
+    """
+    manifest = read_manifest(folder)
+    _same(source.path, "content", _short(source_sha256(source.path)), _short(manifest.input.sha256))
+    for info in filter(None, (manifest.output, manifest.ledger, manifest.answers)):
+        path = folder / safe_name(info.name)
+        if not path.is_file():
+            raise InputError(path, found="no such file", expected="a file of the attacked set", fix=_FIX)
+        _same(path, "content", _short(sha256_file(path)), _short(info.sha256))
+    ledger = _Ledger(folder)
+    _check_manifest(folder, manifest, ledger)
+    task, attacked = manifest.task_record, open_native(manifest.task_record, folder / manifest.output.name)
+    answers: list[tuple[object, ...]] = []
+    examples = 0
+    for clean, after in _pairs(source, attacked):
+        _check_example(task, clean, after, ledger, folder)
+        answers += answer_rows(clean, after)
+        examples += 1
+    _same(folder / MANIFEST, "rows", (manifest.input.rows, manifest.output.rows), (examples, examples))
+    _same(folder / LEDGER, "edits that belong to no text", len(ledger.left()), 0)
+    _check_answers(folder, manifest, answers)
+    if manifest.format == "native":
+        _check_bytes(task, source, attacked, ledger)
+    return manifest
+
+
+def _check_manifest(folder: Path, manifest: Manifest, ledger: _Ledger) -> None:
+    """Check what the manifest says of itself and of the ledger."""
+    counts, path = manifest.counts, folder / MANIFEST
+    eligible, attempted = counts.eligible_words, counts.attempted
+    for what, found, expected in (
+        ("task", manifest.task, manifest.task_record.name),
+        ("suite_sha256", manifest.suite_sha256, manifest.suite.sha256),
+        ("requested strength", manifest.strength.requested, manifest.suite.strength),
+        ("counts.edits", counts.edits, ledger.size),
+        ("ledger.rows", manifest.ledger.rows, ledger.size),
+        ("counts.by_operator", counts.by_operator, ledger.by_operator),
+        ("counts.edited_words", counts.edited_words, ledger.edited_words),
+        ("counts.no_ops", counts.no_ops, attempted - ledger.edited_words),
+        ("effective strength", manifest.strength.effective, ledger.edited_words / eligible if eligible else None),
+        ("no_op_share", manifest.no_op_share, counts.no_ops / attempted if attempted else None),
+    ):
+        _same(path, what, found, expected)
+
+
+def _check_answers(folder: Path, manifest: Manifest, expected: list[tuple[object, ...]]) -> None:
+    """Check that the clean answers are kept where contexts were attacked, beside the attacked ones."""
+    if manifest.task_record.family != "question_answering" or "context" not in manifest.fields:
+        return
+    path = folder / ANSWERS
+    rows = _read_table(path, ANSWER_COLUMNS).to_pylist()
+    _same(path, "answers:", len(rows), len(expected))
+    for number, (row, values) in enumerate(zip(rows, expected, strict=True)):
+        _same(f"{path}, row {number}", "answer", tuple(row.values()), values)
+
+
+def _short(digest: str) -> str:
+    return f"SHA-256 {digest[:16]}…" if len(digest) == 64 else digest
+
+
+def _same(place: object, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise InputError(place, found=f"{what} {found}", expected=f"{expected}", fix=_FIX)
+
+
+class _Ledger:
+    """The ledger's rows by text; a context's edits are found again by the text they belong to."""
+
+    def __init__(self, folder: Path) -> None:
+        table = read_ledger(folder)
+        self.size = table.num_rows
+        counts = table["operator"].value_counts().to_pylist()
+        self.by_operator = {entry["values"]: entry["counts"] for entry in counts}
+        self._rows: dict[tuple[int, str], list[LedgerRow]] = {}
+        rows = table.to_pylist()
+        self.edited_words = len({(row["row"], row["field"], row["word"]) for row in rows})
+        for row in rows:
+            self._rows.setdefault((row["row"], row["field"]), []).append(row)
+        self._contexts: dict[str, list[LedgerRow]] = {}
+        self._used: set[tuple[int, str]] = set()
+
+    def of(self, example: Example, field: str) -> list[LedgerRow]:
+        """Return the edits of one field of an example, in order of place."""
+        place = (example.row, field)
+        self._used.add(place)
+        if field != "context" or example.context_key is None:
+            return self._rows.get(place, [])
+        return self._contexts.setdefault(example.context_key, self._rows.get(place, []))
+
+    def left(self) -> set[tuple[int, str]]:
+        """Return the texts of the ledger that no example has."""
+        return set(self._rows) - self._used
+
+
+def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, Example]]:
+    for number, (clean, after) in enumerate(zip_longest(source.examples(), attacked.examples())):
+        if clean is None or after is None:
+            _same(
+                attacked.path,
+                "examples:",
+                "more than in the clean file" if clean is None else number,
+                "as many as in the clean file",
+            )
+        yield clean, after
+
+
+def _check_example(
+    task: Task,
+    clean: Example,
+    after: Example,
+    ledger: _Ledger,
+    folder: Path,
+) -> None:
+    place = f"{folder.name}: example {clean.row} (id {clean.id})"
+    edits: dict[str, list[Edit]] = {}
+    for field in task.fields:
+        rows = ledger.of(clean, field)
+        edits[field] = [Edit(row["start_clean"], row["removed"], row["inserted"]) for row in rows]
+        _check_text(f"{place}, {field}", token_text(clean.fields[field]), token_text(after.fields[field]), rows)
+    expected = follow(task, clean, after.fields, edits)
+    for name in ("label", "answers", "plausible", "answerable"):
+        _same(f"{place}, {name}", name, getattr(after, name), getattr(expected, name))
+
+
+def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> None:
+    try:
+        forward = apply_to_text(clean, ((row["start_clean"], row["removed"], row["inserted"]) for row in rows))
+        backward = apply_to_text(after, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows))
+    except ValueError as error:
+        raise InputError(
+            place,
+            found=f"an edit that does not fit: {error}",
+            expected="the text that the ledger was written for",
+            fix=_FIX,
+        ) from None
+    _same(place, "attacked text", repr(after), repr(forward))
+    _same(place, "text after undoing the edits", repr(backward), repr(clean))
+    for row in rows:
+        _check_words(place, clean, after, row)
+
+
+def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
+    """Check that the ledger's words hold the edit, stand where it says, and that none is empty or split."""
+    for text, start, word, part in (
+        (clean, row["start_clean"], row["word_before"], row["removed"]),
+        (after, row["start_attacked"], row["word_after"], row["inserted"]),
+    ):
+        window = text[max(0, start - len(word)) : start + len(word) + len(part)]
+        found = bool(word) and word in window and part in word and not any(char.isspace() for char in word)
+        _same(f"{place}, word {row['word']}", "word", repr(window) if not found else repr(word), repr(word))
+
+
+class _Digest:
+    """A file that keeps only the hash of what is written to it."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return len(data)
+
+
+def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _Ledger) -> None:
+    """Replay the ledger on the bytes of both files: clean to attacked, and (where the clean source is a file) back."""
+
+    def forward(row: LedgerRow) -> Edit:
+        return Edit(row["start_clean"], row["removed"], row["inserted"])
+
+    def backward(row: LedgerRow) -> Edit:
+        source = row["removed"] if row["removed_source"] is None else row["removed_source"]
+        return Edit(row["start_attacked"], row["inserted"], row["removed"], source)
+
+    _same(
+        attacked.path,
+        "bytes other than the ledger makes of the clean file",
+        _replayed(task, source, attacked, ledger, forward),
+        sha256_file(attacked.path),
+    )
+    # A folder of trees is written as columns, and no library writes the bytes of another's Parquet file again.
+    if source.path.is_file() and source.path.suffix != ".parquet":
+        _same(
+            attacked.path,
+            "bytes that undoing the ledger does not turn into the clean file",
+            _replayed(task, attacked, source, ledger, backward),
+            sha256_file(source.path),
+        )
+
+
+def _replayed(
+    task: Task, source: NativeFile, target: NativeFile, ledger: _Ledger, edit: Callable[[LedgerRow], Edit]
+) -> str:
+    digest = _Digest()
+
+    def examples() -> Iterator[Attacked]:
+        contexts: dict[str | None, list[LedgerRow]] = {}
+        for before, after in zip(source.examples(), target.examples(), strict=True):
+            edits = {}
+            for field in task.fields:
+                rows = ledger.of(before, field)
+                if field == "context":
+                    rows = contexts.setdefault(before.context_key, rows)
+                edits[field] = [edit(row) for row in rows]
+            yield Attacked(after, edits)
+
+    source.rewrite(cast(Any, digest), examples())
+    return digest.hash.hexdigest()

@@ -1,0 +1,228 @@
+"""Attacking a file: the attacked file, the ledger and the manifest go into one folder, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from robustbench_char.attack_sets.manifest import (
+    ANSWERS,
+    LEDGER,
+    MANIFEST,
+    FileInfo,
+    Manifest,
+    StrengthInfo,
+    read_manifest,
+    write_manifest,
+)
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
+from robustbench_char.attacks.ledger import ledger_schema
+from robustbench_char.attacks.suites import Suite
+from robustbench_char.common import InputError
+from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
+from robustbench_char.common.provenance import provenance
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.formats.table import write_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ANSWER_COLUMNS", "OutputFormat", "answer_rows", "attack_file", "source_sha256"]
+
+OutputFormat = Literal["native", "jsonl", "parquet"]
+ANSWER_COLUMNS = ("row", "id", "kind", "index", "start_clean", "text_clean", "start_attacked", "text_attacked")
+"""Columns of `answers.parquet`: the clean answers where contexts were attacked. `kind`: `answer` or `plausible`."""
+
+
+def attack_file(
+    task: Task,
+    source: NativeFile,
+    suite: Suite,
+    *,
+    seed: int,
+    output: Path,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
+    file_format: OutputFormat = "native",
+    overwrite: bool = False,
+) -> Manifest:
+    """Attack one file into the folder `output`; return its manifest.
+
+    Raises InputError for bad input, and where `output` holds something else (unless `overwrite`); nothing
+    half-written stays.
+    """
+    attack = Attack(task, suite, seed, chosen_fields(task, suite, fields))
+    _refuse_other_request(attack, output, file_format, overwrite)
+    with output_folder(output, overwrite=overwrite, volatile=(MANIFEST,), inputs=[source.path]) as folder:
+        target = folder / _output_name(source.path, file_format)
+        tally = Tally()
+        with _Ledger(folder / LEDGER) as ledger, _Answers(folder / ANSWERS, "context" in attack.fields) as answers:
+            attacked = answers.passing(source, attack_examples(attack, source, tally, ledger.write, workers=workers))
+            _write(task, source, target, attacked, file_format)
+        if tally.examples == 0:
+            raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
+        manifest = _manifest(attack, source, target, tally, file_format, ledger.rows, answers.rows)
+        write_manifest(folder, manifest)
+    return manifest
+
+
+def _write(
+    task: Task, source: NativeFile, target: Path, attacked: Iterator[Attacked], file_format: OutputFormat
+) -> None:
+    if file_format == "native":
+        with target.open("wb") as out:
+            source.rewrite(out, attacked)
+    else:
+        write_table(task, target, (one.example for one in attacked))
+
+
+def source_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and hashes of the trees in a folder."""
+    if path.is_file():
+        return sha256_file(path)
+    files = sorted(file for file in path.rglob("*.mrg") if file.is_file())
+    return sha256_bytes(
+        "\n".join(f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files).encode()
+    )
+
+
+def _output_name(path: Path, file_format: OutputFormat) -> str:
+    name = safe_name(path.name)
+    if file_format != "native":
+        name = f"{Path(name).stem}.{file_format}"
+    elif path.is_dir():
+        name = f"{name}.txt"  # a folder of trees is written as columns
+    return f"data-{name}" if name in (MANIFEST, LEDGER, ANSWERS) else name
+
+
+def _refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
+    """Say at once, before any work, that the folder holds an attack with another suite, seed or task."""
+    if overwrite or not (output / MANIFEST).is_file():
+        return
+    old = read_manifest(output)
+    now = {
+        "task": attack.task.name,
+        "suite_sha256": attack.suite.sha256,
+        "seed": attack.seed,
+        "fields": attack.fields,
+        "format": file_format,
+    }
+    for key, value in now.items():
+        if getattr(old, key) != value:
+            raise InputError(
+                output,
+                found=f"an attacked set with another {key.removesuffix('_sha256')}",
+                expected="a new folder",
+                fix="Choose another --output, or add --overwrite to replace it.",
+            )
+
+
+class _Ledger:
+    """Writes the ledger as it grows: one row group a chunk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+
+    def __enter__(self) -> _Ledger:
+        import pyarrow.parquet as pq
+
+        self._stack = ExitStack()
+        self._writer = self._stack.enter_context(pq.ParquetWriter(self.path, ledger_schema(), compression="zstd"))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def write(self, table: pa.Table) -> None:
+        """Add the edits of one chunk."""
+        self.rows += table.num_rows
+        self._writer.write_table(table)
+
+
+class _Answers:
+    """Keeps the clean answers beside the attacked ones, where contexts were attacked; otherwise it writes nothing."""
+
+    def __init__(self, path: Path, wanted: bool) -> None:
+        self.path, self.wanted = path, wanted
+        self._rows: list[tuple[object, ...]] = []
+
+    def __enter__(self) -> _Answers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self.wanted and kind is None:
+            columns = zip(*self._rows, strict=True) if self._rows else [()] * len(ANSWER_COLUMNS)
+            pq.write_table(pa.table(dict(zip(ANSWER_COLUMNS, map(list, columns), strict=True))), self.path)
+
+    def passing(self, source: NativeFile, attacked: Iterator[Attacked]) -> Iterator[Attacked]:
+        """Note the answers of each example as it passes by."""
+        if not self.wanted:
+            yield from attacked
+            return
+        for clean, one in zip(source.examples(), attacked, strict=True):
+            self._rows += answer_rows(clean, one.example)
+            yield one
+
+    @property
+    def rows(self) -> int:
+        """The number of answers noted."""
+        return len(self._rows)
+
+
+def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of `answers.parquet` for one example."""
+    for kind, before, after in (
+        ("answer", clean.answers, attacked.answers),
+        ("plausible", clean.plausible, attacked.plausible),
+    ):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield (clean.row, clean.id, kind, index, *one, *other)
+
+
+def _spell_known_word(ledger: Path, known: set[str]) -> int:
+    """Count the edits whose result, in lower case, is another word of the clean input."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    words, total = pa.array(sorted(known), pa.string()), 0
+    for batch in pq.ParquetFile(ledger).iter_batches(columns=["word_before", "word_after"]):
+        before, after = pc.utf8_lower(batch["word_before"]), pc.utf8_lower(batch["word_after"])
+        total += pc.sum(pc.and_(pc.is_in(after, words), pc.not_equal(before, after))).as_py() or 0
+    return int(total)
+
+
+def _manifest(
+    attack: Attack,
+    source: NativeFile,
+    target: Path,
+    tally: Tally,
+    file_format: OutputFormat,
+    edits: int,
+    answers: int,
+) -> Manifest:
+    ledger, kept = target.parent / LEDGER, target.parent / ANSWERS
+    counts = tally.counts(_spell_known_word(ledger, tally.known))
+    effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None
+    return Manifest(
+        task=attack.task.name,
+        task_record=attack.task,
+        suite=attack.suite,
+        suite_sha256=attack.suite.sha256,
+        seed=attack.seed,
+        fields=attack.fields,
+        format=file_format,
+        input=FileInfo(name=safe_name(source.path.name), sha256=source_sha256(source.path), rows=tally.examples),
+        output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
+        ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=edits),
+        answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=answers) if kept.is_file() else None,
+        strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
+        counts=counts,
+        no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,
+        provenance=provenance(),
+    )

@@ -1,0 +1,247 @@
+"""The word recogniser in front of a system: says, for each word of a sentence, which known word it was meant to be.
+
+Source: Pruthi, Dhingra and Lipton 2019, section 3. A word that the network takes for unknown (UNK) is left to the
+back-off: `pass_through` (the word as given), `neutral` (the word "a"), or `background` (what a second recogniser, with
+a larger vocabulary, says; where that is UNK too, the word as given).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from robustbench_char.common import InputError
+from robustbench_char.defences.wordrec.decoding import Decoder
+from robustbench_char.defences.wordrec.files import (
+    BACKGROUND,
+    CONFIG,
+    BackOff,
+    RecogniserFile,
+    read_recogniser,
+    write_recogniser,
+)
+from robustbench_char.defences.wordrec.network import ScRNN, packing
+from robustbench_char.defences.wordrec.semi_characters import CharacterSet
+from robustbench_char.text.columns import Column, ranges
+from robustbench_char.text.corrections import Correction, replaced
+from robustbench_char.text.words import SPLITTERS
+
+__all__ = ["NEUTRAL", "Recogniser", "cut_lengths", "match_case"]
+
+NEUTRAL = "a"
+_BLOCK = 32_768
+"""Words worked on at once."""
+_LEFT = -1
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Recogniser:
+    """A trained network with its vocabularies and options (`file`), and the recogniser it backs off to."""
+
+    def __init__(self, file: RecogniserFile, network: ScRNN, background: Recogniser | None = None) -> None:
+        self.file, self.network, self.background = file, network.eval(), background
+        self.characters = CharacterSet(file.characters, file.lower)
+        self.unknown = len(file.words)
+        self._split = SPLITTERS.get(file.splitter, place=f"{CONFIG}: splitter")
+        self._decoder: Decoder | None = None
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        *,
+        back_off: BackOff | None = None,
+        background: Path | None = None,
+        keep_case: bool | None = None,
+        leave_numbers_and_punctuation: bool | None = None,
+    ) -> Recogniser:
+        """Load a folder that `train-recogniser` or `save` wrote; options that are given replace the saved ones.
+
+        Raises InputError for files that are missing, damaged, newer, or do not belong together.
+        """
+        file, weights = read_recogniser(folder)
+        if background is not None:
+            back_off = back_off or "background"
+        options = {
+            "back_off": back_off,
+            "keep_case": keep_case,
+            "leave_numbers_and_punctuation": leave_numbers_and_punctuation,
+        }
+        file = file.model_copy(update={key: value for key, value in options.items() if value is not None})
+        with torch.device("meta"):  # drawing weights that are replaced at once would touch torch's random state
+            network = ScRNN(len(file.characters), file.hidden_size, len(file.words) + 1)
+        network.load_state_dict(weights, assign=True)
+        return cls(file, network.float(), _background(folder, file, background))
+
+    def save(self, folder: Path) -> None:
+        """Write the recogniser, and its background into a subfolder, into `folder`, which is made if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = write_recogniser(folder, self.file, self.network.state_dict())
+        if self.background is not None:
+            self.background.save(folder / BACKGROUND)
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights, those of the background recogniser included."""
+        own = sum(weight.numel() for weight in self.network.parameters())
+        return own + (self.background.parameters if self.background else 0)
+
+    def to(self, device: torch.device | str) -> Recogniser:
+        """Move the networks to a device, and return the recogniser."""
+        self.network.to(device)
+        self._decoder = None
+        if self.background is not None:
+            self.background.to(device)
+        return self
+
+    def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the sentences with each word corrected: as many words as given, in the order given."""
+        distinct: dict[tuple[str, ...], int] = {}
+        which = [distinct.setdefault(tuple(sentence), len(distinct)) for sentence in sentences]
+        corrected = list(self._corrected(list(distinct)))
+        return [list(corrected[number]) for number in which]
+
+    def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
+        """Correct the words of texts, found by the recogniser's splitter, and leave all between them as it is."""
+        column = Column.of([_LONE_SURROGATES.sub("�", text) for text in texts])
+        words = self._split(column)
+        begins = column.offsets[:-1][words.text]
+        places = list(zip((words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True))
+        bounds = np.searchsorted(words.text, np.arange(len(texts) + 1)).tolist()
+        spans = [places[start:end] for start, end in pairwise(bounds)]
+        corrected = self.correct([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
+        return [replaced(text, own, new) for text, own, new in zip(texts, spans, corrected, strict=True)]
+
+    def _corrected(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+        numbers: dict[str, int] = {}
+        flat = [numbers.setdefault(word, len(numbers)) for sentence in sentences for word in sentence]
+        words, ids = list(numbers), np.array(flat, np.int64)
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        wanted = np.fromiter(map(self._is_recognised, words), np.bool_, len(words))[ids]
+        classes = self._classes(words, ids, lengths, wanted)
+        written = self._written(words, ids, classes)
+        if self.file.back_off == "background":
+            self._back_off(sentences, written, words, ids, lengths, classes == self.unknown)
+        ends = np.cumsum(lengths).tolist()
+        for start, end in zip([0, *ends], ends, strict=False):
+            yield written[start:end]
+
+    def _is_recognised(self, word: str) -> bool:
+        """Return whether a word is given to the network's answer; all words are seen as context."""
+        if self.file.leave_numbers_and_punctuation and not any(map(str.isalpha, word)):
+            return False
+        return word.split() == [word]  # what is no word at all stays what it is
+
+    @torch.inference_mode()
+    def _classes(self, words: Sequence[str], ids: Ints, lengths: Ints, wanted: Bools) -> Ints:
+        """Return the class of each wanted word, and -1 for the others."""
+        classes = np.full(len(ids), _LEFT, np.int64)
+        cut = cut_lengths(lengths, self.file.max_words)
+        starts = np.cumsum(cut) - cut
+        order = np.argsort(-cut, kind="stable")
+        order = order[cut[order] > 0]
+        block = np.cumsum(cut[order]) // _BLOCK
+        for number in np.unique(block):
+            chosen = order[block == number]
+            places = ranges(starts[chosen], cut[chosen])
+            open_places = wanted[places]
+            states = self._states(words, ids[places], cut[chosen])
+            classes[places[open_places]] = self._decode(states[torch.from_numpy(open_places)])
+        return classes
+
+    def _states(self, words: Sequence[str], ids: Ints, lengths: Ints) -> torch.Tensor:
+        """Return the hidden states [N, 2H] of sentences, longest first, given as the numbers of their words."""
+        device = self.network.output.weight.device
+        distinct, local = np.unique(ids, return_inverse=True)
+        gates = self.network.gates(self.characters, [words[number] for number in distinct.tolist()])
+        sizes, forward, backward = packing(lengths)
+        index, back = (torch.from_numpy(local[places]).to(device) for places in (forward, backward))
+        packed = self.network.hidden(gates, index, back, sizes.tolist())
+        half = self.network.hidden_size
+        states = packed.new_empty(len(ids), 2 * half)
+        states[torch.from_numpy(forward).to(device), :half] = packed[0]
+        states[torch.from_numpy(backward).to(device), half:] = packed[1]
+        return states
+
+    def _decode(self, states: torch.Tensor) -> Ints:
+        if self._decoder is None:
+            self._decoder = Decoder(self.network.output.weight, self.network.output.bias)
+        return self._decoder.best(states)
+
+    def _written(self, words: Sequence[str], ids: Ints, classes: Ints) -> list[str]:
+        """Return the corrected words; each pair of a word and a class is spelled once."""
+        keys, which = np.unique(ids * (self.unknown + 2) + classes + 1, return_inverse=True)
+        pairs = zip((keys // (self.unknown + 2)).tolist(), (keys % (self.unknown + 2) - 1).tolist(), strict=True)
+        spelled = np.array([self._spelled(words[number], kind) for number, kind in pairs], object)
+        return list(spelled[which].tolist())
+
+    def _spelled(self, given: str, kind: int) -> str:
+        if kind == _LEFT:
+            return given
+        if kind < self.unknown:
+            return match_case(self.file.words[kind], given) if self.file.keep_case else self.file.words[kind]
+        if self.file.back_off == "neutral":
+            return match_case(NEUTRAL, given) if self.file.keep_case else NEUTRAL
+        return given if self.file.keep_case else given.lower()
+
+    def _back_off(
+        self,
+        sentences: Sequence[Sequence[str]],
+        written: list[str],
+        words: Sequence[str],
+        ids: Ints,
+        lengths: Ints,
+        unknown: Bools,
+    ) -> None:
+        """Put in what the background recogniser says about unknown words."""
+        if self.background is None or not unknown.any():
+            return
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        some = np.unique(owner[unknown])
+        places = ranges((np.cumsum(lengths) - lengths)[some], lengths[some])
+        said = self.background._classes(words, ids[places], lengths[some], unknown[places])
+        for place, kind in zip(places[said >= 0].tolist(), said[said >= 0].tolist(), strict=True):
+            if kind < self.background.unknown:
+                word = self.background.file.words[kind]
+                written[place] = match_case(word, words[ids[place]]) if self.file.keep_case else word
+
+
+def _background(folder: Path, file: RecogniserFile, given: Path | None) -> Recogniser | None:
+    place = given or folder / BACKGROUND
+    if file.back_off != "background" and not (place / CONFIG).is_file():
+        return None
+    if given is None and not place.is_dir():
+        raise InputError(
+            folder,
+            found="the back-off `background` without a second recogniser",
+            expected=f"a folder {BACKGROUND}/ in it, or a background recogniser beside it",
+            fix="Name the second recogniser, or choose another back-off.",
+        )
+    return Recogniser.load(place, back_off="pass_through")
+
+
+def cut_lengths(lengths: Ints, longest: int) -> Ints:
+    """Return the lengths of the pieces of at most `longest` words that sentences are read in, in order."""
+    pieces = -(-lengths // longest)
+    cut = np.full(int(pieces.sum()), longest, np.int64)
+    last = np.cumsum(pieces)[pieces > 0] - 1
+    cut[last] = (lengths - (pieces - 1) * longest)[pieces > 0]
+    return cut
+
+
+def match_case(word: str, given: str) -> str:
+    """Return `word` in the pattern of capitals of `given`: all, the first, or none; the same word stays as given."""
+    if word.lower() == given.lower():
+        return given
+    if given.isupper() and len(given) > 1:
+        return word.upper()
+    return word[:1].title() + word[1:] if given[:1].isupper() else word

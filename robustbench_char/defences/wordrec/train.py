@@ -1,0 +1,302 @@
+"""Training a word recogniser from plain text, or from the texts of a task, under any attack suite."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.common import InputError
+from robustbench_char.common.files import check_output, output_folder, safe_name
+from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.provenance import provenance
+from robustbench_char.defences.wordrec.files import CONFIG, BackOff, RecogniserFile
+from robustbench_char.defences.wordrec.network import ScRNN, packing
+from robustbench_char.defences.wordrec.recogniser import Recogniser
+from robustbench_char.defences.wordrec.semi_characters import CharacterSet
+from robustbench_char.defences.wordrec.sentences import (
+    ExampleFile,
+    Sentences,
+    attacked,
+    example_sentences,
+    text_sentences,
+)
+from robustbench_char.metrics.word_errors import word_errors
+from robustbench_char.tasks.base import Task
+from robustbench_char.text.words import SPLITTERS
+
+__all__ = ["RecogniserSettings", "enough_epochs", "train_recogniser"]
+
+HELD_OUT_EVERY = 20
+"""One sentence of so many is kept out of training, to measure on."""
+_ENOUGH, _EPOCHS = 1_800_000, (6, 100)
+"""Words that training sees by default, and the least and most epochs: less text takes more of them."""
+_TEXT = "text"
+"""The task that suites are resolved for where training reads plain text."""
+
+
+@dataclass(frozen=True)
+class RecogniserSettings:
+    """How to train. Sizes: known words, characters, hidden units per direction; `batch_words` words a step.
+
+    `max_words`: longer sentences are read in pieces. `limit`: words of the text to read. `steps`: stop after so many.
+    `epochs`: by default as many as make training see 1.8 million words, from 6 to 100.
+    """
+
+    suite: str = "mixed"
+    seed: int = 0
+    epochs: int | None = None
+    steps: int | None = None
+    vocabulary: int = 10_000
+    characters: int = 256
+    hidden_size: int = 50
+    learning_rate: float = 1e-3
+    batch_words: int = 512
+    max_words: int = 50
+    limit: int | None = None
+    lower: bool = True
+    splitter: str = "treebank"
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "characters", "hidden_size", "batch_words", "max_words"):
+            _at_least_one(name, getattr(self, name))
+        for name in ("epochs", "steps", "limit"):
+            if getattr(self, name) is not None:
+                _at_least_one(name, getattr(self, name))
+        if not 0 < self.learning_rate < 1:
+            raise _wrong("learning_rate", self.learning_rate, "a number between 0 and 1")
+        SPLITTERS.get(self.splitter, place="--splitter")
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise _wrong(name, value, "at least 1")
+
+
+def _wrong(name: str, value: object, expected: str) -> InputError:
+    return InputError(f"--{name.replace('_', '-')}", found=str(value), expected=expected, fix="Correct the number.")
+
+
+def train_recogniser(
+    *,
+    output: Path,
+    texts: Sequence[Path] = (),
+    task: Task | None = None,
+    source: ExampleFile | None = None,
+    settings: RecogniserSettings | None = None,
+    back_off: BackOff = "pass_through",
+    background: Path | None = None,
+    keep_case: bool = True,
+    leave_numbers_and_punctuation: bool = True,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train a recogniser and write it to `output`, whole or not at all; return the folder.
+
+    The words come from plain text files, or from the examples of a task. Raises InputError for bad input.
+    """
+    chosen = settings or RecogniserSettings()
+    if (back_off == "background") != (background is not None):
+        raise InputError("--background", found="a background recogniser and the back-off background apart",
+                         expected="both or neither", fix="Give --back-off background --background DIR.")  # fmt: skip
+    started = time.monotonic()
+    inputs = [*texts, *([source.path] if source is not None else [])]
+    check_output(output, overwrite=overwrite, inputs=inputs)
+    second = Recogniser.load(background, back_off="pass_through") if background is not None else None
+    suite = _suite(chosen.suite, task)
+    data = _read(chosen, texts, task, source)
+    run = _Run(chosen if chosen.epochs else replace(chosen, epochs=enough_epochs(data.train)), suite, data)
+    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
+        file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
+        recogniser = Recogniser(file, run.network, second)
+        run.train(recogniser, progress)
+        recogniser.file = file.model_copy(update={"training": run.history(recogniser, started)})
+        recogniser.save(folder)
+    return output
+
+
+def enough_epochs(sentences: Sentences) -> int:
+    """Return the epochs that training takes by default."""
+    least, most = _EPOCHS
+    return min(most, max(least, math.ceil(_ENOUGH / max(1, sum(map(len, sentences))))))
+
+
+def _suite(name: str, task: Task | None) -> Suite:
+    suites = load_suites(name, task=task.name if task else _TEXT)
+    if len(suites) != 1:
+        raise InputError("--suite", found=f"{len(suites)} strengths in {name}", expected="one suite",
+                         fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
+    return suites[0]
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Sentences to train on, those held out, and what they were read from."""
+
+    train: Sentences
+    held_out: Sentences
+    sources: list[dict[str, str]]
+
+
+def _read(settings: RecogniserSettings, texts: Sequence[Path], task: Task | None, source: ExampleFile | None) -> _Data:
+    if bool(texts) == (source is not None) or (source is None) != (task is None):
+        raise InputError("--text", found="not one source of words", expected="text files, or a task and its file",
+                         fix="Give --text FILE, or --task TASK --input FILE.")  # fmt: skip
+    cut: dict[str, Any] = {
+        "splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit
+    }  # fmt: skip
+    if source is not None:
+        sentences, paths = example_sentences(source, **cut), [source.path]
+    else:
+        sentences, paths = text_sentences(texts, **cut), list(texts)
+    kept = [words for number, words in enumerate(sentences) if number % HELD_OUT_EVERY != HELD_OUT_EVERY - 1]
+    held_out = sentences[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    if not held_out:
+        raise InputError(
+            paths[0],
+            found=f"{len(sentences)} sentences",
+            expected=f"at least {HELD_OUT_EVERY}, of which every {HELD_OUT_EVERY}th is held out",
+            fix="Train on more text.",
+        )
+    return _Data(kept, held_out, [{"name": safe_name(path.name), "sha256": source_sha256(path)} for path in paths])
+
+
+@dataclass
+class _Run:
+    """One training: the network, its vocabularies, and what was logged.
+
+    The weights of the epoch after which fewest held-out words are wrong are kept, as in the reference implementation.
+    """
+
+    settings: RecogniserSettings
+    suite: Suite
+    data: _Data
+    log: list[dict[str, float]] = field(default_factory=list)
+    words_seen: int = 0
+    steps: int = 0
+    kept_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        counts = Counter(word.lower() for words in self.data.train for word in words)
+        ordered = sorted(counts, key=lambda word: (-counts[word], word))
+        self.words = tuple(ordered[: self.settings.vocabulary])
+        flat = (word for words in self.data.train for word in words)
+        self.characters = CharacterSet.build(flat, lower=self.settings.lower, size=self.settings.characters)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self.network = ScRNN(len(self.characters), self.settings.hidden_size, len(self.words) + 1)
+        classes = {word: number for number, word in enumerate(self.words)}
+        unknown = len(self.words)
+        self._targets = [
+            np.array([classes.get(word.lower(), unknown) for word in words], np.int64) for words in self.data.train
+        ]
+        self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
+
+    def train(self, recogniser: Recogniser, progress: bool) -> None:
+        """Train for all epochs, or until the last step; each epoch draws its attack anew."""
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        recogniser.to(device)
+        least, kept = math.inf, self.network.state_dict()
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
+        with progress_bar(progress) as bar:
+            shown = bar.add_task("training the recogniser", total=self.settings.epochs)
+            for epoch in range(self.settings.epochs or 0):
+                if self.steps == self.settings.steps:
+                    break
+                loss = float(torch.stack(list(self._epoch(epoch, optimizer, device))).mean())
+                wrong = self._held_out_errors(recogniser.to(device))
+                self.log.append({"epoch": epoch + 1, "step": self.steps, "loss": loss, "wer_after": wrong})
+                if wrong < least:
+                    least, self.kept_epoch = wrong, epoch + 1
+                    kept = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+                bar.advance(shown)
+        self.network.load_state_dict(kept)
+        recogniser.to("cpu")
+
+    def _held_out_errors(self, recogniser: Recogniser) -> float:
+        self.network.eval()
+        return word_errors(self.data.held_out, recogniser.correct(self._bad)) or 0.0
+
+    def _epoch(self, epoch: int, optimizer: torch.optim.Optimizer, device: torch.device) -> Iterator[torch.Tensor]:
+        self.network.train()
+        noised = attacked(self.data.train, self.suite, seed=self.settings.seed, stream=f"recogniser-{epoch}")
+        for chosen in self._batches(epoch):
+            if self.steps == self.settings.steps:
+                return
+            loss = self._loss(
+                [noised[number] for number in chosen], [self._targets[number] for number in chosen], device
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            self.steps += 1
+            self.words_seen += sum(len(self._targets[number]) for number in chosen)
+            yield loss.detach()
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        """Return batches of sentences of like length, longest first within each, in an order drawn anew."""
+        draw = np.random.default_rng([self.settings.seed, epoch])
+        lengths = np.array([len(words) for words in self.data.train], np.int64)
+        order = np.lexsort((draw.permutation(len(lengths)), -lengths))
+        group = np.cumsum(lengths[order]) // self.settings.batch_words
+        batches = [part.tolist() for part in np.split(order, np.flatnonzero(np.diff(group)) + 1)]
+        return [batches[number] for number in draw.permutation(len(batches))]
+
+    def _loss(self, sentences: Sentences, targets: Sequence[NDArray[np.int64]], device: torch.device) -> torch.Tensor:
+        numbers: dict[str, int] = {}
+        ids = np.array([numbers.setdefault(word, len(numbers)) for words in sentences for word in words], np.int64)
+        sizes, forward, _ = packing(np.array([len(words) for words in sentences], np.int64))
+        vectors = torch.from_numpy(self.characters.vectors(list(numbers))).to(device)
+        index, right = torch.from_numpy(ids[forward]).to(device), np.concatenate(targets)[forward]
+        states = self.network(vectors, index, torch.from_numpy(sizes))
+        return nn.functional.cross_entropy(self.network.output(states), torch.from_numpy(right).to(device))
+
+    def file(self, back_off: BackOff, keep_case: bool, leave_numbers_and_punctuation: bool) -> RecogniserFile:
+        """Return the config of the trained recogniser, without its history."""
+        return RecogniserFile(
+            hidden_size=self.settings.hidden_size,
+            lower=self.settings.lower,
+            max_words=self.settings.max_words,
+            splitter=self.settings.splitter,
+            back_off=back_off,
+            keep_case=keep_case,
+            leave_numbers_and_punctuation=leave_numbers_and_punctuation,
+            characters=self.characters.characters,
+            words=self.words,
+            weights_sha256="",
+            provenance=provenance(),
+        )
+
+    def history(self, recogniser: Recogniser, started: float) -> dict[str, Any]:
+        """Return what `recogniser.json` says about the training, with word error rates on the held-out sentences.
+
+        They chose the epoch, too: `recogniser-price` measures on text that had no part in training.
+        """
+        clean, bad = self.data.held_out, self._bad
+        return {
+            "texts": self.data.sources,
+            "suite_sha256": self.suite.sha256,
+            "operators": list(self.suite.operators),
+            "settings": asdict(self.settings),
+            "train_words": sum(map(len, self.data.train)),
+            "words_seen": self.words_seen,
+            "steps": self.steps,
+            "kept_epoch": self.kept_epoch,
+            "held_out_words": sum(map(len, clean)),
+            "wer_before": word_errors(clean, bad),
+            "wer_after": word_errors(clean, recogniser.correct(bad)),
+            "clean_changed": word_errors(clean, recogniser.correct(clean)),
+            "log": self.log,
+            "wall_seconds": time.monotonic() - started,
+        }

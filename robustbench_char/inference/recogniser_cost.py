@@ -1,0 +1,134 @@
+"""The price of a recogniser: what it repairs on attacked text, and what it breaks on clean text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import output_folder
+from robustbench_char.common.provenance import provenance
+from robustbench_char.defences.wordrec.info import recogniser_info
+from robustbench_char.defences.wordrec.recogniser import Recogniser
+from robustbench_char.inference.attack_set import matching_attack
+from robustbench_char.metrics.word_errors import Words, word_errors
+from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors, write_price
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.sources import open_source
+
+__all__ = ["measure_price", "recognition_price"]
+
+_Field = str | tuple[str, ...]
+_Pair = tuple[_Field, _Field, list[bool]]
+
+
+def recognition_price(
+    recogniser: Recogniser, clean: Sequence[Example], attacked: Sequence[Example], task: Task
+) -> WordErrors:
+    """Measure a recogniser on the examples of one file, clean and attacked, in the same order.
+
+    Raises InputError where the two do not hold the same examples.
+    """
+    _check_same(clean, attacked)
+    pairs = _pairs(clean, attacked, task)
+    good, bad = _words(one for one, _, _ in pairs), _words(other for _, other, _ in pairs)
+    _check_words(good, bad)
+    repaired = _corrected(recogniser, [other for _, other, _ in pairs])
+    broken = _corrected(recogniser, [one for one, _, _ in pairs])
+    marks = [marked for _, _, marked in pairs]
+    names, names_after = _marked(good, marks), _marked(broken, marks)
+    return WordErrors(
+        wer_before=word_errors(good, bad),
+        wer_after=word_errors(good, repaired),
+        wer_before_cased=word_errors(good, bad, cased=True),
+        wer_after_cased=word_errors(good, repaired, cased=True),
+        clean_changed=word_errors(good, broken),
+        clean_changed_cased=word_errors(good, broken, cased=True),
+        entity_changed=word_errors(names, names_after),
+        words=sum(map(len, good)),
+        entity_words=sum(map(len, names)),
+        examples=len(clean),
+    )
+
+
+def _pairs(clean: Sequence[Example], attacked: Sequence[Example], task: Task) -> list[_Pair]:
+    """Return each distinct pair of a clean and an attacked field, with the marks of the words of entities."""
+    pairs: list[_Pair] = []
+    seen: set[tuple[_Field, _Field]] = set()
+    for one, other in zip(clean, attacked, strict=True):
+        for name in task.fields:
+            texts: tuple[_Field, _Field] = one.fields[name], other.fields[name]
+            if isinstance(texts[0], str) and texts in seen:
+                continue
+            seen.add(texts)
+            tagged = task.metric == "entity_f1" and isinstance(one.label, tuple)
+            pairs.append((texts[0], texts[1], [tag != "O" for tag in one.label or ()] if tagged else []))
+    return pairs
+
+
+def _words(fields: Iterable[_Field]) -> list[Words]:
+    return [field.split() if isinstance(field, str) else field for field in fields]
+
+
+def _corrected(recogniser: Recogniser, fields: Sequence[_Field]) -> list[Words]:
+    """Correct fields the way a system does; correction never touches white space, so that words pair up."""
+    texts = [field for field in fields if isinstance(field, str)]
+    tokens = [field for field in fields if not isinstance(field, str)]
+    if tokens:
+        return list(recogniser.correct(tokens))
+    return [correction.text.split() for correction in recogniser.correct_texts(texts)]
+
+
+def _marked(sentences: Sequence[Words], marks: Sequence[Sequence[bool]]) -> list[Words]:
+    return [
+        [word for word, marked in zip(words, own, strict=True) if marked]
+        for words, own in zip(sentences, marks, strict=True)
+        if own
+    ]
+
+
+def _check_same(clean: Sequence[Example], attacked: Sequence[Example]) -> None:
+    if [example.row for example in clean] != [example.row for example in attacked]:
+        raise _other_file(f"{len(attacked)} examples, beside {len(clean)} clean ones")
+
+
+def _check_words(clean: Sequence[Words], attacked: Sequence[Words]) -> None:
+    for one, other in zip(clean, attacked, strict=True):
+        if len(one) != len(other):
+            raise _other_file(f"a text of {len(other)} words whose clean version has {len(one)}")
+
+
+def _other_file(found: str) -> InputError:
+    return InputError(
+        "--attacked",
+        found=found,
+        expected="the attacked version of the clean file, word for word",
+        fix="Name the clean file that the attack read.",
+    )
+
+
+def measure_price(
+    recogniser: Recogniser, clean: NativeFile, attacked: Path, task: Task, *, output: Path | None, overwrite: bool
+) -> PriceRecord:
+    """Measure a recogniser on a clean file and on its attack, the folder that `attack` wrote; keep it in `output`.
+
+    Raises InputError for a folder that is no attack on this very file, and for an output that cannot be written.
+    """
+    attack = matching_attack(attacked, clean, task)
+    bad = open_source(task, input=attack.folder / attack.manifest.output.name)
+    record = PriceRecord(
+        task=task.name,
+        recogniser=recogniser_info(recogniser),
+        source=attack.manifest.input.name,
+        clean_sha256=attack.manifest.input.sha256,
+        attacked_sha256=attack.manifest.output.sha256,
+        attack=attack.info(),
+        errors=recognition_price(recogniser, list(clean.examples()), list(bad.examples()), task),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance(),
+    )
+    if output is not None:
+        with output_folder(output, overwrite=overwrite, inputs=(clean.path, attacked), volatile=(PRICE,)) as folder:
+            write_price(folder, record)
+    return record

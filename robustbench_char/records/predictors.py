@@ -1,0 +1,201 @@
+"""Systems of other people: Python callables that a package registers by an entry point (see docs/your_model.md).
+
+Nothing of a package is imported before its predictor is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from robustbench_char.common import InputError, nearest
+from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.tasks.base import Task
+
+if TYPE_CHECKING:
+    from robustbench_char.records.evaluation import SystemInfo
+
+__all__ = ["GROUP", "Predictor", "load_predictor", "registered"]
+
+GROUP = "robustbench_char.predictors"
+"""The group of entry points that names predictors."""
+
+EXTERNAL = "external"
+"""What records name as the base of a predictor."""
+
+_EXPECTED = {
+    "name": "a text",
+    "version": "a text",
+    "tasks": "a list of names of tasks",
+    "parameters": "a whole number",
+}
+_FIX = "Correct the package (see docs/your_model.md)."
+
+
+class _Declared(BaseModel):
+    """What a predictor may say of itself, as attributes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str | None = None
+    version: str | None = None
+    tasks: tuple[str, ...] | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A loaded predictor. `tasks` are those that it serves, None for all; `call` goes from a batch to predictions."""
+
+    call: Callable[[list[dict[str, Any]]], Any]
+    tasks: tuple[str, ...] | None
+    system: SystemInfo
+
+    @property
+    def name(self) -> str:
+        """The name it is registered by."""
+        return self.system.name
+
+    def check_serves(self, task: Task) -> None:
+        """Raise InputError for a task that the predictor does not serve."""
+        if self.tasks is not None and task.name not in self.tasks:
+            raise InputError(
+                f"predictor {self.name}",
+                found=f"the task {task.name}",
+                expected=f"a task that it serves: {', '.join(self.tasks) or 'none'}",
+                fix="Choose another predictor or task, or correct its `tasks`.",
+            )
+
+
+def registered() -> list[tuple[str, str]]:
+    """Return the name of each registered predictor, sorted, with the distribution that registers it."""
+    return sorted((point.name, _distribution(point)) for point in entry_points(group=GROUP))
+
+
+def load_predictor(name: str, *, place: object = "--predictor") -> Predictor:
+    """Import a predictor, and make it where a class or factory is registered.
+
+    Raises InputError for an unknown name with the nearest one, a name that two distributions register or that is one of
+    our systems', and what cannot be imported, made or called.
+    """
+    point = _entry_point(name, place)
+    target = _loaded(point)
+    made = _made(point, target)
+    call = made if made is target else getattr(made, "predict", None)
+    if not callable(call):
+        raise _wrong(
+            point, f"{point.value} gives {_kind(made)} without a method `predict`", "an object with `predict(batch)`"
+        )
+    declared = _declared(point, made)
+    return Predictor(call, declared.tasks, _system(point, declared))
+
+
+def _entry_point(name: str, place: object) -> EntryPoint:
+    points = list(entry_points(group=GROUP))
+    found = sorted((point for point in points if point.name == name), key=_distribution)
+    if not found:
+        known = sorted({point.name for point in points})
+        raise InputError(
+            place,
+            found=f"unknown predictor {name!r}",
+            expected=f"one of {', '.join(known)}" if known else f"a package that registers one as {GROUP}",
+            fix=f"Correct the name, or install its package.{nearest(name, known)}",
+        )
+    if len(found) > 1:
+        raise _wrong(
+            found[0],
+            f"{len(found)} distributions that register the name: {', '.join(map(_distribution, found))}",
+            "one",
+            fix="Uninstall all but one of them.",
+        )
+    if name in SYSTEMS:
+        raise _wrong(found[0], "the name of one of the shipped systems", "a name of its own")
+    return found[0]
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise _wrong(point, f"{point.value} fails to import ({_said(error)})", "`module:attribute`") from error
+
+
+def _made(point: EntryPoint, target: Any) -> Any:
+    """Return a function that takes a batch as it is, and what a class or a factory makes."""
+    if not callable(target):
+        raise _wrong(point, f"{point.value} is {_kind(target)}", "a function `predict(batch)`, a class or a factory")
+    if not isinstance(target, type) and _takes_a_batch(target):
+        return target
+    try:
+        return target()
+    except Exception as error:
+        raise _wrong(point, f"{point.value}() fails ({_said(error)})", "a call without arguments that works") from error
+
+
+def _takes_a_batch(target: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(target).bind([])
+    except TypeError:
+        return False
+    except ValueError:  # a function without signature, as some in C
+        return True
+    return True
+
+
+def _declared(point: EntryPoint, made: Any) -> _Declared:
+    """Read the optional attributes; a method of such a name (a model's `parameters()`) says nothing here."""
+    found = {name: value for name in _Declared.model_fields if not callable(value := getattr(made, name, None))}
+    try:
+        return _Declared.model_validate(found)
+    except ValidationError as error:
+        attribute = str(error.errors()[0]["loc"][0])
+        raise _wrong(point, f"`{attribute}` = {found[attribute]!r}", _EXPECTED[attribute]) from None
+
+
+def _system(point: EntryPoint, declared: _Declared) -> SystemInfo:
+    from robustbench_char.records.evaluation import PredictorInfo, SystemInfo  # here: names are listed without pandas
+
+    if declared.name is not None and declared.name in SYSTEMS:
+        raise _wrong(point, f"`name` = {declared.name!r}, one of the shipped systems", "a name of its own")
+    info = PredictorInfo(
+        distribution=point.dist.name if point.dist else "",
+        distribution_version=point.dist.version if point.dist else "",
+        entry_point=point.value,
+        version=declared.version,
+    )
+    identity = json.dumps([point.name, info.model_dump(mode="json")])
+    return SystemInfo(
+        name=point.name,
+        base=EXTERNAL,
+        parameters=declared.parameters,
+        training_seed=None,
+        training_sha256=None,
+        settings={},
+        weights_sha256=hashlib.sha256(identity.encode()).hexdigest(),
+        label=declared.name,
+        predictor=info,
+    )
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _wrong(point: EntryPoint, found: str, expected: str, *, fix: str = _FIX) -> InputError:
+    place = f"predictor {point.name} (of {_distribution(point)})"
+    return InputError(place, found=found, expected=expected, fix=fix)

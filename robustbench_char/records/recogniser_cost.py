@@ -1,0 +1,74 @@
+"""What `recogniser-price --output` writes: a typed record of what a recogniser repairs, and of what it breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from robustbench_char.common.files import write_json
+from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.provenance import Provenance
+from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
+
+__all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices", "write_price"]
+
+PRICE = "recogniser_price.json"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class WordErrors(_Frozen):
+    """Shares of words in percent; None where there are no words of the kind.
+
+    Words are tokens (tagging) or what stands between white space. `wer_before`, `wer_after`: words of the attacked text
+    that differ from the clean ones before and after correction, compared in lower case (the headline, as in Pruthi et
+    al. 2019); `_cased`: compared with their capitals. `clean_changed`: words of the clean text that correction changes,
+    in lower case; `entity_changed`: the same among the words of entities. `words` and `entity_words` are what the
+    shares are of. A text that several examples share counts once.
+    """
+
+    wer_before: float | None
+    wer_after: float | None
+    wer_before_cased: float | None
+    wer_after_cased: float | None
+    clean_changed: float | None
+    clean_changed_cased: float | None
+    entity_changed: float | None
+    words: int
+    entity_words: int
+    examples: int
+
+
+class PriceRecord(_Frozen):
+    """One recogniser measured on one task's data, clean and under one attack. Numbers alone, no text."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    task: str
+    recogniser: RecogniserInfo
+    source: str
+    clean_sha256: str
+    attacked_sha256: str
+    attack: AttackInfo
+    errors: WordErrors
+    created: str
+    provenance: Provenance
+
+
+def write_price(folder: Path, record: PriceRecord) -> None:
+    """Write the record into a folder that exists."""
+    write_json(folder / PRICE, record.model_dump(mode="json", by_alias=True))
+
+
+def find_prices(folders: list[Path]) -> list[PriceRecord]:
+    """Return every record below the folders, in sorted order, each once; there may be none.
+
+    Raises InputError that names file and field, also for a record of a newer version.
+    """
+    paths = [path for folder in folders for path in sorted(folder.rglob(PRICE))]
+    expected, fix = "a record that `recogniser-price --output` wrote", "Run `robustbench-char recogniser-price` again."
+    found = [read_json_model(path, PriceRecord, expected=expected, fix=fix) for path in paths]
+    return list({record.model_dump_json(): record for record in found}.values())

@@ -1,0 +1,208 @@
+"""What `sensitivity` writes: a typed record with its summary, beside the table of all words. Reports stand on these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.provenance import Provenance
+from robustbench_char.metrics.sensitivity import WORD_COLUMNS
+from robustbench_char.records.evaluation import AttackInfo, SystemInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "PROFILE",
+    "SENSITIVITY",
+    "WORDS",
+    "Group",
+    "ModelInfo",
+    "Profile",
+    "ProfileWord",
+    "SensitivityRecord",
+    "find_sensitivities",
+    "read_profiles",
+    "read_words",
+    "side_by_side",
+    "summary_of",
+    "write_sensitivity",
+]
+
+SENSITIVITY, WORDS, PROFILE = "sensitivity.json", "words.parquet", "profile.json"
+_EXPECTED, _FIX = "a file that `sensitivity` wrote", "Run `robustbench-char sensitivity` again."
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+
+
+class ModelInfo(_Frozen):
+    """An encoder that is no saved system of ours: what it was loaded by (never a path), and its weights."""
+
+    name: str
+    weights_sha256: str
+
+
+class Group(_Frozen):
+    """One row of the summary (see `metrics.sensitivity.summary_frame`)."""
+
+    group: str
+    value: str
+    words: int
+    left_out: int
+    s: float | None
+    low: float | None
+    high: float | None
+    half: float | None
+    note: str = ""
+
+
+class SensitivityRecord(_Frozen):
+    """One measurement of S. `system` is None for a plain encoder, which `model` names; `examples` were read.
+
+    `words_sha256` is that of the table of words beside it.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    task: str
+    system: SystemInfo | None = None
+    model: ModelInfo | None = None
+    layer: int
+    pooling: Literal["mean", "first"]
+    stream: Literal["both", "subword", "character"]
+    max_length: int
+    examples: int
+    clean_sha256: str
+    attacked_sha256: str
+    attack: AttackInfo
+    summary: tuple[Group, ...]
+    words_sha256: str
+    wall_seconds: float
+    device: str
+    created: str
+    provenance: Provenance
+
+    @property
+    def shown(self) -> str:
+        """The name that reports call the system or model by."""
+        return self.system.shown if self.system else self.model.name if self.model else ""
+
+    def group(self, group: str, value: str) -> Group | None:
+        """Return one row of the summary, or None where there is no such word."""
+        return next((one for one in self.summary if (one.group, one.value) == (group, value)), None)
+
+
+class ProfileWord(_Frozen):
+    """One word of a sentence, clean and attacked; `distance` is None where it was cut off."""
+
+    word: str
+    attacked: str
+    distance: float | None
+
+
+class Profile(_Frozen):
+    """The words of one example. These are texts: of licensed data they must not be published."""
+
+    id: str
+    row: int
+    words: tuple[ProfileWord, ...]
+
+
+class _Profiles(_Frozen):
+    schema_version: Literal[1] = Field(1, alias="schema")
+    profiles: tuple[Profile, ...]
+
+
+def write_sensitivity(folder: Path, record: SensitivityRecord, profiles: tuple[Profile, ...]) -> None:
+    """Write the record, and profiles where there are any, into a folder that holds the table of words."""
+    if profiles:
+        write_json(folder / PROFILE, _Profiles(profiles=profiles).model_dump(mode="json", by_alias=True))
+    write_json(folder / SENSITIVITY, record.model_dump(mode="json", by_alias=True))
+
+
+def find_sensitivities(folders: list[Path]) -> list[tuple[Path, SensitivityRecord]]:
+    """Return every measurement below the folders with the folder it stands in, in sorted order; there may be none.
+
+    Raises InputError that names file and field, also for a record of a newer version.
+    """
+    paths = [path for folder in folders for path in sorted(folder.rglob(SENSITIVITY))]
+    return [(path.parent, read_json_model(path, SensitivityRecord, expected=_EXPECTED, fix=_FIX)) for path in paths]
+
+
+def summary_of(records: list[SensitivityRecord]) -> pd.DataFrame:
+    """Return the summaries as one frame: a row a group, with task, system, suite and seeds before it."""
+    import pandas as pd
+
+    rows = [
+        {
+            "task": record.task,
+            "system": record.shown,
+            "training_seed": record.system.training_seed if record.system else None,
+            "suite": record.attack.suite,
+            "attack_seed": record.attack.seed,
+            **group.model_dump(),
+        }
+        for record in records
+        for group in record.summary
+    ]
+    return pd.DataFrame(rows).astype({"training_seed": "Int64", "attack_seed": "Int64"}) if rows else pd.DataFrame()
+
+
+def read_words(folder: Path, record: SensitivityRecord) -> pd.DataFrame | None:
+    """Return the table of words beside a record, or None where it was not kept.
+
+    Raises InputError for one that is not the record's.
+    """
+    import pandas as pd
+
+    path = folder / WORDS
+    if not path.is_file():
+        return None
+    if sha256_file(path) != record.words_sha256:
+        raise InputError(
+            path, found="another content than its record was made with", expected="the words of one run", fix=_FIX
+        )
+    frame = pd.read_parquet(path)
+    if missing := [name for name in WORD_COLUMNS if name not in frame]:
+        raise InputError(
+            path, found=f"no column {', '.join(missing)}", expected=f"the columns {', '.join(WORD_COLUMNS)}", fix=_FIX
+        )
+    return frame[list(WORD_COLUMNS)]
+
+
+def read_profiles(folder: Path) -> tuple[Profile, ...]:
+    """Return the profiles beside a record; none where none was asked for. Raises InputError for a damaged file."""
+    path = folder / PROFILE
+    if not path.is_file():
+        return ()
+    return read_json_model(path, _Profiles, expected=_EXPECTED, fix=_FIX).profiles
+
+
+def side_by_side(systems: Mapping[str, Sequence[ProfileWord]]) -> pd.DataFrame:
+    """Return the same words as several systems see them, a row a word and system.
+
+    Columns: `system`, `number` (of the word), `word`, `attacked`, `changed`, `distance` (missing where the word was cut
+    off).
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "system": system,
+            "number": number,
+            "word": one.word,
+            "attacked": one.attacked,
+            "changed": one.word != one.attacked,
+            "distance": one.distance,
+        }
+        for system, words in systems.items()
+        for number, one in enumerate(words)
+    ]
+    return pd.DataFrame(rows).astype({"distance": "float64"}) if rows else pd.DataFrame()

@@ -1,0 +1,66 @@
+"""What predictions are scored against: the labels of examples, by family. No model library is loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robustbench_char.common import InputError
+from robustbench_char.metrics.metrics import Gold, QaGold
+from robustbench_char.tasks.base import Example, NativeFile, Task
+
+__all__ = ["gold_of", "labelled", "may_decline", "place_of"]
+
+
+def may_decline(task: Task) -> bool:
+    """Return whether a task has unanswerable questions, so that a system may answer nothing."""
+    return task.metric == "squad_v2"
+
+
+def place_of(example: Example) -> str:
+    """Return how messages call an example."""
+    return f"row {example.row} (id {example.id})"
+
+
+def gold_of(task: Task, example: Example) -> Gold | None:
+    """Return class, tags or answers of an example, or None where it has no label.
+
+    Raises InputError for an unanswerable question where the task has none.
+    """
+    if task.family == "question_answering":
+        return _answers(task, example)
+    kind = tuple if task.family == "tagging" else str
+    return example.label if isinstance(example.label, kind) else None
+
+
+def labelled(task: Task, file: NativeFile, examples: Sequence[Example]) -> list[Gold]:
+    """Return what to score against. Raises InputError for an example without label, and for no examples."""
+    golds = []
+    for example in examples:
+        gold = gold_of(task, example)
+        if gold is None:
+            raise InputError(
+                f"{file.path}: {place_of(example)}",
+                found="an example without label",
+                expected="labelled examples to score",
+                fix="Evaluate on the dev file; test files are often released without labels.",
+            )
+        golds.append(gold)
+    if not golds:
+        raise InputError(file.path, found="no examples", expected="at least one example", fix="Check the file.")
+    return golds
+
+
+def _answers(task: Task, example: Example) -> QaGold | None:
+    """Return the answers of the file; none where it says that the question is unanswerable."""
+    if example.answers:
+        return QaGold(tuple(answer.text for answer in example.answers))
+    if example.answerable is not False:
+        return None
+    if not may_decline(task):
+        raise InputError(
+            place_of(example),
+            found="an unanswerable question",
+            expected="at least one answer",
+            fix="Use the task squad_v2 for such files.",
+        )
+    return QaGold(())
