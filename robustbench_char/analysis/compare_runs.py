@@ -11,12 +11,13 @@ from statistics import fmean
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import computed_field
 
 from robustbench_char.analysis.pairs import check_together, distinct
 from robustbench_char.analysis.record_changes import Change, changes
 from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
 from robustbench_char.common import InputError
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.metrics.counted import Floats
 from robustbench_char.metrics.significance import PERMUTATIONS, holm
@@ -33,11 +34,7 @@ _PERMUTATIONS_A_ROW = 50
 """Drawn a tested row, so that the smallest p there is stays below 0.05 after a correction over any number of rows."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Result(_Frozen):
+class Result(Frozen):
     """What a result measures, by which those of two sets are matched. `system` is the name that reports show."""
 
     task: str
@@ -48,7 +45,7 @@ class Result(_Frozen):
     attack_seed: int | None
 
 
-class Apart(_Frozen):
+class Apart(Frozen):
     """A result of both sets that cannot be compared, why, and its headline scores (in percent)."""
 
     result: Result
@@ -57,7 +54,7 @@ class Apart(_Frozen):
     reason: str
 
 
-class Row(_Frozen):
+class Row(Frozen):
     """One system on one task under one condition: mean scores over `runs` (training and attack seeds), in percent.
 
     `difference` is B - A in points with its interval, or the `note` why there is none; `p_holm` is p after Holm's
@@ -82,7 +79,7 @@ class Row(_Frozen):
     verdict: Literal["same", "within noise", "differs"] = "same"
 
 
-class SetComparison(_Frozen):
+class SetComparison(Frozen):
     """What changed from A to B. `matched` counts results that both have, those `apart` included."""
 
     matched: int

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from robustbench_char.common.differences import differences
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.records.evaluation import Record, result_part
 
 __all__ = ["Change", "changes"]
@@ -16,10 +15,8 @@ __all__ = ["Change", "changes"]
 _MATCHED = {"name", "label", "base", "training_seed"}  # what the two share: a label that is left out is the name
 
 
-class Change(BaseModel):
+class Change(Frozen):
     """One thing that differs, from `a` to `b`, in so many results; None where one of the two does not have it."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     a: Any

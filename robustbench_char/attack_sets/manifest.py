@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
@@ -29,11 +29,7 @@ __all__ = [
 MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class FileInfo(_Frozen):
+class FileInfo(Frozen):
     """A file by name and content. `rows` are examples, or the rows of a ledger."""
 
     name: str
@@ -41,14 +37,14 @@ class FileInfo(_Frozen):
     rows: int
 
 
-class StrengthInfo(_Frozen):
+class StrengthInfo(Frozen):
     """Strength as requested, and as it came out: edited words as a share of eligible ones (None for none)."""
 
     requested: Strength
     effective: float | None
 
 
-class Counts(_Frozen):
+class Counts(Frozen):
     """`attempted` words were chosen by the strength; those that no draw changed are `no_ops`.
 
     `spell_known_word` counts edits whose result, in lower case, is another word of the clean input.
@@ -65,7 +61,7 @@ class Counts(_Frozen):
     by_operator: dict[str, int]
 
 
-class Manifest(_Frozen):
+class Manifest(Frozen):
     """All that determines the attacked file, and the counts of what was done.
 
     `no_op_share` is no_ops / attempted (None for no attempt).

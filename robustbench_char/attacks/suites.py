@@ -14,8 +14,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -28,6 +26,7 @@ from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import sha256_bytes
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.resources import find, shipped
 from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.text.alphabets import ALPHABETS
@@ -59,11 +58,7 @@ def _without(dumped: dict[str, Any], **defaults: Any) -> dict[str, Any]:
     return {key: value for key, value in dumped.items() if key not in defaults or value != defaults[key]}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
-
-
-class WordRule(_Strict):
+class WordRule(Frozen):
     """Which words are eligible; those of nothing but punctuation never are.
 
     Lengths are in code points. `digits`: `no_number` leaves words of nothing but digits alone, `no_digit` those with
@@ -89,7 +84,7 @@ class WordRule(_Strict):
         return value
 
 
-class OperatorRule(_Strict):
+class OperatorRule(Frozen):
     """How one operator takes part: its weight in the draw, and limits of its own on top of those of the words.
 
     `positions` takes the place of the suite's: besides `interior` and `all`, `before` strikes or adds before a
@@ -120,7 +115,7 @@ def _some(operators: dict[str, OperatorRule]) -> dict[str, OperatorRule]:
 Operators = Annotated[dict[OperatorName, OperatorRule], AfterValidator(_some)]
 
 
-class Strength(_Strict):
+class Strength(Frozen):
     """Either `rate`, the share of the eligible words of a text, or `words`, a number of words a text."""
 
     rate: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
@@ -133,7 +128,7 @@ class Strength(_Strict):
         return self
 
 
-class Sweep(_Strict):
+class Sweep(Frozen):
     """Several strengths: either rates, or numbers of words."""
 
     rate: tuple[float, ...] = ()
@@ -154,7 +149,7 @@ class Sweep(_Strict):
         return self
 
 
-class Settings(_Strict):
+class Settings(Frozen):
     """How words are edited.
 
     `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from
@@ -166,7 +161,7 @@ class Settings(_Strict):
     """
 
     words: WordRule = WordRule()
-    operators: Operators = {}
+    operators: Operators = Field(default_factory=dict)
     positions: Literal["interior", "all"] = "interior"
     alphabet: Alphabet = "english"
     layout: Layout = "qwerty"
@@ -196,7 +191,7 @@ class SuiteFile(Settings):
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
     edits_per_word: int = Field(1, ge=1, le=8)
-    tasks: dict[str, TaskSettings] = {}
+    tasks: dict[str, TaskSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_strength(self) -> SuiteFile:
@@ -216,7 +211,7 @@ class SuiteFile(Settings):
         return self.model_copy(update=changed)
 
 
-class Suite(_Strict):
+class Suite(Frozen):
     """A suite resolved for one task: all that determines its edits, besides seed and text.
 
     `name` says the strength where it was asked for.

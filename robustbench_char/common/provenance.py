@@ -10,9 +10,8 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 import robustbench_char
+from robustbench_char.common.frozen import Frozen
 
 __all__ = ["LIBRARIES", "Provenance", "provenance"]
 
@@ -31,10 +30,8 @@ LIBRARIES = (
 )
 
 
-class Provenance(BaseModel):
+class Provenance(Frozen):
     """What made a file or a record. `git_commit` is None outside a checkout of this project."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     package_version: str
     git_commit: str | None

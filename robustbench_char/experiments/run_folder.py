@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import put_json, scratch_of
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments.expand import result_path
 from robustbench_char.experiments.jobs import Job, Plan
@@ -41,10 +41,8 @@ TEXTS = {"score": ("predictions.parquet",), "outside": ("predictions.parquet",),
 """Those that hold texts of the data, or are large, which go with them if `examples` are wanted."""
 
 
-class JobLine(BaseModel):
+class JobLine(Frozen):
     """One job in `run.json`: its key, how it ended, why it failed, and what its result took when it was made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str
     key: str
@@ -53,10 +51,8 @@ class JobLine(BaseModel):
     cost: Cost | None = None
 
 
-class RunFile(BaseModel):
+class RunFile(Frozen):
     """`run.json`: what was asked and what became of it. Times, hosts and commits differ between equal runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_version: Literal[1] = Field(1, alias="schema")
     name: str

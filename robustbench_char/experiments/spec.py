@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 
@@ -38,11 +39,7 @@ COMMAND_OPTIONS = {"learning_rate": "lr", "new_learning_rate": "new_lr"}
 Precision = Literal["auto", "bf16", "fp32"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
-
-
-class FinetuneOptions(_Part):
+class FinetuneOptions(Frozen):
     """Options of `finetune`; those left out have its defaults. `limit` keeps the first examples."""
 
     epochs: float | None = None
@@ -58,7 +55,7 @@ class FinetuneOptions(_Part):
     precision: Precision | None = None
 
 
-class PretrainOptions(_Part):
+class PretrainOptions(Frozen):
     """Options of `pretrain`; those left out have its defaults.
 
     `processes` train together, each on a GPU of its own (or on cores) and on `batch_size` blocks a step.
@@ -87,7 +84,7 @@ class PretrainOptions(_Part):
     precision: Precision | None = None
 
 
-class RecogniserOptions(_Part):
+class RecogniserOptions(Frozen):
     """Options of `train-recogniser`. Without `text` one is trained for each task, on the texts of its training data."""
 
     text: tuple[str, ...] = ()
@@ -103,7 +100,7 @@ class RecogniserOptions(_Part):
     splitter: str | None = None
 
 
-class Augment(_Part):
+class Augment(Frozen):
     """Attacked copies of training examples: what `finetune --augment` and its further options say."""
 
     suite: str | None = None
@@ -112,7 +109,7 @@ class Augment(_Part):
     without: tuple[str, ...] = ()
 
 
-class SystemSpec(_Part):
+class SystemSpec(Frozen):
     """One system that is compared. `system` is its registered name, by default the key that it stands under.
 
     `pretrain` and `finetune` change options for this system alone. `starts_from` names another system of this spec,
@@ -135,7 +132,7 @@ class SystemSpec(_Part):
     saved: dict[str, str] | None = None
 
 
-class TaskSpec(_Part):
+class TaskSpec(Frozen):
     """One task. `train` and `test` are paths below the data folder, by default those of `sources.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
@@ -154,7 +151,7 @@ class TaskSpec(_Part):
     finetune: FinetuneOptions = FinetuneOptions()
 
 
-class SensitivityOptions(_Part):
+class SensitivityOptions(Frozen):
     """Where sensitivity S is measured: these suites, these tasks (None: all), the first `limit` examples."""
 
     suites: tuple[str, ...]
@@ -162,7 +159,7 @@ class SensitivityOptions(_Part):
     limit: int | None = Field(None, ge=1)
 
 
-class Budget(_Part):
+class Budget(Frozen):
     """What the run may take; a plan that is expected to take more is refused before any work.
 
     `hours` are those of the whole run with its workers; `memory_gb` is that of all jobs that run at once.
@@ -173,7 +170,7 @@ class Budget(_Part):
     memory_gb: float | None = Field(None, gt=0)
 
 
-class Benchmark(_Part):
+class Benchmark(Frozen):
     """A whole benchmark; docs/benchmarks.md explains each key.
 
     Paths are relative to the data folder (`--data-dir`); the text `mini` is that of the generated data sets.

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 import platformdirs
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 
 __all__ = ["JOB", "Cost", "JobFile", "Store", "default_results"]
@@ -38,11 +38,7 @@ def default_results() -> Path:
     return platformdirs.user_data_path("robustbench-char") / "results"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Cost(_Frozen):
+class Cost(Frozen):
     """What a job took: seconds of wall clock and of processors, peak memory of its process, bytes of its result.
 
     `work` is the number that time grows with (see `jobs.Job`). A job that was stopped and went on counts what its last
@@ -58,12 +54,12 @@ class Cost(_Frozen):
     created: str
 
 
-class _File(_Frozen):
+class _File(Frozen):
     bytes: int
     sha256: str
 
 
-class JobFile(_Frozen):
+class JobFile(Frozen):
     """`job.json`: what was done, all that decided it, what it took, and the files of the result."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

@@ -10,12 +10,12 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.inference.attack_set import attack_set_of
 from robustbench_char.inference.load_system import Predictions, device_name, load_system, open_parts
@@ -31,10 +31,8 @@ PREDICTED, SAID = "predicted.json", "said.parquet"
 _EXPECTED, _FIX = "what predicting wrote", "Predict again."
 
 
-class PredictedFile(BaseModel):
+class PredictedFile(Frozen):
     """`predicted.json`: who predicted on what, and what it took; the predictions stand in `said.parquet` beside it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_version: Literal[1] = Field(1, alias="schema")
     run: str

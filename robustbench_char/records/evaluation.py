@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 
 __all__ = [
@@ -44,11 +44,7 @@ list on clean data) holds objects with field, word (its number under the suite's
 start_attacked, removed, inserted, word_before and word_after."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class PretrainingInfo(_Frozen):
+class PretrainingInfo(Frozen):
     """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
 
     `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
@@ -67,7 +63,7 @@ class PretrainingInfo(_Frozen):
     noise_share: float | None = None
 
 
-class AugmentInfo(_Frozen):
+class AugmentInfo(Frozen):
     """The attacked copies that fine-tuning saw. `operators` are those that were used; `without` were left out."""
 
     suite: str
@@ -78,7 +74,7 @@ class AugmentInfo(_Frozen):
     seed: int
 
 
-class RecogniserInfo(_Frozen):
+class RecogniserInfo(Frozen):
     """The word recogniser in front of the system, and the attack that it was trained under (suite and operators)."""
 
     vocabulary: int
@@ -93,7 +89,7 @@ class RecogniserInfo(_Frozen):
     background_sha256: str | None = None
 
 
-class PredictorInfo(_Frozen):
+class PredictorInfo(Frozen):
     """Where a system that is not ours comes from: distribution and entry point, and the version it gives itself."""
 
     distribution: str
@@ -102,7 +98,7 @@ class PredictorInfo(_Frozen):
     version: str | None = None
 
 
-class SystemInfo(_Frozen):
+class SystemInfo(Frozen):
     """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved.
 
     `label` is how reports call it (None: by `name`), which tells variants of one system apart. `parameters` counts
@@ -143,7 +139,7 @@ class SystemInfo(_Frozen):
         return None if self.extra_parameters is None else self.extra_parameters + recogniser
 
 
-class AttackInfo(_Frozen):
+class AttackInfo(Frozen):
     """How the data was attacked, read from the manifest beside it. Strengths are shares of eligible words.
 
     `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
@@ -163,7 +159,7 @@ class AttackInfo(_Frozen):
     counts_by_operator: dict[str, int]
 
 
-class DataInfo(_Frozen):
+class DataInfo(Frozen):
     """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path.
 
     `limit` says that the first so many examples alone were evaluated (None: all); an attack's counts are of the file.
@@ -176,7 +172,7 @@ class DataInfo(_Frozen):
     limit: int | None = None
 
 
-class Record(_Frozen):
+class Record(Frozen):
     """One evaluation. `scores` are in percent at full precision, `headline` names the one that tables show.
 
     `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from robustbench_char.common import InputError, nearest
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 
@@ -39,10 +40,8 @@ _EXPECTED = {
 _FIX = "Correct the package (see docs/your_model.md)."
 
 
-class _Declared(BaseModel):
+class _Declared(Frozen):
     """What a predictor may say of itself, as attributes."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str | None = None
     version: str | None = None
@@ -153,7 +152,7 @@ def _declared(point: EntryPoint, made: Any) -> _Declared:
     """Read the optional attributes; a method of such a name (a model's `parameters()`) says nothing here."""
     found = {name: value for name in _Declared.model_fields if not callable(value := getattr(made, name, None))}
     try:
-        return _Declared.model_validate(found)
+        return _Declared.model_validate(found, strict=False)
     except ValidationError as error:
         attribute = str(error.errors()[0]["loc"][0])
         raise _wrong(point, f"`{attribute}` = {found[attribute]!r}", _EXPECTED[attribute]) from None

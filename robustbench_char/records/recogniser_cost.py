@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common.files import write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
 
@@ -17,11 +17,7 @@ __all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices", "write_price"]
 PRICE = "recogniser_price.json"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class WordErrors(_Frozen):
+class WordErrors(Frozen):
     """Shares of words in percent; None where there are no words of the kind.
 
     Words are tokens (tagging) or what stands between white space. `wer_before`, `wer_after`: words of the attacked text
@@ -43,7 +39,7 @@ class WordErrors(_Frozen):
     examples: int
 
 
-class PriceRecord(_Frozen):
+class PriceRecord(Frozen):
     """One recogniser measured on one task's data, clean and under one attack. Numbers alone, no text."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS
 from robustbench_char.records.evaluation import AttackInfo, SystemInfo
@@ -39,18 +39,14 @@ SENSITIVITY, WORDS, PROFILE = "sensitivity.json", "words.parquet", "profile.json
 _EXPECTED, _FIX = "a file that `sensitivity` wrote", "Run `robustbench-char sensitivity` again."
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
-
-
-class ModelInfo(_Frozen):
+class ModelInfo(Frozen):
     """An encoder that is no saved system of ours: what it was loaded by (never a path), and its weights."""
 
     name: str
     weights_sha256: str
 
 
-class Group(_Frozen):
+class Group(Frozen):
     """One row of the summary (see `metrics.sensitivity.summary_frame`)."""
 
     group: str
@@ -64,7 +60,7 @@ class Group(_Frozen):
     note: str = ""
 
 
-class SensitivityRecord(_Frozen):
+class SensitivityRecord(Frozen):
     """One measurement of S. `system` is None for a plain encoder, which `model` names; `examples` were read.
 
     `words_sha256` is that of the table of words beside it.
@@ -99,7 +95,7 @@ class SensitivityRecord(_Frozen):
         return next((one for one in self.summary if (one.group, one.value) == (group, value)), None)
 
 
-class ProfileWord(_Frozen):
+class ProfileWord(Frozen):
     """One word of a sentence, clean and attacked; `distance` is None where it was cut off."""
 
     word: str
@@ -107,7 +103,7 @@ class ProfileWord(_Frozen):
     distance: float | None
 
 
-class Profile(_Frozen):
+class Profile(Frozen):
     """The words of one example. These are texts: of licensed data they must not be published."""
 
     id: str
@@ -115,7 +111,7 @@ class Profile(_Frozen):
     words: tuple[ProfileWord, ...]
 
 
-class _Profiles(_Frozen):
+class _Profiles(Frozen):
     schema_version: Literal[1] = Field(1, alias="schema")
     profiles: tuple[Profile, ...]
 

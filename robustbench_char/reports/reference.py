@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import load_yaml_model
 
@@ -25,11 +26,7 @@ __all__ = [
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
-
-
-class CleanRow(_Frozen):
+class CleanRow(Frozen):
     """The scores of one system on clean data: task, then metric, then percent."""
 
     system: str
@@ -37,21 +34,21 @@ class CleanRow(_Frozen):
     scores: dict[str, dict[str, float]]
 
 
-class AttackedScore(_Frozen):
+class AttackedScore(Frozen):
     """One score before and under attack, in percent."""
 
     clean: float
     attacked: float
 
 
-class RobustnessRow(_Frozen):
+class RobustnessRow(Frozen):
     """The scores of one system under attack, by task."""
 
     system: str
     scores: dict[str, AttackedScore]
 
 
-class Robustness(_Frozen):
+class Robustness(Frozen):
     """A published robustness table; `metrics` names the score of each task, `base` what all systems started from."""
 
     suite: str
@@ -60,7 +57,7 @@ class Robustness(_Frozen):
     systems: tuple[RobustnessRow, ...]
 
 
-class Finding(_Frozen):
+class Finding(Frozen):
     """One single figure, with its unit and the data it was measured on."""
 
     name: str
@@ -70,7 +67,7 @@ class Finding(_Frozen):
     system: str | None = None
 
 
-class Pretraining(_Frozen):
+class Pretraining(Frozen):
     """What the published models were pre-trained on; percents are shares of the tokens or words of a text."""
 
     corpus: str
@@ -84,7 +81,7 @@ class Pretraining(_Frozen):
     extra_parameters: int
 
 
-class Reference(_Frozen):
+class Reference(Frozen):
     """All numbers of one publication."""
 
     schema_version: Literal[1] = Field(1, alias="schema")

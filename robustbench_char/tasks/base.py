@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from robustbench_char.common.frozen import Frozen
 
 __all__ = [
     "Answer",
@@ -93,21 +95,17 @@ class NativeFile(ExampleSource, Protocol):
         ...
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
-
-
-class HubSource(_Frozen):
+class HubSource(Frozen):
     """Where a task's data lies on the hub. `columns` maps our field, or `label` and `id`, to the hub's column."""
 
     path: str
     revision: str
     config: str | None = None
     splits: dict[str, str]
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
 
 
-class Task(_Frozen):
+class Task(Frozen):
     """One task: fields, labels, metric, format, source. The eight shipped ones are instances; users add theirs in YAML.
 
 
@@ -125,7 +123,7 @@ class Task(_Frozen):
     metric: str
     headline: str
     format: str
-    format_options: dict[str, Any] = {}
+    format_options: dict[str, Any] = Field(default_factory=dict)
     hub: HubSource | None = None
     note: str | None = None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import quiet
@@ -46,11 +46,7 @@ VOLATILE = (SYSTEM, LOG)
 _SCHEMA = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, protected_namespaces=())
-
-
-class BaseInfo(_Frozen):
+class BaseInfo(Frozen):
     """The checkpoint that training started from; `name` is no path, `revision` the hub's commit."""
 
     name: str
@@ -58,7 +54,7 @@ class BaseInfo(_Frozen):
     weights_sha256: str
 
 
-class TrainInfo(_Frozen):
+class TrainInfo(Frozen):
     """What it was trained on: `examples` as given and `attacked_copies` of some of them.
 
     Long contexts give several `windows`; the length limit cut `truncated_examples` of both kinds.
@@ -72,7 +68,7 @@ class TrainInfo(_Frozen):
     attacked_copies: int = 0
 
 
-class SystemFile(_Frozen):
+class SystemFile(Frozen):
     """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs.
 
     `training` is the hash of what decides the weights alone. `label` is how reports call the system (None: by its

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from robustbench_char.common import InputError
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.tasks.base import Family
 
 __all__ = ["Options", "Settings", "bf16_helps", "resolve_settings", "within"]
@@ -17,7 +17,7 @@ __all__ = ["Options", "Settings", "bf16_helps", "resolve_settings", "within"]
 _SPECIAL_PIECES = 4  # RoBERTa's <s> question </s></s> context </s>; BERT has three
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """All that decides the outcome besides data, base and system. Lengths count sub-words with special ones.
 
     `new_learning_rate` is that of the head and of what a plain encoder lacks (None: as the rest). `warmup` is the share
@@ -25,8 +25,6 @@ class Settings(BaseModel):
     over a context share; a question is cut to `max_question`; an answer has at most `max_answer`. `limit` keeps the
     first examples.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     seed: int
     epochs: float

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.folders import refuse_html
 
@@ -24,14 +24,12 @@ BackOff = Literal["pass_through", "neutral", "background"]
 _AGAIN = "Copy the folder again, or train the recogniser again with `train-recogniser`."
 
 
-class RecogniserFile(BaseModel):
+class RecogniserFile(Frozen):
     """`recogniser.json`. `words` are the known words in the order of the classes; UNK comes after them.
 
     `max_words`: longer sentences are read in pieces. `training`: text, suite, seed, epochs and results, None for a
     recogniser that was not trained by `train-recogniser`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
     schema_version: Literal[1] = Field(1, alias="schema")
     hidden_size: int = Field(ge=1)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.models.folders import CHARACTER_VOCABULARY, refuse_html
 from robustbench_char.models.inputs import IntArray
 
@@ -175,10 +175,8 @@ def lay_out(pieces: Sequence[tuple[int, ...]]) -> dict[str, IntArray]:
     }
 
 
-class _File(BaseModel):
+class _File(Frozen):
     """The JSON file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     mode: Mode

@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, Example, Task
 from robustbench_char.tasks.formats.bio import Scheme, Survey, is_tag, to_bio2
@@ -26,14 +25,12 @@ _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  #
 """The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
 
 
-class ConllOptions(BaseModel):
+class ConllOptions(Frozen):
     """Where the tags are and what they are.
 
     `tag_column` counts from 0 (from the end where negative). `tags` are entities (`bio`) or taken as they are (`any`).
     `tag_names` names the tag ids of tables that do not name them themselves, in order.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     tag_column: int | None = None
     tags: Literal["bio", "any"] = "bio"

@@ -11,9 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, Example, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
@@ -22,14 +23,12 @@ from robustbench_char.tasks.keys import ContentKeys
 __all__ = ["GlueTsv", "TsvLayout", "TsvOptions"]
 
 
-class TsvLayout(BaseModel):
+class TsvLayout(Frozen):
     """Where the columns of a file are: by name where it has a header, by 0-based number anywhere.
 
     A label column that the header lacks makes the file unlabelled. `width` fixes the number of columns of a file
     without header (otherwise its first line does).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     header: bool = True
     columns: dict[str, str | int]
@@ -41,7 +40,7 @@ class TsvLayout(BaseModel):
 class TsvOptions(TsvLayout):
     """A layout, the classes behind the spellings of the label column, and the layout of test files where it differs."""
 
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     test: TsvLayout | None = None
 
 

@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Answer, Attacked, Edit, Example, Task
 from robustbench_char.tasks.edits import apply_edits, in_order
@@ -33,10 +32,8 @@ from robustbench_char.tasks.question_answering import check_answer, check_answer
 __all__ = ["SquadJson", "SquadOptions"]
 
 
-class SquadOptions(BaseModel):
+class SquadOptions(Frozen):
     """Whether questions may be unanswerable, as in SQuAD 2.0."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     unanswerable: bool = False
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_bytes, write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.records.evaluation import PretrainingInfo
@@ -24,18 +24,14 @@ PRETRAINING, LOG = "pretraining.json", "training_log.json"
 VOLATILE = (PRETRAINING, LOG)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
-
-
-class TextInfo(_Frozen):
+class TextInfo(Frozen):
     """One text file; its name is no path."""
 
     name: str
     sha256: str
 
 
-class PretrainingFile(_Frozen):
+class PretrainingFile(Frozen):
     """`pretraining.json`.
 
     `lines` and `words` (between white space) are those of the training text, without the held-out lines;

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, TypedDict
 
-from pydantic import BaseModel, ConfigDict
-
 from robustbench_char.attacks.suites import Strength, Suite, load_suites
 from robustbench_char.common import InputError, nearest
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.training.settings import bf16_helps, within
 
 __all__ = [
@@ -29,15 +28,13 @@ NoisedWords = Literal["predict", "context"]
 CharacterCase = Literal["lower", "surface"]
 
 
-class PretrainSettings(BaseModel):
+class PretrainSettings(Frozen):
     """All that decides the outcome besides texts, base and system; what a system has no use for is None.
 
     `noise`: share of the suite's eligible words that are noised; `mask`: share of the pieces that are masked.
     `batch_size`: blocks a step and process; `block_size`: sub-words a block, with the two special ones. `warmup`: share
     of the steps. `heldout_blocks`: how many blocks of held-out text are scored every `evaluate_every` steps.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     suite: str | None
     suite_sha256: str | None

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from robustbench_char.common.files import write_json
-from robustbench_char.common.json_model import read_json_model
+from robustbench_char.common.frozen import Frozen, read_json_model
 
 __all__ = ["IGNORED", "TERMS", "TermCounter", "TermVocabulary"]
 
@@ -41,14 +41,12 @@ class TermCounter:
             rarest += 1
 
 
-class TermVocabulary(BaseModel):
+class TermVocabulary(Frozen):
     """Lower-cased words by frequency; the id of a term is its place.
 
     `unknown` says what another word is: `ignore`, no target; `class`, one class more (as in the reference
     implementation of CharBERT, whose last class is `<unk>`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     schema_version: Literal[1] = Field(1, alias="schema")
     unknown: Literal["ignore", "class"]

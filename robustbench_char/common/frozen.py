@@ -1,18 +1,24 @@
-"""JSON files of our own as pydantic models, with one error for a newer schema, and one that names the wrong field."""
+"""The base of all frozen models, and reading JSON files of our own into them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import read_json
 
-__all__ = ["read_json_model"]
+__all__ = ["Frozen", "read_json_model"]
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """A frozen model of known keys whose values are of the very types declared; a field is given by name or alias."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, protected_namespaces=())
 
 
 def read_json_model(path: Path, model: type[M], *, expected: str, fix: str) -> M:
