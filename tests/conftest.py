@@ -1,8 +1,9 @@
-"""Fixtures that all tests share."""
+"""Fixtures and settings that all tests share; those of some rooms stand in `fixtures`."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,16 @@ from typing import Protocol
 
 import pytest
 from hypothesis import settings
+
+pytest_plugins = ["fixtures.bases", "fixtures.records", "fixtures.systems"]
+
+# Before torch is imported, and for every process that a test starts: models this small only wait for each other's
+# threads, and several test processes would share the cores among many times as many threads.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+if importlib.util.find_spec("torch") is None:  # the extra `models` is not installed
+    collect_ignore = ["defences", "experiments", "inference", "models", "training"]
 
 # Seeded, and without a time limit per example: the first import of a large library would break it.
 settings.register_profile("seeded", deadline=None, derandomize=True)

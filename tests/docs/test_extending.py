@@ -87,10 +87,8 @@ def test_the_metric_scores_by_counts_what_it_scores_by_examples() -> None:
     assert counted.score(np.array(sums).sum(0)) == pytest.approx(result.scores["sentence_accuracy"])
 
 
-def test_system_metric_and_section_together(
-    run: Callable[..., str], tmp_path: Path, load_module: Callable[[Path], ModuleType]
-) -> None:
-    load_module(ROOT / "tests" / "models" / "tiny_models.py").bert_base(tmp_path / "tiny")
+def test_system_metric_and_section_together(run: Callable[..., str], tmp_path: Path, tiny: ModuleType) -> None:
+    tiny.bert_base(tmp_path / "tiny")
     task = get_task("conll2003").model_dump_json(exclude={"hub"}, by_alias=True)
     task = task.replace('"entity_f1"', '"sentence_accuracy"').replace('"f1"', '"sentence_accuracy"')
     (tmp_path / "names.yaml").write_text(task.replace('"conll2003"', '"names"', 1), encoding="utf-8")
@@ -107,8 +105,8 @@ def test_system_metric_and_section_together(
     assert row.startswith("| bert_lookalike, names, double |")
 
 
-def test_the_system_reads_what_it_says(tmp_path: Path, load_module: Callable[[Path], ModuleType]) -> None:
-    base = load_module(ROOT / "tests" / "models" / "tiny_models.py").bert_base(tmp_path / "tiny")
+def test_the_system_reads_what_it_says(tmp_path: Path, tiny: ModuleType) -> None:
+    base = tiny.bert_base(tmp_path / "tiny")
     words = [["h0use", "mp3", "1st", "b0at"]]
     ours, plain = (SYSTEMS.get(name).open(base, words=True) for name in ("bert_lookalike", "bert"))
     (read,) = ours.word_windows(words, max_length=32)

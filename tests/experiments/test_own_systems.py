@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -38,10 +37,9 @@ class BertSwapSystem(BertSystem):
 
 
 @pytest.fixture
-def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_module: Callable[[Path], ModuleType]) -> str:
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: ModuleType) -> str:
     monkeypatch.setitem(SYSTEMS._entries, "bert_swap", BertSwapSystem)
     monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
-    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
     return SPEC.replace("BASE", str(tiny.bert_base(tmp_path / "tiny")))
 
 

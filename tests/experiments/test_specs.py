@@ -101,10 +101,7 @@ def test_a_mistake_names_its_key(write_spec: Write, tmp_path: Path, changes: dic
     assert not (tmp_path / "store").exists()
 
 
-def test_a_base_is_of_a_type_that_all_its_systems_take(
-    write_spec: Write, tmp_path: Path, load_module: Callable[[Path], ModuleType]
-) -> None:
-    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
+def test_a_base_is_of_a_type_that_all_its_systems_take(write_spec: Write, tmp_path: Path, tiny: ModuleType) -> None:
     base = str(tiny.byt5_base(tmp_path / "tiny-byt5"))
     plan(write_spec(bases=[base], systems={"encoder": {}}), tmp_path)
     with pytest.raises(InputError, match=r"bases\..*tiny-byt5: found .*'t5'; expected one of bert"):
@@ -118,10 +115,9 @@ def test_a_circle_of_two(write_spec: Write, tmp_path: Path) -> None:
 
 
 def test_pre_training_goes_on_from_the_same_base(
-    write_spec: Write, tmp_path: Path, load_module: Callable[[Path], ModuleType], tiny_base: Path
+    write_spec: Write, tmp_path: Path, tiny: ModuleType, tiny_base: str
 ) -> None:
-    tiny = load_module(Path(__file__).parent.parent / "models" / "tiny_models.py")
-    bases = [str(tiny_base), str(tiny.bert_base(tmp_path / "other"))]
+    bases = [tiny_base, str(tiny.bert_base(tmp_path / "other"))]
     systems = {"advbert": {"bases": bases[:1]}, "more": {"system": "advbert", "starts_from": "advbert"}}
     with pytest.raises(InputError, match=r"systems\.more\.starts_from: found advbert, which is not trained on .*other"):
         plan(write_spec(systems=systems, bases=bases, text=["mini"]), tmp_path)
