@@ -1,17 +1,18 @@
-"""The systems that are compared, by name. A new one is a class like `models.bert.BertSystem` and one line here.
+"""The systems that are compared, by name. To add one: a class like `models.bert.BertSystem`, and one line here.
 
-The names stand in this room so that they can be listed without loading a model library; classes load when asked for.
+The names stand in this room so that they can be listed without a model library; a class loads when it is asked for.
+Its base class stands in a room above, so who asks for a class says of what type it is.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from robustbench_char.common import Registry
+from robustbench_char.common.registry import Registry
 
 __all__ = ["SYSTEMS"]
 
-SYSTEMS: Registry[Any] = Registry("system")
+SYSTEMS: Registry[type[Any]] = Registry("system")
 SYSTEMS.register("bert", "robustbench_char.models.bert:BertSystem")
 SYSTEMS.register("bert_mlm", "robustbench_char.models.bert:BertMlmSystem")
 SYSTEMS.register("advbert", "robustbench_char.models.bert:AdvBertSystem")

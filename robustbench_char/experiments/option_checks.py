@@ -8,7 +8,7 @@ from typing import Any
 
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
-from robustbench_char.common.systems import SYSTEMS as NAMES
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake
 from robustbench_char.defences.wordrec import RecogniserSettings
 from robustbench_char.experiments.spec import (
@@ -21,7 +21,6 @@ from robustbench_char.experiments.spec import (
 )
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import Base, load_config, positions_of
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked
 from robustbench_char.training.pretraining.settings import resolve_pretraining
@@ -36,7 +35,7 @@ def wrong_options(spec: Benchmark, tasks: Mapping[str, Task], bases: Mapping[str
         yield from _tried({"recogniser": set()}, partial(_recogniser, spec))
     for name, one in spec.systems.items():
         system = one.system or name
-        if system not in NAMES or one.predictor or one.saved:
+        if system not in SYSTEMS or one.predictor or one.saved:
             continue
         for base in (bases[key] for key in one.bases or spec.bases if key in bases):
             yield from _of_system(spec, name, one, SYSTEMS.get(system), base, tasks)

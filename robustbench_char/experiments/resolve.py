@@ -13,14 +13,13 @@ from typing import TypeVar
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.common.systems import SYSTEMS as NAMES
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments.option_checks import wrong_options
 from robustbench_char.experiments.sources import MINI, TaskData
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import Base, resolve_base
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.predictors import load_predictor
 from robustbench_char.tasks.base import Task
@@ -123,7 +122,7 @@ class _Finder:
             for key, one in systems
             if name in (one.bases or self.spec.bases) and not (one.predictor or one.saved)
         }
-        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(NAMES)))
+        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(SYSTEMS)))
 
     def _wrong(self, key: str, found: str, expected: str, fix: str) -> None:
         self.mistakes.append(Mistake(key, found, expected, fix))
@@ -200,15 +199,15 @@ class _Finder:
     def _trained(self, key: str, one: SystemSpec) -> None:
         name = one.system or key
         place = f"systems.{key}.system" if one.system else f"systems.{key}"
-        if name not in NAMES:
+        if name not in SYSTEMS:
             self._wrong(
                 place,
                 f"unknown system {name!r}",
-                f"one of {', '.join(NAMES)}",
-                f"Correct the name, or say what it is: `system: bert`.{nearest(name, NAMES)}",
+                f"one of {', '.join(SYSTEMS)}",
+                f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}",
             )
             return
-        kind = SYSTEMS.get(name)
+        kind: type[BertSystem] = SYSTEMS.get(name)
         if kind.pretraining and not self.spec.text:
             self._wrong(
                 "text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`."
@@ -334,7 +333,7 @@ class _Finder:
         copies = {
             one.augment.seed if one.augment and one.augment.seed is not None else AUGMENT_SEED
             for key, one in self.spec.systems.items()
-            if one.augment or ((one.system or key) in NAMES and SYSTEMS.get(one.system or key).augmentation)
+            if one.augment or ((one.system or key) in SYSTEMS and SYSTEMS.get(one.system or key).augmentation)
         }
         for key, task in self.spec.tasks.items():
             both = copies & set(task.attack_seeds or self.spec.attack_seeds)

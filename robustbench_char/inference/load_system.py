@@ -12,12 +12,12 @@ from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
 from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser
 from robustbench_char.metrics.metrics import Prediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Example
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
@@ -127,7 +127,7 @@ def open_parts(folder: Path, *, label: str | None = None) -> SystemParts:
 
 
 def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> BertSystem:
-    kind = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
+    kind: type[BertSystem] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
     return kind.open(folder, words=file.task.family == "tagging", recogniser=recogniser)
 
 

@@ -11,7 +11,7 @@ from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, 
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.models.systems import SYSTEMS
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.records.evaluation import AugmentInfo
 from robustbench_char.tasks.base import Example, Task
 

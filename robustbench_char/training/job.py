@@ -14,12 +14,12 @@ import robustbench_char
 from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser, recogniser_info
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import Base, load_config, resolve_base
 from robustbench_char.models.folders import reading_sha256
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.golds import gold_of, place_of
@@ -88,7 +88,7 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
 
     Raises InputError for what cannot be run.
     """
-    kind = SYSTEMS.get(asked.system, place="--system")
+    kind: type[BertSystem] = SYSTEMS.get(asked.system, place="--system")
     base = resolve_base(asked.base, any_type=kind.any_type)
     pretraining = _pretraining(kind, base)
     limits = kind.limits(base.folder)

@@ -8,12 +8,12 @@ from types import ModuleType
 import pytest
 
 from robustbench_char.common import InputError
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.experiments.code_version import modules_of
 from robustbench_char.experiments.expand import expand
 from robustbench_char.experiments.resolve import resolve
 from robustbench_char.experiments.spec import load_spec
 from robustbench_char.models.bert import BertSystem
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks import sources
 
 pytestmark = pytest.mark.models
@@ -60,12 +60,12 @@ def test_the_seed_of_its_copies_is_refused(spec: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "reached"),
     [
-        ("tasks.attack_files", "attacks.nlpaug_operators"),
+        ("attack_sets.write", "attacks.nlpaug_operators"),
         ("tasks.formats", "tasks.formats.conll"),
         ("tasks.formats", "tasks.formats.table"),
-        ("training.predict", "models.charbert.system"),
+        ("inference.load_system", "models.charbert.system"),
         ("training.finetune", "models.charbert.system"),
-        ("training.predicted", "evaluation.squad"),
+        ("inference.predicted", "metrics.squad"),
         ("reports.page", "reports.sections.tasks"),
     ],
 )

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from robustbench_char.common import InputError
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.models import checkpoints as base_models
 from robustbench_char.models.checkpoints import MINILM_SHA256, load_encoder, load_tokenizer, resolve_base
-from robustbench_char.models.systems import SYSTEMS
 
 pytestmark = pytest.mark.models
 needs_minilm = pytest.mark.skipif(

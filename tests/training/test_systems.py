@@ -14,12 +14,12 @@ from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.load_system import load_system
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import Window
-from robustbench_char.models.systems import SYSTEMS
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
 from robustbench_char.training.finetune import finetune
