@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Split, source_of
+from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
+
+if TYPE_CHECKING:
+    from robustbench_char.records.fragility import FragilityRecord
 
 __all__ = ["fragility"]
 
@@ -19,37 +23,37 @@ def fragility(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The folder for fragility.json, which reports show.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the deletions.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure the share of words, entities and nouns that a tokenizer splits, and what one deletion does to nouns."""
     from robustbench_char.inference.fragility import measure_fragility
     from robustbench_char.tasks.registry import get_task
 
-    record = get_task(task, "--task")
-    source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    found = measure_fragility(source, record, tokenizer, seed=seed)
+    chosen = get_task(task, "--task")
+    source = source_of(chosen, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    record = measure_fragility(source, chosen, tokenizer, seed=seed, output=output, overwrite=overwrite)
     if json:
-        import json as writer
-
-        typer.echo(writer.dumps(found, indent=2))
+        typer.echo(record.model_dump_json(by_alias=True, indent=2))
     else:
-        _print(found)
+        _print(record)
 
 
-def _print(found: dict[str, Any]) -> None:
-    typer.echo(
-        f"{found['tokenizer']} on {found['task']}: {_percent(found['split_words'])} of {found['words']:,} words split"
-    )
-    if found["entities"]:
-        typer.echo(f"{_percent(found['split_entities'])} of {found['entities']:,} entities have a split word")
-    for name, rows in (("nouns", found["nouns"]), ("distinct nouns", found["noun_types"])):
+def _print(record: FragilityRecord) -> None:
+    typer.echo(f"{record.tokenizer} on {record.task}: {_percent(record.split_words)} of {record.words:,} words split")
+    if record.entities:
+        typer.echo(f"{_percent(record.split_entities)} of {record.entities:,} entities have a split word")
+    for name, rows in (("nouns", record.nouns), ("distinct nouns", record.noun_types)):
         for row in rows:
-            group = "" if row["group"] == "all" else f" of {row['group']}"
-            names = ("split", "none_shared", "pieces_changed", "characters_changed")
-            split, none_shared, pieces, characters = (_percent(row[key]) for key in names)
+            group = "" if row.group == "all" else f" of {row.group}"
+            shares = (row.split, row.none_shared, row.pieces_changed, row.characters_changed)
+            split, none_shared, pieces, characters = map(_percent, shares)
             typer.echo(
-                f"{row['words']:,} {name}{group}: {split} split; after one deletion {none_shared} have no piece in "
+                f"{row.words:,} {name}{group}: {split} split; after one deletion {none_shared} have no piece in "
                 f"common, {pieces} of the pieces and {characters} of the characters of a word changed (mean)"
             )
 

@@ -3,69 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
 from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import OperatorRule, Suite, WordRule, load_suites
 from robustbench_char.common import InputError
+from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
+from robustbench_char.inference.results import write_alone
 from robustbench_char.inference.word_states import word_pieces
-from robustbench_char.metrics.fragility import NOUN_TAGS, deletion_frame, nouns, split_shares
+from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletion_frame, nouns, split_shares
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base
+from robustbench_char.records.fragility import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
 
 __all__ = ["measure_fragility", "with_one_character_fewer"]
 
+Sentences = Sequence[tuple[str, ...]]
 
-def measure_fragility(file: NativeFile, task: Task, tokenizer: str, *, seed: int = 0) -> dict[str, Any]:
-    """Return the shares of split words and entities, and what one deletion does to nouns where the tags name some.
 
-    `tokenizer` is `minilm`, a model's folder, or a hub id. Raises InputError for a task that is no tagging, and for a
-    file without words.
+def measure_fragility(
+    file: NativeFile,
+    task: Task,
+    tokenizer: str,
+    *,
+    seed: int = 0,
+    output: Path | None = None,
+    overwrite: bool = False,
+) -> FragilityRecord:
+    """Measure the shares of split words and entities, and what one deletion does to nouns where tags name some.
+
+    `tokenizer` is `minilm`, a model's folder, or a hub id; `output` is the folder to write the record to. Raises
+    InputError for a task other than tagging, and for a file without words.
     """
     if task.family != "tagging":
         raise InputError("--task", found=f"{task.name}, a task of {task.family.replace('_', ' ')}",
                          expected="a tagging task", fix="Use ptb_pos or conll2003.")  # fmt: skip
-    examples = list(file.examples())
-    sentences = [tuple(example.fields[task.fields[0]]) for example in examples]
-    tags = [example.label for example in examples if isinstance(example.label, tuple)]
-    if not sentences:
-        raise InputError(file.path, found="no sentences", expected="at least one", fix="Check the file.")
+    record = _measured(file, task, tokenizer, seed)
+    if output is not None:
+        write_alone(output, FRAGILITY, record, overwrite=overwrite, inputs=(file.path,))
+    return record
+
+
+def _measured(file: NativeFile, task: Task, tokenizer: str, seed: int) -> FragilityRecord:
+    sentences, tags = _read(file, task)
     base = resolve_base(tokenizer, any_type=True)
+    pairs = with_one_character_fewer(nouns(sentences, tags) if tags else [], seed)
+    words = [word for sentence in sentences for word in sentence]
     loaded = load_tokenizer(base.folder, words=True, offsets=False)
-    tagged = len(tags) == len(sentences)
-    marked = tagged and task.metric == "entity_f1"
-    found = nouns(sentences, tags) if tagged else []
-    pairs = with_one_character_fewer(found, seed)
-    clean, attacked = [old for old, _ in pairs], [new for _, new in pairs]
-    pieces = word_pieces(loaded, [*(word for sentence in sentences for word in sentence), *attacked])
-    shares = split_shares(sentences, tags if marked else None, pieces)
-    tokens, types = (
-        deletion_frame(*columns, pieces).to_dict("records") if clean else []
-        for columns in ((clean, attacked), _types(clean, attacked))
+    pieces = word_pieces(loaded, [*words, *(attacked for _, attacked in pairs)])
+    shares = split_shares(sentences, tags if task.metric == "entity_f1" else None, pieces)
+    return FragilityRecord(
+        task=task.name,
+        tokenizer=base.name,
+        source=safe_name(file.path.name),
+        source_sha256=source_sha256(file.path),
+        seed=seed,
+        words=shares.words,
+        split_words=shares.word_share,
+        entities=shares.entities,
+        split_entities=shares.entity_share,
+        noun_tags=tuple(sorted(NOUN_TAGS)),
+        nouns=_deletions([clean for clean, _ in pairs], [attacked for _, attacked in pairs], pieces),
+        noun_types=_deletions(*_types(pairs), pieces),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance(),
     )
-    return {
-        "task": task.name,
-        "tokenizer": base.name,
-        "source_sha256": source_sha256(file.path),
-        "seed": seed,
-        "words": shares.words,
-        "split_words": shares.word_share,
-        "entities": shares.entities,
-        "split_entities": shares.entity_share,
-        "noun_tags": sorted(NOUN_TAGS),
-        "nouns": tokens,
-        "noun_types": types,
-        "provenance": provenance().model_dump(mode="json"),
-    }
 
 
-def _types(clean: Sequence[str], attacked: Sequence[str]) -> tuple[list[str], list[str]]:
+def _read(file: NativeFile, task: Task) -> tuple[Sentences, Sentences | None]:
+    """Return the words of each sentence, and their tags where all sentences have some."""
+    examples = list(file.examples())
+    if not examples:
+        raise InputError(file.path, found="no sentences", expected="at least one", fix="Check the file.")
+    tags = [example.label for example in examples if isinstance(example.label, tuple)]
+    return [tuple(example.fields[task.fields[0]]) for example in examples], tags if len(tags) == len(examples) else None
+
+
+def _types(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
     """Return each distinct word with its first deletion."""
-    first = dict(zip(reversed(clean), reversed(attacked), strict=True))
+    first = dict(reversed(pairs))
     return list(first), list(first.values())
+
+
+def _deletions(clean: Sequence[str], attacked: Sequence[str], pieces: Pieces) -> tuple[Deletions, ...]:
+    if not clean:
+        return ()
+    rows = deletion_frame(clean, attacked, pieces).astype(object)
+    return tuple(Deletions.model_validate(row) for row in rows.where(rows.notna(), None).to_dict("records"))
 
 
 def with_one_character_fewer(sentences: Sequence[Sequence[str]], seed: int) -> list[tuple[str, str]]:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import output_folder
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences.wordrec.info import recogniser_info
 from robustbench_char.defences.wordrec.recogniser import Recogniser
 from robustbench_char.inference.attack_set import matching_attack
+from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.word_errors import Words, word_errors
-from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors, write_price
+from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.sources import open_source
 
@@ -129,6 +129,5 @@ def measure_price(
         provenance=provenance(),
     )
     if output is not None:
-        with output_folder(output, overwrite=overwrite, inputs=(clean.path, attacked), volatile=(PRICE,)) as folder:
-            write_price(folder, record)
+        write_alone(output, PRICE, record, overwrite=overwrite, inputs=(clean.path, attacked))
     return record

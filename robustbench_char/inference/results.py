@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder, safe_name
+from robustbench_char.common.files import check_writable, output_folder, read_json, safe_name, write_json
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.attack_set import AttackSet
 from robustbench_char.inference.said import one_line, prediction_json
@@ -32,7 +33,7 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "write_result"]
+__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "write_alone", "write_result"]
 
 RECORD = "record.json"
 
@@ -181,6 +182,21 @@ def write_result(
     )
     write_record(folder, record)
     return record
+
+
+def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inputs: Iterable[Path]) -> None:
+    """Write a record as the only file of the folder `output`, whole or not at all.
+
+    An earlier one stays when it differs in `created` and `provenance` alone. Raises InputError for other content.
+    """
+    value = record.model_dump(mode="json", by_alias=True)
+    same = (output / name).is_file() and _lasting(read_json(output / name)) == _lasting(value)
+    with output_folder(output, overwrite=overwrite, inputs=inputs, volatile=(name,) if same else ()) as folder:
+        write_json(folder / name, value)
+
+
+def _lasting(value: Any) -> Any:
+    return {key: value[key] for key in value.keys() - {"created", "provenance"}} if isinstance(value, dict) else value
 
 
 def _table(

@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
 
-__all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices", "write_price"]
+__all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices"]
 
 PRICE = "recogniser_price.json"
 
@@ -52,11 +51,6 @@ class PriceRecord(Frozen):
     errors: WordErrors
     created: str
     provenance: Provenance
-
-
-def write_price(folder: Path, record: PriceRecord) -> None:
-    """Write the record into a folder that exists."""
-    write_json(folder / PRICE, record.model_dump(mode="json", by_alias=True))
 
 
 def find_prices(folders: list[Path]) -> list[PriceRecord]:

@@ -127,6 +127,14 @@ def test_the_price_is_kept_with_what_it_was_measured_on(
     assert made.clean_sha256 == sha256_file(clean)
     assert find_prices([tmp_path]) == [made]
     assert "Anna" not in (output / PRICE).read_text()
+    measure_price(trained, source, folder, task, output=output, overwrite=False)
+    assert find_prices([tmp_path]) == [made]  # the first stays where only the time differs
+    other = json.loads((output / PRICE).read_text()) | {"source": "dev.txt"}
+    (output / PRICE).write_text(json.dumps(other))
+    with pytest.raises(InputError, match="an output folder with other content"):
+        measure_price(trained, source, folder, task, output=output, overwrite=False)
+    measure_price(trained, source, folder, task, output=output, overwrite=True)
+    assert [price.source for price in find_prices([tmp_path])] == ["test.txt"]
     newer = json.loads((output / PRICE).read_text()) | {"schema": 2}
     (output / PRICE).write_text(json.dumps(newer))
     with pytest.raises(InputError, match=r"recogniser_price\.json: schema: found 2, of a newer version"):

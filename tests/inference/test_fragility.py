@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.inference.fragility import with_one_character_fewer
+from robustbench_char.records.fragility import find_fragility
 
 CONLL = Path("conll2003", "test.txt")
 pytestmark = pytest.mark.models
@@ -44,6 +45,18 @@ def test_the_command(tiny_base: str) -> None:
     assert entities["nouns"] == []
     told = CliRunner().invoke(app, ["fragility", tiny_base, "--task", "conll2003", "--data", "mini"]).output
     assert "entities have a split word" in told
+
+
+def test_the_record_is_written(tiny_base: str, tmp_path: Path) -> None:
+    arguments = (tiny_base, "--task", "ptb_pos", "--data", "mini", "--output", str(tmp_path / "fragility"))
+    printed = run(*arguments)
+    (record,) = find_fragility([tmp_path])
+    assert record.model_dump(mode="json", by_alias=True) == printed
+    assert run(*arguments)["source"] == "dev.txt"  # the same again: nothing is refused
+    with pytest.raises(InputError, match="an output folder with other content"):
+        run(*arguments[:2], "conll2003", *arguments[3:])
+    run(*arguments[:2], "conll2003", *arguments[3:], "--overwrite")
+    assert [found.task for found in find_fragility([tmp_path])] == ["conll2003"]
 
 
 def test_other_tasks_have_no_words(tiny_base: str) -> None:

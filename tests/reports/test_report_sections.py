@@ -13,7 +13,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import RecogniserInfo, Record, read_record, write_record
-from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors, write_price
+from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
 from robustbench_char.reports.latex import escape_latex
 
@@ -137,7 +137,7 @@ def price(folder: Path, record: Record) -> None:
     made = PriceRecord(task=record.task, recogniser=info, source="dev.tsv", clean_sha256="c", attacked_sha256="a",
                        attack=record.data.attack, errors=errors, created=record.created,
                        provenance=record.provenance)  # fmt: skip
-    write_price(folder, made)
+    (folder / PRICE).write_text(made.model_dump_json(by_alias=True))
 
 
 def test_the_price_of_a_recogniser_is_shown(make_runs: Make, tmp_path: Path) -> None:
