@@ -11,10 +11,12 @@ from typing import Any
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file
+from robustbench_char.common.resources import shipped
 from robustbench_char.experiments.jobs import Job, Plan
 from robustbench_char.experiments.resolve import Resolved
 from robustbench_char.experiments.sources import text_path
 from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
+from robustbench_char.experiments.stages import package_sha256
 from robustbench_char.models.folders import reading_sha256
 from robustbench_char.training.settings import bf16_helps
 
@@ -300,9 +302,11 @@ def _name(*parts: str) -> str:
 
 
 def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:
-    """Return the job of the report on those results that are there, in the order in which `report DIR` finds them."""
-    there = (job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done)
-    order = sorted(there, key=Path)
-    return Job(
-        "report", "report", {"order": order, "examples": examples}, {name: name for name in order}, work=len(order)
-    )
+    """Return the job of the report on the results that are done, in the order in which `report DIR` reads them.
+
+    A report is cheap: it is made again whenever the package or a published number that it shows changes.
+    """
+    order = sorted((job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done), key=Path)
+    reference = {name: sha256_file(path) for name, path in shipped("reports/reference").items()}
+    params = {"order": order, "examples": examples, "package": package_sha256(), "reference": reference}
+    return Job("report", "report", params, {name: name for name in order}, work=len(order))

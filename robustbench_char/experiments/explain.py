@@ -49,8 +49,8 @@ def _named(planned: Planned, earlier: JobFile, decides: Mapping[str, Any]) -> It
         role = place.removeprefix("needs.")
         if role != place:
             yield f"  {role}: another result of {job.needs.get(role, '(none is needed now)')}"
-        elif place.startswith("code"):
-            yield f"  code: the modules of the stage {earlier.stage} changed"
+        elif place == "stage":
+            yield f"  stage: {old} -> {new}, whose results differ"
         else:
             yield f"  {place}: {_short(old)} -> {_short(new)}"
 

@@ -17,9 +17,9 @@ __all__ = ["Decides", "Job", "Plan"]
 class Job:
     """One step of a benchmark.
 
-    `params` is what decides the result besides code, machine and the results it needs; `places` is where data lie,
-    which does not. `needs` maps what the stage calls an input to the job that makes it. `work` is a number that the
-    time grows with: examples, or sub-words.
+    `params` is what decides the result besides the stage's version, the machine and the results it needs; `places` is
+    where data lie, which does not. `needs` maps what the stage calls an input to the job that makes it. `work` is a
+    number that the time grows with: examples, or sub-words.
     """
 
     name: str
@@ -31,14 +31,15 @@ class Job:
 
 
 Decides = Mapping[str, Any]
-"""All that decides a job's result: its parts by name, of which the key is the hash."""
+"""All that decides a job's result, by name; the key is its hash. The stage stands there as `finetune/1`, by a version
+that is raised by hand, and no name of a module, class or function does: moving code must not remake results."""
 
 
 class Plan:
     """Jobs in an order in which each comes after what it needs, with their keys.
 
-    `machine` is what decides results besides code and spec: threads, device, kind of machine, library versions.
-    Raises InputError where jobs need each other in a circle.
+    `machine` is what decides results besides the spec and the versions of stages: threads, device, kind of machine,
+    library versions. Raises InputError where jobs need each other in a circle.
     """
 
     def __init__(self, jobs: Iterable[Job], machine: Mapping[str, Any]) -> None:
@@ -57,10 +58,9 @@ class Plan:
     def _add(self, job: Job) -> None:
         stage = STAGES.get(job.stage)
         self.decides[job.name] = {
-            "stage": job.stage,
+            "stage": f"{job.stage}/{stage.version}",
             "params": dict(job.params),
             "needs": {role: self.keys[name] for role, name in sorted(job.needs.items())},
-            "code": stage.code(),
             "machine": self.machine if stage.heavy else {},
         }
         self.keys[job.name] = run_key(self.decides[job.name])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -116,8 +116,8 @@ class BertSystem:
 
     @classmethod
     def trains_as(cls) -> list[str]:
-        """Return the classes whose code decides the weights: systems that are alike in them share one training."""
-        return [f"{one.__module__}.{one.__qualname__}" for one in cls.__mro__ if _has_code(one)]
+        """Return the names of the systems whose code decides the weights: those alike in them share one training."""
+        return [kind.name for kind in cls.__mro__ if _has_code(kind)]
 
     def new_parameters(self, model: PreTrainedModel) -> frozenset[str]:
         """Return the names of the parameters that a plain encoder lacks: those of the head."""
@@ -176,7 +176,7 @@ class BertSystem:
             yield _in_given_text(window, corrections[window.row], inside) if corrections else window
 
 
-def _has_code(kind: type) -> bool:
+def _has_code(kind: type) -> TypeGuard[type[BertSystem]]:
     """Return whether a system's class says how to read or build; one that only names its defences does not."""
     own = (part for name, part in vars(kind).items() if name == "__init__" or not name.startswith("__"))
     return issubclass(kind, BertSystem) and any(map(inspect.isroutine, own))

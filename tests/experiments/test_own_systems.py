@@ -1,4 +1,4 @@
-"""Systems that were added: they are trained by themselves, the seeds of their copies refused, their files known."""
+"""Systems that were added: they are trained by themselves, and the seeds of their copies refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.experiments.code_version import modules_of
 from robustbench_char.experiments.expand import expand
 from robustbench_char.experiments.resolve import resolve
 from robustbench_char.experiments.spec import load_spec
@@ -55,19 +54,3 @@ def test_the_seed_of_its_copies_is_refused(spec: str, tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(spec.replace("bert_aug: {}, ", "").replace("[1]", "[1000]"))
     with pytest.raises(InputError, match="1000, which training copies are attacked with"):
         resolve(*load_spec(str(tmp_path / "s.yaml")), None)
-
-
-@pytest.mark.parametrize(
-    ("stage", "reached"),
-    [
-        ("attack_sets.write", "attacks.nlpaug_operators"),
-        ("tasks.formats", "tasks.formats.conll"),
-        ("tasks.formats", "tasks.formats.table"),
-        ("inference.load_system", "models.charbert.system"),
-        ("training.finetune", "models.charbert.system"),
-        ("inference.predicted", "metrics.squad"),
-        ("reports.page", "reports.sections.tasks"),
-    ],
-)
-def test_a_stage_reaches_what_registries_name(stage: str, reached: str) -> None:
-    assert f"robustbench_char.{reached}" in modules_of(f"robustbench_char.{stage}")

@@ -23,7 +23,7 @@ from robustbench_char.experiments.executors.on_ray import RayExecutor
 from robustbench_char.experiments.jobs import Plan
 from robustbench_char.experiments.run import Where, plan_benchmark, slots_of
 from robustbench_char.experiments.runner import Run, Workplace
-from robustbench_char.experiments.stages import STAGES
+from robustbench_char.experiments.stages import package_sha256
 from robustbench_char.experiments.store import Store
 from robustbench_char.experiments.worker import Assignment
 from robustbench_char.records.evaluation import read_record, result_part
@@ -226,19 +226,12 @@ def test_a_machine_that_would_make_another_result(attack: Assignment, tmp_path: 
         (attack, mark, none, "no shared folder .*none"),
         (attack, none, tmp_path, "no shared folder .*store"),
         (dataclasses.replace(attack, log=none / "a.log"), mark, tmp_path, "no shared folder .*none"),
-        (_decided(attack, "code", ["x"]), mark, tmp_path, "another version of robustbench-char"),
         (_decided(attack, "machine", machine), mark, tmp_path, r"libraries {'numpy': '[\d.]+'} and not .*0\.1"),
     ):
-        outcome = on_ray._serve(assignment, seen, folder)
+        outcome = on_ray._serve(assignment, seen, folder, package_sha256())
         assert outcome.state == "failed"
         assert re.search(message, outcome.error), outcome.error
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_machine_with_the_same_code_does_every_stage(attack: Assignment, stage: str) -> None:
-    """What a stage calls its code is all that decides it: of the report, its templates too."""
-    decided = _decided(_decided(attack, "code", STAGES.get(stage).code()), "machine", {})
-    assert on_ray._other_versions(dataclasses.replace(decided, stage=stage)) is None
+    assert "another version of robustbench-char" in on_ray._serve(attack, mark, tmp_path, "other code").error
 
 
 def _decided(assignment: Assignment, key: str, value: Any) -> Assignment:

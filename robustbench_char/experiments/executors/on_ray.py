@@ -22,7 +22,7 @@ from typing import Any
 from robustbench_char.common import InputError
 from robustbench_char.experiments.executors.base import Resources, thread_variables
 from robustbench_char.experiments.executors.processes import words_to
-from robustbench_char.experiments.stages import STAGES
+from robustbench_char.experiments.stages import package_sha256
 from robustbench_char.experiments.worker import Assignment, Outcome, perform
 from robustbench_char.training.settings import bf16_helps
 
@@ -71,7 +71,8 @@ class RayExecutor:
     def submit(self, assignment: Assignment) -> None:
         """Hand the job to Ray."""
         task = self._task.options(name=assignment.name)
-        self._running[task.remote(assignment, self._mark(assignment.store), Path.cwd())] = assignment
+        mark = self._mark(assignment.store)
+        self._running[task.remote(assignment, mark, Path.cwd(), package_sha256())] = assignment
 
     def finished(self, seconds: float) -> list[Outcome]:
         """Return what ended since the last call; a job whose process or machine died is lost."""
@@ -116,10 +117,10 @@ class RayExecutor:
         return self._marks[store]
 
 
-def _serve(assignment: Assignment, mark: Path, folder: Path) -> Outcome:
+def _serve(assignment: Assignment, mark: Path, folder: Path, code: str) -> Outcome:
     """Do one job on the machine where this runs, in the folder where the benchmark was started."""
     with chdir(folder if folder.is_dir() else "."):
-        wrong = _not_shared(assignment, mark, folder) or _other_versions(assignment)
+        wrong = _not_shared(assignment, mark, folder) or _other_versions(assignment, code)
         if wrong is not None:
             return Outcome(assignment.name, "failed", f"on {socket.gethostname()}: {wrong}")
         with _own_output(), words_to(assignment):
@@ -138,9 +139,9 @@ def _not_shared(assignment: Assignment, mark: Path, folder: Path) -> str | None:
     return None
 
 
-def _other_versions(assignment: Assignment) -> str | None:
+def _other_versions(assignment: Assignment, code: str) -> str | None:
     """Return why this machine would not make the result that the job's key stands for, or None."""
-    if STAGES.get(assignment.stage).code() != assignment.decides["code"]:
+    if package_sha256() != code:
         return "another version of robustbench-char than on the machine that runs the benchmark; install the same"
     machine = assignment.decides["machine"]
     here: dict[str, object] = {

@@ -1,0 +1,71 @@
+"""Keys: stable ids of what was computed, so that moved or reworded code makes no result again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.experiments.run import Where, plan_benchmark
+from robustbench_char.experiments.stages import STAGES, package_sha256
+
+Write = Callable[..., str]
+
+WIDE = {
+    "systems": {"bert": {}, "advbert": {}, "bert_wordrec": {}, "bert_aug": {}},
+    "text": ["mini"],
+    "sensitivity": {"suites": ["drop"]},
+}
+"""Jobs of every stage but those of predictors."""
+
+
+def keys(spec: str, folder: Path) -> dict[str, str]:
+    return plan_benchmark(spec, Where(store=folder / "store")).plan.keys
+
+
+def test_no_key_holds_the_place_of_code(write_spec: Write, tmp_path: Path) -> None:
+    """No module, class or file of the package: `finetune/1` says what was computed."""
+    plan = plan_benchmark(write_spec(**WIDE), Where(store=tmp_path / "store")).plan
+    for name, decides in plan.decides.items():
+        text = json.dumps(decides)
+        assert "robustbench_char" not in text, name
+        assert ".py" not in text, name
+        assert decides["stage"] == f"{plan.jobs[name].stage}/1"
+
+
+def test_a_training_holds_names_of_systems() -> None:
+    assert SYSTEMS.get("charbert").trains_as() == ["charbert", "bert"]
+    assert SYSTEMS.get("bert_wordrec").trains_as() == ["bert"]
+
+
+def test_a_raised_version_changes_its_stage_and_what_needs_it(
+    write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_spec(**WIDE)
+    before = keys(spec, tmp_path)
+    monkeypatch.setitem(STAGES._entries, "predict", dataclasses.replace(STAGES.get("predict"), version=2))
+    changed = {name.partition("/")[0] for name, key in keys(spec, tmp_path).items() if before[name] != key}
+    assert changed == {"predict", "score"}
+
+
+def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines with and without compiled files, installed or in a checkout, are alike in it."""
+    monkeypatch.setattr("robustbench_char.__file__", str(tmp_path / "__init__.py"))
+
+    def after(name: str, text: str) -> str:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        package_sha256.cache_clear()
+        return package_sha256()
+
+    first = after("page.html.j2", "one")
+    assert after("page.html.j2", "two") != first
+    assert after("page.html.j2", "one") == first
+    assert after("__pycache__/x.pyc", "compiled") == first
+    assert after("_shipped/x.yaml", "a: 1") == first
+    assert after("x.py", "a = 1") != first
+    package_sha256.cache_clear()
