@@ -396,13 +396,13 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
 
 REAL = [
     ("cola", "glue/CoLA/dev.tsv"),
-    ("mrpc", "glue/MRPC/dev.tsv"),
-    ("mrpc", "glue/MRPC/test.tsv"),
-    ("qnli", "glue/QNLI/dev.tsv"),
-    ("conll2003", "conll2003/test.txt"),
+    pytest.param("mrpc", "glue/MRPC/dev.tsv", marks=pytest.mark.slow),
+    pytest.param("mrpc", "glue/MRPC/test.tsv", marks=pytest.mark.slow),
+    pytest.param("qnli", "glue/QNLI/dev.tsv", marks=pytest.mark.slow),
+    pytest.param("conll2003", "conll2003/test.txt", marks=pytest.mark.slow),
     ("squad_v1", "squad/dev-v1.1.json"),
     ("squad_v2", "squad/dev-v2.0.json"),
-    ("ptb_pos", "ptb/wsj"),
+    pytest.param("ptb_pos", "ptb/wsj", marks=pytest.mark.slow),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,6 +19,12 @@ SMALL: dict[str, Any] = {
     "tasks": {"qnli": {"test_limit": 12}},
 }
 """One system, one task, one attack: seven jobs."""
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a tiny BERT of the name `tiny`, which stands in the names of jobs."""
+    return str(tiny.bert_base(tmp_path_factory.mktemp("base") / "tiny"))
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def keys_made(store: Path) -> set[str]:
     return {path.name for path in store.glob("*/*/") if len(path.name) == 64 and path.parent.name != "unfinished"}
 
 
+@pytest.mark.slow
 def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
     """Everything is there, a second run does nothing, and local processes give the same as this process."""
     spec, store = write_spec("wide", **WIDE), tmp_path / "store"
@@ -121,6 +122,7 @@ def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path
     assert "swap" not in page.lower().replace("swapped", "")
 
 
+@pytest.mark.slow
 def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_path: Path) -> None:
     """Weights may be deleted to free space once everything that needs them is done."""
     where = Where(store=tmp_path / "store", executor="local")
@@ -136,6 +138,7 @@ def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_pat
     )  # and are made again when they are
 
 
+@pytest.mark.slow
 def test_the_folder_is_marked_before_any_job(
     write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +169,7 @@ def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outco
     assert outcomes.outcome(tmp_path / "out") == whole
 
 
+@pytest.mark.slow
 def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
     """A test file with tags that training did not have fails one task; the other and the report are there; code 1."""
     (tmp_path / "train.txt").write_text("Anna B-PER\nsaw O\nOslo O\n\n" * 12)
@@ -193,6 +197,7 @@ def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path
     assert len(list((out / "records").glob("**/record.json"))) == 4
 
 
+@pytest.mark.slow
 def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A saved system is scored as it was, and a predictor of another package beside it."""
     where = Where(store=tmp_path / "store", executor="local")
@@ -219,6 +224,7 @@ def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: 
     assert plan_benchmark(write_spec(systems=systems, bases=[], sensitivity=measured), where).waiting == []
 
 
+@pytest.mark.slow
 def test_pre_training_that_goes_on(write_spec: Write, tmp_path: Path) -> None:
     """It starts from the other's encoder, and records call both by the base that the first began with."""
     systems = {"advbert": {}, "more": {"system": "advbert", "starts_from": "advbert"}}
@@ -234,6 +240,7 @@ def test_pre_training_that_goes_on(write_spec: Write, tmp_path: Path) -> None:
     assert second["continues"] == first["run"]
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One result that finds no room is told of; the others are there, and the next run puts it."""
     where = Where(store=tmp_path / "store", executor="local")
@@ -266,6 +273,7 @@ def _install_predictor(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(site)
 
 
+@pytest.mark.slow
 def test_the_plan_as_a_user_prints_it(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
     done = outcomes.run(write_spec(), tmp_path / "out", tmp_path / "store", "--plan")
     assert done.returncode == 0, done.stderr
@@ -275,6 +283,7 @@ def test_the_plan_as_a_user_prints_it(write_spec: Write, tmp_path: Path, outcome
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_several_processes_train_together(write_spec: Write, tmp_path: Path) -> None:
     pretrain = {**WIDE["pretrain"], "processes": 2}
     spec = write_spec(systems={"advbert": {}}, text=["mini"], pretrain=pretrain)
@@ -283,6 +292,7 @@ def test_several_processes_train_together(write_spec: Write, tmp_path: Path) -> 
     assert json.loads(file.read_text())["processes"] == 2
 
 
+@pytest.mark.slow
 def test_event_files_for_tensorboard(write_spec: Write, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -293,6 +303,7 @@ def test_event_files_for_tensorboard(write_spec: Write, tmp_path: Path) -> None:
     assert "train/loss" in events.Tags()["scalars"]
 
 
+@pytest.mark.slow
 def test_charbert_without_its_parts(write_spec: Write, tmp_path: Path) -> None:
     """What the benchmark `ablation` does: each variant is an encoder and a label of its own."""
     small = {"term_vocab_size": 20, "char_vocab_size": 20}

@@ -18,6 +18,8 @@ import pytest
 
 Write = Callable[..., str]
 
+pytestmark = pytest.mark.slow
+
 # Long enough to be killed in the middle of training, which saves itself twice a second here.
 SPEC: dict[str, Any] = {
     "systems": {"bert": {}, "advbert": {}},
@@ -64,7 +66,7 @@ def killed_runs(spec: str, output: Path, store: Path, times: int, outcomes: Modu
 LONG = pytest.mark.skipif("ROBUSTBENCH_SLOW" not in os.environ, reason="takes a quarter of an hour: ROBUSTBENCH_SLOW=1")
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(50, marks=[pytest.mark.slow, LONG])])
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=LONG)])
 def test_killed_runs_end_like_an_unbroken_one(
     write_spec: Write, tmp_path: Path, outcomes: ModuleType, times: int
 ) -> None:

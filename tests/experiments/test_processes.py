@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from robustbench_char.common import InputError
 from robustbench_char.experiments.executors import processes
 from robustbench_char.experiments.executors.base import Resources
+from robustbench_char.experiments.executors.on_ray import RayExecutor
 from robustbench_char.experiments.executors.processes import ProcessExecutor
 from robustbench_char.experiments.worker import Assignment, Outcome
 
@@ -81,6 +83,12 @@ def test_each_process_has_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ProcessExecutor(Resources(threads=1, gpus=2)).slots == 1
     with pytest.raises(InputError, match=r"--workers: found 2 with 2 GPUs each, and 3 here; expected from 1 to 1"):
         ProcessExecutor(Resources(threads=1, gpus=2, workers=2))
+
+
+def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"--executor: found ray, which is not installed.*robustbench-char\[ray\]"):
+        RayExecutor(Resources(threads=1))
 
 
 def test_the_environment_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

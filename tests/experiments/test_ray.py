@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from robustbench_char.experiments.worker import Assignment
 from robustbench_char.records.evaluation import read_record, result_part
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.slow  # needs Ray, which the quick tests do without
 
 Write = Callable[..., str]
 NODE = {"object_store_memory": 80_000_000, "include_dashboard": False}
@@ -201,12 +201,6 @@ def test_address_of_something_else(said: bytes, why: str, monkeypatch: pytest.Mo
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(InputError, match=rf"RAY_ADDRESS: found 127\.0\.0\.1:\d+, .*{why}"):
             RayExecutor(Resources(threads=1))
-
-
-def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"--executor: found ray, which is not installed.*robustbench-char\[ray\]"):
-        RayExecutor(Resources(threads=1))
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def test_the_search_finds_a_line() -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_no_line_of_the_data_stands_in_a_tracked_file(shared_data: Path) -> None:
     groups = grouped(lines_of(shared_data))
     assert len(groups) > 10_000

@@ -62,6 +62,7 @@ def _number(cell: str) -> str:
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)
+@pytest.mark.slow
 def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Path) -> None:
     write_report([folder], tmp_path / "report", examples=False)
     committed = _files(folder / "report")

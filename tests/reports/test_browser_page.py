@@ -19,6 +19,8 @@ from robustbench_char.reports import write_report
 from robustbench_char.reports.examples import payload
 
 DRIVER = Path(__file__).with_name("chromium.py")
+pytestmark = pytest.mark.slow
+
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
 
 
@@ -264,7 +266,6 @@ def test_a_phone_shows_it_without_scrolling_sideways(page: Path, browse: Callabl
     assert browser.run("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.slow
 def test_twenty_thousand_examples_do_not_freeze_the_page(
     make_runs: Callable[..., Path], tmp_path: Path, browse: Callable[..., Any]
 ) -> None:

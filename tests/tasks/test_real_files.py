@@ -20,7 +20,7 @@ FILES = [
     ("mrpc", "glue/MRPC/test.tsv", 1725),
     ("qnli", "glue/QNLI/train.tsv", 4098),
     ("qnli", "glue/QNLI/dev.tsv", 1365),
-    ("conll2003", "conll2003/train.txt", 14041),
+    pytest.param("conll2003", "conll2003/train.txt", 14041, marks=pytest.mark.slow),
     ("conll2003", "conll2003/valid.txt", 3250),
     ("conll2003", "conll2003/test.txt", 3453),
     ("squad_v1", "squad/train-v1.1.json", 925),
@@ -37,7 +37,7 @@ def letters_doubled(example: Example, field: str) -> list[Edit]:
     return [Edit(at, text[at], "é" + text[at]) for at in inside[::7]]
 
 
-@pytest.mark.parametrize(("name", "file", "count"), FILES, ids=[file for _, file, _ in FILES])
+@pytest.mark.parametrize(("name", "file", "count"), FILES)
 def test_same_bytes_back_and_after_undoing(shared_data: Path, kit: Any, name: str, file: str, count: int) -> None:
     task, path = get_task(name), shared_data / file
     clean = open_native(task, path)
@@ -55,6 +55,7 @@ def test_same_bytes_back_and_after_undoing(shared_data: Path, kit: Any, name: st
     assert kit.undone(task, clean, attacked, items) == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_treebank(shared_data: Path, kit: Any) -> None:
     trees = open_native(get_task("ptb_pos"), shared_data / "ptb")
     examples = list(trees.examples())
