@@ -18,14 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from robustbench_char.tasks.mini import write_split
+from robustbench_char.tasks.mini import split_path
 
 
 def write_sentences(path: Path, count: int) -> None:
     """Write `count` lines in CoLA's format."""
-    seed = path.with_suffix(".seed")
-    write_split("cola", "train", seed)
-    lines = itertools.cycle(seed.read_text(encoding="utf-8").splitlines())
+    lines = itertools.cycle(split_path("cola", "train").read_text(encoding="utf-8").splitlines())
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.writelines(f"{line} No {number}.\n" for number, line in enumerate(itertools.islice(lines, count)))
 

@@ -19,9 +19,10 @@ def mini(
 ) -> None:
     """Write the small generated data set of a task (train, dev, test) in the task's native format."""
     from robustbench_char.common.files import output_folder
-    from robustbench_char.tasks.mini import SPLITS, file_name, write_split
+    from robustbench_char.tasks.mini import SPLITS, split_path
 
+    files = [split_path(task, split) for split in SPLITS]
     with output_folder(output, overwrite=overwrite) as folder:
-        for split in SPLITS:
-            write_split(task, split, folder / file_name(task, split))
-    typer.echo(f"{output}: {', '.join(file_name(task, split) for split in SPLITS)}")
+        for file in files:
+            (folder / file.name).write_bytes(file.read_bytes())
+    typer.echo(f"{output}: {', '.join(file.name for file in files)}")

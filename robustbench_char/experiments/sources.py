@@ -9,9 +9,10 @@ from typing import Any
 from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.experiments.spec import Benchmark, TaskSpec
+from robustbench_char.tasks import mini
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.sources import mini_text, open_source
+from robustbench_char.tasks.sources import open_source
 
 __all__ = ["LAYOUT", "MINI", "Source", "TaskData", "text_path"]
 
@@ -95,7 +96,7 @@ class TaskData:
 
 def text_path(name: str) -> Path:
     """Return the file of plain text that a name or path stands for."""
-    return mini_text() if name == MINI else Path(name)
+    return mini.TEXT if name == MINI else Path(name)
 
 
 def _file(folder: Path, path: str) -> Source:

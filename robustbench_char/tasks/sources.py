@@ -1,27 +1,23 @@
 """Where data comes from: a user's files, the hub, or mini. Never one in place of another.
 
-What the hub or mini gives is kept as a file in the cache folder of this package, so that every source is a file with a
-hash. Hub data is pinned to a commit and read again without the network.
+Every source is a file with a hash: hub data is pinned to a commit, kept in the cache folder of this package and read
+again without the network; mini is part of the package.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.resources
 import os
 import re
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-import robustbench_char
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.tasks import mini
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 
-__all__ = ["SPLITS", "cache_folder", "mini_text", "open_source"]
+__all__ = ["open_source"]
 
-SPLITS = ("train", "dev", "test")
 _ALIASES = {"validation": "dev", "valid": "dev"}
 
 
@@ -54,12 +50,12 @@ def open_source(
     if data_dir is not None:
         return _treebank(task, data_dir, split or "all")
     if data is not None:
-        return _mini(task, data, _split(split or "dev", SPLITS))
+        return _mini(task, data, _split(split or "dev", mini.SPLITS))
     return _hub(task, split or "dev")
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps what was generated or downloaded; a temporary one where no other can be written."""
+    """Return the folder that keeps what was downloaded; a temporary one where it cannot be written."""
     import platformdirs
 
     folder = platformdirs.user_cache_path("robustbench-char")
@@ -91,49 +87,12 @@ def _treebank(task: Task, folder: Path, split: str) -> NativeFile:
 
 
 def _mini(task: Task, data: str, split: str) -> NativeFile:
-    from robustbench_char.tasks import mini
-
     if data != "mini":
         raise InputError("--data", found=repr(data), expected="mini", fix="Give --data mini, or a file with --input.")
     if task.name not in mini.TASKS:
         raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(mini.TASKS)}",
                          fix="Give a file of your own task with --input.")  # fmt: skip
-    path = _mini_folder() / task.name / mini.file_name(task.name, split)
-    return open_native(task, _kept(path, lambda new: mini.write_split(task.name, split, new)))
-
-
-def mini_text() -> Path:
-    """Return the file that holds the texts of mini's training splits, a line each, to pre-train on."""
-    from robustbench_char.tasks.mini.text import write_text
-
-    return _kept(_mini_folder() / "text.txt", write_text)
-
-
-def _mini_folder() -> Path:
-    return cache_folder() / f"mini-{robustbench_char.__version__}-{_mini_digest()}"
-
-
-def _mini_digest() -> str:
-    """Return a hash of the generator itself, so that a changed one never answers with old data."""
-    digest, folders = hashlib.sha256(), [importlib.resources.files("robustbench_char.tasks.mini")]
-    while folders:
-        for entry in sorted(folders.pop().iterdir(), key=lambda entry: entry.name):
-            if entry.is_file() and not entry.name.endswith(".pyc"):
-                digest.update(entry.name.encode() + entry.read_bytes())
-            elif entry.is_dir() and entry.name != "__pycache__":
-                folders.append(entry)
-    return digest.hexdigest()[:12]
-
-
-def _kept(path: Path, write: Callable[[Path], None]) -> Path:
-    """Return a file of the cache, written first where it is missing; it appears whole or not at all."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            scratch = Path(folder) / path.name
-            write(scratch)
-            os.replace(scratch, path)
-    return path
+    return open_native(task, mini.split_path(task.name, split))
 
 
 def _hub(task: Task, split: str) -> NativeFile:
@@ -146,7 +105,12 @@ def _hub(task: Task, split: str) -> NativeFile:
     path = folder / f"{task.name}-{split}.parquet"
     if not re.fullmatch(r"[0-9a-f]{40}", source.revision):
         path.unlink(missing_ok=True)  # a branch moves on; only a commit can be kept
-    return open_native(task, _kept(path, lambda new: _download(source, source.splits[split], new)))
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            _download(source, source.splits[split], Path(scratch) / path.name)
+            os.replace(Path(scratch) / path.name, path)  # the file appears complete or not at all
+    return open_native(task, path)
 
 
 def _not_on_the_hub(task: Task) -> InputError:

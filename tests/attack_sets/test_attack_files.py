@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from robustbench_char.attacks.suites import Suite, load_suites, suite_names
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.mini import file_name, write_split
+from robustbench_char.tasks.mini import file_name, split_path
 from robustbench_char.tasks.registry import TASKS, get_task
 
 PLAIN_SUITES = [name for name in suite_names() if not name.startswith("nlpaug")]
@@ -31,7 +32,7 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini")
     for task in TASKS:
         (folder / task).mkdir()
-        write_split(task, "test", folder / task / file_name(task, "test"))
+        shutil.copy(split_path(task, "test"), folder / task)
     return folder
 
 

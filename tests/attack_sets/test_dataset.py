@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import datasets
@@ -16,14 +17,12 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.rows import example_row
-from robustbench_char.tasks.mini import file_name, write_split
+from robustbench_char.tasks.mini import file_name, split_path
 from robustbench_char.tasks.registry import get_task
 
 
 def mini_file(folder: Path, task: str) -> Path:
-    path = folder / file_name(task, "dev")
-    write_split(task, "dev", path)
-    return path
+    return Path(shutil.copy(split_path(task, "dev"), folder))
 
 
 def mini_rows(folder: Path, task: str) -> datasets.Dataset:

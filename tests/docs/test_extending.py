@@ -22,7 +22,6 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.metrics.counted import COUNTED
 from robustbench_char.metrics.metrics import METRICS, score
 from robustbench_char.reports.sections import SECTIONS
-from robustbench_char.tasks import sources
 from robustbench_char.tasks.registry import get_task
 
 pytestmark = pytest.mark.models
@@ -57,7 +56,6 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a function that runs one command in a folder of its own, which holds the guide's suite."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
     (tmp_path / "double.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
 
     def command(line: str) -> str:

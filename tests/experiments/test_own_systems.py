@@ -13,7 +13,6 @@ from robustbench_char.experiments.expand import expand
 from robustbench_char.experiments.resolve import resolve
 from robustbench_char.experiments.spec import load_spec
 from robustbench_char.models.bert import BertSystem
-from robustbench_char.tasks import sources
 
 pytestmark = pytest.mark.models
 
@@ -38,7 +37,6 @@ class BertSwapSystem(BertSystem):
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: ModuleType) -> str:
     monkeypatch.setitem(SYSTEMS._entries, "bert_swap", BertSwapSystem)
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
     return SPEC.replace("BASE", str(tiny.bert_base(tmp_path / "tiny")))
 
 

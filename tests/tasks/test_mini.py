@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_bytes
-from robustbench_char.tasks.mini import SPLITS, TASKS, file_name, split_bytes, write_split
-from robustbench_char.tasks.mini.constructions import CONSTRUCTIONS, sentence
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import nouns
-from robustbench_char.tasks.mini.story import facts, passage
-from robustbench_char.tasks.mini.tokens import text_of
-from robustbench_char.tasks.mini.world import world
+from robustbench_char.common.files import sha256_file
+from robustbench_char.tasks.mini import SPLITS, TASKS, TEXT, file_name, split_path
+from tools.mini.constructions import CONSTRUCTIONS, sentence
+from tools.mini.draw import Draw
+from tools.mini.files import split_bytes, text_bytes
+from tools.mini.lexicon import nouns
+from tools.mini.story import facts, passage
+from tools.mini.tokens import text_of
+from tools.mini.world import world
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = Path(__file__).with_name("mini.sha256")
-"""SHA-256 of every file. They change with any word of a list: look at the new files before writing them anew."""
+"""SHA-256 of every file. They change with any word of a list: look at the new files before writing new hashes."""
 
 PTB_TAGS = {
     "CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS",
@@ -50,8 +54,12 @@ SQUAD = ("squad_v1", "squad_v2")
 TAGGING = {"conll2003": " ", "ptb_pos": "\t"}
 
 
+def shipped(task: str, split: str) -> bytes:
+    return split_path(task, split).read_bytes()
+
+
 def table(task: str, split: str) -> list[list[str]]:
-    lines = split_bytes(task, split).decode("utf-8-sig").splitlines()
+    lines = shipped(task, split).decode("utf-8-sig").splitlines()
     return [line.split("\t") for line in lines]
 
 
@@ -62,13 +70,13 @@ def examples(task: str, split: str) -> list[tuple[tuple[str, ...], bool]]:
 
 
 def sentences(task: str, split: str) -> list[list[list[str]]]:
-    blocks = split_bytes(task, split).decode().rstrip("\n").split("\n\n")
+    blocks = shipped(task, split).decode().rstrip("\n").split("\n\n")
     columns = [[line.split(TAGGING[task]) for line in block.split("\n")] for block in blocks]
     return [block for block in columns if block[0][0] != "-DOCSTART-"]
 
 
 def questions(task: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for article in json.loads(split_bytes(task, split))["data"]:
+    for article in json.loads(shipped(task, split))["data"]:
         for paragraph in article["paragraphs"]:
             for item in paragraph["qas"]:
                 yield paragraph["context"], item
@@ -87,17 +95,24 @@ class TestBytes:
     @pytest.mark.parametrize("task", TASKS)
     def test_every_file_has_its_golden_hash(self, task: str) -> None:
         golden = [line.split() for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
-        found = [[sha256_bytes(split_bytes(task, split)), f"{task}/{file_name(task, split)}"] for split in SPLITS]
-        assert found == [line for line in golden if line[1].startswith(f"{task}/")]
+        hashes = [[sha256_file(split_path(task, split)), f"{task}/{file_name(task, split)}"] for split in SPLITS]
+        assert hashes == [line for line in golden if line[1].startswith(f"{task}/")]
 
-    def test_a_new_process_with_another_hash_seed_writes_the_same(self, tmp_path: Path) -> None:
-        code = (
-            "import sys; from pathlib import Path; from robustbench_char.tasks.mini import write_split;"
-            "write_split('squad_v2', 'dev', Path(sys.argv[1]))"
-        )
-        path = tmp_path / "dev.json"
-        subprocess.run([sys.executable, "-c", code, str(path)], check=True, env={"PYTHONHASHSEED": "77"})
-        assert path.read_bytes() == split_bytes("squad_v2", "dev")
+    @pytest.mark.parametrize("task", TASKS)
+    def test_the_generator_makes_what_is_shipped(self, task: str) -> None:
+        assert all(split_bytes(task, split) == shipped(task, split) for split in SPLITS)
+
+    def test_the_text_is_made_of_the_training_splits(self) -> None:
+        assert text_bytes() == TEXT.read_bytes()
+        lines = TEXT.read_text(encoding="utf-8").splitlines()
+        assert len(lines) == len(set(lines))
+        assert set(texts("qqp", "train")) < set(lines)
+
+    def test_a_new_process_with_another_hash_seed_makes_the_same(self) -> None:
+        code = "import sys, tools.mini.files as made; sys.stdout.buffer.write(made.split_bytes('squad_v2', 'dev'))"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, check=True, env={"PYTHONHASHSEED": "77"}, cwd=ROOT, capture_output=True)
+        assert done.stdout == shipped("squad_v2", "dev")
 
     def test_global_random_state_is_left_alone(self) -> None:
         before = random.getstate()
@@ -105,11 +120,12 @@ class TestBytes:
         assert random.getstate() == before
 
     @pytest.mark.parametrize("task", TASKS)
-    def test_write_split_writes_utf8_with_one_newline_at_the_ends(self, task: str, tmp_path: Path) -> None:
-        path = tmp_path / file_name(task, "dev")
-        write_split(task, "dev", path)
-        assert path.read_bytes() == split_bytes(task, "dev")
-        assert "\r" not in path.read_text(encoding="utf-8")
+    def test_the_command_writes_the_shipped_files(self, task: str, tmp_path: Path) -> None:
+        done = CliRunner().invoke(app, ["mini", task, "--output", str(tmp_path / "out")], catch_exceptions=False)
+        assert done.exit_code == 0
+        files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+        assert files == {file_name(task, split): shipped(task, split) for split in SPLITS}
+        assert not any(b"\r" in data for data in files.values())
 
     def test_names_of_files_are_native(self) -> None:
         assert file_name("squad_v1", "dev") == "dev-v1.1.json"
@@ -117,7 +133,7 @@ class TestBytes:
         assert file_name("conll2003", "dev") == "valid.txt"
         assert file_name("mrpc", "test") == "test.tsv"
 
-    @pytest.mark.parametrize("call", [file_name, split_bytes])
+    @pytest.mark.parametrize("call", [file_name, split_path])
     def test_an_unknown_name_is_refused_with_the_nearest(self, call: Any) -> None:
         with pytest.raises(InputError, match=r"unknown task 'colla'; expected one of squad_v1.*Did you mean 'cola'"):
             call("colla", "train")
@@ -127,8 +143,9 @@ class TestBytes:
             call("cola", "tests")
 
     def test_nothing_is_written_for_an_unknown_name(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="unknown task"):
-            write_split("sst2", "dev", tmp_path / "dev.tsv")
+        done = CliRunner().invoke(app, ["mini", "sst2", "--output", str(tmp_path / "out")])
+        assert isinstance(done.exception, InputError)
+        assert "unknown task" in str(done.exception)
         assert not list(tmp_path.iterdir())
 
 
@@ -142,7 +159,7 @@ class TestSchema:
         assert all(all(cell == cell.strip() and cell for cell in row) for row in rows)
 
     def test_only_mrpc_has_a_byte_order_mark(self) -> None:
-        assert [task for task in TASKS if split_bytes(task, "dev").startswith(b"\xef\xbb\xbf")] == ["mrpc"]
+        assert [task for task in TASKS if shipped(task, "dev").startswith(b"\xef\xbb\xbf")] == ["mrpc"]
 
     @pytest.mark.parametrize("split", SPLITS)
     def test_cola_marks_unacceptable_sentences(self, split: str) -> None:
@@ -163,7 +180,7 @@ class TestSchema:
         assert all(cell and not re.search(r"\s", cell) for line in lines for cell in line)
 
     def test_documents_of_conll_start_with_their_line(self) -> None:
-        text = split_bytes("conll2003", "train").decode()
+        text = shipped("conll2003", "train").decode()
         assert text.startswith("-DOCSTART- -X- -X- O\n\n")
         assert text.count("-DOCSTART-") == 100
 
@@ -202,7 +219,7 @@ class TestSchema:
             assert answer["text"] == answer["text"].strip() != ""
 
     def test_squad_files_have_the_fields_of_their_versions(self) -> None:
-        first, second = (json.loads(split_bytes(task, "dev")) for task in SQUAD)
+        first, second = (json.loads(shipped(task, "dev")) for task in SQUAD)
         assert (first["version"], second["version"]) == ("1.1", "v2.0")
         assert all(set(item) == {"id", "question", "answers"} for _, item in questions("squad_v1", "dev"))
         for _, item in questions("squad_v2", "dev"):

@@ -8,12 +8,12 @@ from collections import Counter
 import pytest
 
 from robustbench_char.tasks.mini import SPLITS
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import nouns, read_sections, verbs
-from robustbench_char.tasks.mini.phrases import random_phrase
-from robustbench_char.tasks.mini.story import KINDS, facts, question, slots
-from robustbench_char.tasks.mini.tokens import Token, chunks, fill, phrase, render
-from robustbench_char.tasks.mini.world import world
+from tools.mini.draw import Draw
+from tools.mini.lexicon import nouns, read_sections, verbs
+from tools.mini.phrases import random_phrase
+from tools.mini.story import KINDS, facts, question, slots
+from tools.mini.tokens import Token, chunks, fill, phrase, render
+from tools.mini.world import world
 
 PTB_TAGS = {
     "CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR", "JJS", "LS", "MD", "NN", "NNS", "NNP", "NNPS", "PDT", "POS",

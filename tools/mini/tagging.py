@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from robustbench_char.tasks.mini.constructions import CONSTRUCTIONS, sentence
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import read_sections
-from robustbench_char.tasks.mini.phrases import random_phrase
-from robustbench_char.tasks.mini.story import facts, statement
-from robustbench_char.tasks.mini.tokens import Phrase, fill, text_of
-from robustbench_char.tasks.mini.world import Entity, world
+from tools.mini.constructions import CONSTRUCTIONS, sentence
+from tools.mini.draw import Draw
+from tools.mini.lexicon import read_sections
+from tools.mini.phrases import random_phrase
+from tools.mini.story import facts, statement
+from tools.mini.tokens import Phrase, fill, text_of
+from tools.mini.world import Entity, world
 
 __all__ = ["SHARES", "examples"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import nouns, words
-from robustbench_char.tasks.mini.tokens import Phrase, Token, phrase, tagged
+from tools.mini.draw import Draw
+from tools.mini.lexicon import nouns, words
+from tools.mini.tokens import Phrase, Token, phrase, tagged
 
 __all__ = [
     "KINDS",

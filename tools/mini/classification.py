@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from robustbench_char.tasks.mini.constructions import CONSTRUCTIONS, sentence
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import nouns, read_sections, words
-from robustbench_char.tasks.mini.story import Fact, facts, passage, question, slots
-from robustbench_char.tasks.mini.tokens import Phrase, fill, tagged, text_of
-from robustbench_char.tasks.mini.world import Entity, world
+from tools.mini.constructions import CONSTRUCTIONS, sentence
+from tools.mini.draw import Draw
+from tools.mini.lexicon import nouns, read_sections, words
+from tools.mini.story import Fact, facts, passage, question, slots
+from tools.mini.tokens import Phrase, fill, tagged, text_of
+from tools.mini.world import Entity, world
 
 __all__ = ["TASKS", "Row", "examples"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Noun", "Verb", "nouns", "read_sections", "verbs", "words"]
@@ -30,7 +30,7 @@ class Verb(NamedTuple):
 
 def read_sections(name: str) -> Iterator[tuple[str, list[str]]]:
     """Read a file of this package as sections: a name in square brackets, then lines; comments are left out."""
-    text = importlib.resources.files("robustbench_char.tasks.mini").joinpath(name).read_text(encoding="utf-8")
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
     title, lines = "", list[str]()
     for line in text.splitlines():
         if line.startswith("["):

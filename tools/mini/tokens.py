@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from robustbench_char.tasks.mini.lexicon import read_sections
+from tools.mini.lexicon import read_sections
 
 __all__ = [
     "Phrase",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import read_sections
-from robustbench_char.tasks.mini.tokens import Phrase, Sentence, Token, fill, render, text_of
-from robustbench_char.tasks.mini.world import Entity
+from tools.mini.draw import Draw
+from tools.mini.lexicon import read_sections
+from tools.mini.tokens import Phrase, Sentence, Token, fill, render, text_of
+from tools.mini.world import Entity
 
 __all__ = ["KINDS", "Fact", "Passage", "facts", "passage", "question", "slots", "statement"]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from robustbench_char.tasks.mini import grammar as g
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import nouns, verbs, words
-from robustbench_char.tasks.mini.tokens import Phrase, Token, capitalised, phrase, tagged, with_articles
+from tools.mini import grammar as g
+from tools.mini.draw import Draw
+from tools.mini.lexicon import nouns, verbs, words
+from tools.mini.tokens import Phrase, Token, capitalised, phrase, tagged, with_articles
 
 __all__ = ["CONSTRUCTIONS", "sentence"]
 

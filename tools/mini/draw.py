@@ -7,11 +7,10 @@ import random
 from collections.abc import MutableSequence, Sequence
 from typing import TypeVar
 
-__all__ = ["SPLITS", "Draw"]
+__all__ = ["Draw"]
 
 T = TypeVar("T")
 
-SPLITS = ("train", "dev", "test")
 _RESERVED = {"dev": 8, "test": 9}  # of every ten names, the one that is kept for a split; the first eight are for all
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_char.tasks.mini import phrases
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import words
-from robustbench_char.tasks.mini.phrases import adjective, common, count, number, random_phrase, year
-from robustbench_char.tasks.mini.tokens import Phrase, phrase, tagged, text_of, with_articles
+from tools.mini import phrases
+from tools.mini.draw import Draw
+from tools.mini.lexicon import words
+from tools.mini.phrases import adjective, common, count, number, random_phrase, year
+from tools.mini.tokens import Phrase, phrase, tagged, text_of, with_articles
 
 __all__ = ["Entity", "world"]
 

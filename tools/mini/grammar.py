@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.lexicon import Noun, Verb, nouns, verbs, words
-from robustbench_char.tasks.mini.phrases import name
-from robustbench_char.tasks.mini.tokens import Phrase, phrase, tagged
+from tools.mini.draw import Draw
+from tools.mini.lexicon import Noun, Verb, nouns, verbs, words
+from tools.mini.phrases import name
+from tools.mini.tokens import Phrase, phrase, tagged
 
 __all__ = [
     "BE",

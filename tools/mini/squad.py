@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from robustbench_char.tasks.mini.draw import Draw
-from robustbench_char.tasks.mini.story import Fact, Passage, facts, passage, question
-from robustbench_char.tasks.mini.tokens import text_of
-from robustbench_char.tasks.mini.world import Entity, world
+from tools.mini.draw import Draw
+from tools.mini.story import Fact, Passage, facts, passage, question
+from tools.mini.tokens import text_of
+from tools.mini.world import Entity, world
 
 __all__ = ["document"]
 
