@@ -1,4 +1,4 @@
-"""The systems that are compared, by name. To add one: a class like `models.bert.BertSystem`, and one line here.
+"""The systems that are compared, by name. To add one: a class like those of `models.bert`, and one line here.
 
 The names stand in this room so that they can be listed without a model library; a class loads when it is asked for.
 Its base class stands in a room above, so who asks for a class says of what type it is.

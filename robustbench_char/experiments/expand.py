@@ -166,7 +166,7 @@ class _Expansion:
             "options": options,
             "augment": augment and augment.model_dump(mode="json"),
         }
-        alike = [kind.trains_as(), kind.augmentation, needs]
+        alike = [kind.recipe, kind.augmentation, needs]
         weights = repr([alike, {part: value for part, value in params.items() if part not in ("system", "label")}])
         first = self.trained.setdefault(weights, job)
         if first != job:

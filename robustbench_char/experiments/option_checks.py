@@ -19,8 +19,8 @@ from robustbench_char.experiments.spec import (
     pretrain_options,
     training_options,
 )
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import Base, load_config, positions_of
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import augmentation_asked
 from robustbench_char.training.pretraining.settings import resolve_pretraining
@@ -42,7 +42,7 @@ def wrong_options(spec: Benchmark, tasks: Mapping[str, Task], bases: Mapping[str
 
 
 def _of_system(
-    spec: Benchmark, name: str, one: SystemSpec, kind: type[BertSystem], base: Base, tasks: Mapping[str, Task]
+    spec: Benchmark, name: str, one: SystemSpec, kind: type[System], base: Base, tasks: Mapping[str, Task]
 ) -> Iterator[Mistake]:
     if kind.pretraining:
         options = training_options(pretrain_options(spec, one))
@@ -82,7 +82,7 @@ _KEYS = {option: key for key, option in COMMAND_OPTIONS.items()} | {
 }
 
 
-def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[BertSystem], base: Base) -> None:
+def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[System], base: Base) -> None:
     limits, options = kind.limits(base.folder), training_options(finetune_options(spec, key, one))
     settings = resolve_settings(options, family=task.family, positions=limits.longest, scale=limits.scale)
     load_config(base.folder, layers=settings.layers)
@@ -93,7 +93,7 @@ def _pretraining(system: str, options: Any, base: Base) -> None:
     resolve_pretraining(system, options, positions=positions_of(config), lower=True)
 
 
-def _augmenting(one: SystemSpec, kind: type[BertSystem], task: Task) -> None:
+def _augmenting(one: SystemSpec, kind: type[System], task: Task) -> None:
     asked = one.augment
     if asked and (asked.suite or kind.augmentation):  # else `checks` says what is missing
         augmentation_asked(kind.name, asked.suite, task, share=asked.share, seed=asked.seed, without=asked.without)

@@ -18,8 +18,8 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments.option_checks import wrong_options
 from robustbench_char.experiments.sources import MINI, TaskData
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import Base, resolve_base
+from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.predictors import load_predictor
 from robustbench_char.tasks.base import Task
@@ -50,7 +50,7 @@ class Resolved:
     recogniser_text: tuple[str, ...]
     folder: Path
 
-    def kind(self, name: str) -> type[BertSystem]:
+    def kind(self, name: str) -> type[System]:
         """Return the class of a system of the spec that is trained."""
         return SYSTEMS.get(self.spec.systems[name].system or name)
 
@@ -207,7 +207,7 @@ class _Finder:
                 f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}",
             )
             return
-        kind: type[BertSystem] = SYSTEMS.get(name)
+        kind: type[System] = SYSTEMS.get(name)
         if kind.pretraining and not self.spec.text:
             self._wrong(
                 "text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`."

@@ -15,9 +15,9 @@ from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser
 from robustbench_char.metrics.metrics import Prediction
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
+from robustbench_char.models.system import System as Kind
 from robustbench_char.tasks.base import Example
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
@@ -42,7 +42,7 @@ class Predictions(NamedTuple):
 class SystemParts:
     """A fine-tuned system without its weights: its record (`file`), its tokenizer, and its way to read examples."""
 
-    def __init__(self, file: SystemFile, kind: BertSystem) -> None:
+    def __init__(self, file: SystemFile, kind: Kind) -> None:
         self.file, self.kind = file, kind
         self.recipe: Recipe = make_recipe(file.task, file.labels, file.settings)
 
@@ -50,7 +50,7 @@ class SystemParts:
 class System(SystemParts):
     """A fine-tuned system with its model on the best device there is."""
 
-    def __init__(self, file: SystemFile, kind: BertSystem, model: PreTrainedModel) -> None:
+    def __init__(self, file: SystemFile, kind: Kind, model: PreTrainedModel) -> None:
         super().__init__(file, kind)
         self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
         self.model: Any = model.to(self.device)  # type: ignore[arg-type]
@@ -126,8 +126,8 @@ def open_parts(folder: Path, *, label: str | None = None) -> SystemParts:
     return SystemParts(file, _open(folder, file, None))
 
 
-def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> BertSystem:
-    kind: type[BertSystem] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
+def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> Kind:
+    kind: type[Kind] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
     return kind.open(folder, words=file.task.family == "tagging", recogniser=recogniser)
 
 

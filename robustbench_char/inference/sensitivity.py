@@ -26,13 +26,13 @@ from robustbench_char.inference.attack_set import AttackSet, matching_attack
 from robustbench_char.inference.load_system import device_name, load_system
 from robustbench_char.inference.word_states import piece_counts, token_at, token_starts
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
 from robustbench_char.models.checkpoints import load_config, resolve_base
 from robustbench_char.models.encoder_system import EncoderSystem
-from robustbench_char.models.encoders import Limits, limits_of, read_encoder
+from robustbench_char.models.encoders import limits_of, read_encoder
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
+from robustbench_char.models.system import Limits, System
 from robustbench_char.records.sensitivity import (
     SENSITIVITY,
     WORDS,
@@ -119,7 +119,7 @@ def open_reader(
     return reader, ModelInfo(name=base.name, weights_sha256=base.weights_sha256)
 
 
-def _plain_kind(folder: Path, words: bool) -> tuple[BertSystem, Limits]:
+def _plain_kind(folder: Path, words: bool) -> tuple[System, Limits]:
     """Return how texts are read for an encoder that was not fine-tuned, and how much of them."""
     config = load_config(folder)
     if config.model_type == CharBertConfig.model_type:

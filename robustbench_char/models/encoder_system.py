@@ -11,7 +11,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from robustbench_char.common import InputError
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import (
     Base,
     load_config,
@@ -20,19 +19,20 @@ from robustbench_char.models.checkpoints import (
     read_model,
     refuse_missing,
 )
-from robustbench_char.models.defence import Defence
 from robustbench_char.models.encoder_heads import HEADS
-from robustbench_char.models.encoders import Limits, input_names, limits_of, read_encoder
+from robustbench_char.models.encoders import input_names, limits_of, read_encoder
 from robustbench_char.models.inputs import Window
+from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family
 
 __all__ = ["EncoderSystem"]
 
 
-class EncoderSystem(BertSystem):
+class EncoderSystem(System):
     """Fine-tuning of any encoder as it is. `inputs` names what it takes of a tokenizer's inputs."""
 
     name = "encoder"
+    recipe = "encoder/1"
     any_type = True
 
     def __init__(
@@ -69,10 +69,7 @@ class EncoderSystem(BertSystem):
         cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
     ) -> PreTrainedModel:
         """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
-        config = load_config(base.folder, layers=layers)
-        if family != "question_answering":
-            config.id2label = dict(enumerate(labels))
-            config.label2id = {label: index for index, label in enumerate(labels)}
+        config = labelled_config(base, family, labels, layers=layers)
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(seed)
             encoder = read_encoder(base.folder, layers=layers)

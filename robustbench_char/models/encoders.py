@@ -9,7 +9,7 @@ import inspect
 import math
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,10 +24,10 @@ from transformers.models.auto.modeling_auto import (
 
 from robustbench_char.common import InputError
 from robustbench_char.models.checkpoints import load_config, quiet, read_model, refuse_missing
+from robustbench_char.models.system import Limits
 
 __all__ = [
     "PIECES_A_WORD",
-    "Limits",
     "PaddedCanine",
     "input_names",
     "limits_of",
@@ -41,13 +41,6 @@ _NO_END = 1_000_000  # relative positions go on for ever
 _SHORTEST = 8
 PIECES_A_WORD = 4
 """How many times as many pieces a text has as characters or bytes than as sub-words, for default lengths."""
-
-
-class Limits(NamedTuple):
-    """`longest` is the most pieces that a base reads at once; default lengths are `scale` times those of sub-words."""
-
-    longest: int
-    scale: int = 1
 
 
 class PaddedCanine(CanineModel):

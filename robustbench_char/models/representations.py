@@ -17,9 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.encoders import state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad
+from robustbench_char.models.system import System
 
 __all__ = ["Passage", "Pooling", "Representations", "Stream", "WordReader"]
 
@@ -57,7 +57,7 @@ class WordReader:
     """
 
     model: PreTrainedModel
-    kind: BertSystem
+    kind: System
     max_length: int
     layer: int = -1
     pooling: Pooling = "mean"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.families import Outputs, text_of
 from robustbench_char.training.settings import Settings
@@ -22,7 +22,7 @@ class Classification:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode the task's first field, paired with the others (joined by spaces where there are several)."""
         first, *rest = self.task.fields
         second = [" ".join(text_of(example, field) for field in rest) for example in examples] if rest else None

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.metrics import Prediction
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Family, Task
 from robustbench_char.tasks.golds import place_of
 from robustbench_char.training.settings import Settings
@@ -39,7 +39,7 @@ _CHUNK = 1000  # examples encoded at a time: what the tokenizer returns is many 
 class Recipe(Protocol):
     """One family on one task: the only code that knows its labels."""
 
-    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode examples; the windows of one example follow each other."""
         ...
 
@@ -85,7 +85,7 @@ def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def encoded(recipe: Recipe, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
+def encoded(recipe: Recipe, system: System, examples: Sequence[Example]) -> Iterator[Window]:
     """Encode examples chunk by chunk; `row` of a window is the position of its example in `examples`."""
     for start in range(0, len(examples), _CHUNK):
         for window in recipe.windows(system, examples[start : start + _CHUNK]):
@@ -93,7 +93,7 @@ def encoded(recipe: Recipe, system: BertSystem, examples: Sequence[Example]) -> 
 
 
 def training_features(
-    recipe: Recipe, system: BertSystem, examples: Sequence[Example]
+    recipe: Recipe, system: System, examples: Sequence[Example]
 ) -> tuple[list[dict[str, IntArray | int]], int]:
     """Return inputs and targets of every window, and the number of examples that the length limit cut."""
     features: list[dict[str, IntArray | int]] = []

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.provenance import provenance
-from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.augmentation import Augmentation
 from robustbench_char.training.batches import Collator
@@ -88,7 +88,7 @@ def finetune(
 @dataclass(frozen=True)
 class _Trained:
     model: PreTrainedModel
-    kind: BertSystem
+    kind: System
     log: list[dict[str, float | None]]
     info: TrainInfo
 

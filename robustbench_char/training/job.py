@@ -16,10 +16,10 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser, recogniser_info
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import Base, load_config, resolve_base
 from robustbench_char.models.folders import reading_sha256
+from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.golds import gold_of, place_of
@@ -67,7 +67,7 @@ class Job:
     """
 
     task: Task
-    system: type[BertSystem]
+    system: type[System]
     base: Base
     settings: Settings
     labels: tuple[str, ...]
@@ -88,7 +88,7 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
 
     Raises InputError for what cannot be run.
     """
-    kind: type[BertSystem] = SYSTEMS.get(asked.system, place="--system")
+    kind: type[System] = SYSTEMS.get(asked.system, place="--system")
     base = resolve_base(asked.base, any_type=kind.any_type)
     pretraining = _pretraining(kind, base)
     limits = kind.limits(base.folder)
@@ -105,7 +105,7 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
     info = recogniser_info(front) if front else None
     weights = {
         "task": asked.task.model_dump(mode="json"),
-        "system": kind.trains_as(),
+        "system": kind.recipe,
         "labels": labels,
         "base": [base.name, base.weights_sha256, reading_sha256(base.folder)],
         "settings": settings.model_dump(mode="json"),
@@ -142,7 +142,7 @@ def _sha256(asked: Request) -> str:
     return source_sha256(asked.train.path)
 
 
-def _pretraining(kind: type[BertSystem], base: Base) -> PretrainingInfo | None:
+def _pretraining(kind: type[System], base: Base) -> PretrainingInfo | None:
     """Return how a base was pre-trained. Raises InputError when that was not for this system."""
     info = pretraining_info(base.folder)
     converted = info is None and load_config(base.folder).model_type == CharBertConfig.model_type
@@ -194,7 +194,7 @@ def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where:
 
 
 def _recogniser(
-    asked: Request, kind: type[BertSystem], sha256: str, limit: int | None, store: Path, progress: bool
+    asked: Request, kind: type[System], sha256: str, limit: int | None, store: Path, progress: bool
 ) -> Recogniser | None:
     """Return the recogniser to put in front: the one given, or for a system that needs one, one trained here."""
     if asked.recogniser is not None:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_char.metrics.metrics import QaPrediction
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import IntArray, Window
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.golds import may_decline
 from robustbench_char.training.families import Outputs, text_of
@@ -39,7 +39,7 @@ class QuestionAnswering:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode question and context; several windows where the context is long."""
         questions = [text_of(example, "question") for example in examples]
         contexts = [text_of(example, "context") for example in examples]

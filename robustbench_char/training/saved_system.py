@@ -14,9 +14,9 @@ from robustbench_char.common.files import read_json, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
+from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.settings import Settings
@@ -94,7 +94,7 @@ class SystemFile(Frozen):
     recogniser: RecogniserInfo | None = None
 
 
-def save_system(folder: Path, model: PreTrainedModel, kind: BertSystem) -> str:
+def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:
     """Write config, weights, tokenizer, recogniser; return the SHA-256 of the model's weights.
 
     Raises OSError for a full disk.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window
+from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.families import Outputs, tokens_of
 from robustbench_char.training.settings import Settings
@@ -27,7 +27,7 @@ class Tagging:
     labels: tuple[str, ...]
     settings: Settings
 
-    def windows(self, system: BertSystem, examples: Sequence[Example]) -> Iterator[Window]:
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode the tokens; one window an example."""
         sentences = [tokens_of(example, self.task.fields[0]) for example in examples]
         return system.word_windows(sentences, max_length=self.settings.max_length)

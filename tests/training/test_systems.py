@@ -184,9 +184,26 @@ class Backwards(BertSystem):
     """A system that differs from `bert` in how it reads alone."""
 
     name = "backwards"
+    recipe = "backwards/1"
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         return super().word_windows([[word[::-1] for word in words] for words in sentences], max_length=max_length)
+
+
+def test_stored_keys_name_recipes_by_stable_ids() -> None:
+    """A change of these ids makes every stored system of theirs anew: moving a class is no reason for one."""
+    plain = ("bert", "bert_mlm", "advbert", "bert_wordrec", "bert_aug")
+    recipes = {name: SYSTEMS.get(name).recipe for name in SYSTEMS}
+    assert recipes == dict.fromkeys(plain, "bert/1") | {"charbert": "charbert/1", "encoder": "encoder/1"}
+
+
+def test_a_system_with_code_of_its_own_states_its_recipe() -> None:
+    def save(self: BertSystem, folder: Path) -> None:
+        raise AssertionError("not used")
+
+    type("Augmented", (BertSystem,), {"name": "augmented", "augmentation": "drop"})
+    with pytest.raises(TypeError, match='Own has code of its own: state its `recipe`, such as "own/1"'):
+        type("Own", (BertSystem,), {"name": "own", "save": save})
 
 
 def test_a_system_that_reads_otherwise_does_not_take_the_weights_of_bert(

@@ -13,7 +13,7 @@ from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert.characters import CHARACTER_VOCABULARY
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config
-from robustbench_char.models.defence import Defence
+from robustbench_char.models.system import Defence
 from robustbench_char.tasks.base import Family
 
 __all__ = ["CharBertSystem"]
@@ -26,6 +26,7 @@ class CharBertSystem(BertSystem):
     """CharBERT (Ma et al. 2020): a second stream, of characters, mixed with that of the sub-words in each layer."""
 
     name = "charbert"
+    recipe = "charbert/1"
     pretraining = "charbert"
 
     def __init__(self, processor: CharBertProcessor, recogniser: Defence | None = None) -> None:
