@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -37,7 +35,6 @@ from robustbench_char.models.charbert import (
 from robustbench_char.models.charbert.encoder import character_lengths
 
 pytestmark = pytest.mark.models
-PLAIN = Path(__file__).resolve().parent.parent / "oracles" / "charbert_plain.py"
 HEADS: list[Any] = [
     CharBertModel,
     CharBertForMaskedLM,
@@ -46,11 +43,6 @@ HEADS: list[Any] = [
     CharBertForQuestionAnswering,
 ]
 BASES = ["bert", "roberta"]
-
-
-@pytest.fixture(scope="module")
-def plain(load_module: Callable[[Path], ModuleType]) -> ModuleType:
-    return load_module(PLAIN)
 
 
 def sizes_of(plain: ModuleType, base: str = "bert") -> Any:

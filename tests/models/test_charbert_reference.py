@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,12 +25,6 @@ from robustbench_char.models.charbert.conversion import reference_state
 
 pytestmark = pytest.mark.models
 BASES = ["bert", "roberta"]
-PLAIN = Path(__file__).resolve().parent.parent / "oracles" / "charbert_plain.py"
-
-
-@pytest.fixture(scope="module")
-def plain(load_module: Callable[[Path], ModuleType]) -> ModuleType:
-    return load_module(PLAIN)
 
 
 @pytest.fixture(scope="module")

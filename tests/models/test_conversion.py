@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 import typer
+from fixtures.charbert import CHARACTERS, PIECES, sizes_of
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 from typer.testing import CliRunner
 
 from robustbench_char.cli.convert import convert
@@ -33,63 +33,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 
 pytestmark = pytest.mark.models
 
-CHARACTERS = [" ", "Ġ", "", *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ#.,", "Ã", "©", "<unk>"]
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "A", "film", "##s", "s", ".", "#"]
 TEXT = "A films é #."
-
-
-@pytest.fixture(scope="module")
-def plain(load_module: Callable[[Path], ModuleType]) -> ModuleType:
-    return load_module(Path(__file__).resolve().parent.parent / "oracles" / "charbert_plain.py")
-
-
-@pytest.fixture(scope="module")
-def make(plain: ModuleType) -> Callable[..., tuple[dict[str, Any], dict[str, Tensor]]]:
-    """Return a function that makes a tiny checkpoint, and returns its weights for the oracle and as they are saved."""
-
-    def build(folder: Path, base: str = "bert", head: str = "masked_lm") -> tuple[Any, dict[str, Tensor]]:
-        folder.mkdir(parents=True, exist_ok=True)
-        rng, sizes = np.random.default_rng(3), sizes_of(plain, base)
-        weights = plain.random_weights(rng, sizes)
-        heads = {"base": {}, "masked_lm": plain.masked_lm_weights(rng, sizes)}.get(head)
-        if heads is None:
-            rows = 2 if head == "qa_outputs" else 3
-            heads = {f"{head}.weight": rng.normal(0, 0.4, (rows, 32)), f"{head}.bias": rng.normal(0, 0.4, rows)}
-        prefix = "" if head == "base" else f"{base}."
-        arrays = {**{prefix + name: value for name, value in weights.items()}, **heads}
-        state = {name: torch.tensor(value, dtype=torch.float32) for name, value in arrays.items()}
-        if head == "masked_lm":
-            name = "lm_head.decoder.weight" if base == "roberta" else "cls.predictions.decoder.weight"
-            state[name] = state[f"{prefix}embeddings.word_embeddings.weight"].clone()
-        save(folder, sizes, plain, state)
-        return {**weights, **heads}, state
-
-    return build
-
-
-def sizes_of(plain: ModuleType, base: str) -> Any:
-    roberta = base == "roberta"
-    return plain.Sizes(base=base, types=1 if roberta else 2, chars=len(CHARACTERS), vocab=300 if roberta else 60)
-
-
-def save(folder: Path, sizes: Any, plain: ModuleType, state: dict[str, Tensor]) -> None:
-    fields = plain.config_fields(sizes)
-    for name in ("base_type", "char_vocab_size", "char_embedding_size", "term_vocab_size", "pad_token_id"):
-        del fields[name]  # released configs say nothing of them
-    written = {"output_past": True, "pruned_heads": {}, "pad_token_id": 0, "eos_token_ids": 0, "num_labels": 2}
-    (folder / "config.json").write_text(json.dumps({**fields, **written}))
-    torch.save(state, folder / "pytorch_model.bin")
-    (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
-    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *bytes_to_unicode().values(), "Ġf"]
-    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\nĠ f\n", encoding="utf-8")
-
-
-@pytest.fixture
-def char_vocab(tmp_path: Path) -> Path:
-    path = tmp_path / "char_vocab"
-    path.write_bytes(("\n".join(CHARACTERS) + "\n").encode())
-    return path
 
 
 def same(found: Tensor, expected: Any) -> None:
@@ -249,101 +193,6 @@ def test_names_of_ours() -> None:
     }
 
 
-@pytest.mark.parametrize("key", ["bert.encoder.fusion_layer_list.1.bias", "cls.predictions.decoder.weight"])
-def test_weights_that_must_be_shared(make: Callable[..., Any], tmp_path: Path, key: str) -> None:
-    _, state = make(tmp_path / "in")
-    torch.save({**state, key: state[key] + 1}, tmp_path / "in" / "pytorch_model.bin")
-    refused(tmp_path, f"{key}: found values other than those of")
-
-
-def test_weights_that_are_no_numbers(make: Callable[..., Any], tmp_path: Path) -> None:
-    _, state = make(tmp_path / "in")
-    key = "bert.encoder.layer.0.output.dense.weight"
-    state[key][0, 0] = float("nan")
-    torch.save(state, tmp_path / "in" / "pytorch_model.bin")
-    refused(tmp_path, f"{key}: found values that are no finite numbers; expected finite weights")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"<!DOCTYPE html><html>", "found an HTML page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "found a Git LFS pointer"),
-        (b"no weights at all", "found a file that cannot be read"),
-        (b"", "found an empty file"),
-    ],
-)
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
-def test_files_that_are_no_weights(
-    make: Callable[..., Any], tmp_path: Path, content: bytes, message: str, name: str
-) -> None:
-    make(tmp_path / "in")
-    (tmp_path / "in" / name).write_bytes(content)
-    refused(tmp_path, message)
-
-
-class Code:
-    """An object whose unpickling would run code."""
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return exec, ("raise SystemExit",)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"model": Code()}, "cannot be read .*nothing but tensors"),
-        ({"epoch": 3}, "a dict of other things"),
-        ({0: torch.zeros(2)}, "expected dense tensors by name"),
-        ({"bert.x": torch.zeros(2, 2).to_sparse()}, "expected dense tensors by name"),
-        ([torch.zeros(2)], "a list of other things"),
-        ({}, r"weights of another model \(no tensors"),
-        ({"bert.pooler.dense.bias": torch.zeros(2)}, "weights of another model .bert.pooler.dense.bias"),
-    ],
-)
-def test_bins_that_are_no_checkpoint(make: Callable[..., Any], tmp_path: Path, content: Any, message: str) -> None:
-    make(tmp_path / "in")
-    torch.save(content, tmp_path / "in" / "pytorch_model.bin")
-    refused(tmp_path, message)
-
-
-def test_folders_that_are_no_checkpoint(make: Callable[..., Any], tmp_path: Path) -> None:
-    refused(tmp_path, "no such folder")
-    make(tmp_path / "in")
-    with pytest.raises(InputError, match="found a file"):
-        convert_checkpoint(tmp_path / "in" / "config.json", tmp_path / "out")
-    (tmp_path / "in" / "pytorch_model.bin").unlink()
-    refused(tmp_path, "found no weights")
-    make(tmp_path / "in")
-    config = tmp_path / "in" / "config.json"
-    config.unlink()
-    refused(tmp_path, r"found no config\.json")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"vocab_size": 61}, r"word_embeddings.weight: found shape \(60, 16\); expected \(61, 16\)"),
-        ({"num_hidden_layers": 3}, r"found no weights for charbert.encoder.layer.2.* \(16 missing\)"),
-        ({"num_hidden_layers": 1}, r"num_hidden_layers: found 1, and weights of further layers .*layer\.1\."),
-        ({"num_attention_heads": 0}, r"config.json: found values that make no model \(ZeroDivisionError"),
-        ({"hidden_act": "none"}, r"config.json: found values that make no model \(KeyError: 'none'\)"),
-        ({"id2label": 5}, r"config.json: found values that make no model"),
-        ({"hidden_size": "16"}, r"config.json: found values that make no model"),
-        ({"char_vocab_size": 1001}, r"char_embeddings.embedding.weight: found shape"),
-        ({"model_type": "gpt2"}, "model_type: found 'gpt2'"),
-        ({"model_type": "charbert"}, "one of ours already"),
-    ],
-)
-def test_configs_of_other_models(
-    make: Callable[..., Any], tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
-    make(tmp_path / "in")
-    config = tmp_path / "in" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
-    refused(tmp_path, message)
-
-
 def test_what_the_reference_does_one_way_only(make: Callable[..., Any], tmp_path: Path) -> None:
     """Its decoder is tied and its layers see both ways, whatever a config says that some other program wrote."""
     make(tmp_path / "in")
@@ -354,58 +203,6 @@ def test_what_the_reference_does_one_way_only(make: Callable[..., Any], tmp_path
     convert_checkpoint(tmp_path / "in", tmp_path / "out")
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("base", "name", "content", "message"),
-    [
-        ("bert", "vocab.txt", b"film\n##s\n", r"without \[CLS\], \[MASK\], \[PAD\], \[SEP\], \[UNK\]"),
-        ("bert", "vocab.txt", b"\xff\xfe", "tokenizer files that cannot be read"),
-        ("bert", "tokenizer.json", b"{}", "tokenizer files that cannot be read"),
-        ("roberta", "vocab.json", b"{", r"tokenizer files that cannot be read \(Exception: Error while"),
-        ("roberta", "vocab.json", b'{"a": 1}', "tokenizer files that cannot be read"),
-        ("roberta", "merges.txt", b"", "an empty file"),
-        ("roberta", "merges.txt", b"{", "tokenizer files that cannot be read"),
-    ],
-)
-def test_tokenizer_files_that_are_none(
-    make: Callable[..., Any], tmp_path: Path, char_vocab: Path, base: str, name: str, content: bytes, message: str
-) -> None:
-    make(tmp_path / "in", base)
-    (tmp_path / "in" / name).write_bytes(content)
-    refused(tmp_path, message, char_vocab=char_vocab)
-
-
-def test_configs_that_are_none(make: Callable[..., Any], tmp_path: Path) -> None:
-    make(tmp_path / "in")
-    for content, message in (("<html>", "HTML page"), ("{", "malformed JSON"), ("[]", "found a list")):
-        (tmp_path / "in" / "config.json").write_text(content)
-        refused(tmp_path, message)
-
-
-def refused(folder: Path, message: str, **options: Any) -> None:
-    with pytest.raises(InputError, match=message):
-        convert_checkpoint(folder / "in", folder / "out", **options)
-    assert not (folder / "out").exists()
-
-
-def test_character_lists_and_tokenizers_of_other_models(
-    make: Callable[..., Any], tmp_path: Path, char_vocab: Path
-) -> None:
-    make(tmp_path / "in")
-    whole = char_vocab.read_bytes()
-    char_vocab.write_bytes(b"\n".join([b" ", b"a", b"<unk>"]))
-    refused(tmp_path, f"found 3 characters; expected {len(CHARACTERS)}", char_vocab=char_vocab)
-    char_vocab.write_bytes(whole)
-    vocabulary = tmp_path / "in" / "vocab.txt"
-    vocabulary.write_text("\n".join([*PIECES, *map(str, range(70))]))
-    refused(tmp_path, "found a tokenizer of 81 sub-words; expected at most 60", char_vocab=char_vocab)
-    vocabulary.write_text("<html>")
-    refused(tmp_path, "found an HTML page", char_vocab=char_vocab)
-    vocabulary.unlink()
-    refused(tmp_path, r"found no tokenizer files; expected vocab\.txt", char_vocab=char_vocab)
-    with pytest.raises(InputError, match="no such file"):
-        convert_checkpoint(tmp_path / "in", tmp_path / "out", char_vocab=tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
