@@ -226,6 +226,18 @@ def known_words(row: dict[Any, Any], suite: str | None) -> ExampleWords:
     return ExampleWords(states, 20, suite is not None)
 
 
+def system_info(system: str, task: str, seed: int) -> SystemInfo:
+    return SystemInfo(
+        name=system,
+        base="minilm",
+        parameters=22713216,
+        training_seed=seed,
+        training_sha256="7" * 64,
+        settings={"epochs": 2, "learning_rate": 5e-5},
+        weights_sha256=f"{system}-{task}-{seed}",
+    )
+
+
 def record(
     task: str, system: str, suite: str | None, frame: pd.DataFrame, *, seed: int, attack_seed: int, sha: str
 ) -> Record:
@@ -249,15 +261,7 @@ def record(
         family=FAMILIES[task],
         metric=metric,
         headline=headline,
-        system=SystemInfo(
-            name=system,
-            base="minilm",
-            parameters=22713216,
-            training_seed=seed,
-            training_sha256="7" * 64,
-            settings={"epochs": 2, "learning_rate": 5e-5},
-            weights_sha256=f"{system}-{task}-{seed}",
-        ),
+        system=system_info(system, task, seed),
         data=source,
         scores=scores,
         clean_gold_scores={name: score - 1.75 for name, score in scores.items()}

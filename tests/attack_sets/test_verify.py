@@ -1,0 +1,104 @@
+"""What was damaged or altered after an attack is found, and named."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fixtures.attacked import clean_file, run, spoil_json
+
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST
+from robustbench_char.attack_sets.show import shown_examples
+from robustbench_char.attack_sets.verify import verify
+from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.mini import file_name
+from robustbench_char.tasks.registry import get_task
+
+
+def test_no_damaged_byte_passes_or_ends_in_a_traceback(mini: Path, tmp_path: Path) -> None:
+    run(mini, "squad_v2", "drop", tmp_path / "out", fields=["context"])
+    source = open_native(get_task("squad_v2"), clean_file(mini, "squad_v2"))
+    draws = random.Random(3)
+    for name in (LEDGER, ANSWERS, file_name("squad_v2", "test")):
+        path = tmp_path / "out" / name
+        whole = path.read_bytes()
+        for _ in range(15):
+            at = draws.randrange(len(whole))
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 + draws.randrange(255)]) + whole[at + 1 :])
+            with pytest.raises(InputError, match=name):
+                verify(tmp_path / "out", source)
+        path.unlink()
+        with pytest.raises(InputError, match=f"{name}: found no such file"):
+            verify(tmp_path / "out", source)
+        path.write_bytes(whole)
+    verify(tmp_path / "out", source)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", None), ("suite_sha256", "0"), ("no_op_share", 0.5), ("task", "mrpc"), ("fields", None)]
+)
+def test_a_manifest_that_contradicts_itself(mini: Path, tmp_path: Path, key: str, value: object) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    spoil_json(tmp_path / "out" / MANIFEST, {key: value})
+    with pytest.raises(InputError, match=rf"manifest\.json(: {key}|: found {key})"):
+        verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
+
+
+def test_show_says_that_a_file_was_altered(mini: Path, tmp_path: Path) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    path = tmp_path / "out" / file_name("cola", "test")
+    path.write_bytes(path.read_bytes().replace(b"e", b""))
+    with pytest.raises(InputError, match="a text that is not that of the ledger"):
+        shown_examples(tmp_path / "out")
+
+
+def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
+    source = open_native(get_task("cola"), clean_file(mini, "cola"))
+    name = file_name("cola", "test")
+    for case in ("file", "ledger", "gone", "input", "manifest", "count"):
+        run(mini, "cola", "drop", tmp_path / case)
+    with (tmp_path / "file" / name).open("ab") as file:
+        file.write(b"x\t1\t\tmore\n")
+    table = pq.read_table(tmp_path / "ledger" / LEDGER)
+    pq.write_table(table.slice(1), tmp_path / "ledger" / LEDGER)
+    (tmp_path / "gone" / LEDGER).unlink()
+    other = tmp_path / name
+    other.write_bytes(clean_file(mini, "cola").read_bytes().replace(b"a", b"b", 1))
+    (tmp_path / "manifest" / MANIFEST).write_text("{")
+    spoil_json(tmp_path / "count" / MANIFEST, {"schema": 2})
+    for case, match in (
+        ("file", rf"{name}: found content SHA-256"),
+        ("ledger", r"edits\.parquet: found content SHA-256"),
+        ("gone", r"edits\.parquet: found no such file"),
+        ("manifest", r"manifest\.json:1: found malformed JSON"),
+        ("count", r"manifest\.json: schema: found 2, of a newer version"),
+    ):
+        with pytest.raises(InputError, match=match):
+            verify(tmp_path / case, source)
+    with pytest.raises(InputError, match=rf"{name}: found content SHA-256"):
+        verify(tmp_path / "input", open_native(get_task("cola"), other))
+    with pytest.raises(InputError, match=r"no manifest\.json.*a folder that `attack` wrote"):
+        verify(tmp_path, source)
+
+
+def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Path) -> None:
+    """A ledger with a matching hash but a wrong row is found by replaying it."""
+    run(mini, "conll2003", "drop", tmp_path / "out")
+    path = tmp_path / "out" / LEDGER
+    rows = pq.read_table(path).to_pylist()
+    rows[10]["start_clean"] += 1
+    schema = pq.read_schema(path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    manifest["ledger"]["sha256"] = sha256_file(path)
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(
+        InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"
+    ):
+        verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
