@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.records.evaluation import Record
+    from robustbench_char.inference.predictions import PredictionSource
+    from robustbench_char.tasks.base import Task
 
 __all__ = ["evaluate"]
 
@@ -20,9 +21,7 @@ def evaluate(
     predictor: Annotated[
         str | None, typer.Option(help="In place of DIR: a predictor that another package registers (see `list`).")
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="The task of the data; of a system in DIR it is known, and checked.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="Task; inferred from DIR, and checked if given.")] = None,
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
@@ -32,7 +31,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", help="The folder for record, predictions and counts."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Examples at once; does not change the result of a system.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Batch size; does not affect the scores of a saved system.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -40,14 +39,15 @@ def evaluate(
 
     Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
     """
-    sources: dict[str, Any] = {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir}
-    wanted = {"output": output, "source": "mini" if data else None, "batch_size": batch_size, "overwrite": overwrite}
-    if folder is not None and predictor is None:
-        record = _of_system(folder, task, sources, wanted)
-    elif predictor is not None and folder is None:
-        record = _of_predictor(predictor, task, sources, wanted)
-    else:
-        raise _not_one("DIR and --predictor" if folder else "neither DIR nor --predictor")
+    from robustbench_char.inference.evaluate import evaluate as run
+    from robustbench_char.tasks.registry import get_task
+
+    asked = get_task(task, "--task") if task else None
+    source = _source(folder, predictor, asked)
+    file = source_of(source.task, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    name = "mini" if data else None
+    evaluation = run(source, file, task=asked, name=name, batch_size=batch_size, output=output, overwrite=overwrite)
+    record = evaluation.record
     if json:
         typer.echo(record.model_dump_json(by_alias=True, indent=2))
         return
@@ -57,29 +57,23 @@ def evaluate(
     typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")
 
 
-def _of_system(folder: Path, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
-    from robustbench_char.inference.evaluate import evaluate as run
-    from robustbench_char.tasks.registry import get_task
-    from robustbench_char.training.saved_system import read_system
-
-    asked = get_task(task, "--task") if task else None
-    return run(folder, source_of(read_system(folder).task, **sources), task=asked, **wanted)
-
-
-def _of_predictor(name: str, task: str | None, sources: dict[str, Any], wanted: dict[str, Any]) -> Record:
+def _source(folder: Path | None, predictor: str | None, task: Task | None) -> PredictionSource:
+    """Return the one source of predictions that was named."""
     from robustbench_char.common import InputError
-    from robustbench_char.inference.outside import evaluate_predictor
-    from robustbench_char.tasks.registry import get_task
+
+    if (folder is None) == (predictor is None):
+        raise InputError(
+            "evaluate",
+            found="DIR and --predictor" if folder else "neither DIR nor --predictor",
+            expected="one of them",
+            fix="Give a folder that `finetune` wrote, or --predictor NAME.",
+        )
+    if folder is not None:
+        from robustbench_char.inference.load_system import load_system
+
+        return load_system(folder)
+    from robustbench_char.inference.predictors import PredictorSource
 
     if task is None:
         raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
-    record = get_task(task, "--task")
-    return evaluate_predictor(name, record, source_of(record, **sources), **wanted)
-
-
-def _not_one(found: str) -> Exception:
-    from robustbench_char.common import InputError
-
-    return InputError(
-        "evaluate", found=found, expected="one of them", fix="Give a folder that `finetune` wrote, or --predictor NAME."
-    )
+    return PredictorSource.load(str(predictor), task)

@@ -179,25 +179,26 @@ def _finetune(call: Call) -> None:
 
 
 def _predict(call: Call) -> None:
-    from robustbench_char.inference.predicted import predict_file
+    from robustbench_char.inference.load_system import predict_file
 
     predict_file(_system(call), _evaluated(call), call.output, limit=call.params["limit"])
 
 
 def _score(call: Call) -> None:
-    from robustbench_char.inference.predicted import score_predicted
+    from robustbench_char.inference.evaluate import evaluate
+    from robustbench_char.inference.load_system import StoredPredictions
 
-    predicted, label = call.needs["predicted"], call.params.get("label")
-    score_predicted(_system(call), _evaluated(call), predicted, call.output, source=_called(call), label=label)
+    stored = StoredPredictions(_system(call), call.needs["predicted"], label=call.params.get("label"))
+    evaluate(stored, _evaluated(call), name=_called(call), limit=stored.limit, output=call.output)
 
 
 def _outside(call: Call) -> None:
     """Have a predictor of another package predict and score it: what it does cannot be told apart from here."""
-    from robustbench_char.inference.outside import evaluate_predictor
+    from robustbench_char.inference.evaluate import evaluate
+    from robustbench_char.inference.predictors import PredictorSource
 
-    source = _called(call)
-    name, limit = call.params["predictor"]["name"], call.params["limit"]
-    evaluate_predictor(name, _task(call), _evaluated(call), output=call.output, source=source, limit=limit)
+    predictor = PredictorSource.load(call.params["predictor"]["name"], _task(call))
+    evaluate(predictor, _evaluated(call), name=_called(call), limit=call.params["limit"], output=call.output)
 
 
 def _sensitivity(call: Call) -> None:

@@ -1,24 +1,47 @@
-"""The attack that a file went through, as read from the manifest, ledger and clean answers that stand beside it."""
+"""The attack that a file went through, as its manifest, ledger and clean answers tell, and the words that it hit."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow.parquet as pq
 
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attacks.ledger import apply_to_text
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.metrics.breakdowns import ExampleWords, WordState
 from robustbench_char.metrics.metrics import QaGold
 from robustbench_char.records.evaluation import AttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 
-__all__ = ["AttackSet", "attack_set_of", "matching_attack"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = [
+    "AttackSet",
+    "Edits",
+    "PieceCounter",
+    "attack_set_of",
+    "example_words",
+    "matching_attack",
+    "piece_counts",
+    "token_at",
+    "token_starts",
+    "word_pieces",
+]
+
+Edits: TypeAlias = Sequence[Mapping[str, Any]]
+"""Rows of the ledger, in its order."""
+PieceCounter: TypeAlias = Callable[[Iterable[str]], Mapping[str, int]]
+"""A function from words to the number of sub-words of each distinct one, such as `piece_counts` of a tokenizer."""
 
 _EDIT_KEYS = (
     "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted", "word_before", "word_after",
@@ -61,7 +84,7 @@ class AttackSet:
         by_context = {example.fields["context"]: shared[example.row] for example in examples if example.row in shared}
         return [own[example.row] + by_context.get(example.fields.get("context", ""), []) for example in examples]
 
-    def clean_golds(self, examples: Sequence[Example]) -> list[QaGold] | None:
+    def clean_labels(self, examples: Sequence[Example]) -> list[QaGold] | None:
         """Return the answers as the clean contexts spell them, or None where contexts were not attacked."""
         if not (self.folder / ANSWERS).is_file():
             return None
@@ -95,14 +118,14 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
             expected=manifest.output.name,
             fix="Keep other files elsewhere, so that clean and attacked data cannot be mixed up.",
         )
-    for file, found, expected in (
+    for file, actual, expected in (
         (path, sha256, manifest.output),
         (folder / LEDGER, sha256_file(folder / LEDGER), manifest.ledger),
     ):
-        if found != expected.sha256:
+        if actual != expected.sha256:
             raise InputError(
                 file,
-                found=f"SHA-256 {found}",
+                found=f"SHA-256 {actual}",
                 expected=f"{expected.sha256}, as {MANIFEST} says",
                 fix="The file was altered after the attack: run the attack again.",
             )
@@ -112,7 +135,7 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
 def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
     """Return the attack on a clean file that `attack` wrote into a folder.
 
-    Raises InputError for a folder that is none or was altered, another task's, or one of another clean file.
+    Raises InputError for a folder that `attack` did not write, that was altered, or is of another task or clean file.
     """
     manifest = read_manifest(folder)
     path = folder / manifest.output.name
@@ -131,3 +154,99 @@ def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
             fix="Name the clean file that the attack read.",
         )
     return attack
+
+
+def piece_counts(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, int]:
+    """Return how many sub-words each distinct word has by itself, after a space where the tokenizer tells that apart.
+
+    A word of characters that the tokenizer drops has 0.
+    """
+    return {word: len(pieces) for word, pieces in word_pieces(tokenizer, words).items()}
+
+
+def word_pieces(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, list[str]]:
+    """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
+    # here, so that words are read without torch
+    from robustbench_char.models.checkpoints import is_byte_level
+    from robustbench_char.models.plain_inputs import PlainReader
+
+    distinct = sorted(set(words))
+    if not tokenizer.is_fast:
+        reader = PlainReader(tokenizer)
+        return {word: reader.tokens(word) for word in distinct}
+    spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
+    encodings = tokenizer(spaced, add_special_tokens=False).encodings or [] if distinct else []
+    return {word: encoding.tokens for word, encoding in zip(distinct, encodings, strict=True)}
+
+
+def example_words(
+    pieces: PieceCounter | None, examples: Sequence[Example], edits: Sequence[Edits], *, attacked: bool
+) -> list[ExampleWords]:
+    """Return what is known of the words of each example; `edits` are those of the ledger, for each example.
+
+    Without `pieces` (a system that has no sub-words) their numbers are not known.
+    """
+    known = [_words(example, own) for example, own in zip(examples, edits, strict=True)]
+    forms = (form for words in known for clean, read, _ in words for form in (clean, read))
+    counts = pieces(forms) if pieces else {}
+    return [
+        ExampleWords(
+            [WordState(len(clean), counts.get(clean), counts.get(read), hit) for clean, read, hit in words],
+            _length(example),
+            attacked,
+        )
+        for example, words in zip(examples, known, strict=True)
+    ]
+
+
+def _words(example: Example, edits: Edits) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return words clean and as read, with the operators that hit them: all words of tagged tokens, else those hit."""
+    tokens = _tokens(example)
+    if tokens is None:
+        return [(edit["word_before"], edit["word_after"], (edit["operator"],)) for edit in edits]
+    by_token = _by_token(tokens, edits)
+    hit = [tuple(dict.fromkeys(edit["operator"] for edit in by_token[number])) for number in range(len(tokens))]
+    return list(zip(_undone(tokens, by_token), tokens, hit, strict=True))
+
+
+def token_starts(tokens: Sequence[str]) -> list[int]:
+    """Return where tokens start in their text, in which single spaces part them."""
+    return list(accumulate((len(token) + 1 for token in tokens[:-1]), initial=0))
+
+
+def token_at(starts: Sequence[int], offset: int) -> int:
+    """Return the number of the token that an offset in the text belongs to, its very end included."""
+    return bisect_right(starts, offset) - 1
+
+
+def _undone(tokens: Sequence[str], by_token: Mapping[int, Edits]) -> list[str]:
+    """Return the tokens as they were before the edits of their sentence."""
+    starts = token_starts(tokens)
+    clean = list(tokens)
+    for number, edits in by_token.items():
+        in_order = sorted(edits, key=lambda edit: edit["start_attacked"])
+        undo = ((edit["start_attacked"] - starts[number], edit["inserted"], edit["removed"]) for edit in in_order)
+        clean[number] = apply_to_text(clean[number], undo)
+    return clean
+
+
+def _by_token(tokens: Sequence[str], edits: Edits) -> defaultdict[int, list[Mapping[str, Any]]]:
+    starts = token_starts(tokens)
+    by_token: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for edit in edits:
+        by_token[token_at(starts, edit["start_attacked"])].append(edit)
+    return by_token
+
+
+def _tokens(example: Example) -> tuple[str, ...] | None:
+    return next((value for value in example.fields.values() if isinstance(value, tuple)), None)
+
+
+def _length(example: Example) -> int:
+    """Count the words of a sentence, of a question, or of all texts of an example."""
+    tokens = _tokens(example)
+    if tokens is not None:
+        return len(tokens)
+    question = example.fields.get("question") if "context" in example.fields else None
+    texts = [question] if question is not None else example.fields.values()
+    return sum(len(text.split()) for text in texts if isinstance(text, str))

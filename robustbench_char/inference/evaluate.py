@@ -1,55 +1,200 @@
-"""Evaluating one system on one file: a prediction for every example, scores, and where they come from."""
+"""The one way from a source of predictions and a file to scores, counts and where they come from.
+
+Whatever predicts is a `PredictionSource`. No model library is loaded here.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robustbench_char.attack_sets.write import source_sha256
-from robustbench_char.inference.attack_set import attack_set_of
-from robustbench_char.inference.load_system import device_name, load_system
-from robustbench_char.inference.results import data_info, done_before, keep
-from robustbench_char.inference.scoring import check_seed, check_task, golds_of, scored_by, write_scored
-from robustbench_char.records.evaluation import Record
-from robustbench_char.tasks.base import NativeFile, Task
-from robustbench_char.training.saved_system import system_info
+from robustbench_char.common import InputError
+from robustbench_char.common.files import safe_name
+from robustbench_char.inference.attack_set import AttackSet, attack_set_of, example_words
+from robustbench_char.inference.predictions import Predictions, PredictionSource, one_line, prediction_json
+from robustbench_char.inference.results import Evaluation, check_result_folder
+from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.metrics.metrics import Gold, QaGold, Scores, score
+from robustbench_char.records.counts import count_table
+from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.golds import labelled, place_of
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["UNKNOWN_TAGS", "Labelled", "evaluate", "read_labelled"]
+
+UNKNOWN_TAGS = 0.01
+"""Largest share of words with a tag that the source does not know (an error each); above it, the file is another
+task's."""
+
+
+class Labelled(NamedTuple):
+    """Examples to score, their gold labels, and the attack that their file went through."""
+
+    file: NativeFile
+    sha256: str
+    attack: AttackSet | None
+    examples: list[Example]
+    labels: list[Gold]
+
+    def info(self, name: str | None, limit: int | None) -> DataInfo:
+        """Return what a record says about these data. `name` is how it calls the file (default: its own name)."""
+        return DataInfo(
+            source=name or safe_name(self.file.path.name),
+            sha256=self.sha256,
+            examples=len(self.examples),
+            attack=self.attack.info() if self.attack else None,
+            limit=limit,
+        )
 
 
 def evaluate(
-    folder: Path,
+    source: PredictionSource,
     file: NativeFile,
     *,
-    output: Path | None = None,
     task: Task | None = None,
-    source: str | None = None,
+    name: str | None = None,
+    limit: int | None = None,
     batch_size: int = 32,
+    output: Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
-) -> Record:
-    """Score a fine-tuned system on a native file, write record, predictions and counts to `output`, return the record.
+) -> Evaluation:
+    """Score a source of predictions on a native file; write record, predictions and counts to `output` if given.
 
-    `task` is what the user says the file holds, `source` how the record calls the file (default: its name). Where the
-    file stands in the folder of an attack, the record tells which. Raises InputError for an unusable system folder, a
-    task that is not the system's, examples without labels or with labels that the system does not know, and altered
-    attack files.
+    `task` is what the user says the file holds, `name` how the record calls the file (default: its own name), `limit`
+    keeps the first examples. Where the file stands in the folder of an attack, the record tells which. Raises
+    InputError for another task than the source's, for examples without labels or with labels that the source does not
+    know, for altered attack files, and for an `output` with other content.
     """
     started = time.monotonic()
-    system = load_system(folder)
+    data = read_labelled(source, file, task=task, limit=limit)
+    info = data.info(name, limit)
+    if output is not None:
+        check_result_folder(output, source.task.name, source.info, info, overwrite=overwrite)
+    predictions = source.predict(data.examples, batch_size=batch_size, progress=progress)
+    evaluation = _scored(source, data, info, predictions, started)
+    if output is not None:
+        evaluation.save(output, overwrite=overwrite)
+    return evaluation
+
+
+def read_labelled(
+    source: PredictionSource, file: NativeFile, *, task: Task | None = None, limit: int | None = None
+) -> Labelled:
+    """Read the first `limit` examples of a file and their labels, and the attack beside it, all checked for a source.
+
+    Raises InputError as `evaluate` does.
+    """
     sha256 = source_sha256(file.path)
     attack = attack_set_of(file.path, sha256)
-    check_task(system, file, task, attack)
-    check_seed(system, file, attack)
-    examples = list(file.examples())
-    golds = golds_of(system, file, examples)
-    data = data_info(file, sha256, examples, attack, source=source)
-    again = done_before(output, system.file.task, system_info(system.file), data, overwrite=overwrite)
-    predictions = system.run(examples, batch_size=batch_size, progress=progress)
-    scored = scored_by(system, examples, golds, predictions, attack)
+    manifest = attack.manifest if attack else None
+    for other, place in ((task and task.name, "--task"), (manifest and manifest.task, file.path)):
+        if other and other != source.task.name:
+            raise InputError(
+                place,
+                found=f"data of the task {other}",
+                expected=f"{source.task.name}, {source.origin}",
+                fix="Choose the system or the file of the same task.",
+            )
+    source.check(file, sha256, manifest)
+    examples = list(islice(file.examples(), limit))
+    labels = labelled(source.task, file, examples)
+    _check_labels(source, file, examples, labels)
+    return Labelled(file, sha256, attack, examples, labels)
 
-    def write(target: Path) -> Record:
-        seconds = time.monotonic() - started
-        return write_scored(target, system, data, scored, device=device_name(system.device), wall_seconds=seconds)
 
-    return keep(output, write, inputs=(folder, file.path), overwrite=overwrite, again=again)
+def _check_labels(
+    source: PredictionSource, file: NativeFile, examples: Sequence[Example], labels: Sequence[Gold]
+) -> None:
+    """Raise InputError for an unknown class, and for more than UNKNOWN_TAGS of all tags."""
+    if source.classes is None:
+        return
+    unknown = [
+        (example, tag)
+        for example, label in zip(examples, labels, strict=True)
+        for tag in _names(label)
+        if tag not in source.classes
+    ]
+    words = sum(len(label) for label in labels if isinstance(label, tuple))
+    if len(unknown) > UNKNOWN_TAGS * words:
+        example, tag = unknown[0]
+        raise InputError(
+            f"{file.path}: {place_of(example)}",
+            found=f"the label {tag!r}",
+            expected=f"a label that the system knows: {', '.join(source.classes)}",
+            fix="Choose the system or the file of the same task.",
+        )
+
+
+def _names(label: Gold) -> tuple[str, ...]:
+    """Return the class or the tags of an example; a question has none."""
+    return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
+
+
+def _scored(
+    source: PredictionSource, data: Labelled, info: DataInfo, predictions: Predictions, started: float
+) -> Evaluation:
+    """Score, against the clean answers too where an attack changed contexts, and count what breakdowns need."""
+    task, attack, values = source.task, data.attack, predictions.values
+    scores = score(task.metric, data.labels, values, labels=source.classes)
+    clean = attack.clean_labels(data.examples) if attack and task.family == "question_answering" else None
+    edits = attack.edits(data.examples) if attack else [[] for _ in data.examples]
+    words = example_words(source.pieces, data.examples, edits, attacked=attack is not None)
+    units = COUNTED.get(task.metric).units(data.labels, values, source.classes)
+    counts = count_table(task.metric, [example.row for example in data.examples], units, words, source.classes)
+    result = {
+        "task": task.name,
+        "family": task.family,
+        "metric": task.metric,
+        "headline": task.headline,
+        "system": source.info,
+        "data": info,
+        "scores": _reachable(scores.scores, predictions),
+        "clean_gold_scores": _reachable(score(task.metric, clean, values).scores, predictions) if clean else None,
+        "counts": {**scores.counts, **predictions.counts, **_unseen_tags(source, data.labels)},
+        "task_note": task.note,
+        "wall_seconds": source.seconds + time.monotonic() - started,
+        "predict_seconds": predictions.seconds,
+        "device": source.device,
+    }
+    table = _table(data, predictions, scores, edits)
+    return Evaluation.of(result, table, counts, (*source.inputs, data.file.path))
+
+
+def _reachable(scores: dict[str, float], predictions: Predictions) -> dict[str, float]:
+    """Leave out the best thresholds (`best_*` of SQuAD 2.0) where no no-answer scores were given to seek them over."""
+    if predictions.no_answer_scores:
+        return scores
+    return {name: value for name, value in scores.items() if not name.startswith("best_")}
+
+
+def _unseen_tags(source: PredictionSource, labels: Sequence[Gold]) -> dict[str, int]:
+    """Count the words whose tag the source does not know, which no prediction can match."""
+    if source.task.family != "tagging" or source.classes is None:
+        return {}
+    known = set(source.classes)
+    return {"unseen_tags": sum(tag not in known for label in labels for tag in _names(label))}
+
+
+def _table(
+    data: Labelled, predictions: Predictions, scores: Scores, edits: Sequence[list[dict[str, Any]]]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    columns: dict[str, list[Any]] = {
+        "row": [example.row for example in data.examples],
+        "id": [example.id for example in data.examples],
+        "fields": [one_line(dict(example.fields)) for example in data.examples],
+        "gold": [one_line(label.answers if isinstance(label, QaGold) else label) for label in data.labels],
+        "prediction": [prediction_json(prediction) for prediction in predictions.values],
+        "score": scores.per_example,
+        "edits": [one_line(entries) for entries in edits],
+    }
+    return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))

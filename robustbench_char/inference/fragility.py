@@ -13,8 +13,8 @@ from robustbench_char.attacks.suites import OperatorRule, Suite, WordRule, load_
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
+from robustbench_char.inference.attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
-from robustbench_char.inference.word_states import word_pieces
 from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletion_frame, nouns, split_shares
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base
 from robustbench_char.records.fragility import FRAGILITY, Deletions, FragilityRecord

@@ -1,79 +1,98 @@
-"""Fine-tuned systems that predict: loaded from a folder, in single precision, whatever they were trained in."""
+"""Fine-tuned systems as sources of predictions: with their model, or with what they predicted in an earlier step."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from pydantic import Field
 from transformers import PreTrainedModel
 
+from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser
-from robustbench_char.metrics.metrics import Prediction
+from robustbench_char.inference.attack_set import PieceCounter, piece_counts
+from robustbench_char.inference.evaluate import read_labelled
+from robustbench_char.inference.predictions import Predictions, prediction_json, prediction_of
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
-from robustbench_char.models.system import System as Kind
-from robustbench_char.tasks.base import Example
+from robustbench_char.models.system import System
+from robustbench_char.tasks.base import Example, NativeFile
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
-from robustbench_char.training.saved_system import RECOGNISER, SystemFile, read_system
+from robustbench_char.training.saved_system import RECOGNISER, SystemFile, read_system, system_info
 
-__all__ = ["Predictions", "System", "SystemParts", "device_name", "load_system", "open_parts"]
+__all__ = ["SavedSystem", "StoredPredictions", "device_name", "load_system", "predict_file"]
 
-
-class Predictions(NamedTuple):
-    """One prediction an example, in the order given, the number of examples that the length limit cut, and the cost.
-
-    `pieces` counts the sub-words fed to the encoder, special ones and overlapping windows included; `seconds` is the
-    time from text to predictions, a recogniser's work included.
-    """
-
-    values: list[Prediction]
-    truncated_examples: int
-    pieces: int
-    seconds: float
+_PREDICTED, _TABLE = "predicted.json", "predicted.parquet"
 
 
-class SystemParts:
-    """A fine-tuned system without its weights: its record (`file`), its tokenizer, and its way to read examples."""
+class _SystemSource:
+    """What a saved system (its folder, its `system.json`) says of itself as a source of predictions."""
 
-    def __init__(self, file: SystemFile, kind: Kind) -> None:
+    origin = "which the system was fine-tuned on"
+
+    def __init__(self, folder: Path, file: SystemFile, kind: System) -> None:
         self.file, self.kind = file, kind
+        self.task, self.info, self.classes = file.task, system_info(file), file.labels or None
+        self.pieces: PieceCounter | None = partial(piece_counts, kind.tokenizer)
+        self.inputs: tuple[Path, ...] = (folder,)
+
+    def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
+        """Raise InputError where the attack has the seed of the attacked copies that the system was fine-tuned on."""
+        augment = self.file.augment
+        if attack and augment and attack.seed == augment.seed:
+            raise InputError(
+                file.path,
+                found=f"an attack with seed {augment.seed}, which the system's training copies were attacked with",
+                expected="another seed",
+                fix="Attack the file again with another --seed.",
+            )
+
+
+class SavedSystem(_SystemSource):
+    """A fine-tuned system with its model on the best device there is, in single precision."""
+
+    def __init__(
+        self, folder: Path, file: SystemFile, kind: System, model: PreTrainedModel, *, seconds: float = 0.0
+    ) -> None:
+        super().__init__(folder, file, kind)
         self.recipe: Recipe = make_recipe(file.task, file.labels, file.settings)
-
-
-class System(SystemParts):
-    """A fine-tuned system with its model on the best device there is."""
-
-    def __init__(self, file: SystemFile, kind: Kind, model: PreTrainedModel) -> None:
-        super().__init__(file, kind)
-        self.device = torch.accelerator.current_accelerator() or torch.device("cpu")
-        self.model: Any = model.to(self.device)  # type: ignore[arg-type]
+        self._device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        self.device, self.seconds = device_name(self._device), seconds
+        self.model: Any = model.to(self._device)  # type: ignore[arg-type]
         self.model.eval()
 
-    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> list[Prediction]:
-        """Return one prediction an example, in the order given. Labels are not looked at."""
-        return self.run(examples, batch_size=batch_size, progress=progress).values
+    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
+        """Return one prediction per example, in the order given, and count what the length limit cut.
 
-    def run(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
-        """Predict, and count what the length limit cut."""
+        Labels are not looked at. The seconds are from text to predictions, the work of a recogniser included.
+        """
         if batch_size < 1:
             raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
         started = time.perf_counter()
         windows = list(encoded(self.recipe, self.kind, examples))
-        readings = self._readings(windows, batch_size, progress)
         by_example: list[list[Any]] = [[] for _ in examples]
-        for window, reading in zip(windows, readings, strict=True):
+        for window, reading in zip(windows, self._readings(windows, batch_size, progress), strict=True):
             by_example[window.row].append(reading)
-        values = [self.recipe.predict(example, found) for example, found in zip(examples, by_example, strict=True)]
-        truncated = len({window.row for window in windows if window.truncated})
-        pieces = sum(len(window.inputs["input_ids"]) for window in windows)
-        return Predictions(values, truncated, pieces, time.perf_counter() - started)
+        values = [self.recipe.predict(example, own) for example, own in zip(examples, by_example, strict=True)]
+        counts = {
+            "truncated_examples": len({window.row for window in windows if window.truncated}),
+            "pieces": sum(len(window.inputs["input_ids"]) for window in windows),
+        }
+        return Predictions(values, time.perf_counter() - started, counts)
 
     def _readings(self, windows: Sequence[Window], batch_size: int, progress: bool) -> list[Any]:
         """Return the reading of every window, in order; the model sees them longest first, so that little is padded."""
@@ -81,53 +100,43 @@ class System(SystemParts):
         readings: list[Any] = [None] * len(windows)
         collator = Collator(self.kind.padding())
         with progress_bar(progress) as bar:
-            task = bar.add_task("predicting", total=len(windows))
+            shown = bar.add_task("predicting", total=len(windows))
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
-                for index, outputs in zip(
-                    chosen, self._forward([windows[index] for index in chosen], collator), strict=True
-                ):
-                    readings[index] = self.recipe.read(windows[index], outputs)
-                bar.advance(task, len(chosen))
+                outputs = self._forward([windows[index] for index in chosen], collator)
+                for index, output in zip(chosen, outputs, strict=True):
+                    readings[index] = self.recipe.read(windows[index], output)
+                bar.advance(shown, len(chosen))
         return readings
 
     @torch.inference_mode()
     def _forward(self, windows: Sequence[Window], collator: Collator) -> list[Outputs]:
         """Return the logits of each window: [L] for a class, [T, L] for tags, start and end [T] for answers."""
         batch = collator([window.inputs for window in windows])
-        output = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()})
+        output = self.model(**{name: tensor.to(self._device) for name, tensor in batch.items()})
         logits = {name: tensor.float().cpu().numpy() for name, tensor in output.items() if name.endswith("logits")}
         return [{name: table[row] for name, table in logits.items()} for row in range(len(windows))]
 
 
-def load_system(folder: Path) -> System:
+def load_system(folder: Path) -> SavedSystem:
     """Load a folder that `finetune` wrote. Raises InputError for a file that is missing, damaged, altered, too new."""
+    started = time.monotonic()
     file = read_system(folder)
-    found = weights_sha256(folder)
-    if found != file.weights_sha256:
+    sha256 = weights_sha256(folder)
+    if sha256 != file.weights_sha256:
         raise InputError(
             folder,
-            found=f"weights with SHA-256 {found}",
+            found=f"weights with SHA-256 {sha256}",
             expected=f"{file.weights_sha256}, as system.json says",
             fix="The weights were altered after training: copy the folder again, or fine-tune again.",
         )
     kind = _open(folder, file, _recogniser(folder, file))
-    return System(file, kind, kind.load(folder, file.task.family))
+    model = kind.load(folder, file.task.family)
+    return SavedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
 
 
-def open_parts(folder: Path, *, label: str | None = None) -> SystemParts:
-    """Open a folder that `finetune` wrote without loading its weights: enough to score what it predicted before.
-
-    `label` is how records call it (default: as system.json says).
-    """
-    file = read_system(folder)
-    if label is not None:
-        file = file.model_copy(update={"label": label})
-    return SystemParts(file, _open(folder, file, None))
-
-
-def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> Kind:
-    kind: type[Kind] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
+def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> System:
+    kind: type[System] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
     return kind.open(folder, words=file.task.family == "tagging", recogniser=recogniser)
 
 
@@ -149,3 +158,97 @@ def _recogniser(folder: Path, file: SystemFile) -> Recogniser | None:
 def device_name(device: torch.device) -> str:
     """Return how records call a device: `cpu`, or the name of the GPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+class _PredictedFile(Frozen):
+    """`predicted.json`: who predicted the first `limit` examples of which file; the table beside it holds them."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    run: str
+    sha256: str
+    limit: int | None
+    counts: dict[str, int]
+    table_sha256: str
+    predict_seconds: float
+    wall_seconds: float
+    device: str
+    created: str
+    provenance: Provenance
+
+
+def predict_file(
+    folder: Path,
+    file: NativeFile,
+    output: Path,
+    *,
+    limit: int | None = None,
+    batch_size: int = 32,
+    progress: bool = True,
+) -> None:
+    """Have a saved system predict the first `limit` examples of a file; write them into `output`, a new folder.
+
+    A new score then needs no new prediction (see `StoredPredictions`). Raises InputError for an unusable system folder,
+    and for data that could not be scored.
+    """
+    started = time.monotonic()
+    system = load_system(folder)
+    data = read_labelled(system, file, limit=limit)
+    predictions = system.predict(data.examples, batch_size=batch_size, progress=progress)
+    output.mkdir(parents=True)
+    table = pa.table({"prediction": [prediction_json(value) for value in predictions.values]})
+    pq.write_table(table, output / _TABLE, compression="zstd")
+    written = _PredictedFile(
+        run=system.file.run,
+        sha256=data.sha256,
+        limit=limit,
+        counts=predictions.counts,
+        table_sha256=sha256_file(output / _TABLE),
+        predict_seconds=predictions.seconds,
+        wall_seconds=time.monotonic() - started,
+        device=system.device,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        provenance=provenance(),
+    )
+    write_json(output / _PREDICTED, written.model_dump(mode="json", by_alias=True))
+
+
+class StoredPredictions(_SystemSource):
+    """What `predict_file` wrote for a saved system, which is opened without its weights.
+
+    `limit` is how many examples were predicted (None: all of the file). `label` is how records call the system
+    (default: as system.json says). Raises InputError for predictions of another system, and for damaged ones.
+    """
+
+    def __init__(self, folder: Path, predicted: Path, *, label: str | None = None) -> None:
+        file = read_system(folder)
+        named = file if label is None else file.model_copy(update={"label": label})
+        super().__init__(folder, named, _open(folder, file, None))
+        self.inputs = (folder, predicted)
+        self._header = read_json_model(
+            predicted / _PREDICTED, _PredictedFile, expected="what predicting wrote", fix="Predict again."
+        )
+        self._table = predicted / _TABLE
+        if not self._table.is_file() or sha256_file(self._table) != self._header.table_sha256:
+            raise self._wrong(self._table, "a missing or altered file")
+        self.limit, self.device, self.seconds = self._header.limit, self._header.device, self._header.wall_seconds
+        self._check_equal(self._header.run, file.run)
+
+    def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
+        """Raise InputError for another file than was predicted."""
+        super().check(file, sha256, attack)
+        self._check_equal(self._header.sha256, sha256)
+
+    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
+        """Return the predictions as they were stored."""
+        texts = pq.read_table(self._table)["prediction"].to_pylist()
+        values = [prediction_of(self.task.family, text) for text in texts]
+        return Predictions(values, self._header.predict_seconds, self._header.counts)
+
+    def _check_equal(self, stored: str, expected: str) -> None:
+        if stored != expected:
+            raise self._wrong(self._table.with_name(_PREDICTED), "predictions of another system, or on another file")
+
+    def _wrong(self, path: Path, found: str) -> InputError:
+        return InputError(
+            path, found=found, expected="the predictions of this system on this file", fix="Predict again."
+        )

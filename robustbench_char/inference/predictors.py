@@ -1,61 +1,74 @@
-"""Calling a predictor on examples, and checking what it returns, before anything is scored."""
+"""A registered predictor of another package as a source of predictions. No model library is loaded here."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
+from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError, nearest
+from robustbench_char.common.progress import progress_bar
+from robustbench_char.inference.attack_set import PieceCounter
+from robustbench_char.inference.predictions import Predictions
 from robustbench_char.metrics.metrics import Prediction, QaPrediction
 from robustbench_char.metrics.tagging import bio2
-from robustbench_char.records.predictors import Predictor
-from robustbench_char.tasks.base import Example, Family, Task
+from robustbench_char.records.predictors import Predictor, load_predictor
+from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 from robustbench_char.tasks.golds import place_of
 
-__all__ = ["Said", "predict"]
+__all__ = ["PredictorSource"]
 
 
-@dataclass(frozen=True)
-class Said:
-    """One prediction an example, in the order given, and the seconds that the predictor took.
+class PredictorSource:
+    """A predictor, called on the examples of one task: it sees the task's fields, no label and no id.
 
-    `with_odds` says that every answer came with a no-answer score.
+    Raises InputError for a task that the predictor does not serve.
     """
 
-    values: list[Prediction]
-    seconds: float
-    with_odds: bool
-
-
-def predict(
-    predictor: Predictor,
-    task: Task,
-    examples: Sequence[Example],
-    *,
-    batch_size: int = 32,
-    advance: Callable[[int], object] = lambda count: None,
-) -> Said:
-    """Call a predictor on all examples, `batch_size` at a time; it sees the task's fields, no label and no id.
-
-    `advance` is told how many examples were done. Raises InputError that names predictor and example for whatever is
-    no prediction of the task.
-    """
-    if batch_size < 1:
-        raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
-    values: list[Any] = []
+    origin = "as --task says"
+    device = "unknown device"  # where a predictor computes is not known
+    inputs: tuple[Path, ...] = ()
+    pieces: PieceCounter | None = None
     seconds = 0.0
-    for batch in _batches(examples, batch_size):
-        started = time.perf_counter()
-        found = _called(predictor, task, batch)
-        seconds += time.perf_counter() - started
-        values += found
-        advance(len(batch))
-    checked = [_checked(predictor, task, example, value) for example, value in zip(examples, values, strict=True)]
-    return Said(checked, seconds, all(isinstance(value, tuple) for value in values))
+
+    def __init__(self, predictor: Predictor, task: Task) -> None:
+        predictor.check_serves(task)
+        self.predictor, self.task = predictor, task
+        self.info, self.classes = predictor.system, task.labels
+
+    @classmethod
+    def load(cls, name: str, task: Task) -> PredictorSource:
+        """Import a predictor by its registered name. Raises InputError for one that cannot be loaded."""
+        return cls(load_predictor(name), task)
+
+    def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
+        """Any file of the task will do: what a predictor was trained on is not known."""
+
+    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
+        """Call the predictor on all examples, `batch_size` at a time.
+
+        Raises InputError that names predictor and example for whatever is not a prediction of the task.
+        """
+        if batch_size < 1:
+            raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
+        values: list[Any] = []
+        seconds = 0.0
+        with progress_bar(progress) as bar:
+            shown = bar.add_task("predicting", total=len(examples))
+            for batch in _batches(examples, batch_size):
+                started = time.perf_counter()
+                returned = _called(self.predictor, self.task, batch)
+                seconds += time.perf_counter() - started
+                values += returned
+                bar.advance(shown, len(batch))
+        checked = [
+            _checked(self.predictor, self.task, example, value) for example, value in zip(examples, values, strict=True)
+        ]
+        return Predictions(checked, seconds, no_answer_scores=all(isinstance(value, tuple) for value in values))
 
 
 def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
@@ -64,11 +77,11 @@ def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Exampl
 
 
 def _called(predictor: Predictor, task: Task, batch: Sequence[Example]) -> list[Any]:
-    """Return what the predictor says to a batch, a list of the same length."""
+    """Return what the predictor returns for a batch, a list of the same length."""
     inputs = [{field: _plain(example.fields[field]) for field in task.fields} for example in batch]
     place = f"predictor {predictor.name}, {_range(batch)}"
     try:
-        found = predictor.call(inputs)
+        returned = predictor.call(inputs)
     except Exception as error:
         raise InputError(
             place,
@@ -76,18 +89,18 @@ def _called(predictor: Predictor, task: Task, batch: Sequence[Example]) -> list[
             expected="predictions",
             fix="Correct the predictor; called from Python, the traceback is this error's cause.",
         ) from error
-    if not isinstance(found, list):
+    if not isinstance(returned, list):
         raise InputError(
-            place, found=_kind(found), expected="a list of predictions", fix="Correct what the predictor returns."
+            place, found=_kind(returned), expected="a list of predictions", fix="Correct what the predictor returns."
         )
-    if len(found) != len(batch):
+    if len(returned) != len(batch):
         raise InputError(
             place,
-            found=f"{len(found)} predictions for {len(batch)} examples",
-            expected="one an example",
+            found=f"{len(returned)} predictions for {len(batch)} examples",
+            expected="one per example",
             fix="Correct what the predictor returns.",
         )
-    return found
+    return returned
 
 
 def _plain(value: str | tuple[str, ...]) -> str | list[str]:
@@ -116,7 +129,7 @@ def _checked(predictor: Predictor, task: Task, example: Example, value: Any) -> 
 
 
 class _Odd(Exception):
-    """What is no prediction of the task."""
+    """A value that is not a prediction of the task."""
 
     def __init__(self, found: str, expected: str, hint: str = "") -> None:
         self.found, self.expected, self.hint = found, expected, hint
@@ -138,7 +151,7 @@ def _tags(task: Task, example: Example, value: Any) -> tuple[str | None, ...]:
         raise _Odd(_kind(value), "a list of tags")
     words = example.fields[task.fields[0]]
     if len(value) != len(words):
-        raise _Odd(f"{len(value)} tags for {len(words)} tokens", "one tag a token")
+        raise _Odd(f"{len(value)} tags for {len(words)} tokens", "one tag per token")
     odd = next((tag for tag in value if not isinstance(tag, str | None)), None)
     if odd is not None:
         raise _Odd(f"a tag that is {_kind(odd)}", "a tag, or None for a token that it did not get to")

@@ -1,26 +1,22 @@
-"""What any system's predictions are worth, on disk: scores, counts, breakdowns, record. No model library is loaded."""
+"""The result of an evaluation, and how it is written: whole or not at all. No model library is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable, output_folder, read_json, safe_name, write_json
+from robustbench_char.common.files import check_writable, output_folder, read_json, write_json
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import provenance
-from robustbench_char.inference.attack_set import AttackSet
-from robustbench_char.inference.said import one_line, prediction_json
-from robustbench_char.inference.word_states import PieceCounter, example_words
+from robustbench_char.metrics.bootstrap import Interval, interval
 from robustbench_char.metrics.counted import COUNTED
-from robustbench_char.metrics.metrics import Gold, Prediction, QaGold, Scores, score
-from robustbench_char.records.counts import count_table, write_counts
+from robustbench_char.records.counts import cell_counts, write_counts
 from robustbench_char.records.evaluation import (
-    PREDICTION_COLUMNS,
     DataInfo,
     Record,
     SystemInfo,
@@ -28,160 +24,96 @@ from robustbench_char.records.evaluation import (
     write_predictions,
     write_record,
 )
-from robustbench_char.tasks.base import Example, NativeFile, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Scored", "check_task", "data_info", "done_before", "keep", "write_alone", "write_result"]
+__all__ = ["RECORD", "Evaluation", "check_result_folder", "write_alone"]
 
 RECORD = "record.json"
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What predictions are worth: scores, counts, the table of predictions, the counts of each cell.
+class Evaluation:
+    """One evaluation: its record, a row per example in `predictions` (PREDICTION_COLUMNS), the counts per cell.
 
-    `seconds` is the time that predicting took.
+    `inputs` are the files and folders that it was made from, which saving never replaces.
     """
 
-    scores: dict[str, float]
-    clean_gold_scores: dict[str, float] | None
-    counts: dict[str, int]
-    seconds: float
-    table: pd.DataFrame
-    by_cell: pd.DataFrame
+    record: Record
+    predictions: pd.DataFrame = field(repr=False)
+    counts: pd.DataFrame = field(repr=False)
+    inputs: tuple[Path, ...] = ()
 
     @classmethod
     def of(
-        cls,
-        task: Task,
-        examples: Sequence[Example],
-        golds: Sequence[Gold],
-        predictions: Sequence[Prediction],
-        attack: AttackSet | None,
-        *,
-        labels: Sequence[str] | None,
-        pieces: PieceCounter | None,
-        seconds: float,
-    ) -> Scored:
-        """Score the predictions, against the clean answers too where an attack changed contexts.
+        cls, result: dict[str, Any], predictions: pd.DataFrame, counts: pd.DataFrame, inputs: Iterable[Path]
+    ) -> Evaluation:
+        """Complete the fields of a record by hashes, time and provenance."""
+        with TemporaryDirectory() as scratch:
+            hashes: dict[str, Any] = {
+                "predictions_sha256": write_predictions(Path(scratch), predictions),
+                "counts_sha256": write_counts(Path(scratch), counts),
+            }
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Record(**result, **hashes, created=created, provenance=provenance())
+        return cls(record, predictions, counts, tuple(inputs))
 
-        `pieces` counts the sub-words of words; without it there is no breakdown by them.
+    @property
+    def scores(self) -> dict[str, float]:
+        """All scores of the task's metric, in percent."""
+        return self.record.scores
+
+    def interval(self, score: str | None = None) -> Interval:
+        """Return the headline score with its 95% interval over examples, in percent (see `metrics.bootstrap`).
+
+        `score` names it. Raises InputError for another score: only the headline is a function of the counts.
         """
-        scores = score(task.metric, golds, predictions, labels=labels)
-        clean = attack.clean_golds(examples) if attack and task.family == "question_answering" else None
-        by_clean = score(task.metric, clean, predictions).scores if clean else None
-        edits = attack.edits(examples) if attack else [[] for _ in examples]
-        words = example_words(pieces, examples, edits, attacked=attack is not None)
-        units = COUNTED.get(task.metric).units(golds, predictions, labels)
-        by_cell = count_table(task.metric, [example.row for example in examples], units, words, labels)
-        table = _table(examples, golds, predictions, scores, edits)
-        return cls(scores.scores, by_clean, scores.counts, seconds, table, by_cell)
-
-
-def check_task(task: Task, origin: str, file: NativeFile, asked: Task | None, attack: AttackSet | None) -> None:
-    """Raise InputError where the user, or the attack beside the file, says that the data are of another task.
-
-    `origin` says in messages where `task` comes from.
-    """
-    for found, place in ((asked and asked.name, "--task"), (attack and attack.manifest.task, file.path)):
-        if found and found != task.name:
+        headline = self.record.headline
+        if score not in (None, headline):
             raise InputError(
-                place,
-                found=f"data of the task {found}",
-                expected=f"{task.name}, {origin}",
-                fix="Choose the system or the file of the same task.",
-            )
+                "score", found=str(score), expected=f"{headline}, the headline of {self.record.task}",
+                fix="Leave the name out.",
+            )  # fmt: skip
+        counts = cell_counts(self.counts, self.predictions["row"].tolist())
+        return interval(counts, COUNTED.get(self.record.metric).score)
+
+    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
+        """Write record, predictions and counts to a folder, whole or not at all; return the folder.
+
+        The same result that was written before stays as it is. Raises InputError for a folder with other content, and
+        for one that holds the inputs.
+        """
+        record = self.record
+        again = check_result_folder(folder, record.task, record.system, record.data, overwrite=overwrite)
+        volatile = (RECORD,) if again else ()
+        with output_folder(folder, overwrite=overwrite, volatile=volatile, inputs=self.inputs) as target:
+            write_predictions(target, self.predictions)
+            write_counts(target, self.counts)
+            write_record(target, record)
+        return folder
 
 
-def data_info(
-    file: NativeFile,
-    sha256: str,
-    examples: Sequence[Example],
-    attack: AttackSet | None,
-    *,
-    source: str | None,
-    limit: int | None = None,
-) -> DataInfo:
-    """Return what a record says about its data. `source` is how it calls the file (default: its name)."""
-    return DataInfo(
-        source=source or safe_name(file.path.name),
-        sha256=sha256,
-        examples=len(examples),
-        attack=attack.info() if attack else None,
-        limit=limit,
-    )
+def check_result_folder(folder: Path, task: str, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:
+    """Return whether a folder holds an evaluation of this system on these data, whose times alone may differ.
 
-
-def done_before(output: Path | None, task: Task, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:
-    """Return whether `output` holds this system on these data. Raises InputError for other content."""
-    if output is not None:
-        check_writable(output)
-    if output is None or not output.exists() or (output.is_dir() and not any(output.iterdir())):
+    Raises InputError for other content, and for a folder that cannot be written.
+    """
+    check_writable(folder)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
-    if (output / RECORD).is_file():
-        old = read_record(output / RECORD)
-        if (old.task, old.system, old.data) == (task.name, system, data):
+    if (folder / RECORD).is_file():
+        old = read_record(folder / RECORD)
+        if (old.task, old.system, old.data) == (task, system, data):
             return True
     if not overwrite:
         raise InputError(
-            output,
+            folder,
             found="an output folder with other content",
             expected="a new folder, or the record of this very evaluation",
             fix="Choose another --output, or add --overwrite to replace it.",
         )
     return False
-
-
-def keep(
-    output: Path | None,
-    write: Callable[[Path], Record],
-    *,
-    inputs: Iterable[Path],
-    overwrite: bool,
-    again: bool,
-) -> Record:
-    """Have `write` fill the folder `output`, which appears whole or not at all, or keep nothing where it is None.
-
-    `again` says that `output` holds an earlier record of the same, which may differ in what is volatile.
-    """
-    if output is None:
-        with TemporaryDirectory() as scratch:
-            return write(Path(scratch))
-    volatile = (RECORD,) if again else ()
-    with output_folder(output, overwrite=overwrite, volatile=volatile, inputs=inputs) as target:
-        return write(target)
-
-
-def write_result(
-    folder: Path, task: Task, system: SystemInfo, data: DataInfo, scored: Scored, *, device: str, wall_seconds: float
-) -> Record:
-    """Write predictions, counts and record into a folder that exists, and return the record.
-
-    `wall_seconds` is what it took until now, predicting included.
-    """
-    record = Record(
-        task=task.name,
-        family=task.family,
-        metric=task.metric,
-        headline=task.headline,
-        system=system,
-        data=data,
-        scores=scored.scores,
-        clean_gold_scores=scored.clean_gold_scores,
-        counts=scored.counts,
-        task_note=task.note,
-        predictions_sha256=write_predictions(folder, scored.table),
-        counts_sha256=write_counts(folder, scored.by_cell),
-        wall_seconds=wall_seconds,
-        predict_seconds=scored.seconds,
-        device=device,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        provenance=provenance(),
-    )
-    write_record(folder, record)
-    return record
 
 
 def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inputs: Iterable[Path]) -> None:
@@ -197,24 +129,3 @@ def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inp
 
 def _lasting(value: Any) -> Any:
     return {key: value[key] for key in value.keys() - {"created", "provenance"}} if isinstance(value, dict) else value
-
-
-def _table(
-    examples: Sequence[Example],
-    golds: Sequence[Gold],
-    predictions: Sequence[Prediction],
-    scores: Scores,
-    edits: Sequence[list[dict[str, Any]]],
-) -> pd.DataFrame:
-    import pandas as pd
-
-    columns: dict[str, list[Any]] = {
-        "row": [example.row for example in examples],
-        "id": [example.id for example in examples],
-        "fields": [one_line(dict(example.fields)) for example in examples],
-        "gold": [one_line(gold.answers if isinstance(gold, QaGold) else gold) for gold in golds],
-        "prediction": [prediction_json(said) for said in predictions],
-        "score": scores.per_example,
-        "edits": [one_line(entries) for entries in edits],
-    }
-    return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))

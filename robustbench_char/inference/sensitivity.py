@@ -22,9 +22,15 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, sha256_file
 from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.provenance import provenance
-from robustbench_char.inference.attack_set import AttackSet, matching_attack
+from robustbench_char.inference.attack_set import (
+    AttackSet,
+    Edits,
+    matching_attack,
+    piece_counts,
+    token_at,
+    token_starts,
+)
 from robustbench_char.inference.load_system import device_name, load_system
-from robustbench_char.inference.word_states import piece_counts, token_at, token_starts
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
@@ -52,8 +58,6 @@ __all__ = ["Sensitivity", "measure_sensitivity", "open_reader"]
 
 _CHUNK = 256  # examples whose vectors are held at a time
 _LONGEST = 512
-
-Edits = Sequence[Mapping[str, Any]]
 
 
 class Sensitivity(NamedTuple):

@@ -115,10 +115,11 @@ def test_no_model_library_is_loaded(path: dict[str, str]) -> None:
 import sys
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.inference.outside import evaluate_predictor
+from robustbench_char.inference.evaluate import evaluate
+from robustbench_char.inference.predictors import PredictorSource
 
 task = get_task("qnli")
-evaluate_predictor("overlap", task, open_source(task, data="mini"), progress=False)
+evaluate(PredictorSource.load("overlap", task), open_source(task, data="mini"), progress=False)
 print([name for name in {HEAVY} if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=path, check=True)

@@ -109,7 +109,7 @@ def test_answers_are_spans_of_the_context_as_given(make_file: Any, train_tiny: A
     file = make_file("question_answering")
     system = load_system(train_tiny("question_answering", file, epochs=1, max_length=64))
     system.kind.recogniser = Fixed("extraordinarily")  # type: ignore[assignment]
-    for example, said in zip(file.held, system.predict(file.held, progress=False), strict=True):
+    for example, said in zip(file.held, system.predict(file.held, progress=False).values, strict=True):
         assert isinstance(said, QaPrediction)
         assert said.best_text
         assert f" {said.best_text} " in f" {example.fields['context']} "  # whole words of the text as given

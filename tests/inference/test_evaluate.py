@@ -17,7 +17,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.load_system import StoredPredictions, load_system, predict_file
 from robustbench_char.metrics.counted import COUNTED
 from robustbench_char.metrics.metrics import QaGold, QaPrediction, score
 from robustbench_char.records.counts import cell_counts, read_counts
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.models
 def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
     file = make_file("tagging")
     folder = train_tiny("tagging", file)
-    record = evaluate(folder, file, output=tmp_path / "out", progress=False)
+    record = evaluate(load_system(folder), file, output=tmp_path / "out", progress=False).record
     assert read_record(tmp_path / "out" / "record.json") == record
     assert (record.task, record.family, record.condition, record.headline) == ("names", "tagging", "clean", "f1")
     assert (record.data.source, record.data.sha256) == ("data.txt", sha256_file(file.path))
@@ -39,7 +39,7 @@ def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path)
     assert (record.system.training_seed, record.system.settings["learning_rate"]) == (0, 3e-3)
     assert (record.clean_gold_scores, record.task_note) == (None, None)
     expected = score(
-        "entity_f1", [one.label for one in file.held], load_system(folder).predict(file.held, progress=False)
+        "entity_f1", [one.label for one in file.held], load_system(folder).predict(file.held, progress=False).values
     )
     assert record.scores == expected.scores
     table = read_predictions(tmp_path / "out", record)
@@ -57,19 +57,57 @@ def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path)
     assert set(counts["dimension"]) == {"all", "pieces", "entity_type", "word_length", "text_length"}
 
 
+def test_the_result_holds_scores_interval_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file = make_file("tagging")
+    result = evaluate(load_system(train_tiny("tagging", file, epochs=1)), file, progress=False)
+    assert result.scores == result.record.scores
+    found = result.interval("f1")
+    assert found == result.interval()
+    assert found.value == pytest.approx(result.scores["f1"])
+    assert found.note or found.low <= found.value <= found.high
+    with pytest.raises(InputError, match="score: found precision; expected f1, the headline of names"):
+        result.interval("precision")
+    assert result.save(tmp_path / "o") == tmp_path / "o"
+    table = read_predictions(tmp_path / "o", read_record(tmp_path / "o" / "record.json"))
+    pd.testing.assert_frame_equal(table, result.predictions)
+    with pytest.raises(InputError, match="in the output folder"):
+        result.save(file.path.parent, overwrite=True)
+
+
+def test_predicting_and_scoring_in_two_steps(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    file = make_file("question_answering")
+    folder, predicted = train_tiny("question_answering", file, epochs=1), tmp_path / "predicted"
+    predict_file(folder, file, predicted, limit=5, progress=False)
+    stored = StoredPredictions(folder, predicted, label="later")
+    record = evaluate(stored, file, limit=stored.limit).record
+    once = evaluate(load_system(folder), file, limit=5, progress=False).record
+    assert record.system == once.system.model_copy(update={"label": "later"})
+    for name in ("scores", "counts", "data", "predictions_sha256", "counts_sha256", "device"):
+        assert getattr(record, name) == getattr(once, name)
+    with pytest.raises(InputError, match=r"predicted\.json: found predictions of another system, or on another file"):
+        evaluate(stored, make_file("question_answering", 4, name="other.txt"))
+    other = train_tiny("question_answering", file, name="other", seed=1, epochs=1)
+    with pytest.raises(InputError, match="expected the predictions of this system on this file"):
+        StoredPredictions(other, predicted)
+    (predicted / "predicted.parquet").write_bytes(b"")
+    with pytest.raises(InputError, match=r"predicted\.parquet: found a missing or altered file"):
+        StoredPredictions(folder, predicted)
+
+
 def test_without_output_nothing_is_written(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
     file = make_file("classification")
     folder = train_tiny("classification", file)
     before = sorted(tmp_path.rglob("*"))
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert sorted(tmp_path.rglob("*")) == before
-    assert evaluate(folder, file, output=tmp_path / "o", progress=False).predictions_sha256 == record.predictions_sha256
+    kept = evaluate(load_system(folder), file, output=tmp_path / "o", progress=False).record
+    assert kept.predictions_sha256 == record.predictions_sha256
 
 
 def test_truncated_words_count_as_errors(make_file: Any, train_tiny: Any) -> None:
     long = Example(0, "x", "k", {"tokens": ("anna",) * 40}, ("B-PER",) * 40)
     folder = train_tiny("tagging", make_file("tagging", held=(long,) * 8), epochs=8)
-    record = evaluate(folder, make_file("tagging", held=(long,), name="test.txt"), progress=False)
+    record = evaluate(load_system(folder), make_file("tagging", held=(long,), name="test.txt"), progress=False).record
     assert record.counts["truncated_words"] == 10  # of 32 pieces two are special
     assert record.counts["truncated_examples"] == 1
     assert record.scores["recall"] == 75.0
@@ -77,7 +115,8 @@ def test_truncated_words_count_as_errors(make_file: Any, train_tiny: Any) -> Non
 
 def test_questions_keep_text_and_odds(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
     file = make_file("question_answering")
-    record = evaluate(train_tiny("question_answering", file), file, output=tmp_path / "o", progress=False)
+    system = load_system(train_tiny("question_answering", file))
+    record = evaluate(system, file, output=tmp_path / "o", progress=False).record
     table = read_predictions(tmp_path / "o", record)
     assert table is not None
     assert json.loads(table["gold"][0]) == []
@@ -89,14 +128,14 @@ def test_questions_keep_text_and_odds(make_file: Any, train_tiny: Any, tmp_path:
 def test_same_evaluation_is_kept_and_another_needs_overwrite(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
     file, out = make_file("classification"), tmp_path / "o"
     folder = train_tiny("classification", file)
-    evaluate(folder, file, output=out, progress=False)
+    evaluate(load_system(folder), file, output=out, progress=False)
     stamp = (out / "record.json").stat().st_mtime_ns
-    evaluate(folder, file, output=out, progress=False)
+    evaluate(load_system(folder), file, output=out, progress=False)
     assert (out / "record.json").stat().st_mtime_ns == stamp
     other = train_tiny("classification", file, name="other", seed=1)
     with pytest.raises(InputError, match=r"or the record of this very evaluation.*--overwrite"):
-        evaluate(other, file, output=out, progress=False)
-    record = evaluate(other, file, output=out, overwrite=True, progress=False)
+        evaluate(load_system(other), file, output=out, progress=False)
+    record = evaluate(load_system(other), file, output=out, overwrite=True, progress=False).record
     assert read_record(out / "record.json").system == record.system
 
 
@@ -105,12 +144,12 @@ def test_unlabelled_and_unknown_labels(make_file: Any, train_tiny: Any) -> None:
     folder = train_tiny("classification", file, epochs=1)
     bare = make_file("classification", held=(*file.held[:2], file.held[2]._replace(label=None)), name="test.txt")
     with pytest.raises(InputError, match=r"test\.txt: row 2 \(id liking-2\): found an example without label"):
-        evaluate(folder, bare)
+        evaluate(load_system(folder), bare)
     odd = make_file("classification", held=(file.held[0]._replace(label="maybe"),), name="odd.txt")
     with pytest.raises(InputError, match=r"odd\.txt: row 0 .*the label 'maybe'; expected a label .*: no, yes"):
-        evaluate(folder, odd)
+        evaluate(load_system(folder), odd)
     with pytest.raises(InputError, match="found no examples"):
-        evaluate(folder, make_file("classification", held=(), name="none.txt"))
+        evaluate(load_system(folder), make_file("classification", held=(), name="none.txt"))
 
 
 def test_rare_unseen_tags_are_errors_and_many_are_refused(make_file: Any, train_tiny: Any) -> None:
@@ -118,22 +157,22 @@ def test_rare_unseen_tags_are_errors_and_many_are_refused(make_file: Any, train_
     folder = train_tiny("tagging", file, epochs=1)
     odd = file.held[0]._replace(label=("B-MISC", *file.held[0].label[1:]))
     rare = make_file("tagging", held=(*file.held, *file.held, odd), name="rare.txt")
-    assert evaluate(folder, rare, progress=False).counts["unseen_tags"] == 1
+    assert evaluate(load_system(folder), rare, progress=False).record.counts["unseen_tags"] == 1
     many = make_file("tagging", held=(*file.held[1:5], odd), name="many.txt")
     with pytest.raises(InputError, match=r"many\.txt: row 0 .*'B-MISC'; expected .*: B-LOC, B-PER, O"):
-        evaluate(folder, many)
+        evaluate(load_system(folder), many)
 
 
 def test_another_task(make_file: Any, train_tiny: Any, tasks: dict[str, Task]) -> None:
     file = make_file("classification")
     folder = train_tiny("classification", file, epochs=1)
-    assert evaluate(folder, file, task=tasks["classification"], progress=False).task == "liking"
+    assert evaluate(load_system(folder), file, task=tasks["classification"], progress=False).record.task == "liking"
     with pytest.raises(InputError, match="--task: found data of the task names; expected liking"):
-        evaluate(folder, file, task=tasks["tagging"])
+        evaluate(load_system(folder), file, task=tasks["tagging"])
     held = tuple(one._replace(label="no") for one in make_file("tagging", name="t.txt").held)
     other = make_file("classification", held=held, name="t.txt")
     with pytest.raises(InputError, match="found fields tokens; expected a field 'sentence'"):
-        evaluate(folder, other)
+        evaluate(load_system(folder), other)
 
 
 def _attack_folder(
@@ -208,7 +247,7 @@ def attacked(make_file: Any, train_tiny: Any, tasks: dict[str, Task], tmp_path: 
 
 def test_the_attack_is_read_from_beside_the_file(attacked: tuple[Path, Any], tmp_path: Path) -> None:
     folder, file = attacked
-    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    record = evaluate(load_system(folder), file, output=tmp_path / "o", progress=False).record
     assert record.condition == "drop"
     info = record.data.attack
     assert info is not None
@@ -233,7 +272,7 @@ def test_the_attack_is_read_from_beside_the_file(attacked: tuple[Path, Any], tmp
 
 def test_both_scorings_of_attacked_answers(attacked: tuple[Path, Any], tmp_path: Path) -> None:
     folder, file = attacked
-    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    record = evaluate(load_system(folder), file, output=tmp_path / "o", progress=False).record
     table = read_predictions(tmp_path / "o", record)
     assert table is not None
     said = [QaPrediction(**json.loads(value)) for value in table["prediction"]]
@@ -247,21 +286,21 @@ def test_altered_attack_files(attacked: tuple[Path, Any], name: str) -> None:
     with (file.path.parent / name).open("ab") as out:
         out.write(b" ")
     with pytest.raises(InputError, match=rf"{name}: found SHA-256 .*as manifest\.json says.*altered after the attack"):
-        evaluate(folder, file)
+        evaluate(load_system(folder), file)
 
 
 def test_another_file_in_an_attack_folder(attacked: tuple[Path, Any], make_file: Any) -> None:
     folder, _ = attacked
     clean = make_file("question_answering", name="attack/clean.txt")
     with pytest.raises(InputError, match=r"clean\.txt: found another file than the attacked one.*expected dev\.txt"):
-        evaluate(folder, clean)
+        evaluate(load_system(folder), clean)
 
 
 def test_an_attack_on_another_task(attacked: tuple[Path, Any], make_file: Any, train_tiny: Any) -> None:
     _, file = attacked
     other = train_tiny("classification", make_file("classification", name="c.txt"), name="other", epochs=1)
     with pytest.raises(InputError, match="found data of the task colours; expected liking"):
-        evaluate(other, file)
+        evaluate(load_system(other), file)
 
 
 def test_lone_surrogates_survive(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
@@ -269,7 +308,7 @@ def test_lone_surrogates_survive(make_file: Any, train_tiny: Any, tmp_path: Path
     held = tuple(one._replace(fields={"sentence": "good \ud83d é"}) for one in make_file("classification").held[:4])
     file = make_file("classification", name="odd.txt", held=held)
     folder = train_tiny("classification", file, epochs=1)
-    record = evaluate(folder, file, output=tmp_path / "o", progress=False)
+    record = evaluate(load_system(folder), file, output=tmp_path / "o", progress=False).record
     table = read_predictions(tmp_path / "o", record)
     assert table is not None
     assert json.loads(table["fields"][0]) == {"sentence": "good \ud83d é"}

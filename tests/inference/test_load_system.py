@@ -26,11 +26,13 @@ FAMILIES = ("classification", "tagging", "question_answering")
 def test_order_and_batch_size_change_nothing(family: str, make_file: Any, train_tiny: Any) -> None:
     file = make_file(family, 40)
     system = load_system(train_tiny(family, file, epochs=8))
-    expected = {one.id: said for one, said in zip(file.held, system.predict(file.held, progress=False), strict=True)}
+    expected = {
+        one.id: said for one, said in zip(file.held, system.predict(file.held, progress=False).values, strict=True)
+    }
     assert len(set(map(repr, expected.values()))) > 1
     for seed, batch_size in ((0, 1), (1, 7), (2, 64)):
         shuffled = [file.held[index] for index in np.random.default_rng(seed).permutation(40)]
-        found = system.predict(shuffled, batch_size=batch_size, progress=False)
+        found = system.predict(shuffled, batch_size=batch_size, progress=False).values
         for one, said in zip(shuffled, found, strict=True):
             if isinstance(said, QaPrediction):
                 assert (said.text, said.best_text) == (expected[one.id].text, expected[one.id].best_text)
@@ -45,10 +47,10 @@ def test_words_that_are_cut_off_or_vanish_have_no_tag(make_file: Any, train_tiny
     example = Example(0, "x", "k", {"tokens": tokens}, tags)
     file = make_file("tagging", held=(example,) * 8)
     system = load_system(train_tiny("tagging", file, epochs=25, max_length=16))
-    predictions = system.run([example._replace(label=None)], progress=False)
+    predictions = system.predict([example._replace(label=None)], progress=False)
     (tags,) = predictions.values
     assert tags == (None, "B-PER", None, "O", "B-LOC", *("O",) * 10, "B-PER", None)
-    assert predictions.truncated_examples == 1
+    assert predictions.counts["truncated_examples"] == 1
 
 
 def test_an_answer_in_the_second_window(make_file: Any, train_tiny: Any) -> None:
@@ -57,7 +59,7 @@ def test_an_answer_in_the_second_window(make_file: Any, train_tiny: Any) -> None
     example = Example(0, "x", "k", fields, answers=(Answer(context.index("blue"), "blue"),), answerable=True)
     file = make_file("question_answering", held=(example,) * 8)
     system = load_system(train_tiny("question_answering", file, epochs=15))
-    (said,) = system.predict([example._replace(answers=(), answerable=None)], progress=False)
+    (said,) = system.predict([example._replace(answers=(), answerable=None)], progress=False).values
     assert isinstance(said, QaPrediction)
     assert said.best_text == "blue"
     windows = list(encoded(system.recipe, system.kind, [example]))
@@ -83,8 +85,8 @@ def test_cut_pairs_are_counted(make_file: Any, train_tiny: Any) -> None:
     system = load_system(train_tiny("classification", make_file("classification"), epochs=1, max_length=8))
     texts = ("the film was good", "the film was very very very very good")
     examples = [Example(row, str(row), "k", {"sentence": text}) for row, text in enumerate(texts)]
-    assert system.run(examples, progress=False).truncated_examples == 1
-    assert system.predict([], progress=False) == []
+    assert system.predict(examples, progress=False).counts["truncated_examples"] == 1
+    assert system.predict([], progress=False).values == []
     with pytest.raises(InputError, match="--batch-size: found 0"):
         system.predict(examples, batch_size=0)
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.inference.predictors import predict
+from robustbench_char.inference.predictions import Predictions
+from robustbench_char.inference.predictors import PredictorSource
 from robustbench_char.metrics.metrics import QaPrediction
 from robustbench_char.records.predictors import Predictor, load_predictor, registered
-from robustbench_char.tasks.base import Example
+from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import TASKS
 
 CODE = """
@@ -154,6 +155,10 @@ def example(row: int = 0, **fields: Any) -> Example:
     return Example(row, f"x{row}", f"k{row}", fields, "label-that-no-predictor-sees")
 
 
+def predict(predictor: Predictor, task: Task, examples: list[Example], *, batch_size: int = 32) -> Predictions:
+    return PredictorSource(predictor, task).predict(examples, batch_size=batch_size, progress=False)
+
+
 def made(call: Callable[[list[dict[str, Any]]], Any], site: Path) -> Predictor:
     return Predictor(call, None, load_predictor("yes").system)
 
@@ -169,7 +174,6 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def test_batches_hold_fields_and_nothing_else(site: Path) -> None:
     seen: list[list[dict[str, Any]]] = []
-    done: list[int] = []
 
     def call(batch: list[dict[str, Any]]) -> list[list[str]]:
         seen.append(deepcopy(batch))
@@ -178,8 +182,8 @@ def test_batches_hold_fields_and_nothing_else(site: Path) -> None:
         return [["O", "O"] for _ in batch]
 
     examples = [example(row, **FIELDS["conll2003"]) for row in range(5)]
-    said = predict(made(call, site), TASKS.get("conll2003"), examples, batch_size=2, advance=done.append)
-    assert [len(batch) for batch in seen] == done == [2, 2, 1]
+    said = predict(made(call, site), TASKS.get("conll2003"), examples, batch_size=2)
+    assert [len(batch) for batch in seen] == [2, 2, 1]
     assert seen[0][0] == {"tokens": ["Anna", "sailed"]}
     assert examples[0].fields["tokens"] == ("Anna", "sailed")
     assert said.values == [("O", "O")] * 5
@@ -195,10 +199,10 @@ def test_answers_with_and_without_scores(site: Path) -> None:
         QaPrediction("Anna", "Anna", 0.0),
         QaPrediction("", "Anna", 2.5),
     ]
-    assert scored.with_odds
+    assert scored.no_answer_scores
     plain = predict(made(lambda batch: ["Anna", "", ("Anna", 1)], site), task, examples)
     assert [one.text for one in plain.values if isinstance(one, QaPrediction)] == ["Anna", "", ""]
-    assert not plain.with_odds
+    assert not plain.no_answer_scores
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_answers_with_and_without_scores(site: Path) -> None:
                               r"Did you mean 'acceptable'\?"),
         ("cola", 1, r"found a value of type int; expected one of the task's labels: unacceptable, acceptable"),
         ("cola", None, r"found None; expected one of"),
-        ("conll2003", ["O"], r"found 1 tags for 2 tokens; expected one tag a token"),
+        ("conll2003", ["O"], r"found 1 tags for 2 tokens; expected one tag per token"),
         ("conll2003", "OO", r"found a value of type str; expected a list of tags"),
         ("conll2003", ["O", 3], r"found a tag that is a value of type int; expected a tag, or None"),
         ("conll2003", ["O", "PER"], r"found the tag 'PER'; expected O, B-TYPE or I-TYPE"),
@@ -233,7 +237,10 @@ def test_the_odd_example_is_named(site: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (["acceptable"], r"row 0 \(id x0\) to row 1 \(id x1\): found 1 predictions for 2 examples; expected one an ex"),
+        (
+            ["acceptable"],
+            r"row 0 \(id x0\) to row 1 \(id x1\): found 1 predictions for 2 examples; expected one per ex",
+        ),
         (("acceptable",) * 2, r"found a value of type tuple; expected a list of predictions"),
         (None, r"found None; expected a list of predictions"),
     ],

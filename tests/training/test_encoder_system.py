@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.inference.attack_set import piece_counts
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.load_system import load_system
 from robustbench_char.inference.sensitivity import measure_sensitivity, open_reader
-from robustbench_char.inference.word_states import piece_counts
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.representations import Passage, WordReader
 from robustbench_char.records.sensitivity import find_sensitivities
@@ -58,27 +58,27 @@ def trained(train_tiny: Any, make_file: Any, bases: dict[str, str]) -> Callable[
 def test_trained_saved_loaded_and_scored(kind: str, family: str, trained: Any, make_file: Any, tmp_path: Path) -> None:
     folder = trained(kind, family)
     file = make_file(family)
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert (record.system.name, record.system.base, record.system.extra_parameters) == ("encoder", f"tiny-{kind}", 0)
     assert record.counts["truncated_examples"] == (
         24 if family == "question_answering" and kind in ("canine", "byt5") else 0
     )
-    said = load_system(folder).predict(file.held, progress=False)
+    said = load_system(folder).predict(file.held, progress=False).values
     shutil.move(folder, tmp_path / "elsewhere")
-    assert load_system(tmp_path / "elsewhere").predict(file.held, progress=False) == said
+    assert load_system(tmp_path / "elsewhere").predict(file.held, progress=False).values == said
 
 
 @pytest.mark.parametrize(("kind", "epochs"), [("canine", 14), ("byt5", 20)])
 def test_a_small_set_is_learnt(kind: str, epochs: int, trained: Any, make_file: Any) -> None:
     folder = trained(kind, "tagging", epochs=epochs, learning_rate=1e-2)
-    record = evaluate(folder, make_file("tagging"), progress=False)
+    record = evaluate(load_system(folder), make_file("tagging"), progress=False).record
     assert record.scores["f1"] > 80
 
 
 def test_answers_are_cut_out_at_the_character(trained: Any, make_file: Any) -> None:
     file = make_file("question_answering")
     folder = trained("byt5", "question_answering", epochs=40, learning_rate=1e-2)
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert record.scores["exact"] > 60
 
 

@@ -28,7 +28,7 @@ FAMILIES = ("classification", "tagging", "question_answering")
 def test_a_small_set_is_learnt(family: str, make_file: Any, train_tiny: Any) -> None:
     file = make_file(family, 48)
     folder = train_tiny(family, file, epochs=25 if family == "question_answering" else 12)
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert record.scores[record.headline] > 90
     log = json.loads((folder / "training_log.json").read_text())["log"]
     assert log[-1]["loss"] < log[0]["loss"] / 2
@@ -177,7 +177,7 @@ def test_bf16_trains_single_precision_weights(make_file: Any, train_tiny: Any) -
 def test_nothing_is_said_without_progress(make_file: Any, train_tiny: Any, capfd: pytest.CaptureFixture[str]) -> None:
     file = make_file("classification")
     folder = train_tiny("classification", file, epochs=1)
-    evaluate(folder, file, progress=False)
+    evaluate(load_system(folder), file, progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -290,7 +290,7 @@ def test_diverged_training_is_no_result(make_file: Any, train_tiny: Any, tmp_pat
 def test_a_roberta_base(family: str, roberta: str, make_file: Any, train_tiny: Any) -> None:
     file = make_file(family)
     folder = train_tiny(family, file, base=roberta, epochs=1, max_length=48)
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert record.counts["examples"] == 24
     with pytest.raises(InputError, match="--max-length: found 65; expected at least 8 and at most 64"):
         train_tiny(family, file, base=roberta, max_length=65)

@@ -90,7 +90,7 @@ def trained(
 def test_every_system_on_every_family(name: str, family: str, kind: str, trained: Any, make_file: Any) -> None:
     folder = trained(name, family, kind=kind)
     file = make_file(family)
-    record = evaluate(folder, file, progress=False)
+    record = evaluate(load_system(folder), file, progress=False).record
     assert record.system.name == name
     assert record.system.base == f"tiny-{kind}"
     asked = SYSTEMS.get(name)
@@ -109,9 +109,9 @@ def test_a_saved_system_is_one_folder_that_loads_anywhere(
 ) -> None:
     folder = trained(name)
     examples = make_file("tagging").held
-    said = load_system(folder).predict(examples, progress=False)
+    said = load_system(folder).predict(examples, progress=False).values
     shutil.move(folder, tmp_path / "elsewhere")
-    assert load_system(tmp_path / "elsewhere").predict(examples, progress=False) == said
+    assert load_system(tmp_path / "elsewhere").predict(examples, progress=False).values == said
 
 
 def test_the_heads_of_pre_training_are_left_behind(trained: Any, pretrained: Any) -> None:
@@ -253,7 +253,8 @@ def test_new_parts_have_their_own_learning_rate(trained: Any, make_file: Any) ->
 
 
 def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, make_file: Any) -> None:
-    record = evaluate(trained("charbert", recogniser=recogniser), make_file("tagging"), progress=False)
+    system = load_system(trained("charbert", recogniser=recogniser))
+    record = evaluate(system, make_file("tagging"), progress=False).record
     assert record.system.recogniser is not None
     assert record.system.pretraining is not None
 
@@ -331,9 +332,10 @@ def test_never_the_evaluation_seed(trained: Any, make_file: Any, monkeypatch: py
 
     monkeypatch.setattr("robustbench_char.inference.evaluate.attack_set_of", lambda path, sha256: Attacked(7))
     with pytest.raises(InputError, match="an attack with seed 7, which the system's training copies"):
-        evaluate(folder, file, progress=False)
+        evaluate(load_system(folder), file, progress=False)
 
 
 def test_labels_are_part_of_the_name(trained: Any, make_file: Any) -> None:
-    record = evaluate(trained("bert", label="bert, one epoch"), make_file("tagging"), progress=False)
+    system = load_system(trained("bert", label="bert, one epoch"))
+    record = evaluate(system, make_file("tagging"), progress=False).record
     assert (record.system.name, record.system.shown) == ("bert", "bert, one epoch")

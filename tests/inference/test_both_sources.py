@@ -13,7 +13,8 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.outside import evaluate_predictor
+from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.predictors import PredictorSource
 from robustbench_char.reports.evidence import read_evidence
 from robustbench_char.reports.page import write_report
 from robustbench_char.tasks.formats import open_native
@@ -46,8 +47,9 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
     system = finetune(task, train=open_source(task, data="mini", split="train"), base=tiny_base, limit=64, epochs=1,
                       bf16=False, output=tmp_path / "system", store=tmp_path / "store", progress=False)  # fmt: skip
     for name, file in (("clean", clean), ("attacked", attacked)):
-        evaluate(system, file, output=tmp_path / "scores" / "bert" / name, progress=False)
-        evaluate_predictor(predictor, task, file, output=tmp_path / "scores" / "own" / name, progress=False)
+        evaluate(load_system(system), file, output=tmp_path / "scores" / "bert" / name, progress=False)
+        source = PredictorSource.load(predictor, task)
+        evaluate(source, file, output=tmp_path / "scores" / "own" / name, progress=False)
     evidence = read_evidence([tmp_path / "scores"], examples=True)
     assert set(evidence.frame["label"]) == {"bert", "capital letters"}
     cells = evidence.cells.groupby("dimension")["label"].agg(set)
@@ -70,4 +72,4 @@ def test_a_file_of_another_task(predictor: str, tmp_path: Path) -> None:
     manifest = attack_file(task, source, suite, seed=1, output=tmp_path / "attacked")
     file = open_native(task, tmp_path / "attacked" / manifest.output.name)
     with pytest.raises(InputError, match=r"found data of the task ptb_pos; expected conll2003, as --task says"):
-        evaluate_predictor(predictor, get_task("conll2003"), file)
+        evaluate(PredictorSource.load(predictor, get_task("conll2003")), file)

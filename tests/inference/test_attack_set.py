@@ -14,7 +14,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.inference.word_states import clean_tokens, example_words, piece_counts
+from robustbench_char.inference.attack_set import example_words, piece_counts
 from robustbench_char.metrics.breakdowns import WordState
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.tasks.base import Example
@@ -36,7 +36,11 @@ def test_edits_are_undone_word_by_word(suite: str) -> None:
         keys = text_keys(iter(["0"]), seed=1, family=loaded.family, task="conll2003")
         outcome = attack_batch(Batch([" ".join(words)], keys, tokens=[words]), loaded)
         edits = ledger_table(outcome, [Slot(0, "0", "tokens")]).to_pylist()
-        assert clean_tokens(outcome.texts[0].split(" "), edits) == words
+        tokens = tuple(outcome.texts[0].split(" "))
+        forms: list[str] = []
+        example_words(lambda given: forms.extend(given) or {}, [Example(0, "0", "0", {"tokens": tokens})], [edits],
+                      attacked=True)  # fmt: skip
+        assert (forms[::2], forms[1::2]) == (words, list(tokens))
 
     check()
 
