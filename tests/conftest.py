@@ -24,6 +24,7 @@ if importlib.util.find_spec("torch") is None:  # the extra `models` is not insta
 
 # Seeded, and without a time limit per example: the first import of a large library would break it.
 settings.register_profile("seeded", deadline=None, derandomize=True)
+settings.register_profile("few", settings.get_profile("seeded"), max_examples=10)
 settings.load_profile("seeded")
 
 ROOT = Path(__file__).resolve().parent.parent
