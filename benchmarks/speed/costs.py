@@ -1,7 +1,7 @@
-"""What each kind of job took a unit of its work: `python benchmarks/speed/costs.py STORE > benchmarks/costs.jsonl`.
+"""Cost of each kind of job per unit of its work: `python benchmarks/speed/costs.py STORE > benchmarks/costs.jsonl`.
 
-A line a kind (stage, then system, then task), the median over its jobs: seconds of processor a unit of work (an
-example, or a sub-word of pre-training), bytes of the result, and the most memory of a job.
+One line per kind (stage, then system, then task), the median over its jobs: CPU seconds per unit of work (an
+example, or a sub-word of pre-training), bytes of the result, and the peak memory over jobs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from robustbench_char.experiments.store import JobFile, Store
 def main() -> None:
     """Read the store and print."""
     groups: defaultdict[tuple[str, ...], list[JobFile]] = defaultdict(list)
-    for file in Store(Path(sys.argv[1])).costs():
+    for file in Store(Path(sys.argv[1])).files():
         params, needs = (file.decides.get(part, {}) for part in ("params", "needs"))
         groups[next(kinds_of(file.stage, file.name, params, needs))].append(file)
     for kind, files in sorted(groups.items()):

@@ -8,77 +8,83 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from robustbench_char.experiments.run import Where
+    from robustbench_char.experiments.run import Planned
 
 __all__ = ["run"]
 
 
 def run(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A shipped benchmark (see `list`), or a .yaml file.")],
-    output: Annotated[Path | None, typer.Option(help="The folder for records, report and logs.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The folder of data files that the spec's paths start at.")
-    ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Print the jobs and what they will take; do nothing.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Output directory for records, report and logs.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory that the data paths of the spec start at.")] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print jobs with estimated time, disk and memory, then exit.")
+    ] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Say why a job is done, or not; do nothing.")
+        str | None, typer.Option(metavar="JOB", help="Explain why JOB is up to date or must be rerun, then exit.")
     ] = None,
     executor: Annotated[str, typer.Option(help="local, processes or ray; the results are the same.")] = "processes",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at once; default: as many as cores, or GPUs, give room for.")
+        int | None, typer.Option(min=1, help="Parallel jobs (default: as many as CPUs or GPUs allow).")
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="The address of a Ray cluster; default: the one that RAY_ADDRESS names.")
+        str | None, typer.Option(help="Address of a Ray cluster (default: that of RAY_ADDRESS, else a local Ray).")
     ] = None,
-    store: Annotated[Path | None, typer.Option(help="Where results are kept and found again, of all runs.")] = None,
-    save_seconds: Annotated[
-        float, typer.Option(min=0, help="Training saves itself about as often; a stop loses no more.")
-    ] = 120.0,
+    store: Annotated[Path | None, typer.Option(help="Result cache, shared by all runs.")] = None,
+    save_seconds: Annotated[float, typer.Option(min=0, help="Seconds between checkpoints.")] = 120.0,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write event files of training to OUTPUT/tensorboard.")
     ] = False,
 ) -> None:
-    """Run a benchmark from data to report. What is done already is found again, after a stop too.
+    """Run a benchmark from data to report. Results that exist are reused, so the same command resumes a stopped run.
 
-    Exit code 1 says that a job failed: its log is named, all others were done, and the same command tries it again.
+    Exit code 1: a job failed. Its log is named, all jobs that do not need it were done, and a rerun tries it again.
     """
     from robustbench_char.common import InputError
-    from robustbench_char.experiments.run import Where, run_benchmark
+    from robustbench_char.experiments import run as benchmark
 
-    where = Where(data_dir, store, executor, workers, address, save_seconds, tensorboard)
-    if plan:
-        _print_plan(spec, where)
-    elif explain is not None:
-        _print_explanation(spec, where, explain)
-    elif output is None:
+    if plan or explain is not None:
+        planned = benchmark.plan(spec, data_dir=data_dir, store=store)
+        if explain is not None and not plan:
+            typer.echo("\n".join(planned.explain(explain)))
+        else:
+            _print_plan(planned, benchmark.slots_of(planned, executor, workers, address))
+        return
+    if output is None:
         raise InputError("--output", found="no folder", expected="the folder for the results", fix="Add --output DIR.")
-    else:
-        well = run_benchmark(spec, output, where)
-        page = output / "report" / "index.html"
-        if page.is_file():
-            typer.echo(page.absolute())
-        if not well:
-            raise typer.Exit(1)
+    result = benchmark.run(
+        spec,
+        output=output,
+        data_dir=data_dir,
+        executor=executor,
+        workers=workers,
+        address=address,
+        store=store,
+        save_seconds=save_seconds,
+        tensorboard=tensorboard,
+    )
+    page = output / "report" / "index.html"
+    if page.is_file():
+        typer.echo(page.absolute())
+    if result.errors:
+        raise typer.Exit(1)
 
 
-def _print_plan(spec: str, where: Where) -> None:
+def _print_plan(planned: Planned, slots: int) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from robustbench_char.experiments.run import plan_benchmark, slots_of
     from robustbench_char.experiments.view import duration
 
-    planned = plan_benchmark(spec, where)
-    slots = slots_of(where, planned.resolved.spec)
     estimate = planned.estimate(slots)
     table = Table("job", "state", "time", "disk", "memory", "after", box=None)
     for name, state in planned.states.items():
-        one = estimate.jobs.get(name)
-        costs = (duration(one.seconds), _bytes(one.disk_bytes), _bytes(one.memory_bytes)) if one else ("", "", "")
+        job = estimate.jobs.get(name)
+        costs = (duration(job.seconds), _bytes(job.disk_bytes), _bytes(job.memory_bytes)) if job else ("", "", "")
         table.add_row(name, state, *costs, ", ".join(planned.plan.jobs[name].needs.values()))
     console = Console()
     if not console.is_terminal:
-        console.width = 400  # a job a line, for other programs
+        console.width = 400  # one line per job, for other programs
     console.print(table)
     typer.echo(
         f"{len(planned.waiting):,} of {len(planned.states):,} jobs to do: about {duration(estimate.wall_seconds)}"
@@ -91,10 +97,3 @@ def _print_plan(spec: str, where: Where) -> None:
 
 def _bytes(number: float) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
-
-
-def _print_explanation(spec: str, where: Where, job: str) -> None:
-    from robustbench_char.experiments.explain import explain
-    from robustbench_char.experiments.run import plan_benchmark
-
-    typer.echo("\n".join(explain(plan_benchmark(spec, where), job)))

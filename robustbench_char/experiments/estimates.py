@@ -1,7 +1,7 @@
-"""What a run will take: estimates from what earlier jobs took, in this store or in the results that are shipped.
+"""Estimated cost of a run, from earlier jobs in this store or from the costs that are shipped.
 
-A job is expected to take as long as the nearest earlier ones, for each unit of its work: those of the same stage,
-system and task, else of the same stage and system, else of the same stage.
+The time per unit of work is that of the nearest earlier jobs: those of the same stage, system and task, else of the
+same stage and system, else of the same stage.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from robustbench_char.common.resources import shipped_file
-from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.expand import Plan
+from robustbench_char.experiments.jobs import Job
 from robustbench_char.experiments.store import Store
 
 __all__ = ["Costs", "Estimate", "JobEstimate", "kinds_of"]
 
 
 class JobEstimate(NamedTuple):
-    """What one job is expected to take."""
+    """Expected cost of one job."""
 
     seconds: float
     disk_bytes: float
@@ -31,10 +32,10 @@ class JobEstimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to take with so many workers.
+    """Expected cost of the jobs that wait, with some number of workers.
 
-    `core_seconds` adds up all jobs that wait; `wall_seconds` is what they take side by side, each after what it needs.
-    `unknown` are jobs of a stage that nothing is known of, which count nothing.
+    `job_seconds` is their sum, `wall_seconds` the time until the last one ends. `unknown` names jobs of stages without
+    an earlier cost, which count as 0.
     """
 
     jobs: dict[str, JobEstimate]
@@ -45,7 +46,7 @@ class Estimate:
     unknown: tuple[str, ...]
 
 
-class _Seen(NamedTuple):
+class _Cost(NamedTuple):
     kinds: tuple[tuple[str, ...], ...]
     seconds: float
     disk: float
@@ -53,42 +54,41 @@ class _Seen(NamedTuple):
 
 
 class Costs:
-    """What earlier jobs took a unit of work."""
+    """Costs of earlier jobs, per unit of work."""
 
-    def __init__(self, seen: Iterable[_Seen]) -> None:
-        self._by_kind: defaultdict[tuple[str, ...], list[_Seen]] = defaultdict(list)
-        for one in seen:
-            for kind in one.kinds:
-                self._by_kind[kind].append(one)
+    def __init__(self, costs: Iterable[_Cost]) -> None:
+        self._by_kind: defaultdict[tuple[str, ...], list[_Cost]] = defaultdict(list)
+        for cost in costs:
+            for kind in cost.kinds:
+                self._by_kind[kind].append(cost)
 
     @classmethod
     def of(cls, store: Store) -> Costs:
-        """Return what this store tells, and for stages that it has nothing of what is shipped."""
+        """Return the costs in this store, and the shipped ones for stages that it does not have."""
         own = list(_of_store(store))
-        stages = {one.kinds[-1] for one in own}
-        return cls([*own, *(one for one in _shipped() if one.kinds[-1] not in stages)])
+        stages = {cost.kinds[-1] for cost in own}
+        return cls([*own, *(cost for cost in _shipped() if cost.kinds[-1] not in stages)])
 
     def of_job(self, job: Job) -> JobEstimate | None:
-        """Return what a job is expected to take, or None where nothing like it was done."""
+        """Return the expected cost of a job, or None where nothing like it was done."""
         for kind in kinds_of(job.stage, job.name, job.params, job.needs):
-            seen = self._by_kind.get(kind)
-            if seen:
-                seconds = median(one.seconds for one in seen) * job.work
-                return JobEstimate(seconds, median(one.disk for one in seen), max(one.memory for one in seen))
+            if costs := self._by_kind.get(kind):
+                seconds = median(cost.seconds for cost in costs) * job.work
+                return JobEstimate(seconds, median(cost.disk for cost in costs), max(cost.memory for cost in costs))
         return None
 
     def estimate(self, plan: Plan, waiting: Iterable[str], slots: int) -> Estimate:
-        """Return what the jobs that wait are expected to take, `slots` at a time."""
-        found = {name: self.of_job(plan.jobs[name]) for name in waiting}
-        known = {name: one for name, one in found.items() if one is not None}
-        memory = sorted((one.memory_bytes for one in known.values()), reverse=True)[:slots]
+        """Return the expected cost of jobs that wait, `slots` at once."""
+        jobs = {name: self.of_job(plan.jobs[name]) for name in waiting}
+        known = {name: job for name, job in jobs.items() if job is not None}
+        memory = sorted((job.memory_bytes for job in known.values()), reverse=True)[:slots]
         return Estimate(
             known,
-            _wall(plan, {name: known[name].seconds if name in known else 0.0 for name in found}, slots),
-            sum(one.seconds for one in known.values()),
-            sum(one.disk_bytes for one in known.values()),
+            _wall(plan, {name: known[name].seconds if name in known else 0.0 for name in jobs}, slots),
+            sum(job.seconds for job in known.values()),
+            sum(job.disk_bytes for job in known.values()),
             sum(memory),
-            tuple(name for name, one in found.items() if one is None),
+            tuple(name for name in jobs if name not in known),
         )
 
 
@@ -108,11 +108,11 @@ def _wall(plan: Plan, seconds: Mapping[str, float], slots: int) -> float:
     return now
 
 
-def _of_store(store: Store) -> Iterator[_Seen]:
-    for file in store.costs():
+def _of_store(store: Store) -> Iterator[_Cost]:
+    for file in store.files():
         cost, work = file.cost, max(file.cost.work, 1e-9)
         params, needs = (file.decides.get(part, {}) for part in ("params", "needs"))
-        yield _Seen(
+        yield _Cost(
             tuple(kinds_of(file.stage, file.name, params, needs)),
             cost.wall_seconds / work,
             cost.result_bytes,
@@ -120,20 +120,20 @@ def _of_store(store: Store) -> Iterator[_Seen]:
         )
 
 
-def _shipped() -> Iterator[_Seen]:
-    """Yield the costs that are shipped: one line of JSON a kind of job, measured in results/cpu."""
+def _shipped() -> Iterator[_Cost]:
+    """Yield the costs that are shipped: one line of JSON per kind of job, measured on two cores."""
     path = shipped_file("benchmarks/costs.jsonl")
     for line in path.read_text(encoding="utf-8").splitlines() if path else ():
         value = json.loads(line)
         kind = tuple(value["kind"])
         kinds = tuple(kind[:length] for length in range(len(kind), 0, -1))
-        yield _Seen(kinds, value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
+        yield _Cost(kinds, value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
 
 
 def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
-    """Yield what a job is like, the nearest first: names of jobs tell system and task."""
+    """Yield the kinds of a job, the narrowest first: names of jobs hold system and task."""
     parts = name.split("/")
-    if "weights" in needs:  # nothing is trained: another system's weights are taken over
+    if "weights" in needs:  # nothing is trained: the weights are another system's
         yield (f"{stage}, weights taken over",)
         return
     if stage in ("finetune", "predict", "score", "sensitivity") and len(parts) > 3:

@@ -12,15 +12,17 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.common.resources import shipped
-from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.jobs import Call, Job
 from robustbench_char.experiments.resolve import Resolved
 from robustbench_char.experiments.sources import text_path
 from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
-from robustbench_char.experiments.stages import package_sha256
+from robustbench_char.experiments.stages import STAGES, package_sha256
+from robustbench_char.experiments.store import Store
 from robustbench_char.models.folders import reading_sha256
+from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.settings import bf16_helps
 
-__all__ = ["expand", "report_job", "result_path"]
+__all__ = ["Plan", "expand", "report_job"]
 
 _REPORTED = ("score", "outside", "sensitivity", "price")
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
@@ -38,14 +40,6 @@ def expand(resolved: Resolved) -> Plan:
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return Plan(_Expansion(resolved).jobs(), machine)
-
-
-def result_path(job: Job) -> Path | None:
-    """Return where a job's numbers go below the folder of a run, or None where they stay in the store."""
-    kind, *rest = job.name.split("/")
-    place = {"score": "records", "sensitivity": "sensitivity", "price": "recognisers", "attack": "manifests",
-             "pretrain": "pretraining", "report": "report"}.get(kind)  # fmt: skip
-    return Path(place, *rest) if place else None
 
 
 class _Expansion:
@@ -85,7 +79,7 @@ class _Expansion:
                     "pretrain",
                     {"system": kind.pretraining, "base": self._base(base), "text": texts, "options": options},
                     needs={"base": _name("pretrain", self._short(base), one.starts_from)} if one.starts_from else {},
-                    places={
+                    paths={
                         "base": base,
                         "text": self.resolved.text,
                         "heldout": self.resolved.heldout,
@@ -106,7 +100,7 @@ class _Expansion:
                         "test": self._hash(key, "test"),
                         **_drawn_by(suite),
                     },
-                    places=self._places(key),
+                    paths=self._places(key),
                     work=self.resolved.examples[key][1],
                 )
 
@@ -184,14 +178,14 @@ class _Expansion:
         if asked and asked.text:
             texts = self.resolved.recogniser_text
             params: dict[str, Any] = {"text": [self._text(path) for path in texts], "options": options}
-            return Job("recogniser/text", "recogniser", params, places={"text": texts})
+            return Job("recogniser/text", "recogniser", params, paths={"text": texts})
         params = {
             "task": self._task(key),
             "train": self._hash(key, "train"),
             "examples": finetune_options(self.spec, key, one).get("limit"),
             "options": options,
         }
-        return Job(_name("recogniser", self._task_name(key)), "recogniser", params, places=self._places(key))
+        return Job(_name("recogniser", self._task_name(key)), "recogniser", params, paths=self._places(key))
 
     def _price(self, key: str, recogniser: str) -> Job:
         suite, seed = next(self.resolved.conditions(key))
@@ -310,3 +304,68 @@ def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:
     reference = {name: sha256_file(path) for name, path in shipped("reports/reference").items()}
     params = {"order": order, "examples": examples, "package": package_sha256(), "reference": reference}
     return Job("report", "report", params, {name: name for name in order}, work=len(order))
+
+
+class Plan:
+    """Jobs in an order in which each comes after what it needs, with their keys.
+
+    `machine` is what decides results besides the spec and the versions of stages: threads, device, kind of machine,
+    library versions. `decides` holds, by job, all that decides its result, of which the key is the hash. The stage
+    stands there as `finetune/1`, by a version that is raised by hand, and no name of a module, class or function does:
+    moving code must not remake results. Raises InputError where jobs need each other in a circle.
+    """
+
+    def __init__(self, jobs: Iterable[Job], machine: Mapping[str, Any]) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.machine = dict(machine)
+        self.decides: dict[str, Mapping[str, Any]] = {}
+        self.keys: dict[str, str] = {}
+        for job in _in_order(list(jobs)):
+            self.add(job)
+
+    def add(self, job: Job) -> None:
+        """Add a job whose needs are all here."""
+        stage = STAGES.get(job.stage)
+        self.jobs[job.name] = job
+        self.decides[job.name] = {
+            "stage": f"{job.stage}/{stage.version}",
+            "params": dict(job.params),
+            "needs": {role: self.keys[name] for role, name in sorted(job.needs.items())},
+            "machine": self.machine if stage.heavy else {},
+        }
+        self.keys[job.name] = run_key(self.decides[job.name])
+
+    def call(self, job: Job, store: Store, logs: Path, **settings: Any) -> Call:
+        """Return the call of a job; `settings` are the further fields of `Call`."""
+        inputs = {role: store.path(self.jobs[name].stage, self.keys[name]) for role, name in job.needs.items()}
+        return Call(job, self.keys[job.name], self.decides[job.name], inputs, store, logs, **settings)
+
+    def dependents(self, name: str) -> list[str]:
+        """Return the jobs that need this one, directly or not, in order."""
+        reached = {name}
+        for job in self.jobs.values():
+            if reached & set(job.needs.values()):
+                reached.add(job.name)
+        return [other for other in self.jobs if other in reached and other != name]
+
+
+def _in_order(jobs: list[Job]) -> list[Job]:
+    """Return jobs in the order given, but each after those it needs."""
+    given, ordered, open_jobs = {job.name: job for job in jobs}, dict[str, Job](), list[str]()
+
+    def place(name: str) -> None:
+        if name in ordered:
+            return
+        if name in open_jobs:
+            circle = ", ".join(open_jobs[open_jobs.index(name) :])
+            raise InputError("the spec", found=f"jobs that need each other: {circle}",
+                             expected="jobs without a circle", fix="Check `starts_from`.")  # fmt: skip
+        open_jobs.append(name)
+        for other in given[name].needs.values():
+            place(other)
+        open_jobs.remove(name)
+        ordered[name] = given[name]
+
+    for job in jobs:
+        place(job.name)
+    return list(ordered.values())

@@ -1,99 +1,90 @@
-"""Jobs: what is to be done, what decides its result, and which other jobs come before it."""
+"""A job on its way: what is asked (`Job`), one execution of it (`Call`), and how that ended (`Outcome`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from robustbench_char.common import InputError
-from robustbench_char.experiments.stages import STAGES
-from robustbench_char.training.checkpoints import run_key
+from robustbench_char.experiments.store import Store
 
-__all__ = ["Decides", "Job", "Plan"]
+__all__ = ["Call", "Job", "Outcome", "State", "log_file", "status_file"]
+
+State = Literal["done", "waiting", "running", "failed", "blocked", "not needed"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One step of a benchmark.
+    """One job of a benchmark, as the spec asks for it.
 
-    `params` is what decides the result besides the stage's version, the machine and the results it needs; `places` is
-    where data lie, which does not. `needs` maps what the stage calls an input to the job that makes it. `work` is a
-    number that the time grows with: examples, or sub-words.
+    `params` decides the result, with the stage's version, the machine and the results needed; `paths` tells where the
+    data are, which does not. `needs` maps what the stage calls an input to the job that makes it. `work` is a number
+    that the time grows with: examples, or sub-words.
     """
 
     name: str
     stage: str
     params: Mapping[str, Any]
     needs: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, Any] = field(default_factory=dict)
     work: float = 1.0
 
 
-Decides = Mapping[str, Any]
-"""All that decides a job's result, by name; the key is its hash. The stage stands there as `finetune/1`, by a version
-that is raised by hand, and no name of a module, class or function does: moving code must not remake results."""
+@dataclass(frozen=True)
+class Call:
+    """One execution of a job, as plain values that may go to another process or machine.
 
-
-class Plan:
-    """Jobs in an order in which each comes after what it needs, with their keys.
-
-    `machine` is what decides results besides the spec and the versions of stages: threads, device, kind of machine,
-    library versions. Raises InputError where jobs need each other in a circle.
+    `key` names the result in the store: it is the hash of `decides`. `inputs` maps the job's needs to folders of
+    results. Training saves a checkpoint every `save_seconds`, and writes event files below `tensorboard`, if given.
     """
 
-    def __init__(self, jobs: Iterable[Job], machine: Mapping[str, Any]) -> None:
-        self.jobs = {job.name: job for job in _in_order(list(jobs))}
-        self.machine = dict(machine)
-        self.decides: dict[str, Decides] = {}
-        self.keys: dict[str, str] = {}
-        for job in self.jobs.values():
-            self._add(job)
+    job: Job
+    key: str
+    decides: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    store: Store
+    logs: Path
+    threads: int = 1
+    save_seconds: float = 120.0
+    tensorboard: Path | None = None
 
-    def add(self, job: Job) -> None:
-        """Add a job whose needs are all here."""
-        self.jobs[job.name] = job
-        self._add(job)
+    @property
+    def events(self) -> Path | None:
+        """The folder for the job's event files."""
+        return self.tensorboard and self.tensorboard / self.log.stem
 
-    def _add(self, job: Job) -> None:
-        stage = STAGES.get(job.stage)
-        self.decides[job.name] = {
-            "stage": f"{job.stage}/{stage.version}",
-            "params": dict(job.params),
-            "needs": {role: self.keys[name] for role, name in sorted(job.needs.items())},
-            "machine": self.machine if stage.heavy else {},
-        }
-        self.keys[job.name] = run_key(self.decides[job.name])
+    @property
+    def log(self) -> Path:
+        """The file that everything goes to which the job prints."""
+        return log_file(self.logs, self.job.name)
 
-    def dependents(self, name: str) -> list[str]:
-        """Return the jobs that need this one, directly or not, in order."""
-        found = {name}
-        for job in self.jobs.values():
-            if found & set(job.needs.values()):
-                found.add(job.name)
-        return [other for other in self.jobs if other in found and other != name]
+    @property
+    def status(self) -> Path:
+        """The file in which training tells how far it is."""
+        return status_file(self.logs, self.job.name)
+
+    @property
+    def unfinished(self) -> Path:
+        """The folder for checkpoints, which outlives a stop."""
+        return self.store.unfinished(self.key)
 
 
-def _in_order(jobs: list[Job]) -> list[Job]:
-    """Return jobs in the order given, but each after those it needs."""
-    given, found, open_jobs = {job.name: job for job in jobs}, dict[str, Job](), list[str]()
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended: `busy` where another run is making the same result, `lost` where its process died."""
 
-    def take(name: str) -> None:
-        if name in found:
-            return
-        if name in open_jobs:
-            raise InputError(
-                "the spec",
-                found=f"jobs that need each other: {', '.join(open_jobs[open_jobs.index(name) :])}",
-                expected="jobs without a circle",
-                fix="Check `starts_from`.",
-            )
-        open_jobs.append(name)
-        for other in given[name].needs.values():
-            take(other)
-        open_jobs.remove(name)
-        found[name] = given[name]
+    name: str
+    state: Literal["done", "busy", "failed", "lost"]
+    error: str = ""
+    wall_seconds: float = 0.0
 
-    for job in jobs:
-        take(job.name)
-    return list(found.values())
+
+def log_file(logs: Path, job: str) -> Path:
+    """Return the log of a job in a folder of logs."""
+    return logs / f"{job.replace('/', '-')}.log"
+
+
+def status_file(logs: Path, job: str) -> Path:
+    """Return the status file of a job in a folder of logs."""
+    return logs / f"{job.replace('/', '-')}.status"

@@ -1,46 +1,40 @@
-"""A whole benchmark: from a spec's name to a folder with records, tables, figures and a report."""
+"""A whole benchmark: its plan, and its run from a spec's name to a folder with records, report and logs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
+from robustbench_char.common import InputError
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments.estimates import Costs, Estimate
 from robustbench_char.experiments.executors import EXECUTORS
-from robustbench_char.experiments.executors.base import Executor, Resources
-from robustbench_char.experiments.expand import expand, report_job, result_path
-from robustbench_char.experiments.jobs import Job, Plan
+from robustbench_char.experiments.executors.local import Executor
+from robustbench_char.experiments.expand import Plan, expand, report_job
+from robustbench_char.experiments.jobs import Job, Outcome, State, log_file
 from robustbench_char.experiments.resolve import Resolved, resolve
-from robustbench_char.experiments.run_folder import RunFolder
-from robustbench_char.experiments.runner import Run, State, Workplace, states_of
+from robustbench_char.experiments.run_folder import RunFile, RunFolder, result_path
 from robustbench_char.experiments.spec import Benchmark, load_spec
 from robustbench_char.experiments.store import Store, default_results
-from robustbench_char.experiments.view import View
+from robustbench_char.experiments.view import View, explain
 
-__all__ = ["Planned", "Where", "plan_benchmark", "run_benchmark", "slots_of"]
+__all__ = ["ATTEMPTS", "Planned", "Runner", "plan", "run", "slots_of", "states_of"]
 
-GB = 1e9
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where and how a benchmark runs, none of which changes a number."""
-
-    data_dir: Path | None = None
-    store: Path | None = None
-    executor: str = "processes"
-    workers: int | None = None
-    address: str | None = None
-    save_seconds: float = 120.0
-    tensorboard: bool = False
+ATTEMPTS = 3
+"""How often a job is begun whose process dies: killed for its memory, or with its machine."""
+_WAIT = 0.5  # seconds between two looks
+_LATER = 1.0  # seconds until a job that another run makes is asked for again
+_GB = 1e9
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A benchmark before any work: its jobs, which are done, and what the others are expected to take."""
+    """A benchmark before any work: its jobs, which of them are done, and the expected cost of the others."""
 
     path: Path
     resolved: Resolved
@@ -50,110 +44,246 @@ class Planned:
     costs: Costs
 
     @property
-    def name(self) -> str:
-        """What the benchmark is called: by its file."""
-        return self.path.stem
-
-    @property
     def waiting(self) -> list[str]:
         """The jobs that are to be done."""
         return [name for name, state in self.states.items() if state == "waiting"]
 
+    def explain(self, name: str) -> list[str]:
+        """Return lines that say why a job is up to date or must be rerun. Raises InputError for an unknown job."""
+        return explain(self.plan, self.store, self.states, name)
+
     def estimate(self, slots: int) -> Estimate:
-        """Return what they are expected to take, so many at a time."""
+        """Return the expected cost of these jobs, run so many at once."""
         return self.costs.estimate(self.plan, self.waiting, slots)
 
 
-def plan_benchmark(name: str, where: Where, *, thorough: bool = False) -> Planned:
-    """Return what a spec means here. `thorough` reads every result through, instead of the small ones.
+def plan(
+    spec: str, *, data_dir: Path | str | None = None, store: Path | str | None = None, thorough: bool = False
+) -> Planned:
+    """Return the plan of a benchmark without running it. Raises InputError with all mistakes of the spec.
 
-    Raises InputError with all that is wrong with the spec.
+    `thorough` checks the hash of every result, not only of small ones.
     """
-    path, spec, mistakes = load_spec(name)
-    resolved = resolve(path, spec, mistakes, where.data_dir)
-    plan, store = expand(resolved), Store(where.store or default_results())
-    states = states_of(plan, store, lambda job: result_path(job) is not None, thorough=thorough)
-    return Planned(path, resolved, plan, store, states, Costs.of(store))
+    path, benchmark, mistakes = load_spec(spec)
+    resolved = resolve(path, benchmark, mistakes, None if data_dir is None else Path(data_dir))
+    jobs, results = expand(resolved), Store(default_results() if store is None else Path(store))
+    states = states_of(jobs, results, lambda job: result_path(job.name) is not None, thorough=thorough)
+    return Planned(path, resolved, jobs, results, states, Costs.of(results))
 
 
-def run_benchmark(name: str, output: Path, where: Where) -> bool:
-    """Run a benchmark into the folder `output`; return whether every job went well.
+def run(
+    spec: str,
+    *,
+    output: Path | str,
+    data_dir: Path | str | None = None,
+    executor: str = "processes",
+    workers: int | None = None,
+    address: str | None = None,
+    store: Path | str | None = None,
+    save_seconds: float = 120.0,
+    tensorboard: bool = False,
+) -> RunFile:
+    """Run a benchmark into the folder `output`, and return its `run.json`, whose `errors` name the jobs that failed.
 
-    What was done before, by any run with this store, is found again. Raises InputError with all that is wrong with
-    the spec, for a budget that the plan does not fit, and for an executor or an output that cannot be had.
+    `spec` is the name of a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`. Results
+    in `store`, of any run, are reused, so a run that was stopped is resumed. `executor` is local, processes or ray (a
+    cluster at `address`), with `workers` jobs at once; training saves a checkpoint every `save_seconds`, and writes
+    event files to OUTPUT/tensorboard with `tensorboard`. None of these changes a result. Raises InputError with all
+    mistakes of the spec, for a budget that the plan exceeds, and for an executor or an output that is not available.
     """
-    planned = plan_benchmark(name, where, thorough=True)
-    spec = planned.resolved.spec
-    folder = RunFolder(output, examples=spec.examples)
-    tensorboard = output / "tensorboard" if where.tensorboard else None
-    place = Workplace(planned.store, folder.logs, spec.threads, where.save_seconds, tensorboard)
-    with _executor(where, spec) as executor:
-        _fits(planned, executor.slots)
-        folder.clear(planned.plan)
-        with View(planned.plan, place, planned.costs, executor.slots) as view:
-            run = Run(planned.plan, place, executor, view, planned.states, lambda job: _put(folder, planned, job))
-            told = planned.name, spec.model_dump(mode="json", by_alias=True), planned.plan, planned.store
-            folder.write(*told, run.states, run.errors, where.executor)  # first of all: it says whose folder this is
-            try:
-                for name in _done(planned.states):
-                    run.publish(planned.plan.jobs[name])
-                well = run.finish()
-                report = report_job(planned.plan, _done(planned.states), examples=spec.examples)
-                well = _report(run, report) and well if report.needs else well
-            finally:
-                folder.write(*told, run.states, run.errors, where.executor)
-    return well
+    planned = plan(spec, data_dir=data_dir, store=store, thorough=True)
+    benchmark, folder = planned.resolved.spec, RunFolder(Path(output), examples=planned.resolved.spec.examples)
+    events = folder.path / "tensorboard" if tensorboard else None
+    settings = {"threads": benchmark.threads, "save_seconds": save_seconds, "tensorboard": events}
+    with _executor(executor, benchmark, workers, address) as made:
+        _check_budget(planned, made.slots)
+        folder.clear(planned.plan.keys)
+        with View(planned.plan, folder.logs, planned.costs, made.slots) as view:
+            publish = partial(folder.put, plan=planned.plan, store=planned.store)
+            runner = Runner(planned.plan, planned.store, folder.logs, made, view, planned.states, publish, settings)
+            write = partial(folder.write, planned.path.stem, benchmark, executor, planned.plan, planned.store)
+            return _run(runner, lambda: write(runner.states, runner.errors), examples=benchmark.examples)
 
 
-def _report(run: Run, job: Job) -> bool:
-    """Write the report on all results that are there; return whether it went well."""
-    run.plan.add(job)
-    whole = run.place.store.damage(job.stage, run.plan.keys[job.name]) is None
-    run.states[job.name] = "done" if whole else "waiting"
-    before = dict(run.errors)
-    if whole:
-        run.publish(job)
-    run.finish()
-    return run.errors == before
+def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:
+    """Do all jobs, then the report on every result that there is. `run.json` is the first file: it marks the folder."""
+    write()
+    try:
+        for name in runner.done():
+            runner.publish(runner.plan.jobs[name])
+        runner.finish()
+        report = report_job(runner.plan, runner.done(), examples=examples)
+        if report.needs:
+            runner.add(report)
+            runner.finish()
+    finally:
+        file = write()
+    return file
 
 
-def _done(states: dict[str, State]) -> set[str]:
-    return {name for name, state in states.items() if state == "done"}
-
-
-def _put(folder: RunFolder, planned: Planned, job: Job) -> None:
-    folder.put(job, planned.plan.keys[job.name], planned.store)
-
-
-def slots_of(where: Where, spec: Benchmark) -> int:
+def slots_of(planned: Planned, executor: str, workers: int | None = None, address: str | None = None) -> int:
     """Return how many jobs would run at once. Raises InputError as a run would."""
-    with _executor(where, spec) as executor:
-        return executor.slots
+    with _executor(executor, planned.resolved.spec, workers, address) as made:
+        return made.slots
 
 
 @contextmanager
-def _executor(where: Where, spec: Benchmark) -> Iterator[Executor]:
+def _executor(name: str, spec: Benchmark, workers: int | None, address: str | None) -> Iterator[Executor]:
     gpus = spec.gpus_per_job if spec.device == "gpu" else 0
-    resources = Resources(spec.threads, gpus, where.workers, where.address)
-    executor: Executor = EXECUTORS.get(where.executor, place="--executor")(resources)
+    kind = EXECUTORS.get(name, place="--executor")
+    executor: Executor = kind(threads=spec.threads, gpus=gpus, workers=workers, address=address)
     try:
         yield executor
     finally:
         executor.close()
 
 
-def _fits(planned: Planned, slots: int) -> None:
-    """Raise InputError where the budget of the spec is smaller than what the plan is expected to take."""
-    budget, found = planned.resolved.spec.budget, planned.estimate(slots)
-    wrong = [
+def _check_budget(planned: Planned, slots: int) -> None:
+    """Raise InputError where the plan is expected to exceed the budget of the spec."""
+    budget, estimate = planned.resolved.spec.budget, planned.estimate(slots)
+    mistakes = [
         Mistake(f"budget.{key}", f"{allowed:g}, and about {expected:.2g} expected", "a plan that fits",
-                "Raise it, or leave out systems, tasks, seeds or steps (`--plan` tells what takes how long).")
+                "Raise it, or leave out systems, tasks, seeds or steps (`--plan` prints the cost of each job).")
         for key, allowed, expected in (
-            ("hours", budget.hours, found.wall_seconds / 3600),
-            ("disk_gb", budget.disk_gb, found.disk_bytes / GB),
-            ("memory_gb", budget.memory_gb, found.memory_bytes / GB),
+            ("hours", budget.hours, estimate.wall_seconds / 3600),
+            ("disk_gb", budget.disk_gb, estimate.disk_bytes / _GB),
+            ("memory_gb", budget.memory_gb, estimate.memory_bytes / _GB),
         )
         if allowed is not None and expected > allowed
     ]  # fmt: skip
-    if wrong:
-        raise all_at_once(planned.path, Benchmark, wrong)
+    if mistakes:
+        raise all_at_once(planned.path, Benchmark, mistakes)
+
+
+def states_of(plan: Plan, store: Store, wanted: Callable[[Job], bool], *, thorough: bool) -> dict[str, State]:
+    """Return which jobs are done, which wait, and which are not needed, because all that needs them is done.
+
+    `wanted` tells the jobs whose results the run is for. A damaged result counts as missing; `thorough` reads through
+    those that are asked for, not weights that nothing needs any more.
+    """
+    states: dict[str, State] = {}
+    needed = set[str]()
+    for job in reversed(plan.jobs.values()):
+        asked = wanted(job) or job.name in needed
+        if store.damage(job.stage, plan.keys[job.name], thorough=thorough and asked) is None:
+            states[job.name] = "done"
+        elif asked:
+            states[job.name] = "waiting"
+            needed.update(job.needs.values())
+        else:
+            states[job.name] = "not needed"
+    return {name: states[name] for name in plan.jobs}
+
+
+class Progress(Protocol):
+    """A view of the run."""
+
+    def show(self, states: dict[str, State]) -> None:
+        """Take the states of all jobs; called at every look."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Take one line of news."""
+        ...
+
+
+@dataclass
+class Runner:
+    """Does the jobs of a plan that wait. `published` is called with each job that is done.
+
+    `settings` are further fields of `jobs.Call`. `errors` holds the reason by failed job. `later` tells when a job that
+    another run was making may be asked for again.
+    """
+
+    plan: Plan
+    store: Store
+    logs: Path
+    executor: Executor
+    progress: Progress
+    states: dict[str, State]
+    published: Callable[[Job], None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    later: dict[str, float] = field(default_factory=dict)
+
+    def done(self) -> set[str]:
+        """Return the jobs that are done."""
+        return {name for name, state in self.states.items() if state == "done"}
+
+    def add(self, job: Job) -> None:
+        """Add a job to the plan; its result may be in the store already."""
+        self.plan.add(job)
+        done = self.store.damage(job.stage, self.plan.keys[job.name]) is None
+        self.states[job.name] = "done" if done else "waiting"
+        if done:
+            self.publish(job)
+
+    def finish(self) -> bool:
+        """Do all jobs that wait; return whether all went well. A failed job blocks only its dependents."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        while True:
+            for job in self._ready():
+                self.states[job.name] = "running"
+                self.executor.submit(self.plan.call(job, self.store, self.logs, **self.settings))
+            self.progress.show(self.states)
+            if "running" in self.states.values():
+                for outcome in self.executor.finished(_WAIT):
+                    self._end(outcome)
+            elif any(self.states[name] == "waiting" for name in self.later):
+                time.sleep(_WAIT)
+            else:
+                return not self.errors
+
+    def _ready(self) -> list[Job]:
+        """Return the jobs that can begin now: as many as there is room for, and none twice at once."""
+        busy = {self.plan.keys[name] for name, state in self.states.items() if state == "running"}
+        ready: list[Job] = []
+        room = self.executor.slots - sum(state == "running" for state in self.states.values())
+        for name, job in self.plan.jobs.items():
+            if len(ready) >= room:
+                break
+            needs = [self.states[other] for other in job.needs.values()]
+            due = self.later.get(name, 0.0) <= time.monotonic()
+            if due and self.states[name] == "waiting" and set(needs) <= {"done"} and self.plan.keys[name] not in busy:
+                busy.add(self.plan.keys[name])
+                ready.append(job)
+        return ready
+
+    def _end(self, outcome: Outcome) -> None:
+        job = self.plan.jobs[outcome.name]
+        if outcome.state == "done":
+            self._done(job, outcome)
+        elif outcome.state == "busy":  # another run makes it: look again later
+            self.states[job.name] = "waiting"
+            self.later[job.name] = time.monotonic() + _LATER
+        elif outcome.state == "lost" and self.attempts.get(job.name, 1) < ATTEMPTS:
+            self.attempts[job.name] = self.attempts.get(job.name, 1) + 1
+            self.states[job.name] = "waiting"
+            self.progress.say(f"{job.name}: {outcome.error}; begun again")
+        else:
+            self._failed(job, outcome)
+
+    def _done(self, job: Job, outcome: Outcome) -> None:
+        key = self.plan.keys[job.name]
+        for name in self.plan.jobs:
+            if self.plan.keys[name] == key and self.states[name] != "done":
+                self.states[name] = "done"
+                self.publish(self.plan.jobs[name])
+        self.progress.say(f"{job.name}: done in {outcome.wall_seconds:.1f} s")
+
+    def publish(self, job: Job) -> None:
+        """Hand on a finished job; where that fails, the run goes on and ends with an error."""
+        try:
+            self.published(job)
+        except InputError as error:
+            self.errors[job.name] = str(error)
+            self.progress.say(f"{job.name}: {error}")
+
+    def _failed(self, job: Job, outcome: Outcome) -> None:
+        self.states[job.name] = "failed"
+        self.errors[job.name] = outcome.error
+        blocked = [name for name in self.plan.dependents(job.name) if self.states[name] == "waiting"]
+        self.states.update(dict.fromkeys(blocked, "blocked"))
+        left_out = f"; {len(blocked)} jobs that need it are left out" if blocked else ""
+        self.progress.say(f"{job.name}: FAILED ({outcome.error}), log {log_file(self.logs, job.name)}{left_out}")

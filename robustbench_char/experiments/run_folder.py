@@ -1,4 +1,4 @@
-"""The folder of a run: the numbers of all its jobs by name, the report, the logs, and `run.json`, which tells of them.
+"""The folder of a run: the numbers of all its jobs by name, the report, the logs, and `run.json`, which lists the jobs.
 
 Weights, attacked texts and checkpoints stay in the store. Predictions hold the texts of the test set: without
 `examples` they stay there too, and the folder may be published.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +21,23 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
-from robustbench_char.experiments.expand import result_path
-from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.store import Cost, Store
+from robustbench_char.experiments.expand import Plan
+from robustbench_char.experiments.jobs import Job
+from robustbench_char.experiments.spec import Benchmark
+from robustbench_char.experiments.store import JOB, Cost, Store
 
-__all__ = ["RUN", "RunFile", "RunFolder"]
+__all__ = ["RunFile", "RunFolder", "result_path"]
 
 RUN = "run.json"
+FOLDERS = {
+    "score": "records",
+    "sensitivity": "sensitivity",
+    "price": "recognisers",
+    "attack": "manifests",
+    "pretrain": "pretraining",
+    "report": "report",
+}
+"""Where the numbers of jobs go, by the first part of their names; those of other jobs stay in the store."""
 NUMBERS = {
     "score": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
@@ -38,11 +48,17 @@ NUMBERS = {
 }
 """The files of each stage that hold numbers alone."""
 TEXTS = {"score": ("predictions.parquet",), "outside": ("predictions.parquet",), "sensitivity": ("words.parquet",)}
-"""Those that hold texts of the data, or are large, which go with them if `examples` are wanted."""
+"""Those with texts of the data, or large ones, which go with them if `examples` are wanted."""
+
+
+def result_path(name: str) -> Path | None:
+    """Return where the numbers of a job go below the folder of a run, or None where they stay in the store."""
+    kind, *rest = name.split("/")
+    return Path(FOLDERS[kind], *rest) if kind in FOLDERS else None
 
 
 class JobLine(Frozen):
-    """One job in `run.json`: its key, how it ended, why it failed, and what its result took when it was made."""
+    """One job in `run.json`: its key, how it ended, why it failed, and the cost of its result when it was made."""
 
     stage: str
     key: str
@@ -52,7 +68,7 @@ class JobLine(Frozen):
 
 
 class RunFile(Frozen):
-    """`run.json`: what was asked and what became of it. Times, hosts and commits differ between equal runs."""
+    """`run.json`: the spec, and how each job ended. Times, hosts and commits differ between equal runs."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
     name: str
@@ -63,51 +79,55 @@ class RunFile(Frozen):
     created: str
     provenance: Provenance
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """The reason by failed job; empty where every job went well."""
+        return {name: job.error for name, job in self.jobs.items() if job.error is not None}
+
 
 class RunFolder:
     """The folder that `run --output` names. Raises InputError for one that holds something else."""
 
-    def __init__(self, folder: Path, *, examples: bool) -> None:
-        self.folder, self.examples = folder, examples
-        self.logs = folder / "logs"
-        if folder.is_dir() and not (folder / RUN).is_file() and set(folder.iterdir()) - {scratch_of(folder / RUN)}:
-            raise InputError(folder, found="a folder with other content",
+    def __init__(self, path: Path, *, examples: bool) -> None:
+        self.path, self.examples, self.logs = path, examples, path / "logs"
+        if path.is_dir() and not (path / RUN).is_file() and set(path.iterdir()) - {scratch_of(path / RUN)}:
+            raise InputError(path, found="a folder with other content",
                              expected="a new folder, or that of an earlier run",
                              fix="Choose another --output.")  # fmt: skip
-        if folder.exists() and not folder.is_dir():
-            raise InputError(folder, found="a file", expected="a folder", fix="Choose another --output.")
-        self.held: dict[str, str] = self._earlier() if (folder / RUN).is_file() else {}
+        if path.exists() and not path.is_dir():
+            raise InputError(path, found="a file", expected="a folder", fix="Choose another --output.")
+        self.keys: dict[str, str] = self._earlier() if (path / RUN).is_file() else {}
 
     def _earlier(self) -> dict[str, str]:
-        file = read_json_model(self.folder / RUN, RunFile, expected="what `run` wrote", fix="Choose another --output.")
+        file = read_json_model(self.path / RUN, RunFile, expected="what `run` wrote", fix="Choose another --output.")
         return {name: job.key for name, job in file.jobs.items()}
 
-    def clear(self, plan: Plan) -> None:
-        """Remove what an earlier run of another spec, code or data left here."""
-        for name, key in self.held.items():
-            path = _path_of(name)
-            if path is not None and plan.keys.get(name) != key:
-                shutil.rmtree(self.folder / path, ignore_errors=True)
+    def clear(self, keys: Mapping[str, str]) -> None:
+        """Remove what an earlier run left here whose jobs do not have these keys now."""
+        for name, key in self.keys.items():
+            path = result_path(name)
+            if path is not None and keys.get(name) != key:
+                shutil.rmtree(self.path / path, ignore_errors=True)
                 self._remove_empty(path.parent)
 
     def _remove_empty(self, path: Path) -> None:
         """Remove folders that hold nothing any more, up to that of the run."""
-        while path != Path() and (self.folder / path).is_dir() and not any((self.folder / path).iterdir()):
-            (self.folder / path).rmdir()
+        while path != Path() and (self.path / path).is_dir() and not any((self.path / path).iterdir()):
+            (self.path / path).rmdir()
             path = path.parent
 
-    def put(self, job: Job, key: str, store: Store) -> None:
-        """Copy the numbers of a result to its place here, whole or not at all. Raises InputError for a full disk."""
-        path = result_path(job)
+    def put(self, job: Job, *, plan: Plan, store: Store) -> None:
+        """Copy the numbers of a result to its place here, atomically. Raises InputError for a full disk."""
+        path = result_path(job.name)
         if path is None:
             return
-        source, target = store.place(job.stage, key), self.folder / path
+        source, target = store.path(job.stage, plan.keys[job.name]), self.path / path
         names = NUMBERS.get(job.stage, ()) + (TEXTS.get(job.stage, ()) if self.examples else ())
         with _written(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
                 new = Path(scratch) / target.name
-                shutil.copytree(source, new, ignore=_others(names, source, job.stage))
+                shutil.copytree(source, new, ignore=_left_out(names, source, job.stage))
                 if target.exists():
                     shutil.rmtree(target)
                 os.replace(new, target)
@@ -115,14 +135,14 @@ class RunFolder:
     def write(
         self,
         name: str,
-        spec: Mapping[str, Any],
+        spec: Benchmark,
+        executor: str,
         plan: Plan,
         store: Store,
         states: Mapping[str, str],
         errors: Mapping[str, str],
-        executor: str,
-    ) -> None:
-        """Write `run.json`, whole or not at all. Raises InputError for a full disk."""
+    ) -> RunFile:
+        """Write `run.json` atomically, and return it. Raises InputError for a full disk."""
         jobs = {
             job.name: JobLine(
                 stage=job.stage,
@@ -135,39 +155,36 @@ class RunFolder:
         }
         file = RunFile(
             name=name,
-            spec=dict(spec),
+            spec=spec.model_dump(mode="json", by_alias=True),
             machine=plan.machine,
             executor=executor,
             jobs=jobs,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             provenance=provenance(),
         )
-        with _written(self.folder / RUN):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            put_json(self.folder / RUN, file.model_dump(mode="json", by_alias=True))
+        with _written(self.path / RUN):
+            self.path.mkdir(parents=True, exist_ok=True)
+            put_json(self.path / RUN, file.model_dump(mode="json", by_alias=True))
+        return file
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
-    """Say where and why something could not be written."""
+    """Raise InputError with the path and the reason where something cannot be written."""
     try:
         yield
     except OSError as error:
         raise InputError(path, found=f"it cannot be written ({error})", expected="a folder with room to write",
-                         fix="Free space or check permissions, and run again.") from None  # fmt: skip
+                         fix="Free space or check permissions, and rerun.") from None  # fmt: skip
 
 
-def _path_of(name: str) -> Path | None:
-    return result_path(Job(name, "", {}))
-
-
-def _others(names: Collection[str], source: Path, stage: str) -> Any:
-    """Return what `copytree` is to leave out: all but `names` at the top; of a report, `job.json` alone."""
+def _left_out(names: Collection[str], source: Path, stage: str) -> Callable[[str, list[str]], list[str]]:
+    """Return what `copytree` leaves out: all but `names` at the top; of a report, `job.json` alone."""
 
     def ignored(folder: str, content: list[str]) -> list[str]:
         if stage == "report":
-            return [one for one in content if one == "job.json"]
-        return [one for one in content if one not in names] if Path(folder) == source else []
+            return [name for name in content if name == JOB]
+        return [name for name in content if name not in names] if Path(folder) == source else []
 
     return ignored
 

@@ -1,24 +1,28 @@
-"""What each kind of job does: one function a stage, from the results it needs to its own result.
+"""What each kind of job does: one function per stage, from the results that it needs to its own result.
 
-Each writes into a new folder; the store moves it to its place. Libraries are imported when a stage runs.
+Each writes the new folder `output`, which the store then moves to its place. Libraries are imported when a stage runs.
+To add a kind of job, write its function and register it below; `expand` says when there is one.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import robustbench_char
-from robustbench_char.common import Registry
+from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
+from robustbench_char.experiments.jobs import Call
 from robustbench_char.experiments.sources import MINI, Source, text_path
 from robustbench_char.experiments.spec import COMMAND_OPTIONS, training_options
 
@@ -27,26 +31,7 @@ if TYPE_CHECKING:
 
     from robustbench_char.tasks.base import NativeFile, Task
 
-__all__ = ["STAGES", "Call", "Stage", "package_sha256"]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a stage: see `jobs.Job` for `params` and `places`. `needs` maps inputs to the folders of results.
-
-    `output` is the folder to make, `unfinished` the one for checkpoints, which outlives a stop. Training saves itself
-    every `save_seconds`, and tells how far it is in the file `status`, and in event files of TensorBoard where
-    `tensorboard` names a folder.
-    """
-
-    params: Mapping[str, Any]
-    places: Mapping[str, Any]
-    needs: Mapping[str, Path]
-    output: Path
-    unfinished: Path
-    status: Path
-    save_seconds: float = 120.0
-    tensorboard: Path | None = None
+__all__ = ["STAGES", "Stage", "package_sha256"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +42,7 @@ class Stage:
     the stages that need them, are then made again. Moving, renaming and rewording code leave it as it is.
     """
 
-    run: Callable[[Call], None]
+    run: Callable[[Call, Path], None]
     version: int = 1
     heavy: bool = True
 
@@ -65,32 +50,32 @@ class Stage:
 STAGES: Registry[Stage] = Registry("stage")
 
 
-def _attack(call: Call) -> None:
+def _attack(call: Call, output: Path) -> None:
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.attack_sets.write import attack_file
     from robustbench_char.attacks.suites import Suite
 
     task, source = _task(call), _source(call, "test")
-    suite = Suite.model_validate(call.params["suite"], strict=False)
-    attack_file(task, source, suite, seed=call.params["seed"], output=call.output)
-    verify(call.output, source)
+    suite = Suite.model_validate(call.job.params["suite"], strict=False)
+    attack_file(task, source, suite, seed=call.job.params["seed"], output=output)
+    verify(output, source)
 
 
-def _pretrain(call: Call) -> None:
+def _pretrain(call: Call, output: Path) -> None:
     from robustbench_char.training.pretraining.run import pretrain
 
-    texts, heldout = ([text_path(path) for path in call.places[which]] for which in ("text", "heldout"))
-    base = str(call.needs.get("base", call.places["base"]))
-    options = dict(call.params["options"])
+    texts, heldout = ([text_path(path) for path in call.job.paths[which]] for which in ("text", "heldout"))
+    base = str(call.inputs.get("base", call.job.paths["base"]))
+    options = dict(call.job.params["options"])
     processes = options.pop("processes", 1)
     if processes > 1:
-        _pretrain_together(call, processes, texts, heldout, base, options)
+        _pretrain_together(call, output, processes, texts, heldout, base, options)
         return
     pretrain(
-        call.params["system"],
+        call.job.params["system"],
         texts=texts,
         heldout=heldout or None,
-        output=call.output,
+        output=output,
         base=base,
         store=call.unfinished,
         save_seconds=call.save_seconds,
@@ -100,18 +85,16 @@ def _pretrain(call: Call) -> None:
 
 
 def _pretrain_together(
-    call: Call, processes: int, texts: list[Path], heldout: list[Path], base: str, options: Mapping[str, Any]
+    call: Call, output: Path, processes: int, texts: list[Path], heldout: list[Path], base: str, options: dict[str, Any]
 ) -> None:
-    """Have several processes train together; the Trainer finds them through Accelerate."""
+    """Train in several processes together, which the Trainer joins through Accelerate."""
     import torch
 
-    from robustbench_char.common import InputError
-
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    line += ["-m", "robustbench_char.cli.main", "pretrain", call.params["system"], f"--base={base}"]
+    line += ["-m", "robustbench_char.cli.main", "pretrain", call.job.params["system"], f"--base={base}"]
     line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
     line += [_flag(COMMAND_OPTIONS.get(key, key).replace("_", "-"), value) for key, value in options.items()]
-    line += [f"--output={call.output}", f"--store={call.unfinished}"]
+    line += [f"--output={output}", f"--store={call.unfinished}"]
     ended = subprocess.run(
         line,
         stdout=sys.stdout.fileno(),
@@ -126,7 +109,7 @@ def _pretrain_together(
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process (which ends those that it started) when the one that started it dies."""
+    """Have the kernel end this process, and so those that it started, when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -137,39 +120,39 @@ def _flag(name: str, value: object) -> str:
     return f"--{name}={value}" if not isinstance(value, bool) else f"--{name}" if value else f"--no-{name}"
 
 
-def _recogniser(call: Call) -> None:
+def _recogniser(call: Call, output: Path) -> None:
     from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
     from robustbench_char.defences.wordrec.sentences import FirstExamples
 
-    on_text = "text" in call.places
+    on_text = "text" in call.job.paths
     train_recogniser(
-        output=call.output,
-        texts=[text_path(path) for path in call.places.get("text", ())],
+        output=output,
+        texts=[text_path(path) for path in call.job.paths.get("text", ())],
         task=None if on_text else _task(call),
-        source=None if on_text else FirstExamples(_source(call, "train"), call.params["examples"]),
-        settings=RecogniserSettings(**call.params["options"]),
+        source=None if on_text else FirstExamples(_source(call, "train"), call.job.params["examples"]),
+        settings=RecogniserSettings(**call.job.params["options"]),
     )
 
 
-def _finetune(call: Call) -> None:
+def _finetune(call: Call, output: Path) -> None:
     from robustbench_char.attack_sets.write import source_sha256
     from robustbench_char.training.augmentation import augmentation_asked
     from robustbench_char.training.finetune import finetune
 
-    task, source, params = _task(call), _source(call, "train"), call.params
+    task, source, params = _task(call), _source(call, "train"), call.job.params
     augment = params["augment"]
     finetune(
         task,
         train=source,
         train_sha256=source_sha256(source.path),
-        output=call.output,
+        output=output,
         system=params["system"],
-        base=str(call.needs.get("base", call.places["base"])),
+        base=str(call.inputs.get("base", call.job.paths["base"])),
         label=params["label"],
-        recogniser=call.needs.get("recogniser"),
+        recogniser=call.inputs.get("recogniser"),
         augmentation=augmentation_asked(params["system"], augment["suite"], task, share=augment["share"],
                                         seed=augment["seed"], without=augment["without"]) if augment else None,
-        weights=call.needs.get("weights"),
+        weights=call.inputs.get("weights"),
         store=call.unfinished,
         save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
@@ -178,73 +161,73 @@ def _finetune(call: Call) -> None:
     )  # fmt: skip
 
 
-def _predict(call: Call) -> None:
+def _predict(call: Call, output: Path) -> None:
     from robustbench_char.inference.load_system import predict_file
 
-    predict_file(_system(call), _evaluated(call), call.output, limit=call.params["limit"])
+    predict_file(_system(call), _evaluated(call), output, limit=call.job.params["limit"])
 
 
-def _score(call: Call) -> None:
+def _score(call: Call, output: Path) -> None:
     from robustbench_char.inference.evaluate import evaluate
     from robustbench_char.inference.load_system import StoredPredictions
 
-    stored = StoredPredictions(_system(call), call.needs["predicted"], label=call.params.get("label"))
-    evaluate(stored, _evaluated(call), name=_called(call), limit=stored.limit, output=call.output)
+    stored = StoredPredictions(_system(call), call.inputs["predicted"], label=call.job.params.get("label"))
+    evaluate(stored, _evaluated(call), name=_source_name(call), limit=stored.limit, output=output)
 
 
-def _outside(call: Call) -> None:
-    """Have a predictor of another package predict and score it: what it does cannot be told apart from here."""
+def _outside(call: Call, output: Path) -> None:
+    """Predict and score with another package's predictor; the two cannot be separated for external predictors."""
     from robustbench_char.inference.evaluate import evaluate
     from robustbench_char.inference.predictors import PredictorSource
 
-    predictor = PredictorSource.load(call.params["predictor"]["name"], _task(call))
-    evaluate(predictor, _evaluated(call), name=_called(call), limit=call.params["limit"], output=call.output)
+    predictor, limit = PredictorSource.load(call.job.params["predictor"]["name"], _task(call)), call.job.params["limit"]
+    evaluate(predictor, _evaluated(call), name=_source_name(call), limit=limit, output=output)
 
 
-def _sensitivity(call: Call) -> None:
+def _sensitivity(call: Call, output: Path) -> None:
     from robustbench_char.inference.sensitivity import measure_sensitivity
 
     measure_sensitivity(
         str(_system(call)),
         _source(call, "test"),
-        call.needs["attacked"],
+        call.inputs["attacked"],
         _task(call),
-        limit=call.params["limit"],
-        output=call.output,
-        label=call.params.get("label"),
+        limit=call.job.params["limit"],
+        output=output,
+        label=call.job.params.get("label"),
     )
 
 
-def _price(call: Call) -> None:
+def _price(call: Call, output: Path) -> None:
     from robustbench_char.defences.wordrec import Recogniser
     from robustbench_char.inference.recogniser_cost import measure_price
 
-    clean, attacked = _source(call, "test"), call.needs["attacked"]
+    clean, attacked = _source(call, "test"), call.inputs["attacked"]
     measure_price(
-        Recogniser.load(call.needs["recogniser"]), clean, attacked, _task(call), output=call.output, overwrite=False
+        Recogniser.load(call.inputs["recogniser"]), clean, attacked, _task(call), output=output, overwrite=False
     )
 
 
-def _report(call: Call) -> None:
+def _report(call: Call, output: Path) -> None:
     from robustbench_char.reports.page import write_report
 
-    folders = [call.needs[role] for role in call.params["order"]]
-    write_report(folders, call.output, examples=call.params["examples"])
+    folders = [call.inputs[role] for role in call.job.params["order"]]
+    write_report(folders, output, examples=call.job.params["examples"])
 
 
 def _task(call: Call) -> Task:
     from robustbench_char.tasks.base import Task
 
-    return Task.model_validate(call.params["task"], strict=False)
+    return Task.model_validate(call.job.params["task"], strict=False)
 
 
 def _source(call: Call, which: str) -> NativeFile:
-    return Source(**call.places[which]).open(_task(call))
+    return Source(**call.job.paths[which]).open(_task(call))
 
 
-def _called(call: Call) -> str | None:
-    """Return how records call the evaluated file; None: by its name."""
-    return MINI if call.places["test"]["kind"] == MINI and "attacked" not in call.needs else None
+def _source_name(call: Call) -> str | None:
+    """Return the name of the evaluated file in records, where it is not the file's own."""
+    return MINI if call.job.paths["test"]["kind"] == MINI and "attacked" not in call.inputs else None
 
 
 def _evaluated(call: Call) -> NativeFile:
@@ -252,21 +235,54 @@ def _evaluated(call: Call) -> NativeFile:
     from robustbench_char.attack_sets.manifest import read_manifest
     from robustbench_char.tasks.formats import open_native
 
-    if "attacked" not in call.needs:
+    if "attacked" not in call.inputs:
         return _source(call, "test")
-    home = call.needs["attacked"]
-    return open_native(_task(call), home / read_manifest(home).output.name)
+    folder = call.inputs["attacked"]
+    return open_native(_task(call), folder / read_manifest(folder).output.name)
 
 
 def _system(call: Call) -> Path:
-    return call.needs["system"] if "system" in call.needs else Path(call.places["system"])
+    return call.inputs["system"] if "system" in call.inputs else Path(call.job.paths["system"])
 
 
 def _callbacks(call: Call) -> list[TrainerCallback]:
-    from robustbench_char.experiments.training_status import StatusWriter, tensorboard_callback
+    callbacks = [_status_writer(call.status)]
+    return callbacks if call.events is None else [*callbacks, _tensorboard(call.events)]
 
-    found: list[TrainerCallback] = [StatusWriter(call.status)]
-    return found if call.tensorboard is None else [*found, tensorboard_callback(call.tensorboard)]
+
+def _status_writer(path: Path) -> TrainerCallback:
+    """Return what writes step, steps in all and the latest loss as JSON, about once a second, for the live view."""
+    from transformers import TrainerCallback
+
+    class StatusWriter(TrainerCallback):
+        loss: float | None = None
+        last = 0.0
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
+            self.loss = (logs or {}).get("loss", self.loss)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            if time.monotonic() - self.last >= 1.0:
+                self.last = time.monotonic()
+                scratch = path.with_name(f".{path.name}")
+                scratch.write_text(json.dumps({"step": state.global_step, "steps": state.max_steps, "loss": self.loss}))
+                os.replace(scratch, path)
+
+    return StatusWriter()
+
+
+def _tensorboard(folder: Path) -> TrainerCallback:
+    """Return the Trainer's own callback that writes event files. Raises InputError without the package."""
+    import transformers.integrations
+
+    library: Any = transformers.integrations
+    if not library.is_tensorboard_available():
+        raise InputError("--tensorboard", found="no package tensorboard", expected="the extra `tensorboard`",
+                         fix="Install it: pip install 'robustbench-char[tensorboard]'.")  # fmt: skip
+    from torch.utils.tensorboard import SummaryWriter
+
+    callback: TrainerCallback = library.TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
+    return callback
 
 
 for _name, _stage in {

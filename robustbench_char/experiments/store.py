@@ -1,10 +1,10 @@
-"""The store of results: one folder a job, named by the hash of what decides it, whole or not at all.
+"""The store of results: one folder per job, named by the hash of all that decides the result, written atomically.
 
     STORE/STAGE/KEY/          the result, with job.json, which lists every file with its size and hash
     STORE/STAGE/KEY.lock      held by the process that makes it, wherever it runs
     STORE/unfinished/KEY/     checkpoints of training that stopped
 
-A result is written beside its place and moved there in one step, so a reader sees all of it or nothing; what a killed
+A result is written beside its path and moved there in one step, so a reader sees all of it or nothing; what a killed
 process left is removed by the next one that makes the same result.
 """
 
@@ -39,10 +39,10 @@ def default_results() -> Path:
 
 
 class Cost(Frozen):
-    """What a job took: seconds of wall clock and of processors, peak memory of its process, bytes of its result.
+    """The cost of a job: wall-clock and CPU seconds, peak memory of its process, bytes of its result.
 
-    `work` is the number that time grows with (see `jobs.Job`). A job that was stopped and went on counts what its last
-    attempt took.
+    `work` is the number that time grows with (see `jobs.Job`). A job that was stopped and resumed counts its last
+    attempt only.
     """
 
     wall_seconds: float
@@ -60,7 +60,7 @@ class _File(Frozen):
 
 
 class JobFile(Frozen):
-    """`job.json`: what was done, all that decided it, what it took, and the files of the result."""
+    """`job.json`: what was done, all that decided it, its cost, and the files of the result."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
     name: str
@@ -78,8 +78,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def place(self, stage: str, key: str) -> Path:
-        """Return where a result lies, or will lie."""
+    def path(self, stage: str, key: str) -> Path:
+        """Return the folder of a result, which need not exist yet."""
         return self.folder / stage / key
 
     def unfinished(self, key: str) -> Path:
@@ -87,9 +87,9 @@ class Store:
         return self.folder / "unfinished" / key
 
     def read(self, stage: str, key: str) -> JobFile:
-        """Return what a result says of itself. Raises InputError where it is missing or damaged."""
+        """Return the `job.json` of a result. Raises InputError where it is missing or damaged."""
         return read_json_model(
-            self.place(stage, key) / JOB, JobFile, expected="the file of a finished job", fix="Run the benchmark again."
+            self.path(stage, key) / JOB, JobFile, expected="the file of a finished job", fix="Rerun the benchmark."
         )
 
     def damage(self, stage: str, key: str, *, thorough: bool = True) -> str | None:
@@ -97,7 +97,7 @@ class Store:
 
         Files of more than 16 MiB are read through only if `thorough`; otherwise their size is compared.
         """
-        folder = self.place(stage, key)
+        folder = self.path(stage, key)
         if not (folder / JOB).is_file():
             return "no such result"
         try:
@@ -114,11 +114,11 @@ class Store:
 
     @contextmanager
     def writing(self, stage: str, key: str) -> Iterator[Path | None]:
-        """Give a folder for a result, which `finish` moves to its place; None while another process makes the same one.
+        """Give a new folder for a result, which `finish` moves to its path; None while another process makes the same.
 
         Raises InputError where the store cannot be written.
         """
-        target = self.place(stage, key)
+        target = self.path(stage, key)
         lock = FileLock(target.with_name(f"{key}.lock"), timeout=0)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,12 +136,12 @@ class Store:
             lock.release()
 
     def finish(self, folder: Path, file: Mapping[str, Any], cost: Mapping[str, Any]) -> None:
-        """Write `job.json` into a result that `writing` gave the folder of, and move it to its place."""
+        """Write `job.json` into a result made below the folder of `writing`, and move it to its path."""
         files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         listed = {name: _File(bytes=path.stat().st_size, sha256=sha256_file(path)) for name, path in files.items()}
-        size = sum(one.bytes for one in listed.values())
+        size = sum(file.bytes for file in listed.values())
         job = JobFile(**file, cost=Cost(**cost, result_bytes=size), files=listed)
-        target = self.place(job.stage, job.key)
+        target = self.path(job.stage, job.key)
         try:
             write_json(folder / JOB, job.model_dump(mode="json", by_alias=True))
             _flush([*files.values(), folder / JOB, folder])
@@ -153,17 +153,17 @@ class Store:
             raise _not_writable(self.folder, error) from None
         shutil.rmtree(self.unfinished(job.key), ignore_errors=True)
 
-    def costs(self) -> Iterator[JobFile]:
-        """Yield what every readable result says of itself."""
+    def files(self) -> Iterator[JobFile]:
+        """Yield the `job.json` of every readable result."""
         for path in sorted(self.folder.glob(f"*/*/{JOB}")):
             try:
                 yield self.read(path.parent.parent.name, path.parent.name)
             except InputError:
-                continue  # a damaged result is made again when a run wants it
+                continue  # a run that needs it makes a damaged result again
 
 
 def _flush(paths: list[Path]) -> None:
-    """Have the system write files to the disk before the result appears."""
+    """Flush files to the disk before the result appears."""
     for path in paths:
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -189,5 +189,5 @@ def _not_writable(folder: Path, error: OSError) -> InputError:
         folder,
         found=f"it cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        fix="Free space, correct the rights, or choose another --store.",
+        fix="Free space, check path and permissions, or choose another --store.",
     )

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.explain import explain
-from robustbench_char.experiments.run import Where, plan_benchmark, run_benchmark
+from robustbench_char.experiments import run as benchmark
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.reports import write_report
 
@@ -46,6 +45,11 @@ def outcomes(load_module: Callable[[Path], ModuleType]) -> ModuleType:
     return load_module(Path(__file__).parent / "outcomes.py")
 
 
+def run(spec: str, output: Path, store: Path, **settings: Any) -> bool:
+    """Run a benchmark in this process; return whether every job went well."""
+    return not benchmark.run(spec, output=output, store=store, executor="local", **settings).errors
+
+
 def keys_made(store: Path) -> set[str]:
     return {path.name for path in store.glob("*/*/") if len(path.name) == 64 and path.parent.name != "unfinished"}
 
@@ -54,7 +58,7 @@ def keys_made(store: Path) -> set[str]:
 def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
     """Everything is there, a second run does nothing, and local processes give the same as this process."""
     spec, store = write_spec("wide", **WIDE), tmp_path / "store"
-    assert run_benchmark(spec, tmp_path / "one", Where(store=store, executor="local"))
+    assert run(spec, tmp_path / "one", store)
     first = outcomes.outcome(tmp_path / "one")
     found = {tuple(path.split("/")[2:4]) for path in first["records"]}
     on_qnli, on_conll = ("bert", "advbert", "bert_aug"), ("bert", "bert_wordrec")
@@ -65,11 +69,11 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
     assert (tmp_path / "one" / "report" / "index.html").is_file()
     assert len(list((tmp_path / "one" / "manifests").glob("*/*/*/manifest.json"))) == 2 + 2 + 2
     assert len(list((tmp_path / "one" / "recognisers").glob("**/recogniser_price.json"))) == 1
-    run = json.loads((tmp_path / "one" / "run.json").read_text())
-    assert {job["state"] for job in run["jobs"].values()} == {"done"}
+    jobs = json.loads((tmp_path / "one" / "run.json").read_text())["jobs"]
+    assert {job["state"] for job in jobs.values()} == {"done"}
 
     made = keys_made(store)
-    assert run_benchmark(spec, tmp_path / "again", Where(store=store, executor="local"))
+    assert run(spec, tmp_path / "again", store)
     assert keys_made(store) == made
     assert outcomes.outcome(tmp_path / "again") == first
 
@@ -85,16 +89,16 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
 
 
 def test_only_what_depends_on_a_change_is_done_again(write_spec: Write, tmp_path: Path) -> None:
-    where = Where(store=tmp_path / "store", executor="local")
+    store = tmp_path / "store"
     systems: dict[str, Any] = {"bert": {}, "second": {"system": "bert", "finetune": {"epochs": 2.0}}}
-    assert run_benchmark(write_spec(systems=systems), tmp_path / "out", where)
+    assert run(write_spec(systems=systems), tmp_path / "out", store)
 
     def waiting(**changes: Any) -> set[str]:
-        return {name.partition("/")[0] for name in plan_benchmark(write_spec(**changes), where).waiting}
+        return {name.partition("/")[0] for name in benchmark.plan(write_spec(**changes), store=store).waiting}
 
     assert waiting(systems=systems) == set()
     other = {**systems, "second": {"system": "bert", "finetune": {"epochs": 3.0}}}
-    changed = plan_benchmark(write_spec(systems=other), where)
+    changed = benchmark.plan(write_spec(systems=other), store=store)
     assert {name.split("/")[2] for name in changed.waiting} == {"second"}
     assert waiting(systems=systems, attack_seeds=[1, 2]) == {"attack", "predict", "score"}
     assert waiting(systems=systems, training_seeds=[1]) == {"finetune", "predict", "score"}
@@ -102,20 +106,20 @@ def test_only_what_depends_on_a_change_is_done_again(write_spec: Write, tmp_path
     assert waiting(systems={"bert": {}}) == set()
 
     name = "finetune/tiny/second/qnli/seed_0"
-    assert "  params.options.epochs: 2.0 -> 3.0" in explain(changed, name)
-    score = explain(changed, "score/tiny/second/qnli/seed_0/clean")
+    assert "  params.options.epochs: 2.0 -> 3.0" in changed.explain(name)
+    score = changed.explain("score/tiny/second/qnli/seed_0/clean")
     assert f"  system: another result of {name}" in score
-    assert any("made" in line for line in explain(plan_benchmark(write_spec(systems=systems), where), name))
+    assert any("made" in line for line in benchmark.plan(write_spec(systems=systems), store=store).explain(name))
     with pytest.raises(InputError, match=r"--explain: found unknown job .*Did you mean"):
-        explain(changed, name + "0")
+        changed.explain(name + "0")
 
 
 def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path) -> None:
     """What an earlier spec left is removed, and without examples no text of the data is copied."""
-    where, out = Where(store=tmp_path / "store", executor="local"), tmp_path / "out"
-    assert run_benchmark(write_spec(suites=["drop", "swap"]), out, where)
+    store, out = tmp_path / "store", tmp_path / "out"
+    assert run(write_spec(suites=["drop", "swap"]), out, store)
     assert len(list(out.glob("records/**/predictions.parquet"))) == 3
-    assert run_benchmark(write_spec(examples=False), out, where)
+    assert run(write_spec(examples=False), out, store)
     assert not list(out.glob("records/**/predictions.parquet"))
     assert {path.name for path in out.glob("records/tiny/bert/qnli/seed_0/*")} == {"clean", "drop"}
     page = (out / "report" / "index.html").read_text()
@@ -125,17 +129,15 @@ def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path
 @pytest.mark.slow
 def test_results_left_out_of_the_store_are_not_needed(write_spec: Write, tmp_path: Path) -> None:
     """Weights may be deleted to free space once everything that needs them is done."""
-    where = Where(store=tmp_path / "store", executor="local")
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    store = tmp_path / "store"
+    assert run(write_spec(), tmp_path / "out", store)
     shutil.rmtree(tmp_path / "store" / "finetune")
-    planned = plan_benchmark(write_spec(), where)
+    planned = benchmark.plan(write_spec(), store=store)
     assert planned.waiting == []
     assert planned.states["finetune/tiny/bert/qnli/seed_0"] == "not needed"
-    assert "everything that needs its result is done" in explain(planned, "finetune/tiny/bert/qnli/seed_0")
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
-    assert run_benchmark(
-        write_spec(suites=["drop", "add"]), tmp_path / "out", where
-    )  # and are made again when they are
+    assert "everything that needs its result is done" in planned.explain("finetune/tiny/bert/qnli/seed_0")
+    assert run(write_spec(), tmp_path / "out", store)
+    assert run(write_spec(suites=["drop", "add"]), tmp_path / "out", store)  # and are made again when they are
 
 
 @pytest.mark.slow
@@ -148,24 +150,24 @@ def test_the_folder_is_marked_before_any_job(
         assert (tmp_path / "out" / "run.json").is_file()
         raise KeyboardInterrupt
 
-    where = Where(store=tmp_path / "store", executor="local")
+    store = tmp_path / "store"
     with monkeypatch.context() as patch:
-        patch.setattr("robustbench_char.experiments.run.Run.finish", stop)
+        patch.setattr("robustbench_char.experiments.run.Runner.finish", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_benchmark(write_spec(), tmp_path / "out", where)
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+            run(write_spec(), tmp_path / "out", store)
+    assert run(write_spec(), tmp_path / "out", store)
 
 
 def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outcomes: ModuleType) -> None:
-    where = Where(store=tmp_path / "store", executor="local")
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    store = tmp_path / "store"
+    assert run(write_spec(), tmp_path / "out", store)
     whole = outcomes.outcome(tmp_path / "out")
     for path in (tmp_path / "store" / "score").glob("*/record.json"):
         path.write_text(path.read_text().replace('"accuracy": ', '"accuracy": 1'))
-    planned = plan_benchmark(write_spec(), where)
+    planned = benchmark.plan(write_spec(), store=store)
     assert {name.partition("/")[0] for name in planned.waiting} == {"score"}
-    assert any("damaged" in line for line in explain(planned, planned.waiting[0]))
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    assert any("damaged" in line for line in planned.explain(planned.waiting[0]))
+    assert run(write_spec(), tmp_path / "out", store)
     assert outcomes.outcome(tmp_path / "out") == whole
 
 
@@ -200,15 +202,15 @@ def test_a_failed_job_has_its_log_and_is_tried_again(write_spec: Write, tmp_path
 @pytest.mark.slow
 def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A saved system is scored as it was, and a predictor of another package beside it."""
-    where = Where(store=tmp_path / "store", executor="local")
-    assert run_benchmark(write_spec(), tmp_path / "first", where)
+    store = tmp_path / "store"
+    assert run(write_spec(), tmp_path / "first", store)
     (trained,) = (tmp_path / "store" / "finetune").glob("*/system.json")
     shutil.copytree(trained.parent, tmp_path / "data" / "mine")
     _install_predictor(tmp_path / "site", monkeypatch)
     systems = {"mine": {"saved": {"qnli": "mine"}}, "always": {"predictor": "always"}}
-    where = Where(data_dir=tmp_path / "data", store=tmp_path / "other", executor="local")
+    where = {"data_dir": tmp_path / "data", "store": tmp_path / "other"}
     measured = {"suites": ["drop"]}
-    assert run_benchmark(write_spec(systems=systems, bases=[], sensitivity=measured), tmp_path / "out", where)
+    assert run(write_spec(systems=systems, bases=[], sensitivity=measured), tmp_path / "out", **where)
     (sensitivity,) = (tmp_path / "out").glob("sensitivity/**/sensitivity.json")
     assert json.loads(sensitivity.read_text())["system"]["label"] == "mine"
     records = dict(find_records([tmp_path / "out"]))
@@ -221,7 +223,7 @@ def test_systems_that_are_ready(write_spec: Write, tmp_path: Path, monkeypatch: 
     scores = {path.relative_to(tmp_path / "first").parts[-1]: record.scores for path, record in
               find_records([tmp_path / "first"]) if record.data.attack is None}  # fmt: skip
     assert records[tmp_path / "out" / "records/saved/mine/qnli/clean"].scores == scores["clean"]
-    assert plan_benchmark(write_spec(systems=systems, bases=[], sensitivity=measured), where).waiting == []
+    assert benchmark.plan(write_spec(systems=systems, bases=[], sensitivity=measured), **where).waiting == []
 
 
 @pytest.mark.slow
@@ -230,7 +232,7 @@ def test_pre_training_that_goes_on(write_spec: Write, tmp_path: Path) -> None:
     systems = {"advbert": {}, "more": {"system": "advbert", "starts_from": "advbert"}}
     options = {"steps": 2, "batch_size": 2, "block_size": 16, "heldout_blocks": 1, "evaluate_every": 1}
     spec = write_spec(systems=systems, text=["mini"], pretrain=options)
-    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    assert run(spec, tmp_path / "out", tmp_path / "store")
     systems_seen = [record.system for _, record in find_records([tmp_path / "out"])]
     assert {(system.shown, system.base) for system in systems_seen} == {("advbert", "tiny"), ("more", "tiny")}
     first, second = (
@@ -243,7 +245,7 @@ def test_pre_training_that_goes_on(write_spec: Write, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_output_that_cannot_be_written(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One result that finds no room is told of; the others are there, and the next run puts it."""
-    where = Where(store=tmp_path / "store", executor="local")
+    store = tmp_path / "store"
     real = shutil.copytree
 
     def full(source: Any, target: Any, *rest: Any, **options: Any) -> Any:
@@ -253,12 +255,12 @@ def test_an_output_that_cannot_be_written(write_spec: Write, tmp_path: Path, mon
 
     with monkeypatch.context() as change:
         change.setattr(shutil, "copytree", full)
-        assert not run_benchmark(write_spec(), tmp_path / "out", where)
+        assert not run(write_spec(), tmp_path / "out", store)
     jobs = json.loads((tmp_path / "out/run.json").read_text())["jobs"]
     assert "No space left" in jobs["score/tiny/bert/qnli/seed_0/clean"]["error"]
     assert not (tmp_path / "out/records/tiny/bert/qnli/seed_0/clean").exists()
     assert (tmp_path / "out/records/tiny/bert/qnli/seed_0/drop/seed_1/record.json").is_file()
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    assert run(write_spec(), tmp_path / "out", store)
     assert (tmp_path / "out/records/tiny/bert/qnli/seed_0/clean/record.json").is_file()
 
 
@@ -287,7 +289,7 @@ def test_the_plan_as_a_user_prints_it(write_spec: Write, tmp_path: Path, outcome
 def test_several_processes_train_together(write_spec: Write, tmp_path: Path) -> None:
     pretrain = {**WIDE["pretrain"], "processes": 2}
     spec = write_spec(systems={"advbert": {}}, text=["mini"], pretrain=pretrain)
-    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    assert run(spec, tmp_path / "out", tmp_path / "store")
     (file,) = (tmp_path / "out" / "pretraining").glob("**/pretraining.json")
     assert json.loads(file.read_text())["processes"] == 2
 
@@ -298,7 +300,7 @@ def test_event_files_for_tensorboard(write_spec: Write, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     out = tmp_path / "out"
-    assert run_benchmark(write_spec(), out, Where(store=tmp_path / "store", executor="local", tensorboard=True))
+    assert run(write_spec(), out, tmp_path / "store", tensorboard=True)
     events = EventAccumulator(str(out / "tensorboard" / "finetune-tiny-bert-qnli-seed_0")).Reload()
     assert "train/loss" in events.Tags()["scalars"]
 
@@ -313,7 +315,7 @@ def test_charbert_without_its_parts(write_spec: Write, tmp_path: Path) -> None:
         "charbert_without_interaction": {"system": "charbert", "pretrain": {"interaction": False}},
     }
     spec = write_spec(systems=systems, text=["mini"], pretrain={**WIDE["pretrain"], **small})
-    assert run_benchmark(spec, tmp_path / "out", Where(store=tmp_path / "store", executor="local"))
+    assert run(spec, tmp_path / "out", tmp_path / "store")
     found = {record.system.shown: record.system for _, record in find_records([tmp_path / "out"])}
     assert set(found) == set(systems)
     shares = {name: system.pretraining.noise_share for name, system in found.items() if system.pretraining}

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.experiments.run import Where, plan_benchmark
+from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments.stages import STAGES, package_sha256
 
 Write = Callable[..., str]
@@ -24,22 +23,17 @@ WIDE = {
 
 
 def keys(spec: str, folder: Path) -> dict[str, str]:
-    return plan_benchmark(spec, Where(store=folder / "store")).plan.keys
+    return benchmark.plan(spec, store=folder / "store").plan.keys
 
 
 def test_no_key_holds_the_place_of_code(write_spec: Write, tmp_path: Path) -> None:
     """No module, class or file of the package: `finetune/1` says what was computed."""
-    plan = plan_benchmark(write_spec(**WIDE), Where(store=tmp_path / "store")).plan
+    plan = benchmark.plan(write_spec(**WIDE), store=tmp_path / "store").plan
     for name, decides in plan.decides.items():
         text = json.dumps(decides)
         assert "robustbench_char" not in text, name
         assert ".py" not in text, name
         assert decides["stage"] == f"{plan.jobs[name].stage}/1"
-
-
-def test_a_training_holds_names_of_systems() -> None:
-    assert SYSTEMS.get("charbert").trains_as() == ["charbert", "bert"]
-    assert SYSTEMS.get("bert_wordrec").trains_as() == ["bert"]
 
 
 def test_a_raised_version_changes_its_stage_and_what_needs_it(

@@ -13,24 +13,20 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments.executors import processes
-from robustbench_char.experiments.executors.base import Resources
 from robustbench_char.experiments.executors.on_ray import RayExecutor
 from robustbench_char.experiments.executors.processes import ProcessExecutor
-from robustbench_char.experiments.worker import Assignment, Outcome
+from robustbench_char.experiments.jobs import Call, Job, Outcome
+from robustbench_char.experiments.store import Store
 
 
-def assignment(tmp_path: Path, name: str, stage: str = "attack") -> Assignment:
+def call(tmp_path: Path, name: str, stage: str = "attack") -> Call:
     (tmp_path / "logs").mkdir(exist_ok=True)
-    return Assignment(
-        name=name, stage=stage, key=name, decides={}, params={}, places={}, needs={}, work=1.0,
-        store=tmp_path / "store", log=tmp_path / "logs" / f"{name}.log", status=tmp_path / "logs" / f"{name}.status",
-        threads=1,
-    )  # fmt: skip
+    return Call(Job(name, stage, {}), name, {}, {}, Store(tmp_path / "store"), tmp_path / "logs")
 
 
 @pytest.fixture
 def executor() -> Iterator[ProcessExecutor]:
-    made = ProcessExecutor(Resources(threads=1, workers=2))
+    made = ProcessExecutor(threads=1, workers=2)
     yield made
     made.close()
 
@@ -44,7 +40,7 @@ def outcomes(executor: ProcessExecutor, number: int) -> dict[str, Outcome]:
 
 
 def test_a_job_that_cannot_be_done_fails_and_says_why(executor: ProcessExecutor, tmp_path: Path) -> None:
-    executor.submit(assignment(tmp_path, "x"))
+    executor.submit(call(tmp_path, "x"))
     (outcome,) = outcomes(executor, 1).values()
     assert (outcome.state, outcome.error) == ("failed", "KeyError: 'task'")
     assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
@@ -55,12 +51,12 @@ def test_a_killed_process_loses_its_job_and_no_other(executor: ProcessExecutor, 
     os.mkfifo(tmp_path / "gate")
     (tmp_path / "logs").mkdir()
     os.symlink(tmp_path / "gate", tmp_path / "logs" / "stuck.log")  # opening it waits for a reader
-    executor.submit(assignment(tmp_path, "stuck"))
+    executor.submit(call(tmp_path, "stuck"))
     (worker,) = [one for one in executor._workers if one]
     time.sleep(1.0)
     os.kill(worker.process.pid or 0, signal.SIGKILL)
     worker.process.join(10)
-    executor.submit(assignment(tmp_path, "next"))
+    executor.submit(call(tmp_path, "next"))
     found = outcomes(executor, 2)
     assert {name: outcome.state for name, outcome in found.items()} == {"stuck": "lost", "next": "failed"}
     assert "code -9" in found["stuck"].error
@@ -68,27 +64,29 @@ def test_a_killed_process_loses_its_job_and_no_other(executor: ProcessExecutor, 
 
 def test_each_process_has_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_cores", lambda: [0, 1, 2, 3, 4])
-    assert ProcessExecutor(Resources(threads=2))._places == [([0, 1], []), ([2, 3], [])]
-    assert ProcessExecutor(Resources(threads=2, workers=3))._places[2] == (
+    assert ProcessExecutor(threads=2)._shares == [([0, 1], []), ([2, 3], [])]
+    assert ProcessExecutor(threads=2, workers=3)._shares[2] == (
         [],
         [],
     )  # more than there is room for: it floats
-    assert ProcessExecutor(Resources(threads=8)).slots == 1
+    assert ProcessExecutor(threads=8).slots == 1
 
 
 def test_each_process_has_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_cores", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr(processes, "_gpus", lambda: ["0", "1", "3"])
-    assert ProcessExecutor(Resources(threads=1, gpus=1))._places == [([0], ["0"]), ([1], ["1"]), ([2], ["3"])]
-    assert ProcessExecutor(Resources(threads=1, gpus=2)).slots == 1
-    with pytest.raises(InputError, match=r"--workers: found 2 with 2 GPUs each, and 3 here; expected from 1 to 1"):
-        ProcessExecutor(Resources(threads=1, gpus=2, workers=2))
+    monkeypatch.setattr(processes, "_devices", lambda: ["0", "1", "3"])
+    assert ProcessExecutor(threads=1, gpus=1)._shares == [([0], ["0"]), ([1], ["1"]), ([2], ["3"])]
+    assert ProcessExecutor(threads=1, gpus=2).slots == 1
+    with pytest.raises(
+        InputError, match=r"--workers: found 2 workers × 2 GPUs requested; 3 available; expected from 1 to"
+    ):
+        ProcessExecutor(threads=1, gpus=2, workers=2)
 
 
 def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"--executor: found ray, which is not installed.*robustbench-char\[ray\]"):
-        RayExecutor(Resources(threads=1))
+        RayExecutor(threads=1)
 
 
 def test_the_environment_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,16 +15,14 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
+from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments.executors import on_ray
-from robustbench_char.experiments.executors.base import Executor, Resources
-from robustbench_char.experiments.executors.local import LocalExecutor
+from robustbench_char.experiments.executors.local import Executor, LocalExecutor
 from robustbench_char.experiments.executors.on_ray import RayExecutor
-from robustbench_char.experiments.jobs import Plan
-from robustbench_char.experiments.run import Where, plan_benchmark, slots_of
-from robustbench_char.experiments.runner import Run, Workplace
+from robustbench_char.experiments.expand import Plan
+from robustbench_char.experiments.jobs import Call
 from robustbench_char.experiments.stages import package_sha256
 from robustbench_char.experiments.store import Store
-from robustbench_char.experiments.worker import Assignment
 from robustbench_char.records.evaluation import read_record, result_part
 
 pytest.importorskip("ray")
@@ -77,9 +75,11 @@ class Listener:
 
 def run(spec: str, folder: Path, executor: Executor, progress: Listener) -> tuple[Plan, Store]:
     """Do all jobs of a spec."""
-    planned = plan_benchmark(spec, Where(store=folder / "store"))
-    place = Workplace(planned.store, folder / "logs", threads=1)
-    assert Run(planned.plan, place, executor, progress, planned.states, lambda job: None).finish(), progress.news
+    planned = benchmark.plan(spec, store=folder / "store")
+    runner = benchmark.Runner(
+        planned.plan, planned.store, folder / "logs", executor, progress, planned.states, lambda job: None
+    )
+    assert runner.finish(), progress.news
     return planned.plan, planned.store
 
 
@@ -87,7 +87,7 @@ def results(plan: Plan, store: Store) -> dict[str, Any]:
     """Return what each job made, without times, commits and hosts."""
     found: dict[str, Any] = {}
     for job in plan.jobs.values():
-        folder = store.place(job.stage, plan.keys[job.name])
+        folder = store.path(job.stage, plan.keys[job.name])
         for name, file in store.read(job.stage, plan.keys[job.name]).files.items():
             if not name.endswith(".json"):
                 found[f"{job.name}/{name}"] = file.sha256
@@ -125,7 +125,7 @@ def test_a_node_dies_and_results_are_those_of_one_process(cluster: Any, write_sp
                 cluster.remove_node(node, allow_graceful=False)
                 killed.append(node)
 
-    executor, progress = RayExecutor(Resources(threads=1, address=cluster.address)), Listener(kill_in_training)
+    executor, progress = RayExecutor(threads=1, address=cluster.address), Listener(kill_in_training)
     try:
         assert executor.slots == 2
         found = results(*run(spec, tmp_path / "ray", executor, progress))
@@ -139,21 +139,21 @@ def test_a_node_dies_and_results_are_those_of_one_process(cluster: Any, write_sp
     assert not list((tmp_path / "ray" / "store").glob(".ray-*"))
     (log,) = (tmp_path / "ray" / "logs").glob("score-*-clean.log")
     assert "done in" in log.read_text(encoding="utf-8")
-    assert found == results(*run(spec, tmp_path / "local", LocalExecutor(Resources(1)), Listener()))
+    assert found == results(*run(spec, tmp_path / "local", LocalExecutor(threads=1), Listener()))
 
 
 def test_workers_bound_the_slots(cluster: Any, write_spec: Write, tmp_path: Path) -> None:
-    where = Where(store=tmp_path, executor="ray", workers=1, address=cluster.address)
-    assert slots_of(where, plan_benchmark(write_spec(), where).resolved.spec) == 1
+    planned = benchmark.plan(write_spec(), store=tmp_path)
+    assert benchmark.slots_of(planned, "ray", workers=1, address=cluster.address) == 1
 
 
 def test_no_machine_with_room(cluster: Any) -> None:
     import ray
 
     with pytest.raises(InputError, match=r"--executor: found ray, and no machine of the cluster has 2 CPUs; expected"):
-        RayExecutor(Resources(threads=2, address=cluster.address))
+        RayExecutor(threads=2, address=cluster.address)
     with pytest.raises(InputError, match=r"has 1 CPUs and 1 GPUs"):
-        RayExecutor(Resources(threads=1, gpus=1, address=cluster.address))
+        RayExecutor(threads=1, gpus=1, address=cluster.address)
     assert not ray.is_initialized()
 
 
@@ -166,7 +166,7 @@ def test_a_head_that_ray_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "init", refuse)
     monkeypatch.setattr(on_ray, "_probe", lambda place, address: None)
     with pytest.raises(InputError, match=r"--address: .* \(RuntimeError: Version mismatch: .* with: Ray: 1\.0\)"):
-        RayExecutor(Resources(threads=1, address="head:6379"))
+        RayExecutor(threads=1, address="head:6379")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_address_that_does_not_answer(address: str, message: str, monkeypatch: p
         free.bind(("127.0.0.1", 0))
         closed = free.getsockname()[1]
     with pytest.raises(InputError, match=f"--address: .*{message}"):
-        RayExecutor(Resources(threads=1, address=address.format(closed=closed)))
+        RayExecutor(threads=1, address=address.format(closed=closed))
 
 
 @pytest.mark.parametrize(("said", "why"), [(b"SSH-2.0-x\r\n", "something other than Ray does"), (b"", "timed out")])
@@ -200,47 +200,47 @@ def test_address_of_something_else(said: bytes, why: str, monkeypatch: pytest.Mo
             threading.Thread(target=lambda: server.accept()[0].send(said) and None, daemon=True).start()
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(InputError, match=rf"RAY_ADDRESS: found 127\.0\.0\.1:\d+, .*{why}"):
-            RayExecutor(Resources(threads=1))
+            RayExecutor(threads=1)
 
 
 @pytest.fixture
-def attack(write_spec: Write, tmp_path: Path) -> Assignment:
+def attack(write_spec: Write, tmp_path: Path) -> Call:
     """A quick job, and the folders that the machine of the run makes for it."""
-    planned = plan_benchmark(write_spec(), Where(store=tmp_path / "store"))
-    place = Workplace(planned.store, tmp_path / "logs", threads=1)
-    place.logs.mkdir()
-    return place.assignment(planned.plan, next(job for job in planned.plan.jobs.values() if job.stage == "attack"))
+    planned = benchmark.plan(write_spec(), store=tmp_path / "store")
+    (tmp_path / "logs").mkdir()
+    job = next(job for job in planned.plan.jobs.values() if job.stage == "attack")
+    return planned.plan.call(job, planned.store, tmp_path / "logs")
 
 
-def test_a_machine_that_would_make_another_result(attack: Assignment, tmp_path: Path) -> None:
+def test_a_machine_that_would_make_another_result(attack: Call, tmp_path: Path) -> None:
     mark, none = tmp_path / "mark", tmp_path / "none"
     mark.touch()
     machine = {"machine": os.uname().machine, "libraries": {"numpy": "0.1"}}
-    for assignment, seen, folder, message in (
+    for call, mark_seen, folder, message in (
         (attack, mark, none, "no shared folder .*none"),
         (attack, none, tmp_path, "no shared folder .*store"),
-        (dataclasses.replace(attack, log=none / "a.log"), mark, tmp_path, "no shared folder .*none"),
+        (dataclasses.replace(attack, logs=none), mark, tmp_path, "no shared folder .*none"),
         (_decided(attack, "machine", machine), mark, tmp_path, r"libraries {'numpy': '[\d.]+'} and not .*0\.1"),
     ):
-        outcome = on_ray._serve(assignment, seen, folder, package_sha256())
+        outcome = on_ray._serve(call, mark_seen, folder, package_sha256())
         assert outcome.state == "failed"
         assert re.search(message, outcome.error), outcome.error
     assert "another version of robustbench-char" in on_ray._serve(attack, mark, tmp_path, "other code").error
 
 
-def _decided(assignment: Assignment, key: str, value: Any) -> Assignment:
-    return dataclasses.replace(assignment, decides={**assignment.decides, key: value})
+def _decided(call: Call, key: str, value: Any) -> Call:
+    return dataclasses.replace(call, decides={**call.decides, key: value})
 
 
-def test_a_ray_of_this_machine(attack: Assignment) -> None:
+def test_a_ray_of_this_machine(attack: Call) -> None:
     """It stays last: Ray asks for a token from here on, which the cluster above was started without."""
     import ray
 
-    executor = RayExecutor(Resources(threads=1, workers=1))
+    executor = RayExecutor(threads=1, workers=1)
     try:
         executor.submit(attack)
         (outcome,) = executor.finished(60)
-        assert (outcome.name, outcome.state) == (attack.name, "done")
+        assert (outcome.name, outcome.state) == (attack.job.name, "done")
         assert executor.finished(0) == []
     finally:
         executor.close()

@@ -1,4 +1,4 @@
-"""The store: results whole or not at all, damage found, one writer a result."""
+"""The store: results whole or not at all, damage found, one writer per result."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_a_result_is_found_and_listed(tmp_path: Path) -> None:
     put(store)
     assert store.damage("score", KEY) is None
     assert store.read("score", KEY).cost.result_bytes == len("result")
-    assert [file.key for file in store.costs()] == [KEY]
-    assert sorted(path.name for path in store.place("score", KEY).iterdir()) == [JOB, "record.json"]
+    assert [file.key for file in store.files()] == [KEY]
+    assert sorted(path.name for path in store.path("score", KEY).iterdir()) == [JOB, "record.json"]
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("harm", "message"),
     [
         (lambda folder: (folder / "record.json").write_text("resulT"), "record.json: another content"),
         (lambda folder: (folder / "record.json").write_text("res"), "record.json: missing or of another size"),
@@ -46,11 +46,11 @@ def test_a_result_is_found_and_listed(tmp_path: Path) -> None:
         (lambda folder: (folder / JOB).write_text('{"schema": 9}'), "of a newer version"),
     ],
 )
-def test_damage_is_found_and_mended(tmp_path: Path, harm: Callable[[Path], object], said: str) -> None:
+def test_damage_is_found_and_mended(tmp_path: Path, harm: Callable[[Path], object], message: str) -> None:
     store = Store(tmp_path)
     put(store)
-    harm(store.place("score", KEY))
-    assert said in str(store.damage("score", KEY))
+    harm(store.path("score", KEY))
+    assert message in str(store.damage("score", KEY))
     put(store)
     assert store.damage("score", KEY) is None
 
@@ -59,7 +59,7 @@ def test_a_quick_look_leaves_large_files_unread(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("robustbench_char.experiments.store._WHOLE", 3)
     store = Store(tmp_path)
     put(store)
-    (store.place("score", KEY) / "record.json").write_text("resulT")
+    (store.path("score", KEY) / "record.json").write_text("resulT")
     assert store.damage("score", KEY, thorough=False) is None
     assert store.damage("score", KEY) is not None
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.runner import ATTEMPTS, Run, State, Workplace, states_of
+from robustbench_char.experiments.expand import Plan
+from robustbench_char.experiments.jobs import Call, Job, Outcome, State
+from robustbench_char.experiments.run import ATTEMPTS, Runner, states_of
 from robustbench_char.experiments.store import Store
-from robustbench_char.experiments.worker import Assignment, Outcome
 
-Ends = Callable[[Assignment], Outcome]
+Ends = Callable[[Call], Outcome]
 
 
 class Executor:
@@ -22,11 +22,11 @@ class Executor:
     def __init__(self, ends: Ends, slots: int = 2) -> None:
         self.ends, self.slots = ends, slots
         self.begun: list[str] = []
-        self.waiting: list[Assignment] = []
+        self.waiting: list[Call] = []
 
-    def submit(self, assignment: Assignment) -> None:
-        self.begun.append(assignment.name)
-        self.waiting.append(assignment)
+    def submit(self, call: Call) -> None:
+        self.begun.append(call.job.name)
+        self.waiting.append(call)
         assert len(self.waiting) <= self.slots
 
     def finished(self, seconds: float) -> list[Outcome]:
@@ -47,8 +47,8 @@ class Silent:
         self.lines.append(text)
 
 
-def done(assignment: Assignment) -> Outcome:
-    return Outcome(assignment.name, "done")
+def done(call: Call) -> Outcome:
+    return Outcome(call.job.name, "done")
 
 
 def diamond() -> Plan:
@@ -63,18 +63,18 @@ def diamond() -> Plan:
     return Plan(jobs, {"threads": 1})
 
 
-def run(plan: Plan, ends: Ends, tmp_path: Path, slots: int = 2) -> tuple[Run, Executor, bool]:
-    executor, place = Executor(ends, slots), Workplace(Store(tmp_path / "store"), tmp_path / "logs", 1)
+def run(plan: Plan, ends: Ends, tmp_path: Path, slots: int = 2) -> tuple[Runner, Executor, bool]:
+    executor, store = Executor(ends, slots), Store(tmp_path / "store")
     states: dict[str, State] = dict.fromkeys(plan.jobs, "waiting")
-    one = Run(plan, place, executor, Silent(), states, lambda job: None)
-    return one, executor, one.finish()
+    runner = Runner(plan, store, tmp_path / "logs", executor, Silent(), states, lambda job: None)
+    return runner, executor, runner.finish()
 
 
 def test_jobs_come_after_what_they_need(tmp_path: Path) -> None:
     assert list(diamond().jobs) == ["a", "b", "c", "d", "e"]
-    one, executor, well = run(diamond(), done, tmp_path)
+    runner, executor, well = run(diamond(), done, tmp_path)
     assert well
-    assert set(one.states.values()) == {"done"}
+    assert set(runner.states.values()) == {"done"}
     assert executor.begun.index("a") < executor.begun.index("b") < executor.begun.index("d")
 
 
@@ -84,14 +84,14 @@ def test_a_circle_is_refused() -> None:
 
 
 def test_a_failure_leaves_out_only_what_needs_it(tmp_path: Path) -> None:
-    def ends(assignment: Assignment) -> Outcome:
-        return Outcome(assignment.name, "failed", "because") if assignment.name == "b" else done(assignment)
+    def ends(call: Call) -> Outcome:
+        return Outcome(call.job.name, "failed", "because") if call.job.name == "b" else done(call)
 
-    one, _, well = run(diamond(), ends, tmp_path)
+    runner, _, well = run(diamond(), ends, tmp_path)
     assert not well
-    assert one.states == {"a": "done", "b": "failed", "c": "done", "d": "blocked", "e": "done"}
-    assert one.errors == {"b": "because"}
-    (line,) = [line for line in one.progress.lines if "FAILED" in line]  # type: ignore[attr-defined]
+    assert runner.states == {"a": "done", "b": "failed", "c": "done", "d": "blocked", "e": "done"}
+    assert runner.errors == {"b": "because"}
+    (line,) = [line for line in runner.progress.lines if "FAILED" in line]  # type: ignore[attr-defined]
     assert "because" in line
     assert "logs/b.log" in line
     assert "1 jobs that need it" in line
@@ -101,28 +101,28 @@ def test_a_failure_leaves_out_only_what_needs_it(tmp_path: Path) -> None:
 def test_a_lost_job_is_begun_again_so_many_times(tmp_path: Path, losses: int, state: State) -> None:
     left = [losses]
 
-    def ends(assignment: Assignment) -> Outcome:
-        if assignment.name == "e" and left[0]:
+    def ends(call: Call) -> Outcome:
+        if call.job.name == "e" and left[0]:
             left[0] -= 1
             return Outcome("e", "lost", "its process ended with code -9")
-        return done(assignment)
+        return done(call)
 
-    one, executor, well = run(diamond(), ends, tmp_path)
-    assert one.states["e"] == state
+    runner, executor, well = run(diamond(), ends, tmp_path)
+    assert runner.states["e"] == state
     assert well == (state == "done")
     assert executor.begun.count("e") == min(losses + 1, ATTEMPTS)
 
 
 def test_a_job_that_another_run_makes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robustbench_char.experiments.runner._LATER", 0.05)
-    monkeypatch.setattr("robustbench_char.experiments.runner._WAIT", 0.02)
+    monkeypatch.setattr("robustbench_char.experiments.run._LATER", 0.05)
+    monkeypatch.setattr("robustbench_char.experiments.run._WAIT", 0.02)
     left = [3]
 
-    def ends(assignment: Assignment) -> Outcome:
-        if assignment.name == "a" and left[0]:
+    def ends(call: Call) -> Outcome:
+        if call.job.name == "a" and left[0]:
             left[0] -= 1
             return Outcome("a", "busy")
-        return done(assignment)
+        return done(call)
 
     _, executor, well = run(diamond(), ends, tmp_path)
     assert well
@@ -131,9 +131,9 @@ def test_a_job_that_another_run_makes_is_waited_for(tmp_path: Path, monkeypatch:
 
 def test_equal_jobs_are_done_once(tmp_path: Path) -> None:
     plan = Plan([Job("one", "attack", {"n": 1}), Job("two", "attack", {"n": 1}), Job("three", "attack", {"n": 3})], {})
-    one, executor, _ = run(plan, done, tmp_path)
+    runner, executor, _ = run(plan, done, tmp_path)
     assert sorted(executor.begun) == ["one", "three"]
-    assert set(one.states.values()) == {"done"}
+    assert set(runner.states.values()) == {"done"}
 
 
 def test_a_key_is_that_of_all_that_decides() -> None:

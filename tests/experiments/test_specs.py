@@ -12,7 +12,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.resources import shipped
-from robustbench_char.experiments.run import Where, plan_benchmark, run_benchmark
+from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments.run_folder import RunFolder
 from robustbench_char.experiments.spec import SPECS, load_spec
 
@@ -20,7 +20,7 @@ Write = Callable[..., str]
 
 
 def plan(spec: str, tmp_path: Path, **where: Any) -> None:
-    plan_benchmark(spec, Where(store=tmp_path / "store", **where))
+    benchmark.plan(spec, store=tmp_path / "store", **where)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_suite_is_meant_by_the_name_it_is_given(write_spec: Write, tmp_path: P
     shutil.copyfile(shipped("attacks")["swap"], own)
     names = [own, "drop@0.30"]
     spec = write_spec(suites=names, systems={"bert": {"suites": names}}, sensitivity={"suites": names})
-    jobs = plan_benchmark(spec, Where(store=tmp_path / "store")).plan.jobs
+    jobs = benchmark.plan(spec, store=tmp_path / "store").plan.jobs
     for stage in ("score", "sensitivity"):
         for suite in ("own", "drop@0.3"):
             assert [name for name in jobs if name.startswith(f"{stage}/tiny/bert/qnli/seed_0/{suite}")], (stage, suite)
@@ -147,7 +147,7 @@ def test_two_things_of_one_name(write_spec: Write, tmp_path: Path) -> None:
 
 def test_versions_of_nlpaug_are_in_the_keys_of_its_attacks(write_spec: Write, tmp_path: Path) -> None:
     spec = write_spec(suites=["drop", "nlpaug_mixed"])
-    jobs = plan_benchmark(spec, Where(store=tmp_path / "store")).plan.jobs
+    jobs = benchmark.plan(spec, store=tmp_path / "store").plan.jobs
     assert set(jobs["attack/qnli/nlpaug_mixed/seed_1"].params["versions"]) == {"nlpaug", "python"}
     assert "versions" not in jobs["attack/qnli/drop/seed_1"].params
 
@@ -175,26 +175,26 @@ def test_missing_data_files_are_mistakes_of_their_task(write_spec: Write, tmp_pa
 
 def test_a_budget_that_cannot_fit(write_spec: Write, tmp_path: Path) -> None:
     """Known once like jobs were done: the plan is refused with the expected figure, and nothing is run."""
-    where = Where(store=tmp_path / "store", executor="local")
-    assert run_benchmark(write_spec(), tmp_path / "out", where)
+    where: dict[str, Any] = {"store": tmp_path / "store", "executor": "local"}
+    assert not benchmark.run(write_spec(), output=tmp_path / "out", **where).errors
     budget = {"disk_gb": 1e-9, "hours": 1e-9}
     again = write_spec(finetune={"limit": 25, "epochs": 1.0, "max_length": 48}, budget=budget)
     with pytest.raises(InputError, match=r"(?s)2 mistakes.*budget\.hours: found 1e-09, and about .*disk_gb") as caught:
-        run_benchmark(again, tmp_path / "other", where)
+        benchmark.run(again, output=tmp_path / "other", **where)
     assert "--plan" in str(caught.value)
     assert not (tmp_path / "other").exists()
 
 
 def test_an_unknown_executor(write_spec: Write, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--executor: found unknown executor 'procesess'.*Did you mean 'processes'"):
-        run_benchmark(write_spec(), tmp_path / "out", Where(store=tmp_path / "store", executor="procesess"))
+        benchmark.run(write_spec(), output=tmp_path / "out", store=tmp_path / "store", executor="procesess")
 
 
 def test_an_output_with_other_content(write_spec: Write, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="a folder with other content"):
-        run_benchmark(write_spec(), tmp_path / "out", Where(store=tmp_path / "store"))
+        benchmark.run(write_spec(), output=tmp_path / "out", store=tmp_path / "store")
     assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
 
 

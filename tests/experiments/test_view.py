@@ -11,8 +11,8 @@ from rich.console import Console
 
 from robustbench_char.common.provenance import provenance
 from robustbench_char.experiments.estimates import Costs
-from robustbench_char.experiments.jobs import Job, Plan
-from robustbench_char.experiments.runner import Workplace
+from robustbench_char.experiments.expand import Plan
+from robustbench_char.experiments.jobs import Job
 from robustbench_char.experiments.store import Store
 from robustbench_char.experiments.view import View, duration
 
@@ -76,22 +76,22 @@ def test_shipped_costs_stand_in_where_the_store_has_none(tmp_path: Path) -> None
 
 
 def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
-    said, place = io.StringIO(), Workplace(Store(tmp_path), tmp_path / "logs", 1)
-    with View(plan(), place, Costs([]), 2, Console(file=said, force_terminal=False)) as view:
+    shown = io.StringIO()
+    with View(plan(), tmp_path / "logs", Costs([]), 2, Console(file=shown, force_terminal=False)) as view:
         view.show({"a": "running", "b": "done", "c": "not needed"})
         view.say("b: done in 1.0 s")
-    assert said.getvalue() == "[     0 s] 2/2 b: done in 1.0 s\n"
+    assert shown.getvalue() == "[     0 s] 2/2 b: done in 1.0 s\n"
 
 
 def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
     """Jobs that run, with step and latest loss as training wrote them, and the time that is expected to be left."""
-    jobs, place = plan(), Workplace(Store(tmp_path), tmp_path / "logs", 1)
+    jobs, logs = plan(), tmp_path / "logs"
     name = next(iter(jobs.jobs))
-    place.logs.mkdir()
-    status = place.assignment(jobs, jobs.jobs[name]).status
+    logs.mkdir()
+    status = jobs.call(jobs.jobs[name], Store(tmp_path), logs).status
     status.write_text(json.dumps({"step": 1200, "steps": 5000, "loss": 0.4567}))
     screen = io.StringIO()
-    with View(jobs, place, Costs([]), 2, Console(file=screen, force_terminal=True, width=120)) as view:
+    with View(jobs, logs, Costs([]), 2, Console(file=screen, force_terminal=True, width=120)) as view:
         view.show(dict.fromkeys(jobs.jobs, "waiting") | {name: "running"})
         view.live.refresh()
     shown = screen.getvalue()
@@ -102,7 +102,7 @@ def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7801, "2 h 10 min")]
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7801, "2 h 10 min")]
 )
-def test_durations_as_people_write_them(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_durations_as_people_write_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from robustbench_char.experiments.worker import _forget_peak, _peak
+from robustbench_char.experiments.executors.local import _peak, _reset_peak
 
 GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 
@@ -18,6 +18,6 @@ def test_memory_that_an_earlier_job_left_free_is_not_this_ones() -> None:
     pin = bytearray(100_000)  # keeps the heap from shrinking by itself
     high = _peak()
     del blocks
-    _forget_peak()
+    _reset_peak()
     assert _peak() < high - 200_000_000
     del pin

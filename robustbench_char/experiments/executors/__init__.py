@@ -1,6 +1,6 @@
 """Where jobs run: in this process, in local processes, or on the machines of a Ray cluster. Results are the same.
 
-To add one, write a class with the methods of `base.Executor` and register it here.
+To add one, write a class with the methods of `local.Executor`, and register it here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Jobs on the machines of a Ray cluster: one task a job, on any machine that has its cores and GPUs free.
+"""Jobs on the machines of a Ray cluster: one task per job, on any machine that has its cores and GPUs free.
 
 Machines share results through the store and nothing else, so all that a run reads and writes (its working directory,
 output, store, data, base models) lies on a file system that all of them see under the same paths.
@@ -20,10 +20,10 @@ from textwrap import shorten
 from typing import Any
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors.base import Resources, thread_variables
-from robustbench_char.experiments.executors.processes import words_to
+from robustbench_char.experiments.executors.local import perform, thread_variables
+from robustbench_char.experiments.executors.processes import output_to
+from robustbench_char.experiments.jobs import Call, Outcome
 from robustbench_char.experiments.stages import package_sha256
-from robustbench_char.experiments.worker import Assignment, Outcome, perform
 from robustbench_char.training.settings import bf16_helps
 
 __all__ = ["RayExecutor"]
@@ -41,23 +41,23 @@ class RayExecutor:
     run. Raises InputError where Ray is not installed, where the address does not answer, and where no machine has room.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        self._ray, self._resources = _ray(), resources
-        self._running: dict[Any, Assignment] = {}
+    def __init__(self, *, threads: int, gpus: int = 0, workers: int | None = None, address: str | None = None) -> None:
+        self._ray, self._threads, self._gpus, self._workers = _ray(), threads, gpus, workers
+        self._running: dict[Any, Call] = {}
         self._marks: dict[Path, Path] = {}
         self._connected = not self._ray.is_initialized()
         if self._connected:
-            _connect(self._ray, resources.address)
+            _connect(self._ray, address)
         self._task = self._ray.remote(
-            num_cpus=resources.threads,
-            num_gpus=resources.gpus,
+            num_cpus=threads,
+            num_gpus=gpus,
             max_retries=0,  # the runner begins a lost job again, and counts
-            max_calls=1 if resources.gpus else 0,  # a process keeps the GPUs that CUDA saw first
-            runtime_env={"env_vars": _environment(resources)},
+            max_calls=1 if gpus else 0,  # a process keeps the GPUs that CUDA saw first
+            runtime_env={"env_vars": _environment(threads, gpus)},
         )(_serve)
         if self._room() == 0:
             self.close()
-            raise _no_room(resources)
+            raise _no_room(threads, gpus)
 
     @property
     def slots(self) -> int:
@@ -66,13 +66,13 @@ class RayExecutor:
         A machine that joins is used. Where all are gone, the next job waits for one.
         """
         room = max(1, self._room())
-        return room if self._resources.workers is None else min(room, self._resources.workers)
+        return room if self._workers is None else min(room, self._workers)
 
-    def submit(self, assignment: Assignment) -> None:
+    def submit(self, call: Call) -> None:
         """Hand the job to Ray."""
-        task = self._task.options(name=assignment.name)
-        mark = self._mark(assignment.store)
-        self._running[task.remote(assignment, mark, Path.cwd(), package_sha256())] = assignment
+        task = self._task.options(name=call.job.name)
+        mark = self._mark(call.store.folder)
+        self._running[task.remote(call, mark, Path.cwd(), package_sha256())] = call
 
     def finished(self, seconds: float) -> list[Outcome]:
         """Return what ended since the last call; a job whose process or machine died is lost."""
@@ -94,18 +94,23 @@ class RayExecutor:
         if self._connected:
             self._ray.shutdown()
 
-    def _outcome(self, task: Any, assignment: Assignment) -> Outcome:
+    def _outcome(self, task: Any, call: Call) -> Outcome:
         errors = self._ray.exceptions
         try:
             outcome: Outcome = self._ray.get(task)
         except (errors.RayTaskError, errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
-            return Outcome(assignment.name, "failed", _line(error))
+            return Outcome(call.job.name, "failed", _line(error))
         except errors.RayError as error:
-            return Outcome(assignment.name, "lost", _line(error))
-        return outcome if outcome.state != "done" else _seen(outcome, assignment)
+            return Outcome(call.job.name, "lost", _line(error))
+        return outcome if outcome.state != "done" else _seen(outcome, call)
 
     def _room(self) -> int:
-        return sum(_jobs_at_once(node["Resources"], self._resources) for node in self._ray.nodes() if node["Alive"])
+        return sum(self._jobs_at_once(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
+
+    def _jobs_at_once(self, machine: dict[str, float]) -> int:
+        """Return how many jobs a machine with these CPUs and GPUs has room for."""
+        room = int(machine.get("CPU", 0)) // self._threads
+        return min(room, int(machine.get("GPU", 0)) // self._gpus) if self._gpus else room
 
     def _mark(self, store: Path) -> Path:
         """Return a file in the store by which a machine tells that it sees this store, not another one of its own."""
@@ -117,33 +122,33 @@ class RayExecutor:
         return self._marks[store]
 
 
-def _serve(assignment: Assignment, mark: Path, folder: Path, code: str) -> Outcome:
+def _serve(call: Call, mark: Path, folder: Path, package: str) -> Outcome:
     """Do one job on the machine where this runs, in the folder where the benchmark was started."""
     with chdir(folder if folder.is_dir() else "."):
-        wrong = _not_shared(assignment, mark, folder) or _other_versions(assignment, code)
-        if wrong is not None:
-            return Outcome(assignment.name, "failed", f"on {socket.gethostname()}: {wrong}")
-        with _own_output(), words_to(assignment):
-            return perform(assignment)
+        reason = _not_shared(call, mark, folder) or _other_versions(call, package)
+        if reason is not None:
+            return Outcome(call.job.name, "failed", f"on {socket.gethostname()}: {reason}")
+        with _own_output(), output_to(call.log):
+            return perform(call)
 
 
-def _not_shared(assignment: Assignment, mark: Path, folder: Path) -> str | None:
+def _not_shared(call: Call, mark: Path, folder: Path) -> str | None:
     """Return which folder this machine does not share with the one that runs the benchmark, or None."""
     for path, shared in (
         (folder, folder.is_dir()),
-        (assignment.store, mark.is_file()),
-        (assignment.log.parent, assignment.log.parent.is_dir()),
+        (call.store.folder, mark.is_file()),
+        (call.logs, call.logs.is_dir()),
     ):
         if not shared:
             return f"no shared folder {path}; put it on a file system that all machines see under the same path"
     return None
 
 
-def _other_versions(assignment: Assignment, code: str) -> str | None:
+def _other_versions(call: Call, package: str) -> str | None:
     """Return why this machine would not make the result that the job's key stands for, or None."""
-    if package_sha256() != code:
+    if package_sha256() != package:
         return "another version of robustbench-char than on the machine that runs the benchmark; install the same"
-    machine = assignment.decides["machine"]
+    machine = call.decides["machine"]
     here: dict[str, object] = {
         "machine": platform.machine(),
         "libraries": {name: _version(name) for name in machine.get("libraries", ())},
@@ -162,11 +167,12 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _seen(outcome: Outcome, assignment: Assignment) -> Outcome:
+def _seen(outcome: Outcome, call: Call) -> Outcome:
     """Look for a result that another machine made: listing a folder of a network file system brings it up to date."""
-    if assignment.key in os.listdir(assignment.store / assignment.stage):
+    if call.key in os.listdir(call.store.folder / call.job.stage):
         return outcome
-    return Outcome(assignment.name, "failed", f"done, but its result is not to be seen in {assignment.store} here")
+    error = f"done, but its result does not appear in {call.store.folder} on this machine"
+    return Outcome(call.job.name, "failed", error)
 
 
 @contextmanager
@@ -183,19 +189,13 @@ def _own_output() -> Iterator[None]:
             os.close(stream)
 
 
-def _environment(resources: Resources) -> dict[str, str]:
+def _environment(threads: int, gpus: int) -> dict[str, str]:
     """Return what libraries read when a worker imports them; the code is where the driver found it."""
-    threads = thread_variables(resources.threads)
-    hidden = {} if resources.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+    variables = thread_variables(threads)
+    hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
     path = os.environ.get("PYTHONPATH")
     code = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))} if path else {}
-    return {**threads, **hidden, **code}
-
-
-def _jobs_at_once(has: dict[str, float], resources: Resources) -> int:
-    """Return how many jobs a machine with these CPUs and GPUs has room for."""
-    room = int(has.get("CPU", 0)) // resources.threads
-    return min(room, int(has.get("GPU", 0)) // resources.gpus) if resources.gpus else room
+    return {**variables, **hidden, **code}
 
 
 def _ray() -> Any:
@@ -215,37 +215,37 @@ def _connect(ray: Any, given: str | None) -> None:
     if not address:
         ray.init(address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return
-    place = "--address" if given else "RAY_ADDRESS"
-    _probe(place, address)
+    option = "--address" if given else "RAY_ADDRESS"
+    _probe(option, address)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise _unreachable(place, address, _line(error.__cause__ or error)) from None
+        raise _unreachable(option, address, _line(error.__cause__ or error)) from None
 
 
-def _probe(place: str, address: str) -> None:
+def _probe(option: str, address: str) -> None:
     """Knock at the address as Ray would, which tries for minutes where nothing or something else is there."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
-        raise _unreachable(place, address, "no HOST:PORT")
+        raise _unreachable(option, address, "no HOST:PORT")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE) as peer:
             if os.environ.get("RAY_USE_TLS", "0") == "0":
                 peer.sendall(_HELLO)
                 if peer.recv(4)[3:] != _SETTINGS:
-                    raise _unreachable(place, address, "something other than Ray does")
+                    raise _unreachable(option, address, "something other than Ray does")
     except (OSError, OverflowError) as error:
-        raise _unreachable(place, address, str(error)) from None
+        raise _unreachable(option, address, str(error)) from None
 
 
-def _unreachable(place: str, address: str, why: str) -> InputError:
-    return InputError(place, found=f"{address}, no connection to a Ray cluster ({why})",
+def _unreachable(option: str, address: str, why: str) -> InputError:
+    return InputError(option, found=f"{address}, no connection to a Ray cluster ({why})",
                       expected="HOST:PORT of a cluster's head, from a machine of that cluster",
                       fix="Check it: ray status --address HOST:PORT, or start one: ray start --head.")  # fmt: skip
 
 
-def _no_room(resources: Resources) -> InputError:
-    need = f"{resources.threads} CPUs" + (f" and {resources.gpus} GPUs" if resources.gpus else "")
+def _no_room(threads: int, gpus: int) -> InputError:
+    need = f"{threads} CPUs" + (f" and {gpus} GPUs" if gpus else "")
     return InputError("--executor", found=f"ray, and no machine of the cluster has {need}",
                       expected="a machine with room for one job",
                       fix="Add one (ray start --address HOST:PORT), or lower threads or gpus_per_job.")  # fmt: skip

@@ -1,5 +1,7 @@
-"""Jobs in processes of this machine, each on its own cores or GPUs. A process serves many jobs, and is replaced when it
-dies."""
+"""Jobs in processes of this machine, each on its own cores or GPUs.
+
+A process serves many jobs, and is replaced when it dies.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +16,25 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors.base import Resources, thread_variables
-from robustbench_char.experiments.worker import Assignment, Outcome, perform
+from robustbench_char.experiments.executors.local import perform, thread_variables
+from robustbench_char.experiments.jobs import Call, Outcome
 
-__all__ = ["ProcessExecutor", "words_to"]
+__all__ = ["ProcessExecutor", "output_to"]
 
 T = TypeVar("T")
 
 
 @dataclass
 class _Worker:
-    """One process: the cores and GPUs that are its own, and the job it does (None: it waits for one)."""
+    """One process, and the job that it does (None: it waits for one)."""
 
-    cores: Sequence[int]
-    gpus: Sequence[str]
     process: BaseProcess
     pipe: Connection
-    job: Assignment | None = None
+    call: Call | None = None
 
 
 class ProcessExecutor:
@@ -42,33 +43,32 @@ class ProcessExecutor:
     Each has `threads` cores of its own, as long as they last, and `gpus` GPUs. Raises InputError where there are fewer.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        cores, gpus = _cores(), _gpus() if resources.gpus else []
-        room = len(gpus) // resources.gpus if resources.gpus else max(1, len(cores) // resources.threads)
-        self.slots = room if resources.workers is None else resources.workers
-        if (resources.gpus and self.slots > room) or self.slots < 1:
-            raise InputError("--workers", found=f"{self.slots} with {resources.gpus} GPUs each, and {len(gpus)} here",
-                             expected=f"from 1 to {room}", fix="Ask for fewer.")  # fmt: skip
-        self._places = [(_share(cores, number, resources.threads), _share(gpus, number, resources.gpus))
-                        for number in range(self.slots)]  # fmt: skip
+    def __init__(self, *, threads: int, gpus: int = 0, workers: int | None = None, address: str | None = None) -> None:
+        self._threads, self._gpus = threads, gpus
+        cores, devices = _cores(), _devices() if gpus else []
+        room = len(devices) // gpus if gpus else max(1, len(cores) // threads)
+        self.slots = room if workers is None else workers
+        if (gpus and self.slots > room) or self.slots < 1:
+            found = f"{self.slots} workers × {gpus} GPUs requested; {len(devices)} available"
+            raise InputError("--workers", found=found, expected=f"from 1 to {room}", fix="Request fewer.")
+        self._shares = [(_share(cores, number, threads), _share(devices, number, gpus)) for number in range(self.slots)]
         self._workers: list[_Worker | None] = [None] * self.slots
-        self._waiting: deque[Assignment] = deque()
+        self._waiting: deque[Call] = deque()
 
-    def submit(self, assignment: Assignment) -> None:
-        """Give the job to a process that is free, or to the next one that is."""
-        self._waiting.append(assignment)
+    def submit(self, call: Call) -> None:
+        """Give the job to a process that is free, or to the next one that will be."""
+        self._waiting.append(call)
         self._hand_out()
 
     def finished(self, seconds: float) -> list[Outcome]:
         """Return what ended since the last call; a process that died has lost its job."""
-        busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker and worker.job}
+        busy = {worker.pipe: number for number, worker in enumerate(self._workers) if worker and worker.call}
         if not busy:
             time.sleep(seconds)
             return []
-        found = [self._end(busy[pipe]) for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
+        outcomes = [self._end(busy[pipe]) for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
         self._hand_out()
-        return found
+        return outcomes
 
     def close(self) -> None:
         """End all processes."""
@@ -85,49 +85,49 @@ class ProcessExecutor:
         for number, worker in enumerate(self._workers):
             if not self._waiting:
                 return
-            if worker is not None and worker.job is not None:
+            if worker is not None and worker.call is not None:
                 continue  # busy, or dead with a job that `finished` will call lost
             if worker is None or not worker.process.is_alive():
                 worker = self._workers[number] = self._start(number)
-            worker.job = self._waiting.popleft()
-            with suppress(OSError):  # it died this moment: then its pipe tells `finished` so
-                worker.pipe.send(worker.job)
+            worker.call = self._waiting.popleft()
+            with suppress(OSError):  # it died at this moment: its pipe tells `finished`
+                worker.pipe.send(worker.call)
 
     def _start(self, number: int) -> _Worker:
-        cores, gpus = self._places[number]
+        cores, gpus = self._shares[number]
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=_serve, args=(theirs, cores, os.getpid()), daemon=True)
-        with _environment(self._resources.threads, gpus if self._resources.gpus else None):
+        with _environment(self._threads, gpus if self._gpus else None):
             process.start()
         theirs.close()
-        return _Worker(cores, gpus, process, ours)
+        return _Worker(process, ours)
 
     def _end(self, number: int) -> Outcome:
         worker = self._workers[number]
-        if worker is None or worker.job is None:
-            raise ValueError("no job was running there")
-        job, worker.job = worker.job, None
+        if worker is None or worker.call is None:
+            raise ValueError(f"worker {number} runs no job")
+        call, worker.call = worker.call, None
         try:
             outcome: Outcome = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(10)
             self._workers[number] = None
-            return Outcome(job.name, "lost", f"its process ended with code {worker.process.exitcode}")
+            return Outcome(call.job.name, "lost", f"its process ended with code {worker.process.exitcode}")
         return outcome
 
 
 def _serve(pipe: Connection, cores: Sequence[int], parent: int) -> None:
-    """Do jobs as they come, until the one that gives them is gone."""
+    """Do jobs as they come, until the process that sends them is gone."""
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     while True:
         try:
-            assignment: Assignment = pipe.recv()
+            call: Call = pipe.recv()
         except (EOFError, OSError):
             return
-        with words_to(assignment):
-            outcome = perform(assignment)
+        with output_to(call.log):
+            outcome = perform(call)
         pipe.send(outcome)
 
 
@@ -139,9 +139,9 @@ def _follow(parent: int) -> None:
 
 
 @contextmanager
-def words_to(assignment: Assignment) -> Iterator[None]:
-    """Send all that this process and its libraries write to the job's log."""
-    with assignment.log.open("a", encoding="utf-8") as log:
+def output_to(path: Path) -> Iterator[None]:
+    """Append all that this process and its libraries print to a log file."""
+    with path.open("a", encoding="utf-8") as log:
         sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(log.fileno(), 1)
@@ -153,7 +153,7 @@ def words_to(assignment: Assignment) -> Iterator[None]:
 
 @contextmanager
 def _environment(threads: int, gpus: Sequence[str] | None) -> Iterator[None]:
-    """Set, for the processes started inside, what libraries read when they are imported."""
+    """Set the environment that libraries of a process started inside read when they are imported."""
     wanted = thread_variables(threads)
     if gpus is not None:
         wanted["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
@@ -175,7 +175,7 @@ def _cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _gpus() -> list[str]:
+def _devices() -> list[str]:
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -183,6 +183,6 @@ def _gpus() -> list[str]:
 
 
 def _share(things: Sequence[T], number: int, size: int) -> list[T]:
-    """Return the part of one worker: `size` things of its own, or none where they do not last (it then floats)."""
+    """Return the part of one worker: `size` things of its own, or none where they do not last: it is not bound then."""
     part = list(things[number * size : (number + 1) * size])
     return part if len(part) == size else []
