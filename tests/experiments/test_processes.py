@@ -33,7 +33,7 @@ def executor() -> Iterator[ProcessExecutor]:
 
 def outcomes(executor: ProcessExecutor, number: int) -> dict[str, Outcome]:
     found: dict[str, Outcome] = {}
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(found) < number and time.monotonic() < deadline:
         found |= {outcome.name: outcome for outcome in executor.finished(0.2)}
     return found
