@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 
 from robustbench_char.metrics import bootstrap
-from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.significance import PERMUTATIONS, permutation_test
 
 FEW, MANY = 10.0, 60.0
@@ -79,7 +79,7 @@ def main() -> None:
         cpu, wall = seconds(lambda table=counts: bootstrap.resampled_sums(table, resamples=options.resamples))
         slow = seconds(lambda table=counts: plain(table, 20, draw))[0] / 20 * options.resamples
         half = counts.shape[1] // 2
-        score = COUNTED.get(metric).score
+        score = METRICS.get(metric).score
         test = seconds(lambda table=counts, k=half, by=score: permutation_test(table[:, :k], table[:, k:], by))[0]
         missed |= cpu > (FEW if rows <= 2000 else MANY)
         print(f"{kind:>14}: {rows:>6,} distinct rows  ours {cpu:6.2f} ({wall:.2f})  plain {slow:7.1f}, "

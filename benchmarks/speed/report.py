@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from robustbench_char.common.provenance import provenance
-from robustbench_char.metrics.counted import COUNTED
+from robustbench_char.metrics.base import METRICS
 from robustbench_char.records.counts import write_counts
 from robustbench_char.records.evaluation import (
     AttackInfo,
@@ -109,7 +109,7 @@ def write(root: Path, task: str, system: str, suite: str | None, examples: int) 
     folder = root / system / task / (suite or "clean")
     folder.mkdir(parents=True)
     seed = 100 * place + (1 + SUITES.index(suite) if suite else 0)
-    columns = COUNTED.get(metric).columns(labels)
+    columns = METRICS.get(metric).columns(labels)
     table = counts(metric, columns, share, examples, seed)
     whole = table.loc[table["dimension"] == "all", list(columns)].to_numpy().sum(0)
     attack = AttackInfo(
@@ -124,7 +124,7 @@ def write(root: Path, task: str, system: str, suite: str | None, examples: int) 
                           settings={"epochs": 2}, weights_sha256=f"{system} {task}", extra_parameters=0),
         data=DataInfo(source=f"{task}.txt", sha256=f"{task} {suite}" if suite else task, examples=examples,
                       attack=attack),
-        scores={headline: float(COUNTED.get(metric).score(whole))}, counts={"examples": examples},
+        scores={headline: float(METRICS.get(metric).score(whole))}, counts={"examples": examples},
         predictions_sha256=sha, counts_sha256=write_counts(folder, table), wall_seconds=1.0, device="cpu",
         created="2026-01-01T00:00:00+00:00", provenance=MADE,
     )  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 
 from robustbench_char.analysis.pairs import REFERENCE, Pair, drop
 from robustbench_char.analysis.statistics import Cell, Key, Run, Statistics, System, resampled_runs
+from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval
-from robustbench_char.metrics.counted import Floats
 from robustbench_char.records.counts import cell_counts, read_counts
 from robustbench_char.records.evaluation import Record
 

@@ -18,8 +18,8 @@ from robustbench_char.analysis.record_changes import Change, changes
 from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
 from robustbench_char.common import InputError
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval
-from robustbench_char.metrics.counted import Floats
 from robustbench_char.metrics.significance import PERMUTATIONS, holm
 from robustbench_char.records.counts import cell_counts, read_counts
 from robustbench_char.records.evaluation import Record, find_records

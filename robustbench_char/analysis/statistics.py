@@ -16,8 +16,8 @@ import numpy as np
 
 from robustbench_char.analysis.pairs import Pair, drop, relative_drop, retention
 from robustbench_char.common import InputError
+from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval, percentiles, resampled_sums
-from robustbench_char.metrics.counted import COUNTED, Floats
 from robustbench_char.metrics.significance import PERMUTATIONS, holm, permutation_test
 from robustbench_char.records.counts import cell_counts, read_counts
 from robustbench_char.records.evaluation import Record
@@ -133,7 +133,7 @@ class Statistics:
         levels = _level(one.runs), _level(two.runs)
         if any(np.isnan(level.value) for level in levels):
             return None
-        scored, runs = COUNTED.get(one.runs[0].record.metric).score, len(one.runs)
+        scored, runs = METRICS.get(one.runs[0].record.metric).score, len(one.runs)
 
         def mean(sums: Floats) -> Floats:
             return np.asarray(scored(sums.reshape(*sums.shape[:-1], runs, -1)).mean(-1))
@@ -254,7 +254,7 @@ def resampled_runs(
 
 
 def _scores(metric: str, sums: Floats) -> Floats:
-    return np.where(sums.any(-1), COUNTED.get(metric).score(sums), np.nan)
+    return np.where(sums.any(-1), METRICS.get(metric).score(sums), np.nan)
 
 
 def _cells(pairs: Sequence[Pair], runs: dict[Path, Run]) -> dict[Key, Cell]:

@@ -25,8 +25,6 @@ LIBRARIES = (
     "transformers",
     "tokenizers",
     "accelerate",
-    "seqeval",
-    "scikit-learn",
 )
 
 

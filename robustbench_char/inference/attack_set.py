@@ -17,8 +17,8 @@ from robustbench_char.attack_sets.write import source_sha256
 from robustbench_char.attacks.ledger import apply_to_text
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.metrics.base import QaGold
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
-from robustbench_char.metrics.metrics import QaGold
 from robustbench_char.records.evaluation import AttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 

@@ -17,8 +17,7 @@ from robustbench_char.common.files import safe_name
 from robustbench_char.inference.attack_set import AttackSet, attack_set_of, example_words
 from robustbench_char.inference.predictions import Predictions, PredictionSource, one_line, prediction_json
 from robustbench_char.inference.results import Evaluation, check_result_folder
-from robustbench_char.metrics.counted import COUNTED
-from robustbench_char.metrics.metrics import Gold, QaGold, Scores, score
+from robustbench_char.metrics.base import Gold, QaGold, Scores, score
 from robustbench_char.records.counts import count_table
 from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
@@ -147,8 +146,7 @@ def _scored(
     clean = attack.clean_labels(data.examples) if attack and task.family == "question_answering" else None
     edits = attack.edits(data.examples) if attack else [[] for _ in data.examples]
     words = example_words(source.pieces, data.examples, edits, attacked=attack is not None)
-    units = COUNTED.get(task.metric).units(data.labels, values, source.classes)
-    counts = count_table(task.metric, [example.row for example in data.examples], units, words, source.classes)
+    counts = count_table(task.metric, [example.row for example in data.examples], scores.units, words, source.classes)
     result = {
         "task": task.name,
         "family": task.family,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.inference.attack_set import PieceCounter
-from robustbench_char.metrics.metrics import Prediction, QaPrediction
+from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 

@@ -12,7 +12,7 @@ from robustbench_char.defences.wordrec.info import recogniser_info
 from robustbench_char.defences.wordrec.recogniser import Recogniser
 from robustbench_char.inference.attack_set import matching_attack
 from robustbench_char.inference.results import write_alone
-from robustbench_char.metrics.word_errors import Words, word_errors
+from robustbench_char.metrics.tagging import Words, word_errors
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.sources import open_source

@@ -13,8 +13,8 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import check_writable, output_folder, read_json, write_json
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import provenance
+from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.bootstrap import Interval, interval
-from robustbench_char.metrics.counted import COUNTED
 from robustbench_char.records.counts import cell_counts, write_counts
 from robustbench_char.records.evaluation import (
     DataInfo,
@@ -76,7 +76,7 @@ class Evaluation:
                 fix="Leave the name out.",
             )  # fmt: skip
         counts = cell_counts(self.counts, self.predictions["row"].tolist())
-        return interval(counts, COUNTED.get(self.record.metric).score)
+        return interval(counts, METRICS.get(self.record.metric).score)
 
     def save(self, folder: Path, *, overwrite: bool = False) -> Path:
         """Write record, predictions and counts to a folder, whole or not at all; return the folder.

@@ -1,6 +1,6 @@
 """Intervals by resampling examples: the paired percentile bootstrap (Efron and Tibshirani 1993, chapter 13).
 
-A statistic here is a function of sums of counts over examples (see `counted`). Examples with equal counts are
+A statistic here is a function of sums of counts over examples (see `base`). Examples with equal counts are
 exchangeable, so drawing N examples with replacement is drawing how often each *distinct* row of counts comes up, from a
 multinomial distribution: exact, and cheap where few rows are distinct. Results of several systems or of clean and
 attacked data on the same examples stand side by side in one row, which keeps them paired.
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_char.metrics.counted import Floats
+from robustbench_char.metrics.base import Floats
 
 __all__ = ["LEVEL", "RESAMPLES", "Interval", "interval", "percentiles", "resampled_sums"]
 

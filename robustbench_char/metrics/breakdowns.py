@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from robustbench_char.common import Registry
-from robustbench_char.metrics.counted import WHOLE, Unit
+from robustbench_char.metrics.base import WHOLE, Unit
 
 __all__ = ["BREAKDOWNS", "Breakdown", "ExampleWords", "WordState", "bucket", "cells"]
 

@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import Gold, Prediction, Scores, models_extra, percent, typed
+from robustbench_char.metrics.base import (
+    Floats,
+    Further,
+    Gold,
+    Labels,
+    Metric,
+    Prediction,
+    Unit,
+    fixed,
+    ratio,
+    share,
+    typed,
+)
 
-__all__ = ["accuracy", "accuracy_f1", "matthews"]
-
-
-def accuracy(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
-    """Return `accuracy`, the percentage of examples whose class is right.
-
-    Raises InputError for a class outside `labels`.
-    """
-    return _scores(*_classes(golds, predictions, labels))
-
-
-def matthews(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
-    """Return `matthews`, 100 times the correlation (0 where gold or predictions are constant), and `accuracy`."""
-    gold, predicted = _classes(golds, predictions, labels)
-    constant = len({*gold, *predicted}) == 1  # scikit-learn gives 0.0 here too, with a warning
-    coefficient = 0.0 if constant else models_extra("sklearn.metrics").matthews_corrcoef(gold, predicted)
-    return _scores(gold, predicted, matthews=100.0 * float(coefficient))
+__all__ = ["ACCURACY", "ACCURACY_F1", "MATTHEWS"]
 
 
-def accuracy_f1(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
-    """Return `accuracy` and `f1` of the positive class, which is `labels[1]`.
-
-    F1 is 0 where that class is neither in gold nor in predictions. Raises InputError unless there are two labels.
-    """
-    if labels is None or len(labels) != 2:
-        raise InputError(
-            "labels",
-            found=f"{len(labels or ())} labels",
-            expected="two, of which the second is the positive class",
-            fix="Give the task two labels, or use the metric `accuracy`.",
-        )
-    gold, predicted = _classes(golds, predictions, labels)
-    gold_positive, predicted_positive = [[label == labels[1] for label in column] for column in (gold, predicted)]
-    f1 = models_extra("sklearn.metrics").f1_score(gold_positive, predicted_positive, zero_division=0)
-    return _scores(gold, predicted, f1=100.0 * float(f1))
-
-
-def _scores(gold: list[str], predicted: list[str], **scores: float) -> Scores:
-    right = [float(a == b) for a, b in zip(gold, predicted, strict=True)]
-    return Scores({**scores, "accuracy": percent(right)}, {"examples": len(gold), "correct": int(sum(right))}, right)
-
-
-def _classes(
-    golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
+def _pairs(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[tuple[int, str, str]]:
+    """Yield row, gold and predicted class of each example. Raises InputError for a class outside `labels`."""
     columns = typed(golds, str, "gold label"), typed(predictions, str, "predicted label")
-    known = set(labels or [])
     for what, column in zip(("gold label", "predicted label"), columns, strict=True):
-        row = next((row for row, label in enumerate(column) if known and label not in known), None)
+        row = next((row for row, label in enumerate(column) if labels and label not in labels), None)
         if row is not None:
             raise InputError(
                 f"row {row}",
@@ -63,4 +36,104 @@ def _classes(
                 expected=f"one of {', '.join(labels or ())}",
                 fix="Score a file of the task that the model was trained for.",
             )
-    return columns
+    yield from zip(range(len(columns[0])), *columns, strict=True)
+
+
+def _right(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+    for row, gold, predicted in _pairs(golds, predictions, labels):
+        yield Unit(row, (float(gold == predicted), 1.0))
+
+
+def _correct(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+    return {}, {"correct": int(sum(unit.counts[0] for unit in units))}
+
+
+def _classes(labels: Labels) -> Sequence[str]:
+    if not labels:
+        raise InputError(
+            "labels",
+            found="none",
+            expected="the classes of the task, which Matthews correlation counts by",
+            fix="Name the task's labels in its record.",
+        )
+    return labels
+
+
+def _cells(labels: Labels) -> tuple[str, ...]:
+    return tuple(f"{gold}|{predicted}" for gold in _classes(labels) for predicted in _classes(labels))
+
+
+def _confusion(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+    cells = _cells(labels)
+    one_hot = {cell: tuple(float(cell == other) for other in cells) for cell in cells}
+    for row, gold, predicted in _pairs(golds, predictions, labels):
+        yield Unit(row, one_hot[f"{gold}|{predicted}"])
+
+
+def _table(sums: Floats) -> Floats:
+    """Return confusion tables [..., L, L], gold by predicted class."""
+    size = round(sums.shape[-1] ** 0.5)
+    return sums.reshape(*sums.shape[:-1], size, size)
+
+
+def _matthews(sums: Floats) -> Floats:
+    return 100.0 * ratio(*_correlation(sums))
+
+
+def _pooled_matthews(sums: Floats) -> Floats:
+    above, below = _correlation(sums)
+    return ratio(100.0 * above, below)
+
+
+def _correlation(sums: Floats) -> tuple[Floats, Floats]:
+    """Return what is above and below the fraction line of Gorodkin's R_K, 0 where gold or predictions are constant."""
+    table = _table(sums)
+    gold, predicted = table.sum(-1), table.sum(-2)
+    total, right = gold.sum(-1), np.trace(table, axis1=-2, axis2=-1)
+    spread = (total**2 - (predicted**2).sum(-1)) * (total**2 - (gold**2).sum(-1))
+    return right * total - (gold * predicted).sum(-1), np.sqrt(spread)
+
+
+def _table_accuracy(sums: Floats) -> Floats:
+    return ratio(100.0 * np.trace(_table(sums), axis1=-2, axis2=-1), sums.sum(-1))
+
+
+def _two_classes(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+    """Yield true and false positives, false and true negatives. Raises InputError unless there are two labels."""
+    if labels is None or len(labels) != 2:
+        raise InputError(
+            "labels",
+            found=f"{len(labels or ())} labels",
+            expected="two, of which the second is the positive class",
+            fix="Give the task two labels, or use the metric `accuracy`.",
+        )
+    for row, gold, predicted in _pairs(golds, predictions, labels):
+        positive, right = predicted == labels[1], gold == predicted
+        yield Unit(row, (float(positive and right), float(positive and not right),
+                         float(not positive and not right), float(not positive and right)))  # fmt: skip
+
+
+def _positive_f1(sums: Floats) -> Floats:
+    return 100.0 * ratio(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
+
+
+def _accuracy_of_two(sums: Floats) -> Floats:
+    return ratio(100.0 * (sums[..., 0] + sums[..., 3]), sums.sum(-1))
+
+
+ACCURACY = Metric(fixed("correct", "examples"), _right, {"accuracy": share}, "accuracy", further=_correct)
+MATTHEWS = Metric(
+    columns=_cells,
+    units=_confusion,
+    scores={"matthews": _matthews, "accuracy": _table_accuracy},
+    headline="matthews",
+    pooled=_pooled_matthews,
+    alone=ACCURACY,
+)
+ACCURACY_F1 = Metric(
+    columns=fixed("tp", "fp", "fn", "tn"),
+    units=_two_classes,
+    scores={"f1": _positive_f1, "accuracy": _accuracy_of_two},
+    headline="accuracy",
+    alone=ACCURACY,
+)

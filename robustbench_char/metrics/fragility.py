@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from robustbench_char.metrics.counted import entities
+from robustbench_char.metrics.tagging import entities
 
 if TYPE_CHECKING:
     import pandas as pd

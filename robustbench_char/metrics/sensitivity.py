@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval, interval
 from robustbench_char.metrics.breakdowns import WORD_LENGTHS, bucket
-from robustbench_char.metrics.counted import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

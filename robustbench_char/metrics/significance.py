@@ -1,4 +1,4 @@
-"""Is one system better than another on the same examples? Permutation test, McNemar's test, Holm's correction.
+"""Is one system better than another on the same examples? Permutation test, Holm's correction.
 
 Shape legend: N examples, K counts, R permutations, M distinct differences, P permutations at a time.
 """
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_char.metrics.counted import Floats
+from robustbench_char.metrics.base import Floats
 
-__all__ = ["PERMUTATIONS", "holm", "mcnemar", "permutation_test"]
+__all__ = ["PERMUTATIONS", "holm", "permutation_test"]
 
 PERMUTATIONS = 10_000
 _EXACT = 20_000
@@ -100,17 +100,6 @@ def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Itera
         size = min(step, permutations - start)
         bits = generator.integers(0, 1 << _BITS, (size, len(unused)), dtype=np.uint64) >> unused
         yield np.add.reduceat(np.bitwise_count(bits), starts, axis=1, dtype=np.float64)
-
-
-def mcnemar(one: Floats, other: Floats) -> float:
-    """Return the exact two-sided p of McNemar's test (1947) for two systems that are right (1) or wrong (0) [N].
-
-    It looks at the examples on which one alone is right; where there is none, p is 1.
-    """
-    from scipy.stats import binomtest
-
-    first, second = int((one > other).sum()), int((other > one).sum())
-    return float(binomtest(first, first + second).pvalue) if first + second else 1.0
 
 
 def holm(values: Sequence[float]) -> list[float]:

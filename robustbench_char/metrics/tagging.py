@@ -5,35 +5,28 @@ A word that the length limit cut off has no predicted tag. It counts as wrong, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import Gold, Prediction, Scores, models_extra, typed
+from robustbench_char.metrics.base import (
+    Floats,
+    Further,
+    Gold,
+    Labels,
+    Metric,
+    Prediction,
+    Unit,
+    fixed,
+    ratio,
+    share,
+    sums_of,
+    typed,
+)
 
-__all__ = ["bio2", "entity_f1", "tag_accuracy"]
+__all__ = ["ENTITY_F1", "TAG_ACCURACY", "Words", "bio2", "entities", "word_errors"]
 
-
-def tag_accuracy(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
-    """Return `accuracy`, the percentage of words whose tag is right. Raises InputError where numbers of tags differ."""
-    gold, predicted = _sentences(golds, predictions)
-    right = _right(gold, predicted)
-    words = _counts(gold, predicted)
-    return Scores({"accuracy": 100.0 * sum(right) / words["tokens"]}, words, _shares(right, gold))
-
-
-def entity_f1(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Scores:
-    """Return `precision`, `recall` and `f1` over entities of all types, and `f1_TYPE` for each type that occurs.
-
-    An entity is right when type, first and last word are. A share without denominator is 0.
-    Raises InputError for a tag that is not O, B-TYPE or I-TYPE, and where numbers of tags differ.
-    """
-    gold, predicted = _sentences(golds, predictions)
-    gold_tags = [bio2(tags) for tags in gold]
-    predicted_tags = [bio2(tags) for tags in predicted]
-    scores, entities = _seqeval(gold_tags, predicted_tags)
-    counts = _counts(gold, predicted) | entities | {"truncated_entities": _cut_entities(gold_tags, predicted)}
-    return Scores(scores, counts, _shares(_right(gold, predicted), gold))
+Words: TypeAlias = Sequence[str]
 
 
 def bio2(tags: Sequence[str | None]) -> list[str]:
@@ -57,55 +50,99 @@ def bio2(tags: Sequence[str | None]) -> list[str]:
     return converted
 
 
-def _seqeval(gold: list[list[str]], predicted: list[list[str]]) -> tuple[dict[str, float], dict[str, int]]:
-    kinds = sorted({tag[2:] for sentences in (gold, predicted) for tags in sentences for tag in tags if tag != "O"})
-    if not kinds:  # seqeval averages over nothing here
-        return {"precision": 0.0, "recall": 0.0, "f1": 0.0}, {"entities": 0, "predicted_entities": 0}
-    seqeval = models_extra("seqeval.metrics.sequence_labeling")
-    score = seqeval.precision_recall_fscore_support
-    precision, recall, f1, entities = score(gold, predicted, average="micro", zero_division=0)
-    by_type = score(gold, predicted, average=None, zero_division=0)[2]
-    overall = {"precision": precision, "recall": recall, "f1": f1}
-    each = {f"f1_{kind}": value for kind, value in zip(kinds, by_type, strict=True)}
-    found = sum(tag.startswith("B-") for tags in predicted for tag in tags)
-    scores = {name: 100.0 * float(value) for name, value in {**overall, **each}.items()}
-    return scores, {"entities": int(entities), "predicted_entities": found}
+def entities(tags: Sequence[str | None]) -> set[tuple[str, int, int]]:
+    """Return type, first word and the word after the last of each entity, as `conlleval` reads them (see `bio2`)."""
+    spans, begun = set(), None
+    for position, tag in enumerate([*bio2(tags), "O"]):
+        if begun and not tag.startswith("I-"):
+            spans.add((*begun, position))
+            begun = None
+        if tag.startswith("B-"):
+            begun = (tag[2:], position)
+    return spans
 
 
-def _cut_entities(gold: list[list[str]], predicted: list[tuple[str | None, ...]]) -> int:
-    """Count the gold entities of which at least one word was cut off."""
-    cut = 0
-    for tags, found in zip(gold, predicted, strict=True):
-        if None in found:
-            number = list(accumulate(tag.startswith("B-") for tag in tags))  # of the entity that a word is in or after
-            words = zip(tags, found, number, strict=True)
-            cut += len({entity for tag, said, entity in words if tag != "O" and said is None})
-    return cut
+def word_errors(right: Sequence[Words], given: Sequence[Words], *, cased: bool = False) -> float | None:
+    """Return the share of words that differ between two versions of sentences, in percent; None without words.
+
+    They are compared in lower case unless `cased`.
+    """
+    pairs = [pair for both in zip(right, given, strict=True) for pair in zip(*both, strict=True)]
+    wrong = sum(a != b and (cased or a.lower() != b.lower()) for a, b in pairs)
+    return 100 * wrong / len(pairs) if pairs else None
 
 
 def _sentences(
     golds: Sequence[Gold], predictions: Sequence[Prediction]
-) -> tuple[list[tuple[str, ...]], list[tuple[str | None, ...]]]:
-    gold, predicted = typed(golds, tuple, "gold tagging"), typed(predictions, tuple, "predicted tagging")
-    for row, (expected, found) in enumerate(zip(gold, predicted, strict=True)):
-        if len(expected) != len(found) or not expected:
+) -> Iterator[tuple[int, tuple[str, ...], tuple[str | None, ...]]]:
+    """Yield row, gold and predicted tags of each sentence. Raises InputError where numbers of tags differ."""
+    columns = typed(golds, tuple, "gold tagging"), typed(predictions, tuple, "predicted tagging")
+    for row, (gold, predicted) in enumerate(zip(*columns, strict=True)):
+        if len(gold) != len(predicted) or not gold:
             raise InputError(
                 f"row {row}",
-                found=f"{len(found)} predicted tags for {len(expected)} words",
-                expected="one tag a word, and at least one word",
+                found=f"{len(predicted)} predicted tags for {len(gold)} words",
+                expected="one tag per word, and at least one word",
                 fix="Predict again on the file that is scored.",
             )
-    return gold, predicted
+        yield row, gold, predicted
 
 
-def _right(gold: list[tuple[str, ...]], predicted: list[tuple[str | None, ...]]) -> list[int]:
-    return [sum(a == b for a, b in zip(*pair, strict=True)) for pair in zip(gold, predicted, strict=True)]
+def _words(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+    for row, *tags in _sentences(golds, predictions):
+        for position, (gold, predicted) in enumerate(zip(*tags, strict=True)):
+            yield Unit(row, (float(gold == predicted), 1.0), (position, position + 1))
 
 
-def _shares(right: list[int], gold: list[tuple[str, ...]]) -> list[float]:
-    return [count / len(tags) for count, tags in zip(right, gold, strict=True)]
+def _word_counts(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+    cut = sum(tag is None for _, _, tags in _sentences(golds, predictions) for tag in tags)
+    return {}, {"tokens": len(units), "truncated_words": cut}
 
 
-def _counts(gold: list[tuple[str, ...]], predicted: list[tuple[str | None, ...]]) -> dict[str, int]:
-    cut = sum(tag is None for tags in predicted for tag in tags)
-    return {"examples": len(gold), "tokens": sum(map(len, gold)), "truncated_words": cut}
+def _entities(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+    """Yield one unit per entity of gold or predictions. It is right when type, first and last word are."""
+    for row, *tags in _sentences(golds, predictions):
+        gold, predicted = map(entities, tags)
+        right = gold & predicted
+        for entity in sorted(gold | predicted, key=lambda entity: (entity[1:], entity[0])):
+            counts = float(entity in right), float(entity in predicted), float(entity in gold)
+            yield Unit(row, counts, entity[1:], entity[0])
+
+
+def _precision(sums: Floats) -> Floats:
+    return 100.0 * ratio(sums[..., 0], sums[..., 1])
+
+
+def _recall(sums: Floats) -> Floats:
+    return 100.0 * ratio(sums[..., 0], sums[..., 2])
+
+
+def _f1(sums: Floats) -> Floats:
+    precision, recall = ratio(sums[..., 0], sums[..., 1]), ratio(sums[..., 0], sums[..., 2])
+    return 100.0 * ratio(2 * precision * recall, precision + recall)
+
+
+def _pooled_f1(sums: Floats) -> Floats:
+    return ratio(200.0 * sums[..., 0], sums[..., 1] + sums[..., 2])
+
+
+def _by_type(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+    """Return the F1 of each type that occurs, and counts of entities; one is cut where one of its words was."""
+    kinds = {kind: [unit for unit in units if unit.kind == kind] for kind in sorted({unit.kind for unit in units})}
+    tags = typed(predictions, tuple, "predicted tagging")
+    cut = sum(None in tags[unit.row][slice(*unit.span)] for unit in units if unit.counts[2])
+    _, predicted, gold = map(int, sums_of(units)) if units else (0, 0, 0)
+    counts = {"entities": gold, "predicted_entities": predicted, "truncated_entities": cut}
+    return {f"f1_{kind}": float(_f1(sums_of(part))) for kind, part in kinds.items()}, counts
+
+
+TAG_ACCURACY = Metric(fixed("correct", "tokens"), _words, {"accuracy": share}, "accuracy", further=_word_counts)
+ENTITY_F1 = Metric(
+    columns=fixed("right", "predicted", "gold"),
+    units=_entities,
+    scores={"precision": _precision, "recall": _recall, "f1": _f1},
+    headline="f1",
+    pooled=_pooled_f1,
+    alone=TAG_ACCURACY,
+    further=_by_type,
+)

@@ -1,12 +1,12 @@
 """`counts.parquet`: what each example brings to a score, and to each cell of its breakdowns. Numbers alone, no text.
 
-Columns: `row` (of the example), `dimension`, `value`, and the counts of the record's metric (see `counted`). The cell
+Columns: `row` (of the example), `dimension`, `value`, and the counts of the record's metric (see `metrics`). The cell
 `all`, `all` holds the whole example; an example without a line in a cell brings nothing to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.metrics.base import METRICS, Floats, Unit
 from robustbench_char.metrics.breakdowns import ExampleWords, cells
-from robustbench_char.metrics.counted import COUNTED, Floats, Unit
 from robustbench_char.records.evaluation import Record
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ KEYS = ("row", "dimension", "value")
 
 
 def count_table(
-    metric: str, rows: Sequence[int], units: Iterator[Unit], words: Sequence[ExampleWords], labels: Sequence[str] | None
+    metric: str, rows: Sequence[int], units: Iterable[Unit], words: Sequence[ExampleWords], labels: Sequence[str] | None
 ) -> pd.DataFrame:
     """Return the counts of each example in each cell that it brings something to.
 
@@ -36,7 +36,7 @@ def count_table(
     """
     import pandas as pd
 
-    columns = COUNTED.get(metric).columns(labels)
+    columns = METRICS.get(metric).columns(labels)
     sums: dict[tuple[int, str, str], list[float]] = {}
     for unit in units:
         for cell in cells(unit, words[unit.row]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import Gold, QaGold
+from robustbench_char.metrics.base import Gold, QaGold
 from robustbench_char.tasks.base import Example, NativeFile, Task
 
 __all__ = ["gold_of", "labelled", "may_decline", "place_of"]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import Prediction
+from robustbench_char.metrics.base import Prediction
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Family, Task

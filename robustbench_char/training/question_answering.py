@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task

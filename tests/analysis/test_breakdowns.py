@@ -12,8 +12,8 @@ import pytest
 from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics, unit_of
 from robustbench_char.analysis.pairs import Pair
 from robustbench_char.analysis.statistics import statistics_of
+from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
-from robustbench_char.metrics.counted import COUNTED
 from robustbench_char.records.counts import count_table, write_counts
 from robustbench_char.records.evaluation import Record
 
@@ -24,7 +24,7 @@ LABELS = ("no", "yes")
 
 def write(folder: Path, made: Record, golds: list[object], said: list[object], words: list[ExampleWords]) -> Record:
     folder.mkdir(parents=True)
-    units = COUNTED.get(made.metric).units(golds, said, LABELS)  # type: ignore[arg-type]
+    units = METRICS.get(made.metric).units(golds, said, LABELS)  # type: ignore[arg-type]
     table = count_table(made.metric, list(range(len(golds))), units, words, LABELS)
     return made.model_copy(update={"counts_sha256": write_counts(folder, table)})
 

@@ -13,13 +13,13 @@ import pytest
 from robustbench_char.analysis import compare_runs as result_sets
 from robustbench_char.analysis.compare_runs import compare_sets
 from robustbench_char.common import InputError
-from robustbench_char.metrics.counted import COUNTED, Floats
+from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.significance import permutation_test
 from robustbench_char.records.counts import write_counts
 from robustbench_char.records.evaluation import PretrainingInfo, Record, write_record
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results"
-accuracy = COUNTED.get("accuracy").score
+accuracy = METRICS.get("accuracy").score
 
 
 def right(*stretches: tuple[int, int], examples: int = 100) -> Floats:

@@ -14,15 +14,15 @@ from robustbench_char.analysis.pairs import Pair, comparison_table, drop, pair_r
 from robustbench_char.analysis.seeds import SEED_COLUMNS, seed_frame
 from robustbench_char.analysis.statistics import CLEAN, statistics_of
 from robustbench_char.common import InputError
+from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import interval
-from robustbench_char.metrics.counted import COUNTED, Floats
 from robustbench_char.metrics.significance import permutation_test
 from robustbench_char.records.counts import write_counts
 from robustbench_char.records.evaluation import Record
 
 COLUMNS = ("right", "predicted", "gold")
 BERT, OTHER, WORSE = ("bert", "minilm"), ("other", "minilm"), ("worse", "minilm")
-score = COUNTED.get("entity_f1").score
+score = METRICS.get("entity_f1").score
 
 
 def counts(share: float, seed: int, examples: int = 60) -> Floats:

@@ -11,7 +11,7 @@ import pytest
 from robustbench_char.common import InputError
 from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info
 from robustbench_char.inference.load_system import load_system
-from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.corrections import Correction, replaced

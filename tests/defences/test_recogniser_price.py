@@ -16,7 +16,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference import recogniser_cost as prices
 from robustbench_char.inference.recogniser_cost import measure_price, recognition_price
-from robustbench_char.metrics.word_errors import word_errors
+from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.records.evaluation import RecogniserInfo
 from robustbench_char.records.recogniser_cost import PRICE, find_prices
 from robustbench_char.tasks.base import Example, Task

@@ -19,8 +19,7 @@ from robustbench_char.attacks.registry import OPERATORS
 from robustbench_char.cli.main import app
 from robustbench_char.common import Registry
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.metrics.counted import COUNTED
-from robustbench_char.metrics.metrics import METRICS, score
+from robustbench_char.metrics.base import METRICS, score
 from robustbench_char.reports.sections import SECTIONS
 from robustbench_char.tasks.registry import get_task
 
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-REGISTRIES: tuple[Registry[object], ...] = (OPERATORS, SYSTEMS, METRICS, COUNTED, SECTIONS)  # type: ignore[assignment]
+REGISTRIES: tuple[Registry[object], ...] = (OPERATORS, SYSTEMS, METRICS, SECTIONS)  # type: ignore[assignment]
 
 
 def blocks(language: str) -> list[str]:
@@ -76,9 +75,9 @@ def test_the_operator_attacks_and_its_ledger_is_verified(run: Callable[..., str]
     assert "  double" in run("list operators")
 
 
-def test_the_metric_scores_by_counts_what_it_scores_by_examples() -> None:
+def test_the_metric_scores_a_whole_set_and_sums_alike() -> None:
     golds, said = [("O", "B-PER"), ("O",), ("O",)], [("O", "B-PER"), ("O",), ("B-PER",)]
-    counted = COUNTED.get("sentence_accuracy")
+    counted = METRICS.get("sentence_accuracy")
     sums = [unit.counts for unit in counted.units(golds, said, None)]
     result = score("sentence_accuracy", golds, said)
     assert result.scores == {"sentence_accuracy": pytest.approx(200 / 3)}

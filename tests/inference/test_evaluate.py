@@ -18,8 +18,7 @@ from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.load_system import StoredPredictions, load_system, predict_file
-from robustbench_char.metrics.counted import COUNTED
-from robustbench_char.metrics.metrics import QaGold, QaPrediction, score
+from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction, score
 from robustbench_char.records.counts import cell_counts, read_counts
 from robustbench_char.records.evaluation import read_predictions, read_record
 from robustbench_char.tasks.base import Answer, Example, Task
@@ -53,7 +52,7 @@ def test_record_and_predictions(make_file: Any, train_tiny: Any, tmp_path: Path)
     counts = read_counts(tmp_path / "out", record)
     assert counts is not None
     sums = cell_counts(counts, table["row"].tolist()).sum(0)
-    assert COUNTED.get("entity_f1").score(sums) == pytest.approx(record.scores["f1"])
+    assert METRICS.get("entity_f1").score(sums) == pytest.approx(record.scores["f1"])
     assert set(counts["dimension"]) == {"all", "pieces", "entity_type", "word_length", "text_length"}
 
 

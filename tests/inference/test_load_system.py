@@ -12,7 +12,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.inference.load_system import load_system
-from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.tasks.base import Answer, Example
 from robustbench_char.training.families import encoded
 from robustbench_char.training.question_answering import span_of

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import interval, percentiles, resampled_sums
-from robustbench_char.metrics.counted import COUNTED, Floats
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -37,7 +37,7 @@ def answer_counts(examples: int = 60) -> Floats:
 )
 def test_it_is_the_interval_of_scipy(metric: str, counts: Floats) -> None:
     """Rows drawn by weights (few distinct ones) and one by one agree with scipy but for the draws."""
-    score = COUNTED.get(metric).score
+    score = METRICS.get(metric).score
     expected = stats.bootstrap(
         (np.arange(len(counts)),),
         lambda rows, axis: score(counts[rows].sum(-2)),
@@ -91,7 +91,7 @@ def test_paired_examples_stay_paired() -> None:
     """Two systems that differ by a constant on each example: their difference has no spread, each of them has."""
     one = answer_counts()
     other = one + np.array([0.5, 0.0, 0.0])
-    score = COUNTED.get("squad_v1").score
+    score = METRICS.get("squad_v1").score
     found = interval(np.hstack([one, other]), lambda sums: score(sums[..., 3:]) - score(sums[..., :3]))
     assert (found.value, found.low, found.note) == (pytest.approx(50.0), None, "no spread")
     assert interval(one, score).low is not None
@@ -117,7 +117,7 @@ def _tags(*words: tuple[int, int]) -> Floats:
 def test_there_is_none_where_examples_show_no_spread(
     metric: str, counts: Floats, value: float | None, note: str
 ) -> None:
-    found = interval(counts, COUNTED.get(metric).score)
+    found = interval(counts, METRICS.get(metric).score)
     assert (found.value, found.low, found.high, found.note) == (value, None, None, note)
 
 

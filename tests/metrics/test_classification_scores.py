@@ -8,9 +8,10 @@ import warnings
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score, matthews_corrcoef
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import score
+from robustbench_char.metrics.base import score
 
 LABELS = ("0", "1")
 columns = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
@@ -55,7 +56,7 @@ def test_matthews_of_three_classes() -> None:
     # Gorodkin (2004): (c s - sum p t) / sqrt((s^2 - sum p^2)(s^2 - sum t^2)), c right of s, p and t class counts.
     golds, said = ["a", "a", "b", "b", "c", "c"], ["a", "b", "b", "b", "c", "a"]
     expected = 100 * (4 * 6 - (2 * 2 + 3 * 2 + 1 * 2)) / math.sqrt((36 - (4 + 9 + 1)) * (36 - 12))
-    assert score("matthews", golds, said).scores["matthews"] == pytest.approx(expected)
+    assert score("matthews", golds, said, labels=("a", "b", "c")).scores["matthews"] == pytest.approx(expected)
 
 
 def test_f1_needs_two_labels() -> None:
@@ -71,3 +72,13 @@ def test_a_class_outside_the_labels_is_refused(metric: str) -> None:
         score(metric, ["0", "maybe"], ["0", "1"], labels=LABELS)
     with pytest.raises(InputError, match="row 0: found the predicted label 'maybe'"):
         score(metric, ["0"], ["maybe"], labels=LABELS)
+
+
+@given(pairs=st.lists(st.tuples(*[st.sampled_from("abc")] * 2), min_size=1, max_size=40))
+def test_scores_are_those_of_scikit_learn_to_the_last_digit(pairs: list[tuple[str, str]]) -> None:
+    golds, said = [gold for gold, _ in pairs], [said for _, said in pairs]
+    matthews = matthews_corrcoef(golds, said) if len({*golds, *said}) > 1 else 0.0
+    assert score("matthews", golds, said, labels=("a", "b", "c")).scores["matthews"] == 100 * matthews
+    two = [["ab"[label == "b"] for label in column] for column in (golds, said)]
+    f1 = f1_score(*two, pos_label="b", zero_division=0) if "b" in two[0] + two[1] else 0.0
+    assert score("accuracy_f1", *two, labels=("a", "b")).scores["f1"] == 100 * f1

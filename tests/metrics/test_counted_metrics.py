@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.counted import COUNTED, entities, example_counts
-from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.metrics.base import METRICS, Floats, QaGold, QaPrediction, Scores, score
+from robustbench_char.metrics.tagging import entities
 
 pytestmark = pytest.mark.models
 
@@ -37,6 +37,14 @@ def pairs(metric: str) -> st.SearchStrategy[list[tuple[Any, Any]]]:
     return st.lists(one, min_size=1, max_size=12)
 
 
+def example_counts(result: Scores, columns: int) -> Floats:
+    """Return the counts of each example [N, K]."""
+    table = np.zeros((len(result.per_example), columns))
+    for unit in result.units:
+        table[unit.row] += unit.counts
+    return table
+
+
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_the_counts_of_all_examples_give_the_headline(metric: str) -> None:
     labels = CLASSES if metric in ("accuracy", "matthews", "accuracy_f1") else None
@@ -44,10 +52,10 @@ def test_the_counts_of_all_examples_give_the_headline(metric: str) -> None:
     @given(pairs(metric))
     def check(both: Sequence[tuple[Any, Any]]) -> None:
         golds, predictions = zip(*both, strict=True)
-        counts = example_counts(metric, golds, predictions, labels)
-        counted = COUNTED.get(metric)
+        counted, result = METRICS.get(metric), score(metric, golds, predictions, labels=labels)
+        counts = example_counts(result, len(counted.columns(labels)))
         assert counts.shape == (len(golds), len(counted.columns(labels)))
-        expected = score(metric, golds, predictions, labels=labels).scores[HEADLINES.get(metric, "accuracy")]
+        expected = result.scores[HEADLINES.get(metric, "accuracy")]
         assert counted.score(counts.sum(0)) == pytest.approx(expected, abs=1e-9)
 
     check()
@@ -64,7 +72,7 @@ def test_entities_are_those_of_the_official_reading(conll_entities: ModuleType) 
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_many_sums_are_scored_at_once_and_none_is_zero(metric: str) -> None:
     labels = CLASSES if metric in ("accuracy", "matthews", "accuracy_f1") else None
-    counted = COUNTED.get(metric)
+    counted = METRICS.get(metric)
     sums = np.arange(1.0, 1 + 2 * 3 * len(counted.columns(labels))).reshape(2, 3, -1)
     found = counted.score(sums)
     assert found.shape == (2, 3)
@@ -74,4 +82,4 @@ def test_many_sums_are_scored_at_once_and_none_is_zero(metric: str) -> None:
 
 def test_matthews_counts_by_class() -> None:
     with pytest.raises(InputError, match="labels: found none; expected the classes of the task"):
-        example_counts("matthews", ["no"], ["no"], None)
+        score("matthews", ["no"], ["no"])

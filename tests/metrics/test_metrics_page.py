@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.analysis.pairs import comparison_table
-from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction, score
 from robustbench_char.records.evaluation import Record
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"

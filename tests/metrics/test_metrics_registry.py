@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import METRICS, QaGold, QaPrediction, score
+from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction, score
 
 RIGHT = {
     "matthews": (["0", "1", "1"], ["0", "1", "1"]),
@@ -64,7 +62,7 @@ def test_the_form_must_be_the_metrics(metric: str) -> None:
 
 
 def test_lengths_and_emptiness() -> None:
-    with pytest.raises(InputError, match="found 1 predictions for 2 examples; expected one prediction an example"):
+    with pytest.raises(InputError, match="found 1 predictions for 2 examples; expected one prediction per example"):
         score("accuracy", ["a", "b"], ["a"])
     with pytest.raises(InputError, match="examples: found none; expected at least one example"):
         score("accuracy", [], [])
@@ -73,18 +71,3 @@ def test_lengths_and_emptiness() -> None:
 def test_an_unknown_metric_is_named_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"unknown metric 'mathews'.*Did you mean 'matthews'"):
         score("mathews", ["a"], ["a"])
-
-
-@pytest.mark.parametrize(
-    ("metric", "module"),
-    [
-        ("matthews", "sklearn.metrics"),
-        ("accuracy_f1", "sklearn.metrics"),
-        ("entity_f1", "seqeval.metrics.sequence_labeling"),
-    ],
-)
-def test_a_missing_extra_says_how_to_install_it(metric: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    golds, said = RIGHT[metric]
-    with pytest.raises(InputError, match=r'no module .*extra `models`.*pip install "robustbench-char\[models\]"'):
-        score(metric, golds, said, labels=("0", "1"))

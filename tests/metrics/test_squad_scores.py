@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import QaGold, QaPrediction, Scores, score
+from robustbench_char.metrics.base import QaGold, QaPrediction, Scores, score
 from robustbench_char.metrics.squad import normalize_answer
 
 CASES = Path(__file__).parent / "cases"

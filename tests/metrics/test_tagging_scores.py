@@ -8,9 +8,10 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.metrics import score
+from robustbench_char.metrics.base import score
 from robustbench_char.metrics.tagging import bio2
 
 tags = st.sampled_from(["O", "O", "B-LOC", "I-LOC", "B-PER", "I-PER", "I-x-y"])
@@ -31,6 +32,18 @@ def test_entity_scores_are_those_of_conlleval(pairs: Sentences, conll_entities: 
     assert result.counts["predicted_entities"] == sum(len(conll_entities.entities(tags)) for tags in said)
     assert result.counts["truncated_entities"] == conll_entities.cut_entities(golds, said)
     assert result.counts["truncated_words"] == sum(tag is None for tags in said for tag in tags)
+
+
+@given(pairs=sentences)
+def test_entity_scores_are_those_of_seqeval_to_the_last_digit(pairs: Sentences) -> None:
+    golds, said = ([bio2(tags) for tags in column] for column in _columns(pairs))
+    kinds = sorted({tag[2:] for tags in [*golds, *said] for tag in tags if tag != "O"})
+    if kinds:
+        overall = precision_recall_fscore_support(golds, said, average="micro", zero_division=0)[:3]
+        by_type = precision_recall_fscore_support(golds, said, average=None, zero_division=0)[2]
+        names = ["precision", "recall", "f1", *(f"f1_{kind}" for kind in kinds)]
+        expected = {name: 100 * value for name, value in zip(names, [*overall, *by_type], strict=True)}
+        assert score("entity_f1", *_columns(pairs)).scores == expected
 
 
 @given(pairs=sentences)
@@ -82,7 +95,7 @@ def test_no_entity_at_all_scores_0() -> None:
 
 def test_numbers_of_tags_must_agree() -> None:
     for metric in ("entity_f1", "tag_accuracy"):
-        with pytest.raises(InputError, match="row 1: found 1 predicted tags for 2 words; expected one tag a word"):
+        with pytest.raises(InputError, match="row 1: found 1 predicted tags for 2 words; expected one tag per word"):
             score(metric, [("O",), ("O", "O")], [("O",), ("O",)])
         with pytest.raises(InputError, match="row 0: found 0 predicted tags for 0 words"):
             score(metric, [()], [()])

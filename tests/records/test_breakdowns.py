@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
+from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState, bucket
-from robustbench_char.metrics.counted import COUNTED, example_counts
 from robustbench_char.records.counts import (
     COUNTS,
     KEYS,
@@ -32,7 +32,7 @@ def tables(
     metric: str, gold: tuple[str, ...], said: tuple[str | None, ...], words: list[WordState]
 ) -> dict[str, object]:
     """Return the counts of one attacked sentence by cell, as tuples."""
-    units = COUNTED.get(metric).units([gold], [said], None)
+    units = METRICS.get(metric).units([gold], [said], None)
     table = count_table(metric, [7], units, [ExampleWords(words, len(words), True)], None)
     assert set(table["row"]) == {7}
     return {f"{row.dimension}={row.value}": tuple(row)[4:] for row in table.itertuples()}
@@ -67,7 +67,7 @@ def test_cells_of_words() -> None:
 def test_cells_of_examples() -> None:
     """An example is `Subword` where a word that was hit was split; clean data have no words that were hit."""
     labels = ("no", "yes")
-    units = list(COUNTED.get("accuracy").units(["no", "yes"], ["no", "no"], labels))
+    units = list(METRICS.get("accuracy").units(["no", "yes"], ["no", "no"], labels))
     attacked = [ExampleWords([PLAIN, SPLIT], 40, True), ExampleWords([], 40, True)]
     table = count_table("accuracy", [0, 1], iter(units), attacked, labels)
     cells = {(row.row, row.dimension, row.value) for row in table.itertuples()}
@@ -100,8 +100,10 @@ def test_the_cells_of_a_breakdown_add_up(metric: str) -> None:
         golds, said = [gold for gold, _, _ in columns], [found for _, found, _ in columns]
         known = [ExampleWords(states, len(states), True) for *_, states in columns]
         rows = list(range(10, 10 + len(sentences)))
-        table = count_table(metric, rows, COUNTED.get(metric).units(golds, said, None), known, None)
-        whole = example_counts(metric, golds, said, None)
+        table = count_table(metric, rows, METRICS.get(metric).units(golds, said, None), known, None)
+        whole = np.zeros((len(rows), len(METRICS.get(metric).columns(None))))
+        for unit in METRICS.get(metric).units(golds, said, None):
+            whole[unit.row] += unit.counts
         np.testing.assert_array_equal(cell_counts(table, rows), whole)
         for dimension in ("pieces", "pieces_read", "operator", "word_length", "text_length"):
             values = table.loc[table["dimension"] == dimension, "value"].unique()
@@ -112,7 +114,7 @@ def test_the_cells_of_a_breakdown_add_up(metric: str) -> None:
 
 
 def test_written_and_read(tmp_path: Path, make_record: Callable[..., Record]) -> None:
-    units = COUNTED.get("accuracy").units(["no"], ["no"], ("no", "yes"))
+    units = METRICS.get("accuracy").units(["no"], ["no"], ("no", "yes"))
     table = count_table("accuracy", [3], units, [ExampleWords([], 3, False)], ("no", "yes"))
     record: Record = make_record(counts_sha256=write_counts(tmp_path, table))
     read = read_counts(tmp_path, record)

@@ -14,7 +14,7 @@ import pytest
 from robustbench_char.common import InputError
 from robustbench_char.inference.predictions import Predictions
 from robustbench_char.inference.predictors import PredictorSource
-from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.records.predictors import Predictor, load_predictor, registered
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import TASKS

@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
-from robustbench_char.metrics.counted import COUNTED
-from robustbench_char.metrics.metrics import QaGold, QaPrediction
 from robustbench_char.records.counts import cell_counts, count_table, write_counts
 from robustbench_char.records.evaluation import (
     AttackInfo,
@@ -36,7 +35,7 @@ FAMILIES = {
     "conll2003": "tagging",
     "squad_v2": "question_answering",
 }
-METRICS = {
+SCORED = {
     "qnli": ("accuracy", "accuracy"),
     "cola": ("matthews", "matthews"),
     "conll2003": ("entity_f1", "f1"),
@@ -210,9 +209,9 @@ def counted(task: str, frame: pd.DataFrame, suite: str | None) -> pd.DataFrame:
         golds, said = [tuple(gold) for gold in golds], [tuple(one) for one in said]
     if FAMILIES[task] == "question_answering":
         golds, said = [QaGold(tuple(gold)) for gold in golds], [QaPrediction(**one) for one in said]
-    units = COUNTED.get(METRICS[task][0]).units(golds, said, LABELS.get(task))
+    units = METRICS.get(SCORED[task][0]).units(golds, said, LABELS.get(task))
     words = [known_words(row, suite) for row in frame.to_dict("records")]
-    return count_table(METRICS[task][0], list(frame["row"]), units, words, LABELS.get(task))
+    return count_table(SCORED[task][0], list(frame["row"]), units, words, LABELS.get(task))
 
 
 def known_words(row: dict[Any, Any], suite: str | None) -> ExampleWords:
@@ -242,7 +241,7 @@ def record(
     task: str, system: str, suite: str | None, frame: pd.DataFrame, *, seed: int, attack_seed: int, sha: str
 ) -> Record:
     """Return the record that goes with made-up predictions."""
-    metric, headline = METRICS[task]
+    metric, headline = SCORED[task]
     value = 100 * float(frame["score"].mean())
     counts = {"examples": len(frame)}
     if FAMILIES[task] == "classification":
@@ -302,7 +301,7 @@ def write_run(
     if counts:
         table = counted(task, frame, suite)
         whole = cell_counts(table, list(frame["row"]))
-        score = float(COUNTED.get(made.metric).score(whole.sum(0)))
+        score = float(METRICS.get(made.metric).score(whole.sum(0)))
         made = made.model_copy(
             update={"counts_sha256": write_counts(folder, table), "scores": {**made.scores, made.headline: score}}
         )

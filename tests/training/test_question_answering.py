@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_char.metrics.metrics import QaPrediction
+from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.inputs import Window
 from robustbench_char.tasks.base import Answer, Example
 from robustbench_char.training.question_answering import QuestionAnswering, Span, best_span, span_of

@@ -32,7 +32,7 @@ from robustbench_char.defences.wordrec.sentences import (
     example_sentences,
     text_sentences,
 )
-from robustbench_char.metrics.word_errors import word_errors
+from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.words import SPLITTERS
 
