@@ -19,7 +19,7 @@ help: ## Show this help
 # One mark per set of extras that is installed; the full set serves all targets.
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -e $(VENV)/.all -a $(VENV)/.all -nt pyproject.toml || $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(1)]'
+	test -e $(VENV)/.all -a $(VENV)/.all -nt pyproject.toml -a $(VENV)/.all -nt constraints.txt || $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[$(1)]'
 	touch $@
 endef
 
