@@ -15,5 +15,5 @@ __all__ = ["__version__", "attack"]
 def __getattr__(name: str) -> object:
     """Load the public functions when first used, so that the import stays quick."""
     if name == "attack":
-        return importlib.import_module("robustbench_char.attack_sets.dataset").attack
+        return importlib.import_module("robustbench_char.attack_sets.attack").attack
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

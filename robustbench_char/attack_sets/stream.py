@@ -7,7 +7,7 @@ time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from robustbench_char.attack_sets.manifest import Counts
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import Slot, ledger_table, word_vocabulary
-from robustbench_char.attacks.suites import Suite
+from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, rows_by_text, word_vocabulary
+from robustbench_char.attacks.suites import Suite, load_suite_file, load_suites, only_suite
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.tasks.base import Attacked, Edit, Example, ExampleSource, Task, token_text
-from robustbench_char.tasks.following import follow
+from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
+from robustbench_char.tasks.registry import TASKS, follow
+from robustbench_char.text.edits import Edit
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CHUNK", "Attack", "Tally", "attack_examples", "chosen_fields"]
+__all__ = ["Attack", "Tally", "attack_examples", "check_task_names", "chosen_fields", "suites_of"]
 
 CHUNK = 2000
 """Examples worked on at once."""
@@ -41,6 +42,18 @@ class Attack:
     suite: Suite
     seed: int
     fields: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, task: Task, suite: str | Suite, seed: int, fields: Iterable[str] | None, *, option: str = "--{}"
+    ) -> Attack:
+        """Resolve a suite by name and the fields to attack; `option` is how messages write the name of an argument.
+
+        Raises InputError for an unknown suite or field, a suite of several strengths, or a mistake in its file.
+        """
+        place = option.format("suite")
+        resolved = only_suite(suites_of(suite, task, place=place), place=place)
+        return cls(task, resolved, seed, chosen_fields(task, resolved, fields, place=option.format("fields")))
 
 
 @dataclass
@@ -110,6 +123,26 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
                 fix=f"Correct the name.{nearest(name, task.fields)}",
             )
     return tuple(name for name in task.fields if name in fields)
+
+
+def suites_of(suite: str | Suite, task: Task, *, place: str = "--suite") -> list[Suite]:
+    """Return the suites that a name stands for, one per strength; a `Suite` stands for itself.
+
+    Raises InputError for an unknown name, a mistake in the file, or exceptions for a task that does not exist.
+    """
+    if isinstance(suite, Suite):
+        return [suite]
+    suites = load_suites(suite, task=task.name, place=place)
+    check_task_names(suite, task.name)
+    return suites
+
+
+def check_task_names(suite: str, *own: str) -> None:
+    """Check that the tasks for which a suite (by name, path, or either with a strength) makes exceptions exist."""
+    base = suite if suite.endswith((".yaml", ".yml")) else suite.rpartition("@")[0] or suite
+    for task in load_suite_file(base).tasks:
+        if task not in own:
+            TASKS.get(task, place=f"{base}: tasks.{task}")
 
 
 def attack_examples(
@@ -249,28 +282,20 @@ def _count(tally: Tally, chunk: list[Example], job: _Job, done: _Done) -> None:
 def _followed(
     attack: Attack, chunk: list[Example], job: _Job, done: _Done, seen: dict[str, tuple[str, list[Edit]]]
 ) -> Iterator[Attacked]:
-    edits = edits_by_text(done.ledger)
+    ledger = rows_by_text(done.ledger.select(["row", "field", "start_clean", "removed", "inserted"]))
+    edits = {text: list(map(edit_of, rows)) for text, rows in ledger.items()}
     texts = {(slot.row, slot.field): text for slot, text in zip(job.slots, done.texts, strict=True)}
     for example in chunk:
         fields: dict[str, str | tuple[str, ...]] = {}
         changes: dict[str, list[Edit]] = {}
         for name in attack.fields:
-            place = (example.row, name)
+            text_id = (example.row, name)
             if name == "context" and example.context_key is not None:
-                if place in texts:
-                    seen[example.context_key] = (texts[place], edits.get(place, []))
+                if text_id in texts:
+                    seen[example.context_key] = (texts[text_id], edits.get(text_id, []))
                 fields[name], changes[name] = seen[example.context_key]
             else:
-                text = texts[place]
+                text = texts[text_id]
                 fields[name] = text if isinstance(example.fields[name], str) else tuple(text.split(" ")) if text else ()
-                changes[name] = edits.get(place, [])
+                changes[name] = edits.get(text_id, [])
         yield Attacked(follow(attack.task, example, fields, changes), changes)
-
-
-def edits_by_text(ledger: pa.Table) -> Mapping[tuple[int, str], list[Edit]]:
-    """Return the edits of each text of a ledger, by (row, field)."""
-    grouped: dict[tuple[int, str], list[Edit]] = {}
-    columns = (ledger[name].to_pylist() for name in ("row", "field", "start_clean", "removed", "inserted"))
-    for row, name, start, removed, inserted in zip(*columns, strict=True):
-        grouped.setdefault((row, name), []).append(Edit(start, removed, inserted))
-    return grouped

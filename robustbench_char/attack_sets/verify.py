@@ -8,21 +8,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
-from robustbench_char.attack_sets.write import ANSWER_COLUMNS, answer_rows, source_sha256
-from robustbench_char.attacks.ledger import LEDGER_COLUMNS, apply_to_text
+from robustbench_char.attacks.ledger import LEDGER_COLUMNS, LedgerRow, edit_of, rows_by_text, undoing_edit_of
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
-from robustbench_char.tasks.base import Attacked, Edit, Example, NativeFile, Task, token_text
-from robustbench_char.tasks.following import follow
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.registry import follow
+from robustbench_char.tasks.sources import open_source
+from robustbench_char.text.edits import Edit, apply_edits
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LedgerRow", "read_ledger", "verify"]
+__all__ = ["read_ledger", "verify"]
 
-LedgerRow = dict[str, Any]
 _FIX = "Run the attack again; if the file was changed on purpose, it is no longer the attacked set of this ledger."
 
 
@@ -46,33 +47,59 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def verify(folder: Path, source: NativeFile) -> Manifest:
-    """Check an attacked set against its clean source; return its manifest.
+def verify(
+    folder: str | Path,
+    input: str | Path | NativeFile | None = None,
+    *,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+) -> Manifest:
+    """Replay the ledger of an attacked set both ways, and check labels, offsets, tags and hashes; return its manifest.
 
-    Raises InputError naming the first wrong place.
+    `folder` was written by `attack_file`; the other arguments name its clean source as they do there. Raises InputError
+    naming the first mismatch.
+
+    >>> from robustbench_char.attack_sets import attack_file
+    >>> made = attack_file("cola", data="mini", suite="drop", output="attacked")
+    >>> verify("attacked", data="mini") == made
+    True
     """
+    folder = Path(folder)
     manifest = read_manifest(folder)
+    source = open_source(manifest.task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    _check_files(folder, manifest, source)
+    ledger = _Ledger(folder)
+    _check_manifest(folder, manifest, ledger)
+    attacked = open_native(manifest.task_record, folder / manifest.output.name)
+    _check_examples(folder, manifest, source, attacked, ledger)
+    if manifest.format == "native":
+        _check_bytes(manifest.task_record, source, attacked, ledger)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Manifest, source: NativeFile) -> None:
     _same(source.path, "content", _short(source_sha256(source.path)), _short(manifest.input.sha256))
     for info in filter(None, (manifest.output, manifest.ledger, manifest.answers)):
         path = folder / safe_name(info.name)
         if not path.is_file():
             raise InputError(path, found="no such file", expected="a file of the attacked set", fix=_FIX)
         _same(path, "content", _short(sha256_file(path)), _short(info.sha256))
-    ledger = _Ledger(folder)
-    _check_manifest(folder, manifest, ledger)
-    task, attacked = manifest.task_record, open_native(manifest.task_record, folder / manifest.output.name)
+
+
+def _check_examples(
+    folder: Path, manifest: Manifest, source: NativeFile, attacked: NativeFile, ledger: _Ledger
+) -> None:
     answers: list[tuple[object, ...]] = []
     examples = 0
     for clean, after in _pairs(source, attacked):
-        _check_example(task, clean, after, ledger, folder)
+        _check_example(manifest.task_record, clean, after, ledger, folder)
         answers += answer_rows(clean, after)
         examples += 1
     _same(folder / MANIFEST, "rows", (manifest.input.rows, manifest.output.rows), (examples, examples))
     _same(folder / LEDGER, "edits that belong to no text", len(ledger.left()), 0)
     _check_answers(folder, manifest, answers)
-    if manifest.format == "native":
-        _check_bytes(task, source, attacked, ledger)
-    return manifest
 
 
 def _check_manifest(folder: Path, manifest: Manifest, ledger: _Ledger) -> None:
@@ -122,21 +149,18 @@ class _Ledger:
         self.size = table.num_rows
         counts = table["operator"].value_counts().to_pylist()
         self.by_operator = {entry["values"]: entry["counts"] for entry in counts}
-        self._rows: dict[tuple[int, str], list[LedgerRow]] = {}
-        rows = table.to_pylist()
-        self.edited_words = len({(row["row"], row["field"], row["word"]) for row in rows})
-        for row in rows:
-            self._rows.setdefault((row["row"], row["field"]), []).append(row)
+        self._rows = rows_by_text(table)
+        self.edited_words = sum(len({row["word"] for row in rows}) for rows in self._rows.values())
         self._contexts: dict[str, list[LedgerRow]] = {}
         self._used: set[tuple[int, str]] = set()
 
     def of(self, example: Example, field: str) -> list[LedgerRow]:
-        """Return the edits of one field of an example, in order of place."""
-        place = (example.row, field)
-        self._used.add(place)
+        """Return the edits of one field of an example, in order of position."""
+        text = (example.row, field)
+        self._used.add(text)
         if field != "context" or example.context_key is None:
-            return self._rows.get(place, [])
-        return self._contexts.setdefault(example.context_key, self._rows.get(place, []))
+            return self._rows.get(text, [])
+        return self._contexts.setdefault(example.context_key, self._rows.get(text, []))
 
     def left(self) -> set[tuple[int, str]]:
         """Return the texts of the ledger that no example has."""
@@ -155,18 +179,12 @@ def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, 
         yield clean, after
 
 
-def _check_example(
-    task: Task,
-    clean: Example,
-    after: Example,
-    ledger: _Ledger,
-    folder: Path,
-) -> None:
+def _check_example(task: Task, clean: Example, after: Example, ledger: _Ledger, folder: Path) -> None:
     place = f"{folder.name}: example {clean.row} (id {clean.id})"
     edits: dict[str, list[Edit]] = {}
     for field in task.fields:
         rows = ledger.of(clean, field)
-        edits[field] = [Edit(row["start_clean"], row["removed"], row["inserted"]) for row in rows]
+        edits[field] = list(map(edit_of, rows))
         _check_text(f"{place}, {field}", token_text(clean.fields[field]), token_text(after.fields[field]), rows)
     expected = follow(task, clean, after.fields, edits)
     for name in ("label", "answers", "plausible", "answerable"):
@@ -175,8 +193,8 @@ def _check_example(
 
 def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> None:
     try:
-        forward = apply_to_text(clean, ((row["start_clean"], row["removed"], row["inserted"]) for row in rows))
-        backward = apply_to_text(after, ((row["start_attacked"], row["inserted"], row["removed"]) for row in rows))
+        forward = apply_edits(clean, list(map(edit_of, rows)))
+        backward = apply_edits(after, list(map(undoing_edit_of, rows)))
     except ValueError as error:
         raise InputError(
             place,
@@ -214,18 +232,10 @@ class _Digest:
 
 def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _Ledger) -> None:
     """Replay the ledger on the bytes of both files: clean to attacked, and (where the clean source is a file) back."""
-
-    def forward(row: LedgerRow) -> Edit:
-        return Edit(row["start_clean"], row["removed"], row["inserted"])
-
-    def backward(row: LedgerRow) -> Edit:
-        source = row["removed"] if row["removed_source"] is None else row["removed_source"]
-        return Edit(row["start_attacked"], row["inserted"], row["removed"], source)
-
     _same(
         attacked.path,
         "bytes other than the ledger makes of the clean file",
-        _replayed(task, source, attacked, ledger, forward),
+        _replayed(task, source, attacked, ledger, edit_of),
         sha256_file(attacked.path),
     )
     # A folder of trees is written as columns, and no library writes the bytes of another's Parquet file again.
@@ -233,7 +243,7 @@ def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _
         _same(
             attacked.path,
             "bytes that undoing the ledger does not turn into the clean file",
-            _replayed(task, attacked, source, ledger, backward),
+            _replayed(task, attacked, source, ledger, undoing_edit_of),
             sha256_file(source.path),
         )
 
@@ -244,15 +254,8 @@ def _replayed(
     digest = _Digest()
 
     def examples() -> Iterator[Attacked]:
-        contexts: dict[str | None, list[LedgerRow]] = {}
         for before, after in zip(source.examples(), target.examples(), strict=True):
-            edits = {}
-            for field in task.fields:
-                rows = ledger.of(before, field)
-                if field == "context":
-                    rows = contexts.setdefault(before.context_key, rows)
-                edits[field] = [edit(row) for row in rows]
-            yield Attacked(after, edits)
+            yield Attacked(after, {field: list(map(edit, ledger.of(before, field))) for field in task.fields})
 
     source.rewrite(cast(Any, digest), examples())
     return digest.hash.hexdigest()

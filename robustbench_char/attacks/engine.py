@@ -22,12 +22,21 @@ from robustbench_char.attacks.eligibility import (
     within_spans,
 )
 from robustbench_char.attacks.keys import below, draw, fraction, word_keys
-from robustbench_char.attacks.operators import CellOperator, Scene, WordOperator, Written, eligible_range, letters_at
-from robustbench_char.attacks.registry import OPERATORS
+from robustbench_char.attacks.operators import (
+    OPERATORS,
+    CellOperator,
+    Scene,
+    WordOperator,
+    Written,
+    eligible_range,
+    letters_at,
+)
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.columns import Column, ranges, strings
+from robustbench_char.text.edits import Edit, in_order
+from robustbench_char.text.edits import apply_edits as apply_edits_to_text
 from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.words import Words
 
@@ -212,49 +221,39 @@ def _with_further_edits(
     Places are those of the clean word. Edits of a word never touch the same character, never empty it, and never undo
     one another.
     """
-    parts, taken = [first], {word: [edit] for word, edit in _each(first)}
+    parts, taken = [first], {word: [edit] for word, edit in _each(first, words, column)}
     for block in range(1, FURTHER_TRIES * (suite.edits_per_word - 1) + 1):
         open_words = np.array([word for word, edits in taken.items() if len(edits) < suite.edits_per_word], np.int64)
         drawn = _draw_edits(arms, keys, open_words, suite, block)
-        fits = [
-            further_edit_fits(clean_word(column, words, word), int(words.starts[word]), [*taken[word], edit])
-            for word, edit in _each(drawn)
-        ]
-        part = drawn.take(np.array(fits, np.bool_))
-        for word, edit in _each(part):
-            taken[word].append(edit)
-        parts.append(part)
+        fits = []
+        for word, edit in _each(drawn, words, column):
+            fits.append(_fit_together(_clean_word(column, words, word), [*taken[word], edit]))
+            if fits[-1]:
+                taken[word].append(edit)
+        parts.append(drawn.take(np.array(fits, np.bool_)))
     return _sorted(parts)
 
 
-def _each(edits: Edits) -> list[tuple[int, tuple[int, int, str]]]:
-    """Return word, and start, number of characters removed and what is inserted, of each edit."""
-    texts = strings(edits.written.codes.ravel(), *_rows_of(edits.written)).to_pylist()
-    places = zip(edits.start.tolist(), edits.written.removed.tolist(), texts, strict=True)
-    return list(zip(edits.word.tolist(), places, strict=True))
+def _each(edits: Edits, words: Words, column: Column) -> list[tuple[int, Edit]]:
+    """Return the word of each edit, and the edit with its position in that word."""
+    written = edits.written
+    starts = (edits.start - words.starts[edits.word]).tolist()
+    removed = strings(column.codes, edits.start, written.removed).to_pylist()
+    rows = np.arange(len(written.lengths)) * written.codes.shape[1]
+    inserted = strings(written.codes.ravel(), rows, written.lengths).to_pylist()
+    return list(zip(edits.word.tolist(), map(Edit, starts, removed, inserted), strict=True))
 
 
-def _rows_of(written: Written) -> tuple[Ints, Ints]:
-    return np.arange(len(written.lengths)) * written.codes.shape[1], written.lengths
-
-
-def clean_word(column: Column, words: Words, word: int) -> str:
-    """Return a word of the clean column."""
+def _clean_word(column: Column, words: Words, word: int) -> str:
     return column.codes[words.starts[word] : words.ends[word]].tobytes().decode("utf-32-le")
 
 
-def further_edit_fits(word: str, start: int, edits: list[tuple[int, int, str]]) -> bool:
-    """Return whether edits (place, characters removed, inserted) of a word that begins at `start` fit together."""
-    ordered = sorted(edits)
-    for (at, removed, _), (after, *_) in pairwise(ordered):
-        if at + max(removed, 1) > after:
-            return False
-    result, position = "", start
-    for at, removed, inserted in ordered:
-        result += word[position - start : at - start] + inserted
-        position = at + removed
-    result += word[position - start :]
-    return result not in ("", word)
+def _fit_together(word: str, edits: list[Edit]) -> bool:
+    """Return whether edits of a word touch different characters, and leave neither nothing nor the word as it was."""
+    ordered = in_order(edits)
+    if any(edit.start + max(len(edit.removed), 1) > after.start for edit, after in pairwise(ordered)):
+        return False
+    return apply_edits_to_text(word, ordered) not in ("", word)
 
 
 def _sorted(parts: list[Edits]) -> Edits:

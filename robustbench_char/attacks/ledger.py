@@ -1,4 +1,4 @@
-"""The edit ledger: a table with one row an edit, enough to undo every edit exactly.
+"""The edit ledger: a table with one row per edit, enough to undo every edit exactly.
 
 Positions count code points in the field's text; a field of tokens is its tokens joined by single spaces. `word` is
 the number of the word in its text under the suite's splitter. `removed_source` is how the removed characters were
@@ -8,23 +8,37 @@ edited once: its row is the first question's, its id `context:` and the start of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attacks.engine import Outcome
 from robustbench_char.text.columns import strings
+from robustbench_char.text.edits import Edit
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LEDGER_COLUMNS", "Slot", "apply_to_text", "ledger_schema", "ledger_table", "word_vocabulary"]
+__all__ = [
+    "LEDGER_COLUMNS",
+    "LedgerRow",
+    "Slot",
+    "edit_of",
+    "ledger_schema",
+    "ledger_table",
+    "rows_by_text",
+    "undoing_edit_of",
+    "word_vocabulary",
+]
 
 LEDGER_COLUMNS = ("row", "id", "field", "word", "operator", "start_clean", "start_attacked", "removed", "inserted",
                   "word_before", "word_after", "removed_source")  # fmt: skip
 _NUMBERS = ("row", "word", "start_clean", "start_attacked")
+
+LedgerRow = dict[str, Any]
+"""One row of the ledger, by column."""
 
 
 class Slot(NamedTuple):
@@ -87,21 +101,23 @@ def _by_word(outcome: Outcome) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.repeat(outcome.shift[first], count), np.repeat(growth, count)
 
 
-def apply_to_text(text: str, edits: Iterable[tuple[int, str, str]]) -> str:
-    """Apply (start, removed, inserted), in order of start, to one text. Raises ValueError naming an edit that does
-    not fit.
-    """
-    parts, position = [], 0
-    for start, removed, inserted in edits:
-        if start < position:
-            raise ValueError(f"at {start} the edit before has not ended")
-        if start > len(text):
-            raise ValueError(f"at {start} the text has ended")
-        if not text.startswith(removed, start):
-            raise ValueError(f"at {start} there is {text[start : start + len(removed)]!r}, not {removed!r}")
-        parts += [text[position:start], inserted]
-        position = start + len(removed)
-    return "".join([*parts, text[position:]])
+def rows_by_text(table: pa.Table) -> dict[tuple[int, str], list[LedgerRow]]:
+    """Return the rows of a ledger by (row, field), in order of position."""
+    rows: dict[tuple[int, str], list[LedgerRow]] = {}
+    for row in table.to_pylist():
+        rows.setdefault((row["row"], row["field"]), []).append(row)
+    return rows
+
+
+def edit_of(row: LedgerRow) -> Edit:
+    """Return a row of the ledger as an edit of the clean text."""
+    return Edit(row["start_clean"], row["removed"], row["inserted"])
+
+
+def undoing_edit_of(row: LedgerRow) -> Edit:
+    """Return the edit of the attacked text that undoes a row of the ledger."""
+    source = row["removed"] if row["removed_source"] is None else row["removed_source"]
+    return Edit(row["start_attacked"], row["inserted"], row["removed"], source)
 
 
 def word_vocabulary(outcome: Outcome) -> set[str]:

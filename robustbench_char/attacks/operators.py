@@ -1,8 +1,8 @@
-"""The four operators. Each says where in a word it may strike, where that changes the word, and what it writes there.
+"""The operators by name, and our own four: where in a word each may strike, where that changes it, what it writes.
 
-All work on a whole column at once and are pure: what they do is a function of the column, the places and the draws
-they are given. A place is a position in the column's codes. `eligible_range` is the one function that says which
-positions of a word are open.
+Ours work on a whole column at once and are pure: what they do is a function of the column, the positions (in the
+column's codes) and the draws that they are given. `eligible_range` is the one function that says which positions of a
+word are open. To add an operator, write it in a file of its own and register it here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below
+from robustbench_char.common import Registry
 from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
 
@@ -22,6 +23,8 @@ __all__ = [
     "ADD",
     "DROP",
     "KEYBOARD",
+    "NLPAUG_LAYOUTS",
+    "OPERATORS",
     "SWAP",
     "CellOperator",
     "Operator",
@@ -195,3 +198,15 @@ DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)
 ADD = CellOperator("add", 0, _anywhere, _add)
 SWAP = CellOperator("swap", 2, _swap_changes, _swap)
 KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard)
+
+OPERATORS: Registry[Operator] = Registry("operator")
+for _operator in (DROP, ADD, SWAP, KEYBOARD):
+    OPERATORS.register(_operator.name, _operator)
+
+NLPAUG_LAYOUTS = ("de", "en", "es", "fr", "he", "it", "nl", "pl", "th", "tr", "uk")
+for _name in (
+    *(f"nlpaug_keyboard_{layout}" for layout in NLPAUG_LAYOUTS),
+    *(f"nlpaug_random_{action}" for action in ("insert", "substitute", "swap", "delete")),
+    "nlpaug_ocr", "nlpaug_spelling_en",
+):  # fmt: skip
+    OPERATORS.register(_name, f"robustbench_char.attacks.word_operators:{_name.upper()}")

@@ -1,13 +1,14 @@
 """Attack suites: what a YAML file of the folder `attacks/` says, and the suite that is resolved from it for one task.
 
 A name is `NAME`, a path ending in .yaml, or either with `@STRENGTH`: `drop@0.3` edits 30% of the eligible words, and
-with a suite that counts words, `pruthi_2019_random@2` edits two words a text. A suite with a `sweep:` stands for one
-suite a strength.
+with a suite that counts words, `pruthi_2019_random@2` edits two words per text. A suite with a `sweep:` stands for one
+suite per strength.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,8 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from robustbench_char.attacks.operators import Positions
-from robustbench_char.attacks.registry import OPERATORS
+from robustbench_char.attacks.operators import OPERATORS, Positions
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import sha256_bytes
@@ -34,7 +34,7 @@ from robustbench_char.text.layouts import LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
 __all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule",
-           "load_suite_file", "load_suites", "suite_names"]  # fmt: skip
+           "load_suite_file", "load_suites", "only_suite", "suite_names"]  # fmt: skip
 
 FOLDER = "attacks"
 MOST_WORDS = 1_000_000
@@ -116,7 +116,7 @@ Operators = Annotated[dict[OperatorName, OperatorRule], AfterValidator(_some)]
 
 
 class Strength(Frozen):
-    """Either `rate`, the share of the eligible words of a text, or `words`, a number of words a text."""
+    """Either `rate`, the share of the eligible words of a text, or `words`, a number of words per text."""
 
     rate: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
     words: int | None = Field(None, ge=0, le=MOST_WORDS)
@@ -252,7 +252,7 @@ def load_suite_file(name: str, *, place: str = "--suite") -> SuiteFile:
 
 
 def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
-    """Return the suites that a name stands for: one, or one a strength of a sweep.
+    """Return the suites that a name stands for: one, or one per strength of a sweep.
 
     Raises InputError for an unknown name, a mistake in the file, or a strength out of range.
     """
@@ -268,6 +268,18 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
     else:
         return [_resolve(file, stem, stem, task, file.strength)]
     return [_resolve(file, f"{stem}@{_number(strength)}", stem, task, strength) for strength in strengths]
+
+
+def only_suite(suites: Sequence[Suite], *, place: str = "--suite") -> Suite:
+    """Return the one suite that a name stood for. Raises InputError for the strengths of a sweep."""
+    if len(suites) > 1:
+        raise InputError(
+            place,
+            found=f"a suite that has {len(suites)} strengths",
+            expected="one of them",
+            fix=f"Name one, for example {suites[0].name!r}.",
+        )
+    return suites[0]
 
 
 def _resolve(file: SuiteFile, name: str, stem: str, task: str, strength: Strength) -> Suite:

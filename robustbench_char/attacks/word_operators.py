@@ -1,22 +1,30 @@
-"""Operators that rewrite a run of letters (a library's augmenters), brought to one contiguous edit inside a word."""
+"""Operators that rewrite a run of letters, brought to one contiguous edit inside a word: those of nlpaug.
+
+nlpaug is imported when first used: it imports torch where that is installed. It draws from the process-wide random
+state of `random` and numpy, which is seeded for each word from our key and put back afterwards. Its results are the
+same for one version of nlpaug and of Python; both are in the manifest.
+"""
 
 from __future__ import annotations
 
 import difflib
+import random
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below, draw
-from robustbench_char.attacks.operators import Positions, Scene, WordOperator, Written, eligible_range
+from robustbench_char.attacks.operators import NLPAUG_LAYOUTS, Positions, Scene, WordOperator, Written, eligible_range
+from robustbench_char.common.randomness import random_state_kept
 from robustbench_char.text.characters import DIGIT, WORD
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import Words
 
-__all__ = ["TRIES", "LetterRuns", "rewrite_words", "single_edit"]
+__all__ = ["LetterRuns", "rewrite_words", "single_edit"]
 
 Ints = NDArray[np.int64]
 TRIES = 8
@@ -119,3 +127,52 @@ def _packed(found: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written
         codes[row, : len(come)] = [ord(char) for char in come]
     table = np.array([(word, at, gone, len(come)) for word, at, gone, come in found], np.int64).reshape(-1, 4)
     return table[:, 0].copy(), table[:, 1].copy(), Written(table[:, 2].copy(), codes, table[:, 3].copy())
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
+
+
+_ONE_CHARACTER: dict[str, Any] = {
+    "min_char": 1, "aug_char_min": 1, "aug_char_max": 1, "aug_word_min": 1, "aug_word_max": 1, "aug_word_p": 1.0,
+    "tokenizer": _whole, "reverse_tokenizer": "".join,
+}  # fmt: skip
+
+
+@cache
+def _augmenter(kind: str, option: str) -> Any:
+    import nlpaug.augmenter.char as nac
+    import nlpaug.augmenter.word as naw
+    import nlpaug.model.word_dict as nmw
+
+    if kind == "keyboard":
+        return nac.KeyboardAug(lang=option, **_ONE_CHARACTER)
+    if kind == "ocr":
+        return nac.OcrAug(**_ONE_CHARACTER)
+    if kind == "random":
+        return nac.RandomCharAug(action=option, **_ONE_CHARACTER)
+    augmenter = naw.SpellingAug(aug_min=1, aug_max=1, aug_p=1.0, tokenizer=_whole, reverse_tokenizer="".join)
+    # nlpaug keeps one list for the whole process, in the order of a set, which differs from process to process.
+    augmenter.model = nmw.Spelling(augmenter.dict_path)
+    augmenter.model.dict = {word: sorted(others) for word, others in augmenter.model.dict.items()}
+    return augmenter
+
+
+def _operator(name: str, kind: str, option: str) -> WordOperator:
+    def rewrite(run: str, seed: int) -> str | None:
+        augmenter = _augmenter(kind, option)  # before the seed: importing it draws numbers
+        random.seed(seed)  # noqa: TID251 (nlpaug offers no other way; random_state_kept surrounds every call)
+        np.random.seed(seed & 0xFFFFFFFF)  # noqa: TID251
+        results = augmenter.augment(run)
+        return results[0] if results else None
+
+    return WordOperator(name, rewrite, random_state_kept)
+
+
+_NLPAUG = {
+    **{f"nlpaug_keyboard_{layout}": ("keyboard", layout) for layout in NLPAUG_LAYOUTS},
+    **{f"nlpaug_random_{action}": ("random", action) for action in ("insert", "substitute", "swap", "delete")},
+    "nlpaug_ocr": ("ocr", ""),
+    "nlpaug_spelling_en": ("spelling", ""),
+}
+globals().update({name.upper(): _operator(name, kind, option) for name, (kind, option) in _NLPAUG.items()})

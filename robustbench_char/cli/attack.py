@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, TaskName, source_of
+from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, TaskName
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from robustbench_char.attack_sets import Manifest
 
 __all__ = ["Format", "attack"]
 
@@ -31,49 +36,47 @@ def attack(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
-    seed: Annotated[int, typer.Option(help="The seed of the attack.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the attack.")] = 0,
     fields: Annotated[
         list[str] | None,
         typer.Option(help="Fields to attack (repeat, or separate by commas); default: the suite's, else all."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the result has the same bytes for any number.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes; does not affect the result.")] = 1,
     format: Annotated[Format, typer.Option(help="native: the format of the input.")] = Format.native,
     overwrite: Overwrite = False,
 ) -> None:
     """Attack a data set: the attacked file, edits.parquet (the ledger) and manifest.json go to --output.
 
-    A suite with a sweep writes one folder a strength below --output.
+    A suite with a sweep writes one folder per strength below --output.
     """
-    from robustbench_char.attack_sets.write import attack_file
-    from robustbench_char.attacks.suites import load_suites
-    from robustbench_char.cli.validate import check_task_names
-    from robustbench_char.tasks.registry import get_task
+    from robustbench_char.attack_sets import attack_file
+    from robustbench_char.attack_sets.stream import suites_of
+    from robustbench_char.tasks import get_task, open_source
 
     record = get_task(task)
-    suites = load_suites(suite, task=record.name)
-    check_task_names(suite, record.name)
-    source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    suites = suites_of(suite, record)
+    source = open_source(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
     asked = [name.strip() for part in fields or [] for name in part.split(",") if name.strip()]
     for one in suites:
         folder = output if len(suites) == 1 else output / one.name
         manifest = attack_file(
             record,
             source,
-            one,
-            seed=seed,
+            suite=one,
             output=folder,
+            seed=seed,
             fields=asked,
             workers=workers,
-            file_format=format.value,
+            format=format.value,
             overwrite=overwrite,
         )
-        counts = manifest.counts
-        share = (
-            "no eligible word"
-            if manifest.strength.effective is None
-            else f"{manifest.strength.effective:.1%} of the eligible words"
-        )
-        typer.echo(
-            f"{folder}: {one.name}, {counts.edited_words:,} of {counts.words:,} words edited ({share}), "
-            f"{manifest.output.rows:,} examples"
-        )
+        typer.echo(_summary(folder, manifest))
+
+
+def _summary(folder: Path, manifest: Manifest) -> str:
+    counts, effective = manifest.counts, manifest.strength.effective
+    share = "no eligible word" if effective is None else f"{effective:.1%} of the eligible words"
+    return (
+        f"{folder}: {manifest.suite.name}, {counts.edited_words:,} of {counts.words:,} words edited ({share}), "
+        f"{manifest.output.rows:,} examples"
+    )

@@ -80,7 +80,7 @@ def finetune(
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a system; after a stop, the same command goes on from the last checkpoint."""
-    from robustbench_char.attack_sets.write import source_sha256
+    from robustbench_char.attack_sets.attack import source_sha256
     from robustbench_char.tasks.registry import get_task
     from robustbench_char.training.augmentation import augmentation_asked
     from robustbench_char.training.finetune import finetune as run

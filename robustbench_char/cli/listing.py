@@ -37,7 +37,7 @@ def list_names(
 
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
-    from robustbench_char.attacks.registry import OPERATORS
+    from robustbench_char.attacks.operators import OPERATORS
     from robustbench_char.common.systems import SYSTEMS
     from robustbench_char.records.predictors import registered
     from robustbench_char.tasks.registry import TASKS

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from robustbench_char.attacks.suites import SuiteFile
 
-__all__ = ["check_task_names", "validate"]
+__all__ = ["validate"]
 
 
 def validate(
@@ -66,20 +66,9 @@ def _benchmark(name: str) -> str:
     return f"{name}: benchmark (its form; `run {name} --plan` checks the rest)"
 
 
-def check_task_names(name: str, *own: str) -> None:
-    """Check that the tasks that a suite (by name, path, or either with a strength) makes exceptions for exist."""
-    from robustbench_char.attacks.suites import load_suite_file
-    from robustbench_char.tasks.registry import TASKS
-
-    base = name if name.endswith((".yaml", ".yml")) else name.rpartition("@")[0] or name
-    for task in load_suite_file(base).tasks:
-        if task not in own:
-            TASKS.get(task, place=f"{base}: tasks.{task}")
-
-
 def _suite(name: str, file: SuiteFile) -> None:
     """Check that a suite resolves for every task, and that the tasks and fields it names exist."""
-    from robustbench_char.attack_sets.stream import chosen_fields
+    from robustbench_char.attack_sets.stream import check_task_names, chosen_fields
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.tasks.registry import TASKS
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Split, source_of
+from robustbench_char.cli.options import Data, DataDir, Hub, Input, Split
 
 __all__ = ["verify"]
 
@@ -20,12 +20,8 @@ def verify(
     split: Split = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Replay the ledger both ways, check labels, offsets, tags and hashes; name the first wrong place."""
-    from robustbench_char.attack_sets.manifest import read_manifest
-    from robustbench_char.attack_sets.verify import verify as check
+    """Replay the ledger both ways, and check labels, offsets, tags and hashes; name the first mismatch."""
+    from robustbench_char.attack_sets import verify as check
 
-    source = source_of(
-        read_manifest(folder).task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir
-    )
-    manifest = check(folder, source)
+    manifest = check(folder, input, data=data, hub=hub, split=split, data_dir=data_dir)
     typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")

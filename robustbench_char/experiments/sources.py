@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.experiments.spec import Benchmark, TaskSpec
 from robustbench_char.tasks import mini

@@ -51,13 +51,13 @@ STAGES: Registry[Stage] = Registry("stage")
 
 
 def _attack(call: Call, output: Path) -> None:
+    from robustbench_char.attack_sets.attack import attack_file
     from robustbench_char.attack_sets.verify import verify
-    from robustbench_char.attack_sets.write import attack_file
     from robustbench_char.attacks.suites import Suite
 
     task, source = _task(call), _source(call, "test")
     suite = Suite.model_validate(call.job.params["suite"], strict=False)
-    attack_file(task, source, suite, seed=call.job.params["seed"], output=output)
+    attack_file(task, source, suite=suite, seed=call.job.params["seed"], output=output)
     verify(output, source)
 
 
@@ -135,7 +135,7 @@ def _recogniser(call: Call, output: Path) -> None:
 
 
 def _finetune(call: Call, output: Path) -> None:
-    from robustbench_char.attack_sets.write import source_sha256
+    from robustbench_char.attack_sets.attack import source_sha256
     from robustbench_char.training.augmentation import augmentation_asked
     from robustbench_char.training.finetune import finetune
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow.parquet as pq
 
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
-from robustbench_char.attack_sets.write import source_sha256
-from robustbench_char.attacks.ledger import apply_to_text
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.metrics.base import QaGold
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
 from robustbench_char.records.evaluation import AttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.text.edits import Edit, apply_edits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -225,8 +225,8 @@ def _undone(tokens: Sequence[str], by_token: Mapping[int, Edits]) -> list[str]:
     clean = list(tokens)
     for number, edits in by_token.items():
         in_order = sorted(edits, key=lambda edit: edit["start_attacked"])
-        undo = ((edit["start_attacked"] - starts[number], edit["inserted"], edit["removed"]) for edit in in_order)
-        clean[number] = apply_to_text(clean[number], undo)
+        undo = [Edit(edit["start_attacked"] - starts[number], edit["inserted"], edit["removed"]) for edit in in_order]
+        clean[number] = apply_edits(clean[number], undo)
     return clean
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.inference.attack_set import AttackSet, attack_set_of, example_words
@@ -21,7 +21,7 @@ from robustbench_char.metrics.base import Gold, QaGold, Scores, score
 from robustbench_char.records.counts import count_table
 from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.golds import labelled, place_of
+from robustbench_char.tasks.labels import labelled, place_of
 
 if TYPE_CHECKING:
     import pandas as pd

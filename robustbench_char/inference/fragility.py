@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import OperatorRule, Suite, WordRule, load_suites

@@ -18,7 +18,7 @@ from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.metrics.tagging import bio2
 from robustbench_char.records.predictors import Predictor, load_predictor
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
-from robustbench_char.tasks.golds import place_of
+from robustbench_char.tasks.labels import place_of
 
 __all__ = ["PredictorSource"]
 

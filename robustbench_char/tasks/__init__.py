@@ -6,11 +6,11 @@ one file a native format. To add a task, write its record and one line in `regis
 
 from __future__ import annotations
 
-from robustbench_char.tasks.base import Answer, Attacked, Edit, Example, NativeFile, Task
-from robustbench_char.tasks.following import follow
+from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.registry import TASKS, get_task
+from robustbench_char.tasks.registry import TASKS, follow, get_task
 from robustbench_char.tasks.sources import open_source
+from robustbench_char.text.edits import Edit
 
 __all__ = [
     "TASKS",

@@ -1,7 +1,9 @@
-"""What a task is, and what its examples look like: the types that every format, source and model shares."""
+"""What a task is, what its examples look like, and what identifies them: shared by every format, source and model."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
@@ -9,34 +11,23 @@ from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 from pydantic import Field
 
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.text.edits import Edit
 
 __all__ = [
     "Answer",
     "Attacked",
-    "Edit",
+    "ContentKeys",
     "Example",
     "ExampleSource",
     "Family",
     "HubSource",
     "NativeFile",
     "Task",
+    "text_key",
     "token_text",
 ]
 
 Family = Literal["classification", "tagging", "question_answering"]
-
-
-class Edit(NamedTuple):
-    """One replacement in one text, in code points of that text.
-
-    `inserted_source` is the spelling to write into the native file where that is not `inserted` itself: undoing an edit
-    puts back a JSON escape such as `\\u00e9` as it stood.
-    """
-
-    start: int
-    removed: str
-    inserted: str
-    inserted_source: str | None = None
 
 
 class Answer(NamedTuple):
@@ -131,3 +122,30 @@ class Task(Frozen):
 def token_text(value: str | tuple[str, ...]) -> str:
     """Return the one text of a field that offsets count in: the text itself, or the tokens joined by single spaces."""
     return value if isinstance(value, str) else " ".join(value)
+
+
+def text_key(text: str) -> str:
+    """Return the SHA-256 of one text, which is the key of a context that several questions share."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class ContentKeys:
+    """Keys of the examples of one file that has no ids: SHA-256 of the clean record, and its number among equals.
+
+    Equals are alike in every native column, so nobody can tell which of them came first and the order of the file
+    does not matter. Records that differ in some other column share one key: their texts are attacked alike.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._repeats: dict[bytes, int] = {}
+
+    def key(self, fields: Mapping[str, str | tuple[str, ...]], label: str | tuple[str, ...] | None, native: str) -> str:
+        """Return the key of the next example; `native` holds all its columns."""
+        digest = hashlib.blake2b(native.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        count = 0
+        if digest in self._seen:
+            count = self._repeats[digest] = self._repeats.get(digest, 0) + 1
+        self._seen.add(digest)
+        record = json.dumps({"fields": fields, "label": label}, sort_keys=True, separators=(",", ":"))
+        return f"{text_key(record)}#{count}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from robustbench_char.tasks.base import Edit, Example, HubSource, Task
+from robustbench_char.tasks.base import Example, HubSource, Task
+from robustbench_char.text.edits import Edit
 
 __all__ = ["COLA", "MRPC", "QNLI", "QQP", "follow"]
 

@@ -1,36 +1,47 @@
-"""The tasks by name, and a user's own from a YAML file. To add a task, write its record and register it here."""
+"""The tasks by name, a user's own from a YAML file, and how the labels of any task follow an attack.
+
+To add a task, write its record and register it here.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.registry import Registry
 from robustbench_char.common.yaml_model import load_yaml_model
-from robustbench_char.tasks.base import Task
+from robustbench_char.tasks import classification, question_answering, tagging
+from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.formats import FORMATS
+from robustbench_char.text.edits import Edit
 
-__all__ = ["TASKS", "get_task"]
+__all__ = ["TASKS", "follow", "get_task"]
 
 TASKS: Registry[Task] = Registry("task")
-
-for _module, _names in {
-    "question_answering": ("squad_v1", "squad_v2"),
-    "classification": ("cola", "mrpc", "qqp", "qnli"),
-    "tagging": ("conll2003", "ptb_pos"),
-}.items():
-    for _name in _names:
-        TASKS.register(_name, f"robustbench_char.tasks.{_module}:{_name.upper()}")
+for _task in (
+    question_answering.SQUAD_V1,
+    question_answering.SQUAD_V2,
+    classification.COLA,
+    classification.MRPC,
+    classification.QQP,
+    classification.QNLI,
+    tagging.CONLL2003,
+    tagging.PTB_POS,
+):
+    TASKS.register(_task.name, _task)
 
 _FORMATS_OF = {"classification": ("glue_tsv",), "tagging": ("conll", "ptb"), "question_answering": ("squad_json",)}
 
 
-def get_task(name: str, place: object = "TASK") -> Task:
-    """Return a task by its name, or a user's own by the path of a YAML file.
+def get_task(name: str | Task, place: object = "TASK") -> Task:
+    """Return a task by its name, or a user's own by the path of a YAML file; a `Task` is returned as it is.
 
     Raises InputError: for an unknown name with the nearest one, for a file with all its mistakes.
     """
+    if isinstance(name, Task):
+        return name
     if not name.endswith((".yaml", ".yml")):
         return TASKS.get(name, place=place)
     path = Path(name)
@@ -68,3 +79,23 @@ def _check(path: Path, task: Task) -> None:
     except InputError as error:
         place = error.place.replace(f"task {task.name}", str(path))
         raise InputError(place, found=error.found, expected=error.expected, fix=error.fix) from None
+
+
+_FAMILIES = {
+    "classification": classification.follow,
+    "tagging": tagging.follow,
+    "question_answering": question_answering.follow,
+}
+
+
+def follow(
+    task: Task,
+    example: Example,
+    attacked_fields: Mapping[str, str | tuple[str, ...]],
+    edits_by_field: Mapping[str, Sequence[Edit]],
+) -> Example:
+    """Return the attacked example: its texts replaced, its labels where they now belong.
+
+    `edits_by_field` counts in code points of the clean texts. Raises ValueError where tokens were split or joined.
+    """
+    return _FAMILIES[task.family](example, attacked_fields, edits_by_field)

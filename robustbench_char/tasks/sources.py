@@ -24,17 +24,18 @@ _ALIASES = {"validation": "dev", "valid": "dev"}
 def open_source(
     task: Task,
     *,
-    input: Path | None = None,
+    input: str | Path | NativeFile | None = None,
     data: str | None = None,
     hub: bool = False,
     split: str | None = None,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     option: str = "--input",
 ) -> NativeFile:
     """Open one source of a task: the file `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
 
-    `split` is train, dev or test (dev by default); of a treebank it may be all, which is the default there. Raises
-    InputError unless exactly one source is named and it can be read; `option` is what the command calls `input`.
+    An `input` that is open already is returned as it is. `split` is train, dev or test (dev by default); of a treebank
+    it may be all, which is the default there. Raises InputError unless exactly one source is named and it can be read;
+    `option` is what the command calls `input`.
     """
     asked = {option: input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
     named = [option for option, value in asked.items() if value is not None]
@@ -46,9 +47,9 @@ def open_source(
         raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
                          fix=f"Leave out --split, or {option}.")  # fmt: skip
     if input is not None:
-        return open_native(task, input)
+        return open_native(task, Path(input)) if isinstance(input, str | Path) else input
     if data_dir is not None:
-        return _treebank(task, data_dir, split or "all")
+        return _treebank(task, Path(data_dir), split or "all")
     if data is not None:
         return _mini(task, data, _split(split or "dev", mini.SPLITS))
     return _hub(task, split or "dev")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from robustbench_char.tasks.base import Edit, Example, HubSource, Task
+from robustbench_char.tasks.base import Example, HubSource, Task
+from robustbench_char.text.edits import Edit
 
 __all__ = ["CONLL2003", "PTB_POS", "follow"]
 

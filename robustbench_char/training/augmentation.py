@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
-from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.attacks.suites import Suite, load_suites, only_suite
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.systems import SYSTEMS
@@ -70,21 +70,14 @@ def resolve_augmentation(
 
     Raises InputError for an unknown suite or operator, a suite of several strengths, and numbers out of range.
     """
-    suites = load_suites(name, task=task.name, place="--augment")
-    if len(suites) > 1:
-        raise InputError(
-            "--augment",
-            found=f"{name!r}, which has {len(suites)} strengths",
-            expected="one of them",
-            fix=f"Name one, for example {suites[0].name!r}.",
-        )
+    suite = only_suite(load_suites(name, task=task.name, place="--augment"), place="--augment")
     if not 0 < share <= 1:
         raise InputError(
             "--augment-share", found=str(share), expected="more than 0 and at most 1", fix="Correct the number."
         )
     if not 0 <= seed < 2**32:
         raise InputError("--augment-seed", found=str(seed), expected="0 to 4294967295", fix="Correct the number.")
-    return Augmentation(_less(suites[0], tuple(without)), share, seed, tuple(without))
+    return Augmentation(_less(suite, tuple(without)), share, seed, tuple(without))
 
 
 def augmentation_asked(

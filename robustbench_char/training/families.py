@@ -16,7 +16,7 @@ from robustbench_char.metrics.base import Prediction
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Family, Task
-from robustbench_char.tasks.golds import place_of
+from robustbench_char.tasks.labels import place_of
 from robustbench_char.training.settings import Settings
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import robustbench_char
-from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.systems import SYSTEMS
@@ -22,7 +22,7 @@ from robustbench_char.models.folders import reading_sha256
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.golds import gold_of, place_of
+from robustbench_char.tasks.labels import gold_of, place_of
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.families import label_names

@@ -13,7 +13,7 @@ from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
-from robustbench_char.tasks.golds import may_decline
+from robustbench_char.tasks.labels import may_decline
 from robustbench_char.training.families import Outputs, text_of
 from robustbench_char.training.settings import Settings
 

@@ -10,15 +10,15 @@ import datasets
 import pytest
 
 import robustbench_char
-from robustbench_char.attack_sets.dataset import attack_with_ledger
-from robustbench_char.attack_sets.write import attack_file
-from robustbench_char.attacks.ledger import LEDGER_COLUMNS, apply_to_text
+from robustbench_char.attack_sets.attack import attack_file, attack_with_ledger
+from robustbench_char.attacks.ledger import LEDGER_COLUMNS, edit_of
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.rows import example_row
 from robustbench_char.tasks.mini import file_name, split_path
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.text.edits import apply_edits
 
 
 def mini_file(folder: Path, task: str) -> Path:
@@ -34,7 +34,7 @@ def mini_rows(folder: Path, task: str) -> datasets.Dataset:
 def test_same_edits_as_on_the_native_file(tmp_path: Path, task: str) -> None:
     record, source = get_task(task), open_native(get_task(task), mini_file(tmp_path, task))
     (suite,) = load_suites("mixed", task=task)
-    attack_file(record, source, suite, seed=9, output=tmp_path / "out", fields=record.fields)
+    attack_file(record, source, suite=suite, seed=9, output=tmp_path / "out", fields=record.fields)
     native = open_native(record, tmp_path / "out" / file_name(task, "dev")).examples()
     rows = robustbench_char.attack(mini_rows(tmp_path, task), task=task, suite="mixed", seed=9, fields=record.fields)
     assert list(rows) == [example_row(record, example) for example in native]
@@ -64,9 +64,7 @@ def test_a_dict_of_splits_keeps_its_splits_features_and_other_columns() -> None:
         assert (changed["label"], changed["idx"]) == ([1, 0], [7, 8])
         assert ledgers[name].column_names == list(LEDGER_COLUMNS)
         edits = [row for row in ledgers[name].to_pylist() if row["row"] == 0]
-        done = apply_to_text(
-            rows["sentence"][0], [(row["start_clean"], row["removed"], row["inserted"]) for row in edits]
-        )
+        done = apply_edits(rows["sentence"][0], list(map(edit_of, edits)))
         assert changed[0]["sentence"] == done != rows["sentence"][0]
     assert clean["train"][0]["sentence"] == rows["sentence"][0]
 

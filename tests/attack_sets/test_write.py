@@ -12,10 +12,10 @@ import pytest
 from fixtures.attacked import clean_file, one_suite, run
 
 from robustbench_char.attack_sets import stream as attacking
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, read_manifest
 from robustbench_char.attack_sets.show import shown_examples
 from robustbench_char.attack_sets.verify import verify
-from robustbench_char.attack_sets.write import attack_file
 from robustbench_char.attacks.suites import suite_names
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
@@ -70,7 +70,7 @@ def test_order_of_the_file_does_not_matter(mini: Path, tmp_path: Path) -> None:
         attack_file(
             get_task("cola"),
             open_native(get_task("cola"), tmp_path / f"{name}.tsv"),
-            one_suite("mixed", "cola"),
+            suite=one_suite("mixed", "cola"),
             seed=1,
             output=tmp_path / name,
         )
@@ -165,7 +165,7 @@ def test_protected_entities_and_answers_stay(mini: Path, tmp_path: Path) -> None
         path = tmp_path / f"{protected}.yaml"
         path.write_text(f"schema: 1\ndescription: x\nwords: {{protect: [{protected}]}}\noperators: {{drop: {{}}}}\n")
         source = open_native(get_task(task), clean_file(mini, task))
-        attack_file(get_task(task), source, one_suite(str(path), task), seed=1, output=tmp_path / task)
+        attack_file(get_task(task), source, suite=one_suite(str(path), task), seed=1, output=tmp_path / task)
         attacked = open_native(get_task(task), tmp_path / task / file_name(task, "test"))
         for before, after in zip(source.examples(), attacked.examples(), strict=True):
             assert [a.text for a in before.answers] == [a.text for a in after.answers]
@@ -178,7 +178,7 @@ def test_protected_entities_and_answers_stay(mini: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("task", ["squad_v2", "conll2003", "cola"])
 def test_tables_hold_what_the_native_file_holds(mini: Path, tmp_path: Path, task: str, file_format: str) -> None:
     run(mini, task, "mixed", tmp_path / "native")
-    manifest = run(mini, task, "mixed", tmp_path / "table", file_format=file_format)
+    manifest = run(mini, task, "mixed", tmp_path / "table", format=file_format)
     assert manifest.output.name.endswith(f".{file_format}")
     native = open_native(get_task(task), tmp_path / "native" / file_name(task, "test"))
     table = open_native(get_task(task), tmp_path / "table" / manifest.output.name)
@@ -222,7 +222,7 @@ def test_nothing_half_written_stays(mini: Path, tmp_path: Path) -> None:
         attack_file(
             get_task("cola"),
             open_native(get_task("cola"), broken),
-            one_suite("drop", "cola"),
+            suite=one_suite("drop", "cola"),
             seed=1,
             output=tmp_path / "out",
         )
@@ -233,7 +233,11 @@ def test_a_file_name_never_writes_outside(mini: Path, tmp_path: Path) -> None:
     odd = tmp_path / "manifest.json"
     odd.write_bytes(clean_file(mini, "cola").read_bytes())
     attack_file(
-        get_task("cola"), open_native(get_task("cola"), odd), one_suite("drop", "cola"), seed=1, output=tmp_path / "out"
+        get_task("cola"),
+        open_native(get_task("cola"), odd),
+        suite=one_suite("drop", "cola"),
+        seed=1,
+        output=tmp_path / "out",
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["data-manifest.json", LEDGER, MANIFEST]
 
@@ -244,7 +248,7 @@ def test_the_attacked_set_never_takes_the_name_of_ledger_or_answers(mini: Path, 
         source, out = open_native(get_task(task), tmp_path / name), tmp_path / f"{task}-out"
         fields = get_task(task).fields
         attack_file(
-            get_task(task), source, one_suite("drop", task), seed=1, output=out, fields=fields, file_format="parquet"
+            get_task(task), source, suite=one_suite("drop", task), seed=1, output=out, fields=fields, format="parquet"
         )
         verify(out, source)
 
@@ -269,7 +273,7 @@ def test_answers_are_protected_wherever_their_questions_stand(
     )
     source = open_native(get_task("squad_v1"), tmp_path / "in.json")
     suite = one_suite(str(tmp_path / "s.yaml"), "squad_v1")
-    attack_file(get_task("squad_v1"), source, suite, seed=1, output=tmp_path / "out")
+    attack_file(get_task("squad_v1"), source, suite=suite, seed=1, output=tmp_path / "out")
     verify(tmp_path / "out", source)
     attacked = open_native(get_task("squad_v1"), tmp_path / "out" / "in.json")
     for before, after in zip(source.examples(), attacked.examples(), strict=True):
@@ -302,7 +306,7 @@ def test_promises_hold_on_real_files(shared_data: Path, tmp_path: Path, task: st
         attack_file(
             get_task(task),
             source,
-            one_suite(suite, task),
+            suite=one_suite(suite, task),
             seed=2,
             output=tmp_path / suite,
             fields=get_task(task).fields,

@@ -10,12 +10,12 @@ from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import (
     LEDGER_COLUMNS,
     Slot,
-    apply_to_text,
     ledger_schema,
     ledger_table,
     word_vocabulary,
 )
 from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.text.edits import Edit, apply_edits
 
 TEXTS = ['Morning tea: 日本 "Straße"', "", "Zwölf BOXER don't"]
 
@@ -68,23 +68,23 @@ def test_removed_source_and_empty_ledgers() -> None:
         ([(3, "d", ""), (4, "", "e")], "abce"),
     ],
 )
-def test_apply_to_text(edits: list[tuple[int, str, str]], result: str) -> None:
-    assert apply_to_text("abcd", edits) == result
+def test_edits_are_applied(edits: list[tuple[int, str, str]], result: str) -> None:
+    assert apply_edits("abcd", [Edit(*edit) for edit in edits]) == result
 
 
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
-        ([(1, "x", "")], "at 1 there is 'b', not 'x'"),
-        ([(2, "c", ""), (1, "b", "")], "at 1 the edit before has not ended"),
-        ([(1, "bc", ""), (2, "c", "")], "at 2 the edit before has not ended"),
-        ([(4, "e", "")], "at 4 there is '', not 'e'"),
-        ([(9, "", "x")], "at 9 the text has ended"),
+        ([(1, "x", "")], "the text at 1 is 'b', not 'x'"),
+        ([(2, "c", ""), (1, "b", "")], "the edit at 1 overlaps the one before it"),
+        ([(1, "bc", ""), (2, "c", "")], "the edit at 2 overlaps the one before it"),
+        ([(4, "e", "")], "the text at 4 is '', not 'e'"),
+        ([(9, "", "x")], "the edit at 9 is beyond the end of the text"),
     ],
 )
 def test_an_edit_that_does_not_fit(edits: list[tuple[int, str, str]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        apply_to_text("abcd", edits)
+        apply_edits("abcd", [Edit(*edit) for edit in edits])
 
 
 def test_vocabulary_in_lower_case() -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.operators import WordOperator
-from robustbench_char.attacks.registry import NLPAUG_LAYOUTS, OPERATORS
+from robustbench_char.attacks.operators import NLPAUG_LAYOUTS, OPERATORS, WordOperator
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites
 from robustbench_char.attacks.word_operators import LetterRuns, single_edit
 from robustbench_char.text.columns import Column

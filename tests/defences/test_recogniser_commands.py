@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from robustbench_char.attack_sets.write import attack_file
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.common import InputError
@@ -37,7 +37,7 @@ def test_train_and_price(tmp_path: Path) -> None:
     clean.write_text(sentence * 40)
     task = get_task("conll2003")
     (suite,) = load_suites("mixed", task=task.name)
-    attack_file(task, open_source(task, input=clean), suite, seed=1, output=tmp_path / "attacked")
+    attack_file(task, open_source(task, input=clean), suite=suite, seed=1, output=tmp_path / "attacked")
     folder = tmp_path / "recogniser"
     said = run("train-recogniser", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
     assert "on 8 held-out words, wrong before correction 75.00%" in said

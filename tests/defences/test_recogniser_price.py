@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from robustbench_char.attack_sets.write import attack_file
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
@@ -104,7 +104,7 @@ def attack(tmp_path: Path) -> tuple[Task, Path, Path]:
     clean = tmp_path / "test.txt"
     clean.write_text("Anna NNP O B-PER\nwatches VBZ O O\nwindows NNS O O\n\n")
     (suite,) = load_suites("mixed", task=task.name)
-    attack_file(task, open_source(task, input=clean), suite, seed=0, output=tmp_path / "attacked")
+    attack_file(task, open_source(task, input=clean), suite=suite, seed=0, output=tmp_path / "attacked")
     return task, clean, tmp_path / "attacked"
 
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from robustbench_char.attack_sets.manifest import read_manifest
-from robustbench_char.attacks.registry import OPERATORS
+from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.cli.main import app
 from robustbench_char.common import Registry
 from robustbench_char.common.systems import SYSTEMS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.analysis.statistics import statistics_of
-from robustbench_char.attack_sets.write import attack_file
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
@@ -42,7 +42,7 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
     task = get_task("conll2003")
     clean = open_source(task, data="mini", split="test")
     (suite,) = load_suites("charbert_2020", task=task.name)
-    manifest = attack_file(task, clean, suite, seed=1, output=tmp_path / "attacked")
+    manifest = attack_file(task, clean, suite=suite, seed=1, output=tmp_path / "attacked")
     attacked = open_native(task, tmp_path / "attacked" / manifest.output.name)
     system = finetune(task, train=open_source(task, data="mini", split="train"), base=tiny_base, limit=64, epochs=1,
                       bf16=False, output=tmp_path / "system", store=tmp_path / "store", progress=False)  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_file_of_another_task(predictor: str, tmp_path: Path) -> None:
     task = get_task("ptb_pos")
     (suite,) = load_suites("drop", task=task.name)
     source = open_source(task, data="mini", split="test")
-    manifest = attack_file(task, source, suite, seed=1, output=tmp_path / "attacked")
+    manifest = attack_file(task, source, suite=suite, seed=1, output=tmp_path / "attacked")
     file = open_native(task, tmp_path / "attacked" / manifest.output.name)
     with pytest.raises(InputError, match=r"found data of the task ptb_pos; expected conll2003, as --task says"):
         evaluate(PredictorSource.load(predictor, get_task("conll2003")), file)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustbench_char.attack_sets.attack import ANSWER_COLUMNS
 from robustbench_char.attack_sets.manifest import Counts, FileInfo, Manifest, StrengthInfo, write_manifest
-from robustbench_char.attack_sets.write import ANSWER_COLUMNS
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, ledger_schema
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError

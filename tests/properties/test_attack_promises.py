@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import Slot, apply_to_text, ledger_table
-from robustbench_char.attacks.registry import OPERATORS
+from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, undoing_edit_of
+from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
+from robustbench_char.text.edits import apply_edits
 from robustbench_char.text.layouts import LAYOUTS
 
 OWN = ("drop", "add", "swap", "keyboard")
@@ -97,13 +98,8 @@ def test_the_ledger_undoes_every_edit(name: str) -> None:
         outcome, rows = attack(batch, ALL[name])
         for number, (clean, attacked) in enumerate(zip(batch, outcome.texts, strict=True)):
             own = [row for row in rows if row["row"] == number]
-            assert (
-                apply_to_text(clean, [(row["start_clean"], row["removed"], row["inserted"]) for row in own]) == attacked
-            )
-            assert (
-                apply_to_text(attacked, [(row["start_attacked"], row["inserted"], row["removed"]) for row in own])
-                == clean
-            )
+            assert apply_edits(clean, list(map(edit_of, own))) == attacked
+            assert apply_edits(attacked, list(map(undoing_edit_of, own))) == clean
             assert [row["word"] for row in own] == sorted({row["word"] for row in own})
         assert outcome.attempted >= len(rows)
         assert outcome.eligible >= outcome.attempted

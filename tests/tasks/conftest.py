@@ -10,7 +10,7 @@ import pytest
 
 from robustbench_char.tasks import Attacked, Edit, Example, NativeFile, Task, follow, get_task, open_native
 from robustbench_char.tasks.base import token_text
-from robustbench_char.tasks.edits import apply_edits
+from robustbench_char.text.edits import apply_edits, in_order
 
 Changes = Mapping[tuple[int, str], Sequence[Edit]]
 """Edits by row and field."""
@@ -30,7 +30,7 @@ def attacked_examples(task: Task, examples: Iterable[Example], changes: Changes)
         edits = {name: changes[example.row, name] for name in task.fields if (example.row, name) in changes}
         texts: dict[str, str | tuple[str, ...]] = {}
         for name, ordered in edits.items():
-            text = apply_edits(token_text(example.fields[name]), ordered)
+            text = apply_edits(token_text(example.fields[name]), in_order(ordered))
             texts[name] = tuple(text.split(" ")) if task.family == "tagging" else text
         result.append(Attacked(follow(task, example, texts, edits), edits))
     return result

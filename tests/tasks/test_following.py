@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.tasks import Answer, Edit, Example, follow, get_task
-from robustbench_char.tasks.edits import apply_edits, in_order
+from robustbench_char.text.edits import apply_edits, in_order
 
 CONTEXT = "The Elbe was built in 1990s Riga."
 RIGA = Answer(28, "Riga")
@@ -20,7 +20,7 @@ def question(*answers: Answer, context: str = CONTEXT) -> Example:
 
 
 def followed(example: Example, *edits: Edit) -> Example:
-    context = apply_edits(str(example.fields["context"]), edits)
+    context = apply_edits(str(example.fields["context"]), in_order(edits))
     return follow(get_task("squad_v2"), example, {"context": context}, {"context": edits})
 
 
@@ -77,9 +77,9 @@ def test_edits_of_the_question_leave_answers_alone() -> None:
 def test_texts_and_edits_must_agree() -> None:
     with pytest.raises(ValueError, match="do not lead to the attacked context"):
         follow(get_task("squad_v1"), question(RIGA), {"context": CONTEXT}, {"context": [Edit(0, "T", "")]})
-    with pytest.raises(ValueError, match="overlap"):
+    with pytest.raises(ValueError, match="the edit at 2 overlaps the one before it"):
         apply_edits("abcdef", [Edit(0, "abc", ""), Edit(2, "c", "x")])
-    with pytest.raises(ValueError, match="has something else"):
+    with pytest.raises(ValueError, match="the text at 0 is 'a', not 'b'"):
         apply_edits("abc", [Edit(0, "b", "")])
 
 
@@ -114,7 +114,7 @@ def edited_contexts(draw: st.DrawFn) -> tuple[str, list[Edit], Answer]:
 @given(edited_contexts())
 def test_every_answer_stands_where_it_says(case: tuple[str, list[Edit], Answer]) -> None:
     context, edits, answer = case
-    attacked = apply_edits(context, edits)
+    attacked = apply_edits(context, in_order(edits))
     try:
         (after,) = followed(question(answer, context=context), *edits).answers
     except ValueError:

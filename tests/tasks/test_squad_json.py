@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Answer, Attacked, Edit, get_task
-from robustbench_char.tasks.keys import text_key
+from robustbench_char.tasks.base import text_key
 
 V1 = """{"version": "1.1",
  "data":[ {"title": "R\\u00edga", "paragraphs": [

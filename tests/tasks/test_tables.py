@@ -115,7 +115,7 @@ def test_iob1_tags_in_rows(kit: Any) -> None:
         ("conll2003", [{"tokens": ["a", None], "ner_tags": [0, 0]}], r"a.jsonl:1: tokens: found \['a', None\]"),
         ("squad_v2", [SQUAD_ROW | {"is_impossible": 0}], r"a.jsonl:1.*is_impossible: found 0; expected true or false"),
         ("squad_v2", [SQUAD_ROW | {"is_impossible": "no"}], r"is_impossible: found 'no'; expected true or false"),
-        ("cola", [["x", 0]], r"a.jsonl:1: found a line that is no object"),
+        ("cola", [["x", 0]], r"a.jsonl:1: found a line that is not a JSON object"),
     ],
 )  # fmt: skip
 def test_bad_rows(kit: Any, task: str, rows: list[Any], message: str) -> None:

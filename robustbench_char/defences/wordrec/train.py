@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from robustbench_char.attack_sets.write import source_sha256
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name

@@ -14,10 +14,9 @@ from typing import BinaryIO, Literal
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, Example, Task
+from robustbench_char.tasks.base import Attacked, ContentKeys, Example, Task
 from robustbench_char.tasks.formats.bio import Scheme, Survey, is_tag, to_bio2
 from robustbench_char.tasks.formats.columns import Sentence, read_sentences, rewrite_tokens
-from robustbench_char.tasks.keys import ContentKeys
 
 __all__ = ["Conll", "ConllOptions", "Scheme", "to_bio2"]
 

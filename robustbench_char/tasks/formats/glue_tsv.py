@@ -16,9 +16,8 @@ from pydantic import Field
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, Example, Task
+from robustbench_char.tasks.base import Attacked, ContentKeys, Example, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
-from robustbench_char.tasks.keys import ContentKeys
 
 __all__ = ["GlueTsv", "TsvLayout", "TsvOptions"]
 

@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Answer, Attacked, Edit, Example, Task
-from robustbench_char.tasks.edits import apply_edits
+from robustbench_char.tasks.base import Answer, Attacked, Example, Task
 from robustbench_char.tasks.formats.json_text import (
     Node,
-    Patch,
     answer_patches,
-    apply_patches,
-    edited_literal,
+    edited,
     parse,
     slice_source,
 )
 from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, read_lines
 from robustbench_char.tasks.formats.rows import RowReader, answer_columns, column_of
+from robustbench_char.text.edits import Edit, apply_edits, in_order
 
 __all__ = ["JsonLines"]
 
@@ -47,8 +45,8 @@ class JsonLines:
             head = BOM if line.text.startswith(BOM) else ""
             text = line.text.removeprefix(head)
             node = parse(text, self.path, first_line=line.number)
-            patches = _Row(self._task, text, node, self._ascii_only).patches(pairing.take(row))
-            out.write((head + apply_patches(text, patches) + line.end).encode("utf-8"))
+            edits = in_order(_Row(self._task, text, node, self._ascii_only).edits(pairing.take(row)))
+            out.write((head + apply_edits(text, edits) + line.end).encode("utf-8"))
         pairing.finish()
 
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
@@ -73,7 +71,7 @@ class JsonLines:
             except (json.JSONDecodeError, RecursionError):
                 row = parse(text, self.path, first_line=line.number).value  # says in our words what is wrong
             if not isinstance(row, dict):
-                raise InputError(place, found="a line that is no object", expected="one object a line",
+                raise InputError(place, found="a line that is not a JSON object", expected="one JSON object per line",
                                  fix="Check that this is a JSON Lines file.")  # fmt: skip
             yield place, row
 
@@ -107,20 +105,20 @@ class _Row:
     def __init__(self, task: Task, text: str, node: Node, ascii_only: bool) -> None:
         self.task, self.text, self.columns, self.ascii_only = task, text, node.value, ascii_only
 
-    def patches(self, item: Attacked) -> Iterator[Patch]:
-        """Yield what to replace in the line."""
+    def edits(self, item: Attacked) -> Iterator[Edit]:
+        """Yield the edits of the line, in any order."""
         for name in self.task.fields:
             node = self.columns[column_of(self.task, name)]
-            edits, new = item.edits.get(name, ()), item.example.fields[name]
+            changes, new = item.edits.get(name, ()), item.example.fields[name]
             if isinstance(node.value, list):
-                yield from self._tokens(node.value, edits, new)
+                yield from self._tokens(node.value, changes, new)
             else:
-                yield self._edited(node, edits, str(new))
+                yield self._edited(node, changes, str(new))
         for part, column in answer_columns(self.task).items():
             if column in self.columns and self.columns[column].value is not None:
                 yield from self._answers(item, self.columns[column].value, getattr(item.example, part))
 
-    def _tokens(self, nodes: Sequence[Node], edits: Sequence[Edit], new: Sequence[str]) -> Iterator[Patch]:
+    def _tokens(self, nodes: Sequence[Node], edits: Sequence[Edit], new: Sequence[str]) -> Iterator[Edit]:
         local: dict[int, list[Edit]] = {}
         for edit in edits:
             node, place = _token_at(nodes, edit.start)
@@ -128,15 +126,12 @@ class _Row:
         for node, token in zip(nodes, new, strict=True):
             yield self._edited(node, local.get(node.start, ()), token)
 
-    def _edited(self, node: Node, edits: Sequence[Edit], new: str) -> Patch:
-        if apply_edits(node.value, edits) != new:
-            raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
-        literal = self.text[node.start : node.end]
-        return Patch(node.start, node.end, edited_literal(literal, edits, ascii_only=self.ascii_only))
+    def _edited(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
+        return edited(self.text, node, edits, new, ascii_only=self.ascii_only)
 
-    def _answers(self, item: Attacked, value: Mapping[str, Node], new: Sequence[Answer]) -> Iterator[Patch]:
+    def _answers(self, item: Attacked, value: Mapping[str, Node], new: Sequence[Answer]) -> Iterator[Edit]:
         node = self.columns[column_of(self.task, "context")]
-        after = self._edited(node, item.edits.get("context", ()), str(item.example.fields["context"])).literal
+        after = self._edited(node, item.edits.get("context", ()), str(item.example.fields["context"])).inserted
         before = self.text[node.start : node.end]
         for start, text, answer in zip(value["answer_start"].value, value["text"].value, new, strict=True):
             yield from answer_patches(self.text, start, text, answer, (before, after), ascii_only=self.ascii_only)

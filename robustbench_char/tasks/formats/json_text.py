@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Answer, Edit
-from robustbench_char.tasks.edits import in_order
+from robustbench_char.tasks.base import Answer
+from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["Node", "Patch", "answer_patches", "apply_patches", "edited_literal", "parse", "slice_source"]
+__all__ = ["Node", "answer_patches", "edited", "parse", "slice_source"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -30,14 +30,6 @@ class Node(NamedTuple):
     value: Any
     start: int
     end: int
-
-
-class Patch(NamedTuple):
-    """One replacement in the text of a JSON file."""
-
-    start: int
-    end: int
-    literal: str
 
 
 class _Malformed(Exception):
@@ -130,15 +122,6 @@ def _expect(text: str, at: int, mark: str) -> int:
     return _skip(text, at + 1)
 
 
-def apply_patches(text: str, patches: Iterable[Patch]) -> str:
-    """Return the text with all patches applied; they must not overlap."""
-    pieces, position = [], 0
-    for patch in sorted(patches):
-        pieces += [text[position : patch.start], patch.literal]
-        position = patch.end
-    return "".join([*pieces, text[position:]])
-
-
 def _spelled(text: str, ascii_only: bool) -> str:
     return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
 
@@ -158,34 +141,42 @@ def slice_source(literal: str, start: int, end: int) -> str:
     return inner[offsets[start] : offsets[end]]
 
 
-def edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
+def edited(text: str, node: Node, edits: Sequence[Edit], new: str, *, ascii_only: bool) -> Edit:
+    """Return the edit of the file `text` that edits the string of a node. Raises ValueError unless it becomes `new`."""
+    ordered = in_order(edits)
+    if apply_edits(node.value, ordered) != new:
+        raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
+    literal = text[node.start : node.end]
+    return Edit(node.start, literal, _edited_literal(literal, ordered, ascii_only=ascii_only))
+
+
+def _edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
     """Return a string literal after edits of its text; characters that no edit touches keep their spelling."""
     inner = literal[1:-1]
     offsets = _offsets(inner)
-    pieces, position = [], 0
-    for edit in in_order(edits):
-        new = edit.inserted_source
-        pieces += [inner[position : offsets[edit.start]], _spelled(edit.inserted, ascii_only) if new is None else new]
-        position = offsets[edit.start + len(edit.removed)]
-    return '"' + "".join([*pieces, inner[position:]]) + '"'
+    patches = []
+    for edit in edits:
+        start, end = offsets[edit.start], offsets[edit.start + len(edit.removed)]
+        new = _spelled(edit.inserted, ascii_only) if edit.inserted_source is None else edit.inserted_source
+        patches.append(Edit(start, inner[start:end], new))
+    return f'"{apply_edits(inner, patches)}"'
 
 
 def answer_patches(
     text: str, start: Node, answer: Node, new: Answer, contexts: tuple[str, str], *, ascii_only: bool
-) -> Iterator[Patch]:
-    """Yield the patches of one answer: its start, and its text, spelled as its span of the context if it was before.
-
-    `contexts` are the literals of the context before and after the attack.
+) -> Iterator[Edit]:
+    """Yield the edits of the file for one answer: its start, and its text, spelled as its span of the context if it
+    was before. `contexts` are the literals of the context before and after the attack.
     """
     before, after = contexts
     literal = text[answer.start : answer.end]
     if new.start != start.value:
-        yield Patch(start.start, start.end, str(new.start))
+        yield Edit(start.start, text[start.start : start.end], str(new.start))
     if literal[1:-1] == slice_source(before, start.value, start.value + len(answer.value)):
         literal = f'"{slice_source(after, new.start, new.start + len(new.text))}"'
     else:
         literal = _respelled(literal, answer.value, new.text, ascii_only=ascii_only)
-    yield Patch(answer.start, answer.end, literal)
+    yield Edit(answer.start, text[answer.start : answer.end], literal)
 
 
 def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:
@@ -193,7 +184,7 @@ def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:
     head = _shared(old, new)
     tail = _shared(old[head:][::-1], new[head:][::-1])
     edit = Edit(head, old[head : len(old) - tail], new[head : len(new) - tail])
-    return edited_literal(literal, [edit], ascii_only=ascii_only)
+    return _edited_literal(literal, [edit], ascii_only=ascii_only)
 
 
 def _shared(first: str, second: str) -> int:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.columns import read_sentences, rewrite_tokens
 from robustbench_char.tasks.formats.lines import Pairing, read_lines
-from robustbench_char.tasks.keys import ContentKeys
 
 __all__ = ["PTB_SPLITS", "PTB_TAGS", "PtbColumns", "PtbTrees", "open_ptb"]
 

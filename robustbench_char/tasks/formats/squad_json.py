@@ -14,20 +14,17 @@ from typing import Any, BinaryIO, NamedTuple
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Answer, Attacked, Edit, Example, Task
-from robustbench_char.tasks.edits import apply_edits, in_order
+from robustbench_char.tasks.base import Answer, Attacked, Example, Task, text_key
 from robustbench_char.tasks.formats.json_text import (
     Node,
-    Patch,
     answer_patches,
-    apply_patches,
-    edited_literal,
+    edited,
     parse,
     slice_source,
 )
 from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, not_utf8
-from robustbench_char.tasks.keys import text_key
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
+from robustbench_char.text.edits import Edit, apply_edits, in_order
 
 __all__ = ["SquadJson", "SquadOptions"]
 
@@ -80,13 +77,13 @@ class SquadJson:
 
         Raises ValueError where the questions of one context disagree about its edits.
         """
-        pairing, patches = Pairing(attacked), list[Patch]()
+        pairing, edits = Pairing(attacked), list[Edit]()
         for paragraph in self._paragraphs:
             items = [pairing.take(question.row) for question in paragraph.questions]
             if items:
-                patches += self._patches(paragraph, items)
+                edits += self._edits(paragraph, items)
         pairing.finish()
-        out.write(apply_patches(self._text, patches).encode("utf-8"))
+        out.write(apply_edits(self._text, in_order(edits)).encode("utf-8"))
 
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
@@ -123,7 +120,7 @@ class SquadJson:
     def _literal(self, node: Node) -> str:
         return self._text[node.start : node.end]
 
-    def _patches(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Patch]:
+    def _edits(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Edit]:
         changes = in_order(items[0].edits.get("context", ()))
         if any(in_order(item.edits.get("context", ())) != changes for item in items):
             raise ValueError(f"question {items[0].example.id}: the questions of its context disagree about its edits")
@@ -133,14 +130,12 @@ class SquadJson:
             yield self._edited(question.question, edits.get("question", ()), example.fields["question"])
             pairs = [*zip(question.answers, example.answers, strict=True),
                      *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
-            contexts = self._literal(paragraph.context), context.literal
+            contexts = self._literal(paragraph.context), context.inserted
             for (_, start, answer), new in pairs:
                 yield from answer_patches(self._text, start, answer, new, contexts, ascii_only=self._ascii_only)
 
-    def _edited(self, node: Node, edits: Sequence[Edit], text: str | tuple[str, ...]) -> Patch:
-        if apply_edits(node.value, edits) != text:
-            raise ValueError(f"{self.path}: the edits of {node.value!r} do not lead to {text!r}")
-        return Patch(node.start, node.end, edited_literal(self._literal(node), edits, ascii_only=self._ascii_only))
+    def _edited(self, node: Node, edits: Sequence[Edit], new: str | tuple[str, ...]) -> Edit:
+        return edited(self._text, node, edits, str(new), ascii_only=self._ascii_only)
 
 
 class _Reader:

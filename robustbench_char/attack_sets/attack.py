@@ -1,11 +1,13 @@
-"""Attacking a file: the attacked file, the ledger and the manifest go into one folder, whole or not at all."""
+"""Attacking a data set in memory, or a file: attacked file, ledger and manifest go into one folder, complete or not
+at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from robustbench_char.attack_sets.manifest import (
     ANSWERS,
@@ -17,55 +19,138 @@ from robustbench_char.attack_sets.manifest import (
     read_manifest,
     write_manifest,
 )
-from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples
 from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
-from robustbench_char.tasks.formats.table import write_table
+from robustbench_char.tasks.formats.table import DatasetTable, write_table
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
 
 if TYPE_CHECKING:
+    import datasets
     import pyarrow as pa
 
-__all__ = ["ANSWER_COLUMNS", "OutputFormat", "answer_rows", "attack_file", "source_sha256"]
+__all__ = ["ANSWER_COLUMNS", "answer_rows", "attack", "attack_file", "attack_with_ledger", "source_sha256"]
 
+Data = TypeVar("Data", "datasets.Dataset", "datasets.DatasetDict")
 OutputFormat = Literal["native", "jsonl", "parquet"]
 ANSWER_COLUMNS = ("row", "id", "kind", "index", "start_clean", "text_clean", "start_attacked", "text_attacked")
 """Columns of `answers.parquet`: the clean answers where contexts were attacked. `kind`: `answer` or `plausible`."""
 
 
-def attack_file(
-    task: Task,
-    source: NativeFile,
-    suite: Suite,
+def attack(
+    dataset: Data,
     *,
-    seed: int,
-    output: Path,
+    task: str | Task,
+    suite: str | Suite,
+    seed: int = 0,
     fields: Iterable[str] | None = None,
     workers: int = 1,
-    file_format: OutputFormat = "native",
+) -> Data:
+    """Return a data set like `dataset`, its texts attacked and its labels still true.
+
+    `dataset` has the columns of the task on the hub. `suite` is a name (`drop@0.3`), the path of a .yaml file, or a
+    `Suite`. The same suite, seed and text give the same edits as `attack_file` makes. Raises InputError for bad input.
+
+    >>> import datasets
+    >>> clean = datasets.Dataset.from_dict({"sentence": ["The harbour was quiet."], "label": [1], "idx": [0]})
+    >>> attack(clean, task="cola", suite="drop", seed=1)["sentence"][0]
+    'The harbor was quet.'
+    """
+    return attack_with_ledger(dataset, task=task, suite=suite, seed=seed, fields=fields, workers=workers)[0]
+
+
+def attack_with_ledger(
+    dataset: Data,
+    *,
+    task: str | Task,
+    suite: str | Suite,
+    seed: int = 0,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
+) -> tuple[Data, dict[str, pa.Table]]:
+    """Return the attacked data set and, by split (`data` for a single `Dataset`), the ledger of its edits.
+
+    The ledger's columns are those of `robustbench_char.attacks.ledger.LEDGER_COLUMNS`.
+    """
+    import datasets
+
+    request = Attack.of(get_task(task, place="task"), suite, seed, fields, option="{}")
+    if isinstance(dataset, datasets.DatasetDict):
+        done = {name: _attack_split(request, split, name, workers) for name, split in dataset.items()}
+        whole: Any = datasets.DatasetDict({name: attacked for name, (attacked, _) in done.items()})
+        return whole, {name: ledger for name, (_, ledger) in done.items()}
+    if not isinstance(dataset, datasets.Dataset):
+        raise InputError(
+            "dataset",
+            found=f"a {type(dataset).__name__}",
+            expected="a datasets.Dataset or DatasetDict",
+            fix="Load it without streaming, or use the command line on a file.",
+        )
+    attacked, ledger = _attack_split(request, dataset, "data", workers)
+    return attacked, {"data": ledger}
+
+
+def _attack_split(
+    request: Attack, split: datasets.Dataset, name: str, workers: int
+) -> tuple[datasets.Dataset, pa.Table]:
+    import pyarrow as pa
+
+    table = DatasetTable(request.task, split, Path(name))
+    parts = [ledger_schema().empty_table()]
+    attacked = table.attacked(attack_examples(request, table, Tally(), parts.append, workers=workers))
+    return attacked, pa.concat_tables(parts)
+
+
+def attack_file(
+    task: str | Task,
+    input: str | Path | NativeFile | None = None,
+    *,
+    suite: str | Suite,
+    output: str | Path,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    fields: Iterable[str] | None = None,
+    workers: int = 1,
+    format: OutputFormat = "native",
     overwrite: bool = False,
 ) -> Manifest:
-    """Attack one file into the folder `output`; return its manifest.
+    """Attack one file into the folder `output`: attacked file, edits.parquet (the ledger), manifest; return the latter.
 
-    Raises InputError for bad input, and where `output` holds something else (unless `overwrite`); nothing
-    half-written stays.
+    The clean data are the file `input`, or what `data`, `hub`, `split` and `data_dir` name, as in `open_source`.
+    `workers` are processes; the bytes are the same for any number. Raises InputError for bad input, and where `output`
+    holds something else (unless `overwrite`); nothing half-written stays.
+
+    >>> made = attack_file("conll2003", data="mini", split="test", suite="charbert_2020", seed=1, output="attacked")
+    >>> made.output.name, made.counts.words, made.counts.edited_words
+    ('test.txt', 3779, 1903)
     """
-    attack = Attack(task, suite, seed, chosen_fields(task, suite, fields))
-    _refuse_other_request(attack, output, file_format, overwrite)
-    with output_folder(output, overwrite=overwrite, volatile=(MANIFEST,), inputs=[source.path]) as folder:
-        target = folder / _output_name(source.path, file_format)
-        tally = Tally()
-        with _Ledger(folder / LEDGER) as ledger, _Answers(folder / ANSWERS, "context" in attack.fields) as answers:
-            attacked = answers.passing(source, attack_examples(attack, source, tally, ledger.write, workers=workers))
-            _write(task, source, target, attacked, file_format)
-        if tally.examples == 0:
-            raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
-        manifest = _manifest(attack, source, target, tally, file_format, ledger.rows, answers.rows)
-        write_manifest(folder, manifest)
+    record = get_task(task)
+    source = open_source(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    request, folder = Attack.of(record, suite, seed, fields), Path(output)
+    _refuse_other_request(request, folder, format, overwrite)
+    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=[source.path]) as scratch:
+        manifest = _write_set(request, source, scratch, format, workers)
+        write_manifest(scratch, manifest)
     return manifest
+
+
+def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: OutputFormat, workers: int) -> Manifest:
+    """Write the attacked file, the ledger and, where contexts are attacked, the clean answers."""
+    target, tally = folder / _output_name(source.path, file_format), Tally()
+    with _Ledger(folder / LEDGER) as ledger, _Answers(folder / ANSWERS, "context" in attack.fields) as answers:
+        attacked = answers.passing(source, attack_examples(attack, source, tally, ledger.write, workers=workers))
+        _write(attack.task, source, target, attacked, file_format)
+    if tally.examples == 0:
+        raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
+    return _manifest(attack, source, target, tally, file_format, ledger.rows, answers.rows)
 
 
 def _write(
@@ -120,7 +205,7 @@ def _refuse_other_request(attack: Attack, output: Path, file_format: OutputForma
 
 
 class _Ledger:
-    """Writes the ledger as it grows: one row group a chunk."""
+    """Writes the ledger as it grows: one row group per chunk."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.rows = path, 0

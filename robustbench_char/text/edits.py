@@ -1,0 +1,84 @@
+"""Edits of one text: applying and undoing them, and where a position of the clean text is afterwards.
+
+`attacks.engine.apply_edits` does the same for a whole column at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+__all__ = ["Edit", "apply_edits", "in_order", "moved_end", "moved_start", "unchanged"]
+
+
+class Edit(NamedTuple):
+    """One replacement in one text, in code points of that text.
+
+    `inserted_source` is the spelling to write into the native file where that is not `inserted` itself: undoing an edit
+    puts back a JSON escape such as `\\u00e9` as it stood.
+    """
+
+    start: int
+    removed: str
+    inserted: str
+    inserted_source: str | None = None
+
+
+def in_order(edits: Iterable[Edit]) -> list[Edit]:
+    """Return the edits from left to right, an insertion before a replacement that starts at the same position."""
+    return sorted(edits, key=lambda edit: (edit.start, edit.start + len(edit.removed)))
+
+
+def unchanged(text: str, edits: Sequence[Edit]) -> list[str]:
+    """Return the stretches of a text around its `k` edits, which are in order: `k + 1` strings, some of them empty.
+
+    Raises ValueError for an edit that overlaps the one before it, or removes what is not there.
+    """
+    stretches, end = [], 0
+    for start, removed, *_ in edits:
+        if start < end:
+            raise ValueError(f"the edit at {start} overlaps the one before it")
+        if start > len(text):
+            raise ValueError(f"the edit at {start} is beyond the end of the text")
+        if not text.startswith(removed, start):
+            raise ValueError(f"the text at {start} is {text[start : start + len(removed)]!r}, not {removed!r}")
+        stretches.append(text[end:start])
+        end = start + len(removed)
+    return [*stretches, text[end:]]
+
+
+def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+    """Return the text after its edits, which are in order. Raises ValueError as `unchanged` does.
+
+    To undo them, apply edits with `removed` and `inserted` exchanged, at their starts in the edited text.
+    """
+    first, *rest = unchanged(text, edits)
+    return first + "".join(edit.inserted + stretch for edit, stretch in zip(edits, rest, strict=True))
+
+
+def moved_start(position: int, edits: Iterable[Edit]) -> int:
+    """Return where a span that began at `position` begins after the edits.
+
+    An insertion exactly there is before the span; an edit that straddles the position is taken into the span.
+    """
+    shift = 0
+    for edit in edits:
+        if edit.start + len(edit.removed) <= position:
+            shift += len(edit.inserted) - len(edit.removed)
+        elif edit.start < position:
+            shift += edit.start - position
+    return position + shift
+
+
+def moved_end(position: int, edits: Iterable[Edit]) -> int:
+    """Return where a span that ended at `position` ends after the edits.
+
+    An insertion exactly there is behind the span; an edit that straddles the position is taken into the span.
+    """
+    shift = 0
+    for edit in edits:
+        if edit.start >= position:
+            continue
+        shift += len(edit.inserted) - len(edit.removed)
+        shift += max(0, edit.start + len(edit.removed) - position)
+    return position + shift
