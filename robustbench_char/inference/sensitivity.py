@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -39,6 +40,7 @@ from robustbench_char.models.encoder_system import EncoderSystem
 from robustbench_char.models.encoders import limits_of, read_encoder
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
 from robustbench_char.models.system import Limits, System
+from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.sensitivity import (
     SENSITIVITY,
     WORDS,
@@ -47,6 +49,7 @@ from robustbench_char.records.sensitivity import (
     Profile,
     ProfileWord,
     SensitivityRecord,
+    side_by_side,
     write_sensitivity,
 )
 from robustbench_char.tasks.base import Example, NativeFile, Task
@@ -54,10 +57,11 @@ from robustbench_char.tasks.sources import open_source
 from robustbench_char.text.columns import Column
 from robustbench_char.training.saved_system import SYSTEM, system_info
 
-__all__ = ["Sensitivity", "measure_sensitivity", "open_reader"]
+__all__ = ["Sensitivity", "measure_sensitivity", "open_reader", "profile_sentence"]
 
 _CHUNK = 256  # examples whose vectors are held at a time
 _LONGEST = 512
+_WORD = re.compile(r"\S+")
 
 
 class Sensitivity(NamedTuple):
@@ -68,22 +72,24 @@ class Sensitivity(NamedTuple):
     profiles: tuple[Profile, ...]
 
 
-class _Words(NamedTuple):
-    """The words of one example, clean and attacked: field, number and clean start in it, text, and what hit them."""
+class _Word(NamedTuple):
+    """A word of a field: its number and clean start there, its text clean and attacked, what hit it (joined by +)."""
 
-    fields: list[str]
-    numbers: list[int]
-    starts: list[int]
-    clean: list[str]
-    attacked: list[str]
-    operators: list[str]
+    field: str
+    number: int
+    start: int
+    clean: str
+    attacked: str
+    operator: str
 
 
 class _Pair(NamedTuple):
+    """One example as the model reads it before and after the attack, and its words in the order of both passages."""
+
     example: Example
     clean: Passage
     attacked: Passage
-    words: _Words
+    words: list[_Word]
 
 
 def open_reader(
@@ -94,8 +100,8 @@ def open_reader(
     pooling: Pooling = "mean",
     stream: Stream = "both",
     max_length: int | None = None,
-) -> tuple[WordReader, Any]:
-    """Return a reader of words, and what records say of the model (SystemInfo or ModelInfo).
+) -> tuple[WordReader, SystemInfo | ModelInfo]:
+    """Return a reader of words, and what records say of the model.
 
     `model` is a folder that `finetune` wrote, any encoder's folder, a hub id, or `minilm`; without a task it may be a
     system of any, and an encoder reads words one by one. Raises InputError for one that cannot be used, and for a
@@ -153,62 +159,56 @@ def measure_sensitivity(
     """Measure how far each word of a clean file moves under an attack, and write the result to `output`.
 
     `attacked` is the folder that `attack` wrote for this very file. `limit` keeps the first examples, `profiles` names
-    examples (by id) whose words are written out as text. `label` is how the result calls a saved system (default: as
-    system.json says). Raises InputError for an unusable model, files that do not
-    belong together, a layer or stream that the model does not have, and an unknown id.
+    examples (by id) whose words are written out as text, `label` the saved system (default: as system.json says).
+    Raises InputError for an unusable model, files that do not belong together, a missing layer, stream or id.
     """
     started = time.monotonic()
     reader, info = open_reader(model, task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
-    if label is not None and not isinstance(info, ModelInfo):
+    if label is not None and isinstance(info, SystemInfo):
         info = info.model_copy(update={"label": label})
     attack = matching_attack(attacked, clean, task)
-    pairs = islice(_pairs(clean, attack, task), limit)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
-    frames, found = _measured(reader, pairs, batch_size, set(profiles), progress_bar(progress), total)
-    missing = [name for name in profiles if name not in {one.id for one in found}]
-    if missing:
-        raise InputError(
-            "--profile", found=missing[0], expected="the id of an example that is read", fix="See `show` for ids."
-        )
-    words = pd.concat(frames, ignore_index=True)
-    summary = tuple(Group(**row) for row in _records(summary_frame(words)))
-    values: dict[str, Any] = {
-        "task": task.name,
-        "system" if not isinstance(info, ModelInfo) else "model": info,
-        "layer": layer,
-        "pooling": pooling,
-        "stream": stream if reader.model.config.model_type == "charbert" else "subword",
-        "max_length": reader.max_length,
-        "examples": total,
-        "clean_sha256": attack.manifest.input.sha256,
-        "attacked_sha256": attack.manifest.output.sha256,
-        "attack": attack.info(),
-        "summary": summary,
-        "device": device_name(reader.model.device),
-    }
+    pairs, bar = islice(_pairs(clean, attack, task), limit), progress_bar(progress)
+    words, shown = _measured(reader, pairs, profiles, batch_size, bar, total)
+    record = _record(reader, info, attack, words, total, started)
     if output is None:
-        return Sensitivity(_record(values, "", started), words, tuple(found))
+        return Sensitivity(record, words, shown)
     with output_folder(output, overwrite=overwrite, inputs=(clean.path, attacked), volatile=(SENSITIVITY,)) as folder:
         words.to_parquet(folder / WORDS, index=False, compression="zstd")
-        record = _record(values, sha256_file(folder / WORDS), started)
-        write_sensitivity(folder, record, tuple(found))
-    return Sensitivity(record, words, tuple(found))
+        record = record.model_copy(update={"words_sha256": sha256_file(folder / WORDS)})
+        write_sensitivity(folder, record, shown)
+    return Sensitivity(record, words, shown)
 
 
-def _record(values: dict[str, Any], words_sha256: str, started: float) -> SensitivityRecord:
+def _record(
+    reader: WordReader,
+    info: SystemInfo | ModelInfo,
+    attack: AttackSet,
+    words: pd.DataFrame,
+    examples: int,
+    started: float,
+) -> SensitivityRecord:
+    """Return the record of the measured words, without the hash of their table."""
+    groups = summary_frame(words).astype(object)
     return SensitivityRecord(
-        **values,
-        words_sha256=words_sha256,
+        task=attack.manifest.task,
+        system=info if isinstance(info, SystemInfo) else None,
+        model=info if isinstance(info, ModelInfo) else None,
+        layer=reader.layer,
+        pooling=reader.pooling,
+        stream=reader.stream if reader.model.config.model_type == "charbert" else "subword",
+        max_length=reader.max_length,
+        examples=examples,
+        clean_sha256=attack.manifest.input.sha256,
+        attacked_sha256=attack.manifest.output.sha256,
+        attack=attack.info(),
+        summary=tuple(Group.model_validate(row) for row in groups.where(groups.notna(), None).to_dict("records")),
+        words_sha256="",
         wall_seconds=time.monotonic() - started,
+        device=device_name(reader.model.device),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance(),
     )
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows with None where a number is missing."""
-    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in
-            frame.astype(object).to_dict("records")]  # fmt: skip
 
 
 def _pairs(clean: NativeFile, attack: AttackSet, task: Task) -> Iterator[_Pair]:
@@ -216,90 +216,98 @@ def _pairs(clean: NativeFile, attack: AttackSet, task: Task) -> Iterator[_Pair]:
     after = list(open_source(task, input=attack.folder / attack.manifest.output.name).examples())
     edits = attack.edits(after)
     rule = attack.manifest.suite.words
-    for number, (one, other) in enumerate(zip_longest(clean.examples(), after)):
-        if one is None or other is None or one.id != other.id:
+    for number, (before, attacked) in enumerate(zip_longest(clean.examples(), after)):
+        if before is None or attacked is None or before.id != attacked.id:
             raise InputError(
                 "--attacked",
                 found=f"another example {number} than the clean file has",
                 expected="the same examples in the same order",
                 fix="Name the clean file that the attack read.",
             )
-        yield _pair(one, other, edits[number], task, rule)
+        yield _pair(before, attacked, edits[number], task, rule)
 
 
 def _pair(clean: Example, attacked: Example, edits: Edits, task: Task, rule: WordRule) -> _Pair:
-    tokens = [clean.fields[name] for name in task.fields if isinstance(clean.fields.get(name), tuple)]
-    if tokens:
+    if task.family == "tagging":
         return _tokens(clean, attacked, edits, task.fields[0])
     names = [name for name in task.fields if isinstance(clean.fields.get(name), str)]
-    before, after = (tuple(str(one.fields[name]) for name in names) for one in (clean, attacked))
-    spans = [_spans(text, [edit for edit in edits if edit["field"] == name], rule)
-             for name, text in zip(names, before, strict=True)]  # fmt: skip
-    words = _Words([], [], [], [], [], [])
-    for name, text, other, (old, new, hit) in zip(names, before, after, spans, strict=True):
-        words.fields.extend([name] * len(old))
-        words.numbers.extend(range(len(old)))
-        words.starts.extend(old[:, 0].tolist())
-        words.clean.extend(text[start:end] for start, end in old.tolist())
-        words.attacked.extend(other[start:end] for start, end in new.tolist())
-        words.operators.extend(hit)
-    return _Pair(
-        clean,
-        Passage(texts=before, spans=tuple(old for old, _, _ in spans)),
-        Passage(texts=after, spans=tuple(new for _, new, _ in spans)),
-        words,
-    )
+    before, after = (tuple(str(example.fields[name]) for name in names) for example in (clean, attacked))
+    spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    words: list[_Word] = []
+    for name, text, other in zip(names, before, after, strict=True):
+        own = [edit for edit in edits if edit["field"] == name]
+        spans.append(_spans(text, own, rule))
+        hit = _operators((edit["word"], edit) for edit in own)
+        words += [
+            _Word(name, number, start, text[start:end], other[first:last], hit.get(number, ""))
+            for number, ((start, end), (first, last)) in enumerate(
+                zip(*(span.tolist() for span in spans[-1]), strict=True)
+            )
+        ]
+    old, new = zip(*spans, strict=True)
+    return _Pair(clean, Passage(texts=before, spans=old), Passage(texts=after, spans=new), words)
 
 
 def _tokens(clean: Example, attacked: Example, edits: Edits, field: str) -> _Pair:
-    before, after = (tuple(one.fields[field]) for one in (clean, attacked))
+    before, after = (tuple(example.fields[field]) for example in (clean, attacked))
     starts = token_starts(before)
     hit = _operators((token_at(starts, edit["start_clean"]), edit) for edit in edits)
-    operators = [hit.get(place, "") for place in range(len(before))]
-    words = _Words([field] * len(before), list(range(len(before))), starts, list(before), list(after), operators)
+    words = [
+        _Word(field, number, start, old, new, hit.get(number, ""))
+        for number, (start, old, new) in enumerate(zip(starts, before, after, strict=True))
+    ]
     return _Pair(clean, Passage(words=before), Passage(words=after), words)
 
 
-def _spans(text: str, edits: Edits, rule: WordRule) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """Return the words of a text, before and after its edits [W, 2], and the operators that hit each."""
-    found = find_words(Column.of([text.replace("\n", " ")]), rule, None)
-    before = np.stack([found.starts, found.ends], axis=1)
+def _spans(text: str, edits: Edits, rule: WordRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the words of a text stand before and after its edits, each [W, 2]."""
+    words = find_words(Column.of([text.replace("\n", " ")]), rule, None)
+    before = np.stack([words.starts, words.ends], axis=1)
     growth = np.zeros(len(before) + 1, np.int64)
     for edit in edits:
         growth[edit["word"] + 1] += len(edit["inserted"]) - len(edit["removed"])
     moved = np.cumsum(growth)
-    hit = _operators((edit["word"], edit) for edit in edits)
-    after = before + np.stack([moved[:-1], moved[1:]], axis=1)
-    return before, after, [hit.get(place, "") for place in range(len(before))]
+    return before, before + np.stack([moved[:-1], moved[1:]], axis=1)
 
 
-def _operators(edits: Iterator[tuple[int, Mapping[str, Any]]]) -> dict[int, str]:
-    found: defaultdict[int, list[str]] = defaultdict(list)
-    for place, edit in edits:
-        found[place].append(edit["operator"])
-    return {place: "+".join(sorted(set(names))) for place, names in found.items()}
+def _operators(edits: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, str]:
+    """Return the operators that hit each word, by its number."""
+    names: defaultdict[int, set[str]] = defaultdict(set)
+    for word, edit in edits:
+        names[word].add(edit["operator"])
+    return {word: "+".join(sorted(own)) for word, own in names.items()}
 
 
 def _measured(
-    reader: WordReader, pairs: Iterator[_Pair], batch_size: int, wanted: set[str], bar: Progress, total: int
-) -> tuple[list[pd.DataFrame], list[Profile]]:
-    """Read examples chunk by chunk: vectors are dropped once distances are taken."""
+    reader: WordReader, pairs: Iterator[_Pair], wanted: Sequence[str], batch_size: int, bar: Progress, total: int
+) -> tuple[pd.DataFrame, tuple[Profile, ...]]:
+    """Read examples chunk by chunk: vectors are dropped once distances are taken.
+
+    Raises InputError where an example that is wanted was not read.
+    """
     frames: list[pd.DataFrame] = []
     profiles: list[Profile] = []
     with bar:
-        task = bar.add_task("reading", total=total)
+        shown = bar.add_task("reading", total=total)
         while chunk := list(islice(pairs, _CHUNK)):
-            distances = _distances(reader, chunk, batch_size)
+            passages = [passage for pair in chunk for passage in (pair.clean, pair.attacked)]
+            distances = _distances(reader, passages, batch_size)
             frames.append(_frame(reader, chunk, distances))
-            both = zip(chunk, distances, strict=True)
-            profiles += [_profile(pair, found) for pair, found in both if pair.example.id in wanted]
-            bar.advance(task, len(chunk))
-    return frames, profiles
+            for (example, _, _, words), own in zip(chunk, distances, strict=True):
+                if example.id in wanted:
+                    profile = _profile((word.clean for word in words), (word.attacked for word in words), own)
+                    profiles.append(Profile(id=example.id, row=example.row, words=profile))
+            bar.advance(shown, len(chunk))
+    for name in wanted:
+        if name not in {profile.id for profile in profiles}:
+            raise InputError("--profile", found=name, expected="the id of an example that is read",
+                             fix="See `show` for ids.")  # fmt: skip
+    return pd.concat(frames, ignore_index=True), tuple(profiles)
 
 
-def _distances(reader: WordReader, pairs: Sequence[_Pair], batch_size: int) -> list[NDArray[np.float64]]:
-    """Return the distance of each word of each example, NaN where it was cut off on either side."""
-    read = reader.read([one for pair in pairs for one in (pair.clean, pair.attacked)], batch_size=batch_size)
+def _distances(reader: WordReader, passages: Sequence[Passage], batch_size: int = 32) -> list[NDArray[np.float64]]:
+    """Return the distances of the words of passages, clean and attacked in turn; NaN where a word was cut off."""
+    read = reader.read(passages, batch_size=batch_size)
     return [
         np.where((old.pieces > 0) & (new.pieces > 0), cosine_distances(old.vectors, new.vectors), np.nan)
         for old, new in zip(read[::2], read[1::2], strict=True)
@@ -307,27 +315,67 @@ def _distances(reader: WordReader, pairs: Sequence[_Pair], batch_size: int) -> l
 
 
 def _frame(reader: WordReader, pairs: Sequence[_Pair], distances: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
-    words = [pair.words for pair in pairs]
-    pieces = piece_counts(reader.kind.tokenizer, (one for some in words for one in (*some.clean, *some.attacked)))
+    words = [word for pair in pairs for word in pair.words]
+    pieces = piece_counts(reader.kind.tokenizer, (form for word in words for form in (word.clean, word.attacked)))
     columns: dict[str, Any] = {
-        "row": [pair.example.row for pair in pairs for _ in pair.words.clean],
-        "field": [name for some in words for name in some.fields],
-        "word": [number for some in words for number in some.numbers],
-        "start": [start for some in words for start in some.starts],
-        "changed": [a != b for some in words for a, b in zip(some.clean, some.attacked, strict=True)],
-        "operator": [name for some in words for name in some.operators],
-        "pieces_clean": [pieces[word] for some in words for word in some.clean],
-        "pieces_attacked": [pieces[word] for some in words for word in some.attacked],
-        "length": [len(word) for some in words for word in some.clean],
-        "distance": np.concatenate(distances) if distances else [],
+        "row": [pair.example.row for pair in pairs for _ in pair.words],
+        "field": [word.field for word in words],
+        "word": [word.number for word in words],
+        "start": [word.start for word in words],
+        "changed": [word.clean != word.attacked for word in words],
+        "operator": [word.operator for word in words],
+        "pieces_clean": [pieces[word.clean] for word in words],
+        "pieces_attacked": [pieces[word.attacked] for word in words],
+        "length": [len(word.clean) for word in words],
+        "distance": np.concatenate(distances),
     }
     numbers = dict.fromkeys(("row", "word", "start", "pieces_clean", "pieces_attacked", "length"), "int32")
     return pd.DataFrame(columns, columns=list(WORD_COLUMNS)).astype(numbers)
 
 
-def _profile(pair: _Pair, distances: NDArray[np.float64]) -> Profile:
-    words = tuple(
+def _profile(clean: Iterable[str], attacked: Iterable[str], distances: NDArray[np.float64]) -> tuple[ProfileWord, ...]:
+    return tuple(
         ProfileWord(word=old, attacked=new, distance=None if np.isnan(distance) else float(distance))
-        for old, new, distance in zip(pair.words.clean, pair.words.attacked, distances, strict=True)
+        for old, new, distance in zip(clean, attacked, distances, strict=True)
     )
-    return Profile(id=pair.example.id, row=pair.example.row, words=words)
+
+
+def profile_sentence(
+    models: Sequence[str],
+    clean: str,
+    attacked: str,
+    *,
+    layer: int = -1,
+    pooling: Pooling = "mean",
+    stream: Stream = "both",
+) -> pd.DataFrame:
+    """Return how far each word of a sentence moves in each model (see `records.sensitivity.side_by_side`).
+
+    `models` are folders of systems, whatever their task, or encoders as for `measure_sensitivity`. Words stand between
+    white space. Raises InputError for texts without words or of different numbers of words, for two models of one name,
+    and for what `open_reader` refuses.
+    """
+    before, after = _WORD.findall(clean), _WORD.findall(attacked)
+    if len(before) != len(after) or not before:
+        raise InputError(
+            "the attacked sentence",
+            found=f"{len(after)} words",
+            expected=f"{len(before) or 'some'}, as in the clean one",
+            fix="Change words, but neither join nor part them.",
+        )
+    profiles: dict[str, Sequence[ProfileWord]] = {}
+    for model in models:
+        reader, info = open_reader(model, None, layer=layer, pooling=pooling, stream=stream)
+        name = info.shown if isinstance(info, SystemInfo) else info.name
+        if name in profiles:
+            raise InputError(model, found=f"a second model called {name}", expected="different names",
+                             fix="Leave one out.")  # fmt: skip
+        (distances,) = _distances(reader, [_passage(text, words=reader.words) for text in (clean, attacked)])
+        profiles[name] = _profile(before, after, distances)
+    return side_by_side(profiles)
+
+
+def _passage(text: str, *, words: bool) -> Passage:
+    if words:
+        return Passage(words=tuple(_WORD.findall(text)))
+    return Passage(texts=(text,), spans=(np.array([word.span() for word in _WORD.finditer(text)], np.int64),))

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cosine
 from transformers import AutoModel, AutoTokenizer
 
 from robustbench_char.common import InputError
-from robustbench_char.inference.profiles import profile_sentence
+from robustbench_char.inference.sensitivity import profile_sentence
 
 pytestmark = pytest.mark.models
 
