@@ -12,9 +12,8 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.common.resources import shipped
-from robustbench_char.experiments.jobs import Call, Job
+from robustbench_char.experiments.jobs import Call, Job, text_path
 from robustbench_char.experiments.resolve import Resolved
-from robustbench_char.experiments.sources import text_path
 from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
 from robustbench_char.experiments.stages import STAGES, package_sha256
 from robustbench_char.experiments.store import Store

@@ -1,4 +1,4 @@
-"""A job on its way: what is asked (`Job`), one execution of it (`Call`), and how that ended (`Outcome`)."""
+"""A job on its way: what is asked (`Job`), one execution of it (`Call`), how that ended (`Outcome`); and data files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.experiments.store import Store
+from robustbench_char.tasks import mini
+from robustbench_char.tasks.base import NativeFile, Task
+from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.sources import open_source
 
-__all__ = ["Call", "Job", "Outcome", "State", "log_file", "status_file"]
+__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "log_file", "status_file", "text_path"]
+
+MINI = "mini"
+"""The text that is made of the generated data sets."""
 
 State = Literal["done", "waiting", "running", "failed", "blocked", "not needed"]
 
@@ -88,3 +96,38 @@ def log_file(logs: Path, job: str) -> Path:
 def status_file(logs: Path, job: str) -> Path:
     """Return the status file of a job in a folder of logs."""
     return logs / f"{job.replace('/', '-')}.status"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of data, as plain values: a worker on another machine opens it again. `kind` is files, mini or hub.
+
+    `path` is a file, a folder of trees (with `split`, by sections), or empty for mini and the hub (by `split`).
+    """
+
+    kind: str
+    path: str = ""
+    split: str | None = None
+
+    def open(self, task: Task) -> NativeFile:
+        """Open it. Raises InputError as the readers do."""
+        if self.kind == "hub":
+            return open_source(task, hub=True, split=self.split)
+        if self.kind == "mini":
+            return open_source(task, data="mini", split=self.split)
+        if self.split:
+            return open_source(task, data_dir=Path(self.path), split=self.split)
+        return open_native(task, Path(self.path))
+
+    def sha256(self, task: Task) -> str:
+        """Return the hash of its content."""
+        return source_sha256(self.open(task).path) + (f"@{self.split}" if self.path and self.split else "")
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"kind": self.kind, "path": self.path, "split": self.split}
+
+
+def text_path(name: str) -> Path:
+    """Return the file of plain text that a name or path stands for."""
+    return mini.TEXT if name == MINI else Path(name)

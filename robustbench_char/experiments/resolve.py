@@ -1,6 +1,6 @@
-"""Everything that is wrong with a spec, found before any work: names, combinations, files, devices.
+"""All that a spec names, looked up before any work: tasks, suites, base checkpoints, data, systems, devices.
 
-What a spec names is resolved here: tasks, suites, base checkpoints, data with their hashes.
+Every mistake is reported at once, with its key.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.experiments.jobs import MINI, Source
 from robustbench_char.experiments.option_checks import wrong_options
-from robustbench_char.experiments.sources import MINI, TaskData
-from robustbench_char.experiments.spec import Benchmark, SystemSpec
+from robustbench_char.experiments.spec import Benchmark, TaskSpec
 from robustbench_char.models.checkpoints import Base, resolve_base
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
@@ -26,16 +26,70 @@ from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.training.augmentation import AUGMENT_SEED
 
-__all__ = ["Resolved", "resolve"]
+__all__ = ["LAYOUT", "Resolved", "resolve"]
 
 T = TypeVar("T")
+
+LAYOUT = {
+    "squad_v1": ("squad/train-v1.1.json", "squad/dev-v1.1.json"),
+    "squad_v2": ("squad/train-v2.0.json", "squad/dev-v2.0.json"),
+    "cola": ("glue/CoLA/train.tsv", "glue/CoLA/dev.tsv"),
+    "mrpc": ("glue/MRPC/train.tsv", "glue/MRPC/test.tsv"),
+    "qqp": ("glue/QQP/train.tsv", "glue/QQP/dev.tsv"),
+    "qnli": ("glue/QNLI/train.tsv", "glue/QNLI/dev.tsv"),
+    "conll2003": ("conll2003/train.txt", "conll2003/test.txt"),
+    "ptb_pos": ("ptb/wsj@train", "ptb/wsj@test"),
+}
+"""Train and test file of each task below the data folder, as the sets are released; MRPC's test labels are public."""
+
+_HUB_TEST = {"mrpc": "test", "conll2003": "test"}  # elsewhere labels of test are not public
+_TREES = "@"  # FOLDER@SPLIT: the sections of that split
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The training data (None where nothing is trained) and the test data of a task."""
+
+    train: Source | None
+    test: Source
+
+    @classmethod
+    def of(cls, task: Task, asked: TaskSpec, kind: str, folder: Path) -> TaskData:
+        """Return the data of a task, of a kind of `jobs.Source`. Raises InputError where no file is named."""
+        if kind != "files":
+            test = asked.test or (_HUB_TEST.get(task.name, "dev") if kind == "hub" else "test")
+            train = Source(kind, split=asked.train or "train")
+            return cls(train if asked.train_systems else None, Source(kind, split=test))
+        known = LAYOUT.get(task.name, (None, None))
+        train_path, test_path = asked.train or known[0], asked.test or known[1]
+        for key, path in (("train", train_path if asked.train_systems else "."), ("test", test_path)):
+            if path is None:
+                raise InputError(
+                    f"tasks.{task.name}.{key}",
+                    found="no such key",
+                    expected="a path below the data folder, for a task of your own",
+                    fix="Add the key.",
+                )
+        return cls(_file(folder, train_path) if asked.train_systems and train_path else None,
+                   _file(folder, str(test_path)))  # fmt: skip
+
+    def examples(self, task: Task) -> tuple[int, int]:
+        """Return how many examples training and test data hold. Raises InputError for a file that cannot be read."""
+        train = sum(1 for _ in self.train.open(task).examples()) if self.train else 0
+        return train, sum(1 for _ in self.test.open(task).examples())
+
+
+def _file(folder: Path, path: str) -> Source:
+    name, at, split = path.rpartition(_TREES)
+    return Source("files", str((folder / (name if at else path)).resolve()), split if at else None)
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A spec with all that it names. Keys are those of the spec; `suites` maps a task and a suite to one a strength.
+    """A spec with all that it names. Keys are those of the spec.
 
-    `examples` counts those of the training and the test file of each task.
+    `suites` maps a task and a suite to its resolved suites, one per strength; `examples` counts those of the training
+    and the test file of each task.
     """
 
     spec: Benchmark
@@ -52,14 +106,13 @@ class Resolved:
 
     def kind(self, name: str) -> type[System]:
         """Return the class of a system of the spec that is trained."""
-        return SYSTEMS.get(self.spec.systems[name].system or name)
+        return SYSTEMS.get(self.spec.kind_of(name))
 
     def conditions(self, task: str) -> Iterator[tuple[Suite, int]]:
         """Yield the attacks of a task: each suite with each seed."""
-        asked = self.spec.tasks[task]
-        for name in asked.suites or self.spec.suites:
+        for name in self.spec.suites_of(task):
             for suite in self.suites[task, name]:
-                for seed in asked.attack_seeds or self.spec.attack_seeds:
+                for seed in self.spec.attack_seeds_of(task):
                     yield suite, seed
 
 
@@ -67,336 +120,178 @@ def resolve(path: Path, spec: Benchmark | None, mistakes: list[Mistake], data_di
     """Return the spec with all that it names. Raises one InputError that lists every mistake, those given included."""
     if spec is None:
         raise all_at_once(path, Benchmark, mistakes)
-    found = _Finder(spec, data_dir, list(mistakes))
-    resolved = found.resolved()
-    if found.mistakes:
-        raise all_at_once(path, Benchmark, found.mistakes)
+    wrong = _Mistakes(mistakes)
+    resolved = _resolved(spec, data_dir, wrong)
+    if wrong:
+        raise all_at_once(path, Benchmark, wrong)
     return resolved
 
 
-class _Finder:
-    """Collects mistakes while it resolves names; what is wrong is left out of what it returns."""
+class _Mistakes(list[Mistake]):
+    """The mistakes so far; what is wrong is left out of what is resolved."""
 
-    def __init__(self, spec: Benchmark, data_dir: Path | None, mistakes: list[Mistake]) -> None:
-        self.spec, self.mistakes = spec, mistakes
-        self.folder = data_dir or Path()
-        self.predictors: dict[str, SystemInfo] = {}
-        self.data_dir = data_dir
+    def add(self, key: str, found: str, expected: str, fix: str) -> None:
+        """Add a mistake, unless it is here already."""
+        self.add_all([Mistake(key, found, expected, fix)])
 
-    def resolved(self) -> Resolved:
-        spec = self.spec
-        self._data_dir()
-        tasks = self._each(spec.tasks, lambda key: get_task(key), "tasks")
-        data = self._each(tasks, lambda key: TaskData.of(spec, tasks[key], spec.tasks[key], self.folder), "tasks")
-        suites = self._suites(tasks)
-        self._systems(tasks)
-        self._numbers()
-        trained = any(not one.predictor and not one.saved for one in spec.systems.values())
-        bases = self._each(spec.bases, self._base, "bases") if trained else {}
-        names = [base.name.replace("/", "-") for base in bases.values()]
-        if len(set(names)) < len(names):
-            self._wrong("bases", f"{', '.join(names)}", "bases of different names", "Rename a folder.")
-        self.mistakes += [one for one in wrong_options(spec, tasks, bases) if one not in self.mistakes]
-        self._device()
-        text, heldout = self._files("text", spec.text), self._files("heldout_text", spec.heldout_text)
-        words = self._files("recogniser.text", spec.recogniser.text if spec.recogniser else ())
-        readable = [key for key, one in data.items() if self.data_dir is not None or one.test.kind != "files"]
-        counted = self._each(readable, lambda key: self._counted(tasks[key], data[key]), "tasks")
-        return Resolved(spec, tasks, data, counted, self.predictors, suites, bases, text, heldout, words, self.folder)
+    def add_all(self, mistakes: Iterable[Mistake]) -> None:
+        """Add those mistakes that are not here already."""
+        self.extend(mistake for mistake in dict.fromkeys(mistakes) if mistake not in self)
 
-    def _each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
-        """Make one thing a key; an InputError is a mistake of that key."""
+    def each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
+        """Return what is made of each key; an InputError is a mistake of that key below `place`."""
         made = {}
         for key in keys:
             try:
                 made[key] = make(key)
             except InputError as error:
-                self._wrong(f"{place}.{key}", f"{_at(error)}{error.found}", error.expected, error.fix)
+                where = f"in {error.place}, " if "/" in error.place or "." in error.place else ""
+                self.add(f"{place}.{key}", f"{where}{error.found}", error.expected, error.fix)
         return made
 
-    def _base(self, name: str) -> Base:
-        """Return a base. It may be of any type where it is for systems that take any."""
-        systems = self.spec.systems.items()
-        kinds = {
-            one.system or key
-            for key, one in systems
-            if name in (one.bases or self.spec.bases) and not (one.predictor or one.saved)
-        }
+
+def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resolved:
+    folder = data_dir or Path()
+    texts = (spec.text, spec.heldout_text, spec.recogniser.text if spec.recogniser else ())
+    kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
+    _check_data_dir(data_dir, "files" in kinds.values() or bool({*texts[0], *texts[1], *texts[2]} - {MINI}), wrong)
+    tasks = wrong.each(spec.tasks, get_task, "tasks")
+    data = wrong.each(tasks, lambda key: TaskData.of(tasks[key], spec.tasks[key], kinds[key], folder), "tasks")
+    suites = _suites(spec, tasks, wrong)
+    for key in spec.trained():
+        _check_trained(spec, key, wrong)
+    predictors = _predictors(spec, tasks, wrong)
+    _check_saved(spec, folder, wrong)
+    _check_seeds(spec, wrong)
+    bases = _bases(spec, wrong)
+    wrong.add_all(wrong_options(spec, tasks, bases))
+    _check_device(spec, wrong)
+    keys = ("text", "heldout_text", "recogniser.text")
+    text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
+    readable = [key for key in data if data_dir is not None or kinds[key] != "files"]
+    examples = wrong.each(readable, lambda key: data[key].examples(tasks[key]), "tasks")
+    return Resolved(spec, tasks, data, examples, predictors, suites, bases, text, heldout, words, folder)
+
+
+def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> None:
+    if data_dir is None and needed:
+        wrong.add("--data-dir", "none, and files that lie there", "the folder that holds them",
+                  "Add --data-dir FOLDER (its layout: docs/benchmarks.md).")  # fmt: skip
+    elif data_dir is not None and not data_dir.is_dir():
+        wrong.add("--data-dir", f"no folder {data_dir}", "an existing folder", "Check the path.")
+
+
+def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[tuple[str, str], list[Suite]]:
+    resolved = {}
+    for key, task in tasks.items():
+        place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
+        made = wrong.each(spec.suites_of(key), lambda name, task=task: load_suites(name, task=task.name), place)  # type: ignore[misc]
+        resolved.update({(key, name): suites for name, suites in made.items()})
+    return resolved
+
+
+def _bases(spec: Benchmark, wrong: _Mistakes) -> dict[str, Base]:
+    """Return the bases by name; one for systems alone that take any type of encoder may be of any type."""
+    if not (trained := spec.trained()):
+        return {}
+
+    def base(name: str) -> Base:
+        kinds = {spec.kind_of(key) for key, system in trained.items() if name in spec.bases_of(system)}
         return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(SYSTEMS)))
 
-    def _wrong(self, key: str, found: str, expected: str, fix: str) -> None:
-        self.mistakes.append(Mistake(key, found, expected, fix))
-
-    def _data_dir(self) -> None:
-        kinds = {task.data or self.spec.data for task in self.spec.tasks.values()}
-        texts = (*self.spec.text, *self.spec.heldout_text, *(self.spec.recogniser.text if self.spec.recogniser else ()))
-        if self.data_dir is None and ("files" in kinds or set(texts) - {MINI}):
-            self._wrong(
-                "--data-dir",
-                "none, and files that lie there",
-                "the folder that holds them",
-                "Add --data-dir FOLDER (its layout: docs/benchmarks.md).",
-            )
-        elif self.data_dir is not None and not self.data_dir.is_dir():
-            self._wrong("--data-dir", f"no folder {self.data_dir}", "an existing folder", "Check the path.")
-
-    def _suites(self, tasks: dict[str, Task]) -> dict[tuple[str, str], list[Suite]]:
-        found = {}
-        for key in tasks:
-            asked = self.spec.tasks[key].suites
-            place = f"tasks.{key}.suites" if asked else "suites"
-            for name in asked or self.spec.suites:
-                made = self._each([name], lambda one, task=tasks[key]: load_suites(one, task=task.name), place)  # type: ignore[misc]
-                found.update({(key, name): suites for name, suites in made.items()})
-        self.mistakes = list(dict.fromkeys(self.mistakes))  # an unknown suite is so for every task
-        self._measured(tasks)
-        return found
-
-    def _measured(self, tasks: dict[str, Task]) -> None:
-        """Check where sensitivity is measured."""
-        asked = self.spec.sensitivity
-        if asked is None:
-            return
-        for key in asked.tasks or ():
-            self._known("sensitivity.tasks", key, self.spec.tasks)
-        for key in asked.tasks or tasks:
-            if key in self.spec.tasks:
-                for name in asked.suites:
-                    self._known("sensitivity.suites", name, self.spec.tasks[key].suites or self.spec.suites)
-
-    def _known(self, key: str, name: str, known: Iterable[str]) -> None:
-        if name not in known:
-            self._wrong(
-                key,
-                f"{name!r}, which this spec does not run",
-                f"one of {', '.join(known)}",
-                f"Correct the name.{nearest(name, known)}",
-            )
-
-    def _systems(self, tasks: dict[str, Task]) -> None:
-        if not self.spec.systems:
-            self._wrong("systems", "none", "at least one system", "Name one, for example `bert: {}`.")
-        for key, one in self.spec.systems.items():
-            for name in one.tasks or ():
-                self._known(f"systems.{key}.tasks", name, self.spec.tasks)
-            for name in one.bases or ():
-                self._known(f"systems.{key}.bases", name, self.spec.bases)
-            run = dict.fromkeys(
-                name
-                for task in one.tasks or self.spec.tasks
-                if task in self.spec.tasks
-                for name in self.spec.tasks[task].suites or self.spec.suites
-            )
-            for name in one.suites or ():
-                self._known(f"systems.{key}.suites", name, run)
-            if one.predictor or one.saved:
-                self._ready_made(key, one, tasks)
-            else:
-                self._trained(key, one)
-        self._circle()
-        self._empty()
-
-    def _trained(self, key: str, one: SystemSpec) -> None:
-        name = one.system or key
-        place = f"systems.{key}.system" if one.system else f"systems.{key}"
-        if name not in SYSTEMS:
-            self._wrong(
-                place,
-                f"unknown system {name!r}",
-                f"one of {', '.join(SYSTEMS)}",
-                f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}",
-            )
-            return
-        kind: type[System] = SYSTEMS.get(name)
-        if kind.pretraining and not self.spec.text:
-            self._wrong(
-                "text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`."
-            )
-        if not kind.pretraining and (one.starts_from or one.pretrain.model_dump(exclude_none=True)):
-            self._wrong(
-                f"systems.{key}",
-                f"pre-training for {name}, which starts from the base as it is",
-                "pretrain and starts_from for bert_mlm, advbert and charbert alone",
-                "Leave them out.",
-            )
-        if one.recogniser is False and kind.needs_recogniser:
-            self._wrong(
-                f"systems.{key}.recogniser",
-                f"false, for {name}",
-                "the recogniser that it is made of",
-                "Leave it out, or take the system bert.",
-            )
-        if one.augment and one.augment.suite is None and kind.augmentation is None:
-            self._wrong(
-                f"systems.{key}.augment",
-                "no suite, and a system that has none of its own",
-                "the suite that copies are attacked with",
-                "Add `suite`, or take the system bert_aug.",
-            )
-
-    def _ready_made(self, key: str, one: SystemSpec, tasks: dict[str, Task]) -> None:
-        """Check a system that is not trained here."""
-        training = {"system", "bases", "training_seeds", "pretrain", "finetune", "starts_from", "augment", "recogniser"}
-        asked = one.model_fields_set & training
-        if asked or (one.predictor and one.saved):
-            self._wrong(
-                f"systems.{key}",
-                f"{', '.join(sorted(asked)) or 'predictor and saved'} with a system that is ready",
-                "one of: a system that is trained, a predictor, saved folders",
-                "Leave the others out.",
-            )
-        if one.saved and one.tasks is not None:
-            self._wrong(
-                f"systems.{key}.tasks", "tasks beside saved folders", "the tasks of `saved` alone", "Leave it out."
-            )
-        if one.predictor:
-            served = [tasks[name] for name in one.tasks or tasks if name in tasks]
-            self._predictor(f"systems.{key}.predictor", one.predictor, served)
-        for task, folder in (one.saved or {}).items():
-            self._known(f"systems.{key}.saved", task, self.spec.tasks)
-            if not (self.folder / folder / "system.json").is_file():
-                self._wrong(
-                    f"systems.{key}.saved.{task}",
-                    f"no system.json in {folder}",
-                    "a folder that `finetune` wrote",
-                    "Check the path, relative to the data folder.",
-                )
-
-    def _predictor(self, key: str, name: str, tasks: Iterable[Task]) -> None:
-        try:
-            predictor = load_predictor(name)
-            for task in tasks:
-                predictor.check_serves(task)
-            self.predictors[name] = predictor.system
-        except InputError as error:
-            self._wrong(key, error.found, error.expected, error.fix)
-
-    def _circle(self) -> None:
-        """Check that pre-training that goes on from another's comes to an end."""
-        for key, one in self.spec.systems.items():
-            if one.starts_from is None:
-                continue
-            self._begins(key, one)
-            seen, at = [key], self.spec.systems.get(one.starts_from)
-            names = [one.starts_from]
-            while at is not None and at.starts_from is not None and at.starts_from not in names:
-                names.append(at.starts_from)
-                at = self.spec.systems.get(at.starts_from)
-            seen += names
-            if key in names:
-                self._wrong(
-                    f"systems.{key}.starts_from",
-                    f"a circle: {' -> '.join(seen)}",
-                    "a chain that begins at a base",
-                    "Leave out one starts_from.",
-                )
-            first = self.spec.systems.get(one.starts_from)
-            self._known(f"systems.{key}.starts_from", one.starts_from, self.spec.systems)
-            if first and (first.system or one.starts_from) != (one.system or key):
-                self._wrong(
-                    f"systems.{key}.starts_from",
-                    f"{one.starts_from}, another kind of system",
-                    "one of the same kind",
-                    "Pre-training goes on for one kind of system alone.",
-                )
-
-    def _begins(self, key: str, one: SystemSpec) -> None:
-        """Check that the system whose pre-training another goes on from is pre-trained on each of its bases."""
-        first = self.spec.systems.get(str(one.starts_from))
-        if first is None:
-            return
-        missing = set(one.bases or self.spec.bases) - set(first.bases or self.spec.bases)
-        if first.predictor or first.saved or missing:
-            self._wrong(
-                f"systems.{key}.starts_from",
-                f"{one.starts_from}, which is not trained {f'on {min(missing)}' if missing else 'here'}",
-                "a system that is pre-trained on the same bases",
-                "Change `bases`, or leave starts_from out.",
-            )
-
-    def _empty(self) -> None:
-        """Check that nothing is empty that would leave out what the spec asks for."""
-        trained = {key: one for key, one in self.spec.systems.items() if not one.predictor and not one.saved}
-        lists = [("bases", self.spec.bases)] if trained else []
-        lists += [(f"systems.{key}.bases", one.bases) for key, one in trained.items() if one.bases is not None]
-        for name, task in self.spec.tasks.items():
-            lists.append(("suites", self.spec.suites) if task.suites is None else (f"tasks.{name}.suites", task.suites))
-        for place in dict.fromkeys(place for place, names in lists if not names):
-            self._wrong(place, "an empty list", "at least one name", "Name one.")
-
-    def _numbers(self) -> None:
-        for key, seeds in self._seeds():
-            if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-                self._wrong(key, str(list(seeds)), "different numbers from 0 to 4294967295", "Correct the list.")
-        if not self.spec.tasks:
-            self._wrong("tasks", "none", "at least one task", "Name one, for example `conll2003: {}`.")
-        copies = {
-            one.augment.seed if one.augment and one.augment.seed is not None else AUGMENT_SEED
-            for key, one in self.spec.systems.items()
-            if one.augment or ((one.system or key) in SYSTEMS and SYSTEMS.get(one.system or key).augmentation)
-        }
-        for key, task in self.spec.tasks.items():
-            both = copies & set(task.attack_seeds or self.spec.attack_seeds)
-            if both:
-                self._wrong(
-                    f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
-                    f"{min(both)}, which training copies are attacked with",
-                    "other seeds than augment.seed",
-                    "Choose another attack seed.",
-                )
-
-    def _seeds(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Yield every list of seeds with its key."""
-        yield from (("attack_seeds", self.spec.attack_seeds), ("training_seeds", self.spec.training_seeds))
-        for key, task in self.spec.tasks.items():
-            for name, seeds in (("attack_seeds", task.attack_seeds), ("training_seeds", task.training_seeds)):
-                if seeds is not None:
-                    yield f"tasks.{key}.{name}", seeds
-        for key, one in self.spec.systems.items():
-            if one.training_seeds is not None:
-                yield f"systems.{key}.training_seeds", one.training_seeds
-
-    def _device(self) -> None:
-        import torch
-
-        there = torch.cuda.device_count()
-        if self.spec.device == "gpu" and there < self.spec.gpus_per_job:
-            self._wrong(
-                "device",
-                f"gpu, {self.spec.gpus_per_job} a job, and {there} here",
-                "a GPU",
-                "Run on a machine with one, or write `device: cpu`.",
-            )
-        asked = [("pretrain.processes", self.spec.pretrain.processes)]
-        asked += [
-            (f"systems.{key}.pretrain.processes", one.pretrain.processes) for key, one in self.spec.systems.items()
-        ]
-        for place, processes in asked:
-            if self.spec.device == "gpu" and (processes or 1) > self.spec.gpus_per_job:
-                self._wrong(place, f"{processes}", f"at most {self.spec.gpus_per_job}",
-                            "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
-        if self.spec.device == "cpu" and there:
-            self._wrong(
-                "device",
-                "cpu, on a machine with a GPU",
-                "gpu, which training would use",
-                "Write `device: gpu`, or hide it: CUDA_VISIBLE_DEVICES= robustbench-char run ...",
-            )
-
-    def _files(self, key: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the files of plain text (see `sources.text_path`); one that is missing is a mistake."""
-        files = [name if name == MINI else str((self.folder / name).resolve()) for name in names]
-        for path in files if self.data_dir is not None else ():
-            if path != MINI and not Path(path).is_file():
-                self._wrong(key, f"no file {path}", "a file of plain text below the data folder", "Check the path.")
-        return tuple(files)
-
-    def _counted(self, task: Task, data: TaskData) -> tuple[int, int]:
-        """Return how many examples the files hold. Raises InputError for one that cannot be read."""
-        train = sum(1 for _ in data.train.open(task).examples()) if data.train else 0
-        return train, sum(1 for _ in data.test.open(task).examples())
+    bases = wrong.each(spec.bases, base, "bases")
+    names = [base.name.replace("/", "-") for base in bases.values()]
+    if len(set(names)) < len(names):
+        wrong.add("bases", ", ".join(names), "bases of different names", "Rename a folder.")
+    return bases
 
 
-def _at(error: InputError) -> str:
-    """Return the place of an error where it is a file."""
-    return f"in {error.place}, " if "/" in error.place or "." in error.place else ""
+def _check_trained(spec: Benchmark, key: str, wrong: _Mistakes) -> None:
+    """Check that a system is registered, and can be trained as the spec says."""
+    system, name, place = spec.systems[key], spec.kind_of(key), f"systems.{key}"
+    if name not in SYSTEMS:
+        wrong.add(f"{place}.system" if system.system else place, f"unknown system {name!r}",
+                  f"one of {', '.join(SYSTEMS)}",
+                  f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}")  # fmt: skip
+        return
+    kind: type[System] = SYSTEMS.get(name)
+    if kind.pretraining and not spec.text:
+        wrong.add("text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`.")
+    if not kind.pretraining and (system.starts_from or system.pretrain.model_dump(exclude_none=True)):
+        pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.get(name).pretraining)
+        wrong.add(place, f"pre-training for {name}, which starts from the base as it is",
+                  f"pretrain and starts_from for {pretrained} alone", "Leave them out.")  # fmt: skip
+    if system.recogniser is False and kind.needs_recogniser:
+        wrong.add(f"{place}.recogniser", f"false, for {name}", "the recogniser that it is made of",
+                  "Leave it out, or use the system bert.")  # fmt: skip
+    if system.augment and system.augment.suite is None and kind.augmentation is None:
+        wrong.add(f"{place}.augment", "no suite, and a system that has none of its own",
+                  "the suite that copies are attacked with",
+                  "Add `suite`, or use the system bert_aug.")  # fmt: skip
+
+
+def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[str, SystemInfo]:
+    predictors = {}
+    for key, system in spec.systems.items():
+        if system.predictor:
+            try:
+                predictor = load_predictor(system.predictor)
+                for task in spec.tasks_of(system):
+                    if task in tasks:
+                        predictor.check_serves(tasks[task])
+                predictors[system.predictor] = predictor.system
+            except InputError as error:
+                wrong.add(f"systems.{key}.predictor", error.found, error.expected, error.fix)
+    return predictors
+
+
+def _check_saved(spec: Benchmark, folder: Path, wrong: _Mistakes) -> None:
+    for key, system in spec.systems.items():
+        for task, name in (system.saved or {}).items():
+            if not (folder / name / "system.json").is_file():
+                wrong.add(f"systems.{key}.saved.{task}", f"no system.json in {name}", "a folder that `finetune` wrote",
+                          "Check the path, relative to the data folder.")  # fmt: skip
+
+
+def _check_seeds(spec: Benchmark, wrong: _Mistakes) -> None:
+    """Check that no test set is attacked with a seed of training copies."""
+    copies = set()
+    for key, system in spec.systems.items():
+        name = spec.kind_of(key)
+        if system.augment or (name in SYSTEMS and SYSTEMS.get(name).augmentation):
+            seed = system.augment.seed if system.augment else None
+            copies.add(AUGMENT_SEED if seed is None else seed)
+    for key, task in spec.tasks.items():
+        if both := copies & set(spec.attack_seeds_of(key)):
+            wrong.add(f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
+                      f"{min(both)}, which training copies are attacked with", "other seeds than augment.seed",
+                      "Choose another attack seed.")  # fmt: skip
+
+
+def _check_device(spec: Benchmark, wrong: _Mistakes) -> None:
+    import torch
+
+    available, per_job = torch.cuda.device_count(), spec.gpus_per_job
+    if spec.device == "cpu":
+        if available:
+            wrong.add("device", "cpu, on a machine with a GPU", "gpu, which training would use",
+                      "Write `device: gpu`, or hide it: CUDA_VISIBLE_DEVICES= robustbench-char run ...")  # fmt: skip
+        return
+    if available < per_job:
+        wrong.add("device", f"gpu, with {per_job} per job; {available} available", "a GPU",
+                  "Run on a machine with one, or write `device: cpu`.")  # fmt: skip
+    parts = {"pretrain": spec.pretrain}
+    parts |= {f"systems.{key}.pretrain": system.pretrain for key, system in spec.systems.items()}
+    for place, pretrain in parts.items():
+        if (pretrain.processes or 1) > per_job:
+            wrong.add(f"{place}.processes", f"{pretrain.processes}", f"at most {per_job}",
+                      "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
+
+
+def _files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: _Mistakes) -> tuple[str, ...]:
+    """Return the files of plain text (see `jobs.text_path`); one that is missing is a mistake."""
+    files = [name if name == MINI else str(((data_dir or Path()) / name).resolve()) for name in names]
+    for path in files if data_dir is not None else ():
+        if path != MINI and not Path(path).is_file():
+            wrong.add(key, f"no file {path}", "a file of plain text below the data folder", "Check the path.")
+    return tuple(files)

@@ -1,13 +1,17 @@
-"""A benchmark spec: the YAML file that a run is made of, as frozen, strict models. Names are checked in `checks`."""
+"""A benchmark spec: the YAML file that a run is made of, as frozen, strict models, and all mistakes that it shows.
+
+`resolve` looks up what it names, and finds the other mistakes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from robustbench_char.common.errors import nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
@@ -109,6 +113,22 @@ class Augment(Frozen):
     without: tuple[str, ...] = ()
 
 
+def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
+        raise ValueError("different numbers from 0 to 4294967295")
+    return seeds
+
+
+def _names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("at least one name")
+    return names
+
+
+Seeds = Annotated[tuple[int, ...], AfterValidator(_seeds)]
+Names = Annotated[tuple[str, ...], AfterValidator(_names)]
+
+
 class SystemSpec(Frozen):
     """One system that is compared. `system` is its registered name, by default the key that it stands under.
 
@@ -119,10 +139,10 @@ class SystemSpec(Frozen):
     """
 
     system: str | None = None
-    bases: tuple[str, ...] | None = None
+    bases: Names | None = None
     tasks: tuple[str, ...] | None = None
     suites: tuple[str, ...] | None = None
-    training_seeds: tuple[int, ...] | None = None
+    training_seeds: Seeds | None = None
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     starts_from: str | None = None
@@ -131,9 +151,14 @@ class SystemSpec(Frozen):
     predictor: str | None = None
     saved: dict[str, str] | None = None
 
+    @property
+    def trained(self) -> bool:
+        """Whether the system is trained here."""
+        return not self.predictor and not self.saved
+
 
 class TaskSpec(Frozen):
-    """One task. `train` and `test` are paths below the data folder, by default those of `sources.LAYOUT`.
+    """One task. `train` and `test` are paths below the data folder, by default those of `resolve.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
     first examples only. `data`, suites and seeds are those of the spec unless given here. With `train_systems` off the
@@ -145,9 +170,9 @@ class TaskSpec(Frozen):
     test: str | None = None
     test_limit: int | None = Field(None, ge=1)
     train_systems: bool = True
-    suites: tuple[str, ...] | None = None
-    attack_seeds: tuple[int, ...] | None = None
-    training_seeds: tuple[int, ...] | None = None
+    suites: Names | None = None
+    attack_seeds: Seeds | None = None
+    training_seeds: Seeds | None = None
     finetune: FinetuneOptions = FinetuneOptions()
 
 
@@ -160,7 +185,7 @@ class SensitivityOptions(Frozen):
 
 
 class Budget(Frozen):
-    """What the run may take; a plan that is expected to take more is refused before any work.
+    """Limits on the expected cost of a run; a plan that exceeds one is refused before any work.
 
     `hours` are those of the whole run with its workers; `memory_gb` is that of all jobs that run at once.
     """
@@ -183,8 +208,8 @@ class Benchmark(Frozen):
     systems: dict[str, SystemSpec]
     tasks: dict[str, TaskSpec]
     suites: tuple[str, ...]
-    attack_seeds: tuple[int, ...] = (1,)
-    training_seeds: tuple[int, ...] = (0,)
+    attack_seeds: Seeds = (1,)
+    training_seeds: Seeds = (0,)
     text: tuple[str, ...] = ()
     heldout_text: tuple[str, ...] = ()
     pretrain: PretrainOptions = PretrainOptions()
@@ -196,6 +221,30 @@ class Benchmark(Frozen):
     gpus_per_job: int = Field(1, ge=1)
     budget: Budget = Budget()
     examples: bool = True
+
+    def trained(self) -> dict[str, SystemSpec]:
+        """Return the systems that are trained here."""
+        return {key: system for key, system in self.systems.items() if system.trained}
+
+    def kind_of(self, key: str) -> str:
+        """Return the registered name of a system."""
+        return self.systems[key].system or key
+
+    def bases_of(self, system: SystemSpec) -> tuple[str, ...]:
+        """Return the bases of a system."""
+        return system.bases or self.bases
+
+    def tasks_of(self, system: SystemSpec) -> tuple[str, ...]:
+        """Return the tasks of this spec that a system is trained or predicts on; `saved` names its own."""
+        return tuple(key for key in system.tasks or self.tasks if key in self.tasks)
+
+    def suites_of(self, task: str) -> tuple[str, ...]:
+        """Return the suites that a task is attacked with."""
+        return self.tasks[task].suites or self.suites
+
+    def attack_seeds_of(self, task: str) -> tuple[int, ...]:
+        """Return the seeds that each suite attacks a task with."""
+        return self.tasks[task].attack_seeds or self.attack_seeds
 
 
 def finetune_options(spec: Benchmark, task: str, system: SystemSpec) -> dict[str, Any]:
@@ -219,10 +268,82 @@ def training_options(options: Mapping[str, Any]) -> Any:
 
 
 def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
-    """Return the file that `name` stands for, the spec less what is wrong with it, and the mistakes of its form.
+    """Return the file that `name` stands for, the spec less keys of wrong form, and all mistakes that the file shows.
 
-    `name` is a shipped file's or the path of a YAML file. `checks.resolve` finds the other mistakes, and reports all.
-    Raises InputError for an unknown name, and for a file that is no YAML mapping.
+    `name` is a shipped file's or the path of a YAML file. `resolve.resolve` finds the mistakes in what the spec names,
+    and reports all. Raises InputError for an unknown name, and for a file that is not a YAML mapping.
     """
     path = find(SPECS, name, place="SPEC")
-    return path, *load_yaml_parts(path, Benchmark)
+    spec, mistakes = load_yaml_parts(path, Benchmark)
+    return path, spec, mistakes if spec is None else [*mistakes, *_combined(spec)]
+
+
+def _combined(spec: Benchmark) -> Iterator[Mistake]:
+    """Yield the mistakes in how the parts of a spec fit each other."""
+    for key, thing, example in (("systems", "system", "bert"), ("tasks", "task", "conll2003")):
+        if not getattr(spec, key):
+            yield Mistake(key, "none", f"at least one {thing}", f"Name one, for example `{example}: {{}}`.")
+    needed = {"bases": spec.trained(), "suites": [key for key, task in spec.tasks.items() if task.suites is None]}
+    for key, users in needed.items():
+        if users and not getattr(spec, key):
+            yield Mistake(key, "an empty list", "at least one name", "Name one.")
+    for key, system in spec.systems.items():
+        yield from _system(spec, f"systems.{key}", system)
+        if system.starts_from is not None:
+            yield from _starts_from(spec, key, system, system.starts_from)
+    if spec.sensitivity is not None:
+        tasks = spec.sensitivity.tasks
+        yield from _unknown("sensitivity.tasks", tasks, spec.tasks)
+        for task in tasks or spec.tasks:
+            if task in spec.tasks:
+                yield from _unknown("sensitivity.suites", spec.sensitivity.suites, spec.suites_of(task))
+
+
+def _unknown(key: str, names: Iterable[str] | None, known: Iterable[str]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that stands under `key` and is not known in this spec."""
+    for name in names or ():
+        if name not in known:
+            yield Mistake(key, f"{name!r}, which this spec does not run", f"one of {', '.join(known)}",
+                          f"Correct the name.{nearest(name, known)}")  # fmt: skip
+
+
+def _system(spec: Benchmark, key: str, system: SystemSpec) -> Iterator[Mistake]:
+    """Yield the mistakes in what a system names, and in keys of training beside a system that is ready."""
+    yield from _unknown(f"{key}.tasks", system.tasks, spec.tasks)
+    yield from _unknown(f"{key}.bases", system.bases, spec.bases)
+    yield from _unknown(f"{key}.saved", system.saved, spec.tasks)
+    run = dict.fromkeys(name for task in spec.tasks_of(system) for name in spec.suites_of(task))
+    yield from _unknown(f"{key}.suites", system.suites, run)
+    beside = () if system.trained else sorted(system.model_fields_set & _OF_TRAINING)
+    if beside or (system.predictor and system.saved):
+        yield Mistake(key, f"{', '.join(beside) or 'predictor and saved'} with a system that is ready",
+                      "one of: a system that is trained, a predictor, saved folders",
+                      "Leave the others out.")  # fmt: skip
+    if system.saved and system.tasks is not None:
+        yield Mistake(f"{key}.tasks", "tasks beside saved folders", "the tasks of `saved` alone", "Leave it out.")
+
+
+_OF_TRAINING = {
+    "system", "bases", "training_seeds", "pretrain", "finetune", "starts_from", "augment", "recogniser",
+}  # fmt: skip
+
+
+def _starts_from(spec: Benchmark, key: str, system: SystemSpec, first: str) -> Iterator[Mistake]:
+    """Yield the mistakes in pre-training that continues another system's: it begins at a base, of the same kind."""
+    place, chain = f"systems.{key}.starts_from", [first]
+    yield from _unknown(place, chain, spec.systems)
+    while (other := spec.systems.get(chain[-1])) and other.starts_from and other.starts_from not in chain:
+        chain.append(other.starts_from)
+    if key in chain:
+        yield Mistake(place, f"a circle: {' -> '.join([key, *chain])}", "a chain that begins at a base",
+                      "Leave out one starts_from.")  # fmt: skip
+    if first not in spec.systems:
+        return
+    if spec.kind_of(first) != spec.kind_of(key):
+        yield Mistake(place, f"{first}, another kind of system", "one of the same kind",
+                      "Pre-training continues within one kind of system alone.")  # fmt: skip
+    missing = sorted(set(spec.bases_of(system)) - set(spec.bases_of(spec.systems[first])))
+    if missing or not spec.systems[first].trained:
+        yield Mistake(place, f"{first}, which is not trained {f'on {missing[0]}' if missing else 'here'}",
+                      "a system that is pre-trained on the same bases",
+                      "Change `bases`, or leave starts_from out.")  # fmt: skip

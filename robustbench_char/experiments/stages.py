@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any
 import robustbench_char
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
-from robustbench_char.experiments.jobs import Call
-from robustbench_char.experiments.sources import MINI, Source, text_path
+from robustbench_char.experiments.jobs import MINI, Call, Source, text_path
 from robustbench_char.experiments.spec import COMMAND_OPTIONS, training_options
 
 if TYPE_CHECKING:

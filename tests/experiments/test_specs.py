@@ -45,7 +45,7 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"sensitivity": {"suites": ["swap"]}}, r"sensitivity\.suites: found 'swap'"),
         ({"sensitivity": {"suites": ["drop"], "tasks": ["cola"]}}, r"sensitivity\.tasks: found 'cola'"),
         ({"data": "files"}, r"--data-dir: found none, and files that lie there"),
-        ({"device": "gpu"}, r"device: found gpu, 1 a job, and 0 here"),
+        ({"device": "gpu"}, r"device: found gpu, with 1 per job; 0 available"),
         (
             {"text": ["none.txt"], "systems": {"bert": {"saved": {"qnli": "none"}}}},
             r"saved\.qnli: found no system\.json",
@@ -66,7 +66,7 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"systems": {"bert": {"augment": {}}}}, r"systems\.bert\.augment: found no suite"),
         ({"systems": {"bert": {"suites": ["dorp"]}}}, r"systems\.bert\.suites: found 'dorp', which this spec does not"),
         ({"suites": []}, r"suites: found an empty list"),
-        ({"tasks": {"qnli": {"suites": []}}}, r"tasks\.qnli\.suites: found an empty list"),
+        ({"tasks": {"qnli": {"suites": []}}}, r"tasks\.qnli\.suites: found \[\]; expected at least one name"),
         ({"bases": []}, r"bases: found an empty list"),
         (
             {"finetune": {"learning_rate": 5.0}, "systems": {"bert": {"finetune": {"epochs": 1.0}}}},
