@@ -12,8 +12,8 @@ from robustbench_char.analysis.pairs import REFERENCE, Pair, drop
 from robustbench_char.analysis.statistics import Cell, Key, Run, Statistics, System, resampled_runs
 from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval
-from robustbench_char.records.counts import cell_counts, read_counts
-from robustbench_char.records.evaluation import Record
+from robustbench_char.records.counts import cell_counts
+from robustbench_char.records.evaluation import Record, read_counts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,8 +21,8 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.metrics.significance import PERMUTATIONS, holm
-from robustbench_char.records.counts import cell_counts, read_counts
-from robustbench_char.records.evaluation import Record, find_records
+from robustbench_char.records.counts import cell_counts
+from robustbench_char.records.evaluation import Record, find_records, read_counts
 
 __all__ = ["Apart", "Result", "Row", "SetComparison", "compare_sets"]
 

@@ -19,8 +19,8 @@ from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval, percentiles, resampled_sums
 from robustbench_char.metrics.significance import PERMUTATIONS, holm, permutation_test
-from robustbench_char.records.counts import cell_counts, read_counts
-from robustbench_char.records.evaluation import Record
+from robustbench_char.records.counts import cell_counts
+from robustbench_char.records.evaluation import Record, read_counts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.records.fragility import FragilityRecord
+    from robustbench_char.records.sensitivity import FragilityRecord
 
 __all__ = ["fragility"]
 

@@ -58,10 +58,10 @@ def check_file(path: Path, *, option: str = "--input") -> Path:
     return path
 
 
-def read_json(path: Path) -> Any:
-    """Read one of our own JSON files. Raises InputError that names the line when it is malformed."""
+def read_json(path: Path, text: str | None = None) -> Any:
+    """Read one of our own JSON files, or its `text`. Raises InputError that names the line when it is malformed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8") if text is None else text)
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

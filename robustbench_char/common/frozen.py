@@ -21,12 +21,13 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, protected_namespaces=())
 
 
-def read_json_model(path: Path, model: type[M], *, expected: str, fix: str) -> M:
+def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text: str | None = None) -> M:
     """Read a JSON file into a model whose field `schema_version` (key `schema`) holds the newest schema as its default.
 
-    Raises InputError that names file and field; `expected` and `fix` are its words for a field that is wrong.
+    `text` is its content where that is known already. Raises InputError that names file and field; `expected` and `fix`
+    are its words for a field that is wrong.
     """
-    value = read_json(path)
+    value = read_json(path, text)
     newest = model.model_fields["schema_version"].default
     schema = value.get("schema") if isinstance(value, dict) else None
     if isinstance(schema, int) and schema > newest:
@@ -37,7 +38,7 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str) -> M
             fix="Upgrade: pip install --upgrade robustbench-char.",
         )
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(path.read_bytes() if text is None else text)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the whole file"

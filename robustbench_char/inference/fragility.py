@@ -17,7 +17,7 @@ from robustbench_char.inference.attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletion_frame, nouns, split_shares
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base
-from robustbench_char.records.fragility import FRAGILITY, Deletions, FragilityRecord
+from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
 
 __all__ = ["measure_fragility", "with_one_character_fewer"]

@@ -1,6 +1,71 @@
-"""What is known of a result: evaluation, counts, breakdowns, sensitivity, costs, each typed and with its provenance.
+"""What is known of a result: evaluation, counts, sensitivity, costs; each typed and with its provenance.
 
-Never imports torch.
+`find_records` and its like read the folder of a run and a published set (see `published`) alike. Never imports torch.
 """
 
 from __future__ import annotations
+
+from robustbench_char.records.counts import cell_counts, count_table, write_counts
+from robustbench_char.records.evaluation import (
+    AttackInfo,
+    AugmentInfo,
+    DataInfo,
+    PredictorInfo,
+    PretrainingInfo,
+    RecogniserInfo,
+    Record,
+    SystemInfo,
+    find_records,
+    read_counts,
+    read_predictions,
+    read_record,
+    result_part,
+    write_predictions,
+    write_record,
+)
+from robustbench_char.records.published import find_files, publish
+from robustbench_char.records.recogniser_cost import PriceRecord, WordErrors, find_prices
+from robustbench_char.records.sensitivity import (
+    FragilityRecord,
+    SensitivityRecord,
+    find_fragility,
+    find_sensitivities,
+    read_profiles,
+    read_words,
+    summary_of,
+    write_sensitivity,
+)
+
+__all__ = [
+    "AttackInfo",
+    "AugmentInfo",
+    "DataInfo",
+    "FragilityRecord",
+    "PredictorInfo",
+    "PretrainingInfo",
+    "PriceRecord",
+    "RecogniserInfo",
+    "Record",
+    "SensitivityRecord",
+    "SystemInfo",
+    "WordErrors",
+    "cell_counts",
+    "count_table",
+    "find_files",
+    "find_fragility",
+    "find_prices",
+    "find_records",
+    "find_sensitivities",
+    "publish",
+    "read_counts",
+    "read_predictions",
+    "read_profiles",
+    "read_record",
+    "read_words",
+    "result_part",
+    "summary_of",
+    "write_counts",
+    "write_predictions",
+    "write_record",
+    "write_sensitivity",
+]

@@ -6,9 +6,9 @@ Columns: `row` (of the example), `dimension`, `value`, and the counts of the rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,12 +16,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.metrics.base import METRICS, Floats, Unit
 from robustbench_char.metrics.breakdowns import ExampleWords, cells
-from robustbench_char.records.evaluation import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COUNTS", "KEYS", "cell_counts", "count_table", "read_counts", "write_counts"]
+__all__ = ["COUNTS", "KEYS", "cell_counts", "count_table", "read_counts_file", "whole_numbers", "write_counts"]
 
 COUNTS = "counts.parquet"
 KEYS = ("row", "dimension", "value")
@@ -40,16 +39,23 @@ def count_table(
     sums: dict[tuple[int, str, str], list[float]] = {}
     for unit in units:
         for cell in cells(unit, words[unit.row]):
-            found = sums.setdefault((rows[unit.row], *cell), [0.0] * len(columns))
-            for place, count in enumerate(unit.counts):
-                found[place] += count
+            counts = sums.setdefault((rows[unit.row], *cell), [0.0] * len(columns))
+            for column, count in enumerate(unit.counts):
+                counts[column] += count
     for row in rows:  # a sentence without entities is an example as well
         sums.setdefault((row, "all", "all"), [0.0] * len(columns))
     table = pd.DataFrame(list(sums), columns=list(KEYS)).astype({"row": "int32"})
-    counts = pd.DataFrame(list(sums.values()), columns=list(columns))
-    whole = [name for name in columns if (counts[name] % 1 == 0).all()]
-    table = pd.concat([table, counts.astype(dict.fromkeys(whole, "int32"))], axis=1)
+    counted = whole_numbers(pd.DataFrame(list(sums.values()), columns=list(columns)), columns)
+    table = pd.concat([table, counted], axis=1)
     return table.sort_values(list(KEYS[1:] + KEYS[:1]), ignore_index=True)
+
+
+def whole_numbers(
+    table: pd.DataFrame, names: Sequence[str], dtype: Literal["int32", "Int32"] = "int32"
+) -> pd.DataFrame:
+    """Return the table with those columns as integers that hold whole numbers alone; `Int32` may have missing ones."""
+    whole = [name for name in names if (table[name].dropna() % 1 == 0).all()]
+    return table.astype({name: dtype if name in whole else "float64" for name in names})
 
 
 def write_counts(folder: Path, table: pd.DataFrame) -> str:
@@ -59,17 +65,11 @@ def write_counts(folder: Path, table: pd.DataFrame) -> str:
     return sha256_file(path)
 
 
-def read_counts(folder: Path, record: Record) -> pd.DataFrame | None:
-    """Return the counts beside a record, or None where they were not kept (by an older version).
-
-    Raises InputError for a file that is damaged, missing, or not the one that the record was made with.
-    """
+def read_counts_file(path: Path, sha256: str) -> pd.DataFrame:
+    """Return the counts that `write_counts` wrote. Raises InputError for a missing file, or one of another content."""
     import pandas as pd
 
-    path = folder / COUNTS
-    if record.counts_sha256 is None:
-        return None
-    if not path.is_file() or sha256_file(path) != record.counts_sha256:
+    if not path.is_file() or sha256_file(path) != sha256:
         raise _not_counts(path, "another content than its record was made with" if path.is_file() else "no such file")
     table = pd.read_parquet(path)
     if tuple(table.columns[:3]) != KEYS:
@@ -80,11 +80,11 @@ def read_counts(folder: Path, record: Record) -> pd.DataFrame | None:
 def cell_counts(table: pd.DataFrame, rows: Sequence[int], dimension: str = "all", value: str = "all") -> Floats:
     """Return the counts [N, K] of the examples `rows` in one cell, 0 where an example brings nothing to it."""
     part = table[(table["dimension"] == dimension) & (table["value"] == value)]
-    places: Mapping[int, int] = {row: place for place, row in enumerate(rows)}
-    found = np.zeros((len(rows), table.shape[1] - len(KEYS)))
+    index = {row: position for position, row in enumerate(rows)}
+    counts = np.zeros((len(rows), table.shape[1] - len(KEYS)))
     kept = part[part["row"].isin(rows)]
-    found[[places[row] for row in kept["row"]]] = kept.iloc[:, len(KEYS) :].to_numpy(np.float64)
-    return found
+    counts[[index[row] for row in kept["row"]]] = kept.iloc[:, len(KEYS) :].to_numpy(np.float64)
+    return counts
 
 
 def _not_counts(path: Path, found: str) -> InputError:

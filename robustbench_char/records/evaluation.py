@@ -1,18 +1,24 @@
-"""A record: one measured result with its provenance. Reports are functions of records and of their predictions."""
+"""What `evaluate` writes: `record.json`, one measured result with its provenance, and `predictions.parquet` beside it.
+
+Reports are functions of records, their counts (see `counts`) and their predictions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
 from pydantic import BaseModel, Field
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.records.published import find_counts, find_results, is_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "PREDICTION_COLUMNS",
@@ -26,6 +32,7 @@ __all__ = [
     "Record",
     "SystemInfo",
     "find_records",
+    "read_counts",
     "read_predictions",
     "read_record",
     "result_part",
@@ -230,7 +237,7 @@ class Record(Frozen):
 
     @property
     def cost_per_piece(self) -> float | None:
-        """Seconds of prediction a sub-word, or None where it was not measured."""
+        """Seconds of prediction per sub-word, or None where it was not measured."""
         pieces = self.counts.get("pieces")
         return self.predict_seconds / pieces if pieces and self.predict_seconds is not None else None
 
@@ -275,36 +282,47 @@ def write_record(folder: Path, record: Record) -> None:
 
 def read_record(path: Path) -> Record:
     """Read one record. Raises InputError that names file and field, also for a record of a newer version."""
-    record = read_json_model(path, Record, expected=_EXPECTED, fix=_FIX)
+    return _checked(path, read_json_model(path, Record, expected=_EXPECTED, fix=_FIX))
+
+
+def _checked(path: Path, record: Record) -> Record:
     if record.headline not in record.scores:
-        raise _not_a_record(f"{path}: headline", f"{record.headline!r}, which is not among the scores")
+        found = f"{record.headline!r}, which is not among the scores"
+        raise InputError(f"{path}: headline", found=found, expected=_EXPECTED, fix=_FIX)
     return record
 
 
 def find_records(folders: list[Path]) -> list[tuple[Path, Record]]:
     """Return every record below the folders with the folder it stands in, in sorted order.
 
-    Raises InputError when there is none.
+    A folder is one that commands wrote, or a published set (see `published`). Raises InputError when there is none.
     """
-    found: list[tuple[Path, Record]] = []
     for folder in folders:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise InputError(
                 folder, found="no such folder", expected="a folder that `evaluate` wrote", fix="Check the path."
             )
-        found += [(path.parent, read_record(path)) for path in sorted(folder.rglob(RECORD))]
-    if not found:
+    records = find_results(folders, RECORD, Record, expected=_EXPECTED, fix=_FIX)
+    if not records:
         raise InputError(
             ", ".join(map(str, folders)),
             found=f"no {RECORD}",
             expected="at least one evaluation",
             fix="Run `robustbench-char evaluate` first.",
         )
-    return found
+    return [(folder, _checked(folder / RECORD, record)) for folder, record in records]
+
+
+def read_counts(folder: Path, record: Record) -> pd.DataFrame | None:
+    """Return the counts beside a record (see `count_table`), or None where an older version kept none.
+
+    Raises InputError for a file that is damaged, missing, or not the one that the record was made with.
+    """
+    return None if record.counts_sha256 is None else find_counts(folder, record.counts_sha256)
 
 
 def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
-    """Write the predictions of a record, a row an example, and return the SHA-256 of the file.
+    """Write the predictions of a record, one row per example, and return the SHA-256 of the file.
 
     Raises InputError unless the columns are PREDICTION_COLUMNS.
     """
@@ -322,6 +340,7 @@ def read_predictions(
     `columns` are those that are read (default: all). Raises InputError for a file that is damaged, and, where `record`
     is given, for one that is not the one it was made with.
     """
+    import pandas as pd
     from pyarrow import parquet
 
     path = folder / PREDICTIONS
@@ -348,7 +367,3 @@ def _not_predictions(path: Path, found: str) -> InputError:
         expected=f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})",
         fix="Run `robustbench-char evaluate` again.",
     )
-
-
-def _not_a_record(place: str, found: str) -> InputError:
-    return InputError(place, found=found, expected=_EXPECTED, fix=_FIX)

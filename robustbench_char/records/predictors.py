@@ -11,17 +11,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from robustbench_char.common import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.records.evaluation import PredictorInfo, SystemInfo
 from robustbench_char.tasks.base import Task
-
-if TYPE_CHECKING:
-    from robustbench_char.records.evaluation import SystemInfo
 
 __all__ = ["GROUP", "Predictor", "load_predictor", "registered"]
 
@@ -123,7 +121,7 @@ def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:
-        raise _wrong(point, f"{point.value} fails to import ({_said(error)})", "`module:attribute`") from error
+        raise _wrong(point, f"{point.value} fails to import ({_message(error)})", "`module:attribute`") from error
 
 
 def _made(point: EntryPoint, target: Any) -> Any:
@@ -135,7 +133,9 @@ def _made(point: EntryPoint, target: Any) -> Any:
     try:
         return target()
     except Exception as error:
-        raise _wrong(point, f"{point.value}() fails ({_said(error)})", "a call without arguments that works") from error
+        raise _wrong(
+            point, f"{point.value}() fails ({_message(error)})", "a call without arguments that works"
+        ) from error
 
 
 def _takes_a_batch(target: Callable[..., Any]) -> bool:
@@ -159,8 +159,6 @@ def _declared(point: EntryPoint, made: Any) -> _Declared:
 
 
 def _system(point: EntryPoint, declared: _Declared) -> SystemInfo:
-    from robustbench_char.records.evaluation import PredictorInfo, SystemInfo  # here: names are listed without pandas
-
     if declared.name is not None and declared.name in SYSTEMS:
         raise _wrong(point, f"`name` = {declared.name!r}, one of the shipped systems", "a name of its own")
     info = PredictorInfo(
@@ -191,7 +189,7 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""What `recogniser-price --output` writes: a typed record of what a recogniser repairs, and of what it breaks."""
+"""What `recogniser-price` writes: `recogniser_price.json`, what a recogniser repairs and what it breaks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from robustbench_char.common.frozen import Frozen, read_json_model
+from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
+from robustbench_char.records.published import find_results
 
 __all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices"]
 
@@ -58,7 +59,6 @@ def find_prices(folders: list[Path]) -> list[PriceRecord]:
 
     Raises InputError that names file and field, also for a record of a newer version.
     """
-    paths = [path for folder in folders for path in sorted(folder.rglob(PRICE))]
     expected, fix = "a record that `recogniser-price --output` wrote", "Run `robustbench-char recogniser-price` again."
-    found = [read_json_model(path, PriceRecord, expected=expected, fix=fix) for path in paths]
-    return list({record.model_dump_json(): record for record in found}.values())
+    records = find_results(folders, PRICE, PriceRecord, expected=expected, fix=fix)
+    return list({record.model_dump_json(): record for _, record in records}.values())

@@ -1,4 +1,8 @@
-"""What `sensitivity` writes: a typed record with its summary, beside the table of all words. Reports stand on these."""
+"""What `sensitivity` and `fragility` write: how far an attack moves words in a model, and what a tokenizer splits.
+
+`sensitivity.json` stores a summary, `words.parquet` beside it the table of all words, `profile.json` the words of
+chosen examples. `fragility.json` stores the shares of split words, and what one deletion does to them.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,24 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS
 from robustbench_char.records.evaluation import AttackInfo, SystemInfo
+from robustbench_char.records.published import find_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "FRAGILITY",
     "PROFILE",
     "SENSITIVITY",
     "WORDS",
+    "Deletions",
+    "FragilityRecord",
     "Group",
     "ModelInfo",
     "Profile",
     "ProfileWord",
     "SensitivityRecord",
+    "find_fragility",
     "find_sensitivities",
     "read_profiles",
     "read_words",
@@ -35,12 +44,12 @@ __all__ = [
     "write_sensitivity",
 ]
 
-SENSITIVITY, WORDS, PROFILE = "sensitivity.json", "words.parquet", "profile.json"
+SENSITIVITY, WORDS, PROFILE, FRAGILITY = "sensitivity.json", "words.parquet", "profile.json", "fragility.json"
 _EXPECTED, _FIX = "a file that `sensitivity` wrote", "Run `robustbench-char sensitivity` again."
 
 
 class ModelInfo(Frozen):
-    """An encoder that is no saved system of ours: what it was loaded by (never a path), and its weights."""
+    """An encoder that is not a saved system of ours: what it was loaded by (never a path), and its weights."""
 
     name: str
     weights_sha256: str
@@ -92,7 +101,7 @@ class SensitivityRecord(Frozen):
 
     def group(self, group: str, value: str) -> Group | None:
         """Return one row of the summary, or None where there is no such word."""
-        return next((one for one in self.summary if (one.group, one.value) == (group, value)), None)
+        return next((row for row in self.summary if (row.group, row.value) == (group, value)), None)
 
 
 class ProfileWord(Frozen):
@@ -116,6 +125,45 @@ class _Profiles(Frozen):
     profiles: tuple[Profile, ...]
 
 
+class Deletions(Frozen):
+    """What one deletion does to the pieces of nouns (see `metrics.fragility.deletion_frame`).
+
+    Shares of `words` in [0, 1]: `split` before, `none_shared` after; means over words: `pieces_changed`,
+    `characters_changed`. None where there are no words.
+    """
+
+    group: str
+    words: int
+    split: float | None
+    none_shared: float | None
+    pieces_changed: float | None
+    characters_changed: float | None
+
+
+class FragilityRecord(Frozen):
+    """One tokenizer measured on the words of one tagging file. Numbers alone, no text.
+
+    `split_words` and `split_entities` are shares in [0, 1], None where there are none. `nouns` counts each occurrence,
+    `noun_types` each distinct noun with its first deletion; both are empty where the file has no tags of nouns.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    task: str
+    tokenizer: str
+    source: str
+    source_sha256: str
+    seed: int
+    words: int
+    split_words: float | None
+    entities: int
+    split_entities: float | None
+    noun_tags: tuple[str, ...]
+    nouns: tuple[Deletions, ...]
+    noun_types: tuple[Deletions, ...]
+    created: str
+    provenance: Provenance
+
+
 def write_sensitivity(folder: Path, record: SensitivityRecord, profiles: tuple[Profile, ...]) -> None:
     """Write the record, and profiles where there are any, into a folder that holds the table of words."""
     if profiles:
@@ -128,12 +176,21 @@ def find_sensitivities(folders: list[Path]) -> list[tuple[Path, SensitivityRecor
 
     Raises InputError that names file and field, also for a record of a newer version.
     """
-    paths = [path for folder in folders for path in sorted(folder.rglob(SENSITIVITY))]
-    return [(path.parent, read_json_model(path, SensitivityRecord, expected=_EXPECTED, fix=_FIX)) for path in paths]
+    return find_results(folders, SENSITIVITY, SensitivityRecord, expected=_EXPECTED, fix=_FIX)
+
+
+def find_fragility(folders: Sequence[Path]) -> list[FragilityRecord]:
+    """Return every record below the folders, in sorted order, each once; there may be none.
+
+    Raises InputError that names file and field, also for a record of a newer version.
+    """
+    expected, fix = "a record that `fragility --output` wrote", "Run `robustbench-char fragility` again."
+    records = find_results(folders, FRAGILITY, FragilityRecord, expected=expected, fix=fix)
+    return list({record.model_dump_json(): record for _, record in records}.values())
 
 
 def summary_of(records: list[SensitivityRecord]) -> pd.DataFrame:
-    """Return the summaries as one frame: a row a group, with task, system, suite and seeds before it."""
+    """Return the summaries as one frame, one row per group, with task, system, suite and seeds before it."""
     import pandas as pd
 
     rows = [
@@ -182,7 +239,7 @@ def read_profiles(folder: Path) -> tuple[Profile, ...]:
 
 
 def side_by_side(systems: Mapping[str, Sequence[ProfileWord]]) -> pd.DataFrame:
-    """Return the same words as several systems see them, a row a word and system.
+    """Return the same words as several systems see them, one row per word and system.
 
     Columns: `system`, `number` (of the word), `word`, `attacked`, `changed`, `distance` (missing where the word was cut
     off).
@@ -193,12 +250,12 @@ def side_by_side(systems: Mapping[str, Sequence[ProfileWord]]) -> pd.DataFrame:
         {
             "system": system,
             "number": number,
-            "word": one.word,
-            "attacked": one.attacked,
-            "changed": one.word != one.attacked,
-            "distance": one.distance,
+            "word": word.word,
+            "attacked": word.attacked,
+            "changed": word.word != word.attacked,
+            "distance": word.distance,
         }
         for system, words in systems.items()
-        for number, one in enumerate(words)
+        for number, word in enumerate(words)
     ]
     return pd.DataFrame(rows).astype({"distance": "float64"}) if rows else pd.DataFrame()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from robustbench_char.common.files import write_json
+from robustbench_char.records.evaluation import find_records
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results"
 SMALL, LARGE = (RESULTS / name / "records" / "bert" for name in ("six_systems", "six_systems_gpu"))
@@ -47,8 +49,8 @@ def test_the_same_as_json() -> None:
     assert found["equal"] is False
     assert (found["matched"], len(found["rows"]), found["only_a"]) == (12, 12, [])
     clean = found["rows"][0]
-    record = json.loads((SMALL / "conll2003" / "seed_0" / "clean" / "record.json").read_text())
-    assert (clean["task"], clean["condition"], clean["a"]) == ("conll2003", "clean", record["scores"]["f1"])
+    ((_, record),) = find_records([SMALL / "conll2003" / "seed_0" / "clean"])
+    assert (clean["task"], clean["condition"], clean["a"]) == ("conll2003", "clean", record.scores["f1"])
 
 
 def test_results_without_counts_cannot_be_compared() -> None:
@@ -66,9 +68,9 @@ def test_results_without_counts_cannot_be_compared() -> None:
 def test_bad_input_ends_with_one_message(schema: int | None, message: str, tmp_path: Path) -> None:
     other = tmp_path / "other"
     if schema:
-        shutil.copytree(SMALL, other)
-        record = other / "qnli" / "seed_0" / "clean" / "record.json"
-        record.write_text(record.read_text().replace('"schema": 1', f'"schema": {schema}'))
+        other.mkdir()
+        _, record = find_records([SMALL])[0]
+        write_json(other / "record.json", record.model_dump(mode="json", by_alias=True) | {"schema": schema})
     done = compare(SMALL, other)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr

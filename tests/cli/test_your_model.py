@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from robustbench_char.records.counts import read_counts
-from robustbench_char.records.evaluation import read_predictions, read_record
+from robustbench_char.records.evaluation import read_counts, read_predictions, read_record
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "your_model.md").read_text(encoding="utf-8")
 PROGRAM = Path(sys.executable).with_name("robustbench-char")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.inference.fragility import with_one_character_fewer
-from robustbench_char.records.fragility import find_fragility
+from robustbench_char.records.sensitivity import find_fragility
 
 CONLL = Path("conll2003", "test.txt")
 pytestmark = pytest.mark.models

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState, bucket
-from robustbench_char.records.counts import (
-    COUNTS,
-    KEYS,
-    cell_counts,
-    count_table,
-    read_counts,
-    write_counts,
-)
-from robustbench_char.records.evaluation import Record
+from robustbench_char.records.counts import COUNTS, KEYS, cell_counts, count_table, write_counts
+from robustbench_char.records.evaluation import Record, read_counts
 
 PLAIN, SPLIT = WordState(4, 1, 1), WordState(8, 2, 3, ("swap",))
 GOLD = ("B-PER", "I-PER", "O", "B-LOC")

@@ -15,11 +15,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from robustbench_char.analysis.compare_runs import compare_sets
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import find_records, read_record, write_record
-from robustbench_char.reports import report_frame, sections, write_report
+from robustbench_char.records.published import publish
+from robustbench_char.reports import report_frame, report_tables, sections, write_report
 from robustbench_char.reports.sections import SECTIONS
 
 Make = Callable[..., Path]
@@ -309,3 +311,15 @@ def test_the_frame_is_the_comparison_table(make_runs: Make) -> None:
 def test_every_section_is_registered_under_its_file_name() -> None:
     folder = Path(str(sections.__file__)).parent
     assert set(SECTIONS) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+
+def test_a_published_set_gives_the_tables_of_its_run(make_comparison: Make, tmp_path: Path) -> None:
+    run, published = make_comparison(TASKS, ("bert", "advbert"), ("drop",), count=40, counts=True), tmp_path / "set"
+    publish(run, published)
+    tables, same = report_tables([run]), report_tables([published])
+    assert list(tables) == list(same)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(table, same[name])
+    compared = compare_sets(run, published)
+    assert (compared.matched, compared.only_a, compared.only_b) == (len(compared.rows), (), ())
+    assert {row.verdict for row in compared.rows} == {"same"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes this folder again: `bash run.sh DATA WORK`, from an environment with robustbench-char[offline].
 # DATA holds conll2003/{train,test}.txt and glue/QNLI/{train,dev}.tsv; WORK gets systems, attacked sets and scores (texts included).
-# What is committed: the records, the manifests of the attacked sets, and the report without examples.
+# WORK/numbers gets the records and the manifests of the attacked sets, which are published here with the report on them.
 set -euo pipefail
 data=$1 work=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,14 +18,14 @@ score() { # task, clean file
     run attack "$task" --input "$clean" --suite "$suite" --seed 1 --output "$work/attacked/$task/$suite"
     run verify "$work/attacked/$task/$suite" --input "$clean"
     run evaluate "$work/systems/$task" --input "$work/attacked/$task/$suite/$name" --output "$work/scores/$task/$suite"
-    mkdir -p "$here/manifests/$task"
-    cp "$work/attacked/$task/$suite/manifest.json" "$here/manifests/$task/$suite.json"
+    mkdir -p "$work/numbers/manifests/$task/$suite"
+    cp "$work/attacked/$task/$suite/manifest.json" "$work/numbers/manifests/$task/$suite/"
   done
   for scored in "$work/scores/$task"/*; do
-    mkdir -p "$here/records/$task/$(basename "$scored")"
-    cp "$scored/record.json" "$here/records/$task/$(basename "$scored")/"
+    mkdir -p "$work/numbers/records/$task/$(basename "$scored")"
+    cp "$scored/record.json" "$scored/counts.parquet" "$work/numbers/records/$task/$(basename "$scored")/"
   done
 }
 score conll2003 "$data/conll2003/test.txt"
 score qnli "$data/glue/QNLI/dev.tsv"
-run report "$here/records" --no-examples --overwrite --output "$here/report"
+python "$here/../../../tools/publish.py" "$work/numbers" "$here"

@@ -1,10 +1,10 @@
 """Makes this folder again, or goes on where it stopped: `python run.py DATA WORK`, with robustbench-char[offline].
 
 DATA holds text/{train,valid}.txt, conll2003/{train,test}.txt, glue/QNLI/{train,dev}.tsv, squad/{train,dev}-v2.0.json.
-WORK gets encoders, systems, attacked sets and scores (texts included), and `numbers/`, of which all is committed here:
-records with their counts, manifests of the attacked sets, logs of pre-training, the price of the recogniser, what each
-step took, and the report without examples. Whatever is done already is found again. `--size gpu` makes
-../six_systems_gpu instead.
+WORK gets encoders, systems, attacked sets and scores (texts included), and `numbers/`: records with their counts,
+manifests of the attacked sets, logs of pre-training, the price of the recogniser, and the times of all steps. These are
+published here by `tools/publish.py`, with the report on them. Whatever is done already is found again. `--size gpu`
+makes ../six_systems_gpu instead.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from robustbench_char.cli.main import app
 
 HERE = Path(__file__).resolve().parent
+PUBLISH = HERE.parents[2] / "tools" / "publish.py"
 SUITES = ("charbert_2020", "drop", "add", "swap", "keyboard")
 OPERATORS = ("keyboard", "add", "drop", "swap")
 
@@ -153,7 +154,7 @@ def attack(size: Size, data: Path, work: Path) -> None:
     """Make and verify the attacked sets."""
     for task, (_, test, _) in size.tasks.items():
         for suite in SUITES:
-            folder, manifest = work / "attacked" / task / suite, kept(work, "manifests", task, f"{suite}.json")
+            folder, manifest = work / "attacked" / task / suite, kept(work, "manifests", task, suite, "manifest.json")
             if folder.is_dir() and manifest.is_file():
                 continue
             command("attack", task, "--input", data / test, "--suite", suite, "--seed", 1, "--output", folder)
@@ -276,8 +277,8 @@ def run_all(size: str, data: Path, work: Path, workers: int, threads: int) -> bo
                 sys.stdout.write(f"{job.name}: {'done' if job.name in done else 'FAILED, see its log'}\n")
                 sys.stdout.flush()
     if not failed and not waiting:
-        command("report", kept(work), "--no-examples", "--overwrite", "--output", kept(work, "report"))
-        shutil.copytree(kept(work), SIZES[size].folder, dirs_exist_ok=True)
+        subprocess.run([sys.executable, PUBLISH, kept(work), SIZES[size].folder], check=True)
+        shutil.copy(kept(work, "times.jsonl"), SIZES[size].folder)
     return not failed and not waiting
 
 

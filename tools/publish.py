@@ -1,0 +1,34 @@
+"""Publish results: `python tools/publish.py RUN SET` writes a run's records, and the report on them, to the folder SET.
+
+RUN is the output of `robustbench-char run`, or any folder of records; see `robustbench_char.records.published` for the
+files. No text of the data is published. Of the report, `index.html` and `report.md` are kept: tables and figures are
+made again by `robustbench-char report SET --no-examples`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from robustbench_char.records.published import publish
+from robustbench_char.reports import write_report
+
+
+def publish_with_report(run: Path, output: Path) -> None:
+    """Write the published set and its report."""
+    publish(run, output)
+    (output / "report").mkdir(exist_ok=True)
+    with TemporaryDirectory() as scratch:
+        write_report([output], Path(scratch) / "report", examples=False)
+        for name in ("index.html", "report.md"):
+            shutil.copyfile(Path(scratch) / "report" / name, output / "report" / name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder with the results")
+    parser.add_argument("output", type=Path, metavar="set", help="folder to write; other files in it stay")
+    asked = parser.parse_args()
+    publish_with_report(asked.run, asked.output)
