@@ -15,7 +15,7 @@ from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
-from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletion_frame, nouns, split_shares
+from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletions, nouns, split_shares
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
@@ -63,9 +63,9 @@ def _measured(file: NativeFile, task: Task, tokenizer: str, seed: int) -> Fragil
         source_sha256=source_sha256(file.path),
         seed=seed,
         words=shares.words,
-        split_words=shares.word_share,
+        split_words=shares.split_words,
         entities=shares.entities,
-        split_entities=shares.entity_share,
+        split_entities=shares.split_entities,
         noun_tags=tuple(sorted(NOUN_TAGS)),
         nouns=_deletions([clean for clean, _ in pairs], [attacked for _, attacked in pairs], pieces),
         noun_types=_deletions(*_types(pairs), pieces),
@@ -92,8 +92,7 @@ def _types(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
 def _deletions(clean: Sequence[str], attacked: Sequence[str], pieces: Pieces) -> tuple[Deletions, ...]:
     if not clean:
         return ()
-    rows = deletion_frame(clean, attacked, pieces).astype(object)
-    return tuple(Deletions.model_validate(row) for row in rows.where(rows.notna(), None).to_dict("records"))
+    return tuple(Deletions(**row) for row in deletions(clean, attacked, pieces))
 
 
 def with_one_character_fewer(sentences: Sequence[Sequence[str]], seed: int) -> list[tuple[str, str]]:

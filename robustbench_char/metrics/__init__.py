@@ -25,22 +25,6 @@ from robustbench_char.metrics.significance import holm, permutation_test
 from robustbench_char.metrics.tagging import word_errors
 
 __all__ = [
-    "BREAKDOWNS",
-    "METRICS",
-    "ExampleWords",
-    "Floats",
-    "Gold",
-    "Interval",
-    "Metric",
-    "Prediction",
-    "QaGold",
-    "QaPrediction",
-    "Scores",
-    "Unit",
-    "WordState",
-    "holm",
-    "interval",
-    "permutation_test",
-    "score",
-    "word_errors",
-]
+    "BREAKDOWNS", "METRICS", "ExampleWords", "Floats", "Gold", "Interval", "Metric", "Prediction", "QaGold",
+    "QaPrediction", "Scores", "Unit", "WordState", "holm", "interval", "permutation_test", "score", "word_errors",
+]  # fmt: skip

@@ -16,27 +16,13 @@ from numpy.typing import NDArray
 from robustbench_char.common import InputError, Registry
 
 __all__ = [
-    "METRICS",
-    "WHOLE",
-    "Floats",
-    "Further",
-    "Gold",
-    "Labels",
-    "Metric",
-    "Prediction",
-    "QaGold",
-    "QaPrediction",
-    "Scores",
-    "Unit",
-    "fixed",
-    "ratio",
-    "score",
-    "share",
-    "sums_of",
-    "typed",
-]
+    "METRICS", "WHOLE", "Floats", "Further", "Gold", "Labels", "Metric", "Prediction", "QaGold", "QaPrediction",
+    "Scores", "Unit", "fixed", "paired", "ratio", "score", "share", "sums_of",
+]  # fmt: skip
 
 T = TypeVar("T")
+G = TypeVar("G")
+P = TypeVar("P")
 Floats: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = Sequence[str] | None
 """The class names of the task, in its order; None where it has none."""
@@ -172,8 +158,15 @@ def score(metric: str, golds: Sequence[Gold], predictions: Sequence[Prediction],
     return chosen.evaluate(golds, predictions, labels)
 
 
-def typed(values: Sequence[object], kind: type[T], what: str) -> list[T]:
-    """Return the values as a list of one type. Raises InputError naming the first row of another type."""
+def paired(
+    golds: Sequence[Gold], predictions: Sequence[Prediction], types: tuple[type[G], type[P]], what: str
+) -> Iterator[tuple[int, G, P]]:
+    """Yield row, gold and prediction of each example. Raises InputError naming the first row of another type."""
+    gold, predicted = _typed(golds, types[0], f"gold {what}"), _typed(predictions, types[1], f"predicted {what}")
+    yield from zip(range(len(gold)), gold, predicted, strict=True)
+
+
+def _typed(values: Sequence[object], kind: type[T], what: str) -> list[T]:
     for row, value in enumerate(values):
         if not isinstance(value, kind):
             found = f"no {what}" if value is None else f"a {what} of type {type(value).__name__}"

@@ -16,31 +16,32 @@ from robustbench_char.metrics.base import (
     Prediction,
     Unit,
     fixed,
+    paired,
     ratio,
     share,
-    typed,
 )
 
 __all__ = ["ACCURACY", "ACCURACY_F1", "MATTHEWS"]
 
 
-def _pairs(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[tuple[int, str, str]]:
+def _classes(
+    golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels
+) -> Iterator[tuple[int, str, str]]:
     """Yield row, gold and predicted class of each example. Raises InputError for a class outside `labels`."""
-    columns = typed(golds, str, "gold label"), typed(predictions, str, "predicted label")
-    for what, column in zip(("gold label", "predicted label"), columns, strict=True):
-        row = next((row for row, label in enumerate(column) if labels and label not in labels), None)
-        if row is not None:
-            raise InputError(
-                f"row {row}",
-                found=f"the {what} {column[row]!r}",
-                expected=f"one of {', '.join(labels or ())}",
-                fix="Score a file of the task that the model was trained for.",
-            )
-    yield from zip(range(len(columns[0])), *columns, strict=True)
+    for row, gold, predicted in paired(golds, predictions, (str, str), "label"):
+        for what, label in (("gold", gold), ("predicted", predicted)):
+            if labels and label not in labels:
+                raise InputError(
+                    f"row {row}",
+                    found=f"the {what} label {label!r}",
+                    expected=f"one of {', '.join(labels)}",
+                    fix="Score a file of the task that the model was trained for.",
+                )
+        yield row, gold, predicted
 
 
 def _right(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
-    for row, gold, predicted in _pairs(golds, predictions, labels):
+    for row, gold, predicted in _classes(golds, predictions, labels):
         yield Unit(row, (float(gold == predicted), 1.0))
 
 
@@ -48,7 +49,7 @@ def _correct(golds: Sequence[Gold], predictions: Sequence[Prediction], units: li
     return {}, {"correct": int(sum(unit.counts[0] for unit in units))}
 
 
-def _classes(labels: Labels) -> Sequence[str]:
+def _named(labels: Labels) -> Sequence[str]:
     if not labels:
         raise InputError(
             "labels",
@@ -60,13 +61,13 @@ def _classes(labels: Labels) -> Sequence[str]:
 
 
 def _cells(labels: Labels) -> tuple[str, ...]:
-    return tuple(f"{gold}|{predicted}" for gold in _classes(labels) for predicted in _classes(labels))
+    return tuple(f"{gold}|{predicted}" for gold in _named(labels) for predicted in _named(labels))
 
 
 def _confusion(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
     cells = _cells(labels)
     one_hot = {cell: tuple(float(cell == other) for other in cells) for cell in cells}
-    for row, gold, predicted in _pairs(golds, predictions, labels):
+    for row, gold, predicted in _classes(golds, predictions, labels):
         yield Unit(row, one_hot[f"{gold}|{predicted}"])
 
 
@@ -107,7 +108,7 @@ def _two_classes(golds: Sequence[Gold], predictions: Sequence[Prediction], label
             expected="two, of which the second is the positive class",
             fix="Give the task two labels, or use the metric `accuracy`.",
         )
-    for row, gold, predicted in _pairs(golds, predictions, labels):
+    for row, gold, predicted in _classes(golds, predictions, labels):
         positive, right = predicted == labels[1], gold == predicted
         yield Unit(row, (float(positive and right), float(positive and not right),
                          float(not positive and not right), float(not positive and right)))  # fmt: skip

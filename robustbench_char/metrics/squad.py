@@ -24,10 +24,10 @@ from robustbench_char.metrics.base import (
     QaPrediction,
     Unit,
     fixed,
+    paired,
     ratio,
     share,
     sums_of,
-    typed,
 )
 
 __all__ = ["SQUAD_V1", "SQUAD_V2", "normalize_answer"]
@@ -67,9 +67,9 @@ def _question(gold: QaGold, text: str, version: int) -> tuple[float, float]:
     answers, f1 = gold.answers, _f1
     if version == 2:
         answers, f1 = tuple(filter(normalize_answer, answers)) or ("",), _f1_or_none
-    said = normalize_answer(text)
+    predicted = normalize_answer(text)
     known = [normalize_answer(answer) for answer in answers]
-    return max(f1(answer.split(), said.split()) for answer in known), float(said in known)
+    return max(f1(answer.split(), predicted.split()) for answer in known), float(predicted in known)
 
 
 def _f1(gold: list[str], predicted: list[str]) -> float:
@@ -86,14 +86,13 @@ def _f1_or_none(gold: list[str], predicted: list[str]) -> float:
     return 1.0 if not gold and not predicted else _f1(gold, predicted)
 
 
-def _pairs(golds: Sequence[Gold], predictions: Sequence[Prediction]) -> list[tuple[QaGold, QaPrediction]]:
-    columns = typed(golds, QaGold, "gold answer"), typed(predictions, QaPrediction, "predicted answer")
-    return list(zip(*columns, strict=True))
+def _answers(golds: Sequence[Gold], predictions: Sequence[Prediction]) -> Iterator[tuple[int, QaGold, QaPrediction]]:
+    return paired(golds, predictions, (QaGold, QaPrediction), "answer")
 
 
 def _v1_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
     """Yield one unit per question. Raises InputError for one without gold answer."""
-    for row, (gold, predicted) in enumerate(_pairs(golds, predictions)):
+    for row, gold, predicted in _answers(golds, predictions):
         if not gold.answers:
             raise InputError(
                 f"row {row}",
@@ -106,7 +105,7 @@ def _v1_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: 
 
 def _v2_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
     """Yield one unit per question. Raises InputError for null odds that are not finite."""
-    for row, (gold, predicted) in enumerate(_pairs(golds, predictions)):
+    for row, gold, predicted in _answers(golds, predictions):
         if not math.isfinite(predicted.null_odds):
             raise InputError(
                 f"row {row}",
@@ -127,15 +126,15 @@ def _of_2_0(golds: Sequence[Gold], predictions: Sequence[Prediction], units: lis
     `best_*_thresh` are null odds, not percent; the best scores are those of `best_text`, since a threshold can only be
     sought over answers not yet withheld.
     """
-    pairs = _pairs(golds, predictions)
+    pairs = [(gold, predicted) for _, gold, predicted in _answers(golds, predictions)]
     answerable = [bool(gold.answers) for gold, _ in pairs]
     scores: dict[str, float] = {}
     for prefix, kind in (("HasAns", True), ("NoAns", False)):
         part = [unit for unit, has in zip(units, answerable, strict=True) if has == kind]
         if part:
             scores |= {f"{prefix}_{name}": float(of(sums_of(part))) for name, of in _SCORES.items()}
-    answers, odds = [said.best_text for _, said in pairs], [said.null_odds for _, said in pairs]
-    f1, exact = zip(*(_question(gold, said.best_text, 2) for gold, said in pairs), strict=True)
+    answers, odds = zip(*((predicted.best_text, predicted.null_odds) for _, predicted in pairs), strict=True)
+    f1, exact = zip(*(_question(gold, predicted.best_text, 2) for gold, predicted in pairs), strict=True)
     for name, raw in (("best_exact", exact), ("best_f1", f1)):
         scores[name], scores[f"{name}_thresh"] = _best_threshold(raw, answers, odds, answerable)
     return scores, {"answerable": sum(answerable), "unanswerable": len(pairs) - sum(answerable)}

@@ -18,10 +18,10 @@ from robustbench_char.metrics.base import (
     Prediction,
     Unit,
     fixed,
+    paired,
     ratio,
     share,
     sums_of,
-    typed,
 )
 
 __all__ = ["ENTITY_F1", "TAG_ACCURACY", "Words", "bio2", "entities", "word_errors"]
@@ -76,8 +76,7 @@ def _sentences(
     golds: Sequence[Gold], predictions: Sequence[Prediction]
 ) -> Iterator[tuple[int, tuple[str, ...], tuple[str | None, ...]]]:
     """Yield row, gold and predicted tags of each sentence. Raises InputError where numbers of tags differ."""
-    columns = typed(golds, tuple, "gold tagging"), typed(predictions, tuple, "predicted tagging")
-    for row, (gold, predicted) in enumerate(zip(*columns, strict=True)):
+    for row, gold, predicted in paired(golds, predictions, (tuple, tuple), "tagging"):
         if len(gold) != len(predicted) or not gold:
             raise InputError(
                 f"row {row}",
@@ -129,7 +128,7 @@ def _pooled_f1(sums: Floats) -> Floats:
 def _by_type(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
     """Return the F1 of each type that occurs, and counts of entities; one is cut where one of its words was."""
     kinds = {kind: [unit for unit in units if unit.kind == kind] for kind in sorted({unit.kind for unit in units})}
-    tags = typed(predictions, tuple, "predicted tagging")
+    tags = [predicted for _, _, predicted in _sentences(golds, predictions)]
     cut = sum(None in tags[unit.row][slice(*unit.span)] for unit in units if unit.counts[2])
     _, predicted, gold = map(int, sums_of(units)) if units else (0, 0, 0)
     counts = {"entities": gold, "predicted_entities": predicted, "truncated_entities": cut}

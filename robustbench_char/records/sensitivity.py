@@ -126,7 +126,7 @@ class _Profiles(Frozen):
 
 
 class Deletions(Frozen):
-    """What one deletion does to the pieces of nouns (see `metrics.fragility.deletion_frame`).
+    """What one deletion does to the pieces of nouns (see `metrics.fragility.deletions`).
 
     Shares of `words` in [0, 1]: `split` before, `none_shared` after; means over words: `pieces_changed`,
     `characters_changed`. None where there are no words.
