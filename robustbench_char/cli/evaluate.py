@@ -10,7 +10,7 @@ import typer
 from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
 
 if TYPE_CHECKING:
-    from robustbench_char.inference.predictions import PredictionSource
+    from robustbench_char.inference.evaluate import PredictionSource
     from robustbench_char.tasks.base import Task
 
 __all__ = ["evaluate"]

@@ -204,9 +204,25 @@ def _words(example: Example, edits: Edits) -> list[tuple[str, str, tuple[str, ..
     tokens = _tokens(example)
     if tokens is None:
         return [(edit["word_before"], edit["word_after"], (edit["operator"],)) for edit in edits]
-    by_token = _by_token(tokens, edits)
-    hit = [tuple(dict.fromkeys(edit["operator"] for edit in by_token[number])) for number in range(len(tokens))]
-    return list(zip(_undone(tokens, by_token), tokens, hit, strict=True))
+    starts = token_starts(tokens)
+    by_token: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for edit in sorted(edits, key=lambda edit: edit["start_attacked"]):
+        by_token[token_at(starts, edit["start_attacked"])].append(edit)
+    return [
+        (
+            _undone(token, start, by_token[number]),
+            token,
+            tuple(dict.fromkeys(edit["operator"] for edit in by_token[number])),
+        )
+        for number, (token, start) in enumerate(zip(tokens, starts, strict=True))
+    ]
+
+
+def _undone(token: str, start: int, edits: Edits) -> str:
+    """Return a token, which starts there in its sentence, as it was before its edits."""
+    return apply_edits(
+        token, [Edit(edit["start_attacked"] - start, edit["inserted"], edit["removed"]) for edit in edits]
+    )
 
 
 def token_starts(tokens: Sequence[str]) -> list[int]:
@@ -217,25 +233,6 @@ def token_starts(tokens: Sequence[str]) -> list[int]:
 def token_at(starts: Sequence[int], offset: int) -> int:
     """Return the number of the token that an offset in the text belongs to, its very end included."""
     return bisect_right(starts, offset) - 1
-
-
-def _undone(tokens: Sequence[str], by_token: Mapping[int, Edits]) -> list[str]:
-    """Return the tokens as they were before the edits of their sentence."""
-    starts = token_starts(tokens)
-    clean = list(tokens)
-    for number, edits in by_token.items():
-        in_order = sorted(edits, key=lambda edit: edit["start_attacked"])
-        undo = [Edit(edit["start_attacked"] - starts[number], edit["inserted"], edit["removed"]) for edit in in_order]
-        clean[number] = apply_edits(clean[number], undo)
-    return clean
-
-
-def _by_token(tokens: Sequence[str], edits: Edits) -> defaultdict[int, list[Mapping[str, Any]]]:
-    starts = token_starts(tokens)
-    by_token: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for edit in edits:
-        by_token[token_at(starts, edit["start_attacked"])].append(edit)
-    return by_token
 
 
 def _tokens(example: Example) -> tuple[str, ...] | None:

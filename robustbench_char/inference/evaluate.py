@@ -9,28 +9,60 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from robustbench_char.attack_sets.attack import source_sha256
+from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
-from robustbench_char.inference.attack_set import AttackSet, attack_set_of, example_words
-from robustbench_char.inference.predictions import Predictions, PredictionSource, one_line, prediction_json
-from robustbench_char.inference.results import Evaluation, check_result_folder
+from robustbench_char.inference.attack_set import AttackSet, PieceCounter, attack_set_of, example_words
+from robustbench_char.inference.results import (
+    Evaluation,
+    Predictions,
+    check_result_folder,
+    one_line,
+    prediction_json,
+)
 from robustbench_char.metrics.base import Gold, QaGold, Scores, score
 from robustbench_char.records.counts import count_table
-from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo
+from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo, SystemInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import labelled, place_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNKNOWN_TAGS", "Labelled", "evaluate", "read_labelled"]
+__all__ = ["PredictionSource", "evaluate", "read_labelled"]
 
 UNKNOWN_TAGS = 0.01
 """Largest share of words with a tag that the source does not know (an error each); above it, the file is another
 task's."""
+
+
+class PredictionSource(Protocol):
+    """Whatever can be evaluated: a saved system, a registered predictor, predictions that were stored before.
+
+    To add one, write a class with these members and hand an instance to `evaluate`. `task` is what it predicts,
+    `origin` says in messages how that is known; `info` is what records say of it. `classes` are the class names or tags
+    that it knows (None: any), `pieces` counts the sub-words of words (None: it has none, and there is no breakdown by
+    them). `inputs` are files and folders that no output may replace; `seconds` were spent on it before.
+    """
+
+    task: Task
+    origin: str
+    info: SystemInfo
+    classes: tuple[str, ...] | None
+    pieces: PieceCounter | None
+    device: str
+    inputs: tuple[Path, ...]
+    seconds: float
+
+    def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
+        """Raise InputError for a file, or an attack beside it, that this source must not be scored on."""
+
+    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
+        """Return one prediction per example, in the order given. Labels are not looked at."""
+        ...
 
 
 class Labelled(NamedTuple):

@@ -25,7 +25,7 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser
 from robustbench_char.inference.attack_set import PieceCounter, piece_counts
 from robustbench_char.inference.evaluate import read_labelled
-from robustbench_char.inference.predictions import Predictions, prediction_json, prediction_of
+from robustbench_char.inference.results import Predictions, prediction_json, prediction_of
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import System

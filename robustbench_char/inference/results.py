@@ -1,19 +1,21 @@
-"""The result of an evaluation, and how it is written: whole or not at all. No model library is loaded."""
+"""What is predicted, what an evaluation makes of it, and how that is written. No model library is loaded here."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.common import InputError
+from robustbench_char.common import InputError, nearest
 from robustbench_char.common.files import check_writable, output_folder, read_json, write_json
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import provenance
-from robustbench_char.metrics.base import METRICS
+from robustbench_char.metrics.base import METRICS, Prediction, QaPrediction
 from robustbench_char.metrics.bootstrap import Interval, interval
 from robustbench_char.records.counts import cell_counts, write_counts
 from robustbench_char.records.evaluation import (
@@ -24,13 +26,38 @@ from robustbench_char.records.evaluation import (
     write_predictions,
     write_record,
 )
+from robustbench_char.tasks.base import Family
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RECORD", "Evaluation", "check_result_folder", "write_alone"]
+__all__ = [
+    "Evaluation",
+    "Predictions",
+    "check_result_folder",
+    "one_line",
+    "prediction_json",
+    "prediction_of",
+    "write_alone",
+]
 
 RECORD = "record.json"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One prediction per example, in the order given, and the seconds from text to predictions.
+
+    `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows included)
+    and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the best
+    threshold can be sought.
+    """
+
+    values: list[Prediction]
+    seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+    no_answer_scores: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,18 +92,21 @@ class Evaluation:
         return self.record.scores
 
     def interval(self, score: str | None = None) -> Interval:
-        """Return the headline score with its 95% interval over examples, in percent (see `metrics.bootstrap`).
+        """Return a score with its 95% interval over examples, in percent (see `metrics.bootstrap`).
 
-        `score` names it. Raises InputError for another score: only the headline is a function of the counts.
+        `score` names one that is a function of the counts (default: the headline). Raises InputError for another.
         """
-        headline = self.record.headline
-        if score not in (None, headline):
+        metric, headline = METRICS.get(self.record.metric), self.record.headline
+        known = {**metric.scores, headline: metric.score}
+        if score is not None and score not in known:
             raise InputError(
-                "score", found=str(score), expected=f"{headline}, the headline of {self.record.task}",
-                fix="Leave the name out.",
-            )  # fmt: skip
+                "score",
+                found=repr(score),
+                expected=f"one of {', '.join(known)}",
+                fix=f"Correct the name.{nearest(score, known)}",
+            )
         counts = cell_counts(self.counts, self.predictions["row"].tolist())
-        return interval(counts, METRICS.get(self.record.metric).score)
+        return interval(counts, known[score or headline])
 
     def save(self, folder: Path, *, overwrite: bool = False) -> Path:
         """Write record, predictions and counts to a folder, whole or not at all; return the folder.
@@ -129,3 +159,22 @@ def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inp
 
 def _lasting(value: Any) -> Any:
     return {key: value[key] for key in value.keys() - {"created", "provenance"}} if isinstance(value, dict) else value
+
+
+def one_line(value: object) -> str:
+    """Return JSON in one line; characters stay as they are, but for lone surrogates, which Parquet cannot hold."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or not _LONE_SURROGATE.search(text) else json.dumps(value)
+
+
+def prediction_json(prediction: Prediction) -> str:
+    """Return a prediction as it stands in tables of predictions."""
+    return one_line(asdict(prediction) if isinstance(prediction, QaPrediction) else prediction)
+
+
+def prediction_of(family: Family, text: str) -> Prediction:
+    """Return what `prediction_json` wrote, of a task of this family."""
+    value: Any = json.loads(text)
+    if family == "question_answering":
+        return QaPrediction(**value)
+    return tuple(value) if family == "tagging" else str(value)

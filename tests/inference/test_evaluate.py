@@ -64,8 +64,9 @@ def test_the_result_holds_scores_interval_and_predictions(make_file: Any, train_
     assert found == result.interval()
     assert found.value == pytest.approx(result.scores["f1"])
     assert found.note or found.low <= found.value <= found.high
-    with pytest.raises(InputError, match="score: found precision; expected f1, the headline of names"):
-        result.interval("precision")
+    assert result.interval("recall").value == pytest.approx(result.scores["recall"])
+    with pytest.raises(InputError, match=r"score: found 'f2'; expected one of .*f1"):
+        result.interval("f2")
     assert result.save(tmp_path / "o") == tmp_path / "o"
     table = read_predictions(tmp_path / "o", read_record(tmp_path / "o" / "record.json"))
     pd.testing.assert_frame_equal(table, result.predictions)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.inference.predictions import Predictions
 from robustbench_char.inference.predictors import PredictorSource
+from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.records.predictors import Predictor, load_predictor, registered
 from robustbench_char.tasks.base import Example, Task
