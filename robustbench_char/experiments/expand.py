@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,18 @@ from robustbench_char.common.files import read_json, sha256_file
 from robustbench_char.common.resources import shipped
 from robustbench_char.experiments.jobs import Call, Job, text_path
 from robustbench_char.experiments.resolve import Resolved
-from robustbench_char.experiments.spec import Augment, SystemSpec, finetune_options, pretrain_options
+from robustbench_char.experiments.spec import (
+    Augment,
+    Benchmark,
+    SystemSpec,
+    TaskSpec,
+    finetune_options,
+    pretrain_options,
+)
 from robustbench_char.experiments.stages import STAGES, package_sha256
 from robustbench_char.experiments.store import Store
 from robustbench_char.models.folders import reading_sha256
+from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.settings import bf16_helps
 
@@ -28,7 +37,7 @@ _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlp
 
 
 def expand(resolved: Resolved) -> Plan:
-    """Return the jobs of a benchmark with their keys."""
+    """Return the jobs of a benchmark with their keys. Raises InputError for different jobs of one name."""
     spec = resolved.spec
     machine = {
         "threads": spec.threads,
@@ -38,239 +47,227 @@ def expand(resolved: Resolved) -> Plan:
         "bf16": bf16_helps(),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
-    return Plan(_Expansion(resolved).jobs(), machine)
+    jobs: dict[str, Job] = {}
+    for job in _jobs(resolved):
+        if jobs.setdefault(job.name, job).params != job.params:
+            raise InputError("the spec", found=f"two different jobs called {job.name}",
+                             expected="suites, tasks and recognisers of different names",
+                             fix="Rename one of the files; a task's recogniser allows only one limit.")  # fmt: skip
+    return Plan(jobs.values(), machine)
 
 
-class _Expansion:
-    def __init__(self, resolved: Resolved) -> None:
-        self.resolved, self.spec = resolved, resolved.spec
-        self.trained: dict[str, str] = {}  # what decides weights -> the job that trains them
-        self.hashes: dict[tuple[str, str], str] = {}
+@dataclass(frozen=True)
+class _Task:
+    """What all jobs on one task share. `spec` is its part of the spec, `params` decide what is read of its test data.
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield all jobs, long ones that others wait for first."""
-        made: dict[str, Job] = {}
-        for job in (*self._pretraining(), *self._attacks(), *self._evaluations()):
-            if made.setdefault(job.name, job).params != job.params:
-                raise InputError(
-                    "the spec",
-                    found=f"two different jobs called {job.name}",
-                    expected="suites, tasks and recognisers of different names",
-                    fix="Rename one: of two files with one name, one; a recogniser of a task is for one limit alone.",
-                )
-        yield from made.values()
+    `attacks` holds suite, seed and the name of the job of each attack.
+    """
 
-    def _systems(self) -> Iterator[tuple[str, str, SystemSpec]]:
-        """Yield base, key and entry of each system that is trained."""
-        for base in self.spec.bases:
-            for key, one in self.spec.systems.items():
-                if not one.predictor and not one.saved and base in (one.bases or self.spec.bases):
-                    yield base, key, one
+    key: str
+    name: str
+    spec: TaskSpec
+    params: dict[str, Any]
+    train_sha256: str
+    paths: dict[str, Any]
+    examples: tuple[int, int]
+    suites: dict[str, list[Suite]]
+    attacks: list[tuple[Suite, int, str]]
 
-    def _pretraining(self) -> Iterator[Job]:
-        for base, key, one in self._systems():
-            kind = self.resolved.kind(key)
-            if kind.pretraining:
-                options = {**pretrain_options(self.spec, one), "seed": 0}
-                texts = [[self._text(path) for path in part] for part in (self.resolved.text, self.resolved.heldout)]
-                yield Job(
-                    _name("pretrain", self._short(base), key),
-                    "pretrain",
-                    {"system": kind.pretraining, "base": self._base(base), "text": texts, "options": options},
-                    needs={"base": _name("pretrain", self._short(base), one.starts_from)} if one.starts_from else {},
-                    paths={
-                        "base": base,
-                        "text": self.resolved.text,
-                        "heldout": self.resolved.heldout,
-                    },
-                    work=_tokens(options),
-                )
+    @classmethod
+    def of(cls, resolved: Resolved, key: str) -> _Task:
+        task, data = resolved.tasks[key], resolved.data[key]
+        return cls(
+            key,
+            task.name,
+            resolved.spec.tasks[key],
+            {"task": task.model_dump(mode="json", by_alias=True), "test": data.test.sha256(task)},
+            (data.train or data.test).sha256(task),
+            {"train": data.train and data.train.plain(), "test": data.test.plain()},
+            resolved.examples[key],
+            {name: resolved.suites[key, name] for name in resolved.spec.suites_of(key)},
+            [
+                (suite, seed, _name("attack", task.name, suite.name, f"seed_{seed}"))
+                for suite, seed in resolved.conditions(key)
+            ],
+        )
 
-    def _attacks(self) -> Iterator[Job]:
-        for key in self.resolved.tasks:
-            for suite, seed in self.resolved.conditions(key):
-                yield Job(
-                    self._attack_name(key, suite, seed),
-                    "attack",
-                    {
-                        "task": self._task(key),
-                        "suite": suite.model_dump(mode="json", by_alias=True),
-                        "seed": seed,
-                        "test": self._hash(key, "test"),
-                        **_drawn_by(suite),
-                    },
-                    paths=self._places(key),
-                    work=self.resolved.examples[key][1],
-                )
+    @property
+    def evaluated(self) -> int:
+        """How many examples of the test data are predicted."""
+        return _first(self.examples[1], self.spec.test_limit)
 
-    def _evaluations(self) -> Iterator[Job]:
-        for key in self.resolved.tasks:
-            for base, name, one in self._systems():
-                if self.spec.tasks[key].train_systems and key in (one.tasks or self.spec.tasks):
-                    yield from self._trained(key, base, name, one)
-            for name, one in self.spec.systems.items():
-                if one.saved and key in one.saved:
-                    yield from self._saved(key, name, one.saved[key])
-                if one.predictor and key in (one.tasks or self.spec.tasks):
-                    yield from self._outside(key, one)
+    def named(self, names: Iterable[str]) -> set[str]:
+        """Return the suites, one per strength, that a part of the spec names as the task does."""
+        return {suite.name for name in names for suite in self.suites.get(name, ())}
 
-    def _trained(self, key: str, base: str, name: str, one: SystemSpec) -> Iterator[Job]:
-        kind = self.resolved.kind(name)
-        front = one.recogniser or kind.needs_recogniser
-        recogniser = self._recogniser(key, one) if front else None
-        if recogniser:
-            yield recogniser
-            yield self._price(key, recogniser.name)
-        for seed in one.training_seeds or self.spec.tasks[key].training_seeds or self.spec.training_seeds:
-            job = self._finetune(key, base, name, one, seed, recogniser)
-            yield job
-            yield from self._scored(key, job.name.partition("/")[2], {"system": job.name}, {}, {}, one)
+    def conditions(self, suites: Iterable[str] | None) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield clean data and the attacks by some suites (None: all), each with the need of what attacks the data."""
+        named = None if suites is None else self.named(suites)
+        yield "clean", {}
+        for suite, seed, job in self.attacks:
+            if named is None or suite.name in named:
+                yield f"{suite.name}/seed_{seed}", {"attacked": job}
 
-    def _saved(self, key: str, name: str, folder: str) -> Iterator[Job]:
-        path = (self.resolved.folder / folder).resolve()
-        held = read_json(path / "system.json")
-        params = {"system": [held["run"], held["weights_sha256"]], "label": name}
-        places = {"system": str(path)}
-        job = _name("saved", name, self._task_name(key))
-        yield from self._scored(key, job, {}, params, places, self.spec.systems[name])
 
-    def _outside(self, key: str, one: SystemSpec) -> Iterator[Job]:
-        system = self.resolved.predictors[str(one.predictor)]
-        limit = self.spec.tasks[key].test_limit
-        identity = system.model_dump(mode="json", exclude_none=True)
-        params = {"task": self._task(key), "test": self._hash(key, "test"), "limit": limit, "predictor": identity}
-        work = self._evaluated(key)
-        for condition, attacked in self._conditions(key, one):
-            name = _name("score", "external", system.name, self._task_name(key), *condition.split("/"))
-            yield Job(name, "outside", params, {"attacked": attacked} if attacked else {}, self._places(key), work)
+def _jobs(resolved: Resolved) -> Iterator[Job]:
+    """Yield all jobs, long ones that others wait for first; one that several systems share, for each of them."""
+    spec, tasks = resolved.spec, [_Task.of(resolved, key) for key in resolved.tasks]
+    trained = [(base, key) for base in spec.bases for key, system in spec.trained().items()
+               if base in spec.bases_of(system)]  # fmt: skip
+    if any(resolved.kind(key).pretraining for _, key in trained):
+        texts = [[sha256_file(text_path(path)) for path in part] for part in (resolved.text, resolved.heldout)]
+        yield from (_pretrain(resolved, base, key, texts) for base, key in trained if resolved.kind(key).pretraining)
+    for task in tasks:
+        yield from _attacks(task)
+    trainings: dict[str, str] = {}
+    for task in tasks:
+        for base, key in trained:
+            if task.spec.train_systems and task.key in spec.tasks_of(spec.systems[key]):
+                yield from _trained(resolved, task, base, key, trainings)
+        for key, system in spec.systems.items():
+            if system.saved and task.key in system.saved:
+                yield from _saved(resolved, task, key, system.saved[task.key])
+            if system.predictor and task.key in spec.tasks_of(system):
+                yield from _outside(task, system, resolved.predictors[system.predictor])
 
-    def _finetune(self, key: str, base: str, name: str, one: SystemSpec, seed: int, recogniser: Job | None) -> Job:
-        kind, options = self.resolved.kind(name), finetune_options(self.spec, key, one)
-        augment = one.augment or (Augment() if kind.augmentation else None)
-        job = _name("finetune", self._short(base), name, self._task_name(key), f"seed_{seed}")
-        needs = {"base": _name("pretrain", self._short(base), name)} if kind.pretraining else {}
-        params = {
-            "system": one.system or name,
-            "label": name if one.system and one.system != name else None,
-            "task": self._task(key),
-            "base": None if needs else self._base(base),
-            "train": self._hash(key, "train"),
-            "seed": seed,
-            "options": options,
-            "augment": augment and augment.model_dump(mode="json"),
-        }
-        alike = [kind.recipe, kind.augmentation, needs]
-        weights = repr([alike, {part: value for part, value in params.items() if part not in ("system", "label")}])
-        first = self.trained.setdefault(weights, job)
-        if first != job:
-            needs["weights"] = first
-        if recogniser:
-            needs["recogniser"] = recogniser.name
-        examples = _first(self.resolved.examples[key][0], options.get("limit"))
-        work = examples * options.get("epochs", 3.0) * (1 + (augment.share if augment else 0)) if first == job else 1.0
-        return Job(job, "finetune", params, needs, {**self._places(key), "base": base}, work)
 
-    def _recogniser(self, key: str, one: SystemSpec) -> Job:
-        """Return the job of the recogniser: one on plain text, or one for the words of each task."""
-        asked = self.spec.recogniser
-        options = asked.model_dump(exclude_none=True, exclude={"text"}) if asked else {}
-        if asked and asked.text:
-            texts = self.resolved.recogniser_text
-            params: dict[str, Any] = {"text": [self._text(path) for path in texts], "options": options}
-            return Job("recogniser/text", "recogniser", params, paths={"text": texts})
-        params = {
-            "task": self._task(key),
-            "train": self._hash(key, "train"),
-            "examples": finetune_options(self.spec, key, one).get("limit"),
-            "options": options,
-        }
-        return Job(_name("recogniser", self._task_name(key)), "recogniser", params, paths=self._places(key))
+def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
+    """Return the job of a pre-training, which may start from that of another system."""
+    system, name = resolved.spec.systems[key], resolved.bases[base].name
+    options = {**pretrain_options(resolved.spec, system), "seed": 0}
+    return Job(
+        _name("pretrain", name, key),
+        "pretrain",
+        {"system": resolved.kind(key).pretraining, "base": _base(resolved, base), "text": texts, "options": options},
+        {"base": _name("pretrain", name, system.starts_from)} if system.starts_from else {},
+        {"base": base, "text": resolved.text, "heldout": resolved.heldout},
+        _tokens(options),
+    )
 
-    def _price(self, key: str, recogniser: str) -> Job:
-        suite, seed = next(self.resolved.conditions(key))
-        needs = {"recogniser": recogniser, "attacked": self._attack_name(key, suite, seed)}
-        params = {"task": self._task(key), "test": self._hash(key, "test")}
-        name = _name("price", self._task_name(key), suite.name, f"seed_{seed}")
-        return Job(name, "price", params, needs, self._places(key), self.resolved.examples[key][1])
 
-    def _scored(
-        self, key: str, name: str, needs: dict[str, str], extra: dict[str, Any], places: dict[str, Any], one: SystemSpec
-    ) -> Iterator[Job]:
-        """Yield what is predicted, scored and measured of one trained system on one task."""
-        limit = self.spec.tasks[key].test_limit
-        params = {"task": self._task(key), "test": self._hash(key, "test"), **extra}
-        places = {**self._places(key), **places}
-        work = self._evaluated(key)
-        for condition, attacked in self._conditions(key, one):
-            both = {**needs, **({"attacked": attacked} if attacked else {})}
-            predicted = f"predict/{name}/{condition}"
-            yield Job(predicted, "predict", {**params, "limit": limit}, both, places, work)
-            yield Job(f"score/{name}/{condition}", "score", params, {**both, "predicted": predicted}, places, work)
-        yield from self._sensitivity(key, name, needs, params, places, work)
+def _attacks(task: _Task) -> Iterator[Job]:
+    for suite, seed, job in task.attacks:
+        params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
+        yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=task.paths, work=task.examples[1])
 
-    def _evaluated(self, key: str) -> int:
-        """Return how many examples of a test file are predicted."""
-        return _first(self.resolved.examples[key][1], self.spec.tasks[key].test_limit)
 
-    def _conditions(self, key: str, one: SystemSpec) -> Iterator[tuple[str, str | None]]:
-        """Yield the name of a condition, and the job that attacks the data (None for clean data)."""
-        yield "clean", None
-        for suite, seed in self.resolved.conditions(key):
-            if one.suites is None or suite.name in self._named(key, one.suites):
-                yield f"{suite.name}/seed_{seed}", self._attack_name(key, suite, seed)
+def _trained(resolved: Resolved, task: _Task, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:
+    """Yield the jobs of a system that is fine-tuned on a task: its recogniser, and each seed with its evaluation."""
+    spec, system = resolved.spec, resolved.spec.systems[key]
+    needs = {}
+    if system.recogniser or resolved.kind(key).needs_recogniser:
+        recogniser = _recogniser(resolved, task, system)
+        yield recogniser
+        yield _price(task, recogniser.name)
+        needs = {"recogniser": recogniser.name}
+    for seed in system.training_seeds or task.spec.training_seeds or spec.training_seeds:
+        job = _finetune(resolved, task, base, key, seed, needs, trainings)
+        yield job
+        yield from _evaluated(spec, task, system, job.name.partition("/")[2], {}, {"system": job.name}, {})
 
-    def _sensitivity(
-        self, key: str, name: str, needs: dict[str, str], params: dict[str, Any], places: dict[str, Any], work: float
-    ) -> Iterator[Job]:
-        asked = self.spec.sensitivity
-        if asked is None or key not in (asked.tasks or self.spec.tasks):
-            return
-        done = set[str]()
-        for suite, seed in self.resolved.conditions(key):  # of several attack seeds the first
-            if suite.name in done or suite.name not in self._named(key, asked.suites):
-                continue
-            done.add(suite.name)
-            both = {**needs, "attacked": self._attack_name(key, suite, seed)}
-            limit = asked.limit or self.spec.tasks[key].test_limit
-            yield Job(
-                f"sensitivity/{name}/{suite.name}", "sensitivity", {**params, "limit": limit}, both, places, 2 * work
-            )
 
-    def _named(self, key: str, names: Iterable[str]) -> set[str]:
-        """Return the suites of a task, one a strength, that a part of the spec names as the task does."""
-        return {suite.name for name in names for suite in self.resolved.suites.get((key, name), ())}
+def _recogniser(resolved: Resolved, task: _Task, system: SystemSpec) -> Job:
+    """Return the job of the recogniser: one on plain text, or one for the words of each task."""
+    asked = resolved.spec.recogniser
+    options = asked.model_dump(exclude_none=True, exclude={"text"}) if asked else {}
+    if asked and asked.text:
+        texts = resolved.recogniser_text
+        params: dict[str, Any] = {"text": [sha256_file(text_path(path)) for path in texts], "options": options}
+        return Job("recogniser/text", "recogniser", params, paths={"text": texts})
+    params = {
+        "task": task.params["task"],
+        "train": task.train_sha256,
+        "examples": finetune_options(resolved.spec, task.key, system).get("limit"),
+        "options": options,
+    }
+    return Job(_name("recogniser", task.name), "recogniser", params, paths=task.paths)
 
-    def _short(self, base: str) -> str:
-        return self.resolved.bases[base].name
 
-    def _task_name(self, key: str) -> str:
-        return self.resolved.tasks[key].name
+def _price(task: _Task, recogniser: str) -> Job:
+    suite, seed, attacked = task.attacks[0]
+    needs = {"recogniser": recogniser, "attacked": attacked}
+    name = _name("price", task.name, suite.name, f"seed_{seed}")
+    return Job(name, "price", task.params, needs, task.paths, task.examples[1])
 
-    def _attack_name(self, key: str, suite: Suite, seed: int) -> str:
-        return _name("attack", self._task_name(key), suite.name, f"seed_{seed}")
 
-    def _task(self, key: str) -> dict[str, Any]:
-        return self.resolved.tasks[key].model_dump(mode="json", by_alias=True)
+def _finetune(
+    resolved: Resolved, task: _Task, base: str, key: str, seed: int, front: dict[str, str], trainings: dict[str, str]
+) -> Job:
+    """Return the job of a fine-tuning. `trainings` maps what decides weights to the first job that trains them.
 
-    def _base(self, name: str) -> list[str]:
-        base = self.resolved.bases[name]
-        return [base.name, base.weights_sha256, reading_sha256(base.folder)]
+    A later job that decides the same takes over its weights, and needs almost no work.
+    """
+    spec, system, kind = resolved.spec, resolved.spec.systems[key], resolved.kind(key)
+    options, short = finetune_options(spec, task.key, system), resolved.bases[base].name
+    augment = system.augment or (Augment() if kind.augmentation else None)
+    job = _name("finetune", short, key, task.name, f"seed_{seed}")
+    needs = {"base": _name("pretrain", short, key)} if kind.pretraining else {}
+    weights = {
+        "task": task.params["task"],
+        "base": None if needs else _base(resolved, base),
+        "train": task.train_sha256,
+        "seed": seed,
+        "options": options,
+        "augment": augment and augment.model_dump(mode="json"),
+    }
+    first = trainings.setdefault(repr([kind.recipe, kind.augmentation, needs, weights]), job)
+    label = key if system.system and system.system != key else None
+    examples = _first(task.examples[0], options.get("limit")) * (1 + (augment.share if augment else 0))
+    return Job(
+        job,
+        "finetune",
+        {"system": spec.kind_of(key), "label": label, **weights},
+        {**needs, **({"weights": first} if first != job else {}), **front},
+        {**task.paths, "base": base},
+        examples * options.get("epochs", 3.0) if first == job else 1.0,
+    )
 
-    def _hash(self, key: str, which: str) -> str:
-        if (key, which) not in self.hashes:
-            data = self.resolved.data[key]
-            source = data.test if which == "test" or data.train is None else data.train
-            self.hashes[key, which] = source.sha256(self.resolved.tasks[key])
-        return self.hashes[key, which]
 
-    def _text(self, name: str) -> str:
-        if ("text", name) not in self.hashes:
-            self.hashes["text", name] = sha256_file(text_path(name))
-        return self.hashes["text", name]
+def _saved(resolved: Resolved, task: _Task, key: str, folder: str) -> Iterator[Job]:
+    path = (resolved.folder / folder).resolve()
+    saved = read_json(path / "system.json")
+    params = {"system": [saved["run"], saved["weights_sha256"]], "label": key}
+    name = _name("saved", key, task.name)
+    yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
 
-    def _places(self, key: str) -> dict[str, Any]:
-        data = self.resolved.data[key]
-        return {"train": data.train and data.train.plain(), "test": data.test.plain()}
+
+def _outside(task: _Task, system: SystemSpec, info: SystemInfo) -> Iterator[Job]:
+    predictor = info.model_dump(mode="json", exclude_none=True)
+    params = {**task.params, "limit": task.spec.test_limit, "predictor": predictor}
+    for condition, attacked in task.conditions(system.suites):
+        name = _name("score", "external", info.name, task.name, *condition.split("/"))
+        yield Job(name, "outside", params, attacked, task.paths, task.evaluated)
+
+
+def _evaluated(
+    spec: Benchmark,
+    task: _Task,
+    system: SystemSpec,
+    name: str,
+    params: dict[str, Any],
+    needs: dict[str, str],
+    paths: dict[str, Any],
+) -> Iterator[Job]:
+    """Yield what is predicted, scored and measured of one system of ours; `params` to `paths` are its own."""
+    params, paths, work = {**task.params, **params}, {**task.paths, **paths}, task.evaluated
+    for condition, attacked in task.conditions(system.suites):
+        predict, inputs = f"predict/{name}/{condition}", {**needs, **attacked}
+        yield Job(predict, "predict", {**params, "limit": task.spec.test_limit}, inputs, paths, work)
+        yield Job(f"score/{name}/{condition}", "score", params, {**inputs, "predicted": predict}, paths, work)
+    asked = spec.sensitivity
+    if asked and task.key in (asked.tasks or spec.tasks):
+        params, suites = {**params, "limit": asked.limit or task.spec.test_limit}, task.named(asked.suites)
+        first: dict[str, str] = {}  # of several attack seeds
+        for suite, _, job in task.attacks:
+            first.setdefault(suite.name, job)
+        for suite_name in (suite_name for suite_name in first if suite_name in suites):
+            inputs = {**needs, "attacked": first[suite_name]}
+            yield Job(f"sensitivity/{name}/{suite_name}", "sensitivity", params, inputs, paths, 2 * work)
+
+
+def _base(resolved: Resolved, name: str) -> list[str]:
+    base = resolved.bases[name]
+    return [base.name, base.weights_sha256, reading_sha256(base.folder)]
 
 
 def _drawn_by(suite: Suite) -> dict[str, Any]:
