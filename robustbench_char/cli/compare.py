@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_WIDE = 240  # columns, where nobody's terminal sets a limit
+_WIDE = 240  # columns, where the output is not a terminal
 _SHOWN = 40
 """Characters of a setting; hashes get 12."""
 _WORDS = {"task", "system", "condition", "verdict"}
@@ -26,8 +26,8 @@ _STYLES = {"differs": "bold red", "within noise": "", "same": "dim"}
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="DIR_A", help="A folder with results, as `evaluate` writes them.")],
-    b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Another one; differences are B minus A.")],
+    a: Annotated[Path, typer.Argument(metavar="DIR_A", help="A folder with results of `evaluate` or `run`.")],
+    b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Another such folder; differences are B minus A.")],
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON, unrounded.")] = False,
 ) -> None:
     """Show what changed from one set of results to another beyond noise, and what the two did differently.
@@ -40,31 +40,31 @@ def compare(
     """
     from robustbench_char.analysis.compare_runs import compare_sets
 
-    found = compare_sets(a, b)
+    result = compare_sets(a, b)
     if json:
-        typer.echo(found.model_dump_json(indent=2))
+        typer.echo(result.model_dump_json(indent=2))
     else:
-        _print(found)
-    raise typer.Exit(0 if found.equal else 1)
+        _print(result)
+    raise typer.Exit(0 if result.equal else 1)
 
 
-def _print(found: SetComparison) -> None:
+def _print(result: SetComparison) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDE
-    if found.rows:
-        console.print(_table(found.rows))
+    if result.rows:
+        console.print(_table(result.rows))
         console.print()
     for title, lines in (
-        ("not comparable", _apart(found.apart)),
-        ("only in A (attack seeds in brackets)", _listed(found.only_a)),
-        ("only in B (attack seeds in brackets)", _listed(found.only_b)),
-        ("made with", _changes(found.changes, found.matched)),
+        ("not comparable", _apart(result.apart)),
+        ("only in A (attack seeds in brackets)", _listed(result.only_a)),
+        ("only in B (attack seeds in brackets)", _listed(result.only_b)),
+        ("made with", _changes(result.changes, result.matched)),
     ):
         _print_lines(console, title, lines)
-    console.print(_summary(found), soft_wrap=True)
+    console.print(_summary(result), soft_wrap=True)
 
 
 def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
@@ -74,7 +74,7 @@ def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    """One line a row; the base stands beside the system where there are several, examples times runs under n."""
+    """Return one line per row; the base stands beside the system where there are several, examples x runs under n."""
     from rich.table import Table
 
     bases = len({row.base for row in rows}) > 1
@@ -106,27 +106,27 @@ def _condition(result: Result) -> str:
 
 
 def _apart(apart: Iterable[Apart]) -> Iterator[str]:
-    for one in apart:
-        yield f"{_name(one.result)}, {_condition(one.result)}: {one.reason} (A {one.a:.2f}, B {one.b:.2f})"
+    for pair in apart:
+        yield f"{_name(pair.result)}, {_condition(pair.result)}: {pair.reason} (A {pair.a:.2f}, B {pair.b:.2f})"
 
 
 def _listed(results: Iterable[Result]) -> Iterator[str]:
-    """One line a system and training seed, with its conditions and the seeds of each attack."""
-    found: dict[str, dict[str, list[str]]] = {}
+    """Yield one line per system and training seed, with its conditions and the seeds of each attack."""
+    systems: dict[str, dict[str, list[str]]] = {}
     for result in results:
-        seeds = found.setdefault(_name(result), {}).setdefault(result.condition, [])
+        seeds = systems.setdefault(_name(result), {}).setdefault(result.condition, [])
         seeds += [] if result.attack_seed is None else [str(result.attack_seed)]
-    for name, conditions in found.items():
+    for name, conditions in systems.items():
         shown = (f"{condition} ({', '.join(seeds)})" if seeds else condition for condition, seeds in conditions.items())
         yield f"{name}: {', '.join(shown)}"
 
 
 def _changes(changes: Iterable[Change], matched: int) -> Iterator[str]:
-    """One line a thing that differs: its most frequent change, how many others there are, in how many results."""
-    found: dict[str, list[Change]] = {}
+    """Yield one line per setting that differs: its most frequent change, the number of others, and of results."""
+    by_name: dict[str, list[Change]] = {}
     for change in changes:
-        found.setdefault(change.name, []).append(change)
-    for name, several in found.items():
+        by_name.setdefault(change.name, []).append(change)
+    for name, several in by_name.items():
         first = max(several, key=lambda change: change.results)
         others = f", and {len(several) - 1} more" if len(several) > 1 else ""
         results = sum(change.results for change in several)
@@ -138,10 +138,10 @@ def _value(value: object) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{40,64}", text) else text[:_SHOWN]
 
 
-def _summary(found: SetComparison) -> str:
-    verdicts = [row.verdict for row in found.rows]
+def _summary(result: SetComparison) -> str:
+    verdicts = [row.verdict for row in result.rows]
     return (
         f"{len(verdicts)} compared: {verdicts.count('differs')} differ beyond noise, {verdicts.count('within noise')} "
-        f"within noise, {verdicts.count('same')} the same. Of single results {len(found.apart)} not comparable, "
-        f"{len(found.only_a)} only in A, {len(found.only_b)} only in B."
+        f"within noise, {verdicts.count('same')} the same. Of single results {len(result.apart)} not comparable, "
+        f"{len(result.only_a)} only in A, {len(result.only_b)} only in B."
     )

@@ -10,7 +10,6 @@ import heapq
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -19,76 +18,71 @@ from robustbench_char.experiments.expand import Plan
 from robustbench_char.experiments.jobs import Job
 from robustbench_char.experiments.store import Store
 
-__all__ = ["Costs", "Estimate", "JobEstimate", "kinds_of"]
+__all__ = ["Costs", "Estimate", "kinds_of"]
+
+Kind = tuple[str, ...]
+"""Stage, then system, then task of jobs that cost alike, as far as they are told apart."""
 
 
-class JobEstimate(NamedTuple):
-    """Expected cost of one job."""
+class JobCost(NamedTuple):
+    """Cost of one job; of earlier ones, seconds per unit of work."""
 
     seconds: float
     disk_bytes: float
     memory_bytes: float
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Expected cost of the jobs that wait, with some number of workers.
 
     `job_seconds` is their sum, `wall_seconds` the time until the last one ends. `unknown` names jobs of stages without
     an earlier cost, which count as 0.
     """
 
-    jobs: dict[str, JobEstimate]
+    jobs: dict[str, JobCost]
     wall_seconds: float
     job_seconds: float
     disk_bytes: float
     memory_bytes: float
-    unknown: tuple[str, ...]
-
-
-class _Cost(NamedTuple):
-    kinds: tuple[tuple[str, ...], ...]
-    seconds: float
-    disk: float
-    memory: float
+    unknown: list[str]
 
 
 class Costs:
-    """Costs of earlier jobs, per unit of work."""
+    """Costs of earlier jobs, by kind."""
 
-    def __init__(self, costs: Iterable[_Cost]) -> None:
-        self._by_kind: defaultdict[tuple[str, ...], list[_Cost]] = defaultdict(list)
-        for cost in costs:
-            for kind in cost.kinds:
+    def __init__(self, costs: Iterable[tuple[Iterable[Kind], JobCost]]) -> None:
+        self._by_kind: defaultdict[Kind, list[JobCost]] = defaultdict(list)
+        for kinds, cost in costs:
+            for kind in kinds:
                 self._by_kind[kind].append(cost)
 
     @classmethod
     def of(cls, store: Store) -> Costs:
         """Return the costs in this store, and the shipped ones for stages that it does not have."""
         own = list(_of_store(store))
-        stages = {cost.kinds[-1] for cost in own}
-        return cls([*own, *(cost for cost in _shipped() if cost.kinds[-1] not in stages)])
+        stages = {kinds[-1] for kinds, _ in own}
+        return cls([*own, *((kinds, cost) for kinds, cost in _shipped() if kinds[-1] not in stages)])
 
-    def of_job(self, job: Job) -> JobEstimate | None:
+    def of_job(self, job: Job) -> JobCost | None:
         """Return the expected cost of a job, or None where nothing like it was done."""
         for kind in kinds_of(job.stage, job.name, job.params, job.needs):
             if costs := self._by_kind.get(kind):
-                seconds = median(cost.seconds for cost in costs) * job.work
-                return JobEstimate(seconds, median(cost.disk for cost in costs), max(cost.memory for cost in costs))
+                seconds, disk, memory = zip(*costs, strict=True)
+                return JobCost(median(seconds) * job.work, median(disk), max(memory))
         return None
 
     def estimate(self, plan: Plan, waiting: Iterable[str], slots: int) -> Estimate:
         """Return the expected cost of jobs that wait, `slots` at once."""
-        jobs = {name: self.of_job(plan.jobs[name]) for name in waiting}
-        known = {name: job for name, job in jobs.items() if job is not None}
-        memory = sorted((job.memory_bytes for job in known.values()), reverse=True)[:slots]
+        costs = {name: self.of_job(plan.jobs[name]) for name in waiting}
+        known = {name: cost for name, cost in costs.items() if cost is not None}
+        memory = sorted((cost.memory_bytes for cost in known.values()), reverse=True)[:slots]
         return Estimate(
             known,
-            _wall(plan, {name: known[name].seconds if name in known else 0.0 for name in jobs}, slots),
-            sum(job.seconds for job in known.values()),
-            sum(job.disk_bytes for job in known.values()),
+            _wall(plan, {name: cost.seconds if cost else 0.0 for name, cost in costs.items()}, slots),
+            sum(cost.seconds for cost in known.values()),
+            sum(cost.disk_bytes for cost in known.values()),
             sum(memory),
-            tuple(name for name in jobs if name not in known),
+            [name for name in costs if name not in known],
         )
 
 
@@ -108,29 +102,25 @@ def _wall(plan: Plan, seconds: Mapping[str, float], slots: int) -> float:
     return now
 
 
-def _of_store(store: Store) -> Iterator[_Cost]:
+def _of_store(store: Store) -> Iterator[tuple[list[Kind], JobCost]]:
     for file in store.files():
-        cost, work = file.cost, max(file.cost.work, 1e-9)
-        params, needs = (file.decides.get(part, {}) for part in ("params", "needs"))
-        yield _Cost(
-            tuple(kinds_of(file.stage, file.name, params, needs)),
-            cost.wall_seconds / work,
-            cost.result_bytes,
-            cost.peak_memory_bytes,
-        )
+        cost, decides = file.cost, file.decides
+        kinds = list(kinds_of(file.stage, file.name, decides.get("params", {}), decides.get("needs", {})))
+        seconds = cost.wall_seconds / max(cost.work, 1e-9)
+        yield kinds, JobCost(seconds, cost.result_bytes, cost.peak_memory_bytes)
 
 
-def _shipped() -> Iterator[_Cost]:
+def _shipped() -> Iterator[tuple[list[Kind], JobCost]]:
     """Yield the costs that are shipped: one line of JSON per kind of job, measured on two cores."""
     path = shipped_file("benchmarks/costs.jsonl")
     for line in path.read_text(encoding="utf-8").splitlines() if path else ():
         value = json.loads(line)
         kind = tuple(value["kind"])
-        kinds = tuple(kind[:length] for length in range(len(kind), 0, -1))
-        yield _Cost(kinds, value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
+        kinds = [kind[:length] for length in range(len(kind), 0, -1)]
+        yield kinds, JobCost(value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
 
 
-def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[str, str]) -> Iterator[Kind]:
     """Yield the kinds of a job, the narrowest first: names of jobs hold system and task."""
     parts = name.split("/")
     if "weights" in needs:  # nothing is trained: the weights are another system's

@@ -349,7 +349,7 @@ def _in_order(jobs: list[Job]) -> list[Job]:
     """Return jobs in the order given, but each after those it needs."""
     given, ordered, open_jobs = {job.name: job for job in jobs}, dict[str, Job](), list[str]()
 
-    def place(name: str) -> None:
+    def add(name: str) -> None:
         if name in ordered:
             return
         if name in open_jobs:
@@ -358,10 +358,10 @@ def _in_order(jobs: list[Job]) -> list[Job]:
                              expected="jobs without a circle", fix="Check `starts_from`.")  # fmt: skip
         open_jobs.append(name)
         for other in given[name].needs.values():
-            place(other)
+            add(other)
         open_jobs.remove(name)
         ordered[name] = given[name]
 
     for job in jobs:
-        place(job.name)
+        add(job.name)
     return list(ordered.values())

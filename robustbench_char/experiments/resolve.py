@@ -175,7 +175,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
 
 def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> None:
     if data_dir is None and needed:
-        wrong.add("--data-dir", "none, and files that lie there", "the folder that holds them",
+        wrong.add("--data-dir", "none, and files below it", "the folder that holds them",
                   "Add --data-dir FOLDER (its layout: docs/benchmarks.md).")  # fmt: skip
     elif data_dir is not None and not data_dir.is_dir():
         wrong.add("--data-dir", f"no folder {data_dir}", "an existing folder", "Check the path.")

@@ -57,7 +57,7 @@ class View:
                 self.begun.pop(name, None)
 
     def say(self, text: str) -> None:
-        """Print one line of news, with the time since the start and how far the run is."""
+        """Print one line of news, with the time since the start and the number of jobs that are done."""
         states = Counter(self.states.values())
         done, all_jobs = states["done"], sum(states.values()) - states["not needed"]
         line = f"[{duration(time.monotonic() - self.started):>8}] {min(done + 1, all_jobs)}/{all_jobs} {text}"

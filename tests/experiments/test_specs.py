@@ -44,7 +44,7 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"systems": {"bert_aug": {}}, "attack_seeds": [1000]}, r"attack_seeds: found 1000, which training copies"),
         ({"sensitivity": {"suites": ["swap"]}}, r"sensitivity\.suites: found 'swap'"),
         ({"sensitivity": {"suites": ["drop"], "tasks": ["cola"]}}, r"sensitivity\.tasks: found 'cola'"),
-        ({"data": "files"}, r"--data-dir: found none, and files that lie there"),
+        ({"data": "files"}, r"--data-dir: found none, and files below it"),
         ({"device": "gpu"}, r"device: found gpu, with 1 per job; 0 available"),
         (
             {"text": ["none.txt"], "systems": {"bert": {"saved": {"qnli": "none"}}}},

@@ -60,7 +60,7 @@ def test_estimates_come_from_the_nearest_earlier_jobs(tmp_path: Path, monkeypatc
     found = Costs.of(store).estimate(jobs, jobs.jobs, 2)
     seconds = [found.jobs[name].seconds for name in jobs.jobs]
     assert seconds == pytest.approx([40.0, 21.0, 5.0])  # charbert: the median of both fine-tunings, 0.4 and 0.02 a unit
-    assert found.unknown == ()
+    assert found.unknown == []
     assert found.job_seconds == pytest.approx(66.0)
     assert found.wall_seconds == pytest.approx(45.0)  # predicting waits for its system; two at a time
     assert Costs.of(store).estimate(jobs, jobs.jobs, 1).wall_seconds == pytest.approx(66.0)
@@ -71,7 +71,7 @@ def test_estimates_come_from_the_nearest_earlier_jobs(tmp_path: Path, monkeypatc
 def test_shipped_costs_stand_in_where_the_store_has_none(tmp_path: Path) -> None:
     jobs = plan()
     shipped = Costs.of(Store(tmp_path)).estimate(jobs, jobs.jobs, 2)
-    assert shipped.unknown == ()
+    assert shipped.unknown == []
     assert shipped.wall_seconds > 0
 
 

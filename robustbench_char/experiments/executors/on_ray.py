@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 import platform
 import socket
-import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from textwrap import shorten
@@ -61,7 +59,7 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """How many jobs the machines that are there now have room for, at most `workers`; never less than one.
+        """How many jobs the machines of this moment have room for, at most `workers`; never less than one.
 
         A machine that joins is used. Where all are gone, the next job waits for one.
         """
@@ -113,7 +111,7 @@ class RayExecutor:
         return min(room, int(machine.get("GPU", 0)) // self._gpus) if self._gpus else room
 
     def _mark(self, store: Path) -> Path:
-        """Return a file in the store by which a machine tells that it sees this store, not another one of its own."""
+        """Return a file in the store by which a machine tells this store from one of its own."""
         if store not in self._marks:
             mark = store / f".ray-{uuid.uuid4().hex}"
             store.mkdir(parents=True, exist_ok=True)
@@ -128,7 +126,7 @@ def _serve(call: Call, mark: Path, folder: Path, package: str) -> Outcome:
         reason = _not_shared(call, mark, folder) or _other_versions(call, package)
         if reason is not None:
             return Outcome(call.job.name, "failed", f"on {socket.gethostname()}: {reason}")
-        with _own_output(), output_to(call.log):
+        with output_to(call.log):
             return perform(call)
 
 
@@ -175,22 +173,8 @@ def _seen(outcome: Outcome, call: Call) -> Outcome:
     return Outcome(call.job.name, "failed", error)
 
 
-@contextmanager
-def _own_output() -> Iterator[None]:
-    """Give Ray its streams back at the end: its process goes on."""
-    kept = [os.dup(1), os.dup(2)]
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, stream in enumerate(kept, start=1):
-            os.dup2(stream, number)
-            os.close(stream)
-
-
 def _environment(threads: int, gpus: int) -> dict[str, str]:
-    """Return what libraries read when a worker imports them; the code is where the driver found it."""
+    """Return the variables that libraries read when a worker imports them, and the driver's path of modules."""
     variables = thread_variables(threads)
     hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
     path = os.environ.get("PYTHONPATH")
@@ -224,7 +208,7 @@ def _connect(ray: Any, given: str | None) -> None:
 
 
 def _probe(option: str, address: str) -> None:
-    """Knock at the address as Ray would, which tries for minutes where nothing or something else is there."""
+    """Open a connection as Ray would, which tries for minutes where nothing or something else answers."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
         raise _unreachable(option, address, "no HOST:PORT")
@@ -252,7 +236,7 @@ def _no_room(threads: int, gpus: int) -> InputError:
 
 
 def _line(error: BaseException) -> str:
-    """Return what an error of Ray says, or the one of ours that it wraps, in one line."""
+    """Return the message of an error of Ray, or of the error that it wraps, in one line."""
     cause = getattr(error, "cause", None)
     shown = cause if isinstance(cause, BaseException) else error
     return shorten(f"{type(shown).__name__}: {shown}", 240)

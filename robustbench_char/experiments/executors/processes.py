@@ -140,15 +140,23 @@ def _follow(parent: int) -> None:
 
 @contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Append all that this process and its libraries print to a log file."""
+    """Append all that this process and its libraries print to a log file, until the end of the block."""
+    kept = [os.dup(1), os.dup(2)]
     with path.open("a", encoding="utf-8") as log:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+        _flush_to(log.fileno(), log.fileno())
+    try:
         yield
-        sys.stdout.flush()
-        sys.stderr.flush()
+    finally:
+        _flush_to(*kept)
+        for stream in kept:
+            os.close(stream)
+
+
+def _flush_to(output: int, errors: int) -> None:
+    """Flush what is printed so far, and send what follows to other streams."""
+    for stream, number, target in ((sys.stdout, 1, output), (sys.stderr, 2, errors)):
+        stream.flush()
+        os.dup2(target, number)
 
 
 @contextmanager
