@@ -8,8 +8,7 @@ from pathlib import Path
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.defences.wordrec.info import recogniser_info
-from robustbench_char.defences.wordrec.recogniser import Recogniser
+from robustbench_char.defences.wordrec import Recogniser, recogniser_info
 from robustbench_char.inference.attack_set import matching_attack
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.tagging import Words, word_errors

@@ -173,7 +173,7 @@ BAD_TEXTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "an empty file"),
     "missing": (Path.unlink, "no such file"),
     "binary": (_binary, "text.txt:1: found a zero byte"),
-    "other encoding": (_latin, "text.txt:2: found bytes that are no UTF-8"),
+    "other encoding": (_latin, "text.txt:2: found bytes that are not UTF-8"),
     "too short": (lambda path: path.write_text("one\ntwo\n"), "found 2 sentences; expected at least 20"),
 }
 

@@ -318,7 +318,7 @@ def _less_weights(folder: Path) -> None:
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "no weights": (_no_weights, "found no recogniser.safetensors"),
     "other weights": (_other_bytes, "found weights with SHA-256"),
-    "damaged weights": (_damaged, "found no safetensors file"),
+    "damaged weights": (_damaged, "found not a safetensors file"),
     "missing weights": (_less_weights, "output.bias: found no such weights"),
     "newer": (lambda folder: _edit(folder, schema=2), "of a newer version of robustbench-char"),
     "unknown key": (lambda folder: _edit(folder, extra=1), "recogniser.json: extra: found an unknown key"),

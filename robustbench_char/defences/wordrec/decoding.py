@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 _ROWS, _ROWS_GPU = 128, 8192
 """States worked on at once: their rounded logits stay near the core of a CPU."""
 _MOST = 48
-"""Candidates a state, on average, above which the plain product is cheaper."""
+"""Candidates per state, on average, above which the plain product is cheaper."""
 _MOST_BIAS = 16
 """Columns for the bias: as many as it is times larger than the weights; beyond this, rounding is not worth it."""
 _LEAST_CLASSES = 512
@@ -68,7 +68,7 @@ class Decoder:
             columns.append(part[:, None])
             rest = rest - part * 127
         columns.append(rest.clamp(-127, 127)[:, None])
-        unsaid = (rest - rest.clamp(-127, 127)).abs().max()
+        unstored = (rest - rest.clamp(-127, 127)).abs().max()
         matrix = torch.cat(columns, dim=1).to(torch.int8)
         spare = -len(matrix) % 64  # for `_marked`; classes that no word can be, should they be marked
         matrix = torch.cat([matrix, matrix[:1].expand(spare, -1)])
@@ -76,7 +76,7 @@ class Decoder:
         self._unit = unit / 127
         self._weight_error = float((self.weight - whole * unit).norm(dim=1).max())
         self._weight_norm = float((whole * unit).norm(dim=1).max())
-        self._bias_error = (float(unsaid) + 0.5) * self._unit
+        self._bias_error = (float(unstored) + 0.5) * self._unit
         self._rounded = matrix.t()
 
     def _best(self, states: Tensor) -> Ints:
@@ -126,6 +126,6 @@ def _marked(marks: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Return `nonzero` of a table [N, K] with few marks, K a multiple of 64, looking at 64 marks at a time."""
     flat = marks.reshape(-1)
     some = np.flatnonzero(np.packbits(flat).view(np.uint64))
-    places = (some[:, None] * 64 + np.arange(64)).reshape(-1)
-    places = places[flat[places]]
-    return places // marks.shape[1], places % marks.shape[1]
+    indices = (some[:, None] * 64 + np.arange(64)).reshape(-1)
+    indices = indices[flat[indices]]
+    return indices // marks.shape[1], indices % marks.shape[1]

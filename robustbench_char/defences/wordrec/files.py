@@ -68,11 +68,11 @@ def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
             )
         refuse_html(folder / name, expected="JSON" if name == CONFIG else "weights in the safetensors format")
     file = read_json_model(folder / CONFIG, RecogniserFile, expected="a file that `train-recogniser` wrote", fix=_AGAIN)
-    found = sha256_file(folder / WEIGHTS)
-    if found != file.weights_sha256:
+    sha256 = sha256_file(folder / WEIGHTS)
+    if sha256 != file.weights_sha256:
         raise InputError(
             folder / WEIGHTS,
-            found=f"weights with SHA-256 {found}",
+            found=f"weights with SHA-256 {sha256}",
             expected=f"{file.weights_sha256}, as {CONFIG} says",
             fix=_AGAIN,
         )
@@ -81,7 +81,7 @@ def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
     except SafetensorError as error:
         raise InputError(
             folder / WEIGHTS,
-            found=f"no safetensors file ({error})",
+            found=f"not a safetensors file ({error})",
             expected="weights in the safetensors format",
             fix=_AGAIN,
         ) from None

@@ -1,15 +1,13 @@
-"""The word recogniser in front of a system: says, for each word of a sentence, which known word it was meant to be.
+"""The word recogniser in front of a system: tells, for each word of a sentence, which known word it was meant to be.
 
 Source: Pruthi, Dhingra and Lipton 2019, section 3. A word that the network takes for unknown (UNK) is left to the
 back-off: `pass_through` (the word as given), `neutral` (the word "a"), or `background` (what a second recogniser, with
-a larger vocabulary, says; where that is UNK too, the word as given).
+a larger vocabulary, answers; where that is UNK too, the word as given).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +24,20 @@ from robustbench_char.defences.wordrec.files import (
     read_recogniser,
     write_recogniser,
 )
-from robustbench_char.defences.wordrec.network import ScRNN, packing
-from robustbench_char.defences.wordrec.semi_characters import CharacterSet
-from robustbench_char.text.columns import Column, ranges
+from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
+from robustbench_char.defences.wordrec.sentences import word_spans
+from robustbench_char.records.evaluation import RecogniserInfo
+from robustbench_char.text.columns import ranges
 from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["NEUTRAL", "Recogniser", "cut_lengths", "match_case"]
+__all__ = ["Recogniser", "cut_lengths", "match_case", "recogniser_info"]
 
-NEUTRAL = "a"
+_NEUTRAL = "a"
 _BLOCK = 32_768
 """Words worked on at once."""
 _LEFT = -1
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_RECORDED = {"settings", "suite_sha256", "operators"}
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -112,12 +111,7 @@ class Recogniser:
 
     def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
         """Correct the words of texts, found by the recogniser's splitter, and leave all between them as it is."""
-        column = Column.of([_LONE_SURROGATES.sub("�", text) for text in texts])
-        words = self._split(column)
-        begins = column.offsets[:-1][words.text]
-        places = list(zip((words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True))
-        bounds = np.searchsorted(words.text, np.arange(len(texts) + 1)).tolist()
-        spans = [places[start:end] for start, end in pairwise(bounds)]
+        spans = word_spans(texts, self._split)
         corrected = self.correct([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
         return [replaced(text, own, new) for text, own, new in zip(texts, spans, corrected, strict=True)]
 
@@ -139,7 +133,7 @@ class Recogniser:
         """Return whether a word is given to the network's answer; all words are seen as context."""
         if self.file.leave_numbers_and_punctuation and not any(map(str.isalpha, word)):
             return False
-        return word.split() == [word]  # what is no word at all stays what it is
+        return word.split() == [word]  # anything but a word stays as it is
 
     @torch.inference_mode()
     def _classes(self, words: Sequence[str], ids: Ints, lengths: Ints, wanted: Bools) -> Ints:
@@ -152,10 +146,10 @@ class Recogniser:
         block = np.cumsum(cut[order]) // _BLOCK
         for number in np.unique(block):
             chosen = order[block == number]
-            places = ranges(starts[chosen], cut[chosen])
-            open_places = wanted[places]
-            states = self._states(words, ids[places], cut[chosen])
-            classes[places[open_places]] = self._decode(states[torch.from_numpy(open_places)])
+            indices = ranges(starts[chosen], cut[chosen])
+            asked = wanted[indices]
+            states = self._states(words, ids[indices], cut[chosen])
+            classes[indices[asked]] = self._decode(states[torch.from_numpy(asked)])
         return classes
 
     def _states(self, words: Sequence[str], ids: Ints, lengths: Ints) -> torch.Tensor:
@@ -164,7 +158,7 @@ class Recogniser:
         distinct, local = np.unique(ids, return_inverse=True)
         gates = self.network.gates(self.characters, [words[number] for number in distinct.tolist()])
         sizes, forward, backward = packing(lengths)
-        index, back = (torch.from_numpy(local[places]).to(device) for places in (forward, backward))
+        index, back = (torch.from_numpy(local[order]).to(device) for order in (forward, backward))
         packed = self.network.hidden(gates, index, back, sizes.tolist())
         half = self.network.hidden_size
         states = packed.new_empty(len(ids), 2 * half)
@@ -190,7 +184,7 @@ class Recogniser:
         if kind < self.unknown:
             return match_case(self.file.words[kind], given) if self.file.keep_case else self.file.words[kind]
         if self.file.back_off == "neutral":
-            return match_case(NEUTRAL, given) if self.file.keep_case else NEUTRAL
+            return match_case(_NEUTRAL, given) if self.file.keep_case else _NEUTRAL
         return given if self.file.keep_case else given.lower()
 
     def _back_off(
@@ -202,31 +196,31 @@ class Recogniser:
         lengths: Ints,
         unknown: Bools,
     ) -> None:
-        """Put in what the background recogniser says about unknown words."""
+        """Put in the answers of the background recogniser for unknown words."""
         if self.background is None or not unknown.any():
             return
         owner = np.repeat(np.arange(len(lengths)), lengths)
         some = np.unique(owner[unknown])
-        places = ranges((np.cumsum(lengths) - lengths)[some], lengths[some])
-        said = self.background._classes(words, ids[places], lengths[some], unknown[places])
-        for place, kind in zip(places[said >= 0].tolist(), said[said >= 0].tolist(), strict=True):
+        indices = ranges((np.cumsum(lengths) - lengths)[some], lengths[some])
+        classes = self.background._classes(words, ids[indices], lengths[some], unknown[indices])
+        for index, kind in zip(indices[classes >= 0].tolist(), classes[classes >= 0].tolist(), strict=True):
             if kind < self.background.unknown:
                 word = self.background.file.words[kind]
-                written[place] = match_case(word, words[ids[place]]) if self.file.keep_case else word
+                written[index] = match_case(word, words[ids[index]]) if self.file.keep_case else word
 
 
 def _background(folder: Path, file: RecogniserFile, given: Path | None) -> Recogniser | None:
-    place = given or folder / BACKGROUND
-    if file.back_off != "background" and not (place / CONFIG).is_file():
+    home = given or folder / BACKGROUND
+    if file.back_off != "background" and not (home / CONFIG).is_file():
         return None
-    if given is None and not place.is_dir():
+    if given is None and not home.is_dir():
         raise InputError(
             folder,
             found="the back-off `background` without a second recogniser",
             expected=f"a folder {BACKGROUND}/ in it, or a background recogniser beside it",
             fix="Name the second recogniser, or choose another back-off.",
         )
-    return Recogniser.load(place, back_off="pass_through")
+    return Recogniser.load(home, back_off="pass_through")
 
 
 def cut_lengths(lengths: Ints, longest: int) -> Ints:
@@ -245,3 +239,27 @@ def match_case(word: str, given: str) -> str:
     if given.isupper() and len(given) > 1:
         return word.upper()
     return word[:1].title() + word[1:] if given[:1].isupper() else word
+
+
+def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
+    """Return what records hold of a recogniser. Raises InputError for one without a record of its training."""
+    training = recogniser.file.training
+    if training is None or not training.keys() >= _RECORDED:
+        raise InputError(
+            "--recogniser",
+            found="a recogniser without record of its training",
+            expected="a folder that `train-recogniser` wrote",
+            fix="Train one with `train-recogniser`.",
+        )
+    return RecogniserInfo(
+        vocabulary=len(recogniser.file.words),
+        suite=training["settings"]["suite"],
+        suite_sha256=training["suite_sha256"],
+        operators=tuple(training["operators"]),
+        parameters=recogniser.parameters,
+        backoff=recogniser.file.back_off,
+        weights_sha256=recogniser.file.weights_sha256,
+        keep_case=recogniser.file.keep_case,
+        leave_numbers_and_punctuation=recogniser.file.leave_numbers_and_punctuation,
+        background_sha256=recogniser.background.file.weights_sha256 if recogniser.background else None,
+    )

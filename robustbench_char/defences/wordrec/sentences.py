@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
@@ -16,7 +18,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file
 from robustbench_char.tasks.base import Example
 from robustbench_char.text.columns import Column
-from robustbench_char.text.words import SPLITTERS
+from robustbench_char.text.words import SPLITTERS, Words
 
 __all__ = [
     "ExampleFile",
@@ -24,8 +26,8 @@ __all__ = [
     "Sentences",
     "attacked",
     "example_sentences",
-    "split_texts",
     "text_sentences",
+    "word_spans",
 ]
 
 _CHUNK = 2000
@@ -72,40 +74,44 @@ class _Cut:
     limit: int | None
 
     def pieces(self, sentences: Iterable[Sequence[str]]) -> Sentences:
-        """Return the pieces of sentences, up to the limit; tokens that are no words are left out."""
-        found: Sentences = []
+        """Return the pieces of sentences, up to the limit; tokens that are not words are left out."""
+        pieces: Sentences = []
         words = 0
         for tokens in sentences:
             sentence = [word for word in tokens if word.split() == [word]]
             for start in range(0, len(sentence), self.longest):
                 if self.limit is not None and words >= self.limit:
-                    return found
-                found.append(tuple(sentence[start : start + self.longest]))
-                words += len(found[-1])
-        return found
+                    return pieces
+                pieces.append(tuple(sentence[start : start + self.longest]))
+                words += len(pieces[-1])
+        return pieces
 
 
-def split_texts(texts: Iterable[str], splitter: str) -> Iterator[tuple[str, ...]]:
+def word_spans(texts: Sequence[str], split: Callable[[Column], Words]) -> list[list[tuple[int, int]]]:
+    """Return where the words of each text start and end; lone surrogates are read as unknown characters."""
+    column = Column.of([_LONE_SURROGATES.sub("�", text) for text in texts])
+    words = split(column)
+    begins = column.offsets[:-1][words.text]
+    spans = list(zip((words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True))
+    bounds = np.searchsorted(words.text, np.arange(len(texts) + 1)).tolist()
+    return [spans[first:end] for first, end in pairwise(bounds)]
+
+
+def _split(texts: Iterable[str], splitter: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of each text."""
     split, rest = SPLITTERS.get(splitter), iter(texts)
     while chunk := [_LONE_SURROGATES.sub("�", text) for text in islice(rest, _CHUNK)]:
-        column = Column.of(chunk)
-        words = split(column)
-        begins = column.offsets[:-1][words.text]
-        found: list[list[str]] = [[] for _ in chunk]
-        places = zip(words.text.tolist(), (words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True)
-        for number, start, end in places:
-            found[number].append(chunk[number][start:end])
-        yield from map(tuple, found)
+        for text, spans in zip(chunk, word_spans(chunk, split), strict=True):
+            yield tuple(text[start:end] for start, end in spans)
 
 
 def text_sentences(paths: Sequence[Path], *, splitter: str, longest: int, limit: int | None) -> Sentences:
     """Return the lines of plain text files as words, in pieces of at most `longest`, up to `limit` words in all.
 
-    Raises InputError for a file that is missing, empty, or no UTF-8 text, with its line.
+    Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
     lines = (line for path in paths for line in _lines(check_file(path, option="--text")))
-    return _Cut(longest, limit).pieces(split_texts(lines, splitter))
+    return _Cut(longest, limit).pieces(_split(lines, splitter))
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -114,7 +120,7 @@ def _lines(path: Path) -> Iterator[str]:
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
-                raise _no_text(path, number, f"bytes that are no UTF-8 ({error.reason})") from None
+                raise _no_text(path, number, f"bytes that are not UTF-8 ({error.reason})") from None
             if "\0" in text:
                 raise _no_text(path, number, "a zero byte, as binary files have")
             yield text.rstrip("\r\n")
@@ -138,16 +144,16 @@ def _example_words(examples: Iterable[Example], splitter: str) -> Iterator[tuple
                 yield value
             elif value not in seen:
                 seen.add(value)
-                yield from split_texts([value], splitter)
+                yield from _split([value], splitter)
 
 
 def attacked(sentences: Sentences, suite: Suite, *, seed: int, stream: str) -> Sentences:
-    """Return the sentences under a suite: as many words each. `stream` names the draws (one name an epoch)."""
-    found: Sentences = []
+    """Return the sentences under a suite: as many words each. `stream` names the draws (one name per epoch)."""
+    changed: Sentences = []
     for start in range(0, len(sentences), _CHUNK):
         chunk = sentences[start : start + _CHUNK]
         names = (str(start + number) for number in range(len(chunk)))
         keys = text_keys(names, seed=seed, family=suite.family, task=stream)
         batch = Batch([" ".join(words) for words in chunk], keys, tokens=chunk)
-        found += [tuple(text.split(" ")) for text in attack_batch(batch, suite).texts]
-    return found
+        changed += [tuple(text.split(" ")) for text in attack_batch(batch, suite).texts]
+    return changed

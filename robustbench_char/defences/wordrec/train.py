@@ -22,9 +22,8 @@ from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences.wordrec.files import CONFIG, BackOff, RecogniserFile
-from robustbench_char.defences.wordrec.network import ScRNN, packing
+from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
 from robustbench_char.defences.wordrec.recogniser import Recogniser
-from robustbench_char.defences.wordrec.semi_characters import CharacterSet
 from robustbench_char.defences.wordrec.sentences import (
     ExampleFile,
     Sentences,
@@ -204,7 +203,7 @@ class _Run:
         self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
 
     def train(self, recogniser: Recogniser, progress: bool) -> None:
-        """Train for all epochs, or until the last step; each epoch draws its attack anew."""
+        """Train for all epochs, or until the last step; each epoch draws another attack."""
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         recogniser.to(device)
         least, kept = math.inf, self.network.state_dict()
@@ -245,7 +244,7 @@ class _Run:
             yield loss.detach()
 
     def _batches(self, epoch: int) -> list[list[int]]:
-        """Return batches of sentences of like length, longest first within each, in an order drawn anew."""
+        """Return batches of sentences of like length, longest first within each, in an order drawn per epoch."""
         draw = np.random.default_rng([self.settings.seed, epoch])
         lengths = np.array([len(words) for words in self.data.train], np.int64)
         order = np.lexsort((draw.permutation(len(lengths)), -lengths))
