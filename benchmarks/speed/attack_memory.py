@@ -18,12 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from robustbench_char.tasks.mini import split_path
+from robustbench_char.tasks.sources import mini_path
 
 
 def write_sentences(path: Path, count: int) -> None:
     """Write `count` lines in CoLA's format."""
-    lines = itertools.cycle(split_path("cola", "train").read_text(encoding="utf-8").splitlines())
+    lines = itertools.cycle(mini_path("cola", "train").read_text(encoding="utf-8").splitlines())
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.writelines(f"{line} No {number}.\n" for number, line in enumerate(itertools.islice(lines, count)))
 

@@ -5,7 +5,6 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -144,23 +143,50 @@ def attack_file(
 
 def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: OutputFormat, workers: int) -> Manifest:
     """Write the attacked file, the ledger and, where contexts are attacked, the clean answers."""
+    import pyarrow.parquet as pq
+
     target, tally = folder / _output_name(source.path, file_format), Tally()
-    with _Ledger(folder / LEDGER) as ledger, _Answers(folder / ANSWERS, "context" in attack.fields) as answers:
-        attacked = answers.passing(source, attack_examples(attack, source, tally, ledger.write, workers=workers))
-        _write(attack.task, source, target, attacked, file_format)
+    answers: list[tuple[object, ...]] | None = [] if "context" in attack.fields else None
+    with pq.ParquetWriter(folder / LEDGER, ledger_schema(), compression="zstd") as ledger:
+        attacked = attack_examples(attack, source, tally, ledger.write_table, workers=workers)
+        if answers is not None:
+            attacked = _noting_answers(source, attacked, answers)
+        if file_format == "native":
+            with target.open("wb") as out:
+                source.rewrite(out, attacked)
+        else:
+            write_table(attack.task, target, (one.example for one in attacked))
     if tally.examples == 0:
         raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
-    return _manifest(attack, source, target, tally, file_format, ledger.rows, answers.rows)
+    if answers is not None:
+        _write_answers(folder / ANSWERS, answers)
+    return _manifest(attack, source, target, tally, file_format, answers)
 
 
-def _write(
-    task: Task, source: NativeFile, target: Path, attacked: Iterator[Attacked], file_format: OutputFormat
-) -> None:
-    if file_format == "native":
-        with target.open("wb") as out:
-            source.rewrite(out, attacked)
-    else:
-        write_table(task, target, (one.example for one in attacked))
+def _noting_answers(
+    source: NativeFile, attacked: Iterator[Attacked], answers: list[tuple[object, ...]]
+) -> Iterator[Attacked]:
+    for clean, one in zip(source.examples(), attacked, strict=True):
+        answers += answer_rows(clean, one.example)
+        yield one
+
+
+def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of `answers.parquet` for one example."""
+    for kind, before, after in (
+        ("answer", clean.answers, attacked.answers),
+        ("plausible", clean.plausible, attacked.plausible),
+    ):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield (clean.row, clean.id, kind, index, *one, *other)
+
+
+def _write_answers(path: Path, rows: list[tuple[object, ...]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = zip(*rows, strict=True) if rows else [()] * len(ANSWER_COLUMNS)
+    pq.write_table(pa.table(dict(zip(ANSWER_COLUMNS, map(list, columns), strict=True))), path)
 
 
 def source_sha256(path: Path) -> str:
@@ -204,71 +230,6 @@ def _refuse_other_request(attack: Attack, output: Path, file_format: OutputForma
             )
 
 
-class _Ledger:
-    """Writes the ledger as it grows: one row group per chunk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, 0
-
-    def __enter__(self) -> _Ledger:
-        import pyarrow.parquet as pq
-
-        self._stack = ExitStack()
-        self._writer = self._stack.enter_context(pq.ParquetWriter(self.path, ledger_schema(), compression="zstd"))
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def write(self, table: pa.Table) -> None:
-        """Add the edits of one chunk."""
-        self.rows += table.num_rows
-        self._writer.write_table(table)
-
-
-class _Answers:
-    """Keeps the clean answers beside the attacked ones, where contexts were attacked; otherwise it writes nothing."""
-
-    def __init__(self, path: Path, wanted: bool) -> None:
-        self.path, self.wanted = path, wanted
-        self._rows: list[tuple[object, ...]] = []
-
-    def __enter__(self) -> _Answers:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if self.wanted and kind is None:
-            columns = zip(*self._rows, strict=True) if self._rows else [()] * len(ANSWER_COLUMNS)
-            pq.write_table(pa.table(dict(zip(ANSWER_COLUMNS, map(list, columns), strict=True))), self.path)
-
-    def passing(self, source: NativeFile, attacked: Iterator[Attacked]) -> Iterator[Attacked]:
-        """Note the answers of each example as it passes by."""
-        if not self.wanted:
-            yield from attacked
-            return
-        for clean, one in zip(source.examples(), attacked, strict=True):
-            self._rows += answer_rows(clean, one.example)
-            yield one
-
-    @property
-    def rows(self) -> int:
-        """The number of answers noted."""
-        return len(self._rows)
-
-
-def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of `answers.parquet` for one example."""
-    for kind, before, after in (
-        ("answer", clean.answers, attacked.answers),
-        ("plausible", clean.plausible, attacked.plausible),
-    ):
-        for index, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield (clean.row, clean.id, kind, index, *one, *other)
-
-
 def _spell_known_word(ledger: Path, known: set[str]) -> int:
     """Count the edits whose result, in lower case, is another word of the clean input."""
     import pyarrow as pa
@@ -288,8 +249,7 @@ def _manifest(
     target: Path,
     tally: Tally,
     file_format: OutputFormat,
-    edits: int,
-    answers: int,
+    answers: list[tuple[object, ...]] | None,
 ) -> Manifest:
     ledger, kept = target.parent / LEDGER, target.parent / ANSWERS
     counts = tally.counts(_spell_known_word(ledger, tally.known))
@@ -304,8 +264,8 @@ def _manifest(
         format=file_format,
         input=FileInfo(name=safe_name(source.path.name), sha256=source_sha256(source.path), rows=tally.examples),
         output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
-        ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=edits),
-        answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=answers) if kept.is_file() else None,
+        ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=counts.edits),
+        answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=len(answers)) if answers is not None else None,
         strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
         counts=counts,
         no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,

@@ -58,7 +58,7 @@ class Attack:
 
 @dataclass
 class Tally:
-    """What was done so far: counts, and the words of the clean texts in lower case."""
+    """Counts of what was done, and the words of the clean texts in lower case."""
 
     examples: int = 0
     texts: int = 0
@@ -68,6 +68,22 @@ class Tally:
     edited: int = 0
     by_operator: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Tally:
+        """Count one batch of texts."""
+        operators = Counter(outcome.operators[number] for number in outcome.edits.operator.tolist())
+        words, texts = len(outcome.words.starts), len(outcome.clean.ends)
+        return cls(
+            0, texts, words, outcome.eligible, outcome.attempted, outcome.edited, operators, word_vocabulary(outcome)
+        )
+
+    def add(self, other: Tally) -> None:
+        """Take in the counts of more texts."""
+        for name in ("examples", "texts", "words", "eligible", "attempted", "edited"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.by_operator.update(other.by_operator)
+        self.known |= other.known
 
     def counts(self, spell_known_word: int) -> Counts:
         """Return the counts as they stand in the manifest."""
@@ -101,11 +117,7 @@ class _Job(NamedTuple):
 class _Done(NamedTuple):
     texts: list[str]
     ledger: pa.Table
-    words: int
-    eligible: int
-    attempted: int
-    edited: int
-    known: set[str]
+    tally: Tally
 
 
 def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, place: str = "--fields") -> tuple[str, ...]:
@@ -155,7 +167,8 @@ def attack_examples(
     for chunk, job, done in _in_order(attack, planned, workers):
         ledger = _with_sources(done.ledger, source, chunk)
         keep(ledger)
-        _count(tally, chunk, job, done)
+        tally.examples += len(chunk)
+        tally.add(done.tally)
         yield from _followed(attack, chunk, job, done, seen)
 
 
@@ -188,16 +201,8 @@ def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Examp
 
 def _work(attack: Attack, job: _Job) -> _Done:
     keys = text_keys(job.keys, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
-    outcome: Outcome = attack_batch(Batch(job.texts, keys, job.tokens, job.entities, job.answers), attack.suite)
-    return _Done(
-        outcome.texts,
-        ledger_table(outcome, job.slots),
-        len(outcome.words.starts),
-        outcome.eligible,
-        outcome.attempted,
-        outcome.edited,
-        word_vocabulary(outcome),
-    )
+    outcome = attack_batch(Batch(job.texts, keys, job.tokens, job.entities, job.answers), attack.suite)
+    return _Done(outcome.texts, ledger_table(outcome, job.slots), Tally.of(outcome))
 
 
 def _job(
@@ -266,17 +271,6 @@ def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example])
         return ledger
     index = ledger.schema.get_field_index("removed_source")
     return ledger.set_column(index, "removed_source", pa.array(spelled, pa.string()))
-
-
-def _count(tally: Tally, chunk: list[Example], job: _Job, done: _Done) -> None:
-    tally.examples += len(chunk)
-    tally.texts += len(job.texts)
-    tally.words += done.words
-    tally.eligible += done.eligible
-    tally.attempted += done.attempted
-    tally.edited += done.edited
-    tally.by_operator.update(done.ledger["operator"].to_pylist())
-    tally.known |= done.known
 
 
 def _followed(

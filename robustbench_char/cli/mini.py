@@ -19,9 +19,9 @@ def mini(
 ) -> None:
     """Write the small generated data set of a task (train, dev, test) in the task's native format."""
     from robustbench_char.common.files import output_folder
-    from robustbench_char.tasks.mini import SPLITS, split_path
+    from robustbench_char.tasks.sources import MINI_SPLITS, mini_path
 
-    files = [split_path(task, split) for split in SPLITS]
+    files = [mini_path(task, split) for split in MINI_SPLITS]
     with output_folder(output, overwrite=overwrite) as folder:
         for file in files:
             (folder / file.name).write_bytes(file.read_bytes())

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.experiments.store import Store
-from robustbench_char.tasks import mini
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import MINI_TEXT, open_source
 
 __all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "log_file", "status_file", "text_path"]
 
@@ -130,4 +129,4 @@ class Source:
 
 def text_path(name: str) -> Path:
     """Return the file of plain text that a name or path stands for."""
-    return mini.TEXT if name == MINI else Path(name)
+    return MINI_TEXT if name == MINI else Path(name)

@@ -72,8 +72,8 @@ class ExampleSource(Protocol):
         ...
 
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return how `text[start:end]` is spelled in the file, or None where that is the text itself (no escapes)."""
-        ...
+        """Return how `text[start:end]` is spelled in the file, or None (by default) where that is the text itself."""
+        return None
 
 
 class NativeFile(ExampleSource, Protocol):

@@ -21,28 +21,36 @@ def follow(
     return example._replace(fields={**example.fields, **fields})
 
 
-def _hub(config: str, **columns: str) -> HubSource:
-    return HubSource(path="nyu-mll/glue", revision=_GLUE, config=config, splits=_SPLITS, columns=columns)
-
-
 def _digits(*names: str) -> dict[str, str]:
     return {str(number): name for number, name in enumerate(names)}
 
 
-def _pair(first: str, second: str, label: str, **more: Any) -> dict[str, Any]:
-    return {"header": True, "columns": {"sentence1": first, "sentence2": second}, "label": label, **more}
+def _glue(
+    name: str,
+    title: str,
+    fields: tuple[str, ...],
+    labels: tuple[str, ...],
+    options: dict[str, Any],
+    *,
+    metric: str = "accuracy_f1",
+    headline: str = "accuracy",
+    note: str | None = None,
+) -> Task:
+    """Return the record of a task of GLUE; its hub data hold `idx` where its files hold an id."""
+    columns = {"id": "idx"} if "id" in options else {}
+    hub = HubSource(path="nyu-mll/glue", revision=_GLUE, config=name, splits=_SPLITS, columns=columns)
+    return Task(
+        name=name, title=title, family="classification", fields=fields, labels=labels, metric=metric, headline=headline,
+        format="glue_tsv", format_options=options, hub=hub, note=note,
+    )  # fmt: skip
 
 
-COLA = Task(
-    name="cola",
-    title="CoLA: is the sentence acceptable English? (Warstadt et al. 2019)",
-    family="classification",
-    fields=("sentence",),
-    labels=("unacceptable", "acceptable"),
-    metric="matthews",
-    headline="matthews",
-    format="glue_tsv",
-    format_options={
+COLA = _glue(
+    "cola",
+    "CoLA: is the sentence acceptable English? (Warstadt et al. 2019)",
+    ("sentence",),
+    ("unacceptable", "acceptable"),
+    {
         "header": False,
         "width": 4,
         "columns": {"sentence": 3},
@@ -50,56 +58,48 @@ COLA = Task(
         "labels": _digits("unacceptable", "acceptable"),
         "test": {"header": True, "width": 2, "columns": {"sentence": "sentence"}},
     },
-    hub=_hub("cola"),
+    metric="matthews",
+    headline="matthews",
     note="A typo may itself change whether a sentence is acceptable, so a drop here is not all the model's fault.",
 )
 
-MRPC = Task(
-    name="mrpc",
-    title="MRPC: do two sentences of the news mean the same? (Dolan and Brockett 2005)",
-    family="classification",
-    fields=("sentence1", "sentence2"),
-    labels=("not_equivalent", "equivalent"),
-    metric="accuracy_f1",
-    headline="accuracy",
-    format="glue_tsv",
-    format_options=_pair("#1 String", "#2 String", "Quality", labels=_digits("not_equivalent", "equivalent")),
-    hub=_hub("mrpc"),
+MRPC = _glue(
+    "mrpc",
+    "MRPC: do two sentences of the news mean the same? (Dolan and Brockett 2005)",
+    ("sentence1", "sentence2"),
+    ("not_equivalent", "equivalent"),
+    {
+        "header": True,
+        "columns": {"sentence1": "#1 String", "sentence2": "#2 String"},
+        "label": "Quality",
+        "labels": _digits("not_equivalent", "equivalent"),
+    },
 )
 
-QQP = Task(
-    name="qqp",
-    title="QQP: do two questions of Quora ask the same? (Iyer et al. 2017)",
-    family="classification",
-    fields=("question1", "question2"),
-    labels=("not_duplicate", "duplicate"),
-    metric="accuracy_f1",
-    headline="accuracy",
-    format="glue_tsv",
-    format_options={
+QQP = _glue(
+    "qqp",
+    "QQP: do two questions of Quora ask the same? (Iyer et al. 2017)",
+    ("question1", "question2"),
+    ("not_duplicate", "duplicate"),
+    {
         "header": True,
         "columns": {"question1": "question1", "question2": "question2"},
         "label": "is_duplicate",
         "id": "id",
         "labels": _digits("not_duplicate", "duplicate"),
     },
-    hub=_hub("qqp", id="idx"),
 )
 
-QNLI = Task(
-    name="qnli",
-    title="QNLI: does the sentence hold the answer to the question? (Wang et al. 2019, from SQuAD)",
-    family="classification",
-    fields=("question", "sentence"),
-    labels=("entailment", "not_entailment"),
-    metric="accuracy",
-    headline="accuracy",
-    format="glue_tsv",
-    format_options={
+QNLI = _glue(
+    "qnli",
+    "QNLI: does the sentence hold the answer to the question? (Wang et al. 2019, from SQuAD)",
+    ("question", "sentence"),
+    ("entailment", "not_entailment"),
+    {
         "header": True,
         "columns": {"question": "question", "sentence": "sentence"},
         "label": "label",
         "id": "index",
     },
-    hub=_hub("qnli", id="idx"),
+    metric="accuracy",
 )

@@ -11,7 +11,6 @@ from robustbench_char.text.edits import Edit, apply_edits, in_order, moved_end, 
 __all__ = ["SQUAD_V1", "SQUAD_V2", "check_answer", "check_answerable", "follow", "follow_answer"]
 
 _SPLITS = {"train": "train", "dev": "validation"}
-_COLUMNS = {"id": "id", "label": "answers"}
 
 
 def follow(
@@ -93,36 +92,26 @@ def check_answerable(
     return answers if answers or (labelled and allowed) else None
 
 
-SQUAD_V1 = Task(
-    name="squad_v1",
-    title="SQuAD 1.1: find the answer in a paragraph of Wikipedia (Rajpurkar et al. 2016)",
-    family="question_answering",
-    fields=("question", "context"),
-    metric="squad_v1",
-    headline="f1",
-    format="squad_json",
-    format_options={"unanswerable": False},
-    hub=HubSource(
-        path="rajpurkar/squad",
-        revision="7b6d24c440a36b6815f21b70d25016731768db1f",
-        splits=_SPLITS,
-        columns=_COLUMNS,
-    ),
+def _squad(name: str, title: str, path: str, revision: str, *, unanswerable: bool) -> Task:
+    hub = HubSource(path=path, revision=revision, splits=_SPLITS, columns={"id": "id", "label": "answers"})
+    return Task(
+        name=name, title=title, family="question_answering", fields=("question", "context"), metric=name, headline="f1",
+        format="squad_json", format_options={"unanswerable": unanswerable}, hub=hub,
+    )  # fmt: skip
+
+
+SQUAD_V1 = _squad(
+    "squad_v1",
+    "SQuAD 1.1: find the answer in a paragraph of Wikipedia (Rajpurkar et al. 2016)",
+    "rajpurkar/squad",
+    "7b6d24c440a36b6815f21b70d25016731768db1f",
+    unanswerable=False,
 )
 
-SQUAD_V2 = Task(
-    name="squad_v2",
-    title="SQuAD 2.0: find the answer in a paragraph, or say that it is not there (Rajpurkar et al. 2018)",
-    family="question_answering",
-    fields=("question", "context"),
-    metric="squad_v2",
-    headline="f1",
-    format="squad_json",
-    format_options={"unanswerable": True},
-    hub=HubSource(
-        path="rajpurkar/squad_v2",
-        revision="3ffb306f725f7d2ce8394bc1873b24868140c412",
-        splits=_SPLITS,
-        columns=_COLUMNS,
-    ),
+SQUAD_V2 = _squad(
+    "squad_v2",
+    "SQuAD 2.0: find the answer in a paragraph, or say that it is not there (Rajpurkar et al. 2018)",
+    "rajpurkar/squad_v2",
+    "3ffb306f725f7d2ce8394bc1873b24868140c412",
+    unanswerable=True,
 )

@@ -12,12 +12,24 @@ import tempfile
 from pathlib import Path
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.tasks import mini
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 
-__all__ = ["open_source"]
+__all__ = ["MINI_SPLITS", "MINI_TASKS", "MINI_TEXT", "mini_path", "open_source"]
 
+MINI_SPLITS = ("train", "dev", "test")
+_GLUE = {split: f"{split}.tsv" for split in MINI_SPLITS}
+_MINI_NAMES = {
+    "squad_v1": {split: f"{split}-v1.1.json" for split in MINI_SPLITS},
+    "squad_v2": {split: f"{split}-v2.0.json" for split in MINI_SPLITS},
+    "cola": _GLUE, "mrpc": _GLUE, "qqp": _GLUE, "qnli": _GLUE,
+    "conll2003": {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"},
+    "ptb_pos": {split: f"{split}.txt" for split in MINI_SPLITS},
+}  # fmt: skip
+MINI_TASKS = tuple(_MINI_NAMES)
+_MINI = Path(__file__).with_name("mini")  # data of the package, which `python -m tools.mini` writes in the checkout
+MINI_TEXT = _MINI / "text.txt"
+"""Every text of mini's training splits once, one per line: what a demonstration pre-trains on."""
 _ALIASES = {"validation": "dev", "valid": "dev"}
 
 
@@ -51,7 +63,7 @@ def open_source(
     if data_dir is not None:
         return _treebank(task, Path(data_dir), split or "all")
     if data is not None:
-        return _mini(task, data, _split(split or "dev", mini.SPLITS))
+        return _mini(task, data, _split(split or "dev", MINI_SPLITS))
     return _hub(task, split or "dev")
 
 
@@ -90,10 +102,19 @@ def _treebank(task: Task, folder: Path, split: str) -> NativeFile:
 def _mini(task: Task, data: str, split: str) -> NativeFile:
     if data != "mini":
         raise InputError("--data", found=repr(data), expected="mini", fix="Give --data mini, or a file with --input.")
-    if task.name not in mini.TASKS:
-        raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(mini.TASKS)}",
+    if task.name not in MINI_TASKS:
+        raise InputError("--data", found=f"the task {task.name}", expected=f"one of {', '.join(MINI_TASKS)}",
                          fix="Give a file of your own task with --input.")  # fmt: skip
-    return open_native(task, mini.split_path(task.name, split))
+    return open_native(task, mini_path(task.name, split))
+
+
+def mini_path(task: str, split: str) -> Path:
+    """Return the file of one split of mini, under its native name. Raises InputError for an unknown task or split."""
+    for kind, name, known in (("task", task, MINI_TASKS), ("split", split, MINI_SPLITS)):
+        if name not in known:
+            raise InputError(f"mini {kind}", found=f"unknown {kind} {name!r}", expected=f"one of {', '.join(known)}",
+                             fix=f"Correct the name.{nearest(name, known)}")  # fmt: skip
+    return _MINI / task / _MINI_NAMES[task][split]
 
 
 def _hub(task: Task, split: str) -> NativeFile:

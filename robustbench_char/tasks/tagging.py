@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from robustbench_char.tasks.base import Example, HubSource, Task
 from robustbench_char.text.edits import Edit
@@ -20,11 +21,11 @@ def follow(
     return example._replace(fields={**example.fields, **fields})
 
 
-CONLL2003 = Task(
+_tagging = partial(Task, family="tagging", fields=("tokens",))
+
+CONLL2003 = _tagging(
     name="conll2003",
     title="CoNLL-2003: persons, places, organisations and other names in the news (Tjong Kim Sang and De Meulder 2003)",
-    family="tagging",
-    fields=("tokens",),
     metric="entity_f1",
     headline="f1",
     format="conll",
@@ -37,11 +38,9 @@ CONLL2003 = Task(
     ),
 )
 
-PTB_POS = Task(
+PTB_POS = _tagging(
     name="ptb_pos",
     title="Penn Treebank: part of speech of each word of the Wall Street Journal (Marcus et al. 1993)",
-    family="tagging",
-    fields=("tokens",),
     metric="tag_accuracy",
     headline="accuracy",
     format="ptb",

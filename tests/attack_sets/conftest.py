@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_char.tasks.mini import split_path
 from robustbench_char.tasks.registry import TASKS
+from robustbench_char.tasks.sources import mini_path
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +17,5 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mini")
     for task in TASKS:
         (folder / task).mkdir()
-        shutil.copy(split_path(task, "test"), folder / task)
+        shutil.copy(mini_path(task, "test"), folder / task)
     return folder

@@ -16,13 +16,13 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.rows import example_row
-from robustbench_char.tasks.mini import file_name, split_path
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import mini_path
 from robustbench_char.text.edits import apply_edits
 
 
 def mini_file(folder: Path, task: str) -> Path:
-    return Path(shutil.copy(split_path(task, "dev"), folder))
+    return Path(shutil.copy(mini_path(task, "dev"), folder))
 
 
 def mini_rows(folder: Path, task: str) -> datasets.Dataset:
@@ -35,7 +35,7 @@ def test_same_edits_as_on_the_native_file(tmp_path: Path, task: str) -> None:
     record, source = get_task(task), open_native(get_task(task), mini_file(tmp_path, task))
     (suite,) = load_suites("mixed", task=task)
     attack_file(record, source, suite=suite, seed=9, output=tmp_path / "out", fields=record.fields)
-    native = open_native(record, tmp_path / "out" / file_name(task, "dev")).examples()
+    native = open_native(record, tmp_path / "out" / mini_path(task, "dev").name).examples()
     rows = robustbench_char.attack(mini_rows(tmp_path, task), task=task, suite="mixed", seed=9, fields=record.fields)
     assert list(rows) == [example_row(record, example) for example in native]
 

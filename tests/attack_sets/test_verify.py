@@ -17,15 +17,15 @@ from robustbench_char.attack_sets.verify import verify
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.mini import file_name
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import mini_path
 
 
 def test_no_damaged_byte_passes_or_ends_in_a_traceback(mini: Path, tmp_path: Path) -> None:
     run(mini, "squad_v2", "drop", tmp_path / "out", fields=["context"])
     source = open_native(get_task("squad_v2"), clean_file(mini, "squad_v2"))
     draws = random.Random(3)
-    for name in (LEDGER, ANSWERS, file_name("squad_v2", "test")):
+    for name in (LEDGER, ANSWERS, mini_path("squad_v2", "test").name):
         path = tmp_path / "out" / name
         whole = path.read_bytes()
         for _ in range(15):
@@ -52,7 +52,7 @@ def test_a_manifest_that_contradicts_itself(mini: Path, tmp_path: Path, key: str
 
 def test_show_says_that_a_file_was_altered(mini: Path, tmp_path: Path) -> None:
     run(mini, "cola", "drop", tmp_path / "out")
-    path = tmp_path / "out" / file_name("cola", "test")
+    path = tmp_path / "out" / mini_path("cola", "test").name
     path.write_bytes(path.read_bytes().replace(b"e", b""))
     with pytest.raises(InputError, match="a text that is not that of the ledger"):
         shown_examples(tmp_path / "out")
@@ -60,7 +60,7 @@ def test_show_says_that_a_file_was_altered(mini: Path, tmp_path: Path) -> None:
 
 def test_verify_names_what_was_altered(mini: Path, tmp_path: Path) -> None:
     source = open_native(get_task("cola"), clean_file(mini, "cola"))
-    name = file_name("cola", "test")
+    name = mini_path("cola", "test").name
     for case in ("file", "ledger", "gone", "input", "manifest", "count"):
         run(mini, "cola", "drop", tmp_path / case)
     with (tmp_path / "file" / name).open("ab") as file:

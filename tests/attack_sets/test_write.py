@@ -20,8 +20,8 @@ from robustbench_char.attacks.suites import suite_names
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.mini import file_name
 from robustbench_char.tasks.registry import TASKS, get_task
+from robustbench_char.tasks.sources import mini_path
 
 PLAIN_SUITES = [name for name in suite_names() if not name.startswith("nlpaug")]
 
@@ -135,7 +135,7 @@ def test_several_edits_a_word(mini: Path, tmp_path: Path, task: str, no_op: str)
 
 def test_squad_context_is_edited_once_and_clean_answers_are_kept(mini: Path, tmp_path: Path) -> None:
     run(mini, "squad_v2", "mixed", tmp_path / "out", fields=["context"])
-    attacked = list(open_native(get_task("squad_v2"), tmp_path / "out" / file_name("squad_v2", "test")).examples())
+    attacked = list(open_native(get_task("squad_v2"), tmp_path / "out" / mini_path("squad_v2", "test").name).examples())
     clean = list(open_native(get_task("squad_v2"), clean_file(mini, "squad_v2")).examples())
     kept = pq.read_table(tmp_path / "out" / ANSWERS).to_pylist()
     assert [(row["start_clean"], row["text_clean"]) for row in kept if row["kind"] == "answer"] == [
@@ -166,7 +166,7 @@ def test_protected_entities_and_answers_stay(mini: Path, tmp_path: Path) -> None
         path.write_text(f"schema: 1\ndescription: x\nwords: {{protect: [{protected}]}}\noperators: {{drop: {{}}}}\n")
         source = open_native(get_task(task), clean_file(mini, task))
         attack_file(get_task(task), source, suite=one_suite(str(path), task), seed=1, output=tmp_path / task)
-        attacked = open_native(get_task(task), tmp_path / task / file_name(task, "test"))
+        attacked = open_native(get_task(task), tmp_path / task / mini_path(task, "test").name)
         for before, after in zip(source.examples(), attacked.examples(), strict=True):
             assert [a.text for a in before.answers] == [a.text for a in after.answers]
             if isinstance(before.label, tuple):
@@ -180,7 +180,7 @@ def test_tables_hold_what_the_native_file_holds(mini: Path, tmp_path: Path, task
     run(mini, task, "mixed", tmp_path / "native")
     manifest = run(mini, task, "mixed", tmp_path / "table", format=file_format)
     assert manifest.output.name.endswith(f".{file_format}")
-    native = open_native(get_task(task), tmp_path / "native" / file_name(task, "test"))
+    native = open_native(get_task(task), tmp_path / "native" / mini_path(task, "test").name)
     table = open_native(get_task(task), tmp_path / "table" / manifest.output.name)
     assert [(e.fields, e.label, e.answers) for e in native.examples()] == [
         (e.fields, e.label, e.answers) for e in table.examples()

@@ -77,12 +77,12 @@ def test_long_text_around_an_edit_is_shortened_at_words() -> None:
 
 @pytest.mark.parametrize("mark", [Mark(2, "a", "zz"), Mark(9, "a", ""), Mark(3, "", "c")])
 def test_an_edit_that_is_not_in_the_text_is_refused(mark: Mark) -> None:
-    with pytest.raises(ValueError, match="no "):
+    with pytest.raises(ValueError, match=r"the text at \d is .*, not |beyond the end"):
         mark_text("abc", [mark])
 
 
 def test_overlapping_edits_are_refused() -> None:
-    with pytest.raises(ValueError, match="at character 1"):
+    with pytest.raises(ValueError, match="the edit at 1 overlaps"):
         mark_text("abcd", [Mark(0, "", "ab"), Mark(1, "x", "bc")])
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Edit, get_task
-from robustbench_char.tasks.formats.bio import Survey, to_bio2
+from robustbench_char.tasks.formats.conll import Survey, to_bio2
 
 TWO = "Anna B-PER\nBerg I-PER\nsings O\n\nRiga B-LOC\n"
 FOUR = (

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.tasks.mini import SPLITS, TASKS, TEXT, file_name, split_path
+from robustbench_char.tasks.sources import MINI_SPLITS, MINI_TASKS, MINI_TEXT, mini_path
 from tools.mini.constructions import CONSTRUCTIONS, sentence
 from tools.mini.draw import Draw
 from tools.mini.files import split_bytes, text_bytes
@@ -55,7 +55,7 @@ TAGGING = {"conll2003": " ", "ptb_pos": "\t"}
 
 
 def shipped(task: str, split: str) -> bytes:
-    return split_path(task, split).read_bytes()
+    return mini_path(task, split).read_bytes()
 
 
 def table(task: str, split: str) -> list[list[str]]:
@@ -92,19 +92,21 @@ def texts(task: str, split: str) -> list[str]:
 
 
 class TestBytes:
-    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("task", MINI_TASKS)
     def test_every_file_has_its_golden_hash(self, task: str) -> None:
         golden = [line.split() for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
-        hashes = [[sha256_file(split_path(task, split)), f"{task}/{file_name(task, split)}"] for split in SPLITS]
+        hashes = [
+            [sha256_file(mini_path(task, split)), f"{task}/{mini_path(task, split).name}"] for split in MINI_SPLITS
+        ]
         assert hashes == [line for line in golden if line[1].startswith(f"{task}/")]
 
-    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("task", MINI_TASKS)
     def test_the_generator_makes_what_is_shipped(self, task: str) -> None:
-        assert all(split_bytes(task, split) == shipped(task, split) for split in SPLITS)
+        assert all(split_bytes(task, split) == shipped(task, split) for split in MINI_SPLITS)
 
     def test_the_text_is_made_of_the_training_splits(self) -> None:
-        assert text_bytes() == TEXT.read_bytes()
-        lines = TEXT.read_text(encoding="utf-8").splitlines()
+        assert text_bytes() == MINI_TEXT.read_bytes()
+        lines = MINI_TEXT.read_text(encoding="utf-8").splitlines()
         assert len(lines) == len(set(lines))
         assert set(texts("qqp", "train")) < set(lines)
 
@@ -119,28 +121,27 @@ class TestBytes:
         list(world(Draw("any", "dev"), 3, set()))
         assert random.getstate() == before
 
-    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("task", MINI_TASKS)
     def test_the_command_writes_the_shipped_files(self, task: str, tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["mini", task, "--output", str(tmp_path / "out")], catch_exceptions=False)
         assert done.exit_code == 0
         files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-        assert files == {file_name(task, split): shipped(task, split) for split in SPLITS}
+        assert files == {mini_path(task, split).name: shipped(task, split) for split in MINI_SPLITS}
         assert not any(b"\r" in data for data in files.values())
 
     def test_names_of_files_are_native(self) -> None:
-        assert file_name("squad_v1", "dev") == "dev-v1.1.json"
-        assert file_name("squad_v2", "train") == "train-v2.0.json"
-        assert file_name("conll2003", "dev") == "valid.txt"
-        assert file_name("mrpc", "test") == "test.tsv"
+        assert mini_path("squad_v1", "dev").name == "dev-v1.1.json"
+        assert mini_path("squad_v2", "train").name == "train-v2.0.json"
+        assert mini_path("conll2003", "dev").name == "valid.txt"
+        assert mini_path("mrpc", "test").name == "test.tsv"
 
-    @pytest.mark.parametrize("call", [file_name, split_path])
-    def test_an_unknown_name_is_refused_with_the_nearest(self, call: Any) -> None:
+    def test_an_unknown_name_is_refused_with_the_nearest(self) -> None:
         with pytest.raises(InputError, match=r"unknown task 'colla'; expected one of squad_v1.*Did you mean 'cola'"):
-            call("colla", "train")
+            mini_path("colla", "train")
         with pytest.raises(
             InputError, match=r"unknown split 'tests'; expected one of train, dev, test.*Did you mean 'test'"
         ):
-            call("cola", "tests")
+            mini_path("cola", "tests")
 
     def test_nothing_is_written_for_an_unknown_name(self, tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["mini", "sst2", "--output", str(tmp_path / "out")])
@@ -150,7 +151,7 @@ class TestBytes:
 
 
 class TestSchema:
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     @pytest.mark.parametrize("task", HEADERS)
     def test_tables_have_header_and_columns(self, task: str, split: str) -> None:
         rows = table(task, split)
@@ -159,9 +160,9 @@ class TestSchema:
         assert all(all(cell == cell.strip() and cell for cell in row) for row in rows)
 
     def test_only_mrpc_has_a_byte_order_mark(self) -> None:
-        assert [task for task in TASKS if shipped(task, "dev").startswith(b"\xef\xbb\xbf")] == ["mrpc"]
+        assert [task for task in MINI_TASKS if shipped(task, "dev").startswith(b"\xef\xbb\xbf")] == ["mrpc"]
 
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     def test_cola_marks_unacceptable_sentences(self, split: str) -> None:
         assert {(len(row), row[1], row[2]) for row in table("cola", split)} == {(4, "1", ""), (4, "0", "*")}
 
@@ -171,7 +172,7 @@ class TestSchema:
         ids = [row[place] for row in table(task, "train")[1:] for place in places]
         assert len(set(ids)) == len(ids)
 
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     @pytest.mark.parametrize("task", TAGGING)
     def test_columns_are_full(self, task: str, split: str) -> None:
         width = {"conll2003": 4, "ptb_pos": 2}[task]
@@ -184,13 +185,13 @@ class TestSchema:
         assert text.startswith("-DOCSTART- -X- -X- O\n\n")
         assert text.count("-DOCSTART-") == 100
 
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     def test_parts_of_speech_are_of_the_penn_treebank(self, split: str) -> None:
         assert {line[1] for block in sentences("ptb_pos", split) for line in block} <= PTB_TAGS
         assert {line[1] for block in sentences("conll2003", split) for line in block} <= PTB_TAGS | {'"', "(", ")"}
 
     @pytest.mark.parametrize("column", [2, 3])
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     def test_chunks_and_entities_are_legal_bio2(self, split: str, column: int) -> None:
         for block in sentences("conll2003", split):
             before = "O"
@@ -205,7 +206,7 @@ class TestSchema:
         assert set(starts) == {"B-PER", "B-ORG", "B-LOC", "B-MISC"}
         assert min(starts.values()) > 50
 
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     @pytest.mark.parametrize("task", SQUAD)
     def test_every_answer_stands_where_it_is_said_to(self, task: str, split: str) -> None:
         spans = [
@@ -228,25 +229,25 @@ class TestSchema:
 
     @pytest.mark.parametrize("task", SQUAD)
     def test_question_ids_are_unique_over_the_splits(self, task: str) -> None:
-        ids = [item["id"] for split in SPLITS for _, item in questions(task, split)]
+        ids = [item["id"] for split in MINI_SPLITS for _, item in questions(task, split)]
         assert len(set(ids)) == len(ids)
 
 
 class TestSizes:
     @pytest.mark.parametrize("task", [*PLACES, *TAGGING])
     def test_rows(self, task: str) -> None:
-        counts = [len(examples(task, split) if task in PLACES else sentences(task, split)) for split in SPLITS]
+        counts = [len(examples(task, split) if task in PLACES else sentences(task, split)) for split in MINI_SPLITS]
         assert counts == [3000 if task == "cola" else 2000, 300, 300]
 
     @pytest.mark.parametrize("task", SQUAD)
     def test_questions(self, task: str) -> None:
-        counts = [sum(1 for _ in questions(task, split)) for split in SPLITS]
+        counts = [sum(1 for _ in questions(task, split)) for split in MINI_SPLITS]
         assert counts == pytest.approx([1200, 200, 200], abs=4)
 
     @pytest.mark.parametrize("task", PLACES)
     def test_labels_are_balanced(self, task: str) -> None:
         low, high = (0.52, 0.68) if task == "cola" else (0.42, 0.58)
-        for split in SPLITS:
+        for split in MINI_SPLITS:
             labels = [positive for _, positive in examples(task, split)]
             assert low < sum(labels) / len(labels) < high
 
@@ -257,22 +258,22 @@ class TestSizes:
     def test_thousands_of_words(self) -> None:
         found = {
             word.lower()
-            for task in TASKS
-            for split in SPLITS
+            for task in MINI_TASKS
+            for split in MINI_SPLITS
             for text in texts(task, split)
             for word in re.findall(r"[^\W\d_]+", text)
         }
         assert len(found) >= 3000
 
     def test_letters_beyond_ascii_and_marks_of_all_sorts(self) -> None:
-        text = "".join(text for task in TASKS for text in texts(task, "train"))
+        text = "".join(text for task in MINI_TASKS for text in texts(task, "train"))
         assert len({letter for letter in text if ord(letter) > 127}) >= 30
         assert all(mark in text for mark in ",.?'\"-&()")
         assert re.search(r"\d,\d{3}", text)
 
-    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.parametrize("task", MINI_TASKS)
     def test_splits_share_no_text(self, task: str) -> None:
-        train, dev, test = (set(texts(task, split)) for split in SPLITS)
+        train, dev, test = (set(texts(task, split)) for split in MINI_SPLITS)
         assert not train & dev
         assert not (train | dev) & test
 
@@ -286,7 +287,7 @@ class TestSizes:
 
 
 class TestLabelsAreTrue:
-    @pytest.mark.parametrize("split", SPLITS)
+    @pytest.mark.parametrize("split", MINI_SPLITS)
     def test_paraphrases_agree_in_their_numbers_and_changed_facts_do_not(self, split: str) -> None:
         def numbers(text: str) -> set[str]:
             return set(re.findall(r"\d[\d,]*\b", text))

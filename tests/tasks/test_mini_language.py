@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from robustbench_char.tasks.mini import SPLITS
+from robustbench_char.tasks.sources import MINI_SPLITS
 from tools.mini.draw import Draw
 from tools.mini.lexicon import nouns, read_sections, verbs
 from tools.mini.phrases import random_phrase
@@ -105,6 +105,6 @@ def test_draws_of_a_split_keep_to_its_names() -> None:
     seen = {
         split: {Draw("any", split).name(names) % 10}
         | {draw.name(names) % 10 for draw in [Draw("any", split)] for _ in range(2000)}
-        for split in SPLITS
+        for split in MINI_SPLITS
     }
     assert seen == {"train": set(range(8)), "dev": {*range(8), 8}, "test": {*range(8), 9}}

@@ -9,7 +9,8 @@ import datasets
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.tasks import Task, get_task, mini, open_source, sources
+from robustbench_char.tasks import Task, get_task, open_source, sources
+from robustbench_char.tasks.sources import mini_path
 
 
 @pytest.fixture(autouse=True)
@@ -135,8 +136,8 @@ def test_mini(cache: Path) -> None:
     """Every task and split has its own file, which is part of the package."""
     for task in ("cola", "mrpc"):
         for split in ("train", "dev"):
-            assert open_source(get_task(task), data="mini", split=split).path == mini.split_path(task, split)
-    assert open_source(get_task("cola"), data="mini").path == mini.split_path("cola", "dev")
+            assert open_source(get_task(task), data="mini", split=split).path == mini_path(task, split)
+    assert open_source(get_task("cola"), data="mini").path == mini_path("cola", "dev")
     assert not cache.exists()
     with pytest.raises(InputError, match=r"found the task mine; expected one of squad_v1"):
         open_source(get_task("cola").model_copy(update={"name": "mine"}), data="mini")

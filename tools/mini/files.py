@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from robustbench_char.tasks.mini import SPLITS, TASKS, file_name
+from robustbench_char.tasks.sources import MINI_SPLITS, MINI_TASKS, mini_path
 from tools.mini import classification, squad, tagging
 from tools.mini.classification import Row
 from tools.mini.tokens import Phrase, chunks
@@ -27,10 +27,10 @@ _DOCUMENT = 20  # sentences between two -DOCSTART- lines
 
 def write_all(folder: Path) -> None:
     """Write all files of mini into a folder: `TASK/FILE`, and the text."""
-    for task in TASKS:
+    for task in MINI_TASKS:
         (folder / task).mkdir(parents=True, exist_ok=True)
-        for split in SPLITS:
-            (folder / task / file_name(task, split)).write_bytes(split_bytes(task, split))
+        for split in MINI_SPLITS:
+            (folder / task / mini_path(task, split).name).write_bytes(split_bytes(task, split))
     (folder / "text.txt").write_bytes(text_bytes())
 
 
@@ -63,10 +63,10 @@ def _rows(task: str) -> dict[str, list[Row]]:
 def _splits(task: str) -> dict[str, str]:
     """Make all splits of a task at once, for a later one repeats nothing of an earlier one."""
     if task in _CLASSIFICATION:
-        return {split: _CLASSIFICATION[task](_rows(task)[split]) for split in SPLITS}
+        return {split: _CLASSIFICATION[task](_rows(task)[split]) for split in MINI_SPLITS}
     if task in _TAGGING:
         sentences = tagging.examples(task, _SIZES[task])
-        return {split: _TAGGING[task](sentences[split]) for split in SPLITS}
+        return {split: _TAGGING[task](sentences[split]) for split in MINI_SPLITS}
     return {split: json.dumps(value) for split, value in squad.document(task, _SIZES[task]).items()}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from robustbench_char.reports.blocks import Part, Piece
+from robustbench_char.text.edits import Edit, unchanged
 
 __all__ = ["Mark", "excerpt", "mark_text"]
 
@@ -27,7 +28,7 @@ def mark_text(text: str, marks: Sequence[Mark]) -> tuple[Piece, ...]:
     Offsets count code points. Raises ValueError where an edit is not in the text or overlaps the one before it.
     """
     marks = sorted(marks, key=lambda mark: (mark.start, len(mark.inserted)))
-    _check(text, marks)
+    unchanged(text, _undoing(marks))  # raises ValueError
     pieces: list[Piece] = []
     done = 0
     spans = _words(text, marks)
@@ -50,16 +51,6 @@ def excerpt(text: str, focus: str = "", *, length: int = 240) -> str:
     return head + (cut if cut == body else cut.rpartition(" ")[0] + " …")
 
 
-def _check(text: str, marks: Sequence[Mark]) -> None:
-    done = 0
-    for mark in marks:
-        if mark.start < done or text[mark.start : mark.start + len(mark.inserted)] != mark.inserted:
-            raise ValueError(f"no {mark.inserted!r} at character {mark.start}")
-        done = mark.start + len(mark.inserted)
-    if done > len(text):
-        raise ValueError(f"no character {done}")
-
-
 def _words(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
     """Return the spans between white space that hold the edits; edits of one word share a span."""
     spans: list[tuple[int, int]] = []
@@ -77,15 +68,16 @@ def _words(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
 
 
 def _parts(text: str, start: int, end: int, marks: Sequence[Mark]) -> list[Part]:
-    parts: list[Part] = []
-    for mark in marks:
-        parts += [
-            Part("same", text[start : mark.start]),
-            Part("removed", mark.removed),
-            Part("inserted", mark.inserted),
-        ]
-        start = mark.start + len(mark.inserted)
-    return [part for part in (*parts, Part("same", text[start:end])) if part.text]
+    first, *rest = unchanged(text[start:end], _undoing(marks, start))
+    parts = [Part("same", first)]
+    for mark, stretch in zip(marks, rest, strict=True):
+        parts += [Part("removed", mark.removed), Part("inserted", mark.inserted), Part("same", stretch)]
+    return [part for part in parts if part.text]
+
+
+def _undoing(marks: Sequence[Mark], start: int = 0) -> list[Edit]:
+    """Return the edits that undo the marked ones, in a text that begins at `start`."""
+    return [Edit(mark.start - start, mark.inserted, mark.removed) for mark in marks]
 
 
 def _between(text: str, *, first: bool, last: bool) -> list[Piece]:

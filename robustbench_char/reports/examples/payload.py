@@ -15,6 +15,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -23,6 +24,7 @@ from robustbench_char.records.evaluation import Record, read_predictions
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
 from robustbench_char.reports.examples.choice import OUTCOMES, Changed
 from robustbench_char.reports.examples.distances import Distances, word_distances
+from robustbench_char.text.edits import Edit, unchanged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,19 +198,19 @@ def _suite_names(records: Sequence[Record]) -> list[str]:
 
 def _segments(text: str, field: str, edits: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
     """Return an attacked text parted at its edits: text, removed, inserted, text, and so on."""
-    parts, done = [], 0
-    for edit in sorted((one for one in edits if one["field"] == field), key=lambda one: one["start_attacked"]):
-        start, inserted = edit["start_attacked"], edit["inserted"]
-        if start < done or text[start : start + len(inserted)] != inserted:
-            raise InputError(
-                folder,
-                found=f"an edit that is not in the text (no {inserted!r} at character {start})",
-                expected="edits that fit the texts",
-                fix="Evaluate the attacked file again.",
-            )
-        parts += [text[done:start], edit["removed"], inserted]
-        done = start + len(inserted)
-    return [*parts, text[done:]]
+    own = sorted((edit for edit in edits if edit["field"] == field), key=lambda edit: edit["start_attacked"])
+    undoing = [Edit(edit["start_attacked"], edit["inserted"], edit["removed"]) for edit in own]
+    try:
+        first, *rest = unchanged(text, undoing)
+    except ValueError as error:
+        raise InputError(
+            folder,
+            found=f"an edit that is not in the text ({error})",
+            expected="edits that fit the texts",
+            fix="Evaluate the attacked file again.",
+        ) from None
+    parts = ((edit.inserted, edit.removed, stretch) for edit, stretch in zip(undoing, rest, strict=True))
+    return [first, *chain.from_iterable(parts)]
 
 
 def _clean_text(parts: Sequence[str]) -> str:

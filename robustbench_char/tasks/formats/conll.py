@@ -1,25 +1,31 @@
-"""CoNLL files: a token and its tags a line, in 2, 3 or 4 columns; `-DOCSTART-` lines and blank lines divide.
+"""CoNLL files: one token per line with its tags in columns, 2, 3 or 4 in all; `-DOCSTART-` and blank lines divide.
 
-The tag column is the last one that holds entity tags, or the one that the task's options name. Tags may be written in
-IOB1 or BIO2, which is found out for each file; examples always carry BIO2.
+Columns are separated by runs of spaces and tabs, which stay. The tag column is the last one that holds entity tags, or
+the one that the task's options name. Tags may be written in IOB1 (Ramshaw and Marcus 1995) or BIO2 (B- at the start of
+every entity), which is detected for each file; examples always carry BIO2. The Penn Treebank's column files are read
+and written here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, ContentKeys, Example, Task
-from robustbench_char.tasks.formats.bio import Scheme, Survey, is_tag, to_bio2
-from robustbench_char.tasks.formats.columns import Sentence, read_sentences, rewrite_tokens
+from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
+from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
-__all__ = ["Conll", "ConllOptions", "Scheme", "to_bio2"]
+__all__ = ["Conll", "ConllOptions", "Sentence", "Survey", "is_tag", "read_sentences", "rewrite_tokens", "to_bio2"]
 
+Scheme = Literal["BIO2", "IOB1"]
+_TAG = re.compile(r"O|[BI]-\S+")
+DOCSTART = "-DOCSTART-"
+_CELL = re.compile(r"[^ \t]+")
 _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
 """The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
 
@@ -36,7 +42,7 @@ class ConllOptions(Frozen):
     tag_names: tuple[str, ...] = ()
 
 
-class Conll:
+class Conll(NativeFile):
     """One CoNLL file. Streams, twice: once to find tag column and scheme, once to read."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -57,10 +63,6 @@ class Conll:
     def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
         """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
         rewrite_tokens(self.path, out, attacked, field=self._field)
-
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: a token is spelled as it is."""
-        return None
 
     @property
     def scheme(self) -> Scheme:
@@ -135,3 +137,129 @@ class _Column:
         if self._wrong:
             line, found, expected = self._wrong
             raise InputError(f"{path}:{line}", found=found, expected=expected, fix="Correct the tags of this sentence.")
+
+
+class TokenRow(NamedTuple):
+    """One token: the number of its line, and the cells of that line."""
+
+    line: int
+    cells: list[str]
+
+
+Sentence = list[TokenRow]
+
+
+def read_sentences(path: Path, widths: Sequence[int]) -> Iterator[Sentence]:
+    """Read the sentences of a file. `widths` are the allowed numbers of columns; a file keeps to its first line's.
+
+    Raises InputError that names the line without a tag, or with another number of columns.
+    """
+    sentence: Sentence = []
+    width, any_token = 0, False
+    for line in read_lines(path):
+        cells = _CELL.findall(line.text.removeprefix(BOM) if line.number == 1 else line.text)
+        if cells and cells[0] != DOCSTART:
+            width = width or _first_width(path, line, len(cells), widths)
+            if len(cells) != width:
+                raise _wrong_width(path, line, len(cells), f"{width} columns, as in the first line")
+            sentence.append(TokenRow(line.number, cells))
+        elif sentence:
+            yield sentence
+            sentence, any_token = [], True
+    if sentence:
+        yield sentence
+    elif not any_token:
+        raise InputError(path, found="no token", expected="at least one sentence",
+                         fix="Check the file given to --input.")  # fmt: skip
+
+
+def _first_width(path: Path, line: Line, width: int, widths: Sequence[int]) -> int:
+    if width not in widths:
+        raise _wrong_width(path, line, width, f"{' or '.join(map(str, widths))} columns")
+    return width
+
+
+def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputError:
+    found = "a token without a tag" if width == 1 else f"{width} columns"
+    return InputError(f"{path}:{line.number}", found=found, expected=expected + " (token and tags)",
+                      fix="Correct the line; sentences are separated by blank lines.")  # fmt: skip
+
+
+def rewrite_tokens(path: Path, out: BinaryIO, attacked: Iterable[Attacked], *, field: str) -> None:
+    """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
+    pairing, tokens, clean = Pairing(attacked), [], _Sentences()
+    for line in read_lines(path):
+        head = BOM if line.number == 1 and line.text.startswith(BOM) else ""
+        body = line.text.removeprefix(head)
+        if clean.starts_token(body):
+            if clean.index == 0:
+                tokens = list(pairing.take(clean.row).example.fields[field])
+            match = _CELL.search(body)
+            assert match is not None
+            body = body[: match.start()] + _token(tokens, clean.index, match[0]) + body[match.end() :]
+            clean.index += 1
+        elif clean.index:
+            clean.next_sentence(tokens)
+        out.write((head + body + line.end).encode("utf-8"))
+    pairing.finish()
+
+
+class _Sentences:
+    """Where we are in a file: the row of the sentence and the index of its next token."""
+
+    def __init__(self) -> None:
+        self.row, self.index = 0, 0
+
+    def starts_token(self, text: str) -> bool:
+        cells = _CELL.findall(text)
+        return bool(cells) and cells[0] != DOCSTART
+
+    def next_sentence(self, tokens: Sequence[str]) -> None:
+        if len(tokens) != self.index:
+            raise ValueError(f"row {self.row}: {len(tokens)} attacked tokens for {self.index}")
+        self.row, self.index = self.row + 1, 0
+
+
+def _token(tokens: Sequence[str], index: int, old: str) -> str:
+    new = tokens[index] if index < len(tokens) else ""
+    # A token may hold other white space than spaces and tabs (U+00A0); an attack must not bring any in.
+    if not new or any(character.isspace() for character in set(new) - set(old)):
+        raise ValueError(f"the attacked token {new!r} (for {old!r}) is empty or holds white space of its own")
+    return new
+
+
+def is_tag(value: str) -> bool:
+    """Return whether a value is O, B-x or I-x."""
+    return _TAG.fullmatch(value) is not None
+
+
+def to_bio2(tags: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
+    """Return the tags of one sentence in BIO2, given the scheme they are written in."""
+    if scheme == "BIO2":
+        return tuple(tags)
+    before = ["O", *tags]
+    return tuple("B-" + tag[2:] if tag[0] == "I" and before[at][1:] != tag[1:] else tag for at, tag in enumerate(tags))
+
+
+class Survey:
+    """Finds the scheme of a file, sentence by sentence. BIO2 where both would do."""
+
+    def __init__(self) -> None:
+        self.scheme: Scheme = "BIO2"
+
+    def add(self, tags: Iterable[str]) -> int | None:
+        """Take in one sentence; return the index of the tag at which it has become illegal in both schemes, or None."""
+        legal = {"BIO2", "IOB1"}
+        before = "O"
+        for at, tag in enumerate(tags):
+            continues = before[1:] == tag[1:] and before != "O"
+            if tag[0] == "I" and not continues:
+                legal.discard("BIO2")
+            if tag[0] == "B" and not continues:
+                legal.discard("IOB1")
+            if not legal:
+                return at
+            before = tag
+        if "BIO2" not in legal:
+            self.scheme = "IOB1"
+        return None

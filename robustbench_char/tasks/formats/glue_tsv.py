@@ -16,7 +16,7 @@ from pydantic import Field
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, ContentKeys, Example, Task
+from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
 __all__ = ["GlueTsv", "TsvLayout", "TsvOptions"]
@@ -53,7 +53,7 @@ class _Columns(NamedTuple):
     id: int | None
 
 
-class GlueTsv:
+class GlueTsv(NativeFile):
     """One TSV file. Streams: no more than a line is held, and 16 bytes of each for the text keys."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -93,10 +93,6 @@ class GlueTsv:
                 cells[at] = _cell(str(fields[name]), cells[at])
             out.write(("\t".join(cells) + line.end).encode("utf-8"))
         pairing.finish()
-
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: a cell is spelled as it is."""
-        return None
 
     def _open(self) -> tuple[_Columns, Iterator[Line]]:
         lines = read_lines(self.path)

@@ -1,4 +1,7 @@
-"""JSON Lines in the layout of the hub, one example a line. Written by replacing literals, so all other bytes stay."""
+"""JSON whose literals are replaced one by one, so that all other bytes stay; and JSON Lines in the layout of the hub.
+
+Values are `Node`s: `text[node.start : node.end]` is the literal, quotes included.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,27 @@ import json
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Answer, Attacked, Example, Task
-from robustbench_char.tasks.formats.json_text import (
-    Node,
-    answer_patches,
-    edited,
-    parse,
-    slice_source,
-)
+from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, read_lines
 from robustbench_char.tasks.formats.rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["JsonLines"]
+__all__ = ["JsonLines", "Node", "answer_edits", "edited", "parse", "slice_source"]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_ATOM = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
+_UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class JsonLines:
+class JsonLines(NativeFile):
     """One JSON Lines file. Streams, with 8 bytes a line kept to find a line again."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -134,7 +135,7 @@ class _Row:
         after = self._edited(node, item.edits.get("context", ()), str(item.example.fields["context"])).inserted
         before = self.text[node.start : node.end]
         for start, text, answer in zip(value["answer_start"].value, value["text"].value, new, strict=True):
-            yield from answer_patches(self.text, start, text, answer, (before, after), ascii_only=self.ascii_only)
+            yield from answer_edits(self.text, start, text, answer, (before, after), ascii_only=self.ascii_only)
 
 
 def _token_at(nodes: Sequence[Node], position: int) -> tuple[Node, int]:
@@ -145,3 +146,171 @@ def _token_at(nodes: Sequence[Node], position: int) -> tuple[Node, int]:
             return node, start
         start += len(node.value) + 1
     raise ValueError(f"position {position} lies behind the last token")
+
+
+class Node(NamedTuple):
+    """One value: a string, number, boolean or None; a dict or list of nodes; and where its literal stands."""
+
+    value: Any
+    start: int
+    end: int
+
+
+class _Malformed(Exception):
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.message, self.position = message, position
+
+
+def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> Node:
+    """Parse one JSON value. Raises InputError with line and column where it is malformed."""
+    try:
+        node = _value(text, _skip(text, start))
+        end = _skip(text, node.end)
+        if end != len(text):
+            raise _Malformed("extra data", end)
+        return node
+    except (_Malformed, json.JSONDecodeError) as error:
+        position = error.position if isinstance(error, _Malformed) else error.pos
+        message = error.message if isinstance(error, _Malformed) else error.msg[:1].lower() + error.msg[1:]
+        line = first_line + text.count("\n", 0, position)
+        column = position - text.rfind("\n", 0, position)
+        raise InputError(f"{place}:{line}", found=f"malformed JSON ({message}, column {column})", expected="valid JSON",
+                         fix="Correct the file, or download it again.") from None  # fmt: skip
+    except RecursionError:
+        raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
+                         fix="Check the file given to --input.") from None  # fmt: skip
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _value(text: str, at: int) -> Node:
+    opening = text[at : at + 1]
+    if opening == '"':
+        return _string(text, at)
+    if opening == "{":
+        return _object(text, at)
+    if opening == "[":
+        return _array(text, at)
+    match = _ATOM.match(text, at)
+    if match is None:
+        raise _Malformed("a value is missing" if opening else "the file ends early", at)
+    return Node(json.loads(match[0]), at, match.end())
+
+
+def _string(text: str, start: int) -> Node:
+    value, end = scanstring(text, start + 1, True)
+    if _SURROGATE.search(value):  # half a character, which no UTF-8 file can hold; the text has it as an escape
+        units = _UNIT.finditer(text, start + 1, end - 1)
+        at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
+        raise _Malformed(f"the lone surrogate {escape}", at)
+    return Node(value, start, end)
+
+
+def _is_half(escape: str) -> bool:
+    return 0xD800 <= int(escape[2:], 16) <= 0xDFFF
+
+
+def _object(text: str, start: int) -> Node:
+    members: dict[str, Node] = {}
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "}":
+        if members:
+            at = _expect(text, at, ",")
+        if text[at : at + 1] != '"':
+            raise _Malformed("a key in double quotes is missing", at)
+        key = _string(text, at)
+        member = _value(text, _expect(text, _skip(text, key.end), ":"))
+        members[key.value] = member
+        at = _skip(text, member.end)
+    return Node(members, start, at + 1)
+
+
+def _array(text: str, start: int) -> Node:
+    items: list[Node] = []
+    at = _skip(text, start + 1)
+    while text[at : at + 1] != "]":
+        if items:
+            at = _expect(text, at, ",")
+        items.append(_value(text, at))
+        at = _skip(text, items[-1].end)
+    return Node(items, start, at + 1)
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    if text[at : at + 1] != mark:
+        raise _Malformed(f"{mark!r} is missing" if at < len(text) else "the file ends early", at)
+    return _skip(text, at + 1)
+
+
+def _spelled(text: str, ascii_only: bool) -> str:
+    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+
+
+@lru_cache(maxsize=4)  # a text is asked for the spelling of each of its edits in turn
+def _offsets(inner: str) -> Sequence[int]:
+    """Return where each code point of a string starts in the inside of its literal, and where the last one ends."""
+    if "\\" not in inner:
+        return range(len(inner) + 1)
+    return [*(match.start() for match in _UNIT.finditer(inner)), len(inner)]
+
+
+def slice_source(literal: str, start: int, end: int) -> str:
+    """Return how the code points from `start` to `end` of a string are spelled inside its literal (quotes included)."""
+    inner = literal[1:-1]
+    offsets = _offsets(inner)
+    return inner[offsets[start] : offsets[end]]
+
+
+def edited(text: str, node: Node, edits: Sequence[Edit], new: str, *, ascii_only: bool) -> Edit:
+    """Return the edit of the file `text` that edits the string of a node. Raises ValueError unless it becomes `new`."""
+    ordered = in_order(edits)
+    if apply_edits(node.value, ordered) != new:
+        raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
+    literal = text[node.start : node.end]
+    return Edit(node.start, literal, _edited_literal(literal, ordered, ascii_only=ascii_only))
+
+
+def _edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
+    """Return a string literal after edits of its text; characters that no edit touches keep their spelling."""
+    inner = literal[1:-1]
+    offsets = _offsets(inner)
+    patches = []
+    for edit in edits:
+        start, end = offsets[edit.start], offsets[edit.start + len(edit.removed)]
+        new = _spelled(edit.inserted, ascii_only) if edit.inserted_source is None else edit.inserted_source
+        patches.append(Edit(start, inner[start:end], new))
+    return f'"{apply_edits(inner, patches)}"'
+
+
+def answer_edits(
+    text: str, start: Node, answer: Node, new: Answer, contexts: tuple[str, str], *, ascii_only: bool
+) -> Iterator[Edit]:
+    """Yield the edits of the file for one answer: its start, and its text, spelled as its span of the context if it
+    was before. `contexts` are the literals of the context before and after the attack.
+    """
+    before, after = contexts
+    literal = text[answer.start : answer.end]
+    if new.start != start.value:
+        yield Edit(start.start, text[start.start : start.end], str(new.start))
+    if literal[1:-1] == slice_source(before, start.value, start.value + len(answer.value)):
+        literal = f'"{slice_source(after, new.start, new.start + len(new.text))}"'
+    else:
+        literal = _respelled(literal, answer.value, new.text, ascii_only=ascii_only)
+    yield Edit(answer.start, text[answer.start : answer.end], literal)
+
+
+def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:
+    """Return the literal for a new text; what it shares with the old one at either end keeps its spelling."""
+    head = _shared(old, new)
+    tail = _shared(old[head:][::-1], new[head:][::-1])
+    edit = Edit(head, old[head : len(old) - tail], new[head : len(new) - tail])
+    return _edited_literal(literal, [edit], ascii_only=ascii_only)
+
+
+def _shared(first: str, second: str) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))

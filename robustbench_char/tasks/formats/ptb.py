@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats.columns import read_sentences, rewrite_tokens
+from robustbench_char.tasks.formats.conll import read_sentences, rewrite_tokens
 from robustbench_char.tasks.formats.lines import Pairing, read_lines
 
 __all__ = ["PTB_SPLITS", "PTB_TAGS", "PtbColumns", "PtbTrees", "open_ptb"]
@@ -40,7 +40,7 @@ def open_ptb(task: Task, path: Path) -> NativeFile:
     return PtbTrees(task, path) if path.is_dir() else PtbColumns(task, path)
 
 
-class PtbColumns:
+class PtbColumns(NativeFile):
     """One column file: token, tag, blank line after a sentence. Streams."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -58,12 +58,8 @@ class PtbColumns:
         """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
         rewrite_tokens(self.path, out, attacked, field=self._field)
 
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: a token is spelled as it is."""
-        return None
 
-
-class PtbTrees:
+class PtbTrees(NativeFile):
     """The trees below a folder, of one split or all. Streams by tree."""
 
     def __init__(self, task: Task, path: Path, split: str = "all") -> None:
@@ -88,10 +84,6 @@ class PtbTrees:
             lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, clean.label or (), strict=True)]
             out.write(("".join(lines) + "\n").encode("utf-8"))
         pairing.finish()
-
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: the column file spells a token as it is."""
-        return None
 
 
 def _example(row: int, field: str, tagged: Tagged, keys: ContentKeys) -> Example:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, cast
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.tasks.base import Answer, ContentKeys, Example, Task, text_key
-from robustbench_char.tasks.formats.bio import Survey, is_tag, to_bio2
+from robustbench_char.tasks.formats.conll import Survey, is_tag, to_bio2
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 
 __all__ = ["RowReader", "answer_columns", "answers_value", "column_of", "example_row", "names_of_ids"]

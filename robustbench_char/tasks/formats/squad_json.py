@@ -14,10 +14,10 @@ from typing import Any, BinaryIO, NamedTuple
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Answer, Attacked, Example, Task, text_key
-from robustbench_char.tasks.formats.json_text import (
+from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task, text_key
+from robustbench_char.tasks.formats.json_lines import (
     Node,
-    answer_patches,
+    answer_edits,
     edited,
     parse,
     slice_source,
@@ -49,7 +49,7 @@ class _Paragraph(NamedTuple):
     questions: list[_Question]
 
 
-class SquadJson:
+class SquadJson(NativeFile):
     """One file of questions."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -132,7 +132,7 @@ class SquadJson:
                      *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
             contexts = self._literal(paragraph.context), context.inserted
             for (_, start, answer), new in pairs:
-                yield from answer_patches(self._text, start, answer, new, contexts, ascii_only=self._ascii_only)
+                yield from answer_edits(self._text, start, answer, new, contexts, ascii_only=self._ascii_only)
 
     def _edited(self, node: Node, edits: Sequence[Edit], new: str | tuple[str, ...]) -> Edit:
         return edited(self._text, node, edits, str(new), ascii_only=self._ascii_only)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Attacked, Example, Task
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import Pairing, check_text_file
 from robustbench_char.tasks.formats.rows import (
     RowReader,
@@ -38,7 +38,7 @@ _BATCH = 1000
 T = TypeVar("T")
 
 
-class ParquetTable:
+class ParquetTable(NativeFile):
     """One Parquet file. Streams: examples by batches, rewriting by row groups."""
 
     def __init__(self, task: Task, path: Path) -> None:
@@ -68,10 +68,6 @@ class ParquetTable:
             with scratch if changed else self.path.open("rb") as source:
                 shutil.copyfileobj(source, out)
 
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: a cell is spelled as it is."""
-        return None
-
     @cached_property
     def _file(self) -> pq.ParquetFile:
         import pyarrow.parquet as pq
@@ -92,7 +88,7 @@ class ParquetTable:
         return ((f"{self.path}: row {number}", row) for number, row in enumerate(rows))
 
 
-class DatasetTable:
+class DatasetTable(NativeFile):
     """A `datasets.Dataset` in memory; `path` only names it in messages."""
 
     def __init__(self, task: Task, dataset: datasets.Dataset, path: Path = Path("dataset")) -> None:
@@ -121,10 +117,6 @@ class DatasetTable:
             self.attacked(attacked).to_parquet(scratch)
             scratch.seek(0)
             shutil.copyfileobj(scratch, out)
-
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        """Return None: a cell is spelled as it is."""
-        return None
 
 
 def write_table(task: Task, path: Path, examples: Iterable[Example]) -> None:
