@@ -54,7 +54,10 @@ def whole_numbers(
     table: pd.DataFrame, names: Sequence[str], dtype: Literal["int32", "Int32"] = "int32"
 ) -> pd.DataFrame:
     """Return the table with those columns as integers that hold whole numbers alone; `Int32` may have missing ones."""
-    whole = [name for name in names if (table[name].dropna() % 1 == 0).all()]
+    import pandas as pd
+
+    known = pd.api.types.is_integer_dtype
+    whole = [name for name in names if known(table[name]) or (table[name].dropna() % 1 == 0).all()]
     return table.astype({name: dtype if name in whole else "float64" for name in names})
 
 

@@ -15,34 +15,20 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.records.published import find_counts, find_results, is_folder
+from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "PREDICTION_COLUMNS",
-    "VOLATILE",
-    "AttackInfo",
-    "AugmentInfo",
-    "DataInfo",
-    "PredictorInfo",
-    "PretrainingInfo",
-    "RecogniserInfo",
-    "Record",
-    "SystemInfo",
-    "find_records",
-    "read_counts",
-    "read_predictions",
-    "read_record",
-    "result_part",
-    "write_predictions",
-    "write_record",
-]
+    "PREDICTION_COLUMNS", "VOLATILE", "AttackInfo", "AugmentInfo", "DataInfo", "PredictorInfo", "PretrainingInfo",
+    "RecogniserInfo", "Record", "SystemInfo", "find_records", "read_counts", "read_predictions", "read_record",
+    "result_part", "write_predictions", "write_record",
+]  # fmt: skip
 
 SCHEMA = 1
 _EXPECTED, _FIX = "a record written by `evaluate`", "Run `robustbench-char evaluate` again."
-RECORD, PREDICTIONS = "record.json", "predictions.parquet"
+PREDICTIONS = "predictions.parquet"
 
 PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edits")
 """`fields`, `gold`, `prediction` and `edits` hold JSON; `score` is the example's own (1 right, 0 wrong; F1 of a

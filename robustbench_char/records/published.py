@@ -30,11 +30,11 @@ from robustbench_char.records.counts import COUNTS, KEYS, read_counts_file, whol
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["find_counts", "find_files", "find_results", "is_folder", "publish"]
+__all__ = ["RECORD", "find_counts", "find_files", "find_results", "is_folder", "publish"]
 
 M = TypeVar("M", bound=BaseModel)
 
-RECORDS, RUN = "records.parquet", "run.json"
+RECORD, RECORDS, RUN = "record.json", "records.parquet", "run.json"
 FILES = {
     "fragility.json": "fragility.jsonl",
     "manifest.json": "manifests.jsonl",
@@ -78,7 +78,7 @@ def find_counts(folder: Path, sha256: str) -> pd.DataFrame:
 
     Raises InputError for a file that is damaged, missing, or not the one that the record was made with.
     """
-    published = _set_around(folder)
+    published = None if (folder / RECORD).is_file() else _set_around(folder)
     table = published.counts_of(folder) if published else None
     return read_counts_file(folder / COUNTS, sha256) if table is None else table
 
@@ -88,9 +88,9 @@ def publish(run: Path, output: Path) -> None:
 
     A `run.json` goes with them. Raises InputError where there is no record, and for counts that are not their record's.
     """
-    records = find_files([run], "record.json")
+    records = find_files([run], RECORD)
     if not records:
-        raise InputError(run, found="no record.json", expected="the folder of a run", fix="Check the path.")
+        raise InputError(run, found=f"no {RECORD}", expected="the folder of a run", fix="Check the path.")
     output.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".published.", dir=output) as scratch:
         _write_set(Path(scratch), run, records)
@@ -103,13 +103,13 @@ def publish(run: Path, output: Path) -> None:
 
 def _files(folder: Path, name: str) -> list[tuple[Path, str | None]]:
     """Return path and text of each file of a name below a folder, sorted; no text (None) where it is a file itself."""
-    found: dict[Path, str | None] = dict.fromkeys(folder.rglob(name))
-    sets = {path: _open(path) for path in folder.rglob(RECORDS)}
-    if around := _set_around(folder):
-        sets[around.folder / RECORDS] = around
-    for published in sets.values():
-        found |= {path: text for path, text in published.files(name) if folder in path.parents}
-    return sorted(found.items())
+    files: dict[Path, str | None] = dict.fromkeys(folder.rglob(name))
+    sets = [_open(path) for path in folder.rglob(RECORDS)]
+    if not folder.is_dir() and (published := _set_around(folder)):
+        sets.append(published)
+    for published in sets:
+        files |= {path: text for path, text in published.files(name) if folder in path.parents}
+    return sorted(files.items())
 
 
 def _set_around(folder: Path) -> _PublishedSet | None:
@@ -123,7 +123,7 @@ def _open(path: Path) -> _PublishedSet:
     return _opened(path.parent, tuple((state.st_mtime_ns, state.st_size) for state in states))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _opened(folder: Path, states: tuple[tuple[int, int], ...]) -> _PublishedSet:
     return _PublishedSet(folder)
 
@@ -151,7 +151,7 @@ class _PublishedSet:
 
     def files(self, name: str) -> Iterator[tuple[Path, str]]:
         """Yield path and text of each file of a name."""
-        if name == "record.json":
+        if name == RECORD:
             yield from ((self.folder / path / name, text) for path, text in self._records.items())
         elif FILES.get(name) in self._hashes:
             for line in self._checked(FILES[name]).read_text(encoding="utf-8").splitlines():
@@ -164,7 +164,7 @@ class _PublishedSet:
         if path not in self._counts:
             return None
         table, rows = self._all_counts
-        part = table[[*KEYS, *self._counts[path]]].take(rows[path]).reset_index(drop=True)
+        part = table.take(rows[path])[[*KEYS, *self._counts[path]]].reset_index(drop=True)
         for name in ("dimension", "value"):
             part[name] = part[name].cat.remove_unused_categories()
         return whole_numbers(part, self._counts[path])
@@ -257,4 +257,4 @@ def _write_counts(path: Path, tables: Mapping[tuple[str, str, str], pd.DataFrame
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"))  # in ASCII, which no line break or half character can damage

@@ -24,25 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "FRAGILITY",
-    "PROFILE",
-    "SENSITIVITY",
-    "WORDS",
-    "Deletions",
-    "FragilityRecord",
-    "Group",
-    "ModelInfo",
-    "Profile",
-    "ProfileWord",
-    "SensitivityRecord",
-    "find_fragility",
-    "find_sensitivities",
-    "read_profiles",
-    "read_words",
-    "side_by_side",
-    "summary_of",
-    "write_sensitivity",
-]
+    "FRAGILITY", "PROFILE", "SENSITIVITY", "WORDS", "Deletions", "FragilityRecord", "Group", "ModelInfo", "Profile",
+    "ProfileWord", "SensitivityRecord", "find_fragility", "find_sensitivities", "read_profiles", "read_words",
+    "side_by_side", "summary_of", "write_sensitivity",
+]  # fmt: skip
 
 SENSITIVITY, WORDS, PROFILE, FRAGILITY = "sensitivity.json", "words.parquet", "profile.json", "fragility.json"
 _EXPECTED, _FIX = "a file that `sensitivity` wrote", "Run `robustbench-char sensitivity` again."

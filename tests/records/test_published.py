@@ -180,3 +180,16 @@ def test_altered_files_are_refused(published: Path) -> None:
         file.write('{"path": "more", "content": {}}\n')
     with pytest.raises(InputError, match=r"manifests\.jsonl: found another content than was published"):
         find_files([published], "manifest.json")
+
+
+def test_unusual_texts_come_back(run: Path, tmp_path: Path) -> None:
+    texts = {"line": "a\u2028b\x85c\r\n", "half": "\ud83d", "word": "é"}
+    (run / "manifests" / "manifest.json").write_text(json.dumps(texts))
+    publish(run, tmp_path / "set")
+    assert find_files([tmp_path / "set"], "manifest.json") == [(tmp_path / "set" / "manifests", texts)]
+
+
+def test_another_file_of_the_name_above_a_run_is_not_read(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "records.parquet").write_bytes(b"mine")
+    ((_, record), *_) = [item for item in find_records([run]) if item[1].counts_sha256]
+    assert read_counts(run / PARTS[0], record) is not None
