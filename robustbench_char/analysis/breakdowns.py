@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from robustbench_char.analysis.pairs import REFERENCE, Pair, drop
-from robustbench_char.analysis.statistics import Cell, Key, Run, Statistics, System, resampled_runs
+from robustbench_char.analysis.pairs import REFERENCE, Pair, drop, root_of
+from robustbench_char.analysis.statistics import (
+    Cell,
+    Key,
+    Run,
+    Statistics,
+    cell_of,
+    interval_columns,
+    key_of,
+    resampled_runs,
+)
 from robustbench_char.metrics.base import Floats
-from robustbench_char.metrics.bootstrap import RESAMPLES, Interval
+from robustbench_char.metrics.bootstrap import RESAMPLES
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import Record, read_counts
 
@@ -20,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["breakdown_frame", "cell_statistics", "unit_of"]
 
-Place: TypeAlias = tuple[str, str]
+CellName: TypeAlias = tuple[str, str]
 """Dimension and value of a cell."""
-_Name: TypeAlias = tuple[Path, Place, bool]
+_Name: TypeAlias = tuple[Path, CellName, bool]
 """The folder of a result, the cell, and whether the cell is the attacked one's (of a clean result beside it)."""
 
 _UNITS = {"entity_f1": "gold entities", "tag_accuracy": "words"}
@@ -43,32 +52,31 @@ def unit_of(metric: str) -> str:
 
 def cell_statistics(
     pairs: Sequence[Pair], whole: Statistics, dimensions: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[Place, Statistics]:
+) -> dict[CellName, Statistics]:
     """Return the statistics of every cell of some dimensions, by dimension and value, over the tasks of `whole`.
 
     A clean score is that of the same cell of the clean data. Where clean data have no such cell, and units are
     examples, it is that of the examples that are in the cell under the attack; where units are entities or words, there
     is none. All cells of a task are resampled together. Raises InputError for counts that are not their record's.
     """
-    found: dict[Place, Statistics] = {}
+    statistics: dict[CellName, Statistics] = {}
     for task in whole.rows:
-        sources = [(pair, *_sources(pair)) for pair in pairs if pair.attacked.task == task]
-        known = [(attacked, clean) for _, attacked, clean in sources if attacked is not None]
+        known = list(_sources(pair for pair in pairs if pair.attacked.task == task))
         records, counts = _counts(known, dimensions)
         if not counts:  # a task that was not attacked by the suite of these pairs
             continue
         runs = resampled_runs(records, counts, resamples=resamples, seed=seed)
-        for place in dict.fromkeys(place for _, place, _ in counts):
-            cells = found.setdefault(place, Statistics({}, {})).cells
-            cells |= _cells(known, place, runs)
-    return found
+        for cell in dict.fromkeys(cell for _, cell, _ in counts):
+            statistics.setdefault(cell, Statistics({}, {})).cells.update(_cells(known, cell, runs))
+    return statistics
 
 
-def _sources(pair: Pair) -> tuple[_Source | None, _Source | None]:
-    """Return the attacked and the clean result, None without counts."""
-    sides = ((pair.attacked_folder, pair.attacked), (pair.clean_folder, pair.clean))
-    attacked, clean = (_source(folder, record) if folder and record else None for folder, record in sides)
-    return attacked, clean
+def _sources(pairs: Iterable[Pair]) -> Iterator[tuple[_Source, _Source | None]]:
+    """Yield the attacked result of each pair that has counts, and the clean one where it has some."""
+    for pair in pairs:
+        attacked = _source(pair.attacked_folder, pair.attacked)
+        if attacked is not None:
+            yield attacked, _source(pair.clean_folder, pair.clean) if pair.clean_folder and pair.clean else None
 
 
 def _source(folder: Path, record: Record) -> _Source | None:
@@ -84,17 +92,17 @@ def _counts(
     counts: dict[_Name, Floats] = {}
     for attacked, clean in known:
         rows = sorted(attacked.table.loc[attacked.table["dimension"] == "all", "row"])
-        for place in _places(attacked.table, dimensions):
-            records[attacked.folder, place, True] = attacked.record
-            counts[attacked.folder, place, True] = cell_counts(attacked.table, rows, *place)
-            beside = _clean_counts(attacked, clean, rows, place) if clean else None
+        for cell in _cell_names(attacked.table, dimensions):
+            records[attacked.folder, cell, True] = attacked.record
+            counts[attacked.folder, cell, True] = cell_counts(attacked.table, rows, *cell)
+            beside = _clean_counts(attacked, clean, rows, cell) if clean else None
             if clean and beside is not None:
-                name = _clean_name(attacked, clean, place)
+                name = _clean_name(attacked, clean, cell)
                 records[name], counts[name] = clean.record, beside
     return records, counts
 
 
-def _places(table: pd.DataFrame, dimensions: Sequence[str]) -> list[Place]:
+def _cell_names(table: pd.DataFrame, dimensions: Sequence[str]) -> list[CellName]:
     cells = table[["dimension", "value"]].drop_duplicates()
     cells = cells[cells["dimension"].isin(dimensions)]
     return list(cells.itertuples(index=False, name=None))
@@ -104,40 +112,33 @@ def _has(clean: _Source, dimension: str) -> bool:
     return bool((clean.table["dimension"] == dimension).any())
 
 
-def _clean_name(attacked: _Source, clean: _Source, place: Place) -> _Name:
+def _clean_name(attacked: _Source, clean: _Source, cell: CellName) -> _Name:
     """Return whose cell the clean counts are: the clean result's own, or the attacked one's."""
-    return (clean.folder, place, True) if _has(clean, place[0]) else (attacked.folder, place, False)
+    return (clean.folder, cell, True) if _has(clean, cell[0]) else (attacked.folder, cell, False)
 
 
-def _clean_counts(attacked: _Source, clean: _Source, rows: Sequence[int], place: Place) -> Floats | None:
-    if _has(clean, place[0]):
-        return cell_counts(clean.table, rows, *place)
+def _clean_counts(attacked: _Source, clean: _Source, rows: Sequence[int], cell: CellName) -> Floats | None:
+    if _has(clean, cell[0]):
+        return cell_counts(clean.table, rows, *cell)
     if attacked.record.family == "tagging":
         return None
     table = attacked.table
-    inside = set(table.loc[(table["dimension"] == place[0]) & (table["value"] == place[1]), "row"])
+    inside = set(table.loc[(table["dimension"] == cell[0]) & (table["value"] == cell[1]), "row"])
     return cell_counts(clean.table, rows) * np.array([[row in inside] for row in rows], dtype=np.float64)
 
 
-def _cells(known: Sequence[tuple[_Source, _Source | None]], place: Place, runs: dict[_Name, Run]) -> dict[Key, Cell]:
+def _cells(known: Sequence[tuple[_Source, _Source | None]], cell: CellName, runs: dict[_Name, Run]) -> dict[Key, Cell]:
     grouped: dict[Key, list[tuple[Run, Run | None]]] = {}
     for attacked, clean in known:
-        run = runs.get((attacked.folder, place, True))
+        run = runs.get((attacked.folder, cell, True))
         if run is not None:
-            system = attacked.record.system
-            key = attacked.record.task, (system.shown, system.base), attacked.record.condition
-            beside = runs.get(_clean_name(attacked, clean, place)) if clean else None
-            grouped.setdefault(key, []).append((run, beside))
-    return {key: _cell(sorted(group, key=lambda sides: sides[0].seeds)) for key, group in grouped.items()}
+            beside = runs.get(_clean_name(attacked, clean, cell)) if clean else None
+            grouped.setdefault(key_of(attacked.record), []).append((run, beside))
+    return {key: cell_of(group) for key, group in grouped.items()}
 
 
-def _cell(group: Sequence[tuple[Run, Run | None]]) -> Cell:
-    clean = tuple(beside for _, beside in group if beside is not None)
-    return Cell(tuple(run for run, _ in group), clean if len(clean) == len(group) else ())
-
-
-def breakdown_frame(found: dict[Place, Statistics]) -> pd.DataFrame:
-    """Return a row a task, system, suite and cell, with intervals `_low` and `_high` and `_note` why there is none.
+def breakdown_frame(cells: dict[CellName, Statistics]) -> pd.DataFrame:
+    """Return one row per task, system, suite and cell, with intervals `_low`, `_high` and `_note` why there is none.
 
     `count` is the metric whose counts it stands on, and `units` how many units the cell has (see `unit_of`). `clean`
     and `attacked` are in percent, `drop`, `gain_clean` and `gain` (over `bert` of the same base, in the same cell) in
@@ -145,33 +146,23 @@ def breakdown_frame(found: dict[Place, Statistics]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_row(statistics, key, place) for place, statistics in found.items() for key in statistics.cells]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(statistics, key, cell) for cell, statistics in cells.items() for key in statistics.cells])
 
 
-def _row(statistics: Statistics, key: Key, place: Place) -> dict[str, object]:
-    (task, system, suite), cell = key, statistics.cells[key]
-    record = cell.runs[0].record
-    reference: System = (REFERENCE, record.system.pretraining.base if record.system.pretraining else system[1])
-    values: dict[str, Interval | None] = {
-        "clean": statistics.change(task, system, suite, lambda clean, attacked: clean),
-        "attacked": statistics.score(task, system, suite),
-        "drop": statistics.change(task, system, suite, drop),
-    }
-    if system[0] != REFERENCE:
-        values["gain_clean"] = statistics.difference(task, system, reference, suite, clean=True)
-        values["gain"] = statistics.difference(task, system, reference, suite)
+def _row(statistics: Statistics, key: Key, cell: CellName) -> dict[str, object]:
+    (task, system, suite), run = key, statistics.cells[key].runs[0]
+    record, reference = run.record, (REFERENCE, root_of(run.record))
     row: dict[str, object] = {"task": task, "label": system[0], "base": system[1], "suite": suite}
-    row |= {
-        "dimension": place[0],
-        "value": place[1],
-        "metric": record.headline,
-        "count": record.metric,
-        "units": _units(cell.runs[0]),
-    }
-    for name in ("clean", "attacked", "drop", "gain_clean", "gain"):
-        one = values.get(name) or Interval(None)
-        row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high, f"{name}_note": one.note}
+    row |= {"dimension": cell[0], "value": cell[1], "metric": record.headline, "count": record.metric}
+    row["units"] = _units(run)
+    row |= interval_columns("clean", statistics.change(task, system, suite, lambda clean, attacked: clean))
+    row |= interval_columns("attacked", statistics.score(task, system, suite))
+    row |= interval_columns("drop", statistics.change(task, system, suite, drop))
+    for name, clean in (("gain_clean", True), ("gain", False)):
+        gain = None
+        if system[0] != REFERENCE:
+            gain = statistics.difference(task, system, reference, suite, clean=clean)
+        row |= interval_columns(name, gain)
     return row
 
 

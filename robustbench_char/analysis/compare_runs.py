@@ -5,33 +5,35 @@ Shape legend: N examples, K counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from pydantic import computed_field
 
 from robustbench_char.analysis.pairs import check_together, distinct
-from robustbench_char.analysis.record_changes import Change, changes
 from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
 from robustbench_char.common import InputError
+from robustbench_char.common.differences import differences
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.metrics.significance import PERMUTATIONS, holm
 from robustbench_char.records.counts import cell_counts
-from robustbench_char.records.evaluation import Record, find_records, read_counts
+from robustbench_char.records.evaluation import Record, find_records, read_counts, result_part
 
-__all__ = ["Apart", "Result", "Row", "SetComparison", "compare_sets"]
+__all__ = ["Apart", "Change", "Result", "Row", "SetComparison", "compare_sets"]
 
 _Found: TypeAlias = tuple[Path, Record]
 _A: System = ("A", "")
 _B: System = ("B", "")
 _NONE: Floats = np.zeros((0, 0))
-_PERMUTATIONS_A_ROW = 50
-"""Drawn a tested row, so that the smallest p there is stays below 0.05 after a correction over any number of rows."""
+_MATCHED = {"name", "label", "base", "training_seed"}  # what the two share: a label that is left out is the name
+_PERMUTATIONS_PER_ROW = 50
+"""Drawn per tested row, so that the smallest p there is stays below 0.05 after a correction over any number of rows."""
 
 
 class Result(Frozen):
@@ -77,6 +79,15 @@ class Row(Frozen):
     p: float | None = None
     p_holm: float | None = None
     verdict: Literal["same", "within noise", "differs"] = "same"
+
+
+class Change(Frozen):
+    """One thing that differs, from `a` to `b`, in so many results; None where one of the two does not have it."""
+
+    name: str
+    a: Any
+    b: Any
+    results: int
 
 
 class SetComparison(Frozen):
@@ -136,7 +147,7 @@ def compare_sets(a: Path, b: Path) -> SetComparison:
         apart=tuple(apart),
         only_a=tuple(result for result in sorted(in_a, key=_order) if result not in in_b),
         only_b=tuple(result for result in sorted(in_b, key=_order) if result not in in_a),
-        changes=tuple(changes([(one[1], other[1]) for one, other in matched.values()])),
+        changes=tuple(_changes([(a[1], b[1]) for a, b in matched.values()])),
     )
 
 
@@ -216,7 +227,7 @@ def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | s
 
 def _rows(groups: Mapping[_Group, Sequence[_Counted]]) -> list[Row]:
     tested = sum(not _alike(runs) for runs in groups.values())
-    permutations = max(PERMUTATIONS, _PERMUTATIONS_A_ROW * tested)
+    permutations = max(PERMUTATIONS, _PERMUTATIONS_PER_ROW * tested)
     rows = [_row(group, runs, permutations) for group, runs in groups.items()]
     corrected = iter(holm([row.p for row in rows if row.p is not None]))
     return [row if row.p is None else _judged(row, next(corrected)) for row in rows]
@@ -267,3 +278,26 @@ def _statistics(group: _Group, runs: Sequence[_Counted]) -> Statistics:
         for side in (_A, _B)
     }
     return Statistics(cells, {group.task: len(group.examples)})
+
+
+def _changes(pairs: Sequence[tuple[Record, Record]]) -> list[Change]:
+    """Return what differs in how the two of each pair were made, in order of first appearance. Times are left out."""
+    changes: dict[tuple[str, str], Change] = {}
+    for a, b in pairs:
+        for name, old, new in differences(_made_with(a), _made_with(b)):
+            key = name, json.dumps([old, new], sort_keys=True)
+            before = changes[key].results if key in changes else 0
+            changes[key] = Change(name=name, a=old, b=new, results=before + 1)
+    return list(changes.values())
+
+
+def _made_with(record: Record) -> dict[str, Any]:
+    system = {key: value for key, value in result_part(record)["system"].items() if key not in _MATCHED}
+    pretraining, attack = system.pop("pretraining"), record.data.attack
+    return {
+        **record.provenance.model_dump(mode="json"),
+        "device": record.device,
+        **system,
+        "pretraining": pretraining,
+        "suite_sha256": attack.suite_sha256 if attack else None,
+    }

@@ -1,8 +1,8 @@
-"""What an attack costs: drop, retention, and the table that sets each attacked result beside its clean one."""
+"""What an attack costs: drop, retention, the table that sets each attacked result beside its clean one, seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "REFERENCE", "Pair", "check_together", "comparison_table", "distinct", "drop", "pair_records", "relative_drop",
-    "retention",
+    "CHANGES", "REFERENCE", "SEED_COLUMNS", "Pair", "check_together", "comparison_table", "distinct", "drop",
+    "pair_records", "relative_drop", "retention", "root_of", "seed_frame",
 ]  # fmt: skip
 
 _Key: TypeAlias = tuple[str | int | None, ...]
@@ -27,11 +27,16 @@ REFERENCE = "bert"
 _TYPES = {
     "task": "str", "system": "str", "label": "str", "base": "str", "training_seed": "Int64", "suite": "str",
     "attack_seed": "Int64", "metric": "str", "clean": "float64", "attacked": "float64", "drop": "float64",
-    "relative_drop": "float64",
-    "retention": "float64", "examples": "Int64", "words": "Int64", "eligible_words": "Int64", "edits": "Int64",
-    "effective_strength": "float64", "truncated_words_clean": "Int64", "truncated_words_attacked": "Int64",
-    "clean_gold_attacked": "float64", "gain_clean": "float64", "gain": "float64", "saw_attack": "str",
+    "relative_drop": "float64", "retention": "float64", "examples": "Int64", "words": "Int64",
+    "eligible_words": "Int64", "edits": "Int64", "effective_strength": "float64", "truncated_words_clean": "Int64",
+    "truncated_words_attacked": "Int64", "clean_gold_attacked": "float64", "gain_clean": "float64", "gain": "float64",
+    "saw_attack": "str",
 }  # fmt: skip
+
+SEED_COLUMNS = (
+    "task", "label", "base", "suite", "training_seeds", "attack_seeds", "mean", "training_spread", "training_worst",
+    "attack_spread", "worst", "clean_mean", "clean_spread",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,18 @@ def relative_drop(clean: float, attacked: float) -> float | None:
     return None if kept is None else 1 - kept
 
 
+CHANGES: Mapping[str, Callable[[float, float], float | None]] = {
+    "drop": drop,
+    "relative_drop": relative_drop,
+    "retention": retention,
+}
+"""What is computed of the clean and the attacked score, by its name in tables."""
+
+
 def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
     """Match each attacked record to the clean one of the same task, metric, system, weights and clean data.
 
-    `records` are as `find_records` returns them; their order is kept. A result that was found twice counts once; an
+    `records` are as `find_records` returns them; their order is kept. A result that occurs twice counts once; an
     attacked one without clean partner stays. Raises InputError where two results of one thing have different scores.
     """
     kept = {_key(record): (folder, record) for folder, record in distinct(records)}
@@ -71,7 +84,7 @@ def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
 
 
 def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
-    """Return the records with each result once, the first of those found; their order is kept.
+    """Return the records with each result once, the first where there are several; their order is kept.
 
     One result is one set of weights (and recogniser) on one task's data, clean or under one attack, under one label.
     Raises InputError where two records of one result have different scores.
@@ -102,21 +115,21 @@ def check_together(records: Sequence[tuple[Path, Record]]) -> None:
             ((record.task, "clean"), record.clean_sha256, "results on different data"),
         ]
         if attack:
-            place = (record.task, attack.suite, attack.seed)
-            facts.append((place, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
-        for key, fact, found in facts:
-            first, first_folder = seen.setdefault(key, (fact, folder))
+            key = (record.task, attack.suite, attack.seed)
+            facts.append((key, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
+        for subject, fact, mistake in facts:
+            first, first_folder = seen.setdefault(subject, (fact, folder))
             if first != fact:
                 raise InputError(
                     f"{first_folder} and {folder}",
-                    found=f"{found} of {record.task}",
+                    found=f"{mistake} of {record.task}",
                     expected="results that can stand in one table: the same metric, clean data and attacks",
                     fix="Make a report of each by itself, or evaluate again on the same files.",
                 )
 
 
 def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Return one row a pair, with unrounded scores in percent; `metric` names the score, the record's headline.
+    """Return one row per pair, with unrounded scores in percent; `metric` names the score, the record's headline.
 
     `drop` is in percentage points; `relative_drop`, `retention` and `effective_strength` are shares. What is undefined
     or unknown is missing (NaN or NA). `clean_gold_attacked` scores the attacked set against the clean answers
@@ -186,9 +199,7 @@ def _change(pair: Pair) -> dict[str, float | None]:
     return {
         "clean": clean,
         "attacked": attacked,
-        "drop": drop(clean, attacked),
-        "relative_drop": relative_drop(clean, attacked),
-        "retention": retention(clean, attacked),
+        **{change: of(clean, attacked) for change, of in CHANGES.items()},
     }
 
 
@@ -200,8 +211,8 @@ def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, str | float | No
     if pair.attacked.system.shown == REFERENCE:
         return {}
     peers = [other for other in references if _same_data(other.attacked, pair.attacked)]
-    if len({_root(other.attacked) for other in peers}) > 1:
-        peers = [other for other in peers if _root(other.attacked) == _root(pair.attacked)]
+    if len({root_of(other.attacked) for other in peers}) > 1:
+        peers = [other for other in peers if root_of(other.attacked) == root_of(pair.attacked)]
     if not peers:
         return {}
     name = pair.attacked.headline
@@ -218,5 +229,36 @@ def _same_data(one: Record, other: Record) -> bool:
     return _key(one)[:2] == _key(other)[:2] and _key(one)[-4:] == _key(other)[-4:]
 
 
-def _root(record: Record) -> str:
+def root_of(record: Record) -> str:
+    """Return the base that a system started from: of a pre-trained one, the base of its pre-training."""
     return record.system.pretraining.base if record.system.pretraining else record.system.base
+
+
+def seed_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row (SEED_COLUMNS) per task, system, base and suite of a `comparison_table`, scores in percent.
+
+    `mean` is over training seeds of their means over attack seeds. `training_spread` is the standard deviation of
+    those means (n - 1 below the fraction line), `training_worst` the lowest of them. `attack_spread` is the standard
+    deviation over attack seeds within a training seed, as a mean over training seeds. Both spreads are missing where
+    there is one seed. `worst` is the lowest attacked score of a run; `clean_*` are of the clean scores.
+    """
+    import pandas as pd
+
+    groups = frame.groupby(list(SEED_COLUMNS[:4]), sort=False)
+    return pd.DataFrame([(*key, *_spreads(part)) for key, part in groups], columns=list(SEED_COLUMNS))
+
+
+def _spreads(part: pd.DataFrame) -> tuple[float, ...]:
+    by_training = part.groupby("training_seed", dropna=False)
+    means, clean = by_training["attacked"].mean(), by_training["clean"].first()
+    return (
+        len(means),
+        part["attack_seed"].nunique(dropna=False),
+        means.mean(),
+        means.std(ddof=1),
+        means.min(),
+        by_training["attacked"].std(ddof=1).mean(),
+        part["attacked"].min(),
+        clean.mean(),
+        clean.std(ddof=1),
+    )

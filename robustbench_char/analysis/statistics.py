@@ -1,8 +1,8 @@
 """Intervals and tests over whole tables: all results on one data set are resampled together, so that all stay paired.
 
 Examples are resampled; seeds are not. A system with several training or attack seeds is scored as the mean over its
-runs, in each resample, and the spread of the seeds stands apart (see `seeds`). Shape legend: N examples, K counts,
-R resamples.
+runs, in each resample, and the spread of the seeds stands apart (see `pairs.seed_frame`). Shape legend: N examples,
+K counts, R resamples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
-from robustbench_char.analysis.pairs import Pair, drop, relative_drop, retention
+from robustbench_char.analysis.pairs import CHANGES, Pair
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval, percentiles, resampled_sums
@@ -25,7 +25,10 @@ from robustbench_char.records.evaluation import Record, read_counts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CLEAN", "SIGNIFICANT", "Cell", "Key", "Run", "Statistics", "System", "resampled_runs", "statistics_of"]
+__all__ = [
+    "CLEAN", "SIGNIFICANT", "Cell", "Key", "Run", "Statistics", "System", "cell_of", "interval_columns", "key_of",
+    "resampled_runs", "statistics_of",
+]  # fmt: skip
 
 CLEAN = "clean"
 SIGNIFICANT = 0.05
@@ -35,8 +38,6 @@ System: TypeAlias = tuple[str, str]
 """How reports tell systems apart: label and base."""
 Key: TypeAlias = tuple[str, System, str]
 """Task, system, and the suite (or CLEAN)."""
-
-_CHANGES = {"drop": drop, "retention": retention, "relative_drop": relative_drop}
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,6 @@ class Statistics:
         cell = self.cells.get((task, system, suite))
         return _interval(of, _level(cell.clean), _level(cell.runs)) if cell and cell.clean else None
 
-    def retention(self, task: str, system: System, suite: str) -> Interval | None:
-        """Return the share of the clean score that is left."""
-        return self.change(task, system, suite, retention)
-
     def difference(
         self, task: str, system: System, other: System, condition: str, *, clean: bool = False
     ) -> Interval | None:
@@ -111,14 +108,6 @@ class Statistics:
         cells = [self.cells.get((task, name, condition)) for name in (system, other)]
         runs = [(cell.clean if clean else cell.runs) if cell else () for cell in cells]
         return _interval(lambda first, second: first - second, *map(_level, runs)) if all(runs) else None
-
-    def drop_difference(self, task: str, system: System, other: System, suite: str) -> Interval | None:
-        """Return the drop of a system minus that of another, in points; negative where the system loses less."""
-        one, two = (self.cells.get((task, name, suite)) for name in (system, other))
-        if not (one and two and one.clean and two.clean):
-            return None
-        levels = [_level(runs) for cell in (one, two) for runs in (cell.clean, cell.runs)]
-        return _interval(lambda *scores: drop(*scores[:2]) - drop(*scores[2:]), *levels)
 
     def p_value(
         self, task: str, system: System, other: System, condition: str, *, permutations: int = PERMUTATIONS
@@ -142,25 +131,7 @@ class Statistics:
 
     def systems(self, task: str, condition: str) -> list[System]:
         """Return the systems that have counts, in the order of the records."""
-        return [system for name, system, found in self.cells if (name, found) == (task, condition)]
-
-    def against(self, reference: System, task: str) -> pd.DataFrame:
-        """Return a row a system and condition: its difference from one system in points, interval, and tests.
-
-        `p_holm` is p after Holm's correction over the table.
-        """
-        import pandas as pd
-
-        rows = []
-        for name, system, condition in self.cells:
-            found = self.difference(task, system, reference, condition) if name == task else None
-            if found is None or system == reference:
-                continue
-            p = self.p_value(task, system, reference, condition)
-            rows.append((*system, condition, found.value, found.low, found.high, p, found.note))
-        frame = pd.DataFrame(rows, columns=["label", "base", "condition", "difference", "low", "high", "p", "note"])
-        frame["p_holm"] = _corrected([row[6] for row in rows])
-        return frame
+        return [key[1] for key in self.cells if key[::2] == (task, condition)]
 
     def best(self, task: str, condition: str) -> set[System]:
         """Return the system with the highest score, and those that cannot be told from it.
@@ -168,36 +139,36 @@ class Statistics:
         These are the ones with a p of 0.05 or more, after Holm's correction over the systems; where there is no test,
         those whose interval of the difference holds 0. Empty where there are no two systems to compare.
         """
-        scores = {one: _level(self.cells[task, one, condition].runs).value for one in self.systems(task, condition)}
-        scores = {one: value for one, value in scores.items() if not np.isnan(value)}
+        cells = {system: self.cells[task, system, condition] for system in self.systems(task, condition)}
+        scores = {system: _level(cell.runs).value for system, cell in cells.items()}
+        scores = {system: value for system, value in scores.items() if not np.isnan(value)}
         if len(scores) < 2:
             return set()
-        top = max(scores, key=lambda one: scores[one])
-        others = [one for one in scores if one != top]
-        corrected = _corrected([self.p_value(task, one, top, condition) for one in others])
-        tied = (p >= SIGNIFICANT if p is not None else _holds_zero(self.difference(task, top, one, condition))
-                for one, p in zip(others, corrected, strict=True))  # fmt: skip
-        return {top, *(one for one, tie in zip(others, tied, strict=True) if tie)}
+        top = max(scores, key=lambda system: scores[system])
+        others = [system for system in scores if system != top]
+        corrected = _corrected([self.p_value(task, other, top, condition) for other in others])
+        return {top, *(
+            other for other, p in zip(others, corrected, strict=True)
+            if (_holds_zero(self.difference(task, top, other, condition)) if p is None else p >= SIGNIFICANT)
+        )}  # fmt: skip
 
     def run_frame(self) -> pd.DataFrame:
-        """Return the intervals of each run, a row an attacked result: over its examples alone.
+        """Return the intervals of each run, one row per attacked result: over its examples alone.
 
         `clean`, `attacked`, `drop`, `retention` and `relative_drop` have columns `_low`, `_high` and `_note` beside
         them; scores are in percent, drops in points. What is not known is missing.
         """
         import pandas as pd
 
-        return pd.DataFrame([_run_row(key, cell, place) for key, cell in self.cells.items() if key[2] != CLEAN
-                             for place in range(len(cell.runs))])  # fmt: skip
+        attacked = ((key, cell) for key, cell in self.cells.items() if key[2] != CLEAN)
+        return pd.DataFrame([_run_row(key, cell, index) for key, cell in attacked for index in range(len(cell.runs))])
 
 
-def statistics_of(
-    pairs: Sequence[Pair], *, cell: tuple[str, str] = ("all", "all"), resamples: int = RESAMPLES, seed: int = 0
-) -> Statistics:
+def statistics_of(pairs: Sequence[Pair], *, resamples: int = RESAMPLES, seed: int = 0) -> Statistics:
     """Read the counts beside the records of pairs, and resample the examples of each data set, all systems together.
 
-    `cell` names a dimension of the counts and a value of it, such as `pieces` and `Subword`. Raises InputError for
-    counts that are not their record's, and for results on one data set of other examples or another metric.
+    Raises InputError for counts that are not their record's, and for results on one data set of other examples or
+    another metric.
     """
     records = {folder: record for pair in pairs for folder, record in _results(pair) if record.counts_sha256}
     data: dict[str, set[str]] = {}
@@ -207,10 +178,21 @@ def statistics_of(
     rows: dict[str, int] = {}
     for task in (task for task, hashes in data.items() if len(hashes) == 1):
         results = {folder: record for folder, record in records.items() if record.task == task}
-        counts = _counts(results, cell)
+        counts = _counts(results)
         rows[task] = len(next(iter(counts.values())))
         runs |= resampled_runs(results, counts, resamples=resamples, seed=seed)
     return Statistics(_cells(pairs, runs), rows, tuple(task for task in data if task not in rows))
+
+
+def key_of(record: Record) -> Key:
+    """Return where a result stands among the cells of `Statistics`."""
+    return record.task, (record.system.shown, record.system.base), record.condition
+
+
+def interval_columns(name: str, interval: Interval | None) -> dict[str, float | str | None]:
+    """Return an interval as columns of a table: `name`, and beside it `_low`, `_high` and `_note`."""
+    known = interval or Interval(None)
+    return {name: known.value, f"{name}_low": known.low, f"{name}_high": known.high, f"{name}_note": known.note}
 
 
 def _results(pair: Pair) -> Iterator[tuple[Path, Record]]:
@@ -219,9 +201,9 @@ def _results(pair: Pair) -> Iterator[tuple[Path, Record]]:
     yield pair.attacked_folder, pair.attacked
 
 
-def _counts(results: dict[Path, Record], cell: tuple[str, str]) -> dict[Path, Floats]:
-    """Return the counts [N, K] of each result in one cell, examples in one order."""
-    found: dict[Path, Floats] = {}
+def _counts(results: dict[Path, Record]) -> dict[Path, Floats]:
+    """Return the counts [N, K] of each result, examples in one order."""
+    counts: dict[Path, Floats] = {}
     examples: list[int] = []
     metric = next(iter(results.values())).metric
     for folder, record in results.items():
@@ -229,14 +211,14 @@ def _counts(results: dict[Path, Record], cell: tuple[str, str]) -> dict[Path, Fl
             raise _not_paired(folder, f"the metric {record.metric!r}", f"{metric!r}, that of the results beside it")
         if (table := read_counts(folder, record)) is None:
             continue
-        whole = sorted(table.loc[table["dimension"] == "all", "row"])
-        examples = examples or whole
-        if whole != examples:
+        rows = sorted(table.loc[table["dimension"] == "all", "row"])
+        examples = examples or rows
+        if rows != examples:
             raise _not_paired(
-                folder, f"counts of {len(whole)} examples", f"the {len(examples)} of the results beside it"
+                folder, f"counts of {len(rows)} examples", f"the {len(examples)} of the results beside it"
             )
-        found[folder] = cell_counts(table, examples, *cell)
-    return found
+        counts[folder] = cell_counts(table, examples)
+    return counts
 
 
 def resampled_runs(
@@ -258,20 +240,22 @@ def _scores(metric: str, sums: Floats) -> Floats:
 
 
 def _cells(pairs: Sequence[Pair], runs: dict[Path, Run]) -> dict[Key, Cell]:
-    found: dict[Key, dict[Path, Path | None]] = {}
+    folders: dict[Key, dict[Path, Path | None]] = {}
     for pair in pairs:
         for folder, record in _results(pair):
             if folder in runs:
-                key = (record.task, (record.system.shown, record.system.base), record.condition)
-                found.setdefault(key, {})[folder] = pair.clean_folder
-    return {key: _cell(folders, runs) for key, folders in found.items()}
+                folders.setdefault(key_of(record), {})[folder] = pair.clean_folder
+    return {
+        key: cell_of([(runs[folder], runs.get(clean) if clean else None) for folder, clean in group.items()])
+        for key, group in folders.items()
+    }
 
 
-def _cell(folders: dict[Path, Path | None], runs: dict[Path, Run]) -> Cell:
-    ordered = sorted(folders, key=lambda folder: runs[folder].seeds)
-    clean = [runs.get(beside) if (beside := folders[folder]) else None for folder in ordered]
-    known = tuple(run for run in clean if run is not None)
-    return Cell(tuple(runs[folder] for folder in ordered), known if len(known) == len(ordered) else ())
+def cell_of(runs: Sequence[tuple[Run, Run | None]]) -> Cell:
+    """Return the cell of runs, each with its clean run where there is one, in the order of their seeds."""
+    ordered = sorted(runs, key=lambda sides: sides[0].seeds)
+    clean = tuple(beside for _, beside in ordered if beside is not None)
+    return Cell(tuple(run for run, _ in ordered), clean if len(clean) == len(ordered) else ())
 
 
 def _level(runs: Sequence[Run]) -> _Level:
@@ -288,31 +272,31 @@ def _interval(of: Callable[..., float | None], *levels: _Level) -> Interval:
     return percentiles(np.nan if value is None else value, counts, np.array(values, dtype=np.float64))
 
 
-def _run_row(key: Key, cell: Cell, place: int) -> dict[str, object]:
-    (task, (label, base), suite), run = key, cell.runs[place]
-    clean = cell.clean[place] if cell.clean else None
-    found = {"attacked": percentiles(*_level([run]))}
-    if clean is not None:
-        found["clean"] = percentiles(*_level([clean]))
-        found |= {name: _interval(of, _level([clean]), _level([run])) for name, of in _CHANGES.items()}
-    names = {"task": task, "label": label, "base": base, "suite": suite}
-    seeds = {"training_seed": run.record.system.training_seed, "attack_seed": run.seeds[0]}
-    intervals: dict[str, object] = {}
-    for name in ("clean", "attacked", *_CHANGES):
-        interval = found.get(name, Interval(None, note="no clean result"))
-        intervals |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        intervals[f"{name}_note"] = interval.note
-    return {**names, **seeds, **intervals}
+def _run_row(key: Key, cell: Cell, index: int) -> dict[str, object]:
+    (task, (label, base), suite), run = key, cell.runs[index]
+    intervals = {"clean": Interval(None, note="no clean result"), "attacked": percentiles(*_level([run]))}
+    intervals |= dict.fromkeys(CHANGES, intervals["clean"])
+    if cell.clean:
+        clean = cell.clean[index]
+        intervals["clean"] = percentiles(*_level([clean]))
+        intervals |= {name: _interval(of, _level([clean]), _level([run])) for name, of in CHANGES.items()}
+    row: dict[str, object] = {"task": task, "label": label, "base": base, "suite": suite}
+    row |= {"training_seed": run.record.system.training_seed, "attack_seed": run.seeds[0]}
+    for name, interval in intervals.items():
+        row |= interval_columns(name, interval)
+    return row
 
 
 def _data(cell: Cell) -> list[str]:
     return [run.record.data.sha256 for run in cell.runs]
 
 
-def _holds_zero(found: Interval | None) -> bool:
-    if found is None or found.value is None:
+def _holds_zero(interval: Interval | None) -> bool:
+    if interval is None or interval.value is None:
         return False
-    return found.value == 0.0 if found.low is None or found.high is None else found.low <= 0.0 <= found.high
+    if interval.low is None or interval.high is None:
+        return interval.value == 0.0
+    return interval.low <= 0.0 <= interval.high
 
 
 def _corrected(values: Sequence[float | None]) -> list[float | None]:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from robustbench_char.analysis.compare_runs import Apart, Result, Row, SetComparison
-    from robustbench_char.analysis.record_changes import Change
+    from robustbench_char.analysis.compare_runs import Apart, Change, Result, Row, SetComparison
 
 __all__ = ["compare"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.analysis.pairs import REFERENCE, Pair, drop, relative_drop, retention
-from robustbench_char.analysis.statistics import CLEAN, Statistics, System
+from robustbench_char.analysis.pairs import CHANGES, REFERENCE, Pair, root_of
+from robustbench_char.analysis.statistics import CLEAN, Statistics, System, interval_columns
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.reports.figures.bars import strongest, system_labels
 
@@ -19,7 +19,6 @@ MAIN_SUITE = "charbert_2020"
 """The suite that systems and tasks are compared under where it was run: the paper's."""
 
 _KEYS = ["task", "label", "suite"]
-_CHANGES = {"drop": drop, "relative_drop": relative_drop, "retention": retention}
 
 
 def mean_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistics) -> pd.DataFrame:
@@ -43,8 +42,7 @@ def _with_attacks(frame: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     records = [pair.attacked for pair in pairs]
     counts = [record.data.attack.counts_by_operator if record.data.attack else {} for record in records]
     used = ["+".join(sorted(name for name, number in one.items() if number)) for one in counts]
-    roots = [record.system.pretraining.base if record.system.pretraining else record.system.base for record in records]
-    return frame.assign(operators=used, root=roots)
+    return frame.assign(operators=used, root=[root_of(record) for record in records])
 
 
 def _row(part: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
@@ -56,22 +54,21 @@ def _row(part: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
         "attacked": sides[1],
         "gain_clean": clean["gain_clean"].mean(),
         "gain": part["gain"].mean(),
-        **{name: of(*sides) for name, of in _CHANGES.items()},
+        **{name: of(*sides) for name, of in CHANGES.items()},
     }
     found = _intervals(first, statistics)
     row = {key: first[key] for key in (*_KEYS, "name", "base", "operators", "metric")}
     row |= {"runs": len(part), "examples": int(first["examples"]), "saw_attack": strongest(part["saw_attack"])}
     row["effective_strength"] = part["effective_strength"].mean()
     for name, value in values.items():
-        one = found.get(name) or Interval(None)
-        row |= {name: value, f"{name}_low": one.low, f"{name}_high": one.high, f"{name}_note": one.note}
+        row |= interval_columns(name, found.get(name)) | {name: value}
     return row
 
 
 def _intervals(row: Mapping[str, Any], statistics: Statistics) -> dict[str, Interval | None]:
     task, system, suite = row["task"], (row["name"], row["base"]), row["suite"]
     found = {"clean": statistics.score(task, system, CLEAN), "attacked": statistics.score(task, system, suite)}
-    found |= {name: statistics.change(task, system, suite, of) for name, of in _CHANGES.items()}
+    found |= {name: statistics.change(task, system, suite, of) for name, of in CHANGES.items()}
     if row["name"] != REFERENCE:
         reference = _reference(statistics.systems(task, suite), row["root"])
         found["gain"] = statistics.difference(task, system, reference, suite)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.analysis.seeds import seed_frame
+from robustbench_char.analysis.pairs import seed_frame
 from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Column, Table
 from robustbench_char.reports.figures.bars import system_labels

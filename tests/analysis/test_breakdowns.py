@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics, unit_of
-from robustbench_char.analysis.pairs import Pair
+from robustbench_char.analysis.pairs import Pair, retention
 from robustbench_char.analysis.statistics import statistics_of
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
@@ -94,7 +94,7 @@ def test_the_whole_is_that_of_the_statistics(tmp_path: Path, make_record: Make) 
     system = (pairs[0].attacked.system.shown, pairs[0].attacked.system.base)
     task = pairs[0].attacked.task
     assert cells.score(task, system, "drop") == whole.score(task, system, "drop")
-    assert cells.retention(task, system, "drop") == whole.retention(task, system, "drop")
+    assert cells.change(task, system, "drop", retention) == whole.change(task, system, "drop", retention)
 
 
 @pytest.mark.parametrize(("metric", "unit"), [("entity_f1", "gold entities"), ("accuracy", "examples")])
