@@ -40,7 +40,6 @@ def run(
 
     Exit code 1: a job failed. Its log is named, all jobs that do not need it were done, and a rerun tries it again.
     """
-    from robustbench_char.common import InputError
     from robustbench_char.experiments import run as benchmark
 
     if plan or explain is not None:
@@ -50,8 +49,6 @@ def run(
         else:
             _print_plan(planned, benchmark.slots_of(planned, executor, workers, address))
         return
-    if output is None:
-        raise InputError("--output", found="no folder", expected="the folder for the results", fix="Add --output DIR.")
     result = benchmark.run(
         spec,
         output=output,
@@ -63,7 +60,7 @@ def run(
         save_seconds=save_seconds,
         tensorboard=tensorboard,
     )
-    page = output / "report" / "index.html"
+    page = Path(output or "", "report", "index.html")
     if page.is_file():
         typer.echo(page.absolute())
     if result.errors:

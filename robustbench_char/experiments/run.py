@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from robustbench_char.common import InputError
 from robustbench_char.common.yaml_model import Mistake, all_at_once
@@ -74,7 +74,7 @@ def plan(
 def run(
     spec: str,
     *,
-    output: Path | str,
+    output: Path | str | None = None,
     data_dir: Path | str | None = None,
     executor: str = "processes",
     workers: int | None = None,
@@ -91,6 +91,8 @@ def run(
     event files to OUTPUT/tensorboard with `tensorboard`. None of these changes a result. Raises InputError with all
     mistakes of the spec, for a budget that the plan exceeds, and for an executor or an output that is not available.
     """
+    if output is None:
+        raise InputError("--output", found="no folder", expected="the folder for the results", fix="Add --output DIR.")
     planned = plan(spec, data_dir=data_dir, store=store, thorough=True)
     benchmark, folder = planned.resolved.spec, RunFolder(Path(output), examples=planned.resolved.spec.examples)
     events = folder.path / "tensorboard" if tensorboard else None
@@ -175,18 +177,6 @@ def states_of(plan: Plan, store: Store, wanted: Callable[[Job], bool], *, thorou
     return {name: states[name] for name in plan.jobs}
 
 
-class Progress(Protocol):
-    """A view of the run."""
-
-    def show(self, states: dict[str, State]) -> None:
-        """Take the states of all jobs; called at every look."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Take one line of news."""
-        ...
-
-
 @dataclass
 class Runner:
     """Does the jobs of a plan that wait. `published` is called with each job that is done.
@@ -199,7 +189,7 @@ class Runner:
     store: Store
     logs: Path
     executor: Executor
-    progress: Progress
+    view: View
     states: dict[str, State]
     published: Callable[[Job], None]
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -226,7 +216,7 @@ class Runner:
             for job in self._ready():
                 self.states[job.name] = "running"
                 self.executor.submit(self.plan.call(job, self.store, self.logs, **self.settings))
-            self.progress.show(self.states)
+            self.view.show(self.states)
             if "running" in self.states.values():
                 for outcome in self.executor.finished(_WAIT):
                     self._end(outcome)
@@ -260,7 +250,7 @@ class Runner:
         elif outcome.state == "lost" and self.attempts.get(job.name, 1) < ATTEMPTS:
             self.attempts[job.name] = self.attempts.get(job.name, 1) + 1
             self.states[job.name] = "waiting"
-            self.progress.say(f"{job.name}: {outcome.error}; begun again")
+            self.view.say(f"{job.name}: {outcome.error}; begun again")
         else:
             self._failed(job, outcome)
 
@@ -270,7 +260,7 @@ class Runner:
             if self.plan.keys[name] == key and self.states[name] != "done":
                 self.states[name] = "done"
                 self.publish(self.plan.jobs[name])
-        self.progress.say(f"{job.name}: done in {outcome.wall_seconds:.1f} s")
+        self.view.say(f"{job.name}: done in {outcome.wall_seconds:.1f} s")
 
     def publish(self, job: Job) -> None:
         """Hand on a finished job; where that fails, the run goes on and ends with an error."""
@@ -278,7 +268,7 @@ class Runner:
             self.published(job)
         except InputError as error:
             self.errors[job.name] = str(error)
-            self.progress.say(f"{job.name}: {error}")
+            self.view.say(f"{job.name}: {error}")
 
     def _failed(self, job: Job, outcome: Outcome) -> None:
         self.states[job.name] = "failed"
@@ -286,4 +276,4 @@ class Runner:
         blocked = [name for name in self.plan.dependents(job.name) if self.states[name] == "waiting"]
         self.states.update(dict.fromkeys(blocked, "blocked"))
         left_out = f"; {len(blocked)} jobs that need it are left out" if blocked else ""
-        self.progress.say(f"{job.name}: FAILED ({outcome.error}), log {log_file(self.logs, job.name)}{left_out}")
+        self.view.say(f"{job.name}: FAILED ({outcome.error}), log {log_file(self.logs, job.name)}{left_out}")

@@ -91,7 +91,7 @@ def test_a_failure_leaves_out_only_what_needs_it(tmp_path: Path) -> None:
     assert not well
     assert runner.states == {"a": "done", "b": "failed", "c": "done", "d": "blocked", "e": "done"}
     assert runner.errors == {"b": "because"}
-    (line,) = [line for line in runner.progress.lines if "FAILED" in line]  # type: ignore[attr-defined]
+    (line,) = [line for line in runner.view.lines if "FAILED" in line]  # type: ignore[attr-defined]
     assert "because" in line
     assert "logs/b.log" in line
     assert "1 jobs that need it" in line

@@ -218,6 +218,17 @@ def test_shipped_specs_have_no_mistake_of_form(name: str) -> None:
     assert spec.about
 
 
+def test_what_the_file_alone_shows_needs_neither_data_nor_models(tmp_path: Path) -> None:
+    """So that `validate` finds it too."""
+    (tmp_path / "x.yaml").write_text(
+        "schema: 1\nsystems: {a: {system: advbert, starts_from: a}, b: {tasks: [cola]}}\n"
+        "tasks: {qnli: {attack_seeds: [1, 1]}}\nsuites: []\n"
+    )
+    _, _, mistakes = load_spec(str(tmp_path / "x.yaml"))
+    keys = {"tasks.qnli.attack_seeds", "suites", "systems.a.starts_from", "systems.b.tasks"}
+    assert {mistake.key for mistake in mistakes} == keys
+
+
 def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("systems: [")
     with pytest.raises(InputError, match=r"x\.yaml:\d+: found"):
