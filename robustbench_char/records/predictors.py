@@ -30,8 +30,8 @@ EXTERNAL = "external"
 """What records name as the base of a predictor."""
 
 _EXPECTED = {
-    "name": "a text",
-    "version": "a text",
+    "name": "a string",
+    "version": "a string",
     "tasks": "a list of names of tasks",
     "parameters": "a whole number",
 }
@@ -76,13 +76,13 @@ def registered() -> list[tuple[str, str]]:
     return sorted((point.name, _distribution(point)) for point in entry_points(group=GROUP))
 
 
-def load_predictor(name: str, *, place: object = "--predictor") -> Predictor:
+def load_predictor(name: str) -> Predictor:
     """Import a predictor, and make it where a class or factory is registered.
 
     Raises InputError for an unknown name with the nearest one, a name that two distributions register or that is one of
     our systems', and what cannot be imported, made or called.
     """
-    point = _entry_point(name, place)
+    point = _entry_point(name)
     target = _loaded(point)
     made = _made(point, target)
     call = made if made is target else getattr(made, "predict", None)
@@ -94,27 +94,27 @@ def load_predictor(name: str, *, place: object = "--predictor") -> Predictor:
     return Predictor(call, declared.tasks, _system(point, declared))
 
 
-def _entry_point(name: str, place: object) -> EntryPoint:
+def _entry_point(name: str) -> EntryPoint:
     points = list(entry_points(group=GROUP))
-    found = sorted((point for point in points if point.name == name), key=_distribution)
-    if not found:
+    matching = sorted((point for point in points if point.name == name), key=_distribution)
+    if not matching:
         known = sorted({point.name for point in points})
         raise InputError(
-            place,
+            "--predictor",
             found=f"unknown predictor {name!r}",
             expected=f"one of {', '.join(known)}" if known else f"a package that registers one as {GROUP}",
             fix=f"Correct the name, or install its package.{nearest(name, known)}",
         )
-    if len(found) > 1:
+    if len(matching) > 1:
         raise _wrong(
-            found[0],
-            f"{len(found)} distributions that register the name: {', '.join(map(_distribution, found))}",
+            matching[0],
+            f"{len(matching)} distributions that register the name: {', '.join(map(_distribution, matching))}",
             "one",
             fix="Uninstall all but one of them.",
         )
     if name in SYSTEMS:
-        raise _wrong(found[0], "the name of one of the shipped systems", "a name of its own")
-    return found[0]
+        raise _wrong(matching[0], "the name of one of the shipped systems", "a name of its own")
+    return matching[0]
 
 
 def _loaded(point: EntryPoint) -> Any:
@@ -150,12 +150,12 @@ def _takes_a_batch(target: Callable[..., Any]) -> bool:
 
 def _declared(point: EntryPoint, made: Any) -> _Declared:
     """Read the optional attributes; a method of such a name (a model's `parameters()`) says nothing here."""
-    found = {name: value for name in _Declared.model_fields if not callable(value := getattr(made, name, None))}
+    values = {name: value for name in _Declared.model_fields if not callable(value := getattr(made, name, None))}
     try:
-        return _Declared.model_validate(found, strict=False)
+        return _Declared.model_validate(values, strict=False)
     except ValidationError as error:
         attribute = str(error.errors()[0]["loc"][0])
-        raise _wrong(point, f"`{attribute}` = {found[attribute]!r}", _EXPECTED[attribute]) from None
+        raise _wrong(point, f"`{attribute}` = {values[attribute]!r}", _EXPECTED[attribute]) from None
 
 
 def _system(point: EntryPoint, declared: _Declared) -> SystemInfo:
@@ -194,5 +194,4 @@ def _message(error: Exception) -> str:
 
 
 def _wrong(point: EntryPoint, found: str, expected: str, *, fix: str = _FIX) -> InputError:
-    place = f"predictor {point.name} (of {_distribution(point)})"
-    return InputError(place, found=found, expected=expected, fix=fix)
+    return InputError(f"predictor {point.name} (of {_distribution(point)})", found=found, expected=expected, fix=fix)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,17 +56,31 @@ def without_figures(page: str) -> str:
     return re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [pytest.param(path, marks=() if path.name == "first_comparison" else pytest.mark.slow) for path in RESULTS],
-    ids=lambda folder: folder.name,
-)
+def check_report(committed: Path, made: Path) -> None:
+    assert sorted(path.name for path in committed.iterdir()) == ["index.html", "report.md"]
+    for name in ("index.html", "report.md"):
+        pages = [(folder / name).read_text(encoding="utf-8") for folder in (committed, made)]
+        assert without_figures(pages[0]) == without_figures(pages[1])
+
+
+SMALL, *LARGE = sorted(RESULTS, key=lambda folder: folder.name != "first_comparison")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", LARGE, ids=lambda folder: folder.name)
 def test_the_committed_report_is_that_of_the_records(folder: Path, tmp_path: Path) -> None:
     write_report([folder], tmp_path / "report", examples=False)
-    assert sorted(path.name for path in (folder / "report").iterdir()) == ["index.html", "report.md"]
-    for name in ("index.html", "report.md"):
-        kept, made = ((root / name).read_text(encoding="utf-8") for root in (folder / "report", tmp_path / "report"))
-        assert without_figures(kept) == without_figures(made)
+    check_report(folder / "report", tmp_path / "report")
+
+
+def test_publishing_again_gives_the_same_set(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "tools" / "publish.py"), str(SMALL), str(tmp_path)]
+    subprocess.run(script, check=True, capture_output=True)
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"records.parquet", "manifests.jsonl", "index.html", "report.md"}
+    assert [record for _, record in find_records([tmp_path])] == [record for _, record in find_records([SMALL])]
+    assert (tmp_path / "manifests.jsonl").read_bytes() == (SMALL / "manifests.jsonl").read_bytes()
+    check_report(SMALL / "report", tmp_path / "report")
 
 
 BOTH = [ROOT / "reports" / "results" / name for name in ("six_systems", "six_systems_gpu")]
