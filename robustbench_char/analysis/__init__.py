@@ -1,6 +1,19 @@
-"""From records to statistics: pairs of systems, seeds, breakdowns, profiles, what changed between two sets of results.
+"""From records to statistics: pairs of results, seeds, intervals and tests, breakdowns, profiles, two runs compared.
 
-Never imports torch.
+Reads records and the counts beside them, never a model; never imports torch. What a score is stands in `metrics`; what
+is compared with what stands here, defined in docs/metrics.md. To add a number to tables, add its function to `CHANGES`
+in `pairs` (of a clean and an attacked score), or a method of `Statistics` (with an interval).
 """
 
 from __future__ import annotations
+
+from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics
+from robustbench_char.analysis.compare_runs import SetComparison, compare_sets
+from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records, seed_frame
+from robustbench_char.analysis.profiles import profile_frame
+from robustbench_char.analysis.statistics import Statistics, statistics_of
+
+__all__ = [
+    "Pair", "SetComparison", "Statistics", "breakdown_frame", "cell_statistics", "compare_sets", "comparison_table",
+    "pair_records", "profile_frame", "seed_frame", "statistics_of",
+]  # fmt: skip

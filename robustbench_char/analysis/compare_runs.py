@@ -17,8 +17,8 @@ from pydantic import computed_field
 from robustbench_char.analysis.pairs import check_together, distinct
 from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
 from robustbench_char.common import InputError
-from robustbench_char.common.differences import differences
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.provenance import differences
 from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.metrics.significance import PERMUTATIONS, holm

@@ -14,8 +14,7 @@ from robustbench_char.attacks.keys import draw
 from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule
 from robustbench_char.text.characters import DIGIT, LETTER, WORD
 from robustbench_char.text.columns import Column, over_spans
-from robustbench_char.text.stop_words import STOP_WORDS
-from robustbench_char.text.words import SPLITTERS, Words, pieces_of, token_words
+from robustbench_char.text.words import SPLITTERS, STOP_WORDS, Words, pieces_of, token_words
 
 __all__ = ["chosen", "eligible", "find_words", "is_stop_word", "operator_applies", "within_spans"]
 

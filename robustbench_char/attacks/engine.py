@@ -33,11 +33,10 @@ from robustbench_char.attacks.operators import (
 )
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
-from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.columns import Column, ranges, strings
 from robustbench_char.text.edits import Edit, in_order
 from robustbench_char.text.edits import apply_edits as apply_edits_to_text
-from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import Words
 
 __all__ = ["Batch", "Edits", "Outcome", "attack_batch"]

@@ -25,12 +25,10 @@ from pydantic import (
 from robustbench_char.attacks.operators import OPERATORS, Positions
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
-from robustbench_char.common.files import sha256_bytes
+from robustbench_char.common.files import find_declaration, sha256_bytes, shipped
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.resources import find, shipped
 from robustbench_char.common.yaml_model import load_yaml_model
-from robustbench_char.text.alphabets import ALPHABETS
-from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
 __all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule",
@@ -248,7 +246,7 @@ def suite_names() -> list[str]:
 
 def load_suite_file(name: str, *, place: str = "--suite") -> SuiteFile:
     """Read a shipped suite by name, or a file by path."""
-    return load_yaml_model(find(FOLDER, name, place=place), SuiteFile)
+    return load_yaml_model(find_declaration(FOLDER, name, place=place), SuiteFile)
 
 
 def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:

@@ -41,8 +41,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.common.systems import SYSTEMS
     from robustbench_char.records.predictors import registered
     from robustbench_char.tasks.registry import TASKS
-    from robustbench_char.text.alphabets import ALPHABETS
-    from robustbench_char.text.layouts import LAYOUTS
+    from robustbench_char.text.letters import ALPHABETS, LAYOUTS
     from robustbench_char.text.words import SPLITTERS
 
     return {
@@ -66,7 +65,7 @@ def _suites() -> Iterable[tuple[str, str]]:
 
 
 def _benchmarks() -> Iterable[tuple[str, str]]:
-    from robustbench_char.common.resources import shipped
+    from robustbench_char.common.files import shipped
     from robustbench_char.experiments.spec import SPECS, load_spec
 
     for name in shipped(SPECS):

@@ -81,7 +81,7 @@ def _suite(name: str, file: SuiteFile) -> None:
 
 def _shipped() -> list[str]:
     from robustbench_char.attacks.suites import load_suite_file, suite_names
-    from robustbench_char.common.resources import shipped
+    from robustbench_char.common.files import shipped
     from robustbench_char.experiments.spec import SPECS
     from robustbench_char.tasks.registry import TASKS
 

@@ -1,11 +1,13 @@
-"""What every room uses: the one error type, the registry, the resolver of shipped files, hashes, provenance.
+"""What every room uses: the one error type, registries, files and shipped declarations, frozen models, provenance.
 
-The lowest layer. Nothing here knows of texts, tasks or models.
+The lowest room: nothing here knows of texts, tasks or models, or imports torch. The names of systems stand here too
+(`systems`), so that they can be listed without a model library. Add here only what rooms of different height share.
 """
 
 from __future__ import annotations
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.registry import Registry
+from robustbench_char.common.systems import SYSTEMS
 
-__all__ = ["InputError", "Registry", "nearest"]
+__all__ = ["SYSTEMS", "InputError", "Registry", "nearest"]

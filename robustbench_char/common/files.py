@@ -1,4 +1,9 @@
-"""Hashes, strict text reading, and output folders that appear whole or not at all."""
+"""Hashes, strict reading of files, output folders that are written atomically, and where shipped files are.
+
+The one resolver of shipped declarations (attack suites, benchmark specs, published numbers): a name is looked up as a
+path that the user gave, then inside the installed wheel, then in the checkout of an editable install. The working
+directory is never searched.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +17,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from robustbench_char.common.errors import InputError
+from robustbench_char.common.errors import InputError, nearest
 
 __all__ = [
-    "check_file",
-    "check_output",
-    "check_writable",
-    "output_folder",
-    "put_json",
-    "read_json",
-    "safe_name",
-    "scratch_of",
-    "sha256_bytes",
-    "sha256_file",
-    "write_json",
-]
+    "check_file", "check_output", "check_writable", "find_declaration", "output_folder", "put_json", "read_json",
+    "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
+]  # fmt: skip
 
 MARKERS = ("manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "index.html")
 """Files that say that this program wrote a folder."""
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SHIPPED = _PACKAGE / "_shipped"  # filled when the wheel is built, see pyproject.toml
+_CHECKOUT = _PACKAGE.parent
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -75,12 +76,12 @@ def read_json(path: Path, text: str | None = None) -> Any:
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write readable JSON in a fixed layout: sorted by nothing, in the order given, floats at full precision."""
+    """Write readable JSON in a fixed layout: keys in the order given, floats at full precision."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def put_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write JSON as `write_json` does, in one step: a reader finds the old file or the new one, never a part."""
+    """Write JSON as `write_json` does, atomically: a reader sees the old file or the new one, never a part."""
     scratch = scratch_of(path)
     write_json(scratch, value)
     os.replace(scratch, path)
@@ -95,6 +96,43 @@ def safe_name(name: str) -> str:
     """Return the last part of a file name or id, so that it can never point outside the folder it is written to."""
     cleaned = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].replace("\x00", "")
     return cleaned if cleaned not in {"", ".", ".."} else "data"
+
+
+def shipped(folder: str) -> dict[str, Path]:
+    """Return the YAML files of a shipped folder (`attacks`, `benchmarks/suites`, ...), by their stem, sorted."""
+    return {path.stem: path for path in sorted(_home(folder).glob("*.yaml"))}
+
+
+def shipped_file(name: str) -> Path | None:
+    """Return one shipped file by its path (`benchmarks/costs.jsonl`), or None where there is none."""
+    path = _home(name)
+    return path if path.is_file() else None
+
+
+def _home(name: str) -> Path:
+    """Return where something shipped lies: in the wheel, else in the checkout."""
+    return _SHIPPED / name if (_SHIPPED / name).exists() else _CHECKOUT / name
+
+
+def find_declaration(folder: str, name: str, *, place: str) -> Path:
+    """Return the file that `name` stands for: a path ending in .yaml, or the stem of a shipped file.
+
+    Raises InputError with the nearest shipped name.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise InputError(place, found=f"no file {name}", expected="a YAML file", fix="Check the path.")
+    known = shipped(folder)
+    if name not in known:
+        raise InputError(
+            place,
+            found=f"unknown name {name!r}",
+            expected=f"one of {', '.join(known)}, or the path of a .yaml file",
+            fix=f"Correct the name.{nearest(name, known)}",
+        )
+    return known[name]
 
 
 @contextmanager
@@ -221,7 +259,7 @@ def _not_readable(error: OSError) -> InputError:
         error.filename,
         found=f"it cannot be read ({error.strerror or error})",
         expected="a readable file",
-        fix="Correct the path or its rights.",
+        fix="Check path and permissions.",
     )
 
 
@@ -230,5 +268,5 @@ def _not_writable(target: Path, error: OSError) -> InputError:
         target,
         found=f"it cannot be written ({error.strerror or error})",
         expected="a writable folder with free space",
-        fix="Free space, correct the rights, or choose another --output.",
+        fix="Free space, check permissions, or choose another --output.",
     )

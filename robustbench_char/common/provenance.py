@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, git commit, machine."""
+"""Where a number comes from: versions, git commit, machine; what differs between two such descriptions."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ import platform
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import robustbench_char
 from robustbench_char.common.frozen import Frozen
 
-__all__ = ["LIBRARIES", "Provenance", "provenance"]
+__all__ = ["Provenance", "differences", "provenance"]
 
 LIBRARIES = (
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "datasets",
-    "nlpaug",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "accelerate",
-)
+    "numpy", "pandas", "pyarrow", "datasets", "nlpaug", "torch", "transformers", "tokenizers", "accelerate",
+)  # fmt: skip
 
 
 class Provenance(Frozen):
@@ -54,6 +48,15 @@ def provenance() -> Provenance:
         platform=f"{sys.platform}-{platform.machine()}",
         libraries={name: version for name in LIBRARIES if (version := _version(name))},
     )
+
+
+def differences(a: Any, b: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted key of each value that differs with both values, in order of keys; None stands for no value."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in dict.fromkeys([*a, *b]):
+            yield from differences(a.get(key), b.get(key), f"{name}.{key}" if name else key)
+    elif a != b:
+        yield name, a, b
 
 
 def _version(name: str) -> str | None:

@@ -75,7 +75,7 @@ def _as_json(value: Mapping[str, Any], place: object) -> str:
     try:
         return json.dumps(value, default=str)
     except (ValueError, TypeError, RecursionError) as error:  # an alias inside its own anchor; a date as a key
-        raise InputError(place, found=f"what JSON cannot say ({error})", expected="plain keys and values",
+        raise InputError(place, found=f"a value not representable in JSON ({error})", expected="plain keys and values",
                          fix="Use texts as keys, and no alias inside its own anchor.") from None  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _describe(model: type[BaseModel], item: dict[str, Any]) -> Mistake:
-    """Put one error of pydantic into our words."""
+    """Say one error of pydantic as a mistake."""
     location: tuple[int | str, ...] = item["loc"]
     key, last = ".".join(map(str, location)) or "(top)", str(location[-1]) if location else ""
     if item["type"] == "extra_forbidden":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
-from robustbench_char.common.resources import shipped_file
+from robustbench_char.common.files import shipped_file
 from robustbench_char.experiments.expand import Plan
 from robustbench_char.experiments.jobs import Job
 from robustbench_char.experiments.store import Store

@@ -11,8 +11,7 @@ from typing import Any
 
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, sha256_file
-from robustbench_char.common.resources import shipped
+from robustbench_char.common.files import read_json, sha256_file, shipped
 from robustbench_char.experiments.jobs import Call, Job, text_path
 from robustbench_char.experiments.resolve import Resolved
 from robustbench_char.experiments.spec import (

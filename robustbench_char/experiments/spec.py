@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.files import find_declaration
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 
 __all__ = [
@@ -273,7 +273,7 @@ def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
     `name` is a shipped file's or the path of a YAML file. `resolve.resolve` finds the mistakes in what the spec names,
     and reports all. Raises InputError for an unknown name, and for a file that is not a YAML mapping.
     """
-    path = find(SPECS, name, place="SPEC")
+    path = find_declaration(SPECS, name, place="SPEC")
     spec, mistakes = load_yaml_parts(path, Benchmark)
     return path, spec, mistakes if spec is None else [*mistakes, *_combined(spec)]
 

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from robustbench_char.common import InputError
-from robustbench_char.common.differences import differences
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.provenance import differences
 from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.expand import Plan
 from robustbench_char.experiments.jobs import Job, State, status_file

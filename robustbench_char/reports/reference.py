@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from robustbench_char.common.files import find_declaration
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.resources import find
 from robustbench_char.common.yaml_model import load_yaml_model
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def load_reference(name: str = "charbert_2020") -> Reference:
 
     Raises InputError for an unknown name and a wrong file.
     """
-    return load_yaml_model(find("reports/reference", name, place="reference"), Reference)
+    return load_yaml_model(find_declaration("reports/reference", name, place="reference"), Reference)
 
 
 def reference_frame(reference: Reference) -> pd.DataFrame:

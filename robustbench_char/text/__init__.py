@@ -1,11 +1,14 @@
-"""Words and their offsets, alphabets, keyboard layouts, stop words: data and pure functions.
+"""Words and their offsets, characters, alphabets, keyboard layouts, stop words: data and pure functions, no torch.
 
-To add an alphabet, a layout or a word splitter: one entry in the table of its file.
+To add an alphabet or a layout: one entry in `letters`; a word splitter: a function from a `Column` to its `Words` and
+one line in `words`. What an entry holds may not change once results stand on it: give the new one a name of its own.
 """
 
 from __future__ import annotations
 
 from robustbench_char.text.columns import Column
-from robustbench_char.text.words import SPLITTERS, Words
+from robustbench_char.text.corrections import Correction
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
+from robustbench_char.text.words import SPLITTERS, STOP_WORDS, Words
 
-__all__ = ["SPLITTERS", "Column", "Words"]
+__all__ = ["ALPHABETS", "LAYOUTS", "SPLITTERS", "STOP_WORDS", "Column", "Correction", "Words"]

@@ -11,8 +11,8 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.text.layouts import LAYOUTS
-from robustbench_char.text.stop_words import STOP_WORDS
+from robustbench_char.text.letters import LAYOUTS
+from robustbench_char.text.words import STOP_WORDS
 
 Row = dict[str, object]
 

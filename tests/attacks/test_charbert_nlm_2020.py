@@ -10,7 +10,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.text.alphabets import ALPHABETS
+from robustbench_char.text.letters import ALPHABETS
 
 Row = dict[str, object]
 CHARACTERS = ALPHABETS.get("charbert_nlm_2020")

@@ -10,8 +10,7 @@ from robustbench_char.attacks.keys import text_keys, word_keys
 from robustbench_char.attacks.operators import eligible_range
 from robustbench_char.attacks.suites import Strength, WordRule
 from robustbench_char.text.columns import Column
-from robustbench_char.text.stop_words import STOP_WORDS
-from robustbench_char.text.words import Words
+from robustbench_char.text.words import STOP_WORDS, Words
 
 
 def words_of(text: str, rule: WordRule) -> list[str]:

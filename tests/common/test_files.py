@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError, Registry, nearest
-from robustbench_char.common.files import check_file, output_folder, read_json, safe_name
-from robustbench_char.common.resources import find, shipped
+from robustbench_char.common.files import check_file, find_declaration, output_folder, read_json, safe_name, shipped
 
 
 def write(target: Path, text: str, **options: object) -> None:
@@ -179,7 +178,7 @@ def test_resolver_never_looks_into_the_working_directory(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     assert "charbert_2020" in shipped("attacks")
     with pytest.raises(InputError, match="unknown name 'mine'"):
-        find("attacks", "mine", place="--suite")
+        find_declaration("attacks", "mine", place="--suite")
     with pytest.raises(InputError, match=r"no file none\.yaml"):
-        find("attacks", "none.yaml", place="--suite")
-    assert find("attacks", "attacks/mine.yaml", place="--suite") == Path("attacks/mine.yaml")
+        find_declaration("attacks", "none.yaml", place="--suite")
+    assert find_declaration("attacks", "attacks/mine.yaml", place="--suite") == Path("attacks/mine.yaml")

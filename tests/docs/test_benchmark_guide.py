@@ -68,7 +68,7 @@ def test_what_is_volatile_is_listed() -> None:
 
 
 def test_shipped_benchmarks_are_listed() -> None:
-    from robustbench_char.common.resources import shipped
+    from robustbench_char.common.files import shipped
     from robustbench_char.experiments.spec import SPECS
 
     table = GUIDE.partition("| benchmark | what | needs |")[2].partition("\n\n")[0]

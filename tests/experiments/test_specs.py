@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.common.resources import shipped
+from robustbench_char.common.files import shipped
 from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments.run_folder import RunFolder
 from robustbench_char.experiments.spec import SPECS, load_spec

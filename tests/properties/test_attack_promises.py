@@ -17,7 +17,7 @@ from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, undoing
 from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
 from robustbench_char.text.edits import apply_edits
-from robustbench_char.text.layouts import LAYOUTS
+from robustbench_char.text.letters import LAYOUTS
 
 OWN = ("drop", "add", "swap", "keyboard")
 ENGLISH = """don't U.S. well-known SOCCER aaaa naïve Straße ÖSTERREICH cannot x ab MacDonald 1996-12-06 24.88 and

@@ -14,10 +14,9 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
-from robustbench_char.text.alphabets import ALPHABETS
-from robustbench_char.text.layouts import LAYOUTS
-from robustbench_char.text.stop_words import STOP_WORDS
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.treebank import treebank_spans
+from robustbench_char.text.words import STOP_WORDS
 
 OWN = [name for name in suite_names() if not name.startswith("nlpaug")]
 STOP = frozenset(STOP_WORDS)

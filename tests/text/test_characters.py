@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.text.alphabets import ALPHABETS
 from robustbench_char.text.characters import (
     DIGIT,
     JOINER,
@@ -23,8 +22,8 @@ from robustbench_char.text.characters import (
     upper_codes,
 )
 from robustbench_char.text.columns import Column, over_spans, ranges, strings
-from robustbench_char.text.layouts import LAYOUTS
-from robustbench_char.text.stop_words import STOP_WORDS
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
+from robustbench_char.text.words import STOP_WORDS
 
 texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=15), max_size=6)
 

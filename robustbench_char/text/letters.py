@@ -1,10 +1,25 @@
-"""Keyboard layouts: for each lower-case key, the keys beside it that a slipping finger may hit instead."""
+"""Letters that operators write: alphabets, and for each lower-case key of a keyboard layout the keys beside it."""
 
 from __future__ import annotations
 
+import string
+
 from robustbench_char.common import Registry
 
-__all__ = ["LAYOUTS"]
+__all__ = ["ALPHABETS", "LAYOUTS"]
+
+ALPHABETS: Registry[tuple[str, ...]] = Registry("alphabet")
+ALPHABETS.register("english", tuple(string.ascii_lowercase))
+ALPHABETS.register("english_both_cases", tuple(string.ascii_letters))
+ALPHABETS.register("german", tuple(string.ascii_lowercase + "äöüß"))
+ALPHABETS.register("french", tuple(string.ascii_lowercase + "àâæçéèêëîïôœùûüÿ"))
+ALPHABETS.register("spanish", tuple(string.ascii_lowercase + "áéíñóúü"))
+
+# What CharBERT's noise inserts (Ma et al. 2020, create_adv_word): the most frequent characters, without the space.
+ALPHABETS.register(
+    "charbert_nlm_2020",
+    tuple("etainorshldcumfpgwyb,v.?WkAST10CIMBPx2H-'\"9EDNRFG)(zLU8O5j3Jq476KV;Y:–%Q/][ZéX—$"),
+)
 
 LAYOUTS: Registry[dict[str, str]] = Registry("keyboard layout")
 
