@@ -1,6 +1,4 @@
-"""Attacking a data set in memory, or a file: attacked file, ledger and manifest go into one folder, complete or not
-at all.
-"""
+"""Attacking a data set in memory or a file, which gives a folder with attacked file, ledger and manifest."""
 
 from __future__ import annotations
 
@@ -121,7 +119,7 @@ def attack_file(
     format: OutputFormat = "native",
     overwrite: bool = False,
 ) -> Manifest:
-    """Attack one file into the folder `output`: attacked file, edits.parquet (the ledger), manifest; return the latter.
+    """Write an attacked file, its ledger (edits.parquet) and its manifest to the folder `output`; return the manifest.
 
     The clean data are the file `input`, or what `data`, `hub`, `split` and `data_dir` name, as in `open_source`.
     `workers` are processes; the bytes are the same for any number. Raises InputError for bad input, and where `output`
@@ -155,7 +153,7 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
             with target.open("wb") as out:
                 source.rewrite(out, attacked)
         else:
-            write_table(attack.task, target, (one.example for one in attacked))
+            write_table(attack.task, target, (item.example for item in attacked))
     if tally.examples == 0:
         raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
     if answers is not None:
@@ -166,9 +164,9 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
 def _noting_answers(
     source: NativeFile, attacked: Iterator[Attacked], answers: list[tuple[object, ...]]
 ) -> Iterator[Attacked]:
-    for clean, one in zip(source.examples(), attacked, strict=True):
-        answers += answer_rows(clean, one.example)
-        yield one
+    for clean, item in zip(source.examples(), attacked, strict=True):
+        answers += answer_rows(clean, item.example)
+        yield item
 
 
 def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
@@ -177,8 +175,8 @@ def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...
         ("answer", clean.answers, attacked.answers),
         ("plausible", clean.plausible, attacked.plausible),
     ):
-        for index, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield (clean.row, clean.id, kind, index, *one, *other)
+        for index, answers in enumerate(zip(before, after, strict=True)):
+            yield (clean.row, clean.id, kind, index, *answers[0], *answers[1])
 
 
 def _write_answers(path: Path, rows: list[tuple[object, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""The manifest of an attack: what was asked, of what, and what came of it. It stands beside the attacked file."""
+"""The manifest beside an attacked file: what was asked for, of which data, and the counts of what was done."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of an attacked set. Raises InputError for a folder that is none, or a field that is wrong."""
+    """Read the manifest of an attacked set. Raises InputError for a folder without one, or a wrong field."""
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(

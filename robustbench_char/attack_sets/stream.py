@@ -86,7 +86,7 @@ class Tally:
         self.known |= other.known
 
     def counts(self, spell_known_word: int) -> Counts:
-        """Return the counts as they stand in the manifest."""
+        """Return the counts as the manifest holds them."""
         return Counts(
             texts=self.texts,
             words=self.words,
@@ -208,7 +208,7 @@ def _work(attack: Attack, job: _Job) -> _Done:
 def _job(
     attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]], answers: Answers | None
 ) -> _Job:
-    """Collect the texts of a chunk. A context that many questions share is taken once in the whole run."""
+    """Collect the texts of a chunk. A context that many questions share is attacked once per run."""
     rows: list[tuple[Slot, str, Example]] = []
     for example in chunk:
         for name in attack.fields:
@@ -249,12 +249,12 @@ def _answer_spans(rows: list[tuple[Slot, str, Example]], answers: Answers) -> li
 
 
 def _answers(source: ExampleSource) -> Answers:
-    """Return, by context, where the answers of all questions of the whole file lie."""
-    found: Answers = {}
+    """Return, by context, the spans of the answers of all questions of the file."""
+    by_context: Answers = {}
     for example in source.examples():
         spans = [(answer.start, answer.start + len(answer.text)) for answer in (*example.answers, *example.plausible)]
-        found.setdefault(example.context_key, []).extend(spans)
-    return found
+        by_context.setdefault(example.context_key, []).extend(spans)
+    return by_context
 
 
 def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example]) -> pa.Table:

@@ -28,7 +28,7 @@ _FIX = "Run the attack again; if the file was changed on purpose, it is no longe
 
 
 def read_ledger(folder: Path) -> pa.Table:
-    """Read `edits.parquet`. Raises InputError when it is missing, no Parquet file, or has other columns."""
+    """Read `edits.parquet`. Raises InputError when it is missing, not a Parquet file, or has other columns."""
     return _read_table(folder / LEDGER, LEDGER_COLUMNS)
 
 
@@ -41,7 +41,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        found = f"no readable Parquet file ({error})"
+        found = f"an unreadable Parquet file ({error})"
         raise InputError(path, found=found, expected="a table of an attack", fix=_FIX) from None
     _same(path, "columns", ", ".join(table.column_names), ", ".join(columns))
     return table
@@ -142,7 +142,7 @@ def _same(place: object, what: str, found: object, expected: object) -> None:
 
 
 class _Ledger:
-    """The ledger's rows by text; a context's edits are found again by the text they belong to."""
+    """The ledger's rows by text; those of a context, which are stored once, for each question that shares it."""
 
     def __init__(self, folder: Path) -> None:
         table = read_ledger(folder)
@@ -209,14 +209,14 @@ def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> No
 
 
 def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
-    """Check that the ledger's words hold the edit, stand where it says, and that none is empty or split."""
+    """Check that the ledger's words hold the edit and are where it says, and that none is empty or split."""
     for text, start, word, part in (
         (clean, row["start_clean"], row["word_before"], row["removed"]),
         (after, row["start_attacked"], row["word_after"], row["inserted"]),
     ):
         window = text[max(0, start - len(word)) : start + len(word) + len(part)]
-        found = bool(word) and word in window and part in word and not any(char.isspace() for char in word)
-        _same(f"{place}, word {row['word']}", "word", repr(window) if not found else repr(word), repr(word))
+        fits = bool(word) and word in window and part in word and not any(char.isspace() for char in word)
+        _same(f"{place}, word {row['word']}", "word", repr(word if fits else window), repr(word))
 
 
 class _Digest:

@@ -36,7 +36,7 @@ def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools
     length = words.ends - words.starts
     some = over_spans(np.bitwise_or, column.flags, words.starts, words.ends)
     every = partial(over_spans, np.bitwise_and, column.flags, words.starts, words.ends)
-    # A word of nothing but punctuation is no word to mistype.
+    # Nobody mistypes a word of nothing but punctuation.
     keep = (length >= rule.min_length) & ((some & WORD) != 0)
     if rule.max_length is not None:
         keep &= length <= rule.max_length
@@ -64,11 +64,11 @@ def operator_applies(words: Words, rule: OperatorRule, stop: Bools) -> Bools:
 
 
 def _matching(column: Column, words: Words, pattern: str) -> Bools:
-    # Each word is cut out first: an expression must not see what stands around it, which may be another text.
+    # Each word is cut out first: an expression must not see what is around it, which may be another text.
     joined, regex = column.codes.tobytes().decode("utf-32-le"), re.compile(pattern)
     spans = zip(words.starts.tolist(), words.ends.tolist(), strict=True)
-    found = (regex.fullmatch(joined[start:end]) is not None for start, end in spans)
-    return np.fromiter(found, np.bool_, len(words.starts))
+    matches = (regex.fullmatch(joined[start:end]) is not None for start, end in spans)
+    return np.fromiter(matches, np.bool_, len(words.starts))
 
 
 _SYMBOLS = string.ascii_lowercase + "'"
@@ -81,7 +81,7 @@ def _stop_table() -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     symbols = np.full(0x80, 32, np.int64)
     for number, char in enumerate(_SYMBOLS, start=1):
         symbols[[ord(char), ord(char.upper())]] = number
-    packed = [sum(int(symbols[ord(char)]) << 5 * place for place, char in enumerate(word)) for word in STOP_WORDS]
+    packed = [sum(int(symbols[ord(char)]) << 5 * index for index, char in enumerate(word)) for word in STOP_WORDS]
     return max(map(len, STOP_WORDS)), symbols, np.array(packed, np.int64)
 
 
@@ -91,15 +91,15 @@ def is_stop_word(column: Column, words: Words) -> Bools:
     length = words.ends - words.starts
     rows = np.flatnonzero(length <= longest)
     packed, known = np.zeros(len(rows), np.int64), np.ones(len(rows), np.bool_)
-    for place in range(longest):
-        more = np.flatnonzero(known & (length[rows] > place))
-        codes = column.codes[words.starts[rows[more]] + place]
+    for index in range(longest):
+        more = np.flatnonzero(known & (length[rows] > index))
+        codes = column.codes[words.starts[rows[more]] + index]
         symbol = np.where(codes < 0x80, symbols[codes & 0x7F], 32)
-        packed[more] |= symbol << 5 * place
+        packed[more] |= symbol << 5 * index
         known[more] = symbol < 32
-    found = np.zeros(len(length), np.bool_)
-    found[rows] = known & np.isin(packed, stop_words)
-    return found
+    result = np.zeros(len(length), np.bool_)
+    result[rows] = known & np.isin(packed, stop_words)
+    return result
 
 
 def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[int, int]]]) -> Bools:

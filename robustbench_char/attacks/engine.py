@@ -1,6 +1,6 @@
 """The engine: applies a suite to a column of texts at once, and says exactly what it did.
 
-A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the place and 3 + 2t the
+A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the position and 3 + 2t the
 character of try t. Attempt n at a further edit of a word uses draws 64 n + 1, 64 n + 2, and so on.
 """
 
@@ -44,7 +44,7 @@ __all__ = ["Batch", "Edits", "Outcome", "attack_batch"]
 DRAWS = 64
 """Draws that one edit may use."""
 FURTHER_TRIES = 8
-"""How often, for each further edit of a word, a place is drawn before the edit is left out."""
+"""How often, for each further edit of a word, a position is drawn before the edit is left out."""
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -52,7 +52,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts to attack. `keys`: from `keys.text_keys`, one a text.
+    """Texts to attack. `keys`: from `keys.text_keys`, one per text.
 
     `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`:
     spans (start, end) in each text, for suites that protect them.
@@ -67,7 +67,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Edits:
-    """`k` edits in order of place: word (its index among the column's), operator, place, what goes and what comes."""
+    """`k` edits in order of position: word (its index in the column), operator, start, what goes and what comes."""
 
     word: Ints
     operator: Ints
@@ -160,7 +160,7 @@ def _draw_operators(arms: list[_Arm], keys: NDArray[np.uint64], picked: Ints, su
 
 
 class _Arm:
-    """One operator at work on a column: its open places, counted so that the j-th one of a word is found at once."""
+    """One operator at work on a column: its open positions, counted so that the j-th one of a word is a look-up."""
 
     def __init__(self, name: str, scene: Scene, words: Words, suite: Suite, stop: Bools) -> None:
         self.scene, self.words, self.suite = scene, words, suite
@@ -177,10 +177,10 @@ class _Arm:
         if rule.characters == "letters":
             sites = sites & letters_at(scene, operator.width)
         low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=self.positions)
-        if rule.characters == "letters":  # what comes after the word is no letter of it
+        if rule.characters == "letters":  # what comes after the word is not one of its letters
             high = np.minimum(high, words.ends)
         total = np.concatenate([[0], np.cumsum(sites)])
-        self.places, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
+        self.sites, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
         self.open &= self.count > 0
 
     @property
@@ -194,18 +194,20 @@ class _Arm:
         """Return the edits of this operator on the words that drew it; words that it cannot change have none."""
         words, base = words[self.open[words]], DRAWS * block
         if isinstance(self.operator, WordOperator):
-            found = rewrite_words(self.operator, self.scene, self.words, self.runs, words, keys, self.positions, base)
-            return Edits(found[0], np.full(len(found[0]), number), found[1], found[2])
-        at, draws = self._places(words, keys, base + 2), draw(keys[words], base + 3)
+            rewritten, at, written = rewrite_words(
+                self.operator, self.scene, self.words, self.runs, words, keys, self.positions, base
+            )
+            return Edits(rewritten, np.full(len(rewritten), number), at, written)
+        at, draws = self._draw_sites(words, keys, base + 2), draw(keys[words], base + 3)
         for attempt in range(1, self.rule.tries):
             again = np.flatnonzero(~self.changes[at])
-            at[again] = self._places(words[again], keys, base + 2 + 2 * attempt)
+            at[again] = self._draw_sites(words[again], keys, base + 2 + 2 * attempt)
             draws[again] = draw(keys[words[again]], base + 3 + 2 * attempt)
         good = self.changes[at]
         return self._write(self.operator, words[good], at[good], draws[good], number)
 
-    def _places(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
-        return self.places[self.first[words] + below(draw(keys[words], number), self.count[words])]
+    def _draw_sites(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
+        return self.sites[self.first[words] + below(draw(keys[words], number), self.count[words])]
 
     def _write(self, operator: CellOperator, words: Ints, at: Ints, draws: NDArray[np.uint64], number: int) -> Edits:
         written = operator.write(self.scene, at, self.words.starts[words], self.words.ends[words], draws)
@@ -215,10 +217,10 @@ class _Arm:
 def _with_further_edits(
     first: Edits, arms: list[_Arm], keys: NDArray[np.uint64], suite: Suite, words: Words, column: Column
 ) -> Edits:
-    """Add edits to words that have one, until each has `edits_per_word`; one that finds no free place is left out.
+    """Add edits to words that have one, until each has `edits_per_word`; one for which no position is free is left out.
 
-    Places are those of the clean word. Edits of a word never touch the same character, never empty it, and never undo
-    one another.
+    Positions are those of the clean word. Edits of a word never touch the same character, never empty it, and never
+    undo one another.
     """
     parts, taken = [first], {word: [edit] for word, edit in _each(first, words, column)}
     for block in range(1, FURTHER_TRIES * (suite.edits_per_word - 1) + 1):

@@ -61,7 +61,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Written:
-    """What `k` edits do: `removed[i]` codes go from the place on, `codes[i, : lengths[i]]` come in."""
+    """What `k` edits do: `removed[i]` codes go from the position on, `codes[i, : lengths[i]]` come in."""
 
     removed: Ints
     codes: Codes
@@ -70,10 +70,10 @@ class Written:
 
 @dataclass(frozen=True)
 class CellOperator:
-    """An operator that strikes at one place of a word.
+    """An operator that strikes at one position of a word.
 
-    `width`: characters it takes from its place on (0: it strikes between characters). `changes`: where striking
-    changes the word. `write`: (scene, places, starts and ends of their words, draws) -> what is written. `shortest`:
+    `width`: characters it takes from its position on (0: it strikes between characters). `changes`: where striking
+    changes the word. `write`: (scene, positions, starts and ends of their words, draws) -> what is written. `shortest`:
     the length of the shortest word that it leaves something of.
     """
 
@@ -104,7 +104,7 @@ Positions = Literal["interior", "all", "before", "after_first"]
 
 
 def eligible_range(starts: Ints, ends: Ints, *, width: int, positions: Positions) -> tuple[Ints, Ints]:
-    """Return first and past-last place of each word for an operator of that width; empty ranges have equal ends.
+    """Return first and past-last position of each word for an operator of that width; empty ranges have equal ends.
 
     Interior: first and last character are neither struck nor moved, and nothing is put before or after them. Before:
     nothing is put after the last character. After first: only the first character is safe.
@@ -156,7 +156,7 @@ def _swap(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.ui
 
 
 def _layout_table(layout: dict[str, str]) -> tuple[Ints, Ints, Codes]:
-    """Return, by code below U+0250, first place and number of its neighbours in the flat array that comes third."""
+    """Return, by code below U+0250, first index and number of its neighbours in the flat array that comes third."""
     first, count = np.zeros(0x250, np.int64), np.zeros(0x250, np.int64)
     flat: list[int] = []
     for key, beside in layout.items():

@@ -87,7 +87,7 @@ class OperatorRule(Frozen):
 
     `positions` takes the place of the suite's: besides `interior` and `all`, `before` strikes or adds before a
     character of the word, never after its last, and `after_first` leaves only the first character alone. `characters`
-    is what it may strike; `tries` is how often it draws a place while a draw changes nothing (with
+    is what it may strike; `tries` is how often it draws a position while a draw changes nothing (with
     `no_op: as_drawn`).
     """
 

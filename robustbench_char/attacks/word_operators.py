@@ -83,12 +83,12 @@ def rewrite_words(
     operator: WordOperator, scene: Scene, words: Words, runs: LetterRuns, rows: Ints, keys: NDArray[np.uint64],
     positions: Positions, base: int,
 ) -> tuple[Ints, Ints, Written]:  # fmt: skip
-    """Rewrite the words `rows`; return those that changed, the place of each edit, and what is written.
+    """Rewrite the words `rows`; return those that changed, the start of each edit, and what is written.
 
-    `keys` holds one key a word of the column; draws are numbered from `base` on. Words that no try could change are
+    `keys` holds one key per word of the column; draws are numbered from `base` on. Words that no try could change are
     left out.
     """
-    waiting, found = rows, list[tuple[int, int, int, str]]()
+    waiting, edited = rows, list[tuple[int, int, int, str]]()
     with cast(AbstractContextManager[None], operator.session()):
         for attempt in range(TRIES):
             which = runs.first[waiting] + below(draw(keys[waiting], base + 2 + 2 * attempt), runs.counts[waiting])
@@ -99,9 +99,9 @@ def rewrite_words(
                 _rewrite(operator, scene, *span, *limits, positions, seed)
                 for span, limits, seed in zip(spans, inside, seeds, strict=True)
             ]
-            found += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
+            edited += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
             waiting = waiting[np.array([edit is None for edit in edits], np.bool_)]
-    return _packed(sorted(found))
+    return _packed(sorted(edited))
 
 
 def _rewrite(
@@ -120,12 +120,12 @@ def _rewrite(
     return at, gone, come
 
 
-def _packed(found: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written]:
-    width = max((len(come) for *_, come in found), default=1) or 1
-    codes = np.zeros((len(found), width), np.uint32)
-    for row, (*_, come) in enumerate(found):
+def _packed(edited: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written]:
+    width = max((len(come) for *_, come in edited), default=1) or 1
+    codes = np.zeros((len(edited), width), np.uint32)
+    for row, (*_, come) in enumerate(edited):
         codes[row, : len(come)] = [ord(char) for char in come]
-    table = np.array([(word, at, gone, len(come)) for word, at, gone, come in found], np.int64).reshape(-1, 4)
+    table = np.array([(word, at, gone, len(come)) for word, at, gone, come in edited], np.int64).reshape(-1, 4)
     return table[:, 0].copy(), table[:, 1].copy(), Written(table[:, 2].copy(), codes, table[:, 3].copy())
 
 

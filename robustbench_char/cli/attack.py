@@ -57,12 +57,12 @@ def attack(
     suites = suites_of(suite, record)
     source = open_source(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
     asked = [name.strip() for part in fields or [] for name in part.split(",") if name.strip()]
-    for one in suites:
-        folder = output if len(suites) == 1 else output / one.name
+    for resolved in suites:
+        folder = output if len(suites) == 1 else output / resolved.name
         manifest = attack_file(
             record,
             source,
-            suite=one,
+            suite=resolved,
             output=folder,
             seed=seed,
             fields=asked,

@@ -14,7 +14,7 @@ __all__ = ["mini"]
 
 def mini(
     task: Annotated[str, typer.Argument(metavar="TASK", help="One of the shipped tasks (see `list`).")],
-    output: Annotated[Path, typer.Option("--output", help="The folder to write.")],
+    output: Annotated[Path, typer.Option("--output", help="Output directory.")],
     overwrite: Overwrite = False,
 ) -> None:
     """Write the small generated data set of a task (train, dev, test) in the task's native format."""

@@ -15,8 +15,8 @@ _PLAIN = {"same": "{}", "removed": "[-{}-]", "inserted": "{{+{}+}}"}
 
 def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `attack` wrote.")],
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many texts.")] = 10,
-    all_texts: Annotated[bool, typer.Option("--all", help="Also texts without an edit.")] = False,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of texts.")] = 10,
+    all_texts: Annotated[bool, typer.Option("--all", help="Include texts without an edit.")] = False,
 ) -> None:
     """Print attacked texts with the edits marked: coloured in a terminal, as [-removed-]{+inserted+} elsewhere."""
     from rich.console import Console
@@ -25,8 +25,8 @@ def show(
     from robustbench_char.attack_sets.show import shown_examples
 
     console = Console(soft_wrap=True, highlight=False)
-    for one in shown_examples(folder, count=count, only_edited=not all_texts):
-        line = Text(f"{one.id} {one.field}: ", style="dim")
-        for kind, text in one.pieces:
+    for shown in shown_examples(folder, count=count, only_edited=not all_texts):
+        line = Text(f"{shown.id} {shown.field}: ", style="dim")
+        for kind, text in shown.pieces:
             line.append(text if console.is_terminal else _PLAIN[kind].format(text), style=_STYLES[kind])
         console.print(line)

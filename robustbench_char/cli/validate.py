@@ -18,7 +18,7 @@ def validate(
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Attack suites, tasks or benchmarks, as .yaml files."),
     ] = None,
-    all_shipped: Annotated[bool, typer.Option("--all", help="Check everything that is shipped.")] = False,
+    all_shipped: Annotated[bool, typer.Option("--all", help="Check all declarations that are shipped.")] = False,
 ) -> None:
     """Check attack suites, task files and the form of benchmarks; every suite against every task."""
     from robustbench_char.common import InputError

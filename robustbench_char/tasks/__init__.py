@@ -1,7 +1,7 @@
 """The tasks: what their examples are, how their files are read and written, and how labels follow an attack.
 
 One file a family (`classification`, `tagging`, `question_answering`) holds the records of its tasks; `formats` holds
-one file a native format. To add a task, write its record and one line in `registry`.
+one file per native format. To add a task, write its record and one line in `registry`.
 """
 
 from __future__ import annotations

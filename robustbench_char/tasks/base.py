@@ -40,8 +40,8 @@ class Answer(NamedTuple):
 class Example(NamedTuple):
     """One example of any task.
 
-    `fields` maps a field to its text, or to its tokens (tagging). `label` is the class name, the tags (one a token), or
-    None where the file has none. Question answering uses `answers` (empty where unanswerable) and `plausible` (the
+    `fields` maps a field to its text, or to its tokens (tagging). `label` is the class name, the tags (one per token),
+    or None where the file has none. Question answering uses `answers` (empty where unanswerable) and `plausible` (the
     answers of SQuAD 2.0 that only look right). `key` identifies the clean example for the draws of an attack;
     `context_key` does so for a context that several questions share.
     """
@@ -87,7 +87,7 @@ class NativeFile(ExampleSource, Protocol):
 
 
 class HubSource(Frozen):
-    """Where a task's data lies on the hub. `columns` maps our field, or `label` and `id`, to the hub's column."""
+    """The task's data set on the hub. `columns` maps our field, or `label` and `id`, to the hub's column."""
 
     path: str
     revision: str
@@ -99,8 +99,7 @@ class HubSource(Frozen):
 class Task(Frozen):
     """One task: fields, labels, metric, format, source. The eight shipped ones are instances; users add theirs in YAML.
 
-
-    `labels` lists class names in the order of the hub's class ids; it is None for tagging, whose tags are found in the
+    `labels` lists class names in the order of the hub's class ids; it is None for tagging, whose tags come from the
     data, and for question answering. `metric` names an entry of the evaluation's registry; `headline` is the score
     that tables show.
     """

@@ -17,7 +17,7 @@ def may_decline(task: Task) -> bool:
 
 
 def place_of(example: Example) -> str:
-    """Return how messages call an example."""
+    """Return the name of an example in messages."""
     return f"row {example.row} (id {example.id})"
 
 
@@ -33,8 +33,8 @@ def gold_of(task: Task, example: Example) -> Gold | None:
 
 
 def labelled(task: Task, file: NativeFile, examples: Sequence[Example]) -> list[Gold]:
-    """Return what to score against. Raises InputError for an example without label, and for no examples."""
-    golds = []
+    """Return the gold labels of examples. Raises InputError for an example without label, and for no examples."""
+    labels = []
     for example in examples:
         gold = gold_of(task, example)
         if gold is None:
@@ -44,10 +44,10 @@ def labelled(task: Task, file: NativeFile, examples: Sequence[Example]) -> list[
                 expected="labelled examples to score",
                 fix="Evaluate on the dev file; test files are often released without labels.",
             )
-        golds.append(gold)
-    if not golds:
+        labels.append(gold)
+    if not labels:
         raise InputError(file.path, found="no examples", expected="at least one example", fix="Check the file.")
-    return golds
+    return labels
 
 
 def _answers(task: Task, example: Example) -> QaGold | None:

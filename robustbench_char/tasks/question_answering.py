@@ -33,11 +33,10 @@ def follow(
 
 
 def follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
-    """Return where an answer of the clean context stands in the attacked one; `edits` run from left to right.
+    """Return an answer of the clean context as it is in the attacked one; `edits` run from left to right.
 
     Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a
-    word, so
-    one is there. Raises ValueError where the whole context is empty.
+    word, so there is one. Raises ValueError where the whole context is empty.
     """
     start, end = moved_start(answer.start, edits), moved_end(answer.start + len(answer.text), edits)
     if start >= end or (answer.text.strip() and not context[start:end].strip()):
@@ -54,11 +53,11 @@ def _grown(context: str, start: int, end: int, answer: Answer) -> tuple[int, int
 
 
 def check_answer(place: str, context: str, answer: Answer) -> Answer:
-    """Return the answer if it stands in the context where it says. Raises InputError otherwise."""
+    """Return the answer if the context holds it at its start. Raises InputError otherwise."""
     end = answer.start + len(answer.text)
-    there = context[answer.start : end] if answer.start >= 0 else ""
-    if not answer.text or there != answer.text:
-        found = f"{there!r} at answer_start {answer.start}" if answer.text else "an empty answer"
+    text = context[answer.start : end] if answer.start >= 0 else ""
+    if not answer.text or text != answer.text:
+        found = f"{text!r} at answer_start {answer.start}" if answer.text else "an empty answer"
         expected = f"the answer {answer.text!r}" if answer.text else "an answer"
         raise InputError(
             place,

@@ -151,8 +151,8 @@ def _download(source: HubSource, split: str, path: Path) -> None:
 
     place = f"--hub {source.path}"
     if not Path(source.path).is_absolute() and Path(source.path).exists():
-        # `datasets` would read it, and a folder that happens to lie there must not stand in for the hub.
-        raise InputError(place, found="a local folder of that name here", expected="the hub's data set",
+        # `datasets` would read it, and a folder of that name must not be taken for the hub.
+        raise InputError(place, found="a local folder of that name", expected="the hub's data set",
                          fix="Run the command in another folder, or read local files with --input FILE.")  # fmt: skip
     try:
         data = datasets.load_dataset(source.path, name=source.config, split=split, revision=source.revision)

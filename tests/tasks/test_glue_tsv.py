@@ -129,7 +129,7 @@ def test_every_field_has_a_column_of_its_own(kit: Any, options: dict[str, Any], 
 def test_attacked_texts_must_fit_and_follow(kit: Any) -> None:
     file = kit.open("cola", COLA)
     first, second = kit.attacked(get_task("cola"), file.examples(), {(0, "sentence"): [Edit(3, " ", "\t")]})
-    with pytest.raises(ValueError, match="cannot stand in one cell"):
+    with pytest.raises(ValueError, match="does not fit in one cell"):
         kit.rewritten(file, [first, second])
     with pytest.raises(ValueError, match="row 0: the attacked examples are not those of this file"):
         kit.rewritten(file, [second, second])

@@ -96,7 +96,7 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 def test_a_folder_here_never_stands_in_for_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rajpurkar" / "squad").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="found a local folder of that name here"):
+    with pytest.raises(InputError, match="found a local folder of that name"):
         open_source(get_task("squad_v1"), hub=True)
 
 

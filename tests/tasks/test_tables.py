@@ -165,9 +165,9 @@ def test_a_damaged_page_is_the_fault_of_the_file_read(kit: Any) -> None:
     data = bytearray(path.read_bytes())
     data[4:400] = b"\xff" * 396
     broken = open_native(get_task("cola"), kit.path(bytes(data), "broken.parquet"))
-    with pytest.raises(InputError, match=r"broken.parquet: found no readable Parquet file"):
+    with pytest.raises(InputError, match=r"broken.parquet: found an unreadable Parquet file"):
         list(broken.examples())
-    with pytest.raises(InputError, match=r"broken.parquet: found no readable Parquet file"):
+    with pytest.raises(InputError, match=r"broken.parquet: found an unreadable Parquet file"):
         kit.rewritten(broken, items)
 
 
@@ -189,7 +189,7 @@ def test_unknown_answers_stay_unknown(kit: Any, task: str, suffix: str) -> None:
 def test_bad_table_files(kit: Any) -> None:
     with pytest.raises(InputError, match=r"a.jsonl:2: found malformed JSON \(the file ends early, column 10\)"):
         list(kit.open("cola", jsonl(COLA_ROWS[:1]) + '{"label":', "a.jsonl").examples())
-    with pytest.raises(InputError, match=r"a.parquet: found no readable Parquet file"):
+    with pytest.raises(InputError, match=r"a.parquet: found an unreadable Parquet file"):
         list(kit.open("cola", "PAR1 nonsense", "a.parquet").examples())
     with pytest.raises(InputError, match=r"a.parquet: found an HTML page"):
         list(kit.open("cola", "<html>", "a.parquet").examples())

@@ -41,9 +41,9 @@ def _mrpc(draw: Draw, taken: set[str]) -> Iterator[Row]:
     """Two statements: of the same fact in other words, of the fact with one thing changed, or of different facts."""
     while True:
         towns = world(draw, 12, taken)
-        for place, entities in enumerate(towns):
+        for index, entities in enumerate(towns):
             for which, entity in enumerate(entities):
-                others = [towns[place - 1][which], towns[place - 2][which]]
+                others = [towns[index - 1][which], towns[index - 2][which]]
                 for fact in draw.sample(facts(entity.kind), 4):
                     yield _statements(draw, entity, fact, draw.pick(others))
 
@@ -58,7 +58,7 @@ def _statements(draw: Draw, entity: Entity, fact: Fact, other: Entity) -> Row:
     if kind == "value":
         changed = _changed(draw, fact, known, slots(other, fact))
         return Row((one, text_of(fill(draw.pick(fact.statements), changed).tokens)), False)
-    another = draw.pick([found for found in facts(entity.kind) if found is not fact])
+    another = draw.pick([other for other in facts(entity.kind) if other is not fact])
     return Row((one, text_of(fill(draw.pick(another.statements), slots(entity, another)).tokens)), False)
 
 
@@ -87,7 +87,7 @@ def _about(draw: Draw, entity: Entity) -> Row:
     one = text_of(fill(first, known).tokens)
     if draw.chance(0.5):
         return Row((one, text_of(fill(second, known).tokens)), True)
-    other = draw.pick([found for found in facts(entity.kind) if found is not fact])
+    other = draw.pick([other for other in facts(entity.kind) if other is not fact])
     return Row((one, question(draw, entity, other, draw.pick(list(other.questions)))), False)
 
 
@@ -125,7 +125,7 @@ def _everyday(draw: Draw) -> Row:
         return Row((asked, text_of(fill(second, {"x": one}).tokens)), True)
     if draw.chance(0.4) and one != other:
         return Row((asked, text_of(fill(draw.pick(intent.templates), {"x": other}).tokens)), False)
-    different = draw.pick([found for found in _intents() if found.section == intent.section and found is not intent])
+    different = draw.pick([other for other in _intents() if other.section == intent.section and other is not intent])
     return Row((asked, text_of(fill(draw.pick(different.templates), {"x": one}).tokens)), False)
 
 
@@ -143,7 +143,7 @@ def _answers(draw: Draw, entity: Entity) -> Iterator[Row]:
     for fact in draw.sample(told, 4):
         asked = question(draw, entity, fact, draw.pick(list(fact.questions)))
         positive = draw.chance(0.5)
-        other = draw.pick([found for found in told if found is not fact])
+        other = draw.pick([other for other in told if other is not fact])
         yield Row((asked, text.sentences[fact.name if positive else other.name]), positive)
 
 

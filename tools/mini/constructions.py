@@ -173,11 +173,11 @@ def _pronoun_case(draw: Draw, broken: bool) -> Phrase:
     """She thanked the baker / *Her thanked the baker, *The baker thanked she."""
     subjects, objects = ("he", "she", "they", "we", "I"), ("him", "her/PRP", "them", "us", "me")
     verb = draw.pick(verbs("transitive person"))
-    place = draw.between(0, 4)
+    index = draw.between(0, 4)
     if draw.chance(0.5):
-        who = (objects if broken else subjects)[place]
+        who = (objects if broken else subjects)[index]
         return phrase(who) + g.finite(verb, "past", False) + g.noun_phrase(draw, "person").tokens + g.adjunct(draw)
-    whom = (subjects if broken else objects)[place]
+    whom = (subjects if broken else objects)[index]
     return g.noun_phrase(draw, "person").tokens + g.finite(verb, "past", False) + phrase(whom) + g.adjunct(draw)
 
 

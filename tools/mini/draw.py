@@ -38,7 +38,7 @@ class Draw:
         return items[int(self._random.random() * len(items))]
 
     def shuffle(self, items: MutableSequence[T]) -> None:
-        """Put the items into a random order, in place."""
+        """Put the items into a random order, in index."""
         for last in range(len(items) - 1, 0, -1):
             other = self.between(0, last)
             items[last], items[other] = items[other], items[last]
@@ -54,5 +54,5 @@ class Draw:
         if self.split in _RESERVED and self.chance(0.5):
             return self.pick(names[_RESERVED[self.split] :: 10])
         tens, rest = divmod(len(names), 10)
-        place = self.between(0, 8 * tens + min(rest, 8) - 1)
-        return names[place // 8 * 10 + place % 8]
+        index = self.between(0, 8 * tens + min(rest, 8) - 1)
+        return names[index // 8 * 10 + index % 8]

@@ -21,19 +21,19 @@ SHARES = {"conll2003": (0.5, 0.4), "ptb_pos": (0.25, 0.35)}
 
 def examples(task: str, sizes: dict[str, int]) -> dict[str, list[Phrase]]:
     """Return the sentences of every split of a task; none comes twice."""
-    found: dict[str, list[Phrase]] = {}
+    sentences: dict[str, list[Phrase]] = {}
     seen: set[str] = set()
     names: set[str] = set()
     for split, size in sizes.items():
         draw = Draw(task, split)
         source = _sentences(draw, SHARES[task], names)
-        found[split] = []
-        while len(found[split]) < size:
+        sentences[split] = []
+        while len(sentences[split]) < size:
             tokens = next(source)
             if text_of(tokens) not in seen:
                 seen.add(text_of(tokens))
-                found[split].append(tokens)
-    return found
+                sentences[split].append(tokens)
+    return sentences
 
 
 def _sentences(draw: Draw, shares: tuple[float, float], names: set[str]) -> Iterator[Phrase]:

@@ -48,7 +48,7 @@ def phrase(text: str, entity: str | None = None) -> Phrase:
     if entity is None:
         return tuple(tokens)
     start = 1 if tokens[0].word == "the" else 0
-    inside = [token._replace(entity=f"{'I' if place else 'B'}-{entity}") for place, token in enumerate(tokens[start:])]
+    inside = [token._replace(entity=f"{'I' if index else 'B'}-{entity}") for index, token in enumerate(tokens[start:])]
     return (*tokens[:start], *inside)
 
 
@@ -106,7 +106,7 @@ def _vowel_sound(word: str) -> bool:
 
 def capitalised(tokens: Sequence[Token]) -> Phrase:
     """Return the tokens with a capital on the first word (the one after an opening quote or bracket)."""
-    first = next((place for place, token in enumerate(tokens) if token.word not in {"``", "("}), 0)
+    first = next((index for index, token in enumerate(tokens) if token.word not in {"``", "("}), 0)
     word = tokens[first].word
     return (*tokens[:first], tokens[first]._replace(word=word[:1].upper() + word[1:]), *tokens[first + 1 :])
 
@@ -118,8 +118,8 @@ _NO_SPACE_AFTER = {"(", "``", "$"}
 def render(tokens: Sequence[Token]) -> tuple[str, list[int]]:
     """Write tokens as running text; the second value is the offset at which each token starts."""
     text, starts = "", list[int]()
-    for place, token in enumerate(tokens):
-        if place and not _NO_SPACE_BEFORE.fullmatch(token.word) and tokens[place - 1].word not in _NO_SPACE_AFTER:
+    for index, token in enumerate(tokens):
+        if index and not _NO_SPACE_BEFORE.fullmatch(token.word) and tokens[index - 1].word not in _NO_SPACE_AFTER:
             text += " "
         starts.append(len(text))
         text += '"' if token.word in {"``", "''"} else token.word
@@ -139,11 +139,11 @@ _SUBORDINATORS = {"that", "because", "while", "if", "although", "whether"}
 
 def chunks(tokens: Sequence[Token]) -> list[str]:
     """Return a chunk tag in BIO2 for each token, by rules on its part of speech."""
-    kinds = [_kind(tokens, place) for place in range(len(tokens))]
+    kinds = [_kind(tokens, index) for index in range(len(tokens))]
     tags: list[str] = []
-    for place, kind in enumerate(kinds):
-        inside = place > 0 and kind == kinds[place - 1] and kind in {"NP", "VP", "ADJP", "ADVP"}
-        inside = inside and not _begins(tokens[place], tokens[place - 1])
+    for index, kind in enumerate(kinds):
+        inside = index > 0 and kind == kinds[index - 1] and kind in {"NP", "VP", "ADJP", "ADVP"}
+        inside = inside and not _begins(tokens[index], tokens[index - 1])
         tags.append("O" if kind == "O" else f"{'I' if inside else 'B'}-{kind}")
     return tags
 
@@ -155,22 +155,22 @@ def _begins(token: Token, before: Token) -> bool:
     return token.tag in {"DT", "PRP$", "POS", "PRP", "WDT", "EX"} and before.tag != "PDT"
 
 
-def _kind(tokens: Sequence[Token], place: int) -> str:
-    word, tag = tokens[place].word.lower(), tokens[place].tag
-    following = tokens[place + 1].tag if place + 1 < len(tokens) else ""
+def _kind(tokens: Sequence[Token], index: int) -> str:
+    word, tag = tokens[index].word.lower(), tokens[index].tag
+    following = tokens[index + 1].tag if index + 1 < len(tokens) else ""
     if _VERB.fullmatch(tag) or (tag in {"TO", "RB"} and _VERB.fullmatch(following)):
         return "VP"
     if word in {"&", "most"}:
         return "NP"
     if _NOUN_PHRASE.fullmatch(tag):
-        return "NP" if not tag.startswith("JJ") or _has_head(tokens, place) else "ADJP"
+        return "NP" if not tag.startswith("JJ") or _has_head(tokens, index) else "ADJP"
     if tag in {"IN", "TO"}:
         return "SBAR" if word in _SUBORDINATORS else "PP"
     return {"RB": "ADVP", "RBR": "ADVP", "RBS": "ADVP", "WRB": "ADVP", "RP": "PRT"}.get(tag, "O")
 
 
-def _has_head(tokens: Sequence[Token], place: int) -> bool:
-    for token in tokens[place + 1 :]:
+def _has_head(tokens: Sequence[Token], index: int) -> bool:
+    for token in tokens[index + 1 :]:
         if not _NOUN_PHRASE.fullmatch(token.tag) or token.tag in {"PRP", "DT", "PRP$"}:
             return False
         if _NOUN_HEAD.fullmatch(token.tag):

@@ -211,11 +211,11 @@ class _Builder:
 
 def world(draw: Draw, towns: int, taken: set[str]) -> list[list[Entity]]:
     """Return the things of each of a number of towns; names in `taken` are not given again, new ones are added."""
-    found: list[list[Entity]] = []
-    while len(found) < towns:
+    result: list[list[Entity]] = []
+    while len(result) < towns:
         entities = _Builder(draw).entities()
         names = [text_of(entity.full) for entity in entities]
         if len(set(names)) == len(names) and not taken.intersection(names):
             taken.update(names)
-            found.append(entities)
-    return found
+            result.append(entities)
+    return result

@@ -97,20 +97,20 @@ class Conll(NativeFile):
                                  fix="Correct `tag_column` of the task.")  # fmt: skip
             return columns[at - 1]
         # More than half and not all: one misspelt tag must not make the chunk column pass for the entities.
-        found = [column for column in columns if 2 * column.good > column.tokens]
-        if not found:
+        entities = [column for column in columns if 2 * column.good > column.tokens]
+        if not entities:
             raise InputError(self.path, found="no column of entity tags", expected="a column of O, B-x and I-x",
                              fix="Give a file with entity tags, or name the column (`tag_column`).")  # fmt: skip
-        if len(found) == 1 and found[0].types and found[0].types <= _CHUNKS:
-            raise InputError(self.path, found=f"no column of entity tags (column {found[0].column} holds chunks)",
+        if len(entities) == 1 and entities[0].types and entities[0].types <= _CHUNKS:
+            raise InputError(self.path, found=f"no column of entity tags (column {entities[0].column} holds chunks)",
                              expected="a column of O, B-x and I-x for entities",
                              fix=f"Give a file with entity tags; to take the chunks, name their column in the options "
-                                 f"of a task of your own (`tag_column: {found[0].column}`).")  # fmt: skip
-        return found[-1]
+                                 f"of a task of your own (`tag_column: {entities[0].column}`).")  # fmt: skip
+        return entities[-1]
 
 
 class _Column:
-    """What the survey of a file learns of one column: how many entity tags it holds, and what is wrong with them."""
+    """One column as surveyed: how many entity tags it holds, and what is wrong with them."""
 
     def __init__(self, column: int) -> None:
         self.column, self.tokens, self.good = column, 0, 0
@@ -205,7 +205,7 @@ def rewrite_tokens(path: Path, out: BinaryIO, attacked: Iterable[Attacked], *, f
 
 
 class _Sentences:
-    """Where we are in a file: the row of the sentence and the index of its next token."""
+    """A position in a file: the row of the sentence and the index of its next token."""
 
     def __init__(self) -> None:
         self.row, self.index = 0, 0
@@ -242,7 +242,7 @@ def to_bio2(tags: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
 
 
 class Survey:
-    """Finds the scheme of a file, sentence by sentence. BIO2 where both would do."""
+    """Detects the scheme of a file, sentence by sentence. BIO2 where both would do."""
 
     def __init__(self) -> None:
         self.scheme: Scheme = "BIO2"

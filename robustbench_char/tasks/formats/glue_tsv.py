@@ -122,7 +122,7 @@ class GlueTsv(NativeFile):
         return columns
 
     def _check_apart(self, columns: _Columns, option: str) -> None:
-        """Raise InputError where a field stands in the column of another one, or of the label."""
+        """Raise InputError where a field has the column of another one, or of the label."""
         taken = {} if columns.label is None else {columns.label: "the label"}
         for field, at in columns.fields.items():
             if at in taken:
@@ -146,7 +146,7 @@ class GlueTsv(NativeFile):
         if len(cells) != width:
             raise InputError(f"{self.path}:{line.number}", found=f"{len(cells)} columns",
                              expected=f"{width} columns, separated by tabs",
-                             fix="Correct the line; tabs and line feeds cannot stand inside a text.")  # fmt: skip
+                             fix="Correct the line; a text cannot hold tabs or line feeds.")  # fmt: skip
         return cells
 
     def _label(self, line: Line, spelling: str) -> str:
@@ -172,5 +172,5 @@ def _check_options(task: Task, options: TsvOptions) -> None:
 
 def _cell(new: str, old: str) -> str:
     if any(new.count(mark) != old.count(mark) for mark in "\t\n\r"):
-        raise ValueError(f"the attacked text {new!r} cannot stand in one cell")
+        raise ValueError(f"the attacked text {new!r} does not fit in one cell")
     return new

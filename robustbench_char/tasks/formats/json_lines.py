@@ -30,7 +30,7 @@ _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonLines(NativeFile):
-    """One JSON Lines file. Streams, with 8 bytes a line kept to find a line again."""
+    """One JSON Lines file. Streams, with 8 bytes per line kept to find a line again."""
 
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._task = path, task
@@ -55,11 +55,12 @@ class JsonLines(NativeFile):
         if not self._escapes:
             return None
         text = self._line(example.row)
-        node, place = parse(text, self.path).value[column_of(self._task, field)], 0
+        node, offset = parse(text, self.path).value[column_of(self._task, field)], 0
         if isinstance(node.value, list):
-            node, place = _token_at(node.value, start)
-        spelling = slice_source(text[node.start : node.end], start - place, end - place)
-        return None if spelling == node.value[start - place : end - place] else spelling
+            node, offset = _token_at(node.value, start)
+        start, end = start - offset, end - offset
+        spelling = slice_source(text[node.start : node.end], start, end)
+        return None if spelling == node.value[start:end] else spelling
 
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for line in read_lines(self.path):
@@ -122,8 +123,8 @@ class _Row:
     def _tokens(self, nodes: Sequence[Node], edits: Sequence[Edit], new: Sequence[str]) -> Iterator[Edit]:
         local: dict[int, list[Edit]] = {}
         for edit in edits:
-            node, place = _token_at(nodes, edit.start)
-            local.setdefault(node.start, []).append(edit._replace(start=edit.start - place))
+            node, offset = _token_at(nodes, edit.start)
+            local.setdefault(node.start, []).append(edit._replace(start=edit.start - offset))
         for node, token in zip(nodes, new, strict=True):
             yield self._edited(node, local.get(node.start, ()), token)
 
@@ -145,11 +146,11 @@ def _token_at(nodes: Sequence[Node], position: int) -> tuple[Node, int]:
         if position <= start + len(node.value):
             return node, start
         start += len(node.value) + 1
-    raise ValueError(f"position {position} lies behind the last token")
+    raise ValueError(f"position {position} is behind the last token")
 
 
 class Node(NamedTuple):
-    """One value: a string, number, boolean or None; a dict or list of nodes; and where its literal stands."""
+    """One value: a string, number, boolean or None; a dict or list of nodes; and the span of its literal."""
 
     value: Any
     start: int

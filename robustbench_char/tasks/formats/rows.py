@@ -23,7 +23,7 @@ def column_of(task: Task, name: str) -> str:
 
 
 def answer_columns(task: Task) -> dict[str, str]:
-    """Return the columns that hold answers, by the part of an example that they stand for."""
+    """Return the columns that hold answers, by the attribute of an example that they hold."""
     if task.family != "question_answering":
         return {}
     columns = {"answers": column_of(task, "label"), "plausible": "plausible_answers"}
@@ -32,13 +32,13 @@ def answer_columns(task: Task) -> dict[str, str]:
 
 def names_of_ids(features: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the names behind the ids of each column, from features as `datasets` writes them down."""
-    found = {}
+    names = {}
     for column, feature in features.items():
         inner = feature[0] if isinstance(feature, list) else feature
         inner = inner.get("feature", inner) if isinstance(inner, Mapping) else inner
         if isinstance(inner, Mapping) and inner.get("names"):
-            found[column] = list(inner["names"])
-    return found
+            names[column] = list(inner["names"])
+    return names
 
 
 class RowReader:
@@ -50,7 +50,7 @@ class RowReader:
         self._own_key = task.family == "question_answering" or "id" in task.format_options
 
     def examples(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Example]:
-        """Read rows, each with its place. Raises InputError that names place and column of what is wrong."""
+        """Read rows, each with its location. Raises InputError that names location and column of what is wrong."""
         for number, (place, row) in enumerate(rows):
             yield self._example(number, place, row)
 
@@ -70,8 +70,8 @@ class RowReader:
         self, number: int, place: str, row: Mapping[str, Any], own: str, fields: dict[str, str | tuple[str, ...]]
     ) -> Example:
         place, context = f"{place}: question {own}", str(fields["context"])
-        found = {part: self._answers(place, row, column, context) for part, column in answer_columns(self.task).items()}
-        answers, plausible = found["answers"], found.get("plausible", ())
+        parts = {part: self._answers(place, row, column, context) for part, column in answer_columns(self.task).items()}
+        answers, plausible = parts["answers"], parts.get("plausible", ())
         allowed = bool(self.task.format_options.get("unanswerable", False))
         labelled, impossible = row.get(column_of(self.task, "label")) is not None, row.get("is_impossible")
         if impossible is not None and not isinstance(impossible, bool):
@@ -163,9 +163,9 @@ def example_row(task: Task, example: Example) -> dict[str, Any]:
         row[column_of(task, name)] = value if isinstance(value, str) else list(value)
     if task.family == "question_answering":
         for part, column in answer_columns(task).items():
-            found = getattr(example, part)
+            answers = getattr(example, part)
             # No list says that the answers are not known; an empty one, that there are none.
-            row[column] = answers_value(found) if found or example.answerable is not None else None
+            row[column] = answers_value(answers) if answers or example.answerable is not None else None
     elif task.family == "tagging":
         row[column_of(task, "label")] = None if example.label is None else list(example.label)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
@@ -165,11 +165,11 @@ class _Reader:
         return _Question(self.row - 1, name, self._node(node, "question", str), answers, plausible, answerable)
 
     def _answers(self, node: Node, key: str, place: str, context: str) -> tuple[tuple[Answer, Node, Node], ...]:
-        found = []
+        answers = []
         for item in self._get(node, key, list) if key in node.value else []:
             start, text = self._node(item, "answer_start", int), self._node(item, "text", str)
-            found.append((check_answer(place, context, Answer(start.value, text.value)), start, text))
-        return tuple(found)
+            answers.append((check_answer(place, context, Answer(start.value, text.value)), start, text))
+        return tuple(answers)
 
     def _get(self, node: Node, key: str, kind: type) -> Any:
         return self._node(node, key, kind).value
@@ -181,5 +181,4 @@ class _Reader:
             found = f"no {key!r}" if inner is None else f"{key!r} that is a {type(inner.value).__name__}"
             raise InputError(place, found=found, expected=f"{key!r}, a {kind.__name__}, as in SQuAD's JSON",
                              fix="Check that this is a file in SQuAD's format.")  # fmt: skip
-        found_node: Node = inner
-        return found_node
+        return cast(Node, inner)

@@ -150,7 +150,7 @@ def _readable(path: Path, read: Iterable[T]) -> Iterator[T]:
     try:
         yield from read
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(path, found=f"no readable Parquet file ({error})", expected="a Parquet file",
+        raise InputError(path, found=f"an unreadable Parquet file ({error})", expected="a Parquet file",
                          fix="Check the file, or download it again.") from None  # fmt: skip
 
 
