@@ -57,11 +57,11 @@ def read(path: Path) -> list[tuple[str, ...]]:
 
 def trained(folder: Path) -> Path:
     """Train a recogniser on made-up sentences."""
-    from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
+    from robustbench_char.defences.wordrec import train_recogniser
 
     text = folder / "text.txt"
     text.write_text("\n".join(" ".join(words) for words in made_up(8_000)), encoding="utf-8")
-    return train_recogniser(output=folder / "recogniser", texts=[text], settings=RecogniserSettings(steps=400))
+    return train_recogniser(output=folder / "recogniser", text=[text], steps=400)
 
 
 def attacked(sentences: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

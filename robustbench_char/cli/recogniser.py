@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Output, Overwrite, Split, source_of
+from robustbench_char.cli.options import (
+    Data,
+    DataDir,
+    Hub,
+    Input,
+    Output,
+    Overwrite,
+    Split,
+    source_of,
+    with_options,
+)
+from robustbench_char.common.options import keywords_of
+from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions
 
 if TYPE_CHECKING:
     from robustbench_char.records.recogniser_cost import WordErrors
 
-__all__ = ["BackOffName", "recogniser_price", "train_recogniser"]
+__all__ = ["recogniser_price", "train_recogniser"]
 
 
-class BackOffName(StrEnum):
-    """What stands for a word that the recogniser does not know."""
-
-    pass_through = "pass_through"
-    neutral = "neutral"
-    background = "background"
-
-
+@with_options
 def train_recogniser(
+    *,
     output: Output,
     text: Annotated[list[Path] | None, typer.Option(help="A file of plain text (repeat for more).")] = None,
     task: Annotated[
@@ -35,24 +40,11 @@ def train_recogniser(
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
-    suite: Annotated[str, typer.Option(help="The attack to train against, drawn anew each epoch.")] = "mixed",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the text; by default as many as see 1.8 million words, 6 to 100.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Read the first words of the text only.")] = None,
-    vocabulary: Annotated[int, typer.Option(help="Known words: the most frequent of the text.")] = 10_000,
-    hidden_size: Annotated[int, typer.Option(help="Hidden units per direction.")] = 50,
-    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
-    batch_words: Annotated[int, typer.Option(help="Words a step.")] = 512,
-    seed: Annotated[int, typer.Option(help="The seed of training and of its attack.")] = 0,
-    splitter: Annotated[str, typer.Option(help="How texts are split into words.")] = "treebank",
-    see_case: Annotated[
-        bool, typer.Option("--see-case", help="Tell capitals from small letters in the input.")
-    ] = False,
+    options: RecogniserOptions,
+    seed: Annotated[int, typer.Option(help="Random seed of training and of its attack.")] = 0,
     back_off: Annotated[
-        BackOffName, typer.Option(help="For unknown words: the word as given, `a`, or a second recogniser's answer.")
-    ] = BackOffName.pass_through,
+        BackOff, typer.Option(help="For unknown words: the word as given, `a`, or a second recogniser's answer.")
+    ] = "pass_through",
     background: Annotated[Path | None, typer.Option(help="The second recogniser, of `--back-off background`.")] = None,
     keep_case: Annotated[
         bool, typer.Option("--keep-case/--lower-case", help="Write answers in the given word's pattern of capitals.")
@@ -64,7 +56,7 @@ def train_recogniser(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
-    from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings
+    from robustbench_char.defences.wordrec import Recogniser
     from robustbench_char.defences.wordrec import train_recogniser as train
     from robustbench_char.tasks.registry import get_task
 
@@ -74,26 +66,14 @@ def train_recogniser(
         source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
     else:
         _refuse_without_task(input, data, hub, split, data_dir)
-    settings = RecogniserSettings(
-        suite=suite,
-        seed=seed,
-        epochs=epochs,
-        steps=steps,
-        vocabulary=vocabulary,
-        hidden_size=hidden_size,
-        learning_rate=lr,
-        batch_words=batch_words,
-        limit=limit,
-        lower=not see_case,
-        splitter=splitter,
-    )
     folder = train(
         output=output,
-        texts=text or (),
+        text=text or (),
         task=record,
         source=source,
-        settings=settings,
-        back_off=back_off.value,
+        seed=seed,
+        **keywords_of(options),
+        back_off=back_off,
         background=background,
         keep_case=keep_case,
         leave_numbers_and_punctuation=leave_numbers_and_punctuation,

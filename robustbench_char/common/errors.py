@@ -15,7 +15,8 @@ class InputError(Exception):
     """
 
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
-        self.place, self.found, self.expected, self.fix = str(place), found, expected, fix
+        self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
+        self.found, self.expected, self.fix = found, expected, fix
         super().__init__(f"{place}: found {found}; expected {expected}. {fix}")
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar, cast
 
 from robustbench_char.common.errors import InputError, nearest
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "lazy_names"]
 
 T = TypeVar("T")
+
+
+def lazy_names(package: str, **modules: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package whose public names, by their module, are imported when first used."""
+    homes = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
+
+    def load(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return load
 
 
 class Registry(Generic[T]):

@@ -14,20 +14,13 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file, shipped
 from robustbench_char.experiments.jobs import Call, Job, text_path
 from robustbench_char.experiments.resolve import Resolved
-from robustbench_char.experiments.spec import (
-    Augment,
-    Benchmark,
-    SystemSpec,
-    TaskSpec,
-    finetune_options,
-    pretrain_options,
-)
+from robustbench_char.experiments.spec import Benchmark, SystemSpec, TaskSpec, finetune_options, pretrain_options
 from robustbench_char.experiments.stages import STAGES, package_sha256
 from robustbench_char.experiments.store import Store
 from robustbench_char.models.folders import reading_sha256
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.training.checkpoints import run_key
-from robustbench_char.training.settings import bf16_helps
+from robustbench_char.training.options import AugmentOptions, bf16_helps
 
 __all__ = ["Plan", "expand", "report_job"]
 
@@ -198,7 +191,7 @@ def _finetune(
     """
     spec, system, kind = resolved.spec, resolved.spec.systems[key], resolved.kind(key)
     options, short = finetune_options(spec, task.key, system), resolved.bases[base].name
-    augment = system.augment or (Augment() if kind.augmentation else None)
+    augment = system.augment or (AugmentOptions() if kind.augmentation else None)
     job = _name("finetune", short, key, task.name, f"seed_{seed}")
     needs = {"base": _name("pretrain", short, key)} if kind.pretraining else {}
     weights = {

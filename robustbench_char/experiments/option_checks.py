@@ -6,25 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from functools import partial
 from typing import Any
 
-from robustbench_char.attacks.suites import load_suites
-from robustbench_char.common import InputError
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.options import Option, fields_of, options_of, spelled
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake
-from robustbench_char.defences.wordrec import RecogniserSettings
-from robustbench_char.experiments.spec import (
-    COMMAND_OPTIONS,
-    Benchmark,
-    SystemSpec,
-    finetune_options,
-    pretrain_options,
-    training_options,
-)
+from robustbench_char.defences.wordrec.options import RecogniserKeywords
+from robustbench_char.defences.wordrec.train import resolve_recogniser
+from robustbench_char.experiments.spec import Benchmark, SystemSpec, finetune_options, pretrain_options
 from robustbench_char.models.checkpoints import Base, load_config, positions_of
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Task
-from robustbench_char.training.augmentation import augmentation_asked
-from robustbench_char.training.pretraining.settings import resolve_pretraining
-from robustbench_char.training.settings import resolve_settings
+from robustbench_char.training.augmentation import resolve_augmentation
+from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
+from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
 __all__ = ["wrong_options"]
 
@@ -45,7 +39,7 @@ def _of_system(
     spec: Benchmark, name: str, one: SystemSpec, kind: type[System], base: Base, tasks: Mapping[str, Task]
 ) -> Iterator[Mistake]:
     if kind.pretraining:
-        options = training_options(pretrain_options(spec, one))
+        options = pretrain_options(spec, one)
         options.pop("processes", None)
         stands = {f"systems.{name}.pretrain": one.pretrain.model_fields_set, "pretrain": spec.pretrain.model_fields_set}
         yield from _tried(stands, partial(_pretraining, str(kind.pretraining), options, base))
@@ -68,38 +62,35 @@ def _tried(stands: Mapping[str, Set[str]], check: Callable[[], object]) -> Itera
     try:
         check()
     except InputError as error:
-        option = error.place.removeprefix("--").replace("-", "_") if error.place.startswith("--") else ""
-        key = _KEYS.get(option, option)
+        key = _KEYS.get(error.place.keyword, error.place.keyword) if isinstance(error.place, Option) else ""
         parts = [part for part, stated in stands.items() if key in stated]
         parts += [part for part, stated in stands.items() if stated]
         place = [*parts, *list(stands)[-1:]][0]
+        error = spelled(error, lambda keyword: _KEYS.get(keyword, keyword))
         yield Mistake(f"{place}.{key}" if key else place, error.found, error.expected, error.fix)
 
 
-_KEYS = {option: key for key, option in COMMAND_OPTIONS.items()} | {
-    "augment": "suite",
-    **{f"augment_{key}": key for key in ("share", "seed", "without")},
-}
+_KEYS = {field.keyword: field.name for field in fields_of(AugmentOptions)}
 
 
 def _finetuning(spec: Benchmark, one: SystemSpec, key: str, task: Task, kind: type[System], base: Base) -> None:
-    limits, options = kind.limits(base.folder), training_options(finetune_options(spec, key, one))
-    settings = resolve_settings(options, family=task.family, positions=limits.longest, scale=limits.scale)
-    load_config(base.folder, layers=settings.layers)
+    limits = kind.limits(base.folder)
+    (options,) = options_of(finetune_options(spec, key, one), FinetuneOptions)
+    resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
+    load_config(base.folder, layers=options.layers)
 
 
-def _pretraining(system: str, options: Any, base: Base) -> None:
-    config = load_config(base.folder, layers=options.get("layers"))
-    resolve_pretraining(system, options, positions=positions_of(config), lower=True)
+def _pretraining(system: str, asked: Mapping[str, Any], base: Base) -> None:
+    (options,) = options_of(asked, PretrainOptions)
+    config = load_config(base.folder, layers=options.layers)
+    resolve_pretraining(system, options, seed=0, positions=positions_of(config), lower=True)
 
 
 def _augmenting(one: SystemSpec, kind: type[System], task: Task) -> None:
-    asked = one.augment
-    if asked and (asked.suite or kind.augmentation):  # else `checks` says what is missing
-        augmentation_asked(kind.name, asked.suite, task, share=asked.share, seed=asked.seed, without=asked.without)
+    if one.augment and (one.augment.suite or kind.augmentation):  # else `resolve` says what is missing
+        resolve_augmentation(one.augment, kind, task)
 
 
 def _recogniser(spec: Benchmark) -> None:
     if spec.recogniser:
-        settings = RecogniserSettings(**spec.recogniser.model_dump(exclude_none=True, exclude={"text"}))
-        load_suites(settings.suite, task="text")
+        resolve_recogniser(RecogniserKeywords(**spec.recogniser.model_dump(exclude={"text"})))  # type: ignore[typeddict-item]

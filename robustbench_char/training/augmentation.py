@@ -9,13 +9,14 @@ import numpy as np
 
 from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
 from robustbench_char.attacks.suites import Suite, load_suites, only_suite
-from robustbench_char.common import InputError
-from robustbench_char.common.errors import nearest
-from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.options import Option
+from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import AugmentInfo
 from robustbench_char.tasks.base import Example, Task
+from robustbench_char.training.options import AugmentOptions
 
-__all__ = ["AUGMENT_SEED", "Augmentation", "augmentation_asked", "resolve_augmentation"]
+__all__ = ["AUGMENT_SEED", "Augmentation", "resolve_augmentation"]
 
 AUGMENT_SEED = 1000
 """Default seed of attacks in training, away from the small numbers of evaluations; `evaluate` refuses an equal one."""
@@ -63,40 +64,23 @@ class _InMemory:
         return None
 
 
-def resolve_augmentation(
-    name: str, task: Task, *, share: float = 1.0, seed: int = AUGMENT_SEED, without: Sequence[str] = ()
-) -> Augmentation:
-    """Return the augmentation with one suite, less the operators of `without`.
+def resolve_augmentation(asked: AugmentOptions, system: type[System], task: Task) -> Augmentation | None:
+    """Return the augmentation asked for, or else the system's own default, if any.
 
-    Raises InputError for an unknown suite or operator, a suite of several strengths, and numbers out of range.
+    Raises InputError for an unknown suite or operator, a suite of several strengths, and for options of an augmentation
+    where there is none.
     """
-    suite = only_suite(load_suites(name, task=task.name, place="--augment"), place="--augment")
-    if not 0 < share <= 1:
-        raise InputError(
-            "--augment-share", found=str(share), expected="more than 0 and at most 1", fix="Correct the number."
-        )
-    if not 0 <= seed < 2**32:
-        raise InputError("--augment-seed", found=str(seed), expected="0 to 4294967295", fix="Correct the number.")
-    return Augmentation(_less(suite, tuple(without)), share, seed, tuple(without))
-
-
-def augmentation_asked(
-    system: str, suite: str | None, task: Task, *, share: float, seed: int | None, without: Sequence[str]
-) -> Augmentation | None:
-    """Return what the options of a command ask for: `suite`, or else the system's own default, if any.
-
-    Raises InputError as `resolve_augmentation` does, and for options of an augmentation where there is none.
-    """
-    name = suite or SYSTEMS.get(system, place="--system").augmentation
+    name = asked.suite or system.augmentation
     if name:
-        chosen = AUGMENT_SEED if seed is None else seed
-        return resolve_augmentation(name, task, share=share, seed=chosen, without=without)
-    if without or seed is not None or share != 1.0:
+        seed = AUGMENT_SEED if asked.seed is None else asked.seed
+        suite = only_suite(load_suites(name, task=task.name, place=Option("augment")), place=Option("augment"))
+        return Augmentation(_less(suite, asked.without), asked.share, seed, asked.without)
+    if asked != AugmentOptions():
         raise InputError(
-            "--augment-without, --augment-seed or --augment-share",
-            found=f"no --augment, and the system {system} has none of its own",
-            expected="options of an augmentation",
-            fix="Add --augment SUITE, or leave them out.",
+            Option("augment"),
+            found=f"none, and the system {system.name} has none of its own",
+            expected="a suite, for the other options of an augmentation",
+            fix="Add a suite, or leave them out.",
         )
     return None
 
@@ -105,7 +89,7 @@ def _less(suite: Suite, without: tuple[str, ...]) -> Suite:
     for operator in without:
         if operator not in suite.operators:
             raise InputError(
-                "--augment-without",
+                Option("augment_without"),
                 found=f"the operator {operator!r}",
                 expected=f"operators of {suite.name}: {', '.join(suite.operators)}",
                 fix=f"Correct the name.{nearest(operator, suite.operators)}",
@@ -113,7 +97,7 @@ def _less(suite: Suite, without: tuple[str, ...]) -> Suite:
     left = {operator: rule for operator, rule in suite.operators.items() if operator not in without}
     if not left:
         raise InputError(
-            "--augment-without",
+            Option("augment_without"),
             found="every operator of the suite",
             expected="at least one left",
             fix="Leave fewer out.",

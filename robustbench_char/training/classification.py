@@ -9,7 +9,7 @@ from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.families import Outputs, text_of
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = ["Classification"]
 

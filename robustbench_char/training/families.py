@@ -17,7 +17,7 @@ from robustbench_char.models.inputs import IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Family, Task
 from robustbench_char.tasks.labels import place_of
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = [
     "Outputs",

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from transformers import PreTrainedModel, TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
+from robustbench_char.common.options import options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.training.augmentation import Augmentation
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, run_folder
 from robustbench_char.training.families import make_recipe, training_features
 from robustbench_char.training.job import Job, Request, resolve
 from robustbench_char.training.loop import Loop
+from robustbench_char.training.options import AugmentOptions, FinetuneKeywords, FinetuneOptions
 from robustbench_char.training.saved_system import (
     SYSTEMS_FOLDER,
     VOLATILE,
     BaseInfo,
+    SavedSystem,
     SystemFile,
     TrainInfo,
     finished_run,
@@ -33,56 +38,76 @@ from robustbench_char.training.saved_system import (
     trained_before,
     write_system,
 )
-from robustbench_char.training.settings import Options
 from robustbench_char.training.tagging import IGNORED
 
 __all__ = ["finetune"]
 
 
 def finetune(
-    task: Task,
+    task: Task | str,
     *,
-    train: NativeFile | Sequence[Example],
-    output: Path | None = None,
+    train: Path | str | NativeFile | Sequence[Example] | None = None,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: Path | None = None,
     train_sha256: str | None = None,
+    output: Path | str | None = None,
     system: str = "bert",
-    base: str = "minilm",
+    base: Path | str = "minilm",
     label: str | None = None,
-    recogniser: Path | None = None,
-    augmentation: Augmentation | None = None,
+    recogniser: Path | str | None = None,
     weights: Path | None = None,
+    seed: int = 0,
     overwrite: bool = False,
-    store: Path | None = None,
+    store: Path | str | None = None,
     save_seconds: float = 120.0,
     progress: bool = True,
     callbacks: Sequence[TrainerCallback] = (),
-    **options: Unpack[Options],
-) -> Path:
-    """Fine-tune a system and write it to `output`, whole or not at all; after a stop, the same call goes on.
+    **options: Unpack[FinetuneKeywords],
+) -> SavedSystem:
+    """Fine-tune a system on a file of a task and write it to `output` atomically; rerun the same call to resume.
 
-    `options` are the settings that `settings.Options` lists. `train_sha256` is that of the file unless given; examples
-    in memory need it. `recogniser` is put in front of the system (`bert_wordrec` trains one on the examples where none
-    is given), `augmentation` adds attacked copies of the examples (`bert_aug` has one by default), `label` is how
-    reports call the system. `weights` is a system's folder whose training was the very same (behind another
-    recogniser, say): its weights are taken instead of training them again. Without `output` the result goes to the
-    store, named by its hash. A finished result of the same call is kept as it is. Unfinished training is kept in
-    `store` (default: the user's data folder), at most every `save_seconds`. Raises InputError for settings out of
-    range, an unusable base, a base that was pre-trained for another system, examples without label, and an `output`
-    with other content.
+    Instead of `train`, `data` ("mini"), `hub` or `data_dir` name a source; examples in memory need `train_sha256`.
+    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `recogniser` is put before the system
+    (`bert_wordrec` trains one by default). `weights` is a system of the same training, whose weights are taken. Without
+    `output` the result goes to `store` (default: the user's data folder), where training is saved every `save_seconds`.
+    Raises InputError for wrong options, an unusable base, examples without label, an `output` with other content.
     """
-    store = store or default_store()
-    asked = Request(task, train, train_sha256, system, base, label, recogniser, augmentation, options)
-    job = resolve(asked, store, progress=progress)
-    output = output or store / SYSTEMS_FOLDER / job.run
-    if finished_run(output, job.run):
-        return output
-    check_output(output, overwrite=overwrite)
-    with run_folder(store, job.run) as folder:
-        done = _trained_alike(job, weights) if weights else trained_before(store, job.training)
-        trained = _train(job, Loop(folder, save_seconds, progress, tuple(callbacks)), done)
-        with output_folder(output, overwrite=overwrite, volatile=VOLATILE) as scratch:
-            _write(scratch, job, trained)
-    return output
+    chosen, augment = options_of(options, FinetuneOptions, AugmentOptions)
+    record = get_task(task) if isinstance(task, str) else task
+    source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    front, home = Path(recogniser) if recogniser else None, Path(store) if store else default_store()
+    asked = Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
+    job = resolve(asked, home, progress=progress)
+    folder = Path(output) if output else home / SYSTEMS_FOLDER / job.run
+    loop = partial(Loop, save_seconds=save_seconds, progress=progress, callbacks=tuple(callbacks))
+    return _finished(job, folder, overwrite, home, loop, weights)
+
+
+def _source(
+    task: Task, train: Path | str | NativeFile | Sequence[Example] | None, named: dict[str, Any]
+) -> NativeFile | Sequence[Example]:
+    """Return the training data: the train split of a named source unless it says otherwise."""
+    if train is not None and not isinstance(train, Path | str):
+        return train
+    split = named["split"] if train is not None else named["split"] or "train"
+    file = None if train is None else Path(train)
+    return open_source(task, input=file, **{**named, "split": split}, option="--train")
+
+
+def _finished(
+    job: Job, output: Path, overwrite: bool, store: Path, loop: Callable[[Path], Loop], weights: Path | None
+) -> SavedSystem:
+    """Return the result of a run: as it stands where it is finished, else trained or taken over now."""
+    if not finished_run(output, job.run):
+        check_output(output, overwrite=overwrite)
+        with run_folder(store, job.run) as folder:
+            done = _trained_alike(job, weights) if weights else trained_before(store, job.training)
+            trained = _train(job, loop(folder), done)
+            with output_folder(output, overwrite=overwrite, volatile=VOLATILE) as scratch:
+                _write(scratch, job, trained)
+    return SavedSystem(output, read_system(output))
 
 
 @dataclass(frozen=True)
@@ -100,7 +125,7 @@ def _trained_alike(job: Job, folder: Path) -> Path:
             folder,
             found="a system that was trained on something else, or with other settings",
             expected="weights of the same training",
-            fix="Train anew.",
+            fix="Retrain.",
         )
     return folder
 
@@ -119,7 +144,7 @@ def _train(job: Job, loop: Loop, done: Path | None) -> _Trained:
     log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
     kind.recogniser = job.recogniser
     info = TrainInfo(
-        source=job.source,
+        source=job.request.source,
         sha256=job.sha256,
         examples=len(job.examples),
         windows=len(features),
@@ -143,7 +168,7 @@ def _write(folder: Path, job: Job, trained: _Trained) -> None:
         run=job.run,
         training=job.training,
         provenance=provenance(),
-        label=job.label,
+        label=job.request.label,
         extra_parameters=trained.kind.extra_parameters(trained.model),
         pretraining=job.pretraining,
         augment=job.augmentation.info() if job.augmentation else None,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import robustbench_char
 from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.common import InputError
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import safe_name
+from robustbench_char.common.options import Option
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.wordrec import Recogniser, recogniser_info
+from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
+from robustbench_char.defences.wordrec.files import CONFIG
+from robustbench_char.defences.wordrec.sentences import FirstExamples
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import Base, load_config, resolve_base
 from robustbench_char.models.folders import reading_sha256
@@ -26,11 +32,13 @@ from robustbench_char.tasks.labels import gold_of, place_of
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.families import label_names
-from robustbench_char.training.fronts import trained_recogniser
+from robustbench_char.training.options import AugmentOptions, FinetuneOptions, Settings, resolve_settings
 from robustbench_char.training.pretraining.files import pretraining_info
-from robustbench_char.training.settings import Options, Settings, resolve_settings
 
-__all__ = ["Job", "Request", "resolve"]
+__all__ = ["Job", "Request", "resolve", "trained_recogniser"]
+
+RECOGNISERS_FOLDER = "recognisers"
+"""Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,14 @@ class Request:
     base: str
     label: str | None
     recogniser: Path | None
-    augmentation: Augmentation | None
-    options: Options
+    seed: int
+    options: FinetuneOptions
+    augment: AugmentOptions
 
     @property
     def place(self) -> object:
         """How messages call the training data."""
-        return "--train" if isinstance(self.train, Sequence) else self.train.path
+        return Option("train") if isinstance(self.train, Sequence) else self.train.path
 
     @property
     def source(self) -> str:
@@ -60,27 +69,50 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """One run as resolved, before anything is trained.
+    """One run as resolved, before anything is trained."""
 
-    `run` is the hash of all that decides its result, `training` that of all that decides the weights: systems that
-    differ in what stands in front of the encoder share them.
-    """
-
-    task: Task
+    request: Request
     system: type[System]
     base: Base
     settings: Settings
     labels: tuple[str, ...]
     examples: list[Example]
-    source: str
     sha256: str
-    label: str | None
     pretraining: PretrainingInfo | None
+    augmentation: Augmentation | None
     recogniser: Recogniser | None
     recogniser_info: RecogniserInfo | None
-    augmentation: Augmentation | None
-    training: str
-    run: str
+
+    @property
+    def task(self) -> Task:
+        """The task that is trained."""
+        return self.request.task
+
+    @cached_property
+    def training(self) -> str:
+        """The hash of all that decides the weights: systems that differ in what stands before them share it."""
+        return run_key(self._weights)
+
+    @cached_property
+    def run(self) -> str:
+        """The hash of all that decides the result."""
+        front = self.recogniser_info and self.recogniser_info.model_dump(mode="json")
+        around = {"system": self.request.system, "label": self.request.label, "recogniser": front}
+        return run_key({**self._weights, "around": around})
+
+    @cached_property
+    def _weights(self) -> dict[str, Any]:
+        return {
+            "task": self.task.model_dump(mode="json"),
+            "system": self.system.recipe,
+            "labels": self.labels,
+            "base": [self.base.name, self.base.weights_sha256, reading_sha256(self.base.folder)],
+            "settings": self.settings.model_dump(mode="json"),
+            "train": [self.sha256, len(self.examples)],
+            "augment": self.augmentation and self.augmentation.info().model_dump(mode="json"),
+            "device": "gpu" if torch.accelerator.is_available() else "cpu",
+            "versions": [robustbench_char.__version__, *map(version, ("torch", "transformers", "tokenizers"))],
+        }
 
 
 def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
@@ -88,50 +120,22 @@ def resolve(asked: Request, store: Path, *, progress: bool) -> Job:
 
     Raises InputError for what cannot be run.
     """
-    kind: type[System] = SYSTEMS.get(asked.system, place="--system")
-    base = resolve_base(asked.base, any_type=kind.any_type)
-    pretraining = _pretraining(kind, base)
-    limits = kind.limits(base.folder)
-    settings = resolve_settings(asked.options, family=asked.task.family, positions=limits.longest, scale=limits.scale)
+    system: type[System] = SYSTEMS.get(asked.system, place=Option("system"))
+    base = resolve_base(asked.base, any_type=system.any_type)
+    pretraining = _pretraining(system, base)
+    limits, family = system.limits(base.folder), asked.task.family
+    settings = resolve_settings(
+        asked.options, seed=asked.seed, family=family, positions=limits.longest, scale=limits.scale
+    )
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = _labelled(asked, settings)
     labels = label_names(asked.task, examples)
     _refuse_unknown(examples, labels, asked.place)
     sha256 = _sha256(asked)
-    augmentation = asked.augmentation
-    if augmentation is None and kind.augmentation:
-        augmentation = resolve_augmentation(kind.augmentation, asked.task)
-    front = _recogniser(asked, kind, sha256, settings.limit, store, progress)
+    augmentation = resolve_augmentation(asked.augment, system, asked.task)
+    front = _recogniser(asked, system, sha256, store, progress)
     info = recogniser_info(front) if front else None
-    weights = {
-        "task": asked.task.model_dump(mode="json"),
-        "system": kind.recipe,
-        "labels": labels,
-        "base": [base.name, base.weights_sha256, reading_sha256(base.folder)],
-        "settings": settings.model_dump(mode="json"),
-        "train": [sha256, len(examples)],
-        "augment": augmentation and augmentation.info().model_dump(mode="json"),
-        "device": "gpu" if torch.accelerator.is_available() else "cpu",
-        "versions": [robustbench_char.__version__, *map(version, ("torch", "transformers", "tokenizers"))],
-    }
-    around = {"system": asked.system, "label": asked.label, "recogniser": info and info.model_dump(mode="json")}
-    return Job(
-        task=asked.task,
-        system=kind,
-        base=base,
-        settings=settings,
-        labels=labels,
-        examples=examples,
-        source=asked.source,
-        sha256=sha256,
-        label=asked.label,
-        pretraining=pretraining,
-        recogniser=front,
-        recogniser_info=info,
-        augmentation=augmentation,
-        training=run_key(weights),
-        run=run_key({**weights, "around": around}),
-    )
+    return Job(asked, system, base, settings, labels, examples, sha256, pretraining, augmentation, front, info)
 
 
 def _sha256(asked: Request) -> str:
@@ -142,21 +146,21 @@ def _sha256(asked: Request) -> str:
     return source_sha256(asked.train.path)
 
 
-def _pretraining(kind: type[System], base: Base) -> PretrainingInfo | None:
+def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
     """Return how a base was pre-trained. Raises InputError when that was not for this system."""
-    info = pretraining_info(base.folder)
+    info, wanted = pretraining_info(base.folder), system.pretraining
     converted = info is None and load_config(base.folder).model_type == CharBertConfig.model_type
-    found = CharBertConfig.model_type if converted else info and info.system
-    if found == kind.pretraining:
+    trained_for = CharBertConfig.model_type if converted else info and info.system
+    if trained_for == wanted:
         return info
-    made = f"a base that was pre-trained for {found}" if found else "a base that `pretrain` did not write"
     raise InputError(
-        f"--base {base.name}",
-        found=made,
-        expected=f"a base that `pretrain {kind.pretraining}` wrote" if kind.pretraining else "a plain base checkpoint",
-        fix=f"Choose --system {found}, or another --base."
-        if found
-        else f"Pre-train it first: `robustbench-char pretrain {kind.pretraining} --base {base.name} --text FILE ...`.",
+        Option("base"),
+        found=f"{base.name}, a base that "
+        + (f"was pre-trained for {trained_for}" if trained_for else "`pretrain` did not write"),
+        expected=f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint",
+        fix=f"Choose the system {trained_for}, or another base."
+        if trained_for
+        else f"Pre-train it first: `robustbench-char pretrain {wanted} --base {base.name} --text FILE ...`.",
     )
 
 
@@ -174,7 +178,7 @@ def _labelled(asked: Request, settings: Settings) -> list[Example]:
             )
     if not examples:
         raise InputError(
-            asked.place, found="no examples", expected="at least one example", fix="Check the file given to --train."
+            asked.place, found="no examples", expected="at least one example", fix="Check the file given to `train=`."
         )
     return examples
 
@@ -193,19 +197,36 @@ def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where:
                 )
 
 
-def _recogniser(
-    asked: Request, kind: type[System], sha256: str, limit: int | None, store: Path, progress: bool
-) -> Recogniser | None:
+def _recogniser(asked: Request, system: type[System], sha256: str, store: Path, progress: bool) -> Recogniser | None:
     """Return the recogniser to put in front: the one given, or for a system that needs one, one trained here."""
     if asked.recogniser is not None:
         return Recogniser.load(asked.recogniser)
-    if not kind.needs_recogniser:
+    if not system.needs_recogniser:
         return None
     if isinstance(asked.train, Sequence):
         raise InputError(
-            "--recogniser",
-            found=f"none, for the system {kind.name} and examples in memory",
+            Option("recogniser"),
+            found=f"none, for the system {system.name} and examples in memory",
             expected="a recogniser",
             fix="Train one with `train-recogniser` and name its folder.",
         )
-    return trained_recogniser(store, asked.task, asked.train, sha256, limit, progress=progress)
+    return trained_recogniser(store, asked.task, asked.train, sha256, asked.options.limit, progress=progress)
+
+
+def trained_recogniser(
+    store: Path, task: Task, train: NativeFile, sha256: str, limit: int | None, *, progress: bool
+) -> Recogniser:
+    """Return the recogniser for the words of a training file, from the store or trained now with default settings."""
+    settings = RecogniserSettings()
+    decides = {
+        "task": task.model_dump(mode="json"),
+        "train": [sha256, limit],
+        "settings": settings.model_dump(),
+        "suite": load_suites(settings.suite, task=task.name)[0].sha256,
+        "version": robustbench_char.__version__,
+    }
+    folder = store / RECOGNISERS_FOLDER / run_key(decides)
+    if not (folder / CONFIG).is_file():
+        source = FirstExamples(train, limit)
+        train_recogniser(output=folder, task=task, source=source, progress=progress, **settings.model_dump())
+    return Recogniser.load(folder)

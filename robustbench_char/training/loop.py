@@ -15,13 +15,14 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
+from robustbench_char.common.options import Option
 from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.randomness import random_state_kept
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete, not_writable
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Loop", "progress_bar", "refuse_diverged"]
 
@@ -64,7 +65,7 @@ class Loop:
             trainer.remove_callback(PrinterCallback)
             start = last_checkpoint(self.folder)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
-        refuse_diverged(model, "--lr")
+        refuse_diverged(model, "learning_rate")
         return [_log_entry(entry) for entry in trainer.state.log_history if "loss" in entry]
 
 
@@ -97,14 +98,14 @@ def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> Trai
     return arguments
 
 
-def refuse_diverged(model: PreTrainedModel, options: str) -> None:
-    """Raise InputError, which names the options that set learning rates, when a weight is no finite number."""
+def refuse_diverged(model: PreTrainedModel, *options: str) -> None:
+    """Raise InputError, which names the options that set learning rates, when a weight is not a finite number."""
     if not all(weight.isfinite().all() for weight in model.parameters()):
         raise InputError(
-            options,
+            Option(options[0]),
             found="weights that are not numbers: training diverged",
-            expected="learning rates that the model bears",
-            fix=f"Lower {options}.",
+            expected="a lower learning rate",
+            fix=f"Lower {' or '.join(f'`{option}=`' for option in options)}.",
         )
 
 

@@ -15,7 +15,7 @@ from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline
 from robustbench_char.training.families import Outputs, text_of
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = ["QuestionAnswering", "Span", "best_span", "span_of"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 from safetensors import SafetensorError
@@ -19,13 +19,14 @@ from robustbench_char.models.folders import check_model_folder, refuse_html, wei
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, SystemInfo
 from robustbench_char.tasks.base import Task
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = [
     "RECOGNISER",
     "SYSTEMS_FOLDER",
     "VOLATILE",
     "BaseInfo",
+    "SavedSystem",
     "SystemFile",
     "TrainInfo",
     "finished_run",
@@ -92,6 +93,13 @@ class SystemFile(Frozen):
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
     recogniser: RecogniserInfo | None = None
+
+
+class SavedSystem(NamedTuple):
+    """A fine-tuned system: the folder it stands in, and what its `system.json` says."""
+
+    folder: Path
+    file: SystemFile
 
 
 def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:

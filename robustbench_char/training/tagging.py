@@ -11,7 +11,7 @@ from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.families import Outputs, tokens_of
-from robustbench_char.training.settings import Settings
+from robustbench_char.training.options import Settings
 
 __all__ = ["IGNORED", "Tagging", "first_pieces"]
 

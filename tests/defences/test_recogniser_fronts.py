@@ -16,7 +16,7 @@ from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.training.finetune import finetune
-from robustbench_char.training.fronts import trained_recogniser
+from robustbench_char.training.job import trained_recogniser
 
 pytestmark = pytest.mark.models
 
@@ -117,7 +117,7 @@ def test_answers_are_spans_of_the_context_as_given(make_file: Any, train_tiny: A
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = RecogniserSettings(epochs=1, hidden_size=4)
-    monkeypatch.setattr("robustbench_char.training.fronts.RecogniserSettings", lambda: settings)
+    monkeypatch.setattr("robustbench_char.training.job.RecogniserSettings", lambda: settings)
 
 
 def test_a_recogniser_is_found_again(
@@ -152,7 +152,7 @@ def test_examples_in_memory_need_a_recogniser(
     tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path
 ) -> None:
     options: Any = {"system": "bert_wordrec", "base": tiny_base, "store": tmp_path / "store", "progress": False}
-    with pytest.raises(InputError, match="--recogniser: found none, for the system bert_wordrec and examples in mem"):
+    with pytest.raises(InputError, match="recogniser=: found none, for the system bert_wordrec and examples in mem"):
         finetune(tasks["tagging"], train=make_file("tagging").held, train_sha256="a", **options)
 
 
@@ -169,5 +169,5 @@ def test_records_name_the_recogniser(
     assert info.operators
     for training in (None, {"settings": {}}):
         recogniser.file = recogniser.file.model_copy(update={"training": training})
-        with pytest.raises(InputError, match="--recogniser: found a recogniser without record of its training"):
+        with pytest.raises(InputError, match="recogniser=: found a recogniser without record of its training"):
             recogniser_info(recogniser)

@@ -13,13 +13,13 @@ import torch
 
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
-from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, train_recogniser
+from robustbench_char.defences.wordrec import Recogniser, train_recogniser
 from robustbench_char.defences.wordrec.sentences import attacked, example_sentences, text_sentences
 from robustbench_char.defences.wordrec.train import enough_epochs
 from robustbench_char.tasks.base import Example, Task
 
 WORDS = ["the", "morning", "window", "letter", "garden", "teacher", "carried", "bridge", "village", "mountain"]
-QUICK = {"vocabulary": 50, "hidden_size": 24, "batch_words": 64, "learning_rate": 1e-2, "epochs": 4}
+QUICK: dict[str, Any] = {"vocabulary": 50, "hidden_size": 24, "batch_words": 64, "learning_rate": 1e-2, "epochs": 4}
 
 
 @pytest.fixture
@@ -32,9 +32,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def train(output: Path, text: Path, *, progress: bool = False, **options: Any) -> Path:
-    own = {key: options.pop(key) for key in list(options) if key in RecogniserSettings.__dataclass_fields__}
-    settings = RecogniserSettings(**{**QUICK, **own})
-    return train_recogniser(output=output, texts=[text], settings=settings, progress=progress, **options)
+    return train_recogniser(output=output, text=[text], progress=progress, **{**QUICK, **options})
 
 
 def test_learns_to_repair(tmp_path: Path, text: Path) -> None:
@@ -112,8 +110,8 @@ def test_learns_from_a_task(tmp_path: Path, tasks: dict[str, Task], make_file: C
         output=tmp_path / "out",
         task=tasks["question_answering"],
         source=source,
-        settings=RecogniserSettings(**{**QUICK, "epochs": 1}),
         progress=False,
+        **{**QUICK, "epochs": 1},
     )
     assert {"colour", "anna", "karl"} <= set(Recogniser.load(folder).file.words)
 
@@ -190,13 +188,13 @@ def test_refuses_unusable_text(case: str, tmp_path: Path, text: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "--epochs: found 0; expected at least 1"),
-        ({"limit": -1}, "--limit: found -1"),
-        ({"learning_rate": 2.0}, "--learning-rate: found 2.0"),
-        ({"splitter": "tree"}, "--splitter: found unknown word splitter 'tree'"),
+        ({"epochs": 0}, "epochs=: found 0; expected at least 1"),
+        ({"limit": -1}, "limit=: found -1"),
+        ({"learning_rate": 2.0}, "learning_rate=: found 2.0"),
+        ({"splitter": "tree"}, "splitter=: found unknown word splitter 'tree'"),
         ({"suite": "mixxed"}, "Did you mean 'mixed'"),
         ({"suite": "mixed_sweep"}, "expected one suite"),
-        ({"back_off": "background"}, "Give --back-off background --background DIR"),
+        ({"back_off": "background"}, "`background=` and `back_off=` background must be given together"),
     ],
 )
 def test_refuses_wrong_options(options: dict[str, Any], message: str, tmp_path: Path, text: Path) -> None:

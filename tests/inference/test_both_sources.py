@@ -44,8 +44,8 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
     (suite,) = load_suites("charbert_2020", task=task.name)
     manifest = attack_file(task, clean, suite=suite, seed=1, output=tmp_path / "attacked")
     attacked = open_native(task, tmp_path / "attacked" / manifest.output.name)
-    system = finetune(task, train=open_source(task, data="mini", split="train"), base=tiny_base, limit=64, epochs=1,
-                      bf16=False, output=tmp_path / "system", store=tmp_path / "store", progress=False)  # fmt: skip
+    options: Any = {"base": tiny_base, "limit": 64, "epochs": 1, "precision": "fp32", "progress": False}
+    system = finetune(task, data="mini", output=tmp_path / "system", store=tmp_path / "store", **options).folder
     for name, file in (("clean", clean), ("attacked", attacked)):
         evaluate(load_system(system), file, output=tmp_path / "scores" / "bert" / name, progress=False)
         source = PredictorSource.load(predictor, task)

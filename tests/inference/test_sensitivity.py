@@ -219,9 +219,9 @@ def test_a_saved_system_is_read_without_its_head(
     tiny_base: str, attacked: tuple[str, Path, Path], tmp_path: Path
 ) -> None:
     task = get_task(attacked[0], "task")
-    train, options = open_source(task, input=attacked[1]), {"epochs": 1.0, "max_length": 40, "bf16": False}
-    folder = finetune(task, train=train, output=tmp_path / "system", base=tiny_base, store=tmp_path / "store",
-                      progress=False, **options)  # fmt: skip
+    options: Any = {"epochs": 1, "max_length": 40, "precision": "fp32"}
+    folder = finetune(task, train=attacked[1], output=tmp_path / "system", base=tiny_base, store=tmp_path / "store",
+                      progress=False, **options).folder  # fmt: skip
     system = load_system(folder)
     system.model.base_model.save_pretrained(tmp_path / "encoder")
     AutoTokenizer.from_pretrained(tiny_base).save_pretrained(tmp_path / "encoder")

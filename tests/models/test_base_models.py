@@ -94,7 +94,7 @@ def test_layers_keep_the_first_ones(folder: Path) -> None:
 
 @pytest.mark.parametrize("layers", [0, 3, -1])
 def test_layers_out_of_range(folder: Path, layers: int) -> None:
-    with pytest.raises(InputError, match=f"--layers: found {layers}; expected a number from 1 to 2"):
+    with pytest.raises(InputError, match=f"layers=: found {layers}; expected a number from 1 to 2"):
         load_encoder(folder, layers=layers)
 
 

@@ -119,7 +119,7 @@ def test_relative_positions_have_no_end(folders: dict[str, Path]) -> None:
 
 def test_layers_keep_the_first_ones(folders: dict[str, Path]) -> None:
     assert read_encoder(folders["slow_bert"], layers=1).config.num_hidden_layers == 1
-    with pytest.raises(InputError, match="--layers: found 2; expected a number from 1 to 1"):
+    with pytest.raises(InputError, match="layers=: found 2; expected a number from 1 to 1"):
         read_encoder(folders["byt5"], layers=2)
 
 

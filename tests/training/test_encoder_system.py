@@ -121,7 +121,7 @@ def test_default_lengths_are_longer_for_characters(train_tiny: Any, make_file: A
 
 
 def test_longer_than_the_base_reads(trained: Any) -> None:
-    with pytest.raises(InputError, match="--max-length: found 505; expected at least 8 and at most 504"):
+    with pytest.raises(InputError, match="max_length=: found 505; expected at least 8 and at most 504"):
         trained("canine", max_length=505)
 
 

@@ -168,8 +168,8 @@ def test_limit_keeps_the_first_examples(make_file: Any, train_tiny: Any) -> None
 
 def test_bf16_trains_single_precision_weights(make_file: Any, train_tiny: Any) -> None:
     file = make_file("classification")
-    half = train_tiny("classification", file, name="half", bf16=True)
-    full = train_tiny("classification", file, name="full", bf16=False)
+    half = train_tiny("classification", file, name="half", precision="bf16")
+    full = train_tiny("classification", file, name="full", precision="fp32")
     assert _hash(half) != _hash(full)
     assert {weight.dtype for weight in load_system(half).model.parameters()} == {torch.float32}
 
@@ -184,16 +184,16 @@ def test_nothing_is_said_without_progress(make_file: Any, train_tiny: Any, capfd
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, r"--epochs: found 0\.0; expected more than 0"),
-        ({"epochs": float("nan")}, "--epochs: found nan"),
-        ({"learning_rate": -1.0}, r"--lr: found -1\.0"),
-        ({"batch_size": 0}, "--batch-size: found 0; expected at least 1"),
-        ({"max_length": 65}, "--max-length: found 65; expected at least 8 and at most 64"),
-        ({"warmup": 1.5}, "--warmup: found 1.5"),
-        ({"seed": -1}, "--seed: found -1"),
-        ({"limit": 0}, "--limit: found 0; expected at least 1"),
-        ({"layers": 3}, "--layers: found 3; expected a number from 1 to 2"),
-        ({"system": "charbrt"}, "--system: found unknown system 'charbrt'"),
+        ({"epochs": 0}, r"epochs=: found 0; expected more than 0"),
+        ({"epochs": float("nan")}, "epochs=: found nan"),
+        ({"learning_rate": -1.0}, r"learning_rate=: found -1\.0"),
+        ({"batch_size": 0}, "batch_size=: found 0; expected at least 1"),
+        ({"max_length": 65}, "max_length=: found 65; expected at least 8 and at most 64"),
+        ({"warmup": 1.5}, "warmup=: found 1.5"),
+        ({"seed": -1}, "seed=: found -1"),
+        ({"limit": 0}, "limit=: found 0; expected at least 1"),
+        ({"layers": 3}, "layers=: found 3; expected a number from 1 to 2"),
+        ({"system": "charbrt"}, "system=: found unknown system 'charbrt'"),
     ],
 )
 def test_settings_out_of_range(
@@ -205,7 +205,7 @@ def test_settings_out_of_range(
 
 
 def test_windows_must_move_on(make_file: Any, train_tiny: Any) -> None:
-    with pytest.raises(InputError, match="--doc-stride: found 18; expected a number from 0 to 17"):
+    with pytest.raises(InputError, match="doc_stride=: found 18; expected a number from 0 to 17"):
         train_tiny("question_answering", make_file("question_answering"), doc_stride=18)
 
 
@@ -281,7 +281,7 @@ def test_diverged_training_is_no_result(make_file: Any, train_tiny: Any, tmp_pat
             with torch.no_grad():
                 next(model.parameters()).fill_(float("nan"))
 
-    with pytest.raises(InputError, match="--lr: found weights that are not numbers: training diverged"):
+    with pytest.raises(InputError, match="learning_rate=: found weights that are not numbers: training diverged"):
         train_tiny("tagging", make_file("tagging"), callbacks=[Diverge()])
     assert not (tmp_path / "system").exists()
 
@@ -292,5 +292,5 @@ def test_a_roberta_base(family: str, roberta: str, make_file: Any, train_tiny: A
     folder = train_tiny(family, file, base=roberta, epochs=1, max_length=48)
     record = evaluate(load_system(folder), file, progress=False).record
     assert record.counts["examples"] == 24
-    with pytest.raises(InputError, match="--max-length: found 65; expected at least 8 and at most 64"):
+    with pytest.raises(InputError, match="max_length=: found 65; expected at least 8 and at most 64"):
         train_tiny(family, file, base=roberta, max_length=65)

@@ -35,7 +35,7 @@ class Stop(TrainerCallback):
 
 for name in ("output", "store"):
     options[name] = Path(options[name])
-pretrain("charbert", texts=[Path(options.pop("text"))], callbacks=[Stop()], progress=False, **options)
+pretrain("charbert", text=Path(options.pop("text")), callbacks=[Stop()], progress=False, **options)
 """
 
 
@@ -60,7 +60,7 @@ def options(still_base: Path, tmp_path: Path) -> dict[str, Any]:
         "noise": 0.3,
         "steps": 8,
         "block_size": 16,
-        "bf16": False,
+        "precision": "fp32",
         "heldout_blocks": 1,
         "store": str(tmp_path / "store"),
         "save_seconds": 0.0,

@@ -54,9 +54,9 @@ def test_vocabularies_must_match_the_model(charbert_base: Path, pretrain_tiny: A
 @pytest.mark.parametrize(
     ("options", "place"),
     [
-        ({"term_vocab_size": 7}, "--term-vocab-size: found 7; expected 6, as the base was pre-trained"),
-        ({"unknown_terms": "class"}, "--unknown-terms: found class; expected ignore"),
-        ({"character_case": "surface"}, "--character-case: found surface; expected lower"),
+        ({"term_vocab_size": 7}, "term_vocab_size=: found 7; expected 6, as the base was pre-trained"),
+        ({"unknown_terms": "class"}, "unknown_terms=: found class; expected ignore"),
+        ({"character_case": "surface"}, "character_case=: found surface; expected lower"),
     ],
 )
 def test_what_the_base_fixes_cannot_be_changed(
@@ -67,32 +67,34 @@ def test_what_the_base_fixes_cannot_be_changed(
 
 
 def test_a_base_of_another_system_is_refused(charbert_base: Path, pretrain_tiny: Any) -> None:
-    with pytest.raises(InputError, match="found a base that was pre-trained for charbert; expected a plain base"):
+    with pytest.raises(
+        InputError, match="found charbert-base, a base that was pre-trained for charbert; expected a plain base"
+    ):
         pretrain_tiny("advbert", base=str(charbert_base))
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"noise": 1.5}, "--noise: found 1.5; expected at least 0.0 and at most 1.0"),
-        ({"mask": 0.0}, "--mask: found 0.0; expected more than 0.0"),
-        ({"steps": 0}, "--steps: found 0; expected at least 1"),
-        ({"batch_size": 0}, "--batch-size: found 0"),
-        ({"block_size": 65}, "--block-size: found 65; expected at least 8 and at most 64"),
-        ({"learning_rate": float("nan")}, "--lr: found nan"),
-        ({"new_learning_rate": 0.0}, "--new-lr: found 0.0; expected more than 0.0"),
-        ({"warmup": 1.0}, "--warmup: found 1.0"),
-        ({"weight_decay": -1.0}, "--weight-decay: found -1.0"),
-        ({"seed": -1}, "--seed: found -1"),
-        ({"evaluate_every": 0}, "--evaluate-every: found 0"),
-        ({"heldout_blocks": 0}, "--heldout-blocks: found 0"),
-        ({"term_vocab_size": 0}, "--term-vocab-size: found 0"),
-        ({"char_vocab_size": 0}, "--char-vocab-size: found 0"),
-        ({"layers": 3}, "--layers: found 3; expected a number from 1 to 2"),
+        ({"noise": 1.5}, "noise=: found 1.5; expected at least 0 and at most 1"),
+        ({"mask": 0.0}, "mask=: found 0.0; expected more than 0"),
+        ({"steps": 0}, "steps=: found 0; expected at least 1"),
+        ({"batch_size": 0}, "batch_size=: found 0"),
+        ({"block_size": 65}, "block_size=: found 65; expected at least 8 and at most 64"),
+        ({"learning_rate": float("nan")}, "learning_rate=: found nan"),
+        ({"new_learning_rate": 0.0}, "new_learning_rate=: found 0.0; expected more than 0"),
+        ({"warmup": 1.0}, "warmup=: found 1.0"),
+        ({"weight_decay": -1.0}, "weight_decay=: found -1.0"),
+        ({"seed": -1}, "seed=: found -1"),
+        ({"evaluate_every": 0}, "evaluate_every=: found 0"),
+        ({"heldout_blocks": 0}, "heldout_blocks=: found 0"),
+        ({"term_vocab_size": 0}, "term_vocab_size=: found 0"),
+        ({"char_vocab_size": 0}, "char_vocab_size=: found 0"),
+        ({"layers": 3}, "layers=: found 3; expected a number from 1 to 2"),
         ({"suite": "mixde"}, "mixde.*Did you mean 'mixed'"),
-        ({"suite": "mixed@0.3"}, "--suite: found 'mixed@0.3', which sets strengths"),
-        ({"suite": "mixed_sweep"}, "--suite: found 'mixed_sweep', which sets strengths"),
-        ({"texts": [Path("missing.txt")]}, "missing.txt: found no such file"),
+        ({"suite": "mixed@0.3"}, "suite=: found 'mixed@0.3', which sets strengths"),
+        ({"suite": "mixed_sweep"}, "suite=: found 'mixed_sweep', which sets strengths"),
+        ({"text": Path("missing.txt")}, "missing.txt: found no such file"),
     ],
 )
 def test_settings_out_of_range_are_refused(options: dict[str, Any], match: str, pretrain_tiny: Any) -> None:
@@ -148,14 +150,14 @@ def test_a_base_of_another_type_is_refused(pretrain_tiny: Any, tiny_base: str, t
 def test_text_of_one_line_has_nothing_to_hold_out(pretrain_tiny: Any, tmp_path: Path, text: Path) -> None:
     short = tmp_path / "short.txt"
     short.write_text("the house " * 100)
-    with pytest.raises(InputError, match=r"short\.txt: found held-out text .* shorter than one block.*--heldout"):
-        pretrain_tiny("bert_mlm", texts=[short])
-    folder = pretrain_tiny("bert_mlm", texts=[short], heldout=[text], steps=1)
+    with pytest.raises(InputError, match=r"short\.txt: found held-out text .* shorter than one block.*`heldout=`"):
+        pretrain_tiny("bert_mlm", text=short)
+    folder = pretrain_tiny("bert_mlm", text=short, heldout=text, steps=1)
     record = json.loads((folder / "pretraining.json").read_text())
     assert record["heldout_texts"] == [{"name": "text.txt", "sha256": sha256_file(text)}]
     short.write_text("the house")
     with pytest.raises(InputError, match=r"short\.txt: found text shorter than one block"):
-        pretrain_tiny("bert_mlm", texts=[short], heldout=[text], name="other")
+        pretrain_tiny("bert_mlm", text=short, heldout=text, name="other")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -165,6 +167,9 @@ def test_divergence_is_an_error(pretrain_tiny: Any, tmp_path: Path) -> None:
             with torch.no_grad():
                 next(model.parameters()).fill_(float("nan"))
 
-    with pytest.raises(InputError, match="--lr, --new-lr: found weights that are not numbers"):
+    with pytest.raises(
+        InputError,
+        match=r"learning_rate=: found weights that are not numbers.*Lower `learning_rate=` or `new_learning_rate=`",
+    ):
         pretrain_tiny("bert_mlm", steps=2, callbacks=[Explode()])
     assert not (tmp_path / "out").exists()

@@ -25,7 +25,7 @@ def _write(path: Path, lines: list[str]) -> Path:
 def _corpus(files: list[Path], part: Any = "all") -> Any:
     from robustbench_char.training.pretraining.corpus import Corpus
 
-    return Corpus.of(files, part=part, option="--text")
+    return Corpus.of(files, part=part, option="text")
 
 
 def _lines(corpus: Any) -> list[str]:
@@ -123,7 +123,7 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     with pytest.raises(InputError, match=r"empty\.txt: found an empty file"):
         _corpus([tmp_path / "empty.txt"])
-    with pytest.raises(InputError, match="--text: found no file"):
+    with pytest.raises(InputError, match="text=: found no file"):
         _corpus([])
     with pytest.raises(InputError, match="found a folder; expected a file"):
         _corpus([tmp_path])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.inputs import Window
 from robustbench_char.tasks.base import Answer, Example
+from robustbench_char.training.options import FinetuneOptions, resolve_settings
 from robustbench_char.training.question_answering import QuestionAnswering, Span, best_span, span_of
-from robustbench_char.training.settings import Options, resolve_settings
 
 pytestmark = pytest.mark.models
 
@@ -74,10 +74,9 @@ def test_best_span_is_what_a_plain_search_finds(data: Any, size: int, n_best: in
 
 @pytest.fixture
 def recipe(tasks: Any) -> QuestionAnswering:
-    options = Options(max_length=64, doc_stride=4)
-    return QuestionAnswering(
-        tasks["question_answering"], (), resolve_settings(options, family="question_answering", positions=64)
-    )
+    options = FinetuneOptions(max_length=64, doc_stride=4)
+    settings = resolve_settings(options, seed=0, family="question_answering", positions=64)
+    return QuestionAnswering(tasks["question_answering"], (), settings)
 
 
 EXAMPLE = Example(0, "q", "k", {"question": "what", "context": "red blue green"})

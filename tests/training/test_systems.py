@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.inference.evaluate import evaluate
@@ -21,8 +22,9 @@ from robustbench_char.inference.load_system import load_system
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import Window
 from robustbench_char.tasks.base import Task
-from robustbench_char.training.augmentation import augmentation_asked, resolve_augmentation
+from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.finetune import finetune
+from robustbench_char.training.options import AugmentOptions
 from robustbench_char.training.pretraining.run import pretrain
 
 pytestmark = pytest.mark.models
@@ -42,17 +44,17 @@ def pretrained(tiny_base: str, roberta: str, tmp_path_factory: pytest.TempPathFa
     def get(kind: str, system: str) -> str:
         if (kind, system) not in made:
             base = roberta if kind == "roberta" else tiny_base
-            options: Any = {"steps": 2, "batch_size": 2, "block_size": 16, "heldout_blocks": 1, "bf16": False}
+            options: Any = {"steps": 2, "batch_size": 2, "block_size": 16, "heldout_blocks": 1, "precision": "fp32"}
             made[kind, system] = pretrain(
                 system,
                 base=base,
-                texts=[text],
+                text=text,
                 suite="mixed",
                 output=scratch / f"{kind}-{system}",
                 store=scratch / "store",
                 progress=False,
                 **options,
-            )
+            ).folder
         return str(made[kind, system])
 
     return get
@@ -63,8 +65,8 @@ def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a recogniser of a few words, hardly trained."""
     scratch = tmp_path_factory.mktemp("recogniser")
     (scratch / "text.txt").write_text("\n".join("anna sees the red house in berlin" for _ in range(60)))
-    settings = RecogniserSettings(epochs=1, hidden_size=4, vocabulary=20)
-    return train_recogniser(output=scratch / "r", texts=[scratch / "text.txt"], settings=settings, progress=False)
+    options: Any = {"epochs": 1, "hidden_size": 4, "vocabulary": 20, "progress": False}
+    return train_recogniser(output=scratch / "r", text=[scratch / "text.txt"], **options)
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_the_heads_of_pre_training_are_left_behind(trained: Any, pretrained: Any
 @pytest.mark.parametrize(
     ("system", "base", "message"),
     [
-        ("charbert", None, "found a base that `pretrain` did not write.*`pretrain charbert` wrote"),
+        ("charbert", None, "found tiny-bert, a base that `pretrain` did not write.*`pretrain charbert` wrote"),
         ("advbert", "charbert", "pre-trained for charbert"),
         ("bert", "advbert", "pre-trained for advbert.*a plain base checkpoint"),
         ("bert_aug", "charbert", "pre-trained for charbert"),
@@ -152,8 +154,8 @@ def test_refuses_characters_of_another_model(trained: Any, make_file: Any) -> No
 def test_refuses_another_recogniser(trained: Any, tmp_path: Path) -> None:
     folder = trained("bert_wordrec")
     (tmp_path / "t.txt").write_text("\n".join("karl went to the blue boat" for _ in range(60)))
-    settings = RecogniserSettings(epochs=1, hidden_size=4, vocabulary=20)
-    train_recogniser(output=tmp_path / "other", texts=[tmp_path / "t.txt"], settings=settings, progress=False)
+    options: Any = {"epochs": 1, "hidden_size": 4, "vocabulary": 20, "progress": False}
+    train_recogniser(output=tmp_path / "other", text=[tmp_path / "t.txt"], **options)
     shutil.rmtree(folder / "recogniser")
     shutil.move(tmp_path / "other", folder / "recogniser")
     with pytest.raises(InputError, match="exchanged after training"):
@@ -164,19 +166,19 @@ def test_bert_and_bert_wordrec_share_their_weights(
     tasks: dict[str, Task], make_file: Any, tiny_base: str, recogniser: Path, tmp_path: Path
 ) -> None:
     """Without --output results stand in the store by hash, and one training serves both."""
-    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "bf16": False, "progress": False}
+    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "precision": "fp32", "progress": False}
     options |= {"train": make_file("tagging"), "base": tiny_base, "store": tmp_path / "store"}
-    plain = finetune(tasks["tagging"], system="bert", **options)
+    plain = finetune(tasks["tagging"], system="bert", **options).folder
     assert plain == tmp_path / "store" / "systems" / plain.name
     before = (plain / "model.safetensors").stat().st_mtime_ns
-    behind = finetune(tasks["tagging"], system="bert_wordrec", recogniser=recogniser, **options)
+    behind = finetune(tasks["tagging"], system="bert_wordrec", recogniser=recogniser, **options).folder
     assert behind != plain
     assert sha256_file(behind / "model.safetensors") == sha256_file(plain / "model.safetensors")
     assert load_system(behind).kind.recogniser is not None
     assert json.loads((behind / "training_log.json").read_text()) == json.loads(
         (plain / "training_log.json").read_text()
     )
-    assert finetune(tasks["tagging"], system="bert", **options) == plain
+    assert finetune(tasks["tagging"], system="bert", **options).folder == plain
     assert (plain / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -210,9 +212,9 @@ def test_a_system_that_reads_otherwise_does_not_take_the_weights_of_bert(
     tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SYSTEMS._entries, "backwards", Backwards)
-    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "bf16": False, "progress": False}
+    options: Any = {"epochs": 1, "batch_size": 8, "max_length": 32, "precision": "fp32", "progress": False}
     options |= {"train": make_file("tagging"), "base": tiny_base, "store": tmp_path / "store"}
-    plain, other = (finetune(tasks["tagging"], system=name, **options) for name in ("bert", "backwards"))
+    plain, other = (finetune(tasks["tagging"], system=name, **options).folder for name in ("bert", "backwards"))
     assert sha256_file(plain / "model.safetensors") != sha256_file(other / "model.safetensors")
 
 
@@ -220,7 +222,7 @@ def test_bert_wordrec_trains_its_recogniser_from_the_training_file(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = RecogniserSettings(epochs=1, hidden_size=4)
-    monkeypatch.setattr("robustbench_char.training.fronts.RecogniserSettings", lambda: quick)
+    monkeypatch.setattr("robustbench_char.training.job.RecogniserSettings", lambda: quick)
     folder = trained("bert_wordrec", recogniser=None)
     front = json.loads((folder / "recogniser" / "recogniser.json").read_text())
     assert front["training"]["texts"][0]["name"] == "data.txt"
@@ -248,7 +250,7 @@ def test_new_parts_have_their_own_learning_rate(trained: Any, make_file: Any) ->
     assert any("char_embeddings.gru" in name for name in fast)
     assert any("encoder.interaction" in name for name in fast)
     assert not any("encoder.layer." in name or "charbert.embeddings." in name for name in fast)
-    with pytest.raises(InputError, match="--new-lr"):
+    with pytest.raises(InputError, match="new_learning_rate="):
         trained("bert", new_learning_rate=0.0)
 
 
@@ -259,10 +261,21 @@ def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, m
     assert record.system.pretraining is not None
 
 
+def augmentation(task: Task, system: str = "bert", **options: Any) -> Augmentation | None:
+    (asked,) = options_of(options, AugmentOptions)
+    return resolve_augmentation(asked, SYSTEMS.get(system), task)
+
+
+def mixed(task: Task, **options: Any) -> Augmentation:
+    made = augmentation(task, augment="mixed", **options)
+    assert made is not None
+    return made
+
+
 def test_copies_are_attacked_and_their_labels_true(tasks: dict[str, Task], make_file: Any) -> None:
     examples = make_file("tagging").held
-    augmentation = resolve_augmentation("mixed", tasks["tagging"], share=0.5)
-    copies = augmentation.copies(tasks["tagging"], examples)
+    half = mixed(tasks["tagging"], augment_share=0.5)
+    copies = half.copies(tasks["tagging"], examples)
     by_row = {one.row: one for one in examples}
     assert len(copies) == len(examples) // 2
     assert [one.row for one in copies] == sorted(one.row for one in copies)
@@ -270,60 +283,57 @@ def test_copies_are_attacked_and_their_labels_true(tasks: dict[str, Task], make_
         assert one.label == by_row[one.row].label
         assert len(one.fields["tokens"]) == len(by_row[one.row].fields["tokens"])
     assert sum(one.fields != by_row[one.row].fields for one in copies) > len(copies) / 2
-    assert augmentation.copies(tasks["tagging"], examples) == copies
-    other = resolve_augmentation("mixed", tasks["tagging"], share=0.5, seed=3)
+    assert half.copies(tasks["tagging"], examples) == copies
+    other = mixed(tasks["tagging"], augment_share=0.5, augment_seed=3)
     assert other.copies(tasks["tagging"], examples) != copies
 
 
 def test_copies_of_questions_keep_their_answers(tasks: dict[str, Task], make_file: Any) -> None:
-    copies = resolve_augmentation("mixed", tasks["question_answering"]).copies(
-        tasks["question_answering"], make_file("question_answering").held
-    )
-    for one in copies:
+    task = tasks["question_answering"]
+    for one in mixed(task).copies(task, make_file("question_answering").held):
         for answer in one.answers:
             assert str(one.fields["context"])[answer.start :].startswith(answer.text)
 
 
 def test_leaving_an_operator_out(tasks: dict[str, Task]) -> None:
-    augmentation = resolve_augmentation("mixed", tasks["tagging"], without=["drop"])
-    assert augmentation.info().operators == ("add", "swap", "keyboard")
-    assert augmentation.info().without == ("drop",)
+    without = mixed(tasks["tagging"], augment_without=["drop"])
+    assert without.info().operators == ("add", "swap", "keyboard")
+    assert without.info().without == ("drop",)
 
 
-def test_augmentation_of_the_command_line(tasks: dict[str, Task]) -> None:
+def test_the_augmentation_of_a_system(tasks: dict[str, Task]) -> None:
     task = tasks["tagging"]
-    plain: Any = {"share": 1.0, "seed": None, "without": ()}
-    assert augmentation_asked("bert", None, task, **plain) is None
-    asked = augmentation_asked("charbert", "drop@0.3", task, **plain)
+    assert augmentation(task) is None
+    asked = augmentation(task, "charbert", augment="drop@0.3")
     assert asked is not None
     assert (asked.suite.name, asked.seed) == ("drop@0.3", 1000)
-    own = augmentation_asked("bert_aug", None, task, **plain)
+    own = augmentation(task, "bert_aug")
     assert own is not None
     assert own.suite.name == "mixed"
-    with pytest.raises(InputError, match="has none of its own"):
-        augmentation_asked("bert", None, task, share=0.5, seed=None, without=())
+    with pytest.raises(InputError, match="augment=: found none, and the system bert has none of its own"):
+        augmentation(task, augment_share=0.5)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "mixd"}, "mixd"),
-        ({"name": "mixed_sweep"}, "several strengths|which has"),
-        ({"share": 0.0}, "--augment-share"),
-        ({"share": 1.5}, "--augment-share"),
-        ({"seed": -1}, "--augment-seed"),
-        ({"without": ["dorp"]}, "the operator 'dorp'.*drop"),
-        ({"name": "drop", "without": ["drop"]}, "every operator"),
+        ({"augment": "mixd"}, "augment=: .*mixd"),
+        ({"augment": "mixed_sweep"}, "a suite that has 6 strengths"),
+        ({"augment_share": 0.0}, "augment_share=: found 0.0; expected more than 0 and at most 1"),
+        ({"augment_share": 1.5}, "augment_share=: found 1.5"),
+        ({"augment_seed": -1}, "augment_seed=: found -1; expected at least 0 and at most 4294967295"),
+        ({"augment_without": ["dorp"]}, "the operator 'dorp'.*drop"),
+        ({"augment": "drop", "augment_without": ["drop"]}, "every operator"),
     ],
 )
 def test_refuses_augmentation(options: dict[str, Any], message: str, tasks: dict[str, Task]) -> None:
     with pytest.raises(InputError, match=message):
-        resolve_augmentation(**({"name": "mixed", "task": tasks["tagging"]} | options))
+        augmentation(tasks["tagging"], **({"augment": "mixed"} | options))
 
 
 def test_never_the_evaluation_seed(trained: Any, make_file: Any, monkeypatch: pytest.MonkeyPatch, tasks: Any) -> None:
     """An attack with the seed of the copies that training saw is refused; another seed is scored and marked."""
-    folder = trained("bert_aug", augmentation=resolve_augmentation("mixed", tasks["tagging"], seed=7))
+    folder = trained("bert_aug", augment_seed=7)
     file = make_file("tagging")
 
     class Attacked:

@@ -1,20 +1,36 @@
 """The word recogniser (ScRNN): it corrects the words of a text before a system reads them.
 
 `train` makes one, `recogniser` corrects with it and tells records what it is. What it costs in errors on clean text is
-measured by `inference.recogniser_cost`.
+measured by `inference.recogniser_cost`. Nothing is imported before it is used: commands read `options` alone.
 """
 
-from robustbench_char.defences.wordrec.files import BackOff
-from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN
-from robustbench_char.defences.wordrec.recogniser import Recogniser, recogniser_info
-from robustbench_char.defences.wordrec.train import RecogniserSettings, train_recogniser
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustbench_char.common.registry import lazy_names
+
+if TYPE_CHECKING:
+    from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN
+    from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions, RecogniserSettings
+    from robustbench_char.defences.wordrec.recogniser import Recogniser, recogniser_info
+    from robustbench_char.defences.wordrec.train import train_recogniser
 
 __all__ = [
     "BackOff",
     "CharacterSet",
     "Recogniser",
+    "RecogniserOptions",
     "RecogniserSettings",
     "ScRNN",
     "recogniser_info",
     "train_recogniser",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    network="CharacterSet ScRNN",
+    options="BackOff RecogniserOptions RecogniserSettings",
+    recogniser="Recogniser recogniser_info",
+    train="train_recogniser",
+)

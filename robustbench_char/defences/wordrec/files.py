@@ -14,13 +14,13 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.models.folders import refuse_html
 
-__all__ = ["BACKGROUND", "CONFIG", "WEIGHTS", "BackOff", "RecogniserFile", "read_recogniser", "write_recogniser"]
+__all__ = ["BACKGROUND", "CONFIG", "WEIGHTS", "RecogniserFile", "read_recogniser", "write_recogniser"]
 
 CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
 
-BackOff = Literal["pass_through", "neutral", "background"]
 _AGAIN = "Copy the folder again, or train the recogniser again with `train-recogniser`."
 
 

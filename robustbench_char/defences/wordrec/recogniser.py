@@ -15,16 +15,17 @@ import torch
 from numpy.typing import NDArray
 
 from robustbench_char.common import InputError
+from robustbench_char.common.options import Option
 from robustbench_char.defences.wordrec.decoding import Decoder
 from robustbench_char.defences.wordrec.files import (
     BACKGROUND,
     CONFIG,
-    BackOff,
     RecogniserFile,
     read_recogniser,
     write_recogniser,
 )
 from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
+from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
 from robustbench_char.records.evaluation import RecogniserInfo
 from robustbench_char.text.columns import ranges
@@ -246,7 +247,7 @@ def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
     training = recogniser.file.training
     if training is None or not training.keys() >= _RECORDED:
         raise InputError(
-            "--recogniser",
+            Option("recogniser"),
             found="a recogniser without record of its training",
             expected="a folder that `train-recogniser` wrote",
             fix="Train one with `train-recogniser`.",

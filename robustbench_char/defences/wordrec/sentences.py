@@ -110,7 +110,7 @@ def text_sentences(paths: Sequence[Path], *, splitter: str, longest: int, limit:
 
     Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
-    lines = (line for path in paths for line in _lines(check_file(path, option="--text")))
+    lines = (line for path in paths for line in _lines(check_file(path, option="`text=`")))
     return _Cut(longest, limit).pieces(_split(lines, splitter))
 
 
@@ -128,7 +128,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _no_text(path: Path, line: int, found: str) -> InputError:
     return InputError(f"{path}:{line}", found=found, expected="plain text in UTF-8",
-                      fix="Give --text files of plain text.")  # fmt: skip
+                      fix="Give `text=` files of plain text.")  # fmt: skip
 
 
 def example_sentences(file: ExampleFile, *, splitter: str, longest: int, limit: int | None) -> Sentences:

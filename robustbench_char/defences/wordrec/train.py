@@ -6,9 +6,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -19,10 +19,17 @@ from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name
+from robustbench_char.common.options import Option, options_of, within
 from robustbench_char.common.progress import progress_bar
 from robustbench_char.common.provenance import provenance
-from robustbench_char.defences.wordrec.files import CONFIG, BackOff, RecogniserFile
+from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
 from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
+from robustbench_char.defences.wordrec.options import (
+    BackOff,
+    RecogniserKeywords,
+    RecogniserOptions,
+    RecogniserSettings,
+)
 from robustbench_char.defences.wordrec.recogniser import Recogniser
 from robustbench_char.defences.wordrec.sentences import (
     ExampleFile,
@@ -35,7 +42,7 @@ from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["RecogniserSettings", "enough_epochs", "train_recogniser"]
+__all__ = ["enough_epochs", "resolve_recogniser", "train_recogniser"]
 
 HELD_OUT_EVERY = 20
 """One sentence of so many is kept out of training, to measure on."""
@@ -45,77 +52,37 @@ _TEXT = "text"
 """The task that suites are resolved for where training reads plain text."""
 
 
-@dataclass(frozen=True)
-class RecogniserSettings:
-    """How to train. Sizes: known words, characters, hidden units per direction; `batch_words` words a step.
-
-    `max_words`: longer sentences are read in pieces. `limit`: words of the text to read. `steps`: stop after so many.
-    `epochs`: by default as many as make training see 1.8 million words, from 6 to 100.
-    """
-
-    suite: str = "mixed"
-    seed: int = 0
-    epochs: int | None = None
-    steps: int | None = None
-    vocabulary: int = 10_000
-    characters: int = 256
-    hidden_size: int = 50
-    learning_rate: float = 1e-3
-    batch_words: int = 512
-    max_words: int = 50
-    limit: int | None = None
-    lower: bool = True
-    splitter: str = "treebank"
-
-    def __post_init__(self) -> None:
-        for name in ("vocabulary", "characters", "hidden_size", "batch_words", "max_words"):
-            _at_least_one(name, getattr(self, name))
-        for name in ("epochs", "steps", "limit"):
-            if getattr(self, name) is not None:
-                _at_least_one(name, getattr(self, name))
-        if not 0 < self.learning_rate < 1:
-            raise _wrong("learning_rate", self.learning_rate, "a number between 0 and 1")
-        SPLITTERS.get(self.splitter, place="--splitter")
-
-
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise _wrong(name, value, "at least 1")
-
-
-def _wrong(name: str, value: object, expected: str) -> InputError:
-    return InputError(f"--{name.replace('_', '-')}", found=str(value), expected=expected, fix="Correct the number.")
-
-
 def train_recogniser(
     *,
     output: Path,
-    texts: Sequence[Path] = (),
+    text: Sequence[Path] = (),
     task: Task | None = None,
     source: ExampleFile | None = None,
-    settings: RecogniserSettings | None = None,
+    seed: int = 0,
     back_off: BackOff = "pass_through",
     background: Path | None = None,
     keep_case: bool = True,
     leave_numbers_and_punctuation: bool = True,
     overwrite: bool = False,
     progress: bool = True,
+    **options: Unpack[RecogniserKeywords],
 ) -> Path:
-    """Train a recogniser and write it to `output`, whole or not at all; return the folder.
+    """Train a recogniser and write it to `output` atomically; return the folder.
 
-    The words come from plain text files, or from the examples of a task. Raises InputError for bad input.
+    The words come from plain text files, or from the examples of a task. `options` are those of
+    `options.RecogniserOptions`. Raises InputError for bad input.
     """
-    chosen = settings or RecogniserSettings()
     if (back_off == "background") != (background is not None):
-        raise InputError("--background", found="a background recogniser and the back-off background apart",
-                         expected="both or neither", fix="Give --back-off background --background DIR.")  # fmt: skip
+        raise InputError(Option("background"), found="a background recogniser and the back-off background apart",
+                         expected="both or neither",
+                         fix="`background=` and `back_off=` background must be given together.")  # fmt: skip
     started = time.monotonic()
-    inputs = [*texts, *([source.path] if source is not None else [])]
+    inputs = [*text, *([source.path] if source is not None else [])]
     check_output(output, overwrite=overwrite, inputs=inputs)
     second = Recogniser.load(background, back_off="pass_through") if background is not None else None
-    suite = _suite(chosen.suite, task)
-    data = _read(chosen, texts, task, source)
-    run = _Run(chosen if chosen.epochs else replace(chosen, epochs=enough_epochs(data.train)), suite, data)
+    chosen, suite = resolve_recogniser(options, seed=seed, task=task)
+    data = _read(chosen, text, task, source)
+    run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data.train)}), suite, data)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
         recogniser = Recogniser(file, run.network, second)
@@ -131,12 +98,18 @@ def enough_epochs(sentences: Sentences) -> int:
     return min(most, max(least, math.ceil(_ENOUGH / max(1, sum(map(len, sentences))))))
 
 
-def _suite(name: str, task: Task | None) -> Suite:
-    suites = load_suites(name, task=task.name if task else _TEXT)
+def resolve_recogniser(
+    options: RecogniserKeywords, *, seed: int = 0, task: Task | None = None
+) -> tuple[RecogniserSettings, Suite]:
+    """Return the settings of a training and its attack. Raises InputError for an option that no training could use."""
+    (chosen,) = options_of(options, RecogniserOptions)
+    within("seed", seed, 0, 2**32 - 1)
+    SPLITTERS.get(chosen.splitter, place=Option("splitter"))
+    suites = load_suites(chosen.suite, task=task.name if task else _TEXT, place=Option("suite"))
     if len(suites) != 1:
-        raise InputError("--suite", found=f"{len(suites)} strengths in {name}", expected="one suite",
+        raise InputError(Option("suite"), found=f"{len(suites)} strengths in {chosen.suite}", expected="one suite",
                          fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
-    return suites[0]
+    return RecogniserSettings(seed=seed, **chosen.model_dump()), suites[0]
 
 
 @dataclass(frozen=True)
@@ -150,8 +123,8 @@ class _Data:
 
 def _read(settings: RecogniserSettings, texts: Sequence[Path], task: Task | None, source: ExampleFile | None) -> _Data:
     if bool(texts) == (source is not None) or (source is None) != (task is None):
-        raise InputError("--text", found="not one source of words", expected="text files, or a task and its file",
-                         fix="Give --text FILE, or --task TASK --input FILE.")  # fmt: skip
+        raise InputError(Option("text"), found="not one source of words", expected="text files, or a task and its file",
+                         fix="Give `text=` files, or `task=` with a file of its data.")  # fmt: skip
     cut: dict[str, Any] = {
         "splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit
     }  # fmt: skip
@@ -287,7 +260,7 @@ class _Run:
             "texts": self.data.sources,
             "suite_sha256": self.suite.sha256,
             "operators": list(self.suite.operators),
-            "settings": asdict(self.settings),
+            "settings": self.settings.model_dump(),
             "train_words": sum(map(len, self.data.train)),
             "words_seen": self.words_seen,
             "steps": self.steps,

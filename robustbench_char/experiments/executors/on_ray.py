@@ -22,7 +22,7 @@ from robustbench_char.experiments.executors.local import perform, thread_variabl
 from robustbench_char.experiments.executors.processes import output_to
 from robustbench_char.experiments.jobs import Call, Outcome
 from robustbench_char.experiments.stages import package_sha256
-from robustbench_char.training.settings import bf16_helps
+from robustbench_char.training.options import bf16_helps
 
 __all__ = ["RayExecutor"]
 

@@ -150,7 +150,7 @@ def too_short(corpus: Corpus, block_size: int) -> InputError:
         ", ".join(str(path) for path in corpus.files),
         found=f"{'held-out text (every 100th line)' if held else 'text'} shorter than one block",
         expected=f"at least {block_size} sub-words",
-        fix="Give more text" + (", or --heldout FILE." if held else ", or a smaller --block-size."),
+        fix="Give more text" + (", or files of `heldout=`." if held else ", or a smaller `block_size=`."),
     )
 
 

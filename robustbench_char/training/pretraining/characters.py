@@ -14,7 +14,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.pretraining.models import Built, load_masked_lm
-from robustbench_char.training.pretraining.settings import PretrainSettings, Vocabularies
+from robustbench_char.training.pretraining.options import PretrainSettings, Vocabularies
 from robustbench_char.training.pretraining.terms import TERMS, TermVocabulary
 
 __all__ = ["PieceCharacters", "build_charbert", "fixed_vocabularies"]

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file
+from robustbench_char.common.options import Option
 
 __all__ = ["HELD_OUT_EVERY", "Chunk", "Corpus", "Place"]
 
@@ -53,10 +54,10 @@ class Corpus:
 
     @classmethod
     def of(cls, files: Sequence[Path], *, part: Literal["all", "train", "heldout"], option: str) -> Corpus:
-        """Check that the files are there and not empty. Raises InputError otherwise."""
+        """Check that the files, which `option` named, are there and not empty. Raises InputError otherwise."""
         if not files:
-            raise InputError(option, found="no file", expected="at least one text file", fix=f"Add {option} FILE.")
-        return cls(tuple(check_file(path, option=option) for path in files), part)
+            raise InputError(Option(option), found="no file", expected="at least one text file", fix="Name one.")
+        return cls(tuple(check_file(path, option=f"`{option}=`") for path in files), part)
 
     def chunks(self, start: Place | None = None) -> Iterator[Chunk]:
         """Read on from a place (by default from the beginning).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +15,21 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.records.evaluation import PretrainingInfo
-from robustbench_char.training.pretraining.settings import PretrainSettings
+from robustbench_char.training.pretraining.options import PretrainSettings
 from robustbench_char.training.pretraining.trainer import Log
 from robustbench_char.training.saved_system import BaseInfo
 
-__all__ = ["PRETRAINING", "VOLATILE", "PretrainingFile", "TextInfo", "finished_pretraining", "pretraining_info",
-           "read_pretraining", "write_pretraining"]  # fmt: skip
+__all__ = [
+    "PRETRAINING",
+    "VOLATILE",
+    "PretrainedEncoder",
+    "PretrainingFile",
+    "TextInfo",
+    "finished_pretraining",
+    "pretraining_info",
+    "read_pretraining",
+    "write_pretraining",
+]
 
 PRETRAINING, LOG = "pretraining.json", "training_log.json"
 VOLATILE = (PRETRAINING, LOG)
@@ -67,6 +78,18 @@ class PretrainingFile(Frozen):
         """The hash of the text: of one file, or over the hashes of several, in order."""
         hashes = [text.sha256 for text in self.texts]
         return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
+
+@dataclass(frozen=True)
+class PretrainedEncoder:
+    """A pre-trained encoder: the folder it stands in, which serves as a base, and what its `pretraining.json` says."""
+
+    folder: Path
+
+    @cached_property
+    def file(self) -> PretrainingFile | None:
+        """What is written about it; None in a process that only helped another one to train it."""
+        return read_pretraining(self.folder)
 
 
 def write_pretraining(folder: Path, file: PretrainingFile, log: Log) -> None:

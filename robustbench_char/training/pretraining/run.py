@@ -16,6 +16,7 @@ import robustbench_char
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
+from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, quiet, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
@@ -24,6 +25,7 @@ from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMak
 from robustbench_char.training.pretraining.corpus import Corpus
 from robustbench_char.training.pretraining.files import (
     VOLATILE,
+    PretrainedEncoder,
     PretrainingFile,
     TextInfo,
     finished_pretraining,
@@ -34,7 +36,8 @@ from robustbench_char.training.pretraining.heldout import HeldOut
 from robustbench_char.training.pretraining.masking import Masker
 from robustbench_char.training.pretraining.models import Built, build_encoder, open_tokenizer, plain
 from robustbench_char.training.pretraining.noise import Noiser
-from robustbench_char.training.pretraining.settings import (
+from robustbench_char.training.pretraining.options import (
+    PretrainKeywords,
     PretrainOptions,
     PretrainSettings,
     Vocabularies,
@@ -56,46 +59,43 @@ __all__ = ["pretrain"]
 def pretrain(
     system: str,
     *,
-    texts: Sequence[Path],
-    output: Path,
-    base: str = "minilm",
-    heldout: Sequence[Path] | None = None,
+    text: Path | str | Sequence[Path | str],
+    output: Path | str,
+    base: Path | str = "minilm",
+    heldout: Path | str | Sequence[Path | str] | None = None,
+    seed: int = 0,
     overwrite: bool = False,
-    store: Path | None = None,
+    store: Path | str | None = None,
     save_seconds: float = 120.0,
     progress: bool = True,
     callbacks: Sequence[TrainerCallback] = (),
-    **options: Unpack[PretrainOptions],
-) -> Path:
-    """Pre-train a system and write it to `output`, whole or not at all; after a stop, the same call goes on.
+    **options: Unpack[PretrainKeywords],
+) -> PretrainedEncoder:
+    """Pre-train a system on files of plain text and write it to `output` atomically; rerun the same call to resume.
 
-    Recipes. All predict masked words (MLM) in the same text. `bert_mlm` reads it clean: it shows what more training
-    brings. `charbert` reads it noised, and names the original word at each piece of a noised one from its characters
-    (NLM); loss MLM + NLM. `advbert` reads the same noised text; each piece of a noised word predicts the clean word's
-    piece in the same place, from left to right as far as both reach (`noised_words="predict"`). That gives it, at the
-    level of sub-words, what NLM gives CharBERT, so that the two differ in the characters and not in whether they were
-    ever told the clean word; with "context" noised words are read and never predicted, which tells it less.
-
-    `options` are the settings that `settings.PretrainOptions` lists. Without `heldout` files, every 100th line is held
-    out. A base that `pretrain` wrote for the same system is trained on, with its vocabularies. Unfinished training is
-    kept in `store` (default: the user's data folder), at most every `save_seconds`. Started by `torchrun` or
-    `accelerate launch`, the processes train together, each on `batch_size` blocks a step.
-    Raises InputError for settings out of range, an unusable base or text, and an `output` with other content.
+    `options` are those of `options.PretrainOptions`; docs/systems.md describes the recipes. Without `heldout`, every
+    100th line is held out. A base that `pretrain` wrote for the same system is trained on, with its vocabularies.
+    Unfinished training is kept in `store` (default: the user's data folder), at most every `save_seconds`. Started by
+    `torchrun` or `accelerate launch`, processes train together, each on `batch_size` blocks per step.
+    Raises InputError for wrong options, an unusable base or text, and an `output` with other content.
     """
     check_system(system)
-    world = processes()
-    job = _prepare(system, base, options, texts, heldout, world)
-    if finished_pretraining(output, job.run):
-        return output
-    inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
-    check_output(output, overwrite=overwrite, inputs=inputs)
-    with shared_run_folder(store or default_store(), job.run) as (folder, checkpoint):
-        loop = PretrainLoop(folder, checkpoint, save_seconds, progress, tuple(callbacks))
-        trained = _train(job, loop)
-        if loop.main:
-            with output_folder(output, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
-                _write(scratch, job, trained)
-    return output
+    (chosen,) = options_of(options, PretrainOptions)
+    job, folder = _prepare(system, str(base), chosen, seed, _paths(text), _paths(heldout), processes()), Path(output)
+    if not finished_pretraining(folder, job.run):
+        inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
+        check_output(folder, overwrite=overwrite, inputs=inputs)
+        with shared_run_folder(Path(store) if store else default_store(), job.run) as (unfinished, checkpoint):
+            loop = PretrainLoop(unfinished, checkpoint, save_seconds, progress, tuple(callbacks))
+            trained = _train(job, loop)
+            if loop.main:
+                with output_folder(folder, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
+                    _write(scratch, job, trained)
+    return PretrainedEncoder(folder)
+
+
+def _paths(files: Path | str | Sequence[Path | str] | None) -> list[Path]:
+    return [Path(path) for path in ([files] if isinstance(files, Path | str) else files or ())]
 
 
 @dataclass(frozen=True)
@@ -130,20 +130,26 @@ def _prepare(
     system: str,
     base: str,
     options: PretrainOptions,
+    seed: int,
     texts: Sequence[Path],
-    heldout: Sequence[Path] | None,
+    heldout: Sequence[Path],
     world: int,
 ) -> _Job:
     start = resolve_base(base)
     continues = _earlier_run(start, system)
     tokenizer = open_tokenizer(start.folder)
     fixed = _fixed(start) if system == "charbert" else None
-    config = load_config(start.folder, layers=options.get("layers"))  # says at once when there are fewer layers
+    config = load_config(start.folder, layers=options.layers)  # says at once when there are fewer layers
     settings, suite = resolve_pretraining(
-        system, options, positions=positions_of(config), lower=_lower(tokenizer), fixed=fixed[0] if fixed else None
+        system,
+        options,
+        seed=seed,
+        positions=positions_of(config),
+        lower=_lower(tokenizer),
+        fixed=fixed[0] if fixed else None,
     )
-    corpus = Corpus.of(texts, part="all" if heldout else "train", option="--text")
-    held = Corpus.of(heldout, part="all", option="--heldout") if heldout else Corpus(corpus.files, "heldout")
+    corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
+    held = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
     infos = text_infos(corpus), text_infos(held if heldout else None)
     counts_terms = system == "charbert" and suite is not None and fixed is None
     found = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
@@ -167,10 +173,10 @@ def _earlier_run(base: Base, system: str) -> str | None:
     found = earlier.system if earlier else "charbert" if load_config(base.folder).model_type == "charbert" else None
     if found not in (None, system):
         raise InputError(
-            f"--base {base.name}",
-            found=f"a base that was pre-trained for {found}",
+            Option("base"),
+            found=f"{base.name}, a base that was pre-trained for {found}",
             expected=f"a plain base checkpoint, or one that `pretrain {system}` wrote",
-            fix="Choose another --base.",
+            fix="Choose another base.",
         )
     return earlier.run if earlier else None
 

@@ -25,7 +25,7 @@ from robustbench_char.training.pretraining.blocks import BlockCollator, Blocks, 
 from robustbench_char.training.pretraining.corpus import Place
 from robustbench_char.training.pretraining.heldout import HeldOut, merged
 from robustbench_char.training.pretraining.models import Built
-from robustbench_char.training.pretraining.settings import PretrainSettings
+from robustbench_char.training.pretraining.options import PretrainSettings
 from robustbench_char.training.pretraining.terms import IGNORED
 
 __all__ = ["Log", "PretrainLoop", "processes", "shared_run_folder"]
@@ -80,7 +80,7 @@ class PretrainLoop:
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
             passes = trainer.position().number
-        refuse_diverged(built.model, "--lr, --new-lr")
+        refuse_diverged(built.model, "learning_rate", "new_learning_rate")
         history: list[Any] = trainer.state.log_history
         return Log(
             [entry for entry in history if "mlm_loss" in entry],

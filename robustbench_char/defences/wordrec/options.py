@@ -1,0 +1,61 @@
+"""The options of training a word recogniser, and the settings that its record stores.
+
+Quick to import: commands are described by it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import Field
+
+from robustbench_char.common.options import Called, Options
+
+__all__ = ["BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings"]
+
+BackOff = Literal["pass_through", "neutral", "background"]
+"""What stands for a word that the recogniser does not know: itself, `a`, or what a second recogniser says."""
+
+
+class RecogniserOptions(Options):
+    """Options of training; None for `epochs` is resolved by `train.enough_epochs`."""
+
+    suite: str = Field("mixed", description="Attack suite to train against, drawn again in each epoch.")
+    epochs: int | None = Field(
+        None, ge=1, description="Passes over the text (default: until 1.8 million words are seen, 6 to 100)."
+    )
+    steps: int | None = Field(None, ge=1, description="Stop after this many steps.")
+    limit: int | None = Field(None, ge=1, description="Read the first words of the text only.")
+    vocabulary: int = Field(10_000, ge=1, description="Known words: the most frequent of the text.")
+    characters: int = Field(256, ge=1, description="Known characters: the most frequent of the text.")
+    hidden_size: int = Field(50, ge=1, description="Hidden units per direction.")
+    learning_rate: Annotated[float, Called(flag="--lr")] = Field(1e-3, gt=0, lt=1, description="Learning rate of Adam.")
+    batch_words: int = Field(512, ge=1, description="Batch size in words.")
+    max_words: int = Field(50, ge=1, description="Longer sentences are split into parts of this many words.")
+    splitter: str = Field("treebank", description="Word splitter for texts.")
+    lower: Annotated[bool, Called(flag="--ignore-case/--see-case")] = Field(
+        True, description="Whether the input ignores case."
+    )
+
+
+class RecogniserKeywords(TypedDict, total=False):
+    """The keywords of `RecogniserOptions`, which says what they mean; None stands for the default."""
+
+    suite: str | None
+    epochs: int | None
+    steps: int | None
+    limit: int | None
+    vocabulary: int | None
+    characters: int | None
+    hidden_size: int | None
+    learning_rate: float | None
+    batch_words: int | None
+    max_words: int | None
+    splitter: str | None
+    lower: bool | None
+
+
+class RecogniserSettings(RecogniserOptions):
+    """All that decides the outcome besides the text, as stored in `recogniser.json`."""
+
+    seed: int = 0

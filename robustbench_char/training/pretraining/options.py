@@ -1,0 +1,221 @@
+"""The options of pre-training as a user may choose them, and the settings that they are resolved to.
+
+Quick to import: commands are described by it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
+
+from pydantic import Field
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.options import Called, Option, Options, within
+from robustbench_char.training.options import SEEDS, Precision, bf16_of
+
+if TYPE_CHECKING:
+    from robustbench_char.attacks.suites import Suite
+
+__all__ = [
+    "PRETRAINED",
+    "PretrainKeywords",
+    "PretrainOptions",
+    "PretrainSettings",
+    "Vocabularies",
+    "check_system",
+    "resolve_pretraining",
+]
+
+PRETRAINED = ("bert_mlm", "advbert", "charbert")
+"""The systems that are pre-trained; the others start from any base."""
+
+UnknownTerms = Literal["ignore", "class"]
+NoisedWords = Literal["predict", "context"]
+CharacterCase = Literal["lower", "surface"]
+
+
+class PretrainOptions(Options):
+    """Options of pre-training; None is resolved by `resolve_pretraining` (vocabularies by a base that has them)."""
+
+    suite: str = Field("charbert_nlm_2020", description="Attack suite that noises words (bert_mlm reads clean text).")
+    noise: float = Field(0.15, ge=0, le=1, description="Share of the suite's eligible words that are noised.")
+    mask: float = Field(0.10, gt=0, le=0.9, description="Share of the tokens that are masked, in whole words.")
+    steps: int = Field(1000, ge=1, description="Training steps.")
+    batch_size: int = Field(16, ge=1, description="Batch size of each process, in blocks.")
+    block_size: int | None = Field(
+        None, ge=8, description="Block length in tokens (default: 128, or what the base holds)."
+    )
+    learning_rate: Annotated[float, Called(flag="--lr")] = Field(
+        1e-4, gt=0, le=1, description="Peak learning rate for parameters of the base."
+    )
+    new_learning_rate: Annotated[float, Called(flag="--new-lr")] = Field(
+        1e-3, gt=0, le=1, description="Peak learning rate for new parameters."
+    )
+    warmup: float = Field(0.1, ge=0, le=0.99, description="Share of the steps over which the learning rates rise.")
+    weight_decay: float = Field(0.01, ge=0, le=1e6, description="Weight decay; none for biases and norms.")
+    noised_words: NoisedWords = Field(
+        "predict", description="advbert: predict the clean word's tokens at noised ones, or only read them."
+    )
+    term_vocab_size: int | None = Field(
+        None, ge=1, le=10**7, description="charbert: words that can be named (default: 30000)."
+    )
+    unknown_terms: UnknownTerms | None = Field(
+        None, description="charbert: ignore other words (default), or a class of their own."
+    )
+    char_vocab_size: int | None = Field(
+        None, ge=1, le=10**5, description="charbert: characters that are told apart (default: 1000)."
+    )
+    character_case: CharacterCase | None = Field(
+        None, description="charbert: case of characters (default: lower on an uncased base, else surface)."
+    )
+    interaction: bool | None = Field(
+        None, description="charbert: whether its streams are mixed after each layer (default: yes)."
+    )
+    layers: int | None = Field(None, ge=1, description="Keep only the first layers of the base.")
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware computes it, else fp32.")
+    evaluate_every: int | None = Field(
+        None, ge=1, description="Steps between scores on held-out text (default: a tenth of --steps)."
+    )
+    heldout_blocks: int = Field(128, ge=1, description="Blocks of held-out text that are scored.")
+
+
+class PretrainKeywords(TypedDict, total=False):
+    """The keywords of `PretrainOptions`, which says what they mean; None stands for the default."""
+
+    suite: str | None
+    noise: float | None
+    mask: float | None
+    steps: int | None
+    batch_size: int | None
+    block_size: int | None
+    learning_rate: float | None
+    new_learning_rate: float | None
+    warmup: float | None
+    weight_decay: float | None
+    noised_words: NoisedWords | None
+    term_vocab_size: int | None
+    unknown_terms: UnknownTerms | None
+    char_vocab_size: int | None
+    character_case: CharacterCase | None
+    interaction: bool | None
+    layers: int | None
+    precision: Precision | None
+    evaluate_every: int | None
+    heldout_blocks: int | None
+
+
+class PretrainSettings(Frozen):
+    """All that decides the outcome besides texts, base and system, as stored; what a system has no use for is None.
+
+    `noise`: share of the suite's eligible words that are noised; `mask`: share of the pieces that are masked.
+    `batch_size`: blocks per step and process; `block_size`: sub-words per block, with the two special ones. `warmup`:
+    share of the steps. `heldout_blocks`: how many blocks of held-out text are scored every `evaluate_every` steps.
+    """
+
+    suite: str | None
+    suite_sha256: str | None
+    noise: float | None
+    mask: float
+    steps: int
+    batch_size: int
+    block_size: int
+    learning_rate: float
+    new_learning_rate: float
+    warmup: float
+    weight_decay: float
+    seed: int
+    bf16: bool
+    layers: int | None
+    evaluate_every: int
+    heldout_blocks: int
+    noised_words: NoisedWords | None = None
+    term_vocab_size: int | None = None
+    unknown_terms: UnknownTerms | None = None
+    char_vocab_size: int | None = None
+    character_case: CharacterCase | None = None
+    interaction: bool | None = None
+
+
+class Vocabularies(NamedTuple):
+    """What a base that `pretrain` wrote for CharBERT fixes: sizes, the rule for unknown terms, case, interaction."""
+
+    term_vocab_size: int
+    unknown_terms: UnknownTerms
+    char_vocab_size: int
+    character_case: CharacterCase
+    interaction: bool
+
+
+def resolve_pretraining(
+    system: str, options: PretrainOptions, *, seed: int, positions: int, lower: bool, fixed: Vocabularies | None = None
+) -> tuple[PretrainSettings, Suite | None]:
+    """Return the settings of a run and its noise (None for clean text).
+
+    `positions`: the longest input of the base; `lower`: whether it is uncased. Raises InputError for an unknown system
+    or suite, a block that the base does not hold, and an option that contradicts `fixed`.
+    """
+    check_system(system)
+    within("seed", seed, 0, SEEDS)
+    suite = None if system == "bert_mlm" else _noise(options)
+    block_size = min(128, positions) if options.block_size is None else options.block_size
+    within("block_size", block_size, 8, positions)
+    own = {"precision", "suite", "noise", "block_size", "evaluate_every", "noised_words", *Vocabularies._fields}
+    settings = PretrainSettings(
+        suite=suite.name if suite else None,
+        suite_sha256=suite.sha256 if suite else None,
+        noise=suite.strength.rate if suite else None,
+        block_size=block_size,
+        seed=seed,
+        bf16=bf16_of(options.precision),
+        evaluate_every=options.evaluate_every or max(1, options.steps // 10),
+        noised_words=options.noised_words if system == "advbert" else None,
+        **options.model_dump(exclude=own),
+        **(_vocabularies(options, lower, fixed) if system == "charbert" else {}),
+    )
+    return settings, suite
+
+
+def check_system(system: str) -> None:
+    """Raise InputError for a system that is not pre-trained."""
+    if system not in PRETRAINED:
+        raise InputError(
+            "SYSTEM",
+            found=repr(system),
+            expected=f"one of {', '.join(PRETRAINED)}",
+            fix=f"The other systems start from any base checkpoint.{nearest(system, PRETRAINED)}",
+        )
+
+
+def _noise(options: PretrainOptions) -> Suite:
+    """Return the suite with the share of words that is asked for. Raises InputError for a sweep."""
+    from robustbench_char.attacks.suites import Strength, load_suites
+
+    name = options.suite
+    suites = load_suites(name, task="pretrain", place=Option("suite"))
+    path = name.endswith((".yaml", ".yml"))  # the name of a folder may hold an @
+    if len(suites) > 1 or ("@" in name and not path):
+        raise InputError(
+            Option("suite"),
+            found=f"{name!r}, which sets strengths",
+            expected="a suite without a strength",
+            fix="`noise=` sets the share of words; name the plain suite.",
+        )
+    return suites[0].model_copy(update={"strength": Strength(rate=options.noise)})
+
+
+def _vocabularies(options: PretrainOptions, lower: bool, fixed: Vocabularies | None) -> dict[str, Any]:
+    """Return CharBERT's own settings: those of the base, where it has them. Raises InputError where they differ."""
+    plain = Vocabularies(30_000, "ignore", 1000, "lower" if lower else "surface", True)._asdict()
+    asked = {name: value for name in plain if (value := getattr(options, name)) is not None}
+    if fixed is None:
+        return plain | asked
+    for name, value in asked.items():
+        if value != getattr(fixed, name):
+            raise InputError(
+                Option(name),
+                found=str(value),
+                expected=f"{getattr(fixed, name)}, as the base was pre-trained",
+                fix="Leave the option out to go on from this base, or start from a plain one.",
+            )
+    return fixed._asdict()
