@@ -19,7 +19,7 @@ __all__ = ["evaluate"]
 def evaluate(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder that `finetune` wrote.")] = None,
     predictor: Annotated[
-        str | None, typer.Option(help="In place of DIR: a predictor that another package registers (see `list`).")
+        str | None, typer.Option(help="Instead of DIR: a predictor that another package registers (see `list`).")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; inferred from DIR, and checked if given.")] = None,
     input: Input = None,
@@ -29,15 +29,15 @@ def evaluate(
     data_dir: DataDir = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="The folder for record, predictions and counts."),
+        typer.Option("--output", help="Output directory for record, predictions and counts (written atomically)."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Batch size; does not affect the scores of a saved system.")] = 32,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a saved system on any native file, clean or attacked; --output keeps record, predictions, counts.
+    """Score a saved system, or a predictor, on a data set, clean or attacked.
 
-    Leave an attacked file in the folder that `attack` wrote: the record takes the attack from there.
+    Leave an attacked file in the folder that `attack` wrote: its manifest tells the record about the attack.
     """
     from robustbench_char.inference.evaluate import evaluate as run
     from robustbench_char.tasks.registry import get_task
@@ -53,7 +53,7 @@ def evaluate(
         return
     scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
     if output is None:
-        typer.echo("nothing was kept: add --output DIR for the record and the predictions", err=True)
+        typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
     typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")
 
 

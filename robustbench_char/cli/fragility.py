@@ -17,16 +17,17 @@ __all__ = ["fragility"]
 
 def fragility(
     tokenizer: Annotated[str, typer.Argument(metavar="BASE", help="minilm, a model's folder, or a hub id.")],
-    task: Annotated[str, typer.Option(help="A tagging task: ptb_pos, conll2003, or your own.")] = "ptb_pos",
+    task: Annotated[str, typer.Option(help="Tagging task: ptb_pos, conll2003, or your own.")] = "ptb_pos",
     input: Input = None,
     data: Data = None,
     hub: Hub = False,
     split: Split = None,
     data_dir: DataDir = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The folder for fragility.json, which reports show.")
+        Path | None,
+        typer.Option("--output", help="Output directory for fragility.json, which reports show (written atomically)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The seed of the deletions.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the deletions.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:

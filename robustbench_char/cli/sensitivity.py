@@ -1,10 +1,9 @@
-"""`sensitivity`: how far the words of a text move in a model's eyes when the text is attacked."""
+"""`sensitivity`: how much each word's contextual representation shifts when its text is attacked."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,19 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["sensitivity"]
 
 
-class Pooling(StrEnum):
-    """How the pieces of a word become one vector."""
-
-    mean = "mean"
-    first = "first"
-
-
-class Stream(StrEnum):
-    """Which of CharBERT's streams is read."""
-
-    both = "both"
-    subword = "subword"
-    character = "character"
+Pooling = Literal["mean", "first"]
+Stream = Literal["both", "subword", "character"]
 
 
 def sensitivity(
@@ -49,36 +37,41 @@ def sensitivity(
         Path | None,
         typer.Option("--output", help="The folder for sensitivity.json and words.parquet (no text in them)."),
     ] = None,
-    layer: Annotated[int, typer.Option(help="The hidden states to read: -1 the last layer, 0 the embeddings.")] = -1,
-    pooling: Annotated[Pooling, typer.Option(help="A word is the mean of its pieces, or the first.")] = Pooling.mean,
-    stream: Annotated[Stream, typer.Option(help="CharBERT: both streams side by side, or one.")] = Stream.both,
+    layer: Annotated[int, typer.Option(help="Hidden states to read: -1 the last layer, 0 the embeddings.")] = -1,
+    pooling: Annotated[
+        Pooling, typer.Option(help="Representation of a word: the mean of its sub-words, or the first.")
+    ] = "mean",
+    stream: Annotated[Stream, typer.Option(help="CharBERT only: both streams concatenated, or one.")] = "both",
     max_length: Annotated[
         int | None,
-        typer.Option(min=8, help="Sub-words that are read; default the system's own, or what the model holds."),
+        typer.Option(
+            min=8, help="Maximum sequence length in tokens (default: the system's own, or the model's limit)."
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Read the first examples only.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts at once; does not change the result.")] = 32,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first examples.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Batch size; does not affect the result.")] = 32,
     profile: Annotated[
-        list[str] | None, typer.Option(help="Write the words of this example, by id, to profile.json; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Write the words of the example with this id to profile.json (repeat for more)."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure sensitivity S: the mean cosine distance of words before and after an attack (see docs/metrics.md)."""
+    """Measure sensitivity S: the mean cosine distance of words before and after an attack (docs/metrics.md)."""
     from robustbench_char.inference.sensitivity import measure_sensitivity
     from robustbench_char.tasks.registry import get_task
 
     record = get_task(task, "--task")
     source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    found = measure_sensitivity(
+    measured = measure_sensitivity(
         model,
         source,
         attacked,
         record,
         output=output,
         layer=layer,
-        pooling=pooling.value,
-        stream=stream.value,
+        pooling=pooling,
+        stream=stream,
         max_length=max_length,
         limit=limit,
         batch_size=batch_size,
@@ -86,9 +79,9 @@ def sensitivity(
         overwrite=overwrite,
     )
     if json:
-        typer.echo(found.record.model_dump_json(by_alias=True, indent=2))
+        typer.echo(measured.record.model_dump_json(by_alias=True, indent=2))
     else:
-        _print_table(found.record)
+        _print_table(measured.record)
 
 
 def _print_table(record: SensitivityRecord) -> None:

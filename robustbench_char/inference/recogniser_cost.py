@@ -31,11 +31,11 @@ def recognition_price(
     """
     _check_same(clean, attacked)
     pairs = _pairs(clean, attacked, task)
-    good, bad = _words(one for one, _, _ in pairs), _words(other for _, other, _ in pairs)
+    before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    good, bad = _words(before), _words(after)
     _check_words(good, bad)
-    repaired = _corrected(recogniser, [other for _, other, _ in pairs])
-    broken = _corrected(recogniser, [one for one, _, _ in pairs])
-    marks = [marked for _, _, marked in pairs]
+    repaired, broken = _corrected(recogniser, after), _corrected(recogniser, before)
+    marks = [pair[2] for pair in pairs]
     names, names_after = _marked(good, marks), _marked(broken, marks)
     return WordErrors(
         wer_before=word_errors(good, bad),
@@ -55,14 +55,14 @@ def _pairs(clean: Sequence[Example], attacked: Sequence[Example], task: Task) ->
     """Return each distinct pair of a clean and an attacked field, with the marks of the words of entities."""
     pairs: list[_Pair] = []
     seen: set[tuple[_Field, _Field]] = set()
-    for one, other in zip(clean, attacked, strict=True):
+    for before, after in zip(clean, attacked, strict=True):
         for name in task.fields:
-            texts: tuple[_Field, _Field] = one.fields[name], other.fields[name]
+            texts: tuple[_Field, _Field] = before.fields[name], after.fields[name]
             if isinstance(texts[0], str) and texts in seen:
                 continue
             seen.add(texts)
-            tagged = task.metric == "entity_f1" and isinstance(one.label, tuple)
-            pairs.append((texts[0], texts[1], [tag != "O" for tag in one.label or ()] if tagged else []))
+            tagged = task.metric == "entity_f1" and isinstance(before.label, tuple)
+            pairs.append((texts[0], texts[1], [tag != "O" for tag in before.label or ()] if tagged else []))
     return pairs
 
 
@@ -93,9 +93,9 @@ def _check_same(clean: Sequence[Example], attacked: Sequence[Example]) -> None:
 
 
 def _check_words(clean: Sequence[Words], attacked: Sequence[Words]) -> None:
-    for one, other in zip(clean, attacked, strict=True):
-        if len(one) != len(other):
-            raise _other_file(f"a text of {len(other)} words whose clean version has {len(one)}")
+    for before, after in zip(clean, attacked, strict=True):
+        if len(before) != len(after):
+            raise _other_file(f"a text of {len(after)} words whose clean version has {len(before)}")
 
 
 def _other_file(found: str) -> InputError:
@@ -108,11 +108,17 @@ def _other_file(found: str) -> InputError:
 
 
 def measure_price(
-    recogniser: Recogniser, clean: NativeFile, attacked: Path, task: Task, *, output: Path | None, overwrite: bool
+    recogniser: Recogniser,
+    clean: NativeFile,
+    attacked: Path,
+    task: Task,
+    *,
+    output: Path | None = None,
+    overwrite: bool = False,
 ) -> PriceRecord:
     """Measure a recogniser on a clean file and on its attack, the folder that `attack` wrote; keep it in `output`.
 
-    Raises InputError for a folder that is no attack on this very file, and for an output that cannot be written.
+    Raises InputError for a folder that is not an attack on this very file, and for an output that cannot be written.
     """
     attack = matching_attack(attacked, clean, task)
     bad = open_source(task, input=attack.folder / attack.manifest.output.name)
