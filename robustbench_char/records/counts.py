@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.metrics.base import METRICS, Floats, Unit
 from robustbench_char.metrics.breakdowns import ExampleWords, cells
@@ -20,7 +19,7 @@ from robustbench_char.metrics.breakdowns import ExampleWords, cells
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COUNTS", "KEYS", "cell_counts", "count_table", "read_counts_file", "whole_numbers", "write_counts"]
+__all__ = ["COUNTS", "KEYS", "cell_counts", "count_table", "whole_numbers", "write_counts"]
 
 COUNTS = "counts.parquet"
 KEYS = ("row", "dimension", "value")
@@ -68,18 +67,6 @@ def write_counts(folder: Path, table: pd.DataFrame) -> str:
     return sha256_file(path)
 
 
-def read_counts_file(path: Path, sha256: str) -> pd.DataFrame:
-    """Return the counts that `write_counts` wrote. Raises InputError for a missing file, or one of another content."""
-    import pandas as pd
-
-    if not path.is_file() or sha256_file(path) != sha256:
-        raise _not_counts(path, "another content than its record was made with" if path.is_file() else "no such file")
-    table = pd.read_parquet(path)
-    if tuple(table.columns[:3]) != KEYS:
-        raise _not_counts(path, f"the columns {', '.join(map(str, table.columns))}")
-    return table.astype({"dimension": "category", "value": "category"})
-
-
 def cell_counts(table: pd.DataFrame, rows: Sequence[int], dimension: str = "all", value: str = "all") -> Floats:
     """Return the counts [N, K] of the examples `rows` in one cell, 0 where an example brings nothing to it."""
     part = table[(table["dimension"] == dimension) & (table["value"] == value)]
@@ -88,12 +75,3 @@ def cell_counts(table: pd.DataFrame, rows: Sequence[int], dimension: str = "all"
     kept = part[part["row"].isin(rows)]
     counts[[index[row] for row in kept["row"]]] = kept.iloc[:, len(KEYS) :].to_numpy(np.float64)
     return counts
-
-
-def _not_counts(path: Path, found: str) -> InputError:
-    return InputError(
-        path,
-        found=found,
-        expected="the counts that `evaluate` wrote beside the record",
-        fix="Copy them with their record, or run `robustbench-char evaluate` again.",
-    )

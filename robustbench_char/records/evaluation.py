@@ -15,7 +15,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder
+from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edi
 question, share of right tags of a tagging). `fields` maps a field to its text or tokens as evaluated. `edits` (an empty
 list on clean data) holds objects with field, word (its number under the suite's splitter), operator, start_clean,
 start_attacked, removed, inserted, word_before and word_after."""
+_PREDICTIONS = f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})"
 
 
 class PretrainingInfo(Frozen):
@@ -313,7 +314,9 @@ def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
     Raises InputError unless the columns are PREDICTION_COLUMNS.
     """
     path = folder / PREDICTIONS
-    _check_columns(path, list(frame.columns))
+    if not _fits(list(frame.columns)):
+        found = f"the columns {', '.join(map(str, frame.columns))}"
+        raise InputError(path, found=found, expected=_PREDICTIONS, fix=_FIX)
     frame.to_parquet(path, index=False)
     return sha256_file(path)
 
@@ -326,30 +329,11 @@ def read_predictions(
     `columns` are those that are read (default: all). Raises InputError for a file that is damaged, and, where `record`
     is given, for one that is not the one it was made with.
     """
-    import pandas as pd
-    from pyarrow import parquet
-
-    path = folder / PREDICTIONS
+    path, sha256 = folder / PREDICTIONS, record.predictions_sha256 if record else None
     if not path.is_file():
         return None
-    if record is not None and sha256_file(path) != record.predictions_sha256:
-        raise _not_predictions(path, "another content than its record was made with")
-    try:
-        _check_columns(path, parquet.read_schema(path).names)
-        return pd.read_parquet(path, columns=None if columns is None else list(columns))
-    except (ValueError, OSError) as error:  # pyarrow's errors are of these two kinds
-        raise _not_predictions(path, f"a damaged file ({error})") from None
+    return read_table(path, sha256, fits=_fits, expected=_PREDICTIONS, fix=_FIX, columns=columns)
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
-    if columns != list(PREDICTION_COLUMNS):
-        raise _not_predictions(path, f"the columns {', '.join(map(str, columns))}")
-
-
-def _not_predictions(path: Path, found: str) -> InputError:
-    return InputError(
-        path,
-        found=found,
-        expected=f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})",
-        fix="Run `robustbench-char evaluate` again.",
-    )
+def _fits(columns: list[str]) -> bool:
+    return columns == list(PREDICTION_COLUMNS)

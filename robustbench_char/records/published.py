@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,12 +25,12 @@ from pydantic import BaseModel
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
-from robustbench_char.records.counts import COUNTS, KEYS, read_counts_file, whole_numbers
+from robustbench_char.records.counts import COUNTS, KEYS, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RECORD", "find_counts", "find_files", "find_results", "is_folder", "publish"]
+__all__ = ["RECORD", "find_counts", "find_files", "find_results", "is_folder", "publish", "read_table"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -80,7 +80,46 @@ def find_counts(folder: Path, sha256: str) -> pd.DataFrame:
     """
     published = None if (folder / RECORD).is_file() else _set_around(folder)
     table = published.counts_of(folder) if published else None
-    return read_counts_file(folder / COUNTS, sha256) if table is None else table
+    if table is None:
+        table = read_table(
+            folder / COUNTS,
+            sha256,
+            fits=lambda columns: columns[: len(KEYS)] == [*KEYS],
+            expected="the counts that `evaluate` wrote beside the record",
+            fix="Copy them with their record, or run `robustbench-char evaluate` again.",
+        ).astype({"dimension": "category", "value": "category"})
+    return table
+
+
+def read_table(
+    path: Path,
+    sha256: str | None,
+    *,
+    fits: Callable[[list[str]], bool],
+    expected: str,
+    fix: str,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return a table that stands beside a record, or some `columns` of it.
+
+    Raises InputError unless it has the content that the record names by its hash (None: any) and columns that fit.
+    """
+    import pandas as pd
+    from pyarrow import parquet
+
+    def refused(found: str) -> InputError:
+        return InputError(path, found=found, expected=expected, fix=fix)
+
+    if not path.is_file():
+        raise refused("no such file")
+    if sha256 is not None and sha256_file(path) != sha256:
+        raise refused("another content than its record was made with")
+    try:
+        if not fits(names := parquet.read_schema(path).names):
+            raise refused(f"the columns {', '.join(names)}")
+        return pd.read_parquet(path, columns=None if columns is None else list(columns))
+    except (ValueError, OSError) as error:  # pyarrow's errors are of these two kinds
+        raise refused(f"a damaged file ({error})") from None
 
 
 def publish(run: Path, output: Path) -> None:

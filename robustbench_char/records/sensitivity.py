@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS
 from robustbench_char.records.evaluation import AttackInfo, SystemInfo
-from robustbench_char.records.published import find_results
+from robustbench_char.records.published import find_results, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,21 +197,18 @@ def read_words(folder: Path, record: SensitivityRecord) -> pd.DataFrame | None:
 
     Raises InputError for one that is not the record's.
     """
-    import pandas as pd
-
     path = folder / WORDS
     if not path.is_file():
         return None
-    if sha256_file(path) != record.words_sha256:
-        raise InputError(
-            path, found="another content than its record was made with", expected="the words of one run", fix=_FIX
-        )
-    frame = pd.read_parquet(path)
-    if missing := [name for name in WORD_COLUMNS if name not in frame]:
-        raise InputError(
-            path, found=f"no column {', '.join(missing)}", expected=f"the columns {', '.join(WORD_COLUMNS)}", fix=_FIX
-        )
-    return frame[list(WORD_COLUMNS)]
+    expected = f"the words of one run (columns {', '.join(WORD_COLUMNS)})"
+    return read_table(
+        path,
+        record.words_sha256,
+        fits=lambda columns: set(columns) >= set(WORD_COLUMNS),
+        expected=expected,
+        fix=_FIX,
+        columns=WORD_COLUMNS,
+    )
 
 
 def read_profiles(folder: Path) -> tuple[Profile, ...]:
