@@ -27,7 +27,7 @@ from robustbench_char.records.evaluation import Record, find_records, read_count
 
 __all__ = ["Apart", "Change", "Result", "Row", "SetComparison", "compare_sets"]
 
-_Found: TypeAlias = tuple[Path, Record]
+_Located: TypeAlias = tuple[Path, Record]
 _A: System = ("A", "")
 _B: System = ("B", "")
 _NONE: Floats = np.zeros((0, 0))
@@ -151,13 +151,13 @@ def compare_sets(a: Path, b: Path) -> SetComparison:
     )
 
 
-def _results(folder: Path) -> dict[Result, _Found]:
+def _results(folder: Path) -> dict[Result, _Located]:
     """Return the results of one set by what they measure."""
     records = distinct(find_records([folder]))
     check_together(records)
-    found: dict[Result, _Found] = {}
+    results: dict[Result, _Located] = {}
     for path, record in records:
-        first, _ = found.setdefault(_result(record), (path, record))
+        first, _ = results.setdefault(_result(record), (path, record))
         if first != path:
             raise InputError(
                 f"{first} and {path}",
@@ -165,7 +165,7 @@ def _results(folder: Path) -> dict[Result, _Found]:
                 expected="one result of a system, training seed, suite and attack seed in a set",
                 fix="Compare a folder that holds one of them, or give one a --label when fine-tuning.",
             )
-    return found
+    return results
 
 
 def _result(record: Record) -> Result:
@@ -186,15 +186,15 @@ def _order(result: Result) -> tuple[object, ...]:
     return result.task, result.system, result.base, result.condition != CLEAN, result.condition, *seeds
 
 
-def _grouped(matched: Mapping[Result, tuple[_Found, _Found]]) -> tuple[dict[_Group, list[_Counted]], list[Apart]]:
+def _grouped(matched: Mapping[Result, tuple[_Located, _Located]]) -> tuple[dict[_Group, list[_Counted]], list[Apart]]:
     groups: dict[_Group, list[_Counted]] = {}
     apart = []
-    for result, (one, other) in matched.items():
-        found = _counted(one, other)
-        if isinstance(found, str):
-            apart.append(Apart(result=result, a=_headline(one[1]), b=_headline(other[1]), reason=found))
+    for result, (a, b) in matched.items():
+        compared = _counted(a, b)
+        if isinstance(compared, str):
+            apart.append(Apart(result=result, a=_headline(a[1]), b=_headline(b[1]), reason=compared))
         else:
-            examples, counted = found
+            examples, counted = compared
             key = _Group(result.task, result.system, result.base, result.condition, examples)
             groups.setdefault(key, []).append(counted)
     return groups, apart
@@ -204,14 +204,14 @@ def _headline(record: Record) -> float:
     return record.scores[record.headline]
 
 
-def _counted(one: _Found, other: _Found) -> tuple[tuple[int, ...], _Counted] | str:
+def _counted(in_a: _Located, in_b: _Located) -> tuple[tuple[int, ...], _Counted] | str:
     """Return the examples and counts of a result in both sets, or why the two cannot be compared."""
-    a, b = one[1], other[1]
+    a, b = in_a[1], in_b[1]
     if (a.metric, a.headline) != (b.metric, b.headline):
         return f"another score: {a.metric} {a.headline} in A, {b.metric} {b.headline} in B"
     if a.data.sha256 != b.data.sha256:
         return "the same test file, attacked otherwise" if a.clean_sha256 == b.clean_sha256 else "another test file"
-    tables = [table for found in (one, other) if (table := read_counts(*found)) is not None]
+    tables = [table for located in (in_a, in_b) if (table := read_counts(*located)) is not None]
     if len(tables) < 2 and a.predictions_sha256 == b.predictions_sha256:
         return (), _Counted((a, b), (_NONE, _NONE))
     if len(tables) < 2:
@@ -262,19 +262,19 @@ def _row(group: _Group, runs: Sequence[_Counted], permutations: int) -> Row:
 def _tested(group: _Group, runs: Sequence[_Counted], permutations: int) -> dict[str, object]:
     """Return the difference of a row, its interval and p."""
     statistics = _statistics(group, runs)
-    found = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
+    interval = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
     p = statistics.p_value(group.task, _A, _B, group.condition, permutations=permutations)
-    return {"difference": found.value, "low": found.low, "high": found.high, "note": found.note, "p": p}
+    return {"difference": interval.value, "low": interval.low, "high": interval.high, "note": interval.note, "p": p}
 
 
 def _statistics(group: _Group, runs: Sequence[_Counted]) -> Statistics:
     """Resample the examples of all runs together, those of A and of B as two systems."""
-    names = [(side, place) for side in (_A, _B) for place in range(len(runs))]
-    records = {(side, place): runs[place].records[side == _B] for side, place in names}
-    counts = {(side, place): runs[place].counts[side == _B] for side, place in names}
-    found = resampled_runs(records, counts)
+    names = [(side, index) for side in (_A, _B) for index in range(len(runs))]
+    records = {(side, index): runs[index].records[side == _B] for side, index in names}
+    counts = {(side, index): runs[index].counts[side == _B] for side, index in names}
+    resampled = resampled_runs(records, counts)
     cells = {
-        (group.task, side, group.condition): Cell(tuple(found[side, place] for place in range(len(runs))), ())
+        (group.task, side, group.condition): Cell(tuple(resampled[side, index] for index in range(len(runs))), ())
         for side in (_A, _B)
     }
     return Statistics(cells, {group.task: len(group.examples)})

@@ -225,8 +225,8 @@ def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, str | float | No
     return gains
 
 
-def _same_data(one: Record, other: Record) -> bool:
-    return _key(one)[:2] == _key(other)[:2] and _key(one)[-4:] == _key(other)[-4:]
+def _same_data(record: Record, other: Record) -> bool:
+    return _key(record)[:2] == _key(other)[:2] and _key(record)[-4:] == _key(other)[-4:]
 
 
 def root_of(record: Record) -> str:

@@ -23,9 +23,9 @@ def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -
     folder lacks the example, and for measurements of different texts or of one system.
     """
     names = _names([record for _, record in measured])
-    found: dict[str, tuple[ProfileWord, ...]] = {}
+    systems: dict[str, tuple[ProfileWord, ...]] = {}
     for name, (folder, record) in zip(names, measured, strict=True):
-        words = next((one.words for one in read_profiles(folder) if one.id == id), None)
+        words = next((profile.words for profile in read_profiles(folder) if profile.id == id), None)
         if words is None:
             raise InputError(
                 folder / PROFILE,
@@ -33,19 +33,19 @@ def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -
                 expected="its words",
                 fix=f"Run `robustbench-char sensitivity` with `--profile {id}` again.",
             )
-        if name in found:
+        if name in systems:
             raise InputError(
-                folder, found=f"a second measurement of {name}", expected="one of each system", fix="Leave one out."
+                folder, found=f"a second measurement of {name}", expected="one per system", fix="Leave one out."
             )
-        if _read(record) != _read(measured[0][1]) or not _same(words, next(iter(found.values()), words)):
+        if _read(record) != _read(measured[0][1]) or not _same(words, next(iter(systems.values()), words)):
             raise InputError(
                 folder,
                 found=f"another text than in {measured[0][0]}",
                 expected="measurements of one attack on one file",
                 fix="Measure all systems with the same --input and --attacked.",
             )
-        found[name] = words
-    return side_by_side(found)
+        systems[name] = words
+    return side_by_side(systems)
 
 
 def _names(records: Sequence[SensitivityRecord]) -> list[str]:
@@ -64,4 +64,4 @@ def _read(record: SensitivityRecord) -> tuple[str, str]:
 
 
 def _same(words: Sequence[ProfileWord], others: Sequence[ProfileWord]) -> bool:
-    return [(one.word, one.attacked) for one in words] == [(one.word, one.attacked) for one in others]
+    return [(word.word, word.attacked) for word in words] == [(word.word, word.attacked) for word in others]

@@ -116,13 +116,13 @@ class Statistics:
 
         None unless they have equally many runs on the same data, and something to count in each.
         """
-        one, two = (self.cells.get((task, name, condition)) for name in (system, other))
-        if one is None or two is None or _data(one) != _data(two):
+        first, second = (self.cells.get((task, name, condition)) for name in (system, other))
+        if first is None or second is None or _data(first) != _data(second):
             return None
-        levels = _level(one.runs), _level(two.runs)
+        levels = _level(first.runs), _level(second.runs)
         if any(np.isnan(level.value) for level in levels):
             return None
-        scored, runs = METRICS.get(one.runs[0].record.metric).score, len(one.runs)
+        scored, runs = METRICS.get(first.runs[0].record.metric).score, len(first.runs)
 
         def mean(sums: Floats) -> Floats:
             return np.asarray(scored(sums.reshape(*sums.shape[:-1], runs, -1)).mean(-1))

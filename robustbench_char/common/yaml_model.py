@@ -32,7 +32,7 @@ def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]
     """Read a YAML file as far as it can be read: the model less what is wrong, and all mistakes.
 
     So that a caller with checks of its own can report everything at once. The model is None where what is left makes
-    none. Raises InputError for a file that is no YAML mapping.
+    none. Raises InputError for a file that is not a YAML mapping.
     """
     value = _read(path)
     mistakes = _unstated(value, model)
@@ -42,7 +42,7 @@ def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]
         except ValidationError as error:
             items = error.errors(include_url=False)
             new = [_describe(model, dict(item)) for item in items]
-            mistakes += [one for one in new if one not in mistakes]
+            mistakes += [mistake for mistake in new if mistake not in mistakes]
             if sum(_dropped(value, item["loc"]) for item in items) < len(items):
                 break
     return None, mistakes
@@ -57,15 +57,15 @@ def _unstated(value: Mapping[str, Any], model: type[BaseModel]) -> list[Mistake]
 _ROUNDS = 5  # of leaving out what is wrong: a key left out may show another mistake
 
 
-def _dropped(value: Any, place: Sequence[int | str]) -> bool:
-    """Leave out what stands at `place`, and say whether something did."""
-    for step in place[:-1]:
+def _dropped(value: Any, location: Sequence[int | str]) -> bool:
+    """Remove what stands at `location`; return whether there was something."""
+    for step in location[:-1]:
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
             return False
-    if place and isinstance(value, dict) and place[-1] in value:
-        del value[place[-1]]
+    if location and isinstance(value, dict) and location[-1] in value:
+        del value[location[-1]]
         return True
     return False
 
@@ -81,15 +81,15 @@ def _as_json(value: Mapping[str, Any], place: object) -> str:
 
 def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mistakes: Iterable[Mistake] = ()) -> M:
     """Check keys and values from a file against a model. Raises InputError that lists all mistakes, led by `place`."""
-    found = list(mistakes)
+    known = list(mistakes)
     text = _as_json(value, place)
     try:
         checked = model.model_validate_json(text)
     except ValidationError as error:
-        found += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
-        raise all_at_once(place, model, found) from None
-    if found:
-        raise all_at_once(place, model, found)
+        known += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
+        raise all_at_once(place, model, known) from None
+    if known:
+        raise all_at_once(place, model, known)
     return checked
 
 
@@ -167,9 +167,9 @@ def _short(value: object) -> str:
 def all_at_once(place: object, model: type[BaseModel], mistakes: Sequence[Mistake]) -> InputError:
     """Return the one error that lists all mistakes of a file."""
     if len(mistakes) == 1:
-        (one,) = mistakes
-        return InputError(f"{place}: {one.key}", found=one.found, expected=one.expected, fix=one.fix)
-    lines = [f"\n  {one.key}: found {one.found}; expected {one.expected}. {one.fix}" for one in mistakes]
+        key, found, expected, fix = mistakes[0]
+        return InputError(f"{place}: {key}", found=found, expected=expected, fix=fix)
+    lines = [f"\n  {key}: found {found}; expected {expected}. {fix}" for key, found, expected, fix in mistakes]
     return InputError(place, found=f"{len(mistakes)} mistakes", expected=f"a valid {model.__name__}",
                       fix="Correct each of them:" + "".join(lines))  # fmt: skip
 
@@ -193,7 +193,7 @@ def _step(kind: Any, step: int | str) -> list[Any]:
 
 
 def _models(types: Iterable[Any]) -> list[type[BaseModel]]:
-    found: list[type[BaseModel]] = []
+    models: list[type[BaseModel]] = []
     for kind in types:
-        found += [kind] if isinstance(kind, type) and issubclass(kind, BaseModel) else _models(get_args(kind))
-    return found
+        models += [kind] if isinstance(kind, type) and issubclass(kind, BaseModel) else _models(get_args(kind))
+    return models

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from robustbench_char.metrics.base import Floats
 
-__all__ = ["LEVEL", "RESAMPLES", "Interval", "interval", "percentiles", "resampled_sums"]
+__all__ = ["RESAMPLES", "Interval", "interval", "percentiles", "resampled_sums"]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
 _CHUNK = 1 << 22  # drawn numbers held at a time
 _MULTINOMIAL_COST = 20.0
-"""What a draw of one distinct row's weight costs, in draws of one example (measured: benchmarks/speed/bootstrap.py)."""
+"""Cost of drawing the weight of one distinct row, in draws of one example (measured: benchmarks/speed/bootstrap.py)."""
 _EQUAL = 1e-9
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from robustbench_char.common import Registry
 from robustbench_char.metrics.base import WHOLE, Unit
 
-__all__ = ["BREAKDOWNS", "Breakdown", "ExampleWords", "WordState", "bucket", "cells"]
+__all__ = ["BREAKDOWNS", "ExampleWords", "WordState", "bucket", "cells"]
 
 TEXT_LENGTHS = (10, 20, 30)
 WORD_LENGTHS = (3, 6, 9)
@@ -51,8 +51,7 @@ BREAKDOWNS: Registry[Breakdown] = Registry("breakdown")
 
 def cells(unit: Unit, example: ExampleWords) -> list[tuple[str, str]]:
     """Return dimension and value of every cell that a unit is in, `all` among them."""
-    found = [(name, value) for name in BREAKDOWNS for value in BREAKDOWNS.get(name)(unit, example)]
-    return [("all", "all"), *found]
+    return [("all", "all"), *((name, value) for name in BREAKDOWNS for value in BREAKDOWNS.get(name)(unit, example))]
 
 
 def bucket(number: int, largest: Sequence[int]) -> str:

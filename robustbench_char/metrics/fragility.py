@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from robustbench_char.metrics.tagging import entities
 
-__all__ = ["NOUN_TAGS", "Pieces", "SplitShares", "deletions", "nouns", "split_shares"]
+__all__ = ["NOUN_TAGS", "Pieces", "deletions", "nouns", "split_shares"]
 
 Pieces = Mapping[str, Sequence[str]]
 """The pieces of each word."""
@@ -39,7 +39,7 @@ def split_shares(
 ) -> SplitShares:
     """Count the split words of sentences, and of entities where `tags` mark some (B-, I-, O)."""
     split = [[len(pieces[word]) > 1 for word in sentence] for sentence in sentences]
-    words = [one for sentence in split for one in sentence]
+    words = [is_split for sentence in split for is_split in sentence]
     marked = [
         any(row[first:end]) for row, own in zip(split, tags or (), strict=bool(tags)) for _, first, end in entities(own)
     ]

@@ -1,4 +1,4 @@
-"""Sensitivity S: how far words move in a model's eyes when the text is attacked (Ma et al. 2020, section 5).
+"""Sensitivity S: how far words' contextual representations shift under an attack (Ma et al. 2020, section 5).
 
 S is the mean over words of the cosine distance between a word's contextual representation in the clean and in the
 attacked text. The paper does not print its scaling, so half the distance is given beside it. How representations are
@@ -24,7 +24,7 @@ __all__ = ["WORD_COLUMNS", "cosine_distances", "summary_frame"]
 WORD_COLUMNS = (
     "row", "field", "word", "start", "changed", "operator", "pieces_clean", "pieces_attacked", "length", "distance",
 )  # fmt: skip
-"""One line a word of the clean text: its example, field, number and where it starts in the field (in a text of tokens
+"""One row per word of the clean text: its example, field, number and where it starts in the field (in a text of tokens
 joined by spaces), whether the attack changed it, by which operators (joined by +), its pieces in both texts, its length
 in characters, and the cosine distance (missing where the length limit cut it off on either side). No text."""
 
@@ -44,7 +44,7 @@ def cosine_distances(clean: Floats, attacked: Floats) -> Floats:
 
 
 def summary_frame(words: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Return S of all words and of each group of them, a row a group.
+    """Return S of all words and of each group of them, one row per group.
 
     `words` has WORD_COLUMNS. Columns: `group`, `value`, `words` (that were measured), `left_out` (cut off), `s`, `low`,
     `high` (95%, the examples resampled, so that words of one sentence stay together), `note` (why there is no
@@ -74,17 +74,17 @@ def _groups(words: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series[bool]]]:
 def _group(group: str, value: str, part: pd.DataFrame, examples: np.ndarray, seed: int) -> dict[str, object]:
     measured = part[part["distance"].notna()]
     sums = measured.groupby("row")["distance"].agg(["sum", "count"]).reindex(examples, fill_value=0.0)
-    found = _mean(sums.to_numpy(np.float64), seed)
+    mean = _mean(sums.to_numpy(np.float64), seed)
     return {
         "group": group,
         "value": value,
         "words": len(measured),
         "left_out": len(part) - len(measured),
-        "s": found.value,
-        "low": found.low,
-        "high": found.high,
-        "half": None if found.value is None else found.value / 2,
-        "note": found.note,
+        "s": mean.value,
+        "low": mean.low,
+        "high": mean.high,
+        "half": None if mean.value is None else mean.value / 2,
+        "note": mean.note,
     }
 
 

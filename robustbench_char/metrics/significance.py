@@ -21,12 +21,12 @@ _EXACT = 20_000
 _CHUNK = 1 << 20  # drawn numbers held at a time
 _BITS = 64
 _EQUAL = 1e-9
-"""Differences (in points) that floating point tells apart, though they are one."""
+"""Differences (in points) below which two statistics are equal but for rounding."""
 
 
 def permutation_test(
-    one: Floats,
-    other: Floats,
+    first: Floats,
+    second: Floats,
     statistic: Callable[[Floats], Floats],
     *,
     permutations: int = PERMUTATIONS,
@@ -35,18 +35,18 @@ def permutation_test(
     """Return the two-sided p of the difference between two systems' statistics of summed counts [N, K].
 
     Under the null hypothesis the two results of an example may be swapped (Noreen 1989, approximate randomisation).
-    What a swap changes is the difference of the two rows, so examples with one difference are swapped as a group, a
+    What a swap changes is the difference of the two rows, so examples with equal differences are swapped as a group, a
     binomial number of them. All outcomes are gone through where they are few, which gives the exact p; else
     `permutations` are drawn, and p is (1 + those with as large a difference) / (1 + R). Two systems with the same
     counts have p = 1.
     """
-    start, rows, times = _changes(one, other)
-    total = one.sum(0) + other.sum(0)
-    observed = abs(float(statistic(one.sum(0)) - statistic(other.sum(0))))
+    start, rows, times = _changes(first, second)
+    total = first.sum(0) + second.sum(0)
+    observed = abs(float(statistic(first.sum(0)) - statistic(second.sum(0))))
 
     def as_large(swaps: Floats) -> NDArray[np.bool_]:
-        first = start + swaps @ rows
-        return np.abs(statistic(first) - statistic(total - first)) >= observed - _EQUAL
+        sums = start + swaps @ rows
+        return np.abs(statistic(sums) - statistic(total - sums)) >= observed - _EQUAL
 
     if math.prod((times + 1).tolist()) <= _EXACT:
         swaps, shares = _outcomes(times)
@@ -55,15 +55,15 @@ def permutation_test(
     return (1 + larger) / (1 + permutations)
 
 
-def _changes(one: Floats, other: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
+def _changes(first: Floats, second: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
     """Return the sums [K] to start from, the distinct changes by a swap [M, K], and how often each occurs [M].
 
-    Where a change is the opposite of another, its examples start out swapped, so that both are one.
+    Where a change is the opposite of another, its examples start out swapped, so that both are the same.
     """
-    change = (other - one)[(other != one).any(1)]
+    change = (second - first)[(second != first).any(1)]
     leading = np.take_along_axis(change, (change != 0).argmax(1)[:, None], axis=1)
     swapped = np.where(leading < 0, change, 0.0)
-    return one.sum(0) + swapped.sum(0), *np.unique(change - 2 * swapped, axis=0, return_counts=True)
+    return first.sum(0) + swapped.sum(0), *np.unique(change - 2 * swapped, axis=0, return_counts=True)
 
 
 def _outcomes(times: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -78,11 +78,11 @@ def _outcomes(times: NDArray[np.intp]) -> tuple[Floats, Floats]:
 
 def _binomial(number: int) -> list[float]:
     """Return the probability of each number of heads among so many throws, rounded once."""
-    found, ways = [], 1
+    shares, ways = [], 1
     for heads in range(number + 1):
-        found.append(ways / (1 << number))
+        shares.append(ways / (1 << number))
         ways = ways * (number - heads) // (heads + 1)
-    return found
+    return shares
 
 
 def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Iterator[Floats]:
@@ -104,9 +104,9 @@ def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Itera
 
 def holm(values: Sequence[float]) -> list[float]:
     """Return p values corrected for being several, in the order given (Holm 1979): at most 1, none below its own."""
-    order = sorted(range(len(values)), key=lambda place: values[place])
+    order = sorted(range(len(values)), key=lambda index: values[index])
     corrected, largest = [0.0] * len(values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[place]))
-        corrected[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
+        corrected[index] = largest
     return corrected

@@ -32,7 +32,7 @@ class Column:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Column:
-        """Lay texts end to end. Raises UnicodeEncodeError for a lone surrogate, which is no character."""
+        """Lay texts end to end. Raises UnicodeEncodeError for a lone surrogate, which is not a character."""
         joined = SEPARATOR.join(texts) + SEPARATOR if len(texts) else ""
         lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
         return cls(np.frombuffer(joined.encode("utf-32-le"), np.uint32), np.concatenate([[0], np.cumsum(lengths)]))

@@ -31,8 +31,8 @@ class Correction:
     def to_given(self, start: ArrayLike, end: ArrayLike) -> tuple[Ints, Ints]:
         """Map spans of the corrected text to the text as given; arrays of equal shape, half-open spans.
 
-        A span that touches a replaced word covers the whole given word; -1, which stands for no place, stays. Raises
-        ValueError for a place beyond the text.
+        A span that touches a replaced word covers the whole given word; -1, which stands for no position, stays. Raises
+        ValueError for a position beyond the text.
         """
         first, last = np.asarray(start, np.int64), np.asarray(end, np.int64)
         if max(first.max(initial=-1), last.max(initial=-1)) > len(self.text):
@@ -41,15 +41,15 @@ class Correction:
         stop = self._mapped(last, np.searchsorted(self.new_ends, last, side="left"), at_start=False)
         return np.where(first < 0, first, begin)[()], np.where(last < 0, last, stop)[()]
 
-    def _mapped(self, places: Ints, word: NDArray[np.intp], *, at_start: bool) -> Ints:
-        """Map places; `word` is the first replacement that ends after each (or at it, for the end of a span)."""
+    def _mapped(self, positions: Ints, word: NDArray[np.intp], *, at_start: bool) -> Ints:
+        """Map positions; `word` is the first replacement that ends after each (or at it, for the end of a span)."""
         if not len(self.starts):
-            return places
+            return positions
         growth = np.append(self.new_starts - self.starts, self.new_ends[-1] - self.ends[-1])
         near = np.minimum(word, len(self.starts) - 1)
-        begun = self.new_starts[near] <= places if at_start else self.new_starts[near] < places
+        begun = self.new_starts[near] <= positions if at_start else self.new_starts[near] < positions
         whole = self.starts[near] if at_start else self.ends[near]
-        return np.where((word < len(self.starts)) & begun, whole, places - growth[word])
+        return np.where((word < len(self.starts)) & begun, whole, positions - growth[word])
 
 
 def replaced(given: str, spans: Sequence[tuple[int, int]], words: Sequence[str]) -> Correction:

@@ -33,10 +33,10 @@ _ROWS = {
 
 
 def _touching(rows: tuple[str, ...]) -> dict[str, str]:
-    place = {key: (r, c) for r, row in enumerate(rows) for c, key in enumerate(row)}
+    position = {key: (r, c) for r, row in enumerate(rows) for c, key in enumerate(row)}
     steps = ((0, -1), (0, 1), (-1, 0), (-1, 1), (1, -1), (1, 0))
-    at = {spot: key for key, spot in place.items()}
-    return {key: "".join(at.get((r + dr, c + dc), "") for dr, dc in steps) for key, (r, c) in place.items()}
+    at = {cell: key for key, cell in position.items()}
+    return {key: "".join(at.get((r + dr, c + dc), "") for dr, dc in steps) for key, (r, c) in position.items()}
 
 
 def _parse(text: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Words:
 
     @classmethod
     def of(cls, column: Column, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Words:
-        """Give each span (in order of place) the number of the text it stands in."""
+        """Give each span (in order of position) the number of the text it stands in."""
         counts = np.diff(np.searchsorted(starts, column.offsets))
         return cls(starts, ends, np.repeat(np.arange(len(counts)), counts))
 
