@@ -5,50 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from robustbench_char.analysis.pairs import Pair
-from robustbench_char.analysis.statistics import Statistics
-from robustbench_char.records.evaluation import Record
-from robustbench_char.records.recogniser_cost import PriceRecord
-from robustbench_char.records.sensitivity import SensitivityRecord
+import pandas as pd
+
+from robustbench_char.reports import formatting
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
     from matplotlib.figure import Figure
 
 __all__ = [
-    "Block",
-    "Card",
-    "Cell",
-    "Column",
-    "Evidence",
-    "Explorer",
-    "Note",
-    "Part",
-    "Picture",
-    "Piece",
-    "Section",
-    "Table",
-]
-
-
-class Evidence(NamedTuple):
-    """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown.
-
-    `means` are scores over seeds with their intervals (see `means.mean_scores`), which `statistics` gives;
-    `cells` are scores by breakdown under the main suite (see `cell_intervals.breakdown_frame`).
-    """
-
-    records: list[tuple[Path, Record]]
-    pairs: list[Pair]
-    frame: pd.DataFrame
-    means: pd.DataFrame
-    statistics: Statistics
-    cells: pd.DataFrame
-    examples: bool
-    prices: tuple[PriceRecord, ...] = ()
-    sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
+    "Block", "Card", "Cell", "Column", "Explorer", "Note", "Part", "Picture", "Piece", "Section", "Table",
+    "drop_column", "text", "texts", "value",
+]  # fmt: skip
 
 
 class Note(NamedTuple):
@@ -69,6 +36,61 @@ class Column(NamedTuple):
     show: Callable[[Mapping[str, Any]], str]
     align: Literal["left", "right"] = "right"
     best: str | None = None
+
+
+def text(title: str, name: str = "", *, show: Callable[[Any], str] = str, split: str = "") -> Column:
+    """Return a column of text: that of the frame called `name`, by default the title in snake case.
+
+    A text with several parts is broken after each separator `split`, which stays: Markdown has no lines in a cell.
+    """
+    key = name or _snake(title)
+
+    def cell(row: Mapping[str, Any]) -> str:
+        shown = show(row[key])
+        return shown.replace(split, split.rstrip() + "\n") if split else shown
+
+    return Column(title, cell, "left")
+
+
+def texts(*titles: str) -> tuple[Column, ...]:
+    """Return a column of text for each title."""
+    return tuple(text(title) for title in titles)
+
+
+def value(
+    title: str,
+    name: str = "",
+    show: Callable[[Any], str] = formatting.score,
+    *,
+    interval: bool = False,
+    mark: str = "",
+    best: str | None = None,
+) -> Column:
+    """Return a column of numbers, each printed by `show`: that called `name`, by default the title in snake case.
+
+    `interval` puts `<name>_low` and `<name>_high` below the number, `mark` names the column that marks are made of.
+    """
+    key = name or _snake(title)
+
+    def cell(row: Mapping[str, Any]) -> str:
+        limits = formatting.limits(row, key, show) if interval else ""
+        return show(row[key]) + (formatting.mark(row.get(mark)) if mark else "") + limits
+
+    return Column(title, cell, best=best)
+
+
+def drop_column(title: str, prefix: str) -> Column:
+    """Return a column of drops in points, the relative drop in brackets, with the interval of the former."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        drop = formatting.change(row[f"{prefix}_drop"], row[f"{prefix}_relative_drop"])
+        return drop + formatting.limits(row, f"{prefix}_drop")
+
+    return Column(title, cell)
+
+
+def _snake(title: str) -> str:
+    return title.lower().replace(" ", "_").replace("-", "_")
 
 
 class Cell(NamedTuple):
@@ -110,24 +132,25 @@ class Table(NamedTuple):
 
     def rows(self) -> list[list[Cell]]:
         """Return the printed cells, row by row."""
-        records: list[dict[str, Any]] = [
-            {str(key): value for key, value in row.items()} for row in self.frame.to_dict("records")
+        return [
+            [Cell(column.show(row), column.best is not None and row[column.best] is True) for column in self.columns]
+            for row in ({str(key): cell for key, cell in row.items()} for row in self.frame.to_dict("records"))
         ]
-        return [[_cell(column, row) for column in self.columns] for row in records]
-
-
-def _cell(column: Column, row: Mapping[str, Any]) -> Cell:
-    return Cell(column.show(row), column.best is not None and row[column.best] is True)
 
 
 class Picture(NamedTuple):
-    """A figure, shown on the page and written as SVG and PNG. `alt` tells in words what it shows."""
+    """A figure, shown on the page and written as SVG and PNG; `told` says where its numbers or words stand."""
 
     name: str
     caption: str
-    alt: str
     figure: Figure
+    told: str = "The numbers stand in the table below."
     kind: str = "picture"
+
+    @property
+    def alt(self) -> str:
+        """What the figure shows, in words."""
+        return f"{self.caption} {self.told}"
 
 
 class Part(NamedTuple):
@@ -158,7 +181,7 @@ class Card(NamedTuple):
 
 
 class Explorer(NamedTuple):
-    """Examples to search and filter in the page, packed (see `explorer.payload`)."""
+    """Examples to search and filter in the page, packed (see `examples.payload`)."""
 
     packed: str
     caption: str

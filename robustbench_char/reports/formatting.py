@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pandas as pd
+
+from robustbench_char.analysis.scores import ties_tested
+
 __all__ = [
-    "SAW_ATTACK",
-    "change",
-    "count",
-    "gain",
-    "is_missing",
-    "join",
-    "layer",
-    "limits",
-    "mark",
-    "percent",
-    "plain",
-    "plural",
-    "points",
-    "score",
-    "score_name",
-    "score_title",
-    "seconds",
+    "DASH", "SAW_ATTACK", "about_best", "about_intervals", "change", "count", "distance", "gain", "is_missing", "join",
+    "layer", "limits", "mark", "percent", "plain", "plural", "points", "score", "score_name", "score_title", "seconds",
     "short_hash",
-    "wilson",
-]
+]  # fmt: skip
 
 DASH = "–"
 _MARKS = {"operators": "†", "suite": "‡"}
@@ -47,8 +34,6 @@ _NAMES = {
 
 def is_missing(value: Any) -> bool:
     """Return whether a cell of a frame holds nothing (None, NaN or NA)."""
-    import pandas as pd
-
     return value is None or bool(pd.isna(value))
 
 
@@ -77,15 +62,19 @@ def points(value: Any) -> str:
     return DASH if is_missing(value) else f"{float(value):+.2f}".replace("-", "−")
 
 
+def distance(value: Any) -> str:
+    """Print a cosine distance with four decimals."""
+    return DASH if is_missing(value) else f"{float(value):.4f}"
+
+
 def layer(number: int) -> str:
     """Name hidden states by their number, counted from the embeddings (0) or from the end (-1)."""
     return "last layer" if number == -1 else f"layer {number}"
 
 
-def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] | None = None) -> str:
+def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] = score) -> str:
     """Print the interval of a value on a line of its own, or nothing where it has none."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    show = show or score
     return "" if is_missing(low) or is_missing(high) else f"\n[{show(low)}, {show(high)}]"
 
 
@@ -138,13 +127,24 @@ def join(values: list[str]) -> str:
     return ", ".join(dict.fromkeys(value for value in values if value)) or DASH
 
 
-def wilson(share: float, trials: int) -> tuple[float, float]:
-    """Return the 95% interval of a proportion over independent trials, as shares (Wilson 1927, score interval)."""
-    z = 1.959963984540054
-    centre = share + z * z / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+def about_intervals(means: pd.DataFrame) -> str:
+    """Return what intervals in brackets are, where there are any."""
+    known = "attacked_low" in means and means["attacked_low"].notna().any()
+    return "In square brackets 95% intervals over examples (paired bootstrap). " if known else ""
+
+
+def about_best(means: pd.DataFrame) -> str:
+    """Return what bold means, where anything is bold: ties are tested where all systems have counts."""
+    if not (means["clean_best"].any() or means["attacked_best"].any()):
+        return ""
+    tested = ties_tested(means)
+    if not tested.any():
+        return "Bold: the highest score (ties are tested only where all systems have counts of each example). "
+    best = "Bold: the best of all systems, and those not told apart from it (permutation test, Holm, p ≥ 0.05)"
+    if tested.all():
+        return f"{best}. "
+    untested = join([f"{task} under {suite}" for task, suite in tested.index[~tested]])
+    return f"{best}; of {untested}, where not all systems have counts of each example, the highest score alone. "
 
 
 def _signed(text: str) -> str:

@@ -1,23 +1,44 @@
-"""Write a report: one self-contained HTML page, the same in Markdown, and every table and every figure as files."""
+"""A report: one self-contained HTML page, the same in Markdown, every table and figure as files or for a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from robustbench_char.common.files import output_folder
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Evidence, Explorer, Picture, Table
-from robustbench_char.reports.evidence import read_evidence
+from robustbench_char.reports.blocks import Block, Explorer, Picture, Section, Table
+from robustbench_char.reports.evidence import Evidence, read_evidence
 from robustbench_char.reports.figures.style import to_png, to_svg
-from robustbench_char.reports.latex import latex_table
-from robustbench_char.reports.render import FIGURES, TABLES, inline_script, render, slug
+from robustbench_char.reports.render import FIGURES, TABLES, inline_script, latex_table, render, slug
 from robustbench_char.reports.sections import SECTIONS
 
-__all__ = ["write_report"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["report_figures", "report_tables", "write_report"]
 
 
-def write_report(folders: list[Path], output: Path, *, examples: bool = True, overwrite: bool = False) -> Path:
+def report_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Return every table that a report on these folders has, unrounded, by the name of its file.
+
+    Raises InputError as `write_report` does.
+    """
+    return {block.name: block.frame for block in _text_free(folders) if isinstance(block, Table)}
+
+
+def report_figures(folders: Sequence[Path]) -> dict[str, Figure]:
+    """Return every figure that a report on these folders has, by the name of its file.
+
+    Raises InputError as `write_report` does.
+    """
+    return {block.name: block.figure for block in _text_free(folders) if isinstance(block, Picture)}
+
+
+def write_report(folders: Sequence[Path], output: Path, *, examples: bool = True, overwrite: bool = False) -> Path:
     """Write the report on all records below the folders into `output` and return the path of its `index.html`.
 
     Tables are written to `tables/` as CSV (full precision), Markdown and LaTeX, figures to `figures/` as SVG and PNG.
@@ -27,35 +48,41 @@ def write_report(folders: list[Path], output: Path, *, examples: bool = True, ov
     has other content or cannot be written.
     """
     evidence = read_evidence(folders, examples=examples)
-    sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
-    blocks = [block for section in sections for block in section.blocks]
-    pictures = {block.name: to_svg(block.figure, slug(block.name)) for block in blocks if isinstance(block, Picture)}
+    sections = _sections(evidence)
+    blocks = _blocks(sections)
+    tables = [block for block in blocks if isinstance(block, Table)]
+    pictures = [block for block in blocks if isinstance(block, Picture)]
+    drawn = {picture.name: to_svg(picture.figure, slug(picture.name)) for picture in pictures}
     script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
-    values = {
-        "title": "Robustness report",
-        "lead": _lead(evidence),
-        "sections": sections,
-        "pictures": pictures,
-        "explorer_script": script,
-        "allowed_script": allowed,
-    }
-    with output_folder(output, overwrite=overwrite, inputs=folders) as folder:
-        for template in ("report.html.j2", "report.md.j2"):
-            name = "index.html" if template == "report.html.j2" else "report.md"
-            _write(folder / name, render(template, values))
-        _write_tables(folder / TABLES, [block for block in blocks if isinstance(block, Table)])
-        _write_figures(folder / FIGURES, [block for block in blocks if isinstance(block, Picture)], pictures)
+    values: dict[str, Any] = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
+    values |= {"pictures": drawn, "explorer_script": script, "allowed_script": allowed}
+    with output_folder(output, overwrite=overwrite, inputs=list(folders)) as folder:
+        _write(folder / "index.html", render("report.html.j2", values))
+        _write(folder / "report.md", render("report.md.j2", values))
+        _write_tables(folder / TABLES, tables)
+        _write_figures(folder / FIGURES, pictures, drawn)
     return output / "index.html"
+
+
+def _sections(evidence: Evidence) -> list[Section]:
+    return [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
+
+
+def _blocks(sections: Sequence[Section]) -> list[Block]:
+    return [block for section in sections for block in section.blocks]
+
+
+def _text_free(folders: Sequence[Path]) -> list[Block]:
+    """Return the blocks of a report that shows no text of a prediction."""
+    return _blocks(_sections(read_evidence(folders, examples=False)))
 
 
 def _lead(evidence: Evidence) -> str:
     records = [record for _, record in evidence.records]
     systems, tasks = {record.system.shown for record in records}, {record.task for record in records}
     suites = {record.condition for record in records if record.data.attack}
-    return ", ".join(
-        formatting.plural(len(names), noun)
-        for names, noun in ((systems, "system"), (tasks, "task"), (suites, "attack suite"))
-    )
+    counts = ((systems, "system"), (tasks, "task"), (suites, "attack suite"))
+    return ", ".join(formatting.plural(len(names), noun) for names, noun in counts)
 
 
 def _write_tables(folder: Path, tables: Sequence[Table]) -> None:

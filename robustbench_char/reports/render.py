@@ -1,4 +1,4 @@
-"""Blocks as HTML and as Markdown: one environment for each, which escapes every value that it prints."""
+"""Blocks as HTML, Markdown and LaTeX (for the package booktabs): every value that is printed is escaped."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.reports.blocks import Picture, Table
+from robustbench_char.reports.blocks import Cell, Column, Picture, Table
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["FIGURES", "TABLES", "inline_script", "render", "slug"]
+__all__ = ["FIGURES", "TABLES", "escape_latex", "inline_script", "latex_table", "render", "slug"]
 
 TABLES, FIGURES = "tables", "figures"
 """The folders beside the page, which hold every table and every figure as files."""
+
+_LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "−": "$-$", "–": "--", "×": r"$\times$", "→": r"$\rightarrow$",
+    "…": r"\ldots{}", "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}", "µ": r"\textmu{}", "Δ": r"$\Delta$",
+    "≤": r"$\leq$", "≥": r"$\geq$", "·": r"$\cdot$", "½": r"$\frac{1}{2}$",
+})  # fmt: skip
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
@@ -50,12 +58,12 @@ def _environment(*, markdown: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"anchor": slug, "markup": Markup, "place": _place, "size": _size}
+    environment.filters |= {"anchor": slug, "markup": Markup, "files": _files, "size": _size}
     return environment
 
 
-def _place(block: Table | Picture) -> str:
-    """Return where the files of a block lie beside the page, without their endings."""
+def _files(block: Table | Picture) -> str:
+    """Return the path of the files of a block beside the page, without their endings."""
     return f"{TABLES if isinstance(block, Table) else FIGURES}/{slug(block.name)}"
 
 
@@ -70,3 +78,38 @@ def _escape_markdown(value: Any) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # inside a word it emphasises nothing
+
+
+def escape_latex(text: str) -> str:
+    """Return a text as LaTeX prints it literally; letters of other scripts stay, and need a font that has them."""
+    return text.translate(_LATEX)
+
+
+def latex_table(table: Table, label: str) -> str:
+    r"""Return a `table` environment with the printed columns, captioned; it needs \usepackage{booktabs}."""
+    aligned = "".join("l" if column.align == "left" else "r" for column in table.columns)
+    head = " & ".join(escape_latex(column.title) for column in table.columns)
+    rows = [" & ".join(map(_latex_cell, cells, table.columns)) + r" \\" for cells in table.rows()]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape_latex(table.caption)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{aligned}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_cell(cell: Cell, column: Column) -> str:
+    """Return a cell, its lines stacked."""
+    first, *rest = map(escape_latex, cell.text.split("\n"))
+    lines = [rf"\textbf{{{first}}}" if cell.bold else first, *rest]
+    stacked = r"\\".join(lines)
+    return rf"\shortstack[{column.align[0]}]{{{stacked}}}" if rest else stacked

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.reports.blocks import Part, Piece
-from robustbench_char.reports.examples import marks
-from robustbench_char.reports.examples.marks import Mark, excerpt, mark_text
+from robustbench_char.reports.examples import cards
+from robustbench_char.reports.examples.cards import Mark, excerpt, mark_text
 
 
 def joined(pieces: Iterable[Piece], *kinds: str) -> str:
@@ -34,7 +34,7 @@ def edited(draw: st.DrawFn) -> tuple[str, str, list[Mark]]:
 def test_pieces_spell_both_texts(case: tuple[str, str, list[Mark]]) -> None:
     clean, attacked, found = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(marks, "CONTEXT", 10_000)
+        patch.setattr(cards, "CONTEXT", 10_000)
         pieces = mark_text(attacked, found)
     assert joined(pieces, "same", "inserted") == attacked
     assert joined(pieces, "same", "removed") == clean
@@ -72,7 +72,7 @@ def test_long_text_around_an_edit_is_shortened_at_words() -> None:
     assert before.endswith("left ")
     assert after.endswith("right …")
     assert word == "word"
-    assert len(before) + len(after) < 2 * marks.CONTEXT + 10
+    assert len(before) + len(after) < 2 * cards.CONTEXT + 10
 
 
 @pytest.mark.parametrize("mark", [Mark(2, "a", "zz"), Mark(9, "a", ""), Mark(3, "", "c")])

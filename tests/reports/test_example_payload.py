@@ -22,7 +22,7 @@ from robustbench_char.records.sensitivity import SensitivityRecord
 from robustbench_char.reports import write_report
 from robustbench_char.reports.examples import sample
 from robustbench_char.reports.examples.choice import Changed, changed_examples
-from robustbench_char.reports.examples.distances import word_distances
+from robustbench_char.reports.examples.payload import word_distances
 
 Make = Callable[..., Path]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_char.reports.figures.profile import profile_figure
+from robustbench_char.reports.figures.curves import profile_figure
 
 
 def frame_of(words: int, systems: tuple[str, ...] = ("bert", "charbert")) -> pd.DataFrame:

@@ -14,8 +14,9 @@ import pytest
 from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import RecogniserInfo, Record, read_record, write_record
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
+from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
-from robustbench_char.reports.latex import escape_latex
+from robustbench_char.reports.render import escape_latex
 
 Make = Callable[..., Path]
 BOTH = ("bert", "charbert")
@@ -148,6 +149,27 @@ def test_the_price_of_a_recogniser_is_shown(make_runs: Make, tmp_path: Path) -> 
     assert line == (
         "| qnli | 10,000 words, back-off neutral, trained under mixed | drop | 40.0% | 12.3% | 4.2% | – | 2,000 | 0 |"
     )
+
+
+def test_the_fragility_of_a_tokenizer_is_shown(make_runs: Make, tmp_path: Path) -> None:
+    root = make_runs(suites=("drop",))
+    assert "fragility" not in report_tables([root])
+    group = Deletions(group="all", words=90, split=0.25, none_shared=0.8, pieces_changed=0.9, characters_changed=0.125)
+    made = FragilityRecord(
+        task="ptb_pos", tokenizer="minilm", source="test.pos", source_sha256="3" * 64, seed=4, words=2000,
+        split_words=0.125, entities=0, split_entities=None, noun_tags=("NN",), nouns=(group,),
+        noun_types=(group.model_copy(update={"words": 60}),), created="2026-01-05T10:00:00+00:00",
+        provenance=read_record(root / "qnli-bert-0-drop-1" / "record.json").provenance,
+    )  # fmt: skip
+    (root / FRAGILITY).write_text(made.model_dump_json(by_alias=True), encoding="utf-8")
+    out = write_report([root], tmp_path / "out").parent
+    assert "Fragility of the tokenizer" in (out / "report.md").read_text(encoding="utf-8")
+    assert markdown(out, "fragility")[-1] == "| ptb_pos | minilm | test.pos | 2,000 | 12.5% | 0 | – |"
+    assert markdown(out, "fragility_deletions")[-2:] == [
+        "| ptb_pos | minilm | 4 | occurrences | all | 90 | 25.0% | 80.0% | 90.0% | 12.5% |",
+        "| ptb_pos | minilm | 4 | distinct nouns | all | 60 | 25.0% | 80.0% | 90.0% | 12.5% |",
+    ]
+    assert report_tables([root])["fragility"]["split_words"].tolist() == [0.125]
 
 
 def test_what_systems_share_and_where_they_differ(make_comparison: Make) -> None:

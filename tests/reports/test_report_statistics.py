@@ -14,6 +14,7 @@ import pytest
 
 from robustbench_char.analysis.breakdowns import cell_statistics
 from robustbench_char.analysis.pairs import drop, pair_records
+from robustbench_char.analysis.scores import error_reduction, family_gains
 from robustbench_char.analysis.statistics import CLEAN, Statistics, statistics_of
 from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import Record, find_records, read_record, write_record
@@ -25,8 +26,9 @@ from robustbench_char.records.sensitivity import (
     write_sensitivity,
 )
 from robustbench_char.reports import report_figures, report_frame, report_tables, score_figure, write_report
+from robustbench_char.reports.blocks import Table
 from robustbench_char.reports.evidence import read_evidence
-from robustbench_char.reports.gains import error_reduction, family_gains
+from robustbench_char.reports.sections import SECTIONS
 
 Make = Callable[..., Path]
 THREE = ("bert", "advbert", "charbert")
@@ -141,7 +143,7 @@ def test_results_without_counts_have_no_breakdowns(make_comparison: Make) -> Non
     assert not [name for name in tables if name.startswith("by_")]
 
 
-def test_errors_less() -> None:
+def test_relative_error_reduction() -> None:
     assert error_reduction(85.0, 5.0) == pytest.approx(0.25)  # of 20 errors 15 are left
     assert error_reduction(70.0, -10.0) == pytest.approx(-0.5)
     assert error_reduction(100.0, 0.0) is None
@@ -255,3 +257,23 @@ def test_counts_without_intervals_say_why(make_comparison: Make) -> None:
     means: Any = read_evidence([root], examples=False).means
     assert set(means["attacked_note"]) == {"one example"}
     assert means["attacked_low"].isna().all()
+    (table,) = [table for table in report_captions(root) if table.startswith("qnli: accuracy of all systems")]
+    assert "not told apart from it (permutation test" in table
+
+
+def test_ties_are_untested_only_where_a_system_has_no_counts(root: Path) -> None:
+    for path in root.rglob("qnli-advbert-0-*/record.json"):
+        write_record(path.parent, read_record(path).model_copy(update={"counts_sha256": None}))
+    captions = report_captions(root)
+    (both,) = [caption for caption in captions if caption.startswith("All tasks under drop")]
+    assert "p ≥ 0.05); of qnli under drop, where not all systems have counts of each example, the highest score" in both
+    overviews = {caption.partition(":")[0]: caption for caption in captions if "of all systems, clean" in caption}
+    assert "not told apart from it" in overviews["conll2003"]
+    assert "Bold: the highest score (ties are tested only where all systems have counts" in overviews["qnli"]
+
+
+def report_captions(root: Path) -> list[str]:
+    """Return the captions of all tables."""
+    evidence = read_evidence([root], examples=False)
+    sections = [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
+    return [block.caption for section in sections for block in section.blocks if isinstance(block, Table)]

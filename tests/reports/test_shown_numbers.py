@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from robustbench_char.analysis.scores import wilson
 from robustbench_char.reports import formatting
 
 
@@ -16,7 +17,7 @@ from robustbench_char.reports import formatting
 def test_interval_is_wilsons(trials: int, data: st.DataObject) -> None:
     right = data.draw(st.integers(0, trials))
     expected = binomtest(right, trials).proportion_ci(method="wilson")
-    assert formatting.wilson(right / trials, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert wilson(right / trials, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""The example explorer of the page: what it shows, packed (`payload`), and the block that carries it."""
+"""Examples of a report: chosen by rule (`choice`), as cards (`cards`) and packed for the explorer (`payload`)."""
 
 from __future__ import annotations
 
-from robustbench_char.reports.examples.payload import Sample, pack, sample
+from robustbench_char.reports.examples.cards import make_cards
+from robustbench_char.reports.examples.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
+from robustbench_char.reports.examples.payload import sample
 
-__all__ = ["Sample", "pack", "sample"]
+__all__ = ["HOW_CHOSEN", "OUTCOMES", "Changed", "changed_examples", "choose", "make_cards", "sample"]

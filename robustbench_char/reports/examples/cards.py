@@ -2,89 +2,64 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import PREDICTION_COLUMNS, read_predictions
-from robustbench_char.reports.blocks import Card, Piece
-from robustbench_char.reports.examples.choice import Choice
-from robustbench_char.reports.examples.marks import Mark, excerpt, mark_text
+from robustbench_char.reports.blocks import Card, Part, Piece
+from robustbench_char.reports.examples.choice import Choice, Row, answers_of, read_rows
+from robustbench_char.text.edits import Edit, unchanged
 
-__all__ = ["make_cards"]
+__all__ = ["Mark", "edits_that_do_not_fit", "excerpt", "in_order", "make_cards", "mark_text", "marks_of", "stretches"]
 
 CUT_OFF = "(cut off)"
 NO_ANSWER = "(no answer)"
+CONTEXT = 70
+"""Characters of unchanged text that are kept on either side of an attacked word."""
 _LONGEST_CELL = 160
 _MOST_EDITS = 10
 
 
-class _Row(NamedTuple):
-    """One line of a predictions file, its JSON read."""
+class Mark(NamedTuple):
+    """One edit in an attacked text: `inserted` stands at `start` where `removed` stood before."""
 
-    id: str
-    fields: dict[str, Any]
-    gold: Any
-    prediction: Any
-    edits: list[dict[str, Any]]
+    start: int
+    removed: str
+    inserted: str
 
 
 def make_cards(choices: Sequence[Choice]) -> list[Card]:
-    """Return one card a choice, in the same order.
+    """Return a card for each choice, in the same order.
 
-    Raises InputError for predictions that hold no valid JSON, or edits that are not in their text.
+    Raises InputError for predictions with malformed JSON, and for edits that are not in their text.
     """
     wanted: dict[Path, set[int]] = {}
     for choice in choices:
         for folder in (choice.pair.clean_folder, choice.pair.attacked_folder):
-            wanted.setdefault(_known(folder), set()).add(choice.row)
-    rows = {folder: _read(folder, numbers) for folder, numbers in wanted.items()}
+            wanted.setdefault(_evaluated(folder), set()).add(choice.row)
+    rows = read_rows(wanted)
     return [_card(choice, rows) for choice in choices]
 
 
-def _known(folder: Path | None) -> Path:
+def _evaluated(folder: Path | None) -> Path:
     if folder is None:
         raise ValueError("an example needs its clean evaluation")
     return folder
 
 
-def _read(folder: Path, numbers: set[int]) -> dict[int, _Row]:
-    table = read_predictions(folder)
-    if table is None:
-        raise ValueError(f"no predictions in {folder}")
-    table = table[table["row"].isin(sorted(numbers))]
-    try:
-        return {
-            int(row["row"]): _Row(
-                str(row["id"]), *(json.loads(row[name]) for name in ("fields", "gold", "prediction", "edits"))
-            )
-            for row in table[list(PREDICTION_COLUMNS)].to_dict("records")
-        }
-    except (TypeError, json.JSONDecodeError) as error:
-        raise InputError(
-            folder / "predictions.parquet",
-            found=f"malformed JSON ({error})",
-            expected="predictions written by `evaluate`",
-            fix="Run `robustbench-char evaluate` again.",
-        ) from None
-
-
-def _card(choice: Choice, rows: dict[Path, dict[int, _Row]]) -> Card:
+def _card(choice: Choice, rows: Mapping[Path | None, Mapping[int, Row]]) -> Card:
     record = choice.pair.attacked
-    before, after = rows[_known(choice.pair.clean_folder)][choice.row], rows[choice.pair.attacked_folder][choice.row]
+    before, after = (
+        rows[_evaluated(choice.pair.clean_folder)][choice.row],
+        rows[choice.pair.attacked_folder][choice.row],
+    )
     header, body = _TABLES[record.family](before, after)
     try:
         fields = tuple((name, _marked(name, value, after)) for name, value in after.fields.items())
     except ValueError as error:
-        raise InputError(
-            f"{choice.pair.attacked_folder}: row {choice.row}",
-            found=f"an edit that is not in the text ({error})",
-            expected="edits that fit the texts",
-            fix="Evaluate the attacked file again.",
-        ) from None
+        raise edits_that_do_not_fit(f"{choice.pair.attacked_folder}: row {choice.row}", error) from None
     return Card(
         place=f"{record.task} · {record.system.shown} · {record.condition} · {after.id}",
         outcome=choice.outcome,
@@ -103,28 +78,26 @@ def _edits(edits: list[dict[str, Any]]) -> str:
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def _marked(name: str, value: str | list[str], after: _Row) -> tuple[Piece, ...]:
+def _marked(name: str, value: str | list[str], after: Row) -> tuple[Piece, ...]:
     text = value if isinstance(value, str) else " ".join(value)
-    marks = [
-        Mark(edit["start_attacked"], edit["removed"], edit["inserted"]) for edit in after.edits if edit["field"] == name
-    ]
+    marks = marks_of(after.edits, name)
     if not marks and len(text) > 240:
-        text = excerpt(text, next(iter(_answers(after.gold)), "") if isinstance(after.gold, list) else "")
+        text = excerpt(text, next(iter(answers_of(after.gold)), "") if isinstance(after.gold, list) else "")
     return mark_text(text, marks)
 
 
-def _classification(before: _Row, after: _Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _classification(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     return ("gold", "before", "after"), ((str(before.gold), str(before.prediction), str(after.prediction)),)
 
 
-def _question_answering(before: _Row, after: _Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _question_answering(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     clean, attacked = _listed(before.gold), _listed(after.gold)
     gold = clean if clean == attacked else f"{clean} (attacked: {attacked})"
-    return ("gold", "before", "after"), ((_clipped(gold), _said(before.prediction), _said(after.prediction)),)
+    return ("gold", "before", "after"), ((_clipped(gold), _answer(before.prediction), _answer(after.prediction)),)
 
 
-def _tagging(before: _Row, after: _Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return one row a word of an entity, or tagged otherwise than before; where there is none, the edited words."""
+def _tagging(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return a row per word of an entity, or tagged otherwise than before; where there is none, the edited words."""
     telling, edited = [], []
     words = zip_longest(_tokens(before), _tokens(after), before.gold, before.prediction or (), after.prediction or ())
     for clean, attacked, gold, old, new in words:
@@ -140,22 +113,117 @@ def _tagging(before: _Row, after: _Row) -> tuple[tuple[str, ...], tuple[tuple[st
 _TABLES = {"classification": _classification, "question_answering": _question_answering, "tagging": _tagging}
 
 
-def _tokens(row: _Row) -> list[str]:
+def _tokens(row: Row) -> list[str]:
     return next((value for value in row.fields.values() if isinstance(value, list)), [])
 
 
-def _answers(gold: Any) -> list[str]:
-    """Return the texts of gold answers, whether they are texts or objects with one."""
-    return [answer if isinstance(answer, str) else str(answer["text"]) for answer in gold]
-
-
 def _listed(gold: Any) -> str:
-    return " | ".join(dict.fromkeys(_answers(gold))) or NO_ANSWER
+    return " | ".join(answers_of(gold)) or NO_ANSWER
 
 
-def _said(prediction: Any) -> str:
+def _answer(prediction: Any) -> str:
     return _clipped(str(prediction["text"])) or NO_ANSWER
 
 
 def _clipped(text: str) -> str:
     return text if len(text) <= _LONGEST_CELL else text[:_LONGEST_CELL].rstrip() + " …"
+
+
+def marks_of(edits: Sequence[Mapping[str, Any]], field: str) -> list[Mark]:
+    """Return the edits of one field."""
+    return [Mark(edit["start_attacked"], edit["removed"], edit["inserted"]) for edit in edits if edit["field"] == field]
+
+
+def edits_that_do_not_fit(where: str | Path, error: ValueError) -> InputError:
+    """Return the error for predictions whose edits are not in their texts."""
+    return InputError(
+        where,
+        found=f"an edit that is not in the text ({error})",
+        expected="edits that fit the texts",
+        fix="Evaluate the attacked file again.",
+    )
+
+
+def mark_text(text: str, marks: Sequence[Mark]) -> tuple[Piece, ...]:
+    """Return an attacked text in pieces: attacked words with removed and inserted characters, shortened text between.
+
+    Offsets count code points. Raises ValueError where an edit is not in the text or overlaps the one before it.
+    """
+    marks = in_order(marks)
+    stretches(text, marks)  # raises ValueError
+    pieces: list[Piece] = []
+    done = 0
+    spans = _words(text, marks)
+    for number, (start, end) in enumerate(spans):
+        pieces += _between(text[done:start], first=number == 0, last=False)
+        inside = [mark for mark in marks if start <= mark.start and mark.start + len(mark.inserted) <= end]
+        pieces.append(Piece(True, tuple(_parts(text, start, end, inside))))
+        done = end
+    return (*pieces, *_between(text[done:], first=not spans, last=True))
+
+
+def excerpt(text: str, focus: str = "", *, length: int = 240) -> str:
+    """Return a text, or where it is long the stretch around the first `focus` in it (its beginning without one)."""
+    if len(text) <= length:
+        return text
+    centre = max(0, text.find(focus)) if focus else 0
+    start = max(0, min(centre - length // 2, len(text) - length))
+    head, body = ("… ", text[start:].partition(" ")[2]) if start else ("", text)
+    cut = body[:length]
+    return head + (cut if cut == body else cut.rpartition(" ")[0] + " …")
+
+
+def in_order(marks: Sequence[Mark]) -> list[Mark]:
+    """Return the edits from left to right."""
+    return sorted(marks, key=lambda mark: (mark.start, len(mark.inserted)))
+
+
+def stretches(text: str, marks: Sequence[Mark], start: int = 0) -> list[str]:
+    """Return the text around its edits, which are in order; the text begins at `start`.
+
+    Raises ValueError for an edit that is not in the text, or overlaps the one before it.
+    """
+    return unchanged(text, [Edit(mark.start - start, mark.inserted, mark.removed) for mark in marks])
+
+
+def _words(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
+    """Return the spans between white space that hold the edits; edits of one word share a span."""
+    spans: list[tuple[int, int]] = []
+    for mark in marks:
+        start, end = mark.start, mark.start + len(mark.inserted)
+        while start > 0 and not text[start - 1].isspace():
+            start -= 1
+        while end < len(text) and not text[end].isspace():
+            end += 1
+        if spans and start <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(end, spans[-1][1])
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def _parts(text: str, start: int, end: int, marks: Sequence[Mark]) -> list[Part]:
+    first, *rest = stretches(text[start:end], marks, start)
+    parts = [Part("same", first)]
+    for mark, stretch in zip(marks, rest, strict=True):
+        parts += [Part("removed", mark.removed), Part("inserted", mark.inserted), Part("same", stretch)]
+    return [part for part in parts if part.text]
+
+
+def _between(text: str, *, first: bool, last: bool) -> list[Piece]:
+    """Return the text between two attacked words, cut in its middle where it is long (outside, at either end)."""
+    if not text:
+        return []
+    if first and last:
+        return [_plain(excerpt(text))]
+    if len(text) <= CONTEXT * (1 if first or last else 2) + 20:
+        return [_plain(text)]
+    # Cut at white space, where there is any.
+    head = "" if first else (text[:CONTEXT].rsplit(maxsplit=1) or [""])[0]
+    tail = "" if last else (text[-CONTEXT:].split(maxsplit=1) or [""])[-1]
+    shown = f"{head} … {tail}"
+    return [_plain(shown.lstrip() if first else shown.rstrip() if last else shown)]
+
+
+def _plain(text: str) -> Piece:
+    return Piece(False, (Part("same", text),))

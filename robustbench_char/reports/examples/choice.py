@@ -1,22 +1,24 @@
-"""Which examples a report shows: a choice that is the same each time, balanced over tasks, systems and suites."""
+"""Which examples a report shows, and their predictions: a choice that is the same each time, balanced over tasks,
+systems and suites."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence, Set
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from robustbench_char.analysis.pairs import Pair
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import Record, read_predictions
+from robustbench_char.records.evaluation import PREDICTION_COLUMNS, Record, read_predictions
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-
-__all__ = ["HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "changed_examples", "choose", "outcome_of"]
+__all__ = [
+    "HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "Row", "answers_of", "changed_examples", "choose", "read_rows",
+]  # fmt: skip
 
 OUTCOMES = {
     "broken": "the attacked example scores lower than the clean one",
@@ -39,6 +41,16 @@ class Changed(NamedTuple):
     pair: Pair
     table: pd.DataFrame
     """`row` and `outcome` of each, in the order of choice: by the SHA-256 of suite and id."""
+
+
+class Row(NamedTuple):
+    """One line of a predictions file, its JSON read."""
+
+    id: str
+    fields: dict[str, Any]
+    gold: Any
+    prediction: Any
+    edits: list[dict[str, Any]]
 
 
 class Choice(NamedTuple):
@@ -70,7 +82,7 @@ def choose(changed: Sequence[Changed], number: int = 20) -> list[Choice]:
     return [choice for outcome in OUTCOMES for choice in chosen[outcome]]
 
 
-def outcome_of(before: float, after: float) -> str:
+def _outcome(before: float, after: float) -> str:
     """Return what an attack did to an example, from its scores: one of OUTCOMES."""
     if after != before:
         return "broken" if after < before else "repaired"
@@ -100,7 +112,7 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
     table = attacked.merge(clean[["row", "score"]], on="row", suffixes=("", "_clean"))
     table = table[table["edits"] != "[]"].copy()
     table["outcome"] = [
-        outcome_of(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
+        _outcome(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
     ]
     suite = pair.attacked.condition
     table["rank"] = [_rank(suite, str(name)) for name in table["id"]]
@@ -114,15 +126,15 @@ def _rank(suite: str, name: str) -> str:
 
 def _in_turns(changed: Sequence[Changed]) -> list[Changed]:
     """Order pairs so that the first few are spread over tasks, then over suites, with systems (and seeds) in turn."""
-    records = [one.pair.attacked for one in changed]
+    records = [pair.attacked for pair, _ in changed]
     tasks, suites = _order([record.task for record in records]), _order([record.condition for record in records])
     cells: dict[tuple[int, int], list[Changed]] = {}
-    for one, record in zip(changed, records, strict=True):
-        cells.setdefault((suites[record.condition], tasks[record.task]), []).append(one)
+    for item, record in zip(changed, records, strict=True):
+        cells.setdefault((suites[record.condition], tasks[record.task]), []).append(item)
     turns: list[tuple[int, int, int, Changed]] = []
     for (suite, task), cell in cells.items():
-        turns += [((place + suite + task) % len(cell), suite, task, one) for place, one in enumerate(cell)]
-    return [one for *_, one in sorted(turns, key=lambda turn: turn[:3])]
+        turns += [((number + suite + task) % len(cell), suite, task, item) for number, item in enumerate(cell)]
+    return [item for *_, item in sorted(turns, key=lambda turn: turn[:3])]
 
 
 def _order(names: list[str]) -> dict[str, int]:
@@ -137,3 +149,37 @@ def _queue(tables: list[Changed], outcome: str, number: int) -> list[Choice]:
     return [
         Choice(pair, int(rows[turn]), outcome) for turn in range(number) for pair, rows in columns if turn < len(rows)
     ]
+
+
+def read_rows(wanted: Mapping[Path, Set[int]]) -> dict[Path | None, dict[int, Row]]:
+    """Return the rows wanted of each folder of predictions, by number.
+
+    Raises InputError for predictions with malformed JSON.
+    """
+    return {folder: _read_rows(folder, numbers) for folder, numbers in wanted.items()}
+
+
+def _read_rows(folder: Path, numbers: Set[int]) -> dict[int, Row]:
+    table = read_predictions(folder)
+    if table is None:
+        raise ValueError(f"no predictions in {folder}")
+    table = table.loc[table["row"].isin(sorted(numbers)), list(PREDICTION_COLUMNS)]
+    try:
+        return {
+            int(row["row"]): Row(
+                str(row["id"]), *(json.loads(row[name]) for name in ("fields", "gold", "prediction", "edits"))
+            )
+            for row in table.to_dict("records")
+        }
+    except (TypeError, json.JSONDecodeError) as error:
+        raise InputError(
+            folder / "predictions.parquet",
+            found=f"malformed JSON ({error})",
+            expected="predictions written by `evaluate`",
+            fix="Run `robustbench-char evaluate` again.",
+        ) from None
+
+
+def answers_of(gold: Any) -> list[str]:
+    """Return the texts of gold answers, each once, whether they are texts or objects with one."""
+    return list(dict.fromkeys(answer if isinstance(answer, str) else str(answer["text"]) for answer in gold))

@@ -13,23 +13,24 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import Record, read_predictions
+import pandas as pd
+
+from robustbench_char.analysis.pairs import Pair
+from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
-from robustbench_char.reports.examples.choice import OUTCOMES, Changed
-from robustbench_char.reports.examples.distances import Distances, word_distances
-from robustbench_char.text.edits import Edit, unchanged
+from robustbench_char.reports.examples.cards import edits_that_do_not_fit, in_order, marks_of, stretches
+from robustbench_char.reports.examples.choice import OUTCOMES, Changed, Row, answers_of, read_rows
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "Sample", "pack", "sample"]
+__all__ = ["MOST_BYTES", "MOST_RESULTS", "Sample", "pack", "sample", "word_distances"]
 
 MOST_RESULTS = 20_000
 """Results (an example by a system) that a page holds at most."""
@@ -37,8 +38,11 @@ MOST_BYTES = 14_000_000
 """Characters that they take, packed."""
 CUT_OFF = "∅"
 
-_Rows: TypeAlias = Mapping[int, Mapping[str, Any]]
-_Tables: TypeAlias = "Mapping[tuple[str | None, ...], pd.DataFrame]"
+_WORD = re.compile(r"\S+")
+_Rows: TypeAlias = Mapping[int, Row]
+_Tables: TypeAlias = Mapping[tuple[str | None, ...], pd.DataFrame]
+_Distances: TypeAlias = Callable[[int, str, str], list[float | None] | int]
+"""From row, field and clean text to the distance of each word between white space (None: not measured); 0 for none."""
 
 
 class Sample(NamedTuple):
@@ -69,31 +73,23 @@ def sample(
     texts.
     """
     number = max(1, most // max(1, len(changed)))
-    rows, words = _read_rows(changed, number), _words_of(sensitivities)
+    rows, words = _first_rows(changed, number), _words_of(sensitivities)
     while True:
-        found = _Builder(rows, words, changed).build(number)
-        packed = pack(found.data)
+        chosen = _Builder(rows, words, changed).build(number)
+        packed = pack(chosen.data)
         if len(packed) <= most_bytes or number == 1:
-            return found, packed
+            return chosen, packed
         number = max(1, int(number * 0.9 * most_bytes / len(packed)))
 
 
-def _read_rows(changed: Sequence[Changed], number: int) -> dict[Path | None, _Rows]:
+def _first_rows(changed: Sequence[Changed], number: int) -> dict[Path | None, dict[int, Row]]:
     """Read the first `number` examples of each pair from its two folders, each folder once."""
     wanted: dict[Path, set[int]] = {}
     for pair, table in changed:
         for folder in (pair.clean_folder, pair.attacked_folder):
             if folder is not None:
                 wanted.setdefault(folder, set()).update(table["row"].head(number))
-    return {folder: _rows_of(folder, rows) for folder, rows in wanted.items()}
-
-
-def _rows_of(folder: Path, rows: set[int]) -> _Rows:
-    frame = read_predictions(folder)
-    if frame is None:
-        raise ValueError(f"no predictions in {folder}")
-    kept = frame[frame["row"].isin(sorted(rows))]
-    return {int(row["row"]): {str(key): value for key, value in row.items()} for row in kept.to_dict("records")}
+    return read_rows(wanted)
 
 
 class _Side(NamedTuple):
@@ -105,7 +101,7 @@ class _Side(NamedTuple):
     attacked: _Rows
     system: str
     suite: str
-    distances: Distances
+    distances: _Distances
 
 
 class _Builder:
@@ -120,12 +116,11 @@ class _Builder:
         self.results: list[list[Any]] = []
 
     def build(self, number: int) -> Sample:
-        places: dict[tuple[str, ...], dict[int, int]] = {}  # of the examples, by attacked set and row
-        for place, one in enumerate(self.changed):
-            record = one.pair.attacked
-            chosen = one.table.head(number)
-            known = places.setdefault((record.task, record.condition, record.data.sha256), {})
-            side = self._side(place, one, chosen["row"])
+        indices: dict[tuple[str, ...], dict[int, int]] = {}  # of the examples, by attacked set and row
+        for system, suite, (pair, table) in zip(self.systems, self.suites, self.changed, strict=True):
+            record, chosen = pair.attacked, table.head(number)
+            known = indices.setdefault((record.task, record.condition, record.data.sha256), {})
+            side = self._side(pair, system, suite, chosen["row"])
             for row, outcome in zip(chosen["row"], chosen["outcome"], strict=True):
                 if row not in known:
                     known[row] = len(self.examples)
@@ -135,38 +130,28 @@ class _Builder:
         data = {**names, "outcomes": list(OUTCOMES), "examples": self.examples, "results": self.results}
         return Sample(data, len(self.results), sum(len(table) for _, table in self.changed))
 
-    def _side(self, place: int, one: Changed, rows: Iterable[int]) -> _Side:
-        pair = one.pair
+    def _side(self, pair: Pair, system: str, suite: str, rows: Iterable[int]) -> _Side:
         words = self.words.get(_key(pair.attacked))
-        return _Side(
-            pair.attacked,
-            pair.attacked_folder,
-            self.rows[pair.clean_folder],
-            self.rows[pair.attacked_folder],
-            self.systems[place],
-            self.suites[place],
-            word_distances(None if words is None else words[words["row"].isin(rows)]),
-        )
+        distances = word_distances(None if words is None else words[words["row"].isin(rows)])
+        clean, attacked = self.rows[pair.clean_folder], self.rows[pair.attacked_folder]
+        return _Side(pair.attacked, pair.attacked_folder, clean, attacked, system, suite, distances)
 
     def _example(self, side: _Side, row: int) -> list[Any]:
         after, before = side.attacked[row], side.clean[row]
-        edits = json.loads(after["edits"])
         fields = [
-            [name, _segments(value if isinstance(value, str) else " ".join(value), name, edits, side.folder)]
-            for name, value in json.loads(after["fields"]).items()
+            [name, _segments(value if isinstance(value, str) else " ".join(value), name, after, side.folder)]
+            for name, value in after.fields.items()
         ]
-        operators = sorted({self._index("operators", edit["operator"]) for edit in edits})
-        gold, gold_after = (_shown(json.loads(one["gold"]), side.record.family) for one in (before, after))
-        place = self._index("tasks", side.record.task), self._index("suites", side.suite)
-        return [*place, str(after["id"]), fields, operators, gold, 0 if gold == gold_after else gold_after]
+        operators = sorted({self._index("operators", edit["operator"]) for edit in after.edits})
+        gold, gold_after = (_shown(example.gold, side.record.family) for example in (before, after))
+        names = self._index("tasks", side.record.task), self._index("suites", side.suite)
+        return [*names, after.id, fields, operators, gold, 0 if gold == gold_after else gold_after]
 
     def _result(self, side: _Side, row: int, example: int, outcome: str) -> list[Any]:
-        said = [
-            _shown(json.loads(one["prediction"]), side.record.family) for one in (side.clean[row], side.attacked[row])
-        ]
+        predictions = [_shown(rows[row].prediction, side.record.family) for rows in (side.clean, side.attacked)]
         moved = [side.distances(row, name, _clean_text(parts)) for name, parts in self.examples[example][3]]
         system = self._index("systems", side.system)
-        return [example, system, list(OUTCOMES).index(outcome), *said, moved if any(moved) else 0]
+        return [example, system, list(OUTCOMES).index(outcome), *predictions, moved if any(moved) else 0]
 
     def _index(self, kind: str, name: str) -> int:
         return self.names[kind].setdefault(name, len(self.names[kind]))
@@ -196,46 +181,63 @@ def _suite_names(records: Sequence[Record]) -> list[str]:
     return [f"{suite} (seed {seed})" if len(seeds[suite]) > 1 else suite for suite, seed in drawn]
 
 
-def _segments(text: str, field: str, edits: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
+def _segments(text: str, field: str, row: Row, folder: Path) -> list[str]:
     """Return an attacked text parted at its edits: text, removed, inserted, text, and so on."""
-    own = sorted((edit for edit in edits if edit["field"] == field), key=lambda edit: edit["start_attacked"])
-    undoing = [Edit(edit["start_attacked"], edit["inserted"], edit["removed"]) for edit in own]
+    marks = in_order(marks_of(row.edits, field))
     try:
-        first, *rest = unchanged(text, undoing)
+        first, *rest = stretches(text, marks)
     except ValueError as error:
-        raise InputError(
-            folder,
-            found=f"an edit that is not in the text ({error})",
-            expected="edits that fit the texts",
-            fix="Evaluate the attacked file again.",
-        ) from None
-    parts = ((edit.inserted, edit.removed, stretch) for edit, stretch in zip(undoing, rest, strict=True))
+        raise edits_that_do_not_fit(folder, error) from None
+    parts = ((mark.removed, mark.inserted, stretch) for mark, stretch in zip(marks, rest, strict=True))
     return [first, *chain.from_iterable(parts)]
 
 
 def _clean_text(parts: Sequence[str]) -> str:
-    return "".join(part for place, part in enumerate(parts) if place % 3 != 2)
+    return "".join(part for number, part in enumerate(parts) if number % 3 != 2)
 
 
 def _shown(value: Any, family: str) -> str:
     if family == "tagging":
         return " ".join(CUT_OFF if tag is None else str(tag) for tag in value)
     if family == "question_answering":
-        if isinstance(value, list):
-            return " | ".join(dict.fromkeys(one if isinstance(one, str) else str(one["text"]) for one in value))
-        return str(value["text"])
+        return " | ".join(answers_of(value)) if isinstance(value, list) else str(value["text"])
     return str(value)
 
 
 def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> _Tables:
     """Return the tables of words that were kept, by what identifies the result they belong to."""
-    found: dict[tuple[str | None, ...], pd.DataFrame] = {}
+    tables: dict[tuple[str | None, ...], pd.DataFrame] = {}
     for folder, record in sensitivities:
         table = read_words(folder, record) if record.system else None
         if record.system and table is not None:
-            found[record.task, *record.system.all_weights, record.attacked_sha256] = table
-    return found
+            tables[record.task, *record.system.all_weights, record.attacked_sha256] = table
+    return tables
 
 
 def _key(record: Record) -> tuple[str | None, ...]:
     return record.task, *record.system.all_weights, record.data.sha256
+
+
+def word_distances(table: pd.DataFrame | None) -> _Distances:
+    """Return a function that looks up distances (see `metrics.sensitivity`) of the words between white space.
+
+    Of several words between two spaces the largest distance counts.
+    """
+    if table is None:
+        return lambda row, field, text: 0
+    known: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    columns = (table[name] for name in ("row", "field", "start", "distance"))
+    for row, field, start, distance in zip(*columns, strict=True):
+        if not math.isnan(distance):
+            known.setdefault((int(row), str(field)), []).append((int(start), float(distance)))
+
+    def look_up(row: int, field: str, text: str) -> list[float | None] | int:
+        starts = [match.start() for match in _WORD.finditer(text)]
+        distances: list[float | None] = [None] * len(starts)
+        for start, distance in known.get((row, field), []):
+            index = bisect_right(starts, start) - 1
+            if index >= 0:
+                distances[index] = max(distances[index] or 0.0, round(distance, 2))
+        return distances if any(value is not None for value in distances) else 0
+
+    return look_up

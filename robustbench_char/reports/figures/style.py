@@ -1,14 +1,14 @@
-"""How figures look, and how they become files: readable in grey and by colour-blind readers; pyplot is not used.
+"""How figures look, their grids of panels, and how they become files; pyplot is not used.
 
-Colours are those of Okabe and Ito (2008). Each series has a hatch, a marker or a dash of its own, so colour is never
-the only difference. Figures are made at print size, in inches.
+They are readable in grey and by colour-blind readers: colours are those of Okabe and Ito (2008), and each series has a
+hatch, a marker or a dash of its own, so colour is never the only difference. Figures are made at print size, in inches.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLOURS", "DASHES", "DPI", "EDGE", "HATCHES", "MARKERS", "WIDTH", "axis_title", "frame_axes",
+    "DARK", "EDGE", "WIDTH", "axis_title", "bar_look", "frame_axes", "legend", "line_look", "name_rows", "panels",
     "styled", "to_png", "to_svg", "wrapped",
 ]  # fmt: skip
 
@@ -29,9 +29,11 @@ COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0
 HATCHES = ("", "///", "...", "\\\\\\", "xx", "--", "++", "oo")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+DARK = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+"""Dark enough on white for thin lines."""
 EDGE = "#222222"
 DPI = 300
-"""Dots an inch of the PNG."""
+"""Dots per inch of the PNG."""
 WIDTH = 7.2
 """The widest figure in inches: two columns of a journal."""
 
@@ -70,7 +72,7 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Return a figure as PNG on white, at print size with 300 dots an inch."""
+    """Return a figure as PNG on white, at print size with 300 dots per inch."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -98,8 +100,63 @@ def wrapped(name: str, length: int = 12) -> str:
     return "\n".join(lines)
 
 
+def panels(
+    titles: Sequence[str], columns: int, size: Callable[[int, int], tuple[float, float]], **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each title, at most `columns` side by side.
+
+    `size` gives width and height in inches of so many columns and lines; `shared` is passed to `Figure.subplots`.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(columns, len(titles))
+    lines = -(-len(titles) // columns)
+    figure = Figure(figsize=size(columns, lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, **shared).ravel()
+    for axes, title in zip(grid, titles, strict=False):
+        axes.set_title(title, fontsize=10, loc="left")
+    for axes in grid[len(titles) :]:
+        axes.set_visible(False)
+    return figure, list(grid[: len(titles)])
+
+
 def frame_axes(axes: Axes, *, grid: str = "y") -> None:
     """Draw a light grid behind the data, and only the left and the lower edge."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.6)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a panel, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def legend(grid: Sequence[Axes], columns: int = 3) -> None:
+    """Draw one legend of some panels above all, each label once."""
+    handles: dict[str, Any] = {}
+    for axes in grid:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    outside: Any = "outside upper center"
+    grid[0].figure.legend(handles.values(), handles.keys(), loc=outside, ncols=columns, frameon=False, fontsize=9)
+
+
+def bar_look(*numbers: int) -> dict[str, Any]:
+    """Return how bars look: those with one number, of a series, alike."""
+    return {
+        "color": [COLOURS[number % len(COLOURS)] for number in numbers],
+        "hatch": [HATCHES[number % len(HATCHES)] for number in numbers],
+        "edgecolor": EDGE,
+        "linewidth": 0.7,
+    }
+
+
+def line_look(number: int, colours: Sequence[str] = COLOURS) -> dict[str, Any]:
+    """Return how the line of a series looks."""
+    return {
+        "color": colours[number % len(colours)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number % len(DASHES)],
+    }

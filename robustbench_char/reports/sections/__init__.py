@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from robustbench_char.common import Registry
-from robustbench_char.reports.blocks import Evidence, Section
+from robustbench_char.reports.blocks import Section
+from robustbench_char.reports.evidence import Evidence
 
 __all__ = ["SECTIONS", "SectionMaker"]
 
@@ -23,6 +24,7 @@ SECTIONS.register("operators", "robustbench_char.reports.sections.operators:sect
 SECTIONS.register("strength", "robustbench_char.reports.sections.strength:sections")
 SECTIONS.register("breakdowns", "robustbench_char.reports.sections.breakdowns:sections")
 SECTIONS.register("sensitivity", "robustbench_char.reports.sections.sensitivity:sections")
+SECTIONS.register("fragility", "robustbench_char.reports.sections.fragility:sections")
 SECTIONS.register("recogniser", "robustbench_char.reports.sections.recogniser:sections")
 SECTIONS.register("published", "robustbench_char.reports.sections.published:sections")
 SECTIONS.register("examples", "robustbench_char.reports.sections.examples:sections")

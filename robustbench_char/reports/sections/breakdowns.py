@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import pandas as pd
 
 from robustbench_char.analysis.breakdowns import unit_of
 from robustbench_char.analysis.pairs import REFERENCE
+from robustbench_char.analysis.scores import system_labels
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures.bars import system_labels
-from robustbench_char.reports.figures.gain import gain_figure
+from robustbench_char.reports.blocks import Block, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.evidence import Evidence
+from robustbench_char.reports.figures.changes import gain_figure
 from robustbench_char.reports.reference import load_reference
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["sections"]
 
@@ -55,45 +52,33 @@ def _what(cells: pd.DataFrame, suite: str) -> str:
 
 
 def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
-    published = {
-        "Word": _published("f1_gain_over_bert_on_words"),
-        "Subword": _published("f1_gain_over_bert_on_subword_words"),
-    }
     caption = (
         f"Gain over {REFERENCE} in points on Word and on Subword units, clean and under {suite}. Lines are 95% "
         "intervals over examples."
     )
-    if _shows_published(pieces):
-        shown = ", ".join(f"{name} {formatting.points(value)}" for name, value in published.items())
+    published = {}
+    if ((pieces["task"] == "conll2003") & (pieces["label"] == "charbert")).any():
+        findings = {finding.name: finding.value for finding in load_reference().analysis}
+        published = {
+            "Word": findings["f1_gain_over_bert_on_words"],
+            "Subword": findings["f1_gain_over_bert_on_subword_words"],
+        }
+        shown = ", ".join(f"{name} {formatting.points(gain)}" for name, gain in published.items())
         caption += f" Diamonds: the paper's gains of charbert on clean CoNLL-2003 ({shown})."
-    alt = f"{caption} The numbers stand in the table below."
-    return Picture("word_subword", caption, alt, gain_figure(pieces, published if _shows_published(pieces) else {}))
-
-
-def _published(name: str) -> float:
-    return next(finding.value for finding in load_reference().analysis if finding.name == name)
-
-
-def _shows_published(pieces: pd.DataFrame) -> bool:
-    return bool(((pieces["task"] == "conll2003") & (pieces["label"] == "charbert")).any())
+    return Picture("word_subword", caption, gain_figure(pieces, published))
 
 
 def _table(part: pd.DataFrame, name: str, suite: str) -> Table:
-    values = list(dict.fromkeys(sorted(part["value"], key=_place)))
-    order = {value: number for number, value in enumerate(values)}
+    order = {cell: number for number, cell in enumerate(sorted(set(part["value"]), key=_cell_order))}
     part = part.assign(order=part["value"].map(order), first=part.groupby(["task", "system"], sort=False).ngroup())
     part = part.sort_values(["first", "order"], kind="stable").drop(columns=["order", "first"]).reset_index(drop=True)
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Cell", lambda row: str(row["value"]), "left"),
-        Column("Units", lambda row: formatting.count(row["units"])),
-        *(
-            Column(title, _score(key))
-            for title, key in (("Clean", "clean"), ("Attacked", "attacked"), ("Drop", "drop"))
-        ),
-        Column(f"Gain over {REFERENCE}, clean", _gain("gain_clean")),
-        Column(f"Gain over {REFERENCE}, attacked", _gain("gain")),
+        *texts("Task", "System"),
+        text("Cell", "value"),
+        value("Units", show=formatting.count),
+        *(value(title, interval=True) for title in ("Clean", "Attacked", "Drop")),
+        value(f"Gain over {REFERENCE}, clean", "gain_clean", formatting.gain, interval=True),
+        value(f"Gain over {REFERENCE}, attacked", "gain", formatting.gain, interval=True),
     )
     caption = (
         f"{_TITLES.get(name, name)}, under {suite}. Scores in percent, drop and gain in points; in brackets 95% "
@@ -102,15 +87,7 @@ def _table(part: pd.DataFrame, name: str, suite: str) -> Table:
     return Table(f"by_{name}", caption, part, columns, folded=name != "pieces" or len(part) > 24)
 
 
-def _place(value: str) -> tuple[int, int, str]:
+def _cell_order(cell: str) -> tuple[int, int, str]:
     """Order Word before Subword, and buckets by their numbers."""
-    digits = value.partition("-")[0].rstrip("+")
-    return (_ORDER.index(value) if value in _ORDER else len(_ORDER), int(digits) if digits.isdigit() else 0, value)
-
-
-def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: formatting.score(row[name]) + formatting.limits(row, name)
-
-
-def _gain(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: formatting.gain(row[name]) + formatting.limits(row, name, formatting.gain)
+    digits = cell.partition("-")[0].rstrip("+")
+    return (_ORDER.index(cell) if cell in _ORDER else len(_ORDER), int(digits) if digits.isdigit() else 0, cell)

@@ -1,9 +1,11 @@
-"""What is compared: what sets each system apart from a plain one, and what it costs."""
+"""What is compared: what sets each system apart from a plain one, what it costs, and what the systems share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE
 from robustbench_char.records.evaluation import (
@@ -15,11 +17,8 @@ from robustbench_char.records.evaluation import (
     SystemInfo,
 )
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
-from robustbench_char.reports.fairness import fairness_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
+from robustbench_char.reports.evidence import Evidence
 
 __all__ = ["sections"]
 
@@ -29,9 +28,8 @@ def sections(evidence: Evidence) -> list[Section]:
     records = [record for _, record in evidence.records]
     if not any(_tells(record) for record in records):
         return []
-    fairness = fairness_table(records)
-    blocks: list[Block] = [_systems(records), *_predictors(records), _costs(records), *([fairness] if fairness else [])]
-    return [Section("compared", "Systems", tuple(blocks))]
+    blocks: tuple[Block, ...] = (_systems(records), *_predictors(records), _costs(records), *_fairness(records))
+    return [Section("compared", "Systems", blocks)]
 
 
 def _tells(record: Record) -> bool:
@@ -44,17 +42,16 @@ def _systems(records: list[Record]) -> Table:
     groups: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(_recipe(record.system), []).append(record)
-    frame = _frame(_system_row(group) for group in _by_system(groups.values()))
+    frame = pd.DataFrame([_system_row(group) for group in _by_system(groups.values())])
     whole = ("extra_parameters", "pretraining_tokens", "pretraining_steps", "recogniser_parameters", "augment_seed")
     frame = frame.astype(dict.fromkeys(whole, "Int64"))
     columns = (
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Base", lambda row: str(row["base"]), "left"),
-        Column("Tasks", _lines("tasks", ", "), "left"),
-        Column("Extra parameters", lambda row: formatting.count(row["extra_parameters"])),
-        Column("Pre-training", _lines("pretraining", "; "), "left"),
-        Column("Recogniser", _lines("recogniser", "; "), "left"),
-        Column("Augmentation", _lines("augmentation", "; "), "left"),
+        *texts("System", "Base"),
+        text("Tasks", split=", "),
+        value("Extra parameters", show=formatting.count),
+        text("Pre-training", "pretraining", split="; "),
+        text("Recogniser", split="; "),
+        text("Augmentation", split="; "),
     )
     caption = (
         "Systems. Extra parameters are those beyond the plain base under the same head, the recogniser's included. "
@@ -66,15 +63,12 @@ def _systems(records: list[Record]) -> Table:
 def _predictors(records: list[Record]) -> list[Note]:
     """Return a note on the systems of other packages, if any."""
     made = [(record.system.shown, record.system.predictor) for record in records if record.system.predictor]
-    found = dict.fromkeys(f"{shown} ({_origin(predictor)})" for shown, predictor in made)
-    if not found:
-        return []
-    return [
-        Note(
-            f"Registered by other packages: {'; '.join(found)}. How they were trained, and whether they saw an attack, "
-            "is not known; their hash is that of names and versions, not of weights."
-        )
-    ]
+    names = dict.fromkeys(f"{shown} ({_origin(predictor)})" for shown, predictor in made)
+    note = (
+        f"Registered by other packages: {'; '.join(names)}. How they were trained, and whether they saw an attack, "
+        "is not known; their hash is that of names and versions, not of weights."
+    )
+    return [Note(note)] if names else []
 
 
 def _origin(made: PredictorInfo) -> str:
@@ -120,11 +114,6 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
     }
 
 
-def _lines(name: str, separator: str) -> Callable[[Mapping[str, Any]], str]:
-    """Return a cell with one part a line: the separators stay, since Markdown has no lines in a cell."""
-    return lambda row: str(row[name]).replace(separator, separator.rstrip() + "\n")
-
-
 def _pretraining(info: PretrainingInfo | None) -> str:
     if info is None:
         return formatting.DASH
@@ -152,24 +141,22 @@ def _costs(records: list[Record]) -> Table:
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.task, record.system.shown, record.system.base), []).append(record)
-    frame = _frame(_cost_row(group) for group in groups.values())
-    frame = frame.astype({"parameters": "Int64", "training_examples": "Int64", "pieces": "Int64"})
+    frame = pd.DataFrame([_cost_row(group) for group in groups.values()])
+    whole = ("parameters", "extra_parameters", "training_examples", "pieces")
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Base", lambda row: str(row["base"]), "left"),
-        Column("Parameters", lambda row: formatting.count(row["parameters"])),
-        Column("Extra parameters", lambda row: formatting.count(row["extra_parameters"])),
-        Column("Fine-tuning examples", lambda row: formatting.count(row["training_examples"])),
-        Column("Sub-words read", lambda row: formatting.count(row["pieces"])),
-        Column("µs a sub-word", lambda row: formatting.score(row["microseconds"])),
-        Column("Device", lambda row: str(row["device"]), "left"),
+        *texts("Task", "System", "Base"),
+        value("Parameters", show=formatting.count),
+        value("Extra parameters", show=formatting.count),
+        value("Fine-tuning examples", "training_examples", formatting.count),
+        value("Sub-words read", "pieces", formatting.count),
+        value("µs per sub-word", "microseconds"),
+        text("Device"),
     )
     caption = (
         "Costs. The time of prediction on clean data, divided by the sub-words that the model read; it compares "
         "systems only where they were measured on one idle machine. Parameters are those of model, head and recogniser."
     )
-    return Table("costs", caption, frame.astype({"extra_parameters": "Int64"}), columns, folded=len(frame) > 12)
+    return Table("costs", caption, frame.astype(dict.fromkeys(whole, "Int64")), columns, folded=len(frame) > 12)
 
 
 def _cost_row(group: list[Record]) -> dict[str, Any]:
@@ -196,7 +183,73 @@ def _parameters(system: SystemInfo) -> int | None:
     return None if system.parameters is None else system.parameters + recogniser
 
 
-def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
+def _fairness(records: Sequence[Record]) -> list[Table]:
+    """Return a row per task with several systems, and one on pre-training; nothing where there is nothing to compare.
 
-    return pd.DataFrame(list(rows))
+    Compared are base, training data and settings of fine-tuning; of those pre-trained further text, steps and tokens.
+    Predictors of other packages, of which none of this is known, are left out.
+    """
+    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for record in (record for record in records if record.system.predictor is None):
+        groups.setdefault(record.task, []).append((record.system.shown, _trained(record.system)))
+    groups["pre-training"] = [
+        (record.system.shown, _pretrained(info)) for record in records if (info := record.system.pretraining)
+    ]
+    rows = [_fairness_row(what, known) for what, known in groups.items() if len({shown for shown, _ in known}) > 1]
+    columns = (
+        text("", "what"),
+        value("Systems", show=formatting.count),
+        text("All share", "shared", show=_short_lines),
+        text("Differs", show=_short_lines),
+    )
+    caption = "Fairness: what the systems of a task, and those pre-trained further, have in common, and what not."
+    return [Table("fairness", caption, pd.DataFrame(rows), columns)] if rows else []
+
+
+def _short_lines(text: str) -> str:
+    """Break a list at its semicolons, so that lines are of a readable length."""
+    lines = [""]
+    for part in text.split("; "):
+        lines = [*lines[:-1], f"{lines[-1]}; {part}"] if 0 < len(lines[-1]) < 50 else [*lines, part]
+    return ";\n".join(lines[1:])
+
+
+def _trained(system: SystemInfo) -> dict[str, Any]:
+    settings = {name: value for name, value in system.settings.items() if name != "seed"}  # each result states it
+    base = system.pretraining.base if system.pretraining else system.base
+    return {"base": base, "training data": formatting.short_hash(system.training_sha256), **settings}
+
+
+def _pretrained(info: PretrainingInfo) -> dict[str, Any]:
+    return {"text": formatting.short_hash(info.text_sha256), "steps": info.steps, "tokens": info.tokens}
+
+
+def _fairness_row(what: str, known: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    properties = dict.fromkeys(name for _, values in known for name in values)
+    systems = {name.replace("_", " "): _by_value(name, known) for name in properties}
+    shared = [f"{name} {next(iter(by))}" for name, by in systems.items() if len(by) == 1 and "None" not in by]
+    differs = [f"{name} {_listed(by)}" for name, by in systems.items() if len(by) > 1]
+    return {
+        "what": what,
+        "systems": len({shown for shown, _ in known}),
+        "shared": "; ".join(shared) or formatting.DASH,
+        "differs": "; ".join(differs) or "nothing",
+    }
+
+
+def _by_value(name: str, known: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Return the systems that have each value of one property."""
+    systems: dict[str, list[str]] = {}
+    for shown, values in known:
+        value = values.get(name)
+        same = systems.setdefault(f"{value:,}" if type(value) is int else str(value), [])
+        if shown not in same:
+            same.append(shown)
+    return systems
+
+
+def _listed(by: Mapping[str, list[str]]) -> str:
+    """Name the systems of each value, except of the most frequent one."""
+    usual = max(by, key=lambda value: len(by[value]))
+    others = [f"{value} ({', '.join(systems)})" for value, systems in by.items() if value != usual]
+    return f"{usual}, but {', '.join(others)}"

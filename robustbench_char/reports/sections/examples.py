@@ -1,24 +1,31 @@
-"""The example explorer, and twenty examples by rule: edits marked, and what the system said before and after."""
+"""The example explorer, and twenty examples by rule: edits marked, with the predictions before and after."""
 
 from __future__ import annotations
 
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Evidence, Explorer, Note, Section
-from robustbench_char.reports.examples import sample
-from robustbench_char.reports.examples.cards import make_cards
-from robustbench_char.reports.examples.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
+from robustbench_char.reports.blocks import Block, Explorer, Note, Section
+from robustbench_char.reports.evidence import Evidence
+from robustbench_char.reports.examples import (
+    HOW_CHOSEN,
+    OUTCOMES,
+    Changed,
+    changed_examples,
+    choose,
+    make_cards,
+    sample,
+)
 
 __all__ = ["sections"]
 
 
 def sections(evidence: Evidence) -> list[Section]:
-    """Return the section of examples; it says so where texts were left out or no predictions are there."""
+    """Return the section of examples; it says so where texts were left out or there are no predictions."""
     if not evidence.examples:
-        return _only("This report was made without examples.")
+        return _note("This report was made without examples.")
     changed = changed_examples(evidence.pairs)
     cards = make_cards(choose(changed))
     if not cards:
-        return _only("No examples can be shown: the folders hold no predictions on both clean and attacked data.")
+        return _note("No examples can be shown: the folders hold no predictions on both clean and attacked data.")
     meaning = (
         " ".join(f"{outcome.capitalize()}: {text}." for outcome, text in OUTCOMES.items()) + " … is left-out text."
     )
@@ -37,5 +44,5 @@ def _explorer(changed: list[Changed], evidence: Evidence) -> list[Block]:
     return [Note(what), Explorer(packed, "twenty examples stand below all the same.")]
 
 
-def _only(text: str) -> list[Section]:
+def _note(text: str) -> list[Section]:
     return [Section("examples", "Examples", (Note(text),))]

@@ -1,55 +1,64 @@
-"""The paper's scores beside ours, each with the set-up that it was measured in."""
+"""The paper's scores and the single figures of its analysis beside ours, with the set-up they were measured in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from robustbench_char.analysis.pairs import drop, relative_drop
+import pandas as pd
+
+from robustbench_char.analysis.pairs import REFERENCE, drop, relative_drop
 from robustbench_char.records.evaluation import Record
+from robustbench_char.records.sensitivity import SensitivityRecord
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
-from robustbench_char.reports.findings import finding_table
-from robustbench_char.reports.means import about_intervals
-from robustbench_char.reports.reference import Reference, load_reference, reference_frame
+from robustbench_char.reports.blocks import Block, Column, Note, Section, Table, drop_column, text, texts, value
+from robustbench_char.reports.evidence import Evidence
+from robustbench_char.reports.reference import Finding, Reference, load_reference, reference_frame
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["sections"]
 
-__all__ = ["published_frame", "sections"]
+_VALUES = ("clean", "attacked", "drop", "relative_drop")
+_BASE = "bert-base-cased"
+"""Whose published numbers stand beside ours where the paper did not use our base."""
+_TASK = "conll2003"
+"""The data of the paper's single figures."""
+_FINDINGS = {
+    "sensitivity": "sensitivity S",
+    "subword_share_of_words": "share of words that are split",
+    "subword_share_of_entities": "share of entities with a split word",
+    "f1_gain_over_bert_on_words": "gain over bert on Word entities",
+    "f1_gain_over_bert_on_subword_words": "gain over bert on Subword entities",
+}
 
 
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none where no published system and task was evaluated."""
     reference = load_reference()
-    frame = published_frame(evidence, reference)
+    frame = _published_frame(evidence, reference)
     if frame.empty:
         return []
-    notes = [Note(_what(reference)), *(Note(text) for text in _pretraining(reference))]
-    table = _table(frame, reference, about_intervals(evidence.means))
-    blocks: tuple[Block, ...] = (*notes, table, *finding_table(evidence, reference))
+    notes = [Note(_what(reference)), *_pretraining(reference)]
+    table = _table(frame, reference, formatting.about_intervals(evidence.means))
+    blocks: tuple[Block, ...] = (*notes, table, *_finding_table(evidence, reference))
     return [Section("published", "Published against ours", blocks)]
 
 
-def published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
-    """Return one row a task and system that both the publication and the records have, scored by the same metric.
+def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
+    """Return a row per task and system that both the publication and the records have, scored by the same metric.
 
-    Ours are means over seeds. Systems are matched by name; a variant with a label of its own is none of the paper's.
+    Ours are means over seeds. Systems are matched by name; a variant with a label of its own is not the paper's.
     The attacked score is that under the publication's suite. Drops are in points, relative drops shares.
     """
-    import pandas as pd
-
     published = reference_frame(reference)
-    rows = [
-        _row(records, published, evidence.means, reference.robustness.suite) for records in _systems(evidence.records)
-    ]
+    suite = reference.robustness.suite
+    rows = (_row(records, published, evidence.means, suite) for records in _systems(evidence))
     return pd.DataFrame([row for row in rows if row])
 
 
-def _systems(found: list[tuple[Any, Record]]) -> list[list[Record]]:
+def _systems(evidence: Evidence) -> list[list[Record]]:
     """Group the records of plain systems by task, name and base."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
-    for _, record in found:
+    for _, record in evidence.records:
         if record.system.shown == record.system.name:
             groups.setdefault((record.task, record.system.name, record.system.base), []).append(record)
     return list(groups.values())
@@ -64,39 +73,26 @@ def _row(records: list[Record], published: pd.DataFrame, means: pd.DataFrame, su
     if "clean" not in theirs:
         return {}
     setup = {"published_base": same["base"].iloc[0], "base": first.system.base, "setup": _setup(records)}
-    place = {"task": first.task, "system": first.system.name, "metric": first.headline}
-    return place | _sides("published", theirs["clean"], theirs.get(suite)) | _ours(records, means, suite) | setup
-
-
-_VALUES = ("clean", "attacked", "drop", "relative_drop")
-_BASE = "bert-base-cased"
-"""Whose published numbers stand beside ours where the paper did not use our base."""
+    names = {"task": first.task, "system": first.system.name, "metric": first.headline}
+    return names | _sides("published", theirs["clean"], theirs.get(suite)) | _ours(records, means, suite) | setup
 
 
 def _ours(records: list[Record], means: pd.DataFrame, suite: str) -> dict[str, float | None]:
     """Return our mean scores with their intervals; without an attacked one, the mean clean score of the records."""
     first = records[0]
+    ours = (first.task, first.system.name, first.system.base, suite)
     for row in means.to_dict("records"):
-        if (row["task"], row["name"], row["base"], row["suite"]) == (
-            first.task,
-            first.system.name,
-            first.system.base,
-            suite,
-        ):
-            ends = ("", "_low", "_high")
-            return {f"ours_{name}{end}": row[f"{name}{end}"] for name in _VALUES for end in ends}
+        if tuple(row[name] for name in ("task", "name", "base", "suite")) == ours:
+            return {f"ours_{name}{end}": row[f"{name}{end}"] for name in _VALUES for end in ("", "_low", "_high")}
     clean = [record.scores[record.headline] for record in records if not record.data.attack]
     return _sides("ours", sum(clean) / len(clean) if clean else None, None)
 
 
 def _sides(whose: str, clean: float | None, attacked: float | None) -> dict[str, float | None]:
-    both = clean is not None and attacked is not None
-    return {
-        f"{whose}_clean": clean,
-        f"{whose}_attacked": attacked,
-        f"{whose}_drop": drop(clean, attacked) if clean is not None and attacked is not None else None,
-        f"{whose}_relative_drop": relative_drop(clean, attacked) if both and clean and attacked is not None else None,
-    }
+    scores = {f"{whose}_clean": clean, f"{whose}_attacked": attacked}
+    if clean is None or attacked is None:
+        return {**scores, f"{whose}_drop": None, f"{whose}_relative_drop": None}
+    return {**scores, f"{whose}_drop": drop(clean, attacked), f"{whose}_relative_drop": relative_drop(clean, attacked)}
 
 
 def _setup(records: list[Record]) -> str:
@@ -120,55 +116,146 @@ def _what(reference: Reference) -> str:
     return (
         f"Published: {reference.source}; one run, no seeds or intervals; fine-tuned and scored on the full sets "
         "of each task. Ours: the records of this report. The two were not measured in one set-up, so differences "
-        "between them are no effect of a system; compare the drops of one side."
+        "between them are not an effect of a system; compare the drops of one side."
     )
 
 
-def _pretraining(reference: Reference) -> list[str]:
+def _pretraining(reference: Reference) -> list[Note]:
     info = reference.pretraining
     if info is None:
         return []
     words, steps = f"{info.corpus_words:,} words", f"{info.steps:,} steps"
-    return [
+    note = (
         f"The published CharBERT was pre-trained further on {info.corpus} ({words}, {steps}, {info.devices}, "
         f"{info.days:g} days) and has about {info.extra_parameters:,} more parameters than its base. Ours is "
         "counted in sub-words that training saw, the paper's corpus in words: two units that are not to be divided."
-    ]
+    )
+    return [Note(note)]
 
 
 def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
-    sides = (("published", "Published"), ("ours", "Ours"))
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("System", lambda row: str(row["system"]), "left"),
-        *(column for name, title in sides for column in _columns(name, title)),
-        Column("Base, published", lambda row: str(row["published_base"]), "left"),
-        Column("Base, ours", lambda row: str(row["base"]), "left"),
-        Column("Our set-up", lambda row: str(row["setup"]).replace("; ", ";\n"), "left"),
+        *texts("Task", "System"),
+        *_side_columns("published"),
+        *_side_columns("ours"),
+        text("Base, published", "published_base"),
+        text("Base, ours", "base"),
+        text("Our set-up", "setup", split="; "),
     )
-    metrics = ", ".join(dict.fromkeys(f"{task}: {formatting.score_name(name)}" for task, name in
-                                      zip(frame["task"], frame["metric"], strict=True)))  # fmt: skip
+    scores = zip(frame["task"], frame["metric"], strict=True)
+    metrics = ", ".join(dict.fromkeys(f"{task}: {formatting.score_name(name)}" for task, name in scores))
     caption = (
         f"Published scores ({reference.name}) beside ours, clean and under {reference.robustness.suite}, in percent; "
-        f"drop in points, in brackets the relative drop, 1 − attacked / clean. {metrics}. "
-        f"{about}"
+        f"drop in points, in brackets the relative drop, 1 − attacked / clean. {metrics}. {about}"
     )
     return Table("published", caption.strip(), frame, columns)
 
 
-def _columns(name: str, title: str) -> tuple[Column, ...]:
+def _side_columns(side: str) -> tuple[Column, ...]:
+    title = side.capitalize()
     return (
-        Column(f"{title} clean", _score(f"{name}_clean")),
-        Column(f"{title} attacked", _score(f"{name}_attacked")),
-        Column(f"{title} drop", _drop(name)),
+        value(f"{title} clean", interval=True),
+        value(f"{title} attacked", interval=True),
+        drop_column(f"{title} drop", side),
     )
 
 
-def _score(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: formatting.score(row[name]) + formatting.limits(row, name)
+class _Ours(NamedTuple):
+    """Our value of a finding; `about` says what it was measured on."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    about: str = ""
 
 
-def _drop(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: (
-        formatting.change(row[f"{name}_drop"], row[f"{name}_relative_drop"]) + formatting.limits(row, f"{name}_drop")
+def _finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
+    """Return the findings that the records speak of, or none."""
+    measured = [(finding, _measured(evidence, finding)) for finding in reference.analysis]
+    rows = [
+        {"finding": finding.name, "system": finding.system, "unit": finding.unit, "data": finding.data,
+         "published": finding.value, "ours": ours.value, "ours_low": ours.low, "ours_high": ours.high,
+         "about": ours.about}
+        for finding, ours in measured if ours.value is not None
+    ]  # fmt: skip
+    columns = (
+        text("What", "finding", show=lambda name: _FINDINGS[name]),
+        text("System", show=lambda name: formatting.DASH if formatting.is_missing(name) else str(name)),
+        text("Unit"),
+        Column("Published", lambda row: _in_unit(row, row["published"])),
+        Column("Ours", _ours_cell),
+        text("Measured on", "about"),
     )
+    caption = (
+        "Single figures of the paper's analysis (CoNLL-2003 test set, bert-base-cased) beside ours. In square brackets "
+        "95% intervals over examples."
+    )
+    return [Table("findings", caption, pd.DataFrame(rows), columns)] if rows else []
+
+
+def _ours_cell(row: Mapping[str, Any]) -> str:
+    return _in_unit(row, row["ours"]) + formatting.limits(row, "ours", lambda limit: _in_unit(row, limit))
+
+
+def _in_unit(row: Mapping[str, Any], figure: float) -> str:
+    show = {"cosine distance": formatting.distance, "points": formatting.points}.get(row["unit"], formatting.score)
+    return show(figure)
+
+
+def _measured(evidence: Evidence, finding: Finding) -> _Ours:
+    cells = evidence.cells
+    if finding.name == "sensitivity":
+        return _sensitivity(evidence, str(finding.system))
+    if finding.name == "subword_share_of_words":
+        return _split_words(evidence)
+    if finding.name not in _FINDINGS or cells.empty:
+        return _Ours()
+    pieces = cells[(cells["task"] == _TASK) & (cells["dimension"] == "pieces")].set_index(["label", "value"])
+    if finding.name == "subword_share_of_entities":
+        return _split_entities(pieces)
+    cell = "Word" if finding.name == "f1_gain_over_bert_on_words" else "Subword"
+    rows = pieces.loc[[(finding.system, cell)]] if (finding.system, cell) in pieces.index else pieces[:0]
+    if len(rows) != 1 or formatting.is_missing(rows["gain_clean"].iloc[0]):
+        return _Ours()
+    gain, low, high = (rows[f"gain_clean{end}"].iloc[0] for end in ("", "_low", "_high"))
+    return _Ours(gain, low, high, f"clean, base {rows['base'].iloc[0]}, {int(rows['units'].iloc[0]):,} entities")
+
+
+def _records(evidence: Evidence, system: str) -> list[SensitivityRecord]:
+    """Return the measurements of a plain system on the paper's data."""
+    return [
+        record
+        for _, record in evidence.sensitivities
+        if record.task == _TASK and record.system and record.shown == record.system.name == system
+    ]
+
+
+def _sensitivity(evidence: Evidence, system: str) -> _Ours:
+    runs = [(record, group) for record in _records(evidence, system) if (group := record.group("all", "all"))]
+    values = [group.s for _, group in runs if group.s is not None]
+    if not values:
+        return _Ours()
+    first, group = runs[0]
+    low, high = (group.low, group.high) if len(runs) == 1 else (None, None)
+    mean = "" if len(runs) == 1 else f", mean of {len(runs)} runs"
+    about = f"{first.attack.suite}, {formatting.layer(first.layer)}, stream {first.stream}, {group.words:,} words{mean}"
+    return _Ours(sum(values) / len(values), low, high, about)
+
+
+def _split_words(evidence: Evidence) -> _Ours:
+    for record in _records(evidence, REFERENCE):
+        groups = [record.group("pieces", value) for value in ("Word", "Subword")]
+        whole, split = (group.words + group.left_out if group else 0 for group in groups)
+        if record.system and whole + split:
+            about = f"base {record.system.base}, {whole + split:,} words"
+            return _Ours(100.0 * split / (whole + split), about=about)
+    return _Ours()
+
+
+def _split_entities(pieces: pd.DataFrame) -> _Ours:
+    units = [pieces.loc[[(REFERENCE, value)]] for value in ("Word", "Subword") if (REFERENCE, value) in pieces.index]
+    if len(units) != 2 or any(len(part) != 1 for part in units):
+        return _Ours()
+    whole, split = (int(part["units"].iloc[0]) for part in units)
+    about = f"base {units[0]['base'].iloc[0]}, {whole + split:,} entities"
+    return _Ours(100.0 * split / (whole + split), about=about)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import pandas as pd
 
 from robustbench_char.records.recogniser_cost import PriceRecord
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Column, Evidence, Section, Table
+from robustbench_char.reports.blocks import Column, Section, Table, text, value
+from robustbench_char.reports.evidence import Evidence
 
 __all__ = ["sections"]
 
@@ -18,18 +21,16 @@ def sections(evidence: Evidence) -> list[Section]:
 
 
 def _table(prices: tuple[PriceRecord, ...]) -> Table:
-    import pandas as pd
-
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
+        text("Task"),
         Column("Recogniser", _recogniser, "left"),
-        Column("Attack", lambda row: str(row["suite"]), "left"),
-        Column("Wrong in attacked text", _share("wer_before")),
-        Column("Wrong after correction", _share("wer_after")),
-        Column("Clean words changed", _share("clean_changed")),
-        Column("Words of entities changed", _share("entity_changed")),
-        Column("Words", lambda row: formatting.count(row["words"])),
-        Column("Words of entities", lambda row: formatting.count(row["entity_words"])),
+        text("Attack", "suite"),
+        value("Wrong in attacked text", "wer_before", _percent),
+        value("Wrong after correction", "wer_after", _percent),
+        value("Clean words changed", "clean_changed", _percent),
+        value("Words of entities changed", "entity_changed", _percent),
+        value("Words", show=formatting.count),
+        value("Words of entities", "entity_words", formatting.count),
     )
     caption = (
         "What the word recogniser repairs, and what it breaks: words in percent, compared in lower case. Words of the "
@@ -58,5 +59,5 @@ def _recogniser(row: Mapping[str, Any]) -> str:
     return f"{row['vocabulary']:,} words, back-off {row['backoff']},\ntrained under {row['trained_under']}"
 
 
-def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: formatting.DASH if formatting.is_missing(row[name]) else f"{row[name]:.1f}%"
+def _percent(percents: Any) -> str:
+    return formatting.DASH if formatting.is_missing(percents) else f"{percents:.1f}%"

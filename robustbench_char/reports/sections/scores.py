@@ -1,65 +1,78 @@
-"""What the attacks cost: for each task a chart, and the table of scores with the counts behind them."""
+"""What the attacks cost: for each task a chart, all systems side by side, each run, and what seeds change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from robustbench_char.analysis.pairs import REFERENCE, Pair, retention
+import pandas as pd
+
+from robustbench_char.analysis.pairs import REFERENCE, Pair, retention, seed_frame
+from robustbench_char.analysis.scores import run_scores, strongest, system_labels
+from robustbench_char.analysis.statistics import CLEAN
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures.bars import SIDE_BY_SIDE, score_figure, strongest, system_labels
+from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.evidence import Evidence
+from robustbench_char.reports.figures.bars import SIDE_BY_SIDE, score_figure
 from robustbench_char.reports.figures.style import axis_title
-from robustbench_char.reports.overview import footnote, overview
-from robustbench_char.reports.run_intervals import with_intervals
-from robustbench_char.reports.spread import seed_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["FEW", "sections"]
 
 FEW = 100
 """Fewer examples than these are warned of: at 100, the 95% interval of an accuracy of 80% is 16 points wide."""
 
+_ENDS = ("", "_low", "_high")
+
 
 def sections(evidence: Evidence) -> list[Section]:
-    """Return one section a task."""
-    tasks = dict.fromkeys(record.task for _, record in evidence.records)
-    frame = with_intervals(evidence.frame, evidence.pairs, evidence.statistics)
-    return [Section(f"task-{task}", task, _blocks(evidence, frame, task)) for task in tasks]
+    """Return a section per task."""
+    frame = run_scores(evidence.frame, evidence.pairs, evidence.statistics)
+    return [Section(f"task-{task}", task, _blocks(evidence, frame, task)) for task in evidence.tasks]
 
 
 def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, ...]:
     frame = frame[(frame["task"] == task).to_numpy()].reset_index(drop=True)
-    pairs = [pair for pair in evidence.pairs if pair.attacked.task == task]
     if frame.empty:
         return (
             Note("No attacked data was evaluated on this task; its clean scores stand under all scores.", "warning"),
         )
+    pairs = [pair for pair in evidence.pairs if pair.attacked.task == task]
     warnings = [*_task_notes(evidence, task), *_few(frame), *_unpaired(pairs)]
-    table = _table(frame, task)
-    if frame["clean"].isna().all():
-        return (*warnings, *footnote(frame), table)
+    footnote = [Note(formatting.SAW_ATTACK)] if frame["saw_attack"].notna().any() else []
+    known = frame.dropna(subset=["clean"])
+    if known.empty:
+        return (*warnings, *footnote, _table(frame, task))
     means = evidence.means[evidence.means["task"] == task]
-    tables: tuple[Block, ...] = (*overview(means, task), *footnote(frame), table, *seed_table(frame, task))
-    return (_summary(frame), *warnings, _picture(frame, means, task), *tables)
+    tables: tuple[Block, ...] = (*_overview(means, task), *footnote, _table(frame, task), *_seeds_table(frame, task))
+    return (_summary(known), *warnings, _picture(known, means, task), *tables)
 
 
 def _task_notes(evidence: Evidence, task: str) -> list[Note]:
     """Return what the records say that a reader of the task's scores should know."""
-    notes = (record.task_note for _, record in evidence.records if record.task == task)
-    return [Note(note) for note in dict.fromkeys(notes) if note]
+    return [Note(note) for note in dict.fromkeys(record.task_note for record in evidence.tasks[task]) if note]
 
 
-def _summary(frame: pd.DataFrame) -> Note:
+def _few(frame: pd.DataFrame) -> list[Note]:
+    fewest = int(frame["examples"].min())
+    text = (
+        f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
+        "differences mean nothing."
+    )
+    return [Note(text, "warning")] if fewest < FEW else []
+
+
+def _unpaired(pairs: list[Pair]) -> list[Note]:
+    alone = [f"{pair.attacked.system.shown} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
+    text = f"No clean result of the same weights on the same data was given for {formatting.join(alone)}."
+    return [Note(text, "warning")] if alone else []
+
+
+def _summary(known: pd.DataFrame) -> Note:
     """Say for each of a few systems what is left, over all its seeds, under the suite that leaves least."""
-    known = frame.dropna(subset=["clean"])
-    known = known.assign(label=system_labels(known))
-    title, number = axis_title(str(frame["metric"].iloc[0])), known["label"].nunique()
-    if number > SIDE_BY_SIDE:
-        return Note(f"{title} of {number} systems.")
-    lines = [_lowest(str(label), part) for label, part in known.groupby("label", sort=False)]
+    labels, title = system_labels(known), axis_title(str(known["metric"].iloc[0]))
+    if labels.nunique() > SIDE_BY_SIDE:
+        return Note(f"{title} of {labels.nunique()} systems.")
+    lines = [_lowest(str(label), part) for label, part in known.groupby(labels, sort=False)]
     return Note(f"{title}. {' '.join(lines)}")
 
 
@@ -67,50 +80,25 @@ def _lowest(label: str, part: pd.DataFrame) -> str:
     means = part.groupby("suite", sort=False).agg(
         clean=("clean", "mean"), attacked=("attacked", "mean"), saw=("saw_attack", strongest)
     )
-    rows = zip(means.index, means["clean"], means["attacked"], means["saw"], strict=True)
-    suite, clean, attacked, saw = min(rows, key=lambda row: row[2])
+    suite, clean, attacked, saw = min(means.itertuples(name=None), key=lambda row: row[2])
     kept = retention(clean, attacked)
     share = "" if kept is None else f", which is {formatting.percent(kept)} of it"
     lowest = formatting.score(attacked) + formatting.mark(saw)
     return f"{label}: {formatting.score(clean)} clean; lowest {lowest} under {suite}{share}."
 
 
-def _few(frame: pd.DataFrame) -> list[Note]:
-    fewest = int(frame["examples"].min())
-    if fewest >= FEW:
-        return []
-    return [
-        Note(
-            f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
-            "differences mean nothing.",
-            "warning",
-        )
-    ]
-
-
-def _unpaired(pairs: list[Pair]) -> list[Note]:
-    alone = [f"{pair.attacked.system.shown} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
-    if not alone:
-        return []
-    return [
-        Note(f"No clean result of the same weights on the same data was given for {formatting.join(alone)}.", "warning")
-    ]
-
-
-def _picture(frame: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
-    known = frame.dropna(subset=["clean"])
+def _picture(known: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
     metric = formatting.score_name(str(known["metric"].iloc[0]))
     systems = list(dict.fromkeys(system_labels(known)))
     numbers = sorted({int(number) for number in known["examples"]})
     examples = " to ".join(f"{number:,}" for number in dict.fromkeys([numbers[0], numbers[-1]]))
-    caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{_lines(means)}"
+    caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{_bars_and_lines(means)}"
     if len(systems) > SIDE_BY_SIDE:
         caption += f" The dashed line is the score of {systems[0]}."
-    alt = caption + " The numbers stand in the table below."
-    return Picture(f"scores_{task}", caption, alt, score_figure(known, task, means))
+    return Picture(f"scores_{task}", caption, score_figure(known, task, means))
 
 
-def _lines(means: pd.DataFrame) -> str:
+def _bars_and_lines(means: pd.DataFrame) -> str:
     """Say what bars and lines are, where bars are means or have lines."""
     runs = int(means["runs"].max())
     mean = f" Bars are means of up to {runs} runs" if runs > 1 else ""
@@ -119,7 +107,84 @@ def _lines(means: pd.DataFrame) -> str:
     return f"{mean}, lines reach from the lowest to the highest." if mean else ""
 
 
+def _overview(means: pd.DataFrame, task: str) -> list[Table]:
+    """Return the systems side by side under each suite, with gains (points), or nothing where there is one system.
+
+    Scores are means over training and attack seeds; `_gain` columns are in points, `_retention` shares.
+    """
+    groups = means.groupby("label", sort=False)
+    if len(groups) < 2:
+        return []
+    conditions = [CLEAN, *dict.fromkeys(means["suite"])]
+    wide = pd.DataFrame([_overview_row(str(label), part) for label, part in groups])
+    wide = wide.assign(**{f"{name}_best": wide[f"{name}_best"].eq(True) for name in conditions})
+    columns = (text("System"), *(_overview_column(name) for name in conditions))
+    gains = f"In round brackets the gain over {REFERENCE} on the same data, in points. "
+    metric = formatting.score_name(str(means["metric"].iloc[0]))
+    caption = (
+        f"{task}: {metric} of all systems, clean and under each suite. {formatting.about_intervals(means)}"
+        f"{gains if means['gain'].notna().any() else ''}{formatting.about_best(means)}{_strengths(means)}"
+    )
+    return [Table(f"overview_{task}", caption, wide, columns)]
+
+
+def _overview_row(label: str, part: pd.DataFrame) -> dict[str, Any]:
+    first, *_ = rows = part.to_dict("records")
+    cells: dict[str, Any] = {"system": label, **_side(CLEAN, first, "clean", "gain_clean")}
+    for row in rows:
+        cells |= _side(row["suite"], row, "attacked", "gain")
+        cells |= {f"{row['suite']}_{name}": row[name] for name in ("retention", "effective_strength", "saw_attack")}
+    return cells
+
+
+def _side(condition: str, row: Mapping[Any, Any], score: str, gain: str) -> dict[str, Any]:
+    """Return score, gain and mark of the best of one condition, by the columns of the table."""
+    names = {end: f"{score}{end}" for end in _ENDS} | {f"_gain{end}": f"{gain}{end}" for end in _ENDS}
+    return {f"{condition}{end}": row[name] for end, name in {**names, "_best": f"{score}_best"}.items()}
+
+
+def _overview_column(condition: str) -> Column:
+    def gain(row: Mapping[str, Any]) -> str:
+        points = row.get(f"{condition}_gain")
+        return "" if formatting.is_missing(points) else f"\n({formatting.gain(points)})"
+
+    score = value(condition, condition, interval=True, mark=f"{condition}_saw_attack")
+    return Column(condition, lambda row: score.show(row) + gain(row), best=f"{condition}_best")
+
+
+def _strengths(means: pd.DataFrame) -> str:
+    strengths = means.groupby("suite", sort=False)["effective_strength"].mean()
+    shares = ", ".join(f"{suite} {formatting.percent(strength)}" for suite, strength in strengths.items())
+    return f"Effective strength, of eligible words: {shares}."
+
+
+def _seeds_table(frame: pd.DataFrame, task: str) -> list[Table]:
+    """Return the spread over seeds, or nothing where each system has one seed of either kind."""
+    seeds = seed_frame(frame)
+    seeds = seeds[(seeds["training_seeds"] > 1) | (seeds["attack_seeds"] > 1)].reset_index(drop=True)
+    if seeds.empty:
+        return []
+    seeds.insert(0, "system", system_labels(seeds))
+    columns = (
+        *texts("System", "Suite"),
+        value("Training seeds", show=formatting.count),
+        value("Attack seeds", show=formatting.count),
+        value("Clean mean"),
+        value("spread", "clean_spread"),
+        value("Attacked mean", "mean"),
+        value("spread of training", "training_spread"),
+        value("spread of attack", "attack_spread"),
+        value("worst run", "worst"),
+    )
+    caption = (
+        f"{task}: what seeds change. Spread is the standard deviation (n − 1) over training seeds, and over attack "
+        "seeds within a training seed; examples are the same throughout."
+    )
+    return [Table(f"seeds_{task}", caption, seeds, columns, folded=True)]
+
+
 def _table(frame: pd.DataFrame, task: str) -> Table:
+    """Return every run: the columns that have a value in some row."""
     known = set(frame.columns[frame.notna().any()])
     unused = [name for name in ("gain_clean", "gain", "saw_attack", "interval") if name not in known]
     unused += ["label"] if (frame["label"] == frame["system"]).all() else []
@@ -150,41 +215,26 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
     labels = dict(zip(frame["label"] + "\0" + frame["base"], system_labels(frame), strict=True))
     return [
         (None, Column("System", lambda row: labels[f"{row.get('label', row['system'])}\0{row['base']}"], "left")),
-        (None, Column("Suite", lambda row: str(row["suite"]), "left")),
-        (None, Column("Clean", _scored("clean"))),
-        (None, Column("Attacked", _scored("attacked"))),
-        (
-            "clean_gold_attacked",
-            Column("Against clean answers", lambda row: formatting.score(row["clean_gold_attacked"])),
-        ),
-        (None, Column("Drop", _scored("drop"))),
+        (None, text("Suite")),
+        (None, value("Clean", interval=True)),
+        (None, value("Attacked", interval=True, mark="saw_attack")),
+        ("clean_gold_attacked", value("Against clean answers", "clean_gold_attacked")),
+        (None, value("Drop", interval=True)),
         (None, Column("Relative drop", _share("relative_drop"))),
         (None, Column("Retention", _share("retention"))),
-        ("gain", Column(f"Gain over {REFERENCE}", lambda row: formatting.gain(row["gain"]))),
-        (None, Column("Seeds", _seeds)),
-        (None, Column("Examples", lambda row: formatting.count(row["examples"]))),
-        (None, Column("Words", lambda row: formatting.count(row["words"]))),
-        (None, Column("Eligible words", lambda row: formatting.count(row["eligible_words"]))),
-        (None, Column("Edits", lambda row: formatting.count(row["edits"]))),
-        (None, Column("Effective strength", lambda row: formatting.percent(row["effective_strength"]))),
-        ("truncated_words_attacked", Column("Truncated words", _truncated)),
+        ("gain", value(f"Gain over {REFERENCE}", "gain", formatting.gain)),
+        (None, Column("Seeds", _both("training_seed", "attack_seed", formatting.plain))),
+        *((None, value(title, show=formatting.count)) for title in ("Examples", "Words", "Eligible words", "Edits")),
+        (None, value("Effective strength", show=formatting.percent)),
+        (
+            "truncated_words_attacked",
+            Column("Truncated words", _both("truncated_words_clean", "truncated_words_attacked", formatting.count)),
+        ),
     ]
 
 
-def _seeds(row: Mapping[str, Any]) -> str:
-    return f"{formatting.plain(row['training_seed'])} / {formatting.plain(row['attack_seed'])}"
-
-
-def _truncated(row: Mapping[str, Any]) -> str:
-    return f"{formatting.count(row['truncated_words_clean'])} / {formatting.count(row['truncated_words_attacked'])}"
-
-
-def _scored(name: str) -> Callable[[Mapping[str, Any]], str]:
-    def cell(row: Mapping[str, Any]) -> str:
-        seen = formatting.mark(row.get("saw_attack")) if name == "attacked" else ""
-        return formatting.score(row[name]) + seen + formatting.limits(row, name)
-
-    return cell
+def _both(first: str, second: str, show: Callable[[Any], str]) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: f"{show(row[first])} / {show(row[second])}"
 
 
 def _share(name: str) -> Callable[[Mapping[str, Any]], str]:

@@ -1,23 +1,22 @@
-"""How far words move in each system's eyes, against what the attack costs it."""
+"""How much each word's contextual representation shifts under an attack, against what the attack costs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from robustbench_char.analysis.profiles import profile_frame
 from robustbench_char.records.sensitivity import SensitivityRecord, read_profiles, summary_of
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Picture, Section, Table
-from robustbench_char.reports.figures.profile import profile_figure
-from robustbench_char.reports.figures.scatter import scatter_figure
+from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.evidence import Evidence
+from robustbench_char.reports.figures.curves import profile_figure, scatter_figure
 from robustbench_char.reports.reference import load_reference
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["mean_sensitivity", "sections"]
+__all__ = ["sections"]
 
 _GROUPS = {
     "All words": ("all", "all"),
@@ -35,7 +34,7 @@ def sections(evidence: Evidence) -> list[Section]:
     if not records:
         return []
     summary = summary_of(records)
-    means = mean_sensitivity(summary)
+    means = _mean_sensitivity(summary)
     blocks: list[Block] = [Note(_what(records))]
     joined = means.merge(_drops(evidence.means), on=["task", "system", "suite"]) if len(evidence.means) else means[:0]
     if joined["system"].nunique() > 1:
@@ -46,14 +45,12 @@ def sections(evidence: Evidence) -> list[Section]:
     return [Section("sensitivity", "Sensitivity", tuple(blocks))]
 
 
-def mean_sensitivity(summary: pd.DataFrame) -> pd.DataFrame:
+def _mean_sensitivity(summary: pd.DataFrame) -> pd.DataFrame:
     """Return S of each task, system and suite as means over seeds.
 
     Beside `runs` and `words` (of one run) the columns are `all`, `changed`, `unchanged`, `Word`, `Subword`, `half` (of
-    all words) and one an operator, `S_<name>`.
+    all words) and one per operator, `S_<name>`.
     """
-    import pandas as pd
-
     groups = summary.groupby(["task", "system", "suite"], sort=False)
     return pd.DataFrame([_mean(part) for _, part in groups])
 
@@ -65,13 +62,14 @@ def _mean(part: pd.DataFrame) -> dict[str, Any]:
     task, system, suite = (str(part[name].iloc[0]) for name in ("task", "system", "suite"))
     row: dict[str, Any] = {"task": task, "system": system, "suite": suite, "runs": len(whole)}
     row |= {"words": int(whole["words"].iloc[0])} | {key[1]: values.get(key) for key in _GROUPS.values()}
-    row |= {f"S_{value}": one for (group, value), one in values.items() if group == "operator"}
+    row |= {f"S_{name}": mean for (group, name), mean in values.items() if group == "operator"}
     return row | {"half": whole["half"].mean(), "published": _published(task, system)}
 
 
 def _published(task: str, system: str) -> float | None:
-    found = (one for one in load_reference().analysis if one.name == "sensitivity" and one.data.startswith(task))
-    return next((one.value for one in found if one.system == system), None)
+    findings = (finding for finding in load_reference().analysis if finding.name == "sensitivity")
+    of_task = (finding for finding in findings if finding.data.startswith(task))
+    return next((finding.value for finding in of_task if finding.system == system), None)
 
 
 def _drops(means: pd.DataFrame) -> pd.DataFrame:
@@ -93,20 +91,17 @@ def _what(records: Sequence[SensitivityRecord]) -> str:
 
 def _scatter(joined: pd.DataFrame) -> Picture:
     caption = "S of all words against the drop in points, each system under one suite; means over seeds."
-    alt = f"{caption} The numbers stand in the tables."
-    return Picture("sensitivity_drop", caption, alt, scatter_figure(joined))
+    return Picture("sensitivity_drop", caption, scatter_figure(joined), "The numbers stand in the tables.")
 
 
 def _table(means: pd.DataFrame) -> Table:
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Suite", lambda row: str(row["suite"]), "left"),
-        Column("Words", lambda row: formatting.count(row["words"])),
-        *(Column(title, _number(value)) for title, (_, value) in _GROUPS.items()),
-        Column("All words, S / 2", _number("half")),
-        Column("Published S", _number("published")),
-        Column("Runs", lambda row: formatting.count(row["runs"])),
+        *texts("Task", "System", "Suite"),
+        value("Words", show=formatting.count),
+        *(value(title, name, formatting.distance) for title, (_, name) in _GROUPS.items()),
+        value("All words, S / 2", "half", formatting.distance),
+        value("Published S", "published", formatting.distance),
+        value("Runs", show=formatting.count),
     )
     caption = "Sensitivity S, means over training and attack seeds, of all words and of groups of them."
     return Table("sensitivity", caption, means, columns)
@@ -114,14 +109,13 @@ def _table(means: pd.DataFrame) -> Table:
 
 def _details(summary: pd.DataFrame) -> Table:
     columns = (
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Training seed", lambda row: formatting.plain(row["training_seed"])),
-        Column("Suite", lambda row: str(row["suite"]), "left"),
+        *texts("Task", "System"),
+        value("Training seed", show=formatting.plain),
+        text("Suite"),
         Column("Words", lambda row: f"{row['group']}: {row['value']}".replace("all: all", "all"), "left"),
-        Column("Measured", lambda row: formatting.count(row["words"])),
-        Column("Cut off", lambda row: formatting.count(row["left_out"])),
-        Column("S", lambda row: _number("s")(row) + formatting.limits(row, "interval", _digits) + _why(row)),
+        value("Measured", "words", formatting.count),
+        value("Cut off", "left_out", formatting.count),
+        Column("S", _s_cell),
     )
     frame = summary.rename(columns={"low": "interval_low", "high": "interval_high"})
     caption = (
@@ -131,22 +125,15 @@ def _details(summary: pd.DataFrame) -> Table:
     return Table("sensitivity_groups", caption, frame, columns, folded=True)
 
 
-def _why(row: Mapping[str, Any]) -> str:
-    return f"\n({row['note']})" if row["note"] else ""
+def _s_cell(row: Mapping[str, Any]) -> str:
+    limits = formatting.limits(row, "interval", formatting.distance)
+    return formatting.distance(row["s"]) + limits + (f"\n({row['note']})" if row["note"] else "")
 
 
-def _digits(value: Any) -> str:
-    return formatting.DASH if formatting.is_missing(value) else f"{float(value):.4f}"
-
-
-def _number(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: _digits(row[name])
-
-
-def _profiles(found: Sequence[tuple[Path, SensitivityRecord]]) -> list[Picture]:
+def _profiles(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> list[Picture]:
     """Return a figure for each of the first examples that profiles were kept of, all systems in one."""
     groups: dict[tuple[str, str, str], list[tuple[Path, SensitivityRecord]]] = {}
-    for folder, record in found:
+    for folder, record in sensitivities:
         for profile in read_profiles(folder):
             groups.setdefault((record.task, record.attacked_sha256, profile.id), []).append((folder, record))
     chosen = list(groups.items())[:_MOST_PROFILES]
@@ -160,5 +147,5 @@ def _profile(measured: Sequence[tuple[Path, SensitivityRecord]], name: str, numb
         "representations before and after the attack. Attacked words are shaded, and stand as they were "
         "and as they are."
     )
-    words = frame.drop_duplicates("number")["attacked"]
-    return Picture(f"profile_{number}", caption, f"{caption} Attacked: {' '.join(words)}", profile_figure(frame))
+    words = " ".join(frame.drop_duplicates("number")["attacked"])
+    return Picture(f"profile_{number}", caption, profile_figure(frame), f"Attacked: {words}")

@@ -1,16 +1,15 @@
-"""What was run: the systems, one row a set of weights."""
+"""What was run: the systems, a row per set of weights."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from robustbench_char.records.evaluation import Record
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Evidence, Note, Section, Table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
+from robustbench_char.reports.evidence import Evidence
 
 __all__ = ["sections"]
 
@@ -21,7 +20,7 @@ MOST_ROWS = 12
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section on what was run."""
     records = [record for _, record in evidence.records]
-    return [Section("systems", "What was run", (*_versions(records), _table(_frame(records))))]
+    return [Section("systems", "What was run", (*_versions(records), _table(records)))]
 
 
 def _versions(records: list[Record]) -> list[Block]:
@@ -54,17 +53,6 @@ def _commit(record: Record) -> str:
     return f"git commit {made.git_commit[:12]}{' (dirty)' if made.git_dirty else ''}"
 
 
-def _frame(records: list[Record]) -> pd.DataFrame:
-    import pandas as pd
-
-    groups: dict[tuple[str | None, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.task, record.system.shown, *record.system.all_weights), []).append(record)
-    return pd.DataFrame([_row(group) for group in groups.values()]).astype(
-        {"parameters": "Int64", "training_seed": "Int64"}
-    )
-
-
 def _row(group: list[Record]) -> dict[str, str | int | float | None]:
     first = group[0]
     system = first.system
@@ -83,24 +71,26 @@ def _row(group: list[Record]) -> dict[str, str | int | float | None]:
     }
 
 
-def _table(frame: pd.DataFrame) -> Table:
+def _table(records: list[Record]) -> Table:
+    groups: dict[tuple[str | None, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.task, record.system.shown, *record.system.all_weights), []).append(record)
+    frame = pd.DataFrame([_row(group) for group in groups.values()])
     columns = (
-        Column("System", lambda row: str(row["system"]), "left"),
-        Column("Base", lambda row: str(row["base"]), "left"),
-        Column("Task", lambda row: str(row["task"]), "left"),
-        Column("Parameters", lambda row: formatting.count(row["parameters"])),
-        Column("Training seed", lambda row: formatting.plain(row["training_seed"])),
-        Column("Training data", lambda row: formatting.short_hash(row["training_sha256"]), "left"),
-        Column("Weights", lambda row: formatting.short_hash(row["weights_sha256"]), "left"),
-        Column("Device", lambda row: str(row["device"]), "left"),
-        Column("Evaluations", lambda row: formatting.count(row["evaluations"])),
-        Column("Wall time", lambda row: formatting.seconds(row["wall_seconds"])),
+        *texts("System", "Base", "Task"),
+        value("Parameters", show=formatting.count),
+        value("Training seed", show=formatting.plain),
+        text("Training data", "training_sha256", show=formatting.short_hash),
+        text("Weights", "weights_sha256", show=formatting.short_hash),
+        text("Device"),
+        value("Evaluations", show=formatting.count),
+        value("Wall time", "wall_seconds", formatting.seconds),
     )
     return Table(
         "systems",
-        "Systems, one row a set of weights; hashes are the first digits of SHA-256. "
+        "Systems, a row per set of weights; hashes are the first digits of SHA-256. "
         "The hyper-parameters stand in systems.csv.",
-        frame,
+        frame.astype({"parameters": "Int64", "training_seed": "Int64"}),
         columns,
         folded=len(frame) > MOST_ROWS,
     )

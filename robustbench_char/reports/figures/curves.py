@@ -1,0 +1,134 @@
+"""Lines and points, a look per system: scores by strength, sensitivity against the drop, profiles of sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robustbench_char.reports.figures.style import (
+    DARK,
+    EDGE,
+    WIDTH,
+    axis_title,
+    frame_axes,
+    legend,
+    line_look,
+    panels,
+    styled,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["profile_figure", "scatter_figure", "strength_figure"]
+
+_WORDS = 18
+"""The most words in one line of a profile; a longer sentence goes on in the next."""
+_LONGEST = 16
+"""The most characters of a word that are printed."""
+
+
+@styled
+def strength_figure(rows: pd.DataFrame) -> Figure:
+    """Draw curves of scores over the effective strength of an attack, a panel per suite, from `strength_sweeps`."""
+    names, systems = list(dict.fromkeys(rows["sweep"])), list(dict.fromkeys(rows["label"]))
+    figure, grid = panels(
+        names,
+        2,
+        lambda columns, lines: (3.4 * columns + 0.4, 2.7 * lines + _legend_height(systems)),
+        sharex=True,
+        sharey=True,
+    )
+    for axes, name in zip(grid, names, strict=True):
+        _strength_panel(axes, rows[rows["sweep"] == name], systems)
+    figure.supxlabel("Effective strength (% of eligible words edited)", fontsize=10)
+    figure.supylabel(axis_title(str(rows["metric"].iloc[0])), fontsize=10)
+    legend(grid)
+    return figure
+
+
+def _legend_height(systems: list[str]) -> float:
+    return 0.22 * -(-len(systems) // 3)
+
+
+def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
+    for number, system in enumerate(systems):
+        line = part[part["label"] == system].sort_values("effective_strength")
+        if line.empty:
+            continue
+        look, strengths = line_look(number), 100 * line["effective_strength"]
+        scores = [line["clean"].mean(), *line["attacked"]]
+        axes.plot([0.0, *strengths], scores, label=system, markeredgecolor=EDGE, markersize=5.5, **look)
+        low, high = (line[f"attacked_{end}"].astype(float) for end in ("low", "high"))
+        axes.vlines(strengths, low, high, color=look["color"], linewidth=1.0)
+    frame_axes(axes, grid="both")
+    axes.tick_params(labelbottom=True, labelsize=8.5)
+
+
+@styled
+def scatter_figure(joined: pd.DataFrame) -> Figure:
+    """Draw rows with task, system, suite, all (S of all words) and drop, a panel per task; suites share it."""
+    tasks, systems = list(dict.fromkeys(joined["task"])), list(dict.fromkeys(joined["system"]))
+    figure, grid = panels(
+        tasks,
+        2,
+        lambda columns, lines: (WIDTH * (0.55 if columns == 1 else 1), 2.8 * lines + _legend_height(systems)),
+    )
+    for axes, task in zip(grid, tasks, strict=True):
+        for number, system in enumerate(systems):
+            part = joined[(joined["task"] == task) & (joined["system"] == system)]
+            look = line_look(number) | {"linestyle": "none", "fillstyle": "full" if number < 8 else "left"}
+            axes.plot(part["all"], part["drop"], markeredgecolor=EDGE, markersize=7.5, label=system, **look)
+        axes.margins(0.12)
+        axes.tick_params(labelsize=8.5)
+        frame_axes(axes, grid="both")
+    figure.supxlabel("S of all words (cosine distance)", fontsize=10)
+    figure.supylabel("Drop (points)", fontsize=10)
+    legend(grid)
+    return figure
+
+
+@styled
+def profile_figure(frame: pd.DataFrame) -> Figure:
+    """Draw how far each word of one sentence moves; `frame` is that of `analysis.profiles.profile_frame`.
+
+    A word that was attacked is shaded, and printed before and after. One that was cut off has no mark. Raises
+    ValueError for an empty frame.
+    """
+    if frame.empty:
+        raise ValueError("the frame has no words")
+    count = int(frame["number"].max()) + 1
+    lines = -(-count // _WORDS)
+    across = -(-count // lines)
+    size = min(WIDTH, max(3.4, 1.0 + 0.42 * across)), 0.4 + 2.4 * lines
+    figure, grid = panels([""] * lines, 1, lambda columns, lines: size, sharey=True)
+    for line, axes in enumerate(grid):
+        _profile_panel(axes, frame, range(line * across, min(count, (line + 1) * across)), across)
+    figure.supylabel("Distance, 1 − cos (0 to 2)", fontsize=10)
+    legend(grid, columns=4)
+    return figure
+
+
+def _profile_panel(axes: Axes, frame: pd.DataFrame, numbers: range, across: int) -> None:
+    for number, (system, part) in enumerate(frame.groupby("system", sort=False)):
+        distances = part.set_index("number")["distance"].reindex(numbers)
+        look = line_look(number, DARK)
+        axes.plot(np.arange(len(numbers)), distances, label=str(system), linewidth=1.0, markersize=5.0, **look)
+    words = frame.drop_duplicates("number").set_index("number").loc[list(numbers)]
+    for position, changed in enumerate(words["changed"]):
+        if changed:
+            axes.axvspan(position - 0.5, position + 0.5, color="#e6e6e6", linewidth=0, zorder=0)
+    labels = [_label(*pair) for pair in zip(words["word"], words["attacked"], strict=True)]
+    axes.set_xticks(range(len(numbers)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
+    axes.set_xlim(-0.5, across - 0.5)
+    axes.set_ylim(0, max(0.1, 1.08 * float(np.nanmax([0.0, *frame["distance"]]))))
+    frame_axes(axes)
+
+
+def _label(word: str, attacked: str) -> str:
+    """Return a word as printed below its marks: as it was, then as it became."""
+    before, after = (text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…" for text in (word, attacked))
+    return before if word == attacked else f"{before}\n{after}"
