@@ -39,13 +39,11 @@ def long_functions(name: str, text: str) -> Iterator[str]:
                 yield f"{name}:{node.lineno} {node.name}: {lines} lines"
 
 
-@being_merged
 def test_no_long_file() -> None:
     lines = {name: len(text.splitlines()) for name, text in files(*FOLDERS)}
     assert {name: count for name, count in lines.items() if count > LONGER.get(name, FILE)} == {}
 
 
-@being_merged
 def test_no_long_function() -> None:
     assert [line for name, text in files(*FOLDERS) for line in long_functions(name, text)] == []
 
