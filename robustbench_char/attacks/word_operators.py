@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below, draw
 from robustbench_char.attacks.operators import NLPAUG_LAYOUTS, Positions, Scene, WordOperator, Written, eligible_range
-from robustbench_char.common.randomness import random_state_kept
+from robustbench_char.common.process import random_state_kept
 from robustbench_char.text.characters import DIGIT, WORD
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import Words

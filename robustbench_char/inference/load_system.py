@@ -19,7 +19,7 @@ from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
-from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser

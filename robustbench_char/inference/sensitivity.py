@@ -21,7 +21,7 @@ from robustbench_char.attacks.eligibility import find_words
 from robustbench_char.attacks.suites import WordRule
 from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, sha256_file
-from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.attack_set import (
     AttackSet,

@@ -16,8 +16,7 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallb
 
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
-from robustbench_char.common.progress import progress_bar
-from robustbench_char.common.randomness import random_state_kept
+from robustbench_char.common.process import progress_bar, random_state_kept
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.batches import Collator, LengthGroupedSampler

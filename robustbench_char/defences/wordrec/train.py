@@ -20,7 +20,7 @@ from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of, within
-from robustbench_char.common.progress import progress_bar
+from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
 from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing

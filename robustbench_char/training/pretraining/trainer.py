@@ -17,7 +17,7 @@ from accelerate.utils import broadcast_object_list  # type: ignore[import-untype
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
-from robustbench_char.common.randomness import random_state_kept
+from robustbench_char.common.process import random_state_kept
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.training.checkpoints import last_checkpoint, run_folder
 from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, progress_bar, refuse_diverged
