@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ConfigDict, ValidationError, create_model
@@ -163,8 +163,11 @@ def within(option: str, value: float, low: float, high: float = math.inf) -> Non
 
 
 def all_optional(model: type[Options]) -> type[Frozen]:
-    """Return a model of the same options that may all be left out (None); its user resolves them, and checks bounds."""
-    kinds: dict[str, Any] = {name: info.annotation for name, info in model.model_fields.items()}
+    """Return a model of the same options and bounds, which may all be left out (None); its user resolves them."""
+    kinds: dict[str, Any] = {
+        name: Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+        for name, info in model.model_fields.items()
+    }
     fields: dict[str, Any] = {name: (kind | None, None) for name, kind in kinds.items()}
     return create_model(model.__name__, __base__=Frozen, **fields)
 

@@ -5,26 +5,33 @@ Every mistake is reported at once, with its key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.options import Option, fields_of, options_of, spelled
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.defences.wordrec.options import RecogniserKeywords
+from robustbench_char.defences.wordrec.train import resolve_recogniser
 from robustbench_char.experiments.jobs import MINI, Source
-from robustbench_char.experiments.option_checks import wrong_options
-from robustbench_char.experiments.spec import Benchmark, TaskSpec
-from robustbench_char.models.checkpoints import Base, resolve_base
+from robustbench_char.experiments.spec import Benchmark, TaskSpec, finetune_options, pretrain_options
+from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.predictors import load_predictor
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.training.augmentation import AUGMENT_SEED
+from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
+from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
+from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
 __all__ = ["LAYOUT", "Resolved", "resolve"]
 
@@ -149,6 +156,22 @@ class _Mistakes(list[Mistake]):
                 self.add(f"{place}.{key}", f"{where}{error.found}", error.expected, error.fix)
         return made
 
+    def of_options(self, parts: Mapping[str, BaseModel], check: Callable[[], object]) -> None:
+        """Add the mistake that a check of options finds, below the nearest of the parts of the spec that state it."""
+        try:
+            check()
+        except InputError as error:
+            key = _KEYS.get(error.place.keyword, error.place.keyword) if isinstance(error.place, Option) else ""
+            stating = [place for place, part in parts.items() if key in part.model_fields_set]
+            stating += [place for place, part in parts.items() if part.model_fields_set]
+            place = [*stating, list(parts)[-1]][0]
+            error = spelled(error, lambda keyword: _KEYS.get(keyword, keyword))
+            self.add(f"{place}.{key}" if key else place, error.found, error.expected, error.fix)
+
+
+_KEYS = {field.keyword: field.name for field in fields_of(AugmentOptions)}
+"""Keys of the spec that Python calls otherwise."""
+
 
 def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resolved:
     folder = data_dir or Path()
@@ -164,7 +187,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
     _check_saved(spec, folder, wrong)
     _check_seeds(spec, wrong)
     bases = _bases(spec, wrong)
-    wrong.add_all(wrong_options(spec, tasks, bases))
+    _check_options(spec, tasks, bases, wrong)
     _check_device(spec, wrong)
     keys = ("text", "heldout_text", "recogniser.text")
     text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
@@ -228,6 +251,50 @@ def _check_trained(spec: Benchmark, key: str, wrong: _Mistakes) -> None:
         wrong.add(f"{place}.augment", "no suite, and a system that has none of its own",
                   "the suite that copies are attacked with",
                   "Add `suite`, or use the system bert_aug.")  # fmt: skip
+
+
+def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Base], wrong: _Mistakes) -> None:
+    """Make the checks of `finetune`, `pretrain` and `train-recogniser` on their options, for each base and task."""
+    if asked := spec.recogniser:
+        keywords = RecogniserKeywords(**asked.model_dump(exclude={"text"}))  # type: ignore[typeddict-item]
+        wrong.of_options({"recogniser": asked}, lambda: resolve_recogniser(keywords))
+    for key, system in spec.trained().items():
+        for base in (bases[name] for name in spec.bases_of(system) if name in bases):
+            if spec.kind_of(key) in SYSTEMS:
+                _check_system_options(spec, tasks, key, base, wrong)
+
+
+def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, base: Base, wrong: _Mistakes) -> None:
+    system, place = spec.systems[key], f"systems.{key}"
+    kind: type[System] = SYSTEMS.get(spec.kind_of(key))
+    if kind.pretraining:
+        parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
+        wrong.of_options(parts, partial(_pretraining, kind.pretraining, pretrain_options(spec, system), base))
+    for name in spec.tasks_of(system):
+        if name in tasks and spec.tasks[name].train_systems:
+            parts = {
+                f"{place}.finetune": system.finetune,
+                f"tasks.{name}.finetune": spec.tasks[name].finetune,
+                "finetune": spec.finetune,
+            }
+            wrong.of_options(parts, partial(_finetuning, finetune_options(spec, name, system), tasks[name], kind, base))
+            if (augment := system.augment) and (augment.suite or kind.augmentation):
+                check = partial(resolve_augmentation, augment, kind, tasks[name])
+                wrong.of_options({f"{place}.augment": augment}, check)
+
+
+def _finetuning(asked: dict[str, Any], task: Task, kind: type[System], base: Base) -> None:
+    limits = kind.limits(base.folder)
+    (options,) = options_of(asked, FinetuneOptions)
+    resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
+    load_config(base.folder, layers=options.layers)
+
+
+def _pretraining(system: str, asked: dict[str, Any], base: Base) -> None:
+    asked.pop("processes", None)
+    (options,) = options_of(asked, PretrainOptions)
+    config = load_config(base.folder, layers=options.layers)
+    resolve_pretraining(system, options, seed=0, positions=positions_of(config), lower=True)
 
 
 def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[str, SystemInfo]:
