@@ -69,7 +69,7 @@ def _source(folder: Path | None, predictor: str | None, task: Task | None) -> Pr
             fix="Give a folder that `finetune` wrote, or --predictor NAME.",
         )
     if folder is not None:
-        from robustbench_char.inference.load_system import load_system
+        from robustbench_char.inference.systems import load_system
 
         return load_system(folder)
     from robustbench_char.inference.predictors import PredictorSource

@@ -119,14 +119,14 @@ _PR_SET_PDEATHSIG = 1
 
 def _recogniser(call: Call, output: Path) -> None:
     from robustbench_char.defences.wordrec import train_recogniser
-    from robustbench_char.defences.wordrec.sentences import FirstExamples
 
     on_text = "text" in call.job.paths
     train_recogniser(
         output=output,
         text=[text_path(path) for path in call.job.paths.get("text", ())],
         task=None if on_text else _task(call),
-        source=None if on_text else FirstExamples(_source(call, "train"), call.job.params["examples"]),
+        source=None if on_text else _source(call, "train"),
+        examples=call.job.params.get("examples"),
         **call.job.params["options"],
     )
 
@@ -156,14 +156,14 @@ def _finetune(call: Call, output: Path) -> None:
 
 
 def _predict(call: Call, output: Path) -> None:
-    from robustbench_char.inference.load_system import predict_file
+    from robustbench_char.inference.systems import predict_file
 
     predict_file(_system(call), _evaluated(call), output, limit=call.job.params["limit"])
 
 
 def _score(call: Call, output: Path) -> None:
     from robustbench_char.inference.evaluate import evaluate
-    from robustbench_char.inference.load_system import StoredPredictions
+    from robustbench_char.inference.systems import StoredPredictions
 
     stored = StoredPredictions(_system(call), call.inputs["predicted"], label=call.job.params.get("label"))
     evaluate(stored, _evaluated(call), name=_source_name(call), limit=stored.limit, output=output)

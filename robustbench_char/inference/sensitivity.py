@@ -31,7 +31,7 @@ from robustbench_char.inference.attack_set import (
     token_at,
     token_starts,
 )
-from robustbench_char.inference.load_system import device_name, load_system
+from robustbench_char.inference.systems import device_name, load_system
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem

@@ -21,7 +21,6 @@ from robustbench_char.common.options import Option
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
 from robustbench_char.defences.wordrec.files import CONFIG
-from robustbench_char.defences.wordrec.sentences import FirstExamples
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import Base, load_config, resolve_base
 from robustbench_char.models.folders import reading_sha256
@@ -227,6 +226,6 @@ def trained_recogniser(
     }
     folder = store / RECOGNISERS_FOLDER / run_key(decides)
     if not (folder / CONFIG).is_file():
-        source = FirstExamples(train, limit)
-        train_recogniser(output=folder, task=task, source=source, progress=progress, **settings.model_dump())
+        options = settings.model_dump()
+        train_recogniser(output=folder, task=task, source=train, examples=limit, progress=progress, **options)
     return Recogniser.load(folder)

@@ -10,7 +10,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info
-from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Task

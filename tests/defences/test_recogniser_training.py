@@ -149,14 +149,14 @@ def test_sentences_of_texts(tmp_path: Path) -> None:
 def test_shared_texts_of_examples_are_taken_once(make_file: Callable[..., Any]) -> None:
     held = make_file("classification", 2).held
     source = make_file("classification", held=(held[0], held[0], held[1]))
-    found = example_sentences(source, splitter="unicode", longest=50, limit=None)
+    found = example_sentences(source.examples(), splitter="unicode", longest=50, limit=None)
     assert found == [("the", "film", "was", "good"), ("the", "film", "was", "very", "poor")]
 
 
 def test_tokens_that_are_no_words_are_left_out(make_file: Callable[..., Any]) -> None:
     tokens = ("anna", "", "a b", " ", "went")
     source = make_file("tagging", held=(Example(0, "x", "k", {"tokens": tokens}, ("O",) * 5),))
-    assert example_sentences(source, splitter="treebank", longest=50, limit=None) == [("anna", "went")]
+    assert example_sentences(source.examples(), splitter="treebank", longest=50, limit=None) == [("anna", "went")]
 
 
 def _binary(path: Path) -> None:

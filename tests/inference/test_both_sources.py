@@ -13,8 +13,8 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import load_system
 from robustbench_char.inference.predictors import PredictorSource
+from robustbench_char.inference.systems import load_system
 from robustbench_char.reports.evidence import read_evidence
 from robustbench_char.reports.page import write_report
 from robustbench_char.tasks.formats import open_native

@@ -17,7 +17,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import StoredPredictions, load_system, predict_file
+from robustbench_char.inference.systems import StoredPredictions, load_system, predict_file
 from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction, score
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import read_counts, read_predictions, read_record

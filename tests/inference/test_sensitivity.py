@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
-from robustbench_char.inference.load_system import load_system
 from robustbench_char.inference.sensitivity import Sensitivity, measure_sensitivity
+from robustbench_char.inference.systems import load_system
 from robustbench_char.records.sensitivity import find_sensitivities, read_profiles, read_words
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source

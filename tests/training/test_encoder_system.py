@@ -21,8 +21,8 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference.attack_set import piece_counts
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import load_system
 from robustbench_char.inference.sensitivity import measure_sensitivity, open_reader
+from robustbench_char.inference.systems import load_system
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.representations import Passage, WordReader
 from robustbench_char.records.sensitivity import find_sensitivities

@@ -17,7 +17,7 @@ from transformers import TrainerCallback
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.systems import load_system
 
 pytestmark = pytest.mark.models
 

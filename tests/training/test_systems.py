@@ -18,7 +18,7 @@ from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.systems import load_system
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.inputs import Window
 from robustbench_char.tasks.base import Task
@@ -340,7 +340,7 @@ def test_never_the_evaluation_seed(trained: Any, make_file: Any, monkeypatch: py
         def __init__(self, seed: int) -> None:
             self.manifest = type("Manifest", (), {"seed": seed, "task": "names"})
 
-    monkeypatch.setattr("robustbench_char.inference.evaluate.attack_set_of", lambda path, sha256: Attacked(7))
+    monkeypatch.setitem(evaluate.__globals__, "attack_set_of", lambda path, sha256: Attacked(7))
     with pytest.raises(InputError, match="an attack with seed 7, which the system's training copies"):
         evaluate(load_system(folder), file, progress=False)
 

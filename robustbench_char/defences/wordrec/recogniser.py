@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
-from robustbench_char.defences.wordrec.decoding import Decoder
 from robustbench_char.defences.wordrec.files import (
     BACKGROUND,
     CONFIG,
@@ -24,7 +23,7 @@ from robustbench_char.defences.wordrec.files import (
     read_recogniser,
     write_recogniser,
 )
-from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
+from robustbench_char.defences.wordrec.network import CharacterSet, Decoder, ScRNN, packing
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
 from robustbench_char.records.evaluation import RecogniserInfo

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,8 +20,6 @@ from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS, Words
 
 __all__ = [
-    "ExampleFile",
-    "FirstExamples",
     "Sentences",
     "attacked",
     "example_sentences",
@@ -34,36 +31,6 @@ _CHUNK = 2000
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 Sentences = list[tuple[str, ...]]
-
-
-class ExampleFile(Protocol):
-    """A file of examples, or a part of one."""
-
-    @property
-    def path(self) -> Path:
-        """Where the file stands."""
-        ...
-
-    def examples(self) -> Iterator[Example]:
-        """Read the examples."""
-        ...
-
-
-@dataclass(frozen=True)
-class FirstExamples:
-    """The first `limit` examples of a file (None: all)."""
-
-    file: ExampleFile
-    limit: int | None
-
-    @property
-    def path(self) -> Path:
-        """Where the file stands."""
-        return self.file.path
-
-    def examples(self) -> Iterator[Example]:
-        """Read them."""
-        return islice(self.file.examples(), self.limit)
 
 
 @dataclass(frozen=True)
@@ -131,9 +98,9 @@ def _no_text(path: Path, line: int, found: str) -> InputError:
                       fix="Give `text=` files of plain text.")  # fmt: skip
 
 
-def example_sentences(file: ExampleFile, *, splitter: str, longest: int, limit: int | None) -> Sentences:
-    """Return the words of all fields of a task's examples; a text that several examples share is taken once."""
-    return _Cut(longest, limit).pieces(_example_words(file.examples(), splitter))
+def example_sentences(examples: Iterable[Example], *, splitter: str, longest: int, limit: int | None) -> Sentences:
+    """Return the words of all fields of examples; a text that several examples share is taken once."""
+    return _Cut(longest, limit).pieces(_example_words(examples, splitter))
 
 
 def _example_words(examples: Iterable[Example], splitter: str) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -32,14 +33,13 @@ from robustbench_char.defences.wordrec.options import (
 )
 from robustbench_char.defences.wordrec.recogniser import Recogniser
 from robustbench_char.defences.wordrec.sentences import (
-    ExampleFile,
     Sentences,
     attacked,
     example_sentences,
     text_sentences,
 )
 from robustbench_char.metrics.tagging import word_errors
-from robustbench_char.tasks.base import Task
+from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.text.words import SPLITTERS
 
 __all__ = ["enough_epochs", "resolve_recogniser", "train_recogniser"]
@@ -57,7 +57,8 @@ def train_recogniser(
     output: Path,
     text: Sequence[Path] = (),
     task: Task | None = None,
-    source: ExampleFile | None = None,
+    source: NativeFile | None = None,
+    examples: int | None = None,
     seed: int = 0,
     back_off: BackOff = "pass_through",
     background: Path | None = None,
@@ -69,7 +70,7 @@ def train_recogniser(
 ) -> Path:
     """Train a recogniser and write it to `output` atomically; return the folder.
 
-    The words come from plain text files, or from the examples of a task. `options` are those of
+    The words come from plain text files, or from the (first) `examples` of a task's file. `options` are those of
     `options.RecogniserOptions`. Raises InputError for bad input.
     """
     if (back_off == "background") != (background is not None):
@@ -81,7 +82,7 @@ def train_recogniser(
     check_output(output, overwrite=overwrite, inputs=inputs)
     second = Recogniser.load(background, back_off="pass_through") if background is not None else None
     chosen, suite = resolve_recogniser(options, seed=seed, task=task)
-    data = _read(chosen, text, task, source)
+    data = _read(chosen, text, task, source, examples)
     run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data.train)}), suite, data)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
@@ -121,7 +122,13 @@ class _Data:
     sources: list[dict[str, str]]
 
 
-def _read(settings: RecogniserSettings, texts: Sequence[Path], task: Task | None, source: ExampleFile | None) -> _Data:
+def _read(
+    settings: RecogniserSettings,
+    texts: Sequence[Path],
+    task: Task | None,
+    source: NativeFile | None,
+    examples: int | None,
+) -> _Data:
     if bool(texts) == (source is not None) or (source is None) != (task is None):
         raise InputError(Option("text"), found="not one source of words", expected="text files, or a task and its file",
                          fix="Give `text=` files, or `task=` with a file of its data.")  # fmt: skip
@@ -129,7 +136,7 @@ def _read(settings: RecogniserSettings, texts: Sequence[Path], task: Task | None
         "splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit
     }  # fmt: skip
     if source is not None:
-        sentences, paths = example_sentences(source, **cut), [source.path]
+        sentences, paths = example_sentences(islice(source.examples(), examples), **cut), [source.path]
     else:
         sentences, paths = text_sentences(texts, **cut), list(texts)
     kept = [words for number, words in enumerate(sentences) if number % HELD_OUT_EVERY != HELD_OUT_EVERY - 1]

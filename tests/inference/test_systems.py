@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.inference.load_system import load_system
+from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.tasks.base import Answer, Example
 from robustbench_char.training.families import encoded
