@@ -33,7 +33,6 @@ class Shown(NamedTuple):
     field: str
     clean: str
     pieces: tuple[Piece, ...]
-    label: str
 
 
 def shown_examples(folder: str | Path, *, count: int = 10, only_edited: bool = True) -> list[Shown]:
@@ -50,7 +49,6 @@ def _shown(
     folder: Path, manifest: Manifest, ledger: dict[tuple[int, str], list[LedgerRow]], only_edited: bool
 ) -> Iterator[Shown]:
     for example in open_native(manifest.task_record, folder / manifest.output.name).examples():
-        label = " ".join(example.label) if isinstance(example.label, tuple) else example.label or ""
         for field in manifest.fields:
             edits = [undoing_edit_of(row) for row in ledger.get((example.row, field), [])]
             if edits or not only_edited:
@@ -58,8 +56,13 @@ def _shown(
                 try:
                     clean, pieces = apply_edits(attacked, edits), tuple(_pieces(attacked, edits))
                 except ValueError as error:
-                    raise _altered(f"{folder}: example {example.row}, {field}", error) from None
-                yield Shown(example.row, example.id, field, clean, pieces, label)
+                    raise InputError(
+                        f"{folder}: example {example.row}, {field}",
+                        found=f"a text that is not that of the ledger ({error})",
+                        expected="the attacked set as it was written",
+                        fix="`robustbench-char verify` says what was altered; run the attack again.",
+                    ) from None
+                yield Shown(example.row, example.id, field, clean, pieces)
 
 
 def _pieces(attacked: str, undoing: Sequence[Edit]) -> Iterator[Piece]:
@@ -69,12 +72,3 @@ def _pieces(attacked: str, undoing: Sequence[Edit]) -> Iterator[Piece]:
     for edit, stretch in zip(undoing, rest, strict=True):
         pieces += [Piece("removed", edit.inserted), Piece("inserted", edit.removed), Piece("same", stretch)]
     return (piece for piece in pieces if piece.text)
-
-
-def _altered(place: str, error: ValueError) -> InputError:
-    return InputError(
-        place,
-        found=f"a text that is not that of the ledger ({error})",
-        expected="the attacked set as it was written",
-        fix="`robustbench-char verify` says what was altered; run the attack again.",
-    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from robustbench_char.attack_sets.manifest import Counts
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, rows_by_text, word_vocabulary
+from robustbench_char.attacks.ledger import Slot, edits_by_text, ledger_table, word_vocabulary
 from robustbench_char.attacks.suites import Suite, load_suite_file, load_suites, only_suite
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
@@ -225,27 +225,23 @@ def _job(
         [key for _, key, _ in rows],
         [token_text(value) for value in values],
         tokens if attack.task.family == "tagging" else None,
-        _entities(rows) if "entities" in attack.suite.words.protect else None,
-        _answer_spans(rows, answers) if answers is not None else None,
+        [_entity_spans(example) for *_, example in rows] if "entities" in attack.suite.words.protect else None,
+        None
+        if answers is None
+        else [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows],
     )
 
 
-def _entities(rows: list[tuple[Slot, str, Example]]) -> list[list[tuple[int, int]]]:
-    return [_entity_spans(example) if isinstance(example.label, tuple) else [] for _, _, example in rows]
-
-
 def _entity_spans(example: Example) -> list[tuple[int, int]]:
+    if not isinstance(example.label, tuple):
+        return []
     spans, start = [], 0
     tokens = next(value for value in example.fields.values() if not isinstance(value, str))
-    for token, tag in zip(tokens, example.label or (), strict=False):
+    for token, tag in zip(tokens, example.label, strict=False):
         if tag != "O":
             spans.append((start, start + len(token)))
         start += len(token) + 1
     return spans
-
-
-def _answer_spans(rows: list[tuple[Slot, str, Example]], answers: Answers) -> list[list[tuple[int, int]]]:
-    return [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
 
 
 def _answers(source: ExampleSource) -> Answers:
@@ -276,8 +272,7 @@ def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example])
 def _followed(
     attack: Attack, chunk: list[Example], job: _Job, done: _Done, seen: dict[str, tuple[str, list[Edit]]]
 ) -> Iterator[Attacked]:
-    ledger = rows_by_text(done.ledger.select(["row", "field", "start_clean", "removed", "inserted"]))
-    edits = {text: list(map(edit_of, rows)) for text, rows in ledger.items()}
+    edits = edits_by_text(done.ledger)
     texts = {(slot.row, slot.field): text for slot, text in zip(job.slots, done.texts, strict=True)}
     for example in chunk:
         fields: dict[str, str | tuple[str, ...]] = {}

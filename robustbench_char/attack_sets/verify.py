@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
@@ -219,17 +220,6 @@ def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
         _same(f"{place}, word {row['word']}", "word", repr(word if fits else window), repr(word))
 
 
-class _Digest:
-    """A file that keeps only the hash of what is written to it."""
-
-    def __init__(self) -> None:
-        self.hash = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.hash.update(data)
-        return len(data)
-
-
 def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _Ledger) -> None:
     """Replay the ledger on the bytes of both files: clean to attacked, and (where the clean source is a file) back."""
     _same(
@@ -251,11 +241,12 @@ def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _
 def _replayed(
     task: Task, source: NativeFile, target: NativeFile, ledger: _Ledger, edit: Callable[[LedgerRow], Edit]
 ) -> str:
-    digest = _Digest()
+    """Return the SHA-256 of `source` written again with the edits that the ledger has for its texts."""
+    digest = hashlib.sha256()
 
     def examples() -> Iterator[Attacked]:
         for before, after in zip(source.examples(), target.examples(), strict=True):
             yield Attacked(after, {field: list(map(edit, ledger.of(before, field))) for field in task.fields})
 
-    source.rewrite(cast(Any, digest), examples())
-    return digest.hash.hexdigest()
+    source.rewrite(cast(BinaryIO, SimpleNamespace(write=digest.update)), examples())
+    return digest.hexdigest()

@@ -26,6 +26,7 @@ __all__ = [
     "LedgerRow",
     "Slot",
     "edit_of",
+    "edits_by_text",
     "ledger_schema",
     "ledger_table",
     "rows_by_text",
@@ -107,6 +108,15 @@ def rows_by_text(table: pa.Table) -> dict[tuple[int, str], list[LedgerRow]]:
     for row in table.to_pylist():
         rows.setdefault((row["row"], row["field"]), []).append(row)
     return rows
+
+
+def edits_by_text(table: pa.Table) -> dict[tuple[int, str], list[Edit]]:
+    """Return the edits of the clean texts by (row, field), in order of position; quicker than `rows_by_text`."""
+    edits: dict[tuple[int, str], list[Edit]] = {}
+    columns = (table[name].to_pylist() for name in ("row", "field", "start_clean", "removed", "inserted"))
+    for row, name, start, removed, inserted in zip(*columns, strict=True):
+        edits.setdefault((row, name), []).append(Edit(start, removed, inserted))
+    return edits
 
 
 def edit_of(row: LedgerRow) -> Edit:

@@ -20,12 +20,8 @@ from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, 
 from robustbench_char.text.columns import Column, over_spans
 
 __all__ = [
-    "ADD",
-    "DROP",
-    "KEYBOARD",
     "NLPAUG_LAYOUTS",
     "OPERATORS",
-    "SWAP",
     "CellOperator",
     "Operator",
     "Positions",

@@ -31,7 +31,7 @@ from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "TaskSettings", "WordRule",
+__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "WordRule",
            "load_suite_file", "load_suites", "only_suite", "suite_names"]  # fmt: skip
 
 FOLDER = "attacks"

@@ -8,7 +8,13 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Answer, Example, HubSource, Task
 from robustbench_char.text.edits import Edit, apply_edits, in_order, moved_end, moved_start
 
-__all__ = ["SQUAD_V1", "SQUAD_V2", "check_answer", "check_answerable", "follow", "follow_answer"]
+__all__ = [
+    "SQUAD_V1",
+    "SQUAD_V2",
+    "check_answer",
+    "check_answerable",
+    "follow",
+]
 
 _SPLITS = {"train": "train", "dev": "validation"}
 
@@ -27,12 +33,12 @@ def follow(
         raise ValueError(f"question {example.id}: the edits of the context do not lead to the attacked context")
     return example._replace(
         fields={**example.fields, **fields},
-        answers=tuple(follow_answer(answer, context, changes) for answer in example.answers),
-        plausible=tuple(follow_answer(answer, context, changes) for answer in example.plausible),
+        answers=tuple(_follow_answer(answer, context, changes) for answer in example.answers),
+        plausible=tuple(_follow_answer(answer, context, changes) for answer in example.plausible),
     )
 
 
-def follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
+def _follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
     """Return an answer of the clean context as it is in the attacked one; `edits` run from left to right.
 
     Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a

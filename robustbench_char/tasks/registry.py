@@ -14,22 +14,16 @@ from robustbench_char.common.registry import Registry
 from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.tasks import classification, question_answering, tagging
 from robustbench_char.tasks.base import Example, Task
+from robustbench_char.tasks.classification import COLA, MRPC, QNLI, QQP
 from robustbench_char.tasks.formats import FORMATS
+from robustbench_char.tasks.question_answering import SQUAD_V1, SQUAD_V2
+from robustbench_char.tasks.tagging import CONLL2003, PTB_POS
 from robustbench_char.text.edits import Edit
 
 __all__ = ["TASKS", "follow", "get_task"]
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (
-    question_answering.SQUAD_V1,
-    question_answering.SQUAD_V2,
-    classification.COLA,
-    classification.MRPC,
-    classification.QQP,
-    classification.QNLI,
-    tagging.CONLL2003,
-    tagging.PTB_POS,
-):
+for _task in (SQUAD_V1, SQUAD_V2, COLA, MRPC, QQP, QNLI, CONLL2003, PTB_POS):
     TASKS.register(_task.name, _task)
 
 _FORMATS_OF = {"classification": ("glue_tsv",), "tagging": ("conll", "ptb"), "question_answering": ("squad_json",)}

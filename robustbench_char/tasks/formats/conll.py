@@ -20,7 +20,7 @@ from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
-__all__ = ["Conll", "ConllOptions", "Sentence", "Survey", "is_tag", "read_sentences", "rewrite_tokens", "to_bio2"]
+__all__ = ["Conll", "Survey", "is_tag", "read_sentences", "rewrite_tokens", "to_bio2"]
 
 Scheme = Literal["BIO2", "IOB1"]
 _TAG = re.compile(r"O|[BI]-\S+")
@@ -187,37 +187,22 @@ def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputErro
 
 def rewrite_tokens(path: Path, out: BinaryIO, attacked: Iterable[Attacked], *, field: str) -> None:
     """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-    pairing, tokens, clean = Pairing(attacked), [], _Sentences()
+    pairing, row, index = Pairing(attacked), 0, 0
+    tokens: Sequence[str] = ()
     for line in read_lines(path):
         head = BOM if line.number == 1 and line.text.startswith(BOM) else ""
         body = line.text.removeprefix(head)
-        if clean.starts_token(body):
-            if clean.index == 0:
-                tokens = list(pairing.take(clean.row).example.fields[field])
-            match = _CELL.search(body)
-            assert match is not None
-            body = body[: match.start()] + _token(tokens, clean.index, match[0]) + body[match.end() :]
-            clean.index += 1
-        elif clean.index:
-            clean.next_sentence(tokens)
+        match = _CELL.search(body)
+        if match and match[0] != DOCSTART:
+            tokens = tokens if index else pairing.take(row).example.fields[field]
+            body = body[: match.start()] + _token(tokens, index, match[0]) + body[match.end() :]
+            index += 1
+        elif index:
+            if len(tokens) != index:
+                raise ValueError(f"row {row}: {len(tokens)} attacked tokens for {index}")
+            row, index = row + 1, 0
         out.write((head + body + line.end).encode("utf-8"))
     pairing.finish()
-
-
-class _Sentences:
-    """A position in a file: the row of the sentence and the index of its next token."""
-
-    def __init__(self) -> None:
-        self.row, self.index = 0, 0
-
-    def starts_token(self, text: str) -> bool:
-        cells = _CELL.findall(text)
-        return bool(cells) and cells[0] != DOCSTART
-
-    def next_sentence(self, tokens: Sequence[str]) -> None:
-        if len(tokens) != self.index:
-            raise ValueError(f"row {self.row}: {len(tokens)} attacked tokens for {self.index}")
-        self.row, self.index = self.row + 1, 0
 
 
 def _token(tokens: Sequence[str], index: int, old: str) -> str:

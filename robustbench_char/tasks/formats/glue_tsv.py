@@ -19,7 +19,9 @@ from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
-__all__ = ["GlueTsv", "TsvLayout", "TsvOptions"]
+__all__ = [
+    "GlueTsv",
+]
 
 
 class TsvLayout(Frozen):

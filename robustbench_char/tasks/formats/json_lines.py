@@ -157,26 +157,18 @@ class Node(NamedTuple):
     end: int
 
 
-class _Malformed(Exception):
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.message, self.position = message, position
-
-
 def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> Node:
     """Parse one JSON value. Raises InputError with line and column where it is malformed."""
     try:
         node = _value(text, _skip(text, start))
         end = _skip(text, node.end)
         if end != len(text):
-            raise _Malformed("extra data", end)
+            raise json.JSONDecodeError("extra data", text, end)
         return node
-    except (_Malformed, json.JSONDecodeError) as error:
-        position = error.position if isinstance(error, _Malformed) else error.pos
-        message = error.message if isinstance(error, _Malformed) else error.msg[:1].lower() + error.msg[1:]
-        line = first_line + text.count("\n", 0, position)
-        column = position - text.rfind("\n", 0, position)
-        raise InputError(f"{place}:{line}", found=f"malformed JSON ({message}, column {column})", expected="valid JSON",
+    except json.JSONDecodeError as error:
+        message = error.msg[:1].lower() + error.msg[1:]
+        raise InputError(f"{place}:{first_line + error.lineno - 1}",
+                         found=f"malformed JSON ({message}, column {error.colno})", expected="valid JSON",
                          fix="Correct the file, or download it again.") from None  # fmt: skip
     except RecursionError:
         raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
@@ -198,7 +190,7 @@ def _value(text: str, at: int) -> Node:
         return _array(text, at)
     match = _ATOM.match(text, at)
     if match is None:
-        raise _Malformed("a value is missing" if opening else "the file ends early", at)
+        raise json.JSONDecodeError("a value is missing" if opening else "the file ends early", text, at)
     return Node(json.loads(match[0]), at, match.end())
 
 
@@ -207,7 +199,7 @@ def _string(text: str, start: int) -> Node:
     if _SURROGATE.search(value):  # half a character, which no UTF-8 file can hold; the text has it as an escape
         units = _UNIT.finditer(text, start + 1, end - 1)
         at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
-        raise _Malformed(f"the lone surrogate {escape}", at)
+        raise json.JSONDecodeError(f"the lone surrogate {escape}", text, at)
     return Node(value, start, end)
 
 
@@ -222,7 +214,7 @@ def _object(text: str, start: int) -> Node:
         if members:
             at = _expect(text, at, ",")
         if text[at : at + 1] != '"':
-            raise _Malformed("a key in double quotes is missing", at)
+            raise json.JSONDecodeError("a key in double quotes is missing", text, at)
         key = _string(text, at)
         member = _value(text, _expect(text, _skip(text, key.end), ":"))
         members[key.value] = member
@@ -243,7 +235,7 @@ def _array(text: str, start: int) -> Node:
 
 def _expect(text: str, at: int, mark: str) -> int:
     if text[at : at + 1] != mark:
-        raise _Malformed(f"{mark!r} is missing" if at < len(text) else "the file ends early", at)
+        raise json.JSONDecodeError(f"{mark!r} is missing" if at < len(text) else "the file ends early", text, at)
     return _skip(text, at + 1)
 
 

@@ -16,7 +16,7 @@ from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFi
 from robustbench_char.tasks.formats.conll import read_sentences, rewrite_tokens
 from robustbench_char.tasks.formats.lines import Pairing, read_lines
 
-__all__ = ["PTB_SPLITS", "PTB_TAGS", "PtbColumns", "PtbTrees", "open_ptb"]
+__all__ = ["PTB_SPLITS", "PtbTrees", "open_ptb"]
 
 PTB_TAGS = frozenset(
     "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH "  # noqa: SIM905

@@ -26,7 +26,9 @@ from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, 
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["SquadJson", "SquadOptions"]
+__all__ = [
+    "SquadJson",
+]
 
 
 class SquadOptions(Frozen):

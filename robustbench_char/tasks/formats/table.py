@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import Attacked, Example, ExampleSource, NativeFile, Task
 from robustbench_char.tasks.formats.lines import Pairing, check_text_file
 from robustbench_char.tasks.formats.rows import (
     RowReader,
@@ -88,7 +88,7 @@ class ParquetTable(NativeFile):
         return ((f"{self.path}: row {number}", row) for number, row in enumerate(rows))
 
 
-class DatasetTable(NativeFile):
+class DatasetTable(ExampleSource):
     """A `datasets.Dataset` in memory; `path` only names it in messages."""
 
     def __init__(self, task: Task, dataset: datasets.Dataset, path: Path = Path("dataset")) -> None:
@@ -110,13 +110,6 @@ class DatasetTable(NativeFile):
         pairing.finish()
         table = _with_examples(self._task, clean, examples)
         return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
-
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
-        """Write the attacked data set as a Parquet file."""
-        with tempfile.TemporaryFile() as scratch:
-            self.attacked(attacked).to_parquet(scratch)
-            scratch.seek(0)
-            shutil.copyfileobj(scratch, out)
 
 
 def write_table(task: Task, path: Path, examples: Iterable[Example]) -> None:
