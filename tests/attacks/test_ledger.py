@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pytest
 
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
@@ -15,7 +14,6 @@ from robustbench_char.attacks.ledger import (
     word_vocabulary,
 )
 from robustbench_char.attacks.suites import Suite, load_suites
-from robustbench_char.text.edits import Edit, apply_edits
 
 TEXTS = ['Morning tea: 日本 "Straße"', "", "Zwölf BOXER don't"]
 
@@ -57,34 +55,6 @@ def test_removed_source_and_empty_ledgers() -> None:
         assert table.schema == ledger_schema()
         assert table.num_rows == 0
         assert pa.concat_tables([table, table]).num_rows == 0
-
-
-@pytest.mark.parametrize(
-    ("edits", "result"),
-    [
-        ([], "abcd"),
-        ([(0, "", "x"), (0, "a", "")], "xbcd"),
-        ([(1, "bc", "cb"), (4, "", "!")], "acbd!"),
-        ([(3, "d", ""), (4, "", "e")], "abce"),
-    ],
-)
-def test_edits_are_applied(edits: list[tuple[int, str, str]], result: str) -> None:
-    assert apply_edits("abcd", [Edit(*edit) for edit in edits]) == result
-
-
-@pytest.mark.parametrize(
-    ("edits", "message"),
-    [
-        ([(1, "x", "")], "the text at 1 is 'b', not 'x'"),
-        ([(2, "c", ""), (1, "b", "")], "the edit at 1 overlaps the one before it"),
-        ([(1, "bc", ""), (2, "c", "")], "the edit at 2 overlaps the one before it"),
-        ([(4, "e", "")], "the text at 4 is '', not 'e'"),
-        ([(9, "", "x")], "the edit at 9 is beyond the end of the text"),
-    ],
-)
-def test_an_edit_that_does_not_fit(edits: list[tuple[int, str, str]], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        apply_edits("abcd", [Edit(*edit) for edit in edits])
 
 
 def test_vocabulary_in_lower_case() -> None:
