@@ -187,12 +187,14 @@ def _tied(part: pd.DataFrame, name: str, statistics: Statistics, task: str, cond
 
 
 def ties_tested(means: pd.DataFrame) -> pd.Series[bool]:
-    """Return for each task and suite whether ties with the best were tested: whether all its systems have counts.
+    """Return for each task and suite with a best whether ties with it were tested: whether all systems have counts.
 
     Counts without an interval (of one example, say) have a note that says why.
     """
+    cells = [means["task"], means["suite"]]
     counted = means["attacked_low"].notna() | means["attacked_note"].ne("")
-    return counted.groupby([means["task"], means["suite"]], sort=False).all()
+    best = means["clean_best"] | means["attacked_best"]
+    return counted.groupby(cells, sort=False).all()[best.groupby(cells, sort=False).any()]
 
 
 def single_operators(means: pd.DataFrame) -> pd.DataFrame:

@@ -139,18 +139,18 @@ class Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure, shown on the page and written as SVG and PNG; `told` says where its numbers or words stand."""
+    """A figure, shown on the page and written as SVG and PNG; `note` says where its numbers or words stand."""
 
     name: str
     caption: str
     figure: Figure
-    told: str = "The numbers stand in the table below."
+    note: str = "The numbers stand in the table below."
     kind: str = "picture"
 
     @property
     def alt(self) -> str:
         """What the figure shows, in words."""
-        return f"{self.caption} {self.told}"
+        return f"{self.caption} {self.note}"
 
 
 class Part(NamedTuple):
@@ -170,7 +170,7 @@ class Piece(NamedTuple):
 class Card(NamedTuple):
     """One example: where it comes from, its attacked fields, and a table of what was predicted before and after."""
 
-    place: str
+    title: str
     outcome: str
     fields: tuple[tuple[str, tuple[Piece, ...]], ...]
     edits: str

@@ -59,22 +59,22 @@ class Evidence(NamedTuple):
         return tasks
 
 
-def report_frame(folders: Sequence[Path]) -> pd.DataFrame:
+def report_frame(folders: Sequence[Path | str]) -> pd.DataFrame:
     """Return a row per attacked result below the folders, beside its clean one: the columns of `comparison_table`.
 
     Rows are sorted by task, system (`bert` first, then as they appear in the folders), base, suite and seeds. Raises
     InputError for a missing folder and for no record.
     """
-    return comparison_table(pair_records(_read_records(folders)))
+    return comparison_table(pair_records(_read_records([Path(folder) for folder in folders])))
 
 
-def read_evidence(folders: Sequence[Path], *, examples: bool) -> Evidence:
+def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     """Read all records below the folders, each result once.
 
     Raises InputError for no record, one of a newer schema, and records that do not belong in one table.
     """
-    folders = list(folders)
-    records = _read_records(folders)
+    paths = [Path(folder) for folder in folders]
+    records = _read_records(paths)
     pairs = pair_records(records)
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
     means = mean_scores(frame, pairs, statistics)
@@ -86,14 +86,14 @@ def read_evidence(folders: Sequence[Path], *, examples: bool) -> Evidence:
         statistics,
         _cells(pairs, means, statistics),
         examples,
-        tuple(find_prices(folders)),
-        _sensitivities(folders),
-        tuple(find_fragility(folders)),
+        tuple(find_prices(paths)),
+        _sensitivities(paths),
+        tuple(find_fragility(paths)),
     )
 
 
-def _read_records(folders: Sequence[Path]) -> list[tuple[Path, Record]]:
-    records = find_records(list(folders))
+def _read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
+    records = find_records(folders)
     systems = list(dict.fromkeys([REFERENCE, *(record.system.shown for _, record in records)]))
     records = distinct(sorted(records, key=lambda item: _record_order(item[1], systems)))
     check_together(records)

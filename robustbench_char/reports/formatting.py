@@ -135,9 +135,9 @@ def about_intervals(means: pd.DataFrame) -> str:
 
 def about_best(means: pd.DataFrame) -> str:
     """Return what bold means, where anything is bold: ties are tested where all systems have counts."""
-    if not (means["clean_best"].any() or means["attacked_best"].any()):
-        return ""
     tested = ties_tested(means)
+    if tested.empty:
+        return ""
     if not tested.any():
         return "Bold: the highest score (ties are tested only where all systems have counts of each example). "
     best = "Bold: the best of all systems, and those not told apart from it (permutation test, Holm, p ≥ 0.05)"

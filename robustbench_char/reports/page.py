@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["report_figures", "report_tables", "write_report"]
 
 
-def report_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
+def report_tables(folders: Sequence[Path | str]) -> dict[str, pd.DataFrame]:
     """Return every table that a report on these folders has, unrounded, by the name of its file.
 
     Raises InputError as `write_report` does.
@@ -30,7 +30,7 @@ def report_tables(folders: Sequence[Path]) -> dict[str, pd.DataFrame]:
     return {block.name: block.frame for block in _text_free(folders) if isinstance(block, Table)}
 
 
-def report_figures(folders: Sequence[Path]) -> dict[str, Figure]:
+def report_figures(folders: Sequence[Path | str]) -> dict[str, Figure]:
     """Return every figure that a report on these folders has, by the name of its file.
 
     Raises InputError as `write_report` does.
@@ -38,7 +38,9 @@ def report_figures(folders: Sequence[Path]) -> dict[str, Figure]:
     return {block.name: block.figure for block in _text_free(folders) if isinstance(block, Picture)}
 
 
-def write_report(folders: Sequence[Path], output: Path, *, examples: bool = True, overwrite: bool = False) -> Path:
+def write_report(
+    folders: Sequence[Path | str], output: Path | str, *, examples: bool = True, overwrite: bool = False
+) -> Path:
     """Write the report on all records below the folders into `output` and return the path of its `index.html`.
 
     Tables are written to `tables/` as CSV (full precision), Markdown and LaTeX, figures to `figures/` as SVG and PNG.
@@ -56,12 +58,12 @@ def write_report(folders: Sequence[Path], output: Path, *, examples: bool = True
     script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
     values: dict[str, Any] = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
     values |= {"pictures": drawn, "explorer_script": script, "allowed_script": allowed}
-    with output_folder(output, overwrite=overwrite, inputs=list(folders)) as folder:
+    with output_folder(Path(output), overwrite=overwrite, inputs=[Path(folder) for folder in folders]) as folder:
         _write(folder / "index.html", render("report.html.j2", values))
         _write(folder / "report.md", render("report.md.j2", values))
         _write_tables(folder / TABLES, tables)
         _write_figures(folder / FIGURES, pictures, drawn)
-    return output / "index.html"
+    return Path(output) / "index.html"
 
 
 def _sections(evidence: Evidence) -> list[Section]:
@@ -72,7 +74,7 @@ def _blocks(sections: Sequence[Section]) -> list[Block]:
     return [block for section in sections for block in section.blocks]
 
 
-def _text_free(folders: Sequence[Path]) -> list[Block]:
+def _text_free(folders: Sequence[Path | str]) -> list[Block]:
     """Return the blocks of a report that shows no text of a prediction."""
     return _blocks(_sections(read_evidence(folders, examples=False)))
 

@@ -105,7 +105,7 @@ def load_reference(name: str = "charbert_2020") -> Reference:
 
 
 def reference_frame(reference: Reference) -> pd.DataFrame:
-    """Return one row a published score: source, system, base, task, metric, suite, value.
+    """Return a row per published score: source, system, base, task, metric, suite, value.
 
     Values are in percent; the suite is `clean` or the attack's.
     """

@@ -244,7 +244,7 @@ def test_a_price_of_a_newer_schema_is_refused(make_runs: Make, tmp_path: Path) -
 def test_a_notebook_gets_what_the_report_holds(make_comparison: Make, tmp_path: Path) -> None:
     root = make_comparison(("qnli",), BOTH, ("drop", "swap"))
     out = write_report([root], tmp_path / "out").parent
-    tables, figures = report_tables([root]), report_figures([root])
+    tables, figures = report_tables([str(root)]), report_figures([root])
     assert {f"{name}.csv" for name in tables} == {path.name for path in (out / "tables").glob("*.csv")}
     assert {f"{name}.svg" for name in figures} == {path.name for path in (out / "figures").glob("*.svg")}
     with (out / "tables" / "scores_qnli.csv").open(encoding="utf-8", newline="") as file:

@@ -61,7 +61,7 @@ def _card(choice: Choice, rows: Mapping[Path | None, Mapping[int, Row]]) -> Card
     except ValueError as error:
         raise edits_that_do_not_fit(f"{choice.pair.attacked_folder}: row {choice.row}", error) from None
     return Card(
-        place=f"{record.task} · {record.system.shown} · {record.condition} · {after.id}",
+        title=f"{record.task} · {record.system.shown} · {record.condition} · {after.id}",
         outcome=choice.outcome,
         fields=fields,
         edits=_edits(after.edits),

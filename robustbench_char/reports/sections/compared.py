@@ -189,13 +189,13 @@ def _fairness(records: Sequence[Record]) -> list[Table]:
     Compared are base, training data and settings of fine-tuning; of those pre-trained further text, steps and tokens.
     Predictors of other packages, of which none of this is known, are left out.
     """
-    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for record in (record for record in records if record.system.predictor is None):
-        groups.setdefault(record.task, []).append((record.system.shown, _trained(record.system)))
-    groups["pre-training"] = [
-        (record.system.shown, _pretrained(info)) for record in records if (info := record.system.pretraining)
-    ]
-    rows = [_fairness_row(what, known) for what, known in groups.items() if len({shown for shown, _ in known}) > 1]
+    records = [record for record in records if record.system.predictor is None]
+    tasks: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for record in records:
+        tasks.setdefault(record.task, []).append((record.system.shown, _trained(record.system)))
+    made = [(record.system.shown, _pretrained(info)) for record in records if (info := record.system.pretraining)]
+    groups = [*tasks.items(), ("pre-training", made)]
+    rows = [_fairness_row(what, known) for what, known in groups if len({shown for shown, _ in known}) > 1]
     columns = (
         text("", "what"),
         value("Systems", show=formatting.count),

@@ -11,7 +11,7 @@
   const list = $("list");
   const rows = list.querySelector(".rows");
   let data;
-  let matches = []; // places in data.results
+  let matches = []; // indices into data.results
   let chosen = -1; // place in matches
   let texts = null; // lower-cased clean and attacked text of each example, made by the first search
 
