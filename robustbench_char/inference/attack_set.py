@@ -168,7 +168,7 @@ def word_pieces(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dic
     """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
     # here, so that words are read without torch
     from robustbench_char.models.checkpoints import is_byte_level
-    from robustbench_char.models.plain_inputs import PlainReader
+    from robustbench_char.models.inputs import PlainReader
 
     distinct = sorted(set(words))
     if not tokenizer.is_fast:

@@ -30,8 +30,8 @@ from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, NativeFile
-from robustbench_char.training.batches import Collator
 from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
+from robustbench_char.training.loop import Collator
 from robustbench_char.training.saved_system import RECOGNISER, SystemFile, read_system, system_info
 
 __all__ = ["SavedSystem", "StoredPredictions", "device_name", "load_system", "predict_file"]

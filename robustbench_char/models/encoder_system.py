@@ -19,8 +19,7 @@ from robustbench_char.models.checkpoints import (
     read_model,
     refuse_missing,
 )
-from robustbench_char.models.encoder_heads import HEADS
-from robustbench_char.models.encoders import input_names, limits_of, read_encoder
+from robustbench_char.models.encoders import HEADS, input_names, limits_of, read_encoder
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family

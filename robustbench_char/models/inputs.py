@@ -1,25 +1,30 @@
 """From texts to sub-words: windows of limited length that know which words or characters they stand for.
 
+A tokenizer that does not say where its pieces stand is fed word by word (`PlainReader`). A word is what white space
+parts. Where white space is pieces too, as with characters and bytes, it is fed between the words and belongs to none.
+Pieces are placed to the character where they spell their word, else they span all of it.
+
 Shape legend: T sub-words of one window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerBase
-
-from robustbench_char.models import plain_inputs
-from robustbench_char.models.windows import NO_TEXT, NO_WORD, IntArray, Window, clean, pad
 
 __all__ = [
     "NO_TEXT",
     "NO_WORD",
     "Further",
     "IntArray",
+    "PlainReader",
     "Window",
     "encode_contexts",
     "encode_texts",
@@ -27,6 +32,45 @@ __all__ = [
     "head_of",
     "pad",
 ]
+
+IntArray = npt.NDArray[np.int32]
+
+NO_WORD = NO_TEXT = -1
+_NOTHING: IntArray = np.zeros(0, np.int32)
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class Window(NamedTuple):
+    """The sub-words of one text, or of one window of it.
+
+    `row` counts the texts given in one call. `inputs` holds what the model reads, each [T]. `words` [T] is the index of
+    the word a piece belongs to (NO_WORD for special tokens). `offsets` [T, 2] is the piece's start and end, in code
+    points, in the context, or in the text that `texts` [T] numbers (0 or 1, NO_TEXT for special tokens); -1 elsewhere.
+    """
+
+    row: int
+    inputs: dict[str, IntArray]
+    truncated: bool = False
+    words: IntArray = _NOTHING
+    offsets: IntArray = _NOTHING
+    texts: IntArray = _NOTHING
+
+
+def pad(inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:
+    """Stack inputs [T] to tables [B, T], filled up on the right with the value of their name."""
+    tables = {}
+    for name in inputs[0]:
+        table = np.full((len(inputs), max(len(one[name]) for one in inputs)), values[name], np.int64)
+        for line, one in zip(table, inputs, strict=True):
+            line[: len(one[name])] = one[name]
+        tables[name] = table
+    return tables
+
+
+def clean(texts: list[Any]) -> list[Any]:
+    """Replace lone surrogates, which a JSON file can hold and no tokenizer takes; lengths stay as they are."""
+    return [_LONE_SURROGATES.sub("�", text) for text in texts]
+
 
 Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
 """Further inputs of a window, from its encoding and what was encoded: one or two texts, or the words of a sentence."""
@@ -42,7 +86,7 @@ def encode_texts(
 ) -> Iterator[Window]:
     """Encode texts, or pairs of texts, cutting the longer one first."""
     if not tokenizer.is_fast:
-        yield from plain_inputs.encode_texts(tokenizer, first, second, max_length=max_length)
+        yield from _plain_texts(tokenizer, first, second, max_length=max_length)
         return
     texts = [clean(list(first))] if second is None else [clean(list(first)), clean(list(second))]
     batch = tokenizer(*texts, truncation="longest_first", max_length=max_length)
@@ -63,7 +107,7 @@ def encode_words(
 ) -> Iterator[Window]:
     """Encode sentences given as words. A word may have no piece: cut off, or of characters that are dropped."""
     if not tokenizer.is_fast:
-        yield from plain_inputs.encode_words(tokenizer, sentences, max_length=max_length)
+        yield from _plain_words(tokenizer, sentences, max_length=max_length)
         return
     given = [clean(list(words)) for words in sentences]
     batch = tokenizer(given, is_split_into_words=True, truncation=True, max_length=max_length)
@@ -88,7 +132,7 @@ def encode_contexts(
     A question is cut to `max_question` pieces, so that room for the context remains.
     """
     if not tokenizer.is_fast:
-        yield from plain_inputs.encode_contexts(
+        yield from _plain_contexts(
             tokenizer, questions, contexts, max_length=max_length, stride=stride, max_question=max_question
         )
         return
@@ -125,3 +169,173 @@ def _inputs(batch: BatchEncoding, index: int, sources: Sequence[Any], further: F
     names = ("input_ids", "token_type_ids", "attention_mask")
     inputs = {name: np.array(batch[name][index], np.int32) for name in names if name in batch}
     return inputs if further is None else {**inputs, **further(batch[index], sources)}
+
+
+_MARKS = re.compile("(?<=.)@@$|(?<=.)</w>$|^##(?=.)|^\u2581")
+"""What tokenizers add to a piece to say whether a space stands before or behind it."""
+
+
+class Pieces(NamedTuple):
+    """Sub-words without special ones: `ids` [T], `offsets` [T, 2] in the text or the word, `words` [T]."""
+
+    ids: IntArray
+    offsets: IntArray
+    words: IntArray
+
+    def part(self, start: int, stop: int) -> Pieces:
+        """Return some of the pieces."""
+        return Pieces(self.ids[start:stop], self.offsets[start:stop], self.words[start:stop])
+
+
+class PlainReader:
+    """Reads texts with a tokenizer without offsets; no text is taken for a special token."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer: Any = tokenizer
+        self.spaces = len(self.tokens("a a")) > 2 * len(self.tokens("a"))
+        self._known: dict[str, tuple[IntArray, IntArray]] = {}
+        self._chunks = re.compile(r"\s+|\S+" if self.spaces else r"\S+")
+
+    def tokens(self, word: str) -> list[str]:
+        """Return the pieces of a word by itself, as text."""
+        return list(self.tokenizer.tokenize(clean([word])[0], split_special_tokens=True))
+
+    def sentence(self, words: Sequence[str]) -> Pieces:
+        """Return the pieces of words given one by one."""
+        parts: list[tuple[str, int, int]] = []
+        for number, word in enumerate(words):
+            parts += [(" ", NO_WORD, 0)] if number and self.spaces else []
+            parts.append((word, number, 0))
+        return self._joined(parts)
+
+    def text(self, text: str) -> Pieces:
+        """Return the pieces of a text. Words are those between white space."""
+        found = enumerate(self._chunks.finditer(text))
+        return self._joined([(match.group(), number, match.start()) for number, match in found])
+
+    def window(self, row: int, *parts: Pieces, truncated: bool) -> Window:
+        """Return a window over one or two texts, with the tokenizer's special tokens around them."""
+        marks = [[-1], [-2]][: len(parts)]
+        frame = self.tokenizer.build_inputs_with_special_tokens(*marks)
+        kinds = self.tokenizer.create_token_type_ids_from_sequences(*marks)
+        kinds = kinds if len(kinds) == len(frame) else [0] * len(frame)
+        slots = [(_special(token), NO_TEXT) if token >= 0 else (parts[-1 - token], -1 - token) for token in frame]
+        lengths = [len(pieces.ids) for pieces, _ in slots]
+        ids, offsets, words = (
+            np.concatenate(columns) for columns in zip(*(pieces for pieces, _ in slots), strict=True)
+        )
+        inputs = {"input_ids": ids}
+        if "token_type_ids" in self.tokenizer.model_input_names:
+            inputs["token_type_ids"] = np.repeat(np.array(kinds, np.int32), lengths)
+        inputs["attention_mask"] = np.ones(len(ids), np.int32)
+        texts = np.repeat(np.array([number for _, number in slots], np.int32), lengths)
+        return Window(row, inputs, truncated=truncated, words=words, offsets=offsets, texts=texts)
+
+    def room(self, max_length: int, *, pair: bool) -> int:
+        """Return how many pieces fit beside the special tokens."""
+        return max_length - int(self.tokenizer.num_special_tokens_to_add(pair=pair))
+
+    def _joined(self, parts: Sequence[tuple[str, int, int]]) -> Pieces:
+        """Return the pieces of chunks of text, each with the word that it is and its start."""
+        found = [(*self._word(chunk), number, start) for chunk, number, start in parts]
+        if not found:
+            return _pieces([])
+        ids = np.concatenate([ids for ids, _, _, _ in found])
+        offsets = np.concatenate([offsets + np.int32(start) for _, offsets, _, start in found])
+        lengths = [len(ids) for ids, _, _, _ in found]
+        return Pieces(ids, offsets, np.repeat(np.array([number for *_, number, _ in found], np.int32), lengths))
+
+    def _word(self, word: str) -> tuple[IntArray, IntArray]:
+        if word not in self._known:
+            tokens = self.tokens(word)
+            ids = np.array(self.tokenizer.convert_tokens_to_ids(tokens), np.int32).reshape(-1)
+            self._known[word] = ids, np.array(_placed(tokens, word), np.int32).reshape(-1, 2)
+        return self._known[word]
+
+
+def _plain_texts(
+    tokenizer: PreTrainedTokenizerBase, first: Sequence[str], second: Sequence[str] | None, *, max_length: int
+) -> Iterator[Window]:
+    """Encode texts, or pairs of texts, cutting the longer one first; see `encode_texts`."""
+    reader = PlainReader(tokenizer)
+    room = reader.room(max_length, pair=second is not None)
+    columns = [clean(list(texts)) for texts in ((first,) if second is None else (first, second))]
+    for row, texts in enumerate(zip(*columns, strict=True)):
+        parts = [reader.text(text) for text in texts]
+        lengths = [len(part.ids) for part in parts]
+        kept = _fitted(lengths, room)
+        cut = (part.part(0, length) for part, length in zip(parts, kept, strict=True))
+        yield reader.window(row, *cut, truncated=kept != lengths)._replace(words=_NOTHING)
+
+
+def _plain_words(
+    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sequence[str]], *, max_length: int
+) -> Iterator[Window]:
+    """Encode sentences given as words; see `encode_words`."""
+    reader = PlainReader(tokenizer)
+    room = reader.room(max_length, pair=False)
+    for row, words in enumerate(sentences):
+        pieces = reader.sentence(clean(list(words)))
+        window = reader.window(row, pieces.part(0, room), truncated=len(pieces.ids) > room)
+        yield window._replace(offsets=_NOTHING, texts=_NOTHING)
+
+
+def _plain_contexts(
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    *,
+    max_length: int,
+    stride: int,
+    max_question: int,
+) -> Iterator[Window]:
+    """Encode questions with windows over their contexts; see `encode_contexts`."""
+    reader = PlainReader(tokenizer)
+    for row, (question, context) in enumerate(zip(clean(list(questions)), clean(list(contexts)), strict=True)):
+        asked, pieces = reader.text(question), reader.text(context)
+        head = asked.part(0, max_question)
+        room = reader.room(max_length, pair=True) - len(head.ids)
+        for start in range(0, max(len(pieces.ids) - stride, 1), room - stride):
+            cut = len(asked.ids) > max_question
+            window = reader.window(row, head, pieces.part(start, start + room), truncated=cut)
+            inside = window.texts[:, None] == 1
+            yield window._replace(
+                offsets=np.where(inside, window.offsets, np.int32(-1)), words=_NOTHING, texts=_NOTHING
+            )
+
+
+def _placed(tokens: Sequence[str], word: str) -> list[tuple[int, int]]:
+    """Return where each piece stands in its word: exactly where the pieces spell it, else all of the word."""
+    if all(len(token) == 1 and ord(token) < 256 for token in tokens) and len(tokens) == len(word.encode()):
+        return [(place, place + 1) for place, letter in enumerate(word) for _ in letter.encode()]
+    spelled = (word, _folded(word))
+    for bare in (list(tokens), [_MARKS.sub("", token) for token in tokens]):
+        if "".join(bare) in spelled:
+            ends = np.cumsum([len(piece) for piece in bare]).tolist()
+            return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
+    return [(0, len(word))] * len(tokens)
+
+
+def _folded(word: str) -> str:
+    """Return a word in lower case without accents, as uncased tokenizers have it; the word where its length differs."""
+    letters = unicodedata.normalize("NFD", word.lower())
+    bare = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
+    return bare if len(bare) == len(word) else word
+
+
+def _fitted(lengths: Sequence[int], room: int) -> list[int]:
+    """Return how many pieces of one or two texts are kept: the longer is cut first, as fast tokenizers do."""
+    if sum(lengths) <= room or len(lengths) == 1:
+        return [min(length, room) for length in lengths]
+    short = min(*lengths, room // 2)
+    return [short, room - short] if lengths[0] <= lengths[1] else [room - short, short]
+
+
+def _special(token: int) -> Pieces:
+    return _pieces([token])
+
+
+def _pieces(ids: Sequence[int]) -> Pieces:
+    """Return pieces that belong to no word and no text."""
+    nowhere = np.full(len(ids), NO_WORD, np.int32)
+    return Pieces(np.array(ids, np.int32), np.full((len(ids), 2), -1, np.int32), nowhere)

@@ -1,4 +1,4 @@
-"""Where unfinished training lives: one folder a run in our own store, named by the hash of all that decides the result.
+"""Where unfinished training lives: one folder per run in our own store, named by the hash of what decides the result.
 
 Resuming reads files that torch serialised (optimizer, scheduler, random state), with `weights_only`. They are read from
 this store alone, which holds only what this program wrote; a finished model folder has none of them. A checkpoint
@@ -11,15 +11,17 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock, Timeout
 
+import robustbench_char
 from robustbench_char.common import InputError
 from robustbench_char.common.files import put_json, sha256_bytes
 
-__all__ = ["default_store", "last_checkpoint", "mark_complete", "not_writable", "run_folder", "run_key"]
+__all__ = ["default_store", "last_checkpoint", "machine", "mark_complete", "not_writable", "run_folder", "run_key"]
 
 _MARK = "complete.json"
 
@@ -32,6 +34,17 @@ def default_store() -> Path:
 def run_key(decides: Mapping[str, object]) -> str:
     """Return the hash that names a run: SHA-256 of the canonical JSON of what decides its result."""
     return sha256_bytes(json.dumps(decides, sort_keys=True, ensure_ascii=True, allow_nan=False).encode())
+
+
+def machine() -> dict[str, object]:
+    """Return what decides a result besides what was asked: kind of device, versions of this package and libraries."""
+    import torch
+
+    libraries = map(version, ("torch", "transformers", "tokenizers"))
+    return {
+        "device": "gpu" if torch.accelerator.is_available() else "cpu",
+        "versions": [robustbench_char.__version__, *libraries],
+    }
 
 
 @contextmanager
@@ -59,18 +72,18 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
         raise InputError(
             folder,
             found="another process that trains the same run",
-            expected="one process a run",
+            expected="one process per run",
             fix="Wait for it, or end it first.",
         ) from None
 
 
 def not_writable(folder: Path, error: Exception) -> InputError:
-    """Return the error for a store that cannot be written, for lack of rights or space."""
+    """Return the error for a store that cannot be written, for lack of permission or space."""
     return InputError(
         folder,
         found=f"it cannot be written ({error})",
         expected="a writable folder with free space for checkpoints",
-        fix="Free space, correct the rights, or choose another --store.",
+        fix="Free space, check permissions, or choose another `store=`.",
     )
 
 

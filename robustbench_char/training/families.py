@@ -1,4 +1,4 @@
-"""What the three families share: how examples become windows and targets, and how a model's outputs become predictions.
+"""The three families on a model: how examples become windows and targets, and how outputs become predictions.
 
 Shape legend: T sub-words of one window, L labels.
 """
@@ -6,25 +6,34 @@ Shape legend: T sub-words of one window, L labels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.base import Prediction
-from robustbench_char.models.inputs import IntArray, Window
+from robustbench_char.metrics.base import Prediction, QaPrediction
+from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.models.system import System
-from robustbench_char.tasks.base import Example, Family, Task
-from robustbench_char.tasks.labels import place_of
+from robustbench_char.tasks.base import Answer, Example, Family, Task
+from robustbench_char.tasks.labels import may_decline, place_of
 from robustbench_char.training.options import Settings
 
 __all__ = [
+    "IGNORED",
+    "Classification",
     "Outputs",
+    "QuestionAnswering",
     "Recipe",
+    "Span",
+    "Tagging",
+    "best_span",
     "encoded",
+    "first_pieces",
     "label_names",
     "make_recipe",
+    "span_of",
     "text_of",
     "tokens_of",
     "training_features",
@@ -54,21 +63,6 @@ class Recipe(Protocol):
     def predict(self, example: Example, readings: Sequence[Any]) -> Prediction:
         """Return the prediction for an example from the readings of its windows, in order."""
         ...
-
-
-def make_recipe(task: Task, labels: Sequence[str], settings: Settings) -> Recipe:
-    """Return the recipe of a task's family."""
-    from robustbench_char.training.classification import Classification
-    from robustbench_char.training.question_answering import QuestionAnswering
-    from robustbench_char.training.tagging import Tagging
-
-    recipes: dict[Family, Any] = {
-        "classification": Classification,
-        "tagging": Tagging,
-        "question_answering": QuestionAnswering,
-    }
-    recipe: Recipe = recipes[task.family](task, tuple(labels), settings)
-    return recipe
 
 
 def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
@@ -128,3 +122,186 @@ def _no_field(example: Example, field: str) -> InputError:
         expected=f"a field {field!r}",
         fix="The data belong to another task: check the task and the file.",
     )
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The recipe of classification; see `recipes.Recipe`."""
+
+    task: Task
+    labels: tuple[str, ...]
+    settings: Settings
+
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
+        """Encode the task's first field, paired with the others (joined by spaces where there are several)."""
+        first, *rest = self.task.fields
+        second = [" ".join(text_of(example, field) for field in rest) for example in examples] if rest else None
+        return system.text_windows(
+            [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
+        )
+
+    def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
+        """Return the index of the class."""
+        return {"labels": self.labels.index(str(example.label))}
+
+    def read(self, window: Window, outputs: Outputs) -> int:
+        """Return the index of the most likely class from logits [L]."""
+        return int(outputs["logits"].argmax())
+
+    def predict(self, example: Example, readings: Sequence[int]) -> str:
+        """Return the class name."""
+        return self.labels[readings[0]]
+
+
+IGNORED = -100
+"""The target that the loss leaves out."""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The recipe of tagging; see `recipes.Recipe`."""
+
+    task: Task
+    labels: tuple[str, ...]
+    settings: Settings
+
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
+        """Encode the tokens; one window an example."""
+        sentences = [tokens_of(example, self.task.fields[0]) for example in examples]
+        return system.word_windows(sentences, max_length=self.settings.max_length)
+
+    def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
+        """Return labels [T]: the tag's index on first pieces, IGNORED elsewhere."""
+        tags = example.label or ()
+        places = first_pieces(window)
+        labels = np.full(len(window.inputs["input_ids"]), IGNORED, np.int32)
+        labels[places] = [self.labels.index(tags[word]) for word in window.words[places]]
+        return {"labels": labels}
+
+    def read(self, window: Window, outputs: Outputs) -> dict[int, int]:
+        """Return the most likely tag of each word that has a piece, from logits [T, L]."""
+        places = first_pieces(window)
+        best = outputs["logits"][places].argmax(axis=-1)
+        return dict(zip(window.words[places].tolist(), best.tolist(), strict=True))
+
+    def predict(self, example: Example, readings: Sequence[dict[int, int]]) -> tuple[str | None, ...]:
+        """Return a tag for each word, None where it has no piece."""
+        found = readings[0]
+        words = tokens_of(example, self.task.fields[0])
+        return tuple(self.labels[found[word]] if word in found else None for word in range(len(words)))
+
+
+def first_pieces(window: Window) -> IntArray:
+    """Return the positions in T of the first piece of each word."""
+    words = window.words
+    before = np.concatenate([[NO_WORD], words[:-1]])
+    return np.flatnonzero((words != NO_WORD) & (words != before)).astype(np.int32)
+
+
+_NONE = 0  # position of [CLS], which stands for "no answer here"
+
+
+class Span(NamedTuple):
+    """What one window says. `score` is start + end logit of its best answer, if any, `null` that of no answer."""
+
+    null: float
+    score: float | None = None
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class QuestionAnswering:
+    """The recipe of question answering; see `recipes.Recipe`."""
+
+    task: Task
+    labels: tuple[str, ...]
+    settings: Settings
+
+    def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
+        """Encode question and context; several windows where the context is long."""
+        questions = [text_of(example, "question") for example in examples]
+        contexts = [text_of(example, "context") for example in examples]
+        chosen = self.settings
+        return system.context_windows(
+            questions,
+            contexts,
+            max_length=chosen.max_length,
+            stride=chosen.doc_stride,
+            max_question=chosen.max_question,
+        )
+
+    def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
+        """Return first and last piece of the first answer; [CLS] where the window does not hold it."""
+        start, end = span_of(window, example.answers[0]) if example.answers else (_NONE, _NONE)
+        return {"start_positions": start, "end_positions": end}
+
+    def read(self, window: Window, outputs: Outputs) -> Span:
+        """Return the best span of a window from start and end logits [T]."""
+        chosen = self.settings
+        return best_span(
+            outputs["start_logits"],
+            outputs["end_logits"],
+            window.offsets,
+            n_best=chosen.n_best,
+            max_answer=chosen.max_answer,
+        )
+
+    def predict(self, example: Example, readings: Sequence[Span]) -> QaPrediction:
+        """Return the best answer over the windows, cut out of the context; nothing where no answer scores higher.
+
+        The score of no answer is the lowest over the windows: most windows do not hold an answer that another one has.
+        """
+        null = min(span.null for span in readings)
+        spans = [(span.score, span.start, span.end) for span in readings if span.score is not None]
+        if not spans:
+            return QaPrediction(text="", best_text="")
+        score, start, end = max(spans, key=lambda span: span[0])
+        text = text_of(example, "context")[start:end]
+        if not may_decline(self.task):
+            return QaPrediction(text=text, best_text=text)
+        return QaPrediction(text=text if null <= score else "", best_text=text, null_odds=null - score)
+
+
+def span_of(window: Window, answer: Answer) -> tuple[int, int]:
+    """Return the first and last piece in T of an answer, or [CLS] twice where the window does not hold all of it."""
+    starts, ends = window.offsets[:, 0], window.offsets[:, 1]
+    pieces = np.flatnonzero(ends > starts)
+    stop = answer.start + len(answer.text)
+    if not len(pieces) or starts[pieces[0]] > answer.start or ends[pieces[-1]] < stop:
+        return _NONE, _NONE
+    first = pieces[np.flatnonzero(starts[pieces] <= answer.start)[-1]]
+    last = pieces[np.flatnonzero(ends[pieces] >= stop)[0]]
+    return int(first), int(max(first, last))
+
+
+def best_span(
+    start: npt.NDArray[np.float32], end: npt.NDArray[np.float32], offsets: IntArray, *, n_best: int, max_answer: int
+) -> Span:
+    """Return the best span among the `n_best` likeliest starts and ends that lie in the context, by start + end logit.
+
+    `start` and `end` are logits [T], `offsets` [T, 2]. A span has 1 to `max_answer` pieces. Of equal ones the first
+    wins.
+    """
+    null = float(start[_NONE] + end[_NONE])
+    pieces = np.flatnonzero(offsets[:, 1] > offsets[:, 0])  # in the context, and not empty
+    firsts = np.sort(pieces[np.argsort(-start[pieces], kind="stable")[:n_best]])
+    lasts = np.sort(pieces[np.argsort(-end[pieces], kind="stable")[:n_best]])
+    length = lasts[None, :] - firsts[:, None] + 1
+    scores = np.where((length >= 1) & (length <= max_answer), start[firsts][:, None] + end[lasts][None, :], -np.inf)
+    if not scores.size or scores.max() == -np.inf:
+        return Span(null)
+    row, column = np.unravel_index(scores.argmax(), scores.shape)
+    return Span(null, float(scores[row, column]), int(offsets[firsts[row], 0]), int(offsets[lasts[column], 1]))
+
+
+_RECIPES: dict[Family, type[Classification | Tagging | QuestionAnswering]] = {
+    "classification": Classification,
+    "tagging": Tagging,
+    "question_answering": QuestionAnswering,
+}
+
+
+def make_recipe(task: Task, labels: Sequence[str], settings: Settings) -> Recipe:
+    """Return the recipe of a task's family."""
+    return _RECIPES[task.family](task, tuple(labels), settings)

@@ -18,11 +18,10 @@ from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, run_folder
-from robustbench_char.training.families import make_recipe, training_features
+from robustbench_char.training.families import IGNORED, make_recipe, training_features
 from robustbench_char.training.job import Job, Request, resolve
-from robustbench_char.training.loop import Loop
+from robustbench_char.training.loop import Collator, Loop
 from robustbench_char.training.options import AugmentOptions, FinetuneKeywords, FinetuneOptions
 from robustbench_char.training.saved_system import (
     SYSTEMS_FOLDER,
@@ -38,7 +37,6 @@ from robustbench_char.training.saved_system import (
     trained_before,
     write_system,
 )
-from robustbench_char.training.tagging import IGNORED
 
 __all__ = ["finetune"]
 

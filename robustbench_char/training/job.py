@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import robustbench_char
 from robustbench_char.attack_sets.attack import source_sha256
@@ -29,7 +26,7 @@ from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
-from robustbench_char.training.checkpoints import run_key
+from robustbench_char.training.checkpoints import machine, run_key
 from robustbench_char.training.families import label_names
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions, Settings, resolve_settings
 from robustbench_char.training.pretraining.files import pretraining_info
@@ -109,8 +106,7 @@ class Job:
             "settings": self.settings.model_dump(mode="json"),
             "train": [self.sha256, len(self.examples)],
             "augment": self.augmentation and self.augmentation.info().model_dump(mode="json"),
-            "device": "gpu" if torch.accelerator.is_available() else "cpu",
-            "versions": [robustbench_char.__version__, *map(version, ("torch", "transformers", "tokenizers"))],
+            **machine(),
         }
 
 

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from rich.progress import Progress
 from safetensors import SafetensorError
+from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar, random_state_kept
 from robustbench_char.models.checkpoints import quiet
-from robustbench_char.models.inputs import IntArray
-from robustbench_char.training.batches import Collator, LengthGroupedSampler
+from robustbench_char.models.inputs import IntArray, pad
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete, not_writable
 from robustbench_char.training.options import Settings
 
-__all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Loop", "progress_bar", "refuse_diverged"]
+__all__ = [
+    "LOGS",
+    "Bar",
+    "CheckpointTrainer",
+    "Checkpoints",
+    "Collator",
+    "LengthGroupedSampler",
+    "Loop",
+    "arguments_of",
+    "progress_bar",
+    "refuse_diverged",
+]
 
-_LOGS = 50  # loss values kept of a run
+LOGS = 50
+"""Entries of the log of the loss, at least."""
 _LOG_KEYS = ("step", "epoch", "loss", "learning_rate", "grad_norm")
 
 
@@ -51,11 +64,11 @@ class Loop:
         `new` names the parameters that `settings.new_learning_rate` is for. Process-wide random state is put back.
         """
         steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
-        every = max(1, steps // _LOGS)
+        every = max(1, steps // LOGS)
         with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(self.progress) as bar:
             trainer = _Trainer(
                 model=model,
-                args=_arguments(settings, self.folder, steps, every),
+                args=arguments_of(settings, self.folder, steps, every, num_train_epochs=settings.epochs),
                 train_dataset=cast(Any, features),
                 data_collator=collator,
                 callbacks=[Checkpoints(every, self.save_seconds), Bar(bar), *self.callbacks],
@@ -73,10 +86,10 @@ def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
     return {key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS}
 
 
-def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> TrainingArguments:
+def arguments_of(settings: Any, folder: Path, steps: int, every: int, **more: Any) -> TrainingArguments:
+    """Return what the Trainer is told of settings of either kind of training, with a log entry `every` few steps."""
     arguments = TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         per_device_train_batch_size=settings.batch_size,
         warmup_steps=math.ceil(settings.warmup * steps),
@@ -91,9 +104,10 @@ def _arguments(settings: Settings, folder: Path, steps: int, every: int) -> Trai
         report_to="none",
         disable_tqdm=True,
         log_level="error",
+        **more,
     )
-    if arguments.n_gpu > 1:  # the Trainer would give each GPU a batch of its own: another training than was asked for
-        arguments._n_gpu = 1
+    # The Trainer would give each GPU a batch of its own: another training than was asked for.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
 
@@ -190,3 +204,52 @@ class Bar(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
         if logs and "loss" in logs:
             self.bar.update(self.task, description=f"training, loss {float(logs['loss']):.3f}")
+
+
+_POOL = 50  # batches that are sorted together: little padding, yet other neighbours each epoch
+
+
+class Collator:
+    """Make a batch of features: arrays [T] are padded to [B, T] with the value of their name, numbers become [B]."""
+
+    def __init__(self, padding: Mapping[str, int]) -> None:
+        self.padding = dict(padding)
+
+    def __call__(self, features: Sequence[Mapping[str, IntArray | int]]) -> dict[str, torch.Tensor]:
+        """Return one tensor a name, as int64."""
+        arrays = [{name: one for name, one in feature.items() if isinstance(one, np.ndarray)} for feature in features]
+        padded = {name: torch.from_numpy(table) for name, table in pad(arrays, self.padding).items()}
+        numbers = [name for name in features[0] if name not in padded]
+        return padded | {
+            name: torch.tensor([feature[name] for feature in features], dtype=torch.int64) for name in numbers
+        }
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """A random order in which the members of a batch have like lengths; it depends on seed and epoch alone.
+
+    Texts are shuffled, sorted by length in pools of `_POOL` batches, cut into batches, and the batches shuffled; a
+    batch that is not full stays last, since batches are cut from this order again.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch, counted from 0. Called by the data loader, also when training resumes."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
+        order = generator.permutation(len(self.lengths))
+        pool = self.batch_size * _POOL
+        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+        grouped = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
+        full = len(grouped) - len(grouped) % self.batch_size
+        batches = generator.permutation(grouped[:full].reshape(-1, self.batch_size))
+        yield from batches.reshape(-1).tolist()
+        yield from grouped[full:].tolist()

@@ -14,8 +14,7 @@ from robustbench_char.common import InputError
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.tasks.base import Answer, Example
-from robustbench_char.training.families import encoded
-from robustbench_char.training.question_answering import span_of
+from robustbench_char.training.families import encoded, span_of
 
 pytestmark = pytest.mark.models
 

@@ -252,7 +252,7 @@ def test_a_full_disk_at_a_checkpoint(
     make_file: Any, train_tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.save", _full)
-    with pytest.raises(InputError, match=r"cannot be written .*No space left.*choose another --store"):
+    with pytest.raises(InputError, match=r"cannot be written .*No space left.*choose another `store=`"):
         train_tiny("tagging", make_file("tagging"), save_seconds=0.0)
     assert not (tmp_path / "system").exists()
 

@@ -106,10 +106,9 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
     from robustbench_char.models.checkpoints import resolve_base
     from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, heldout_blocks
     from robustbench_char.training.pretraining.corpus import Corpus
-    from robustbench_char.training.pretraining.heldout import HeldOut
-    from robustbench_char.training.pretraining.masking import Masker
     from robustbench_char.training.pretraining.models import build_encoder, open_tokenizer
-    from robustbench_char.training.pretraining.noise import Noiser
+    from robustbench_char.training.pretraining.noise import Masker, Noiser
+    from robustbench_char.training.pretraining.trainer import HeldOut
 
     tokenizer, (suite,) = open_tokenizer(Path(tiny_base)), load_suites("mixed@0.3", task="pretrain")
     maker = BlockMaker(tokenizer, Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, 0, False)

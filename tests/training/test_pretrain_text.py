@@ -131,7 +131,7 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["\n\n  \n", "... !!!\n"])
 def test_text_without_words_to_name_is_refused(text: str, tmp_path: Path) -> None:
-    from robustbench_char.training.pretraining.survey import survey
+    from robustbench_char.training.pretraining.corpus import survey
 
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputError, match=r"a\.txt: found no words"):
@@ -152,7 +152,7 @@ def _noiser(folder: str, *, suite: str = "mixed", share: float = 0.5, terms: Any
 
 
 def _terms(*words: str, unknown: Any = "ignore") -> Any:
-    from robustbench_char.training.pretraining.terms import TermVocabulary
+    from robustbench_char.training.pretraining.noise import TermVocabulary
 
     return TermVocabulary(unknown=unknown, terms=words)
 
@@ -190,7 +190,7 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
 def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
     from robustbench_char.models.charbert.characters import CharacterVocabulary
     from robustbench_char.models.charbert.processor import LONGEST_PIECE, CharBertProcessor
-    from robustbench_char.training.pretraining.characters import PieceCharacters
+    from robustbench_char.training.pretraining.models import PieceCharacters
 
     noiser = _noiser(tiny_base, share=1.0, terms=_terms("дворец"))
     pieces = noiser.pieces(["дворец"], [0], "1")
@@ -235,7 +235,7 @@ def test_unknown_terms_are_ignored_or_a_class() -> None:
 
 
 def test_terms_are_the_most_frequent_words_lower_cased() -> None:
-    from robustbench_char.training.pretraining.terms import TermCounter, TermVocabulary
+    from robustbench_char.training.pretraining.noise import TermCounter, TermVocabulary
 
     counter = TermCounter()
     counter.add(["The", "the", "b", "a", "a", "c"])
@@ -243,10 +243,10 @@ def test_terms_are_the_most_frequent_words_lower_cased() -> None:
 
 
 def test_counting_forgets_rare_words_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_char.training.pretraining import terms
+    from robustbench_char.training.pretraining import noise
 
-    monkeypatch.setattr(terms, "MOST_COUNTED", 3)
-    counter = terms.TermCounter()
+    monkeypatch.setattr(noise, "MOST_COUNTED", 3)
+    counter = noise.TermCounter()
     counter.add(["a", "a", "b", "c", "d"])
     assert dict(counter.counts) == {"a": 2}
     counter.add(["b", "b", "b", "c", "c", "d", "d"])
@@ -254,7 +254,7 @@ def test_counting_forgets_rare_words_when_there_are_too_many(monkeypatch: pytest
 
 
 def test_terms_are_read_as_written(tmp_path: Path) -> None:
-    from robustbench_char.training.pretraining.terms import TermVocabulary
+    from robustbench_char.training.pretraining.noise import TermVocabulary
 
     terms = _terms("the", "é", unknown="class")
     terms.save(tmp_path)
@@ -266,7 +266,7 @@ def test_terms_are_read_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
 def test_masking_takes_whole_words_that_are_not_noised(base: str, request: pytest.FixtureRequest) -> None:
-    from robustbench_char.training.pretraining.masking import Masker
+    from robustbench_char.training.pretraining.noise import Masker
 
     noiser = _noiser(request.getfixturevalue(base), share=0.3)
     lines = LINES * 200
@@ -291,7 +291,7 @@ def test_masking_takes_whole_words_that_are_not_noised(base: str, request: pytes
 
 def _maker(folder: str, block_size: int = 16) -> Any:
     from robustbench_char.training.pretraining.blocks import BlockMaker
-    from robustbench_char.training.pretraining.masking import Masker
+    from robustbench_char.training.pretraining.noise import Masker
 
     noiser = _noiser(folder, share=0.15, terms=_terms("house", "film"))
     return BlockMaker(noiser.tokenizer, noiser, Masker(noiser.tokenizer, 0.1), block_size, 0, surfaces=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.inputs import Window
 from robustbench_char.tasks.base import Answer, Example
+from robustbench_char.training.families import QuestionAnswering, Span, best_span, span_of
 from robustbench_char.training.options import FinetuneOptions, resolve_settings
-from robustbench_char.training.question_answering import QuestionAnswering, Span, best_span, span_of
 
 pytestmark = pytest.mark.models
 

@@ -1,6 +1,6 @@
 """From checkpoints of the 2020 reference implementation to our CharBERT.
 
-Source: the key layouts of the released weights (`wtma/CharBERT`). BERT's layout lists one shared convolution once a
+Source: the key layouts of the released weights (`wtma/CharBERT`). BERT's layout lists one shared convolution once per
 layer; RoBERTa's masked-LM head has one layer norm for both streams, which becomes one for each here. Dropped are the
 parts that no head reads (the pooler, except in the encoder alone).
 """
@@ -120,7 +120,7 @@ class ConversionReport:
 def convert_checkpoint(
     folder: Path, output: Path, *, char_vocab: Path | None = None, overwrite: bool = False
 ) -> ConversionReport:
-    """Write the checkpoint in `folder` as a model of ours, whole or not at all.
+    """Write the checkpoint in `folder` as a model of ours, atomically.
 
     `char_vocab`, the reference's character list, makes a processor too, with the tokenizer files of the folder. Raises
     InputError when a file is missing or something else, or when files do not belong together.
@@ -128,7 +128,7 @@ def convert_checkpoint(
     path, fields, state = read_checkpoint(folder)
     base_type = _base_type(state, path)
     head = _head(state, fields)
-    state_of_ours = _mapped(state, base_type, path)
+    state_of_ours = reference_state(state, base_type, path)
     config = _config(fields, state_of_ours, base_type, head, folder / "config.json")
     processor = _processor(folder, config, char_vocab)
     model, missing = _model(config, state_of_ours, head, path)
@@ -147,16 +147,14 @@ def convert_checkpoint(
     return ConversionReport(base_type, head, used, left_over, missing, processor is not None, warnings)
 
 
-def reference_state(state: Mapping[str, Tensor], base_type: BaseType) -> dict[str, Tensor]:
+def reference_state(
+    state: Mapping[str, Tensor], base_type: BaseType, place: object = "the checkpoint"
+) -> dict[str, Tensor]:
     """Return weights in the reference's key layout under our names; keys without a place in ours are left out.
 
     Raises InputError where keys that must share one tensor differ: the convolutions of BERT's layout, or the sub-word
     decoder and the embeddings.
     """
-    return _mapped(state, base_type, "the checkpoint")
-
-
-def _mapped(state: Mapping[str, Tensor], base_type: BaseType, place: object) -> dict[str, Tensor]:
     ours: dict[str, Tensor] = {}
     first: dict[str, str] = {}
     base = _is_base(state)

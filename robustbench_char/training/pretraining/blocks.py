@@ -19,9 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
 from robustbench_char.training.pretraining.corpus import Chunk, Corpus, Place
-from robustbench_char.training.pretraining.masking import Masker
-from robustbench_char.training.pretraining.noise import Noiser, Pieces
-from robustbench_char.training.pretraining.terms import IGNORED
+from robustbench_char.training.pretraining.noise import IGNORED, Masker, Noiser, Pieces
 
 __all__ = ["Block", "BlockCollator", "BlockMaker", "Blocks", "Characters", "Position", "heldout_blocks"]
 

@@ -15,6 +15,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.records.evaluation import PretrainingInfo
+from robustbench_char.training.pretraining.corpus import TextInfo
 from robustbench_char.training.pretraining.options import PretrainSettings
 from robustbench_char.training.pretraining.trainer import Log
 from robustbench_char.training.saved_system import BaseInfo
@@ -24,7 +25,6 @@ __all__ = [
     "VOLATILE",
     "PretrainedEncoder",
     "PretrainingFile",
-    "TextInfo",
     "finished_pretraining",
     "pretraining_info",
     "read_pretraining",
@@ -33,13 +33,6 @@ __all__ = [
 
 PRETRAINING, LOG = "pretraining.json", "training_log.json"
 VOLATILE = (PRETRAINING, LOG)
-
-
-class TextInfo(Frozen):
-    """One text file; its name is no path."""
-
-    name: str
-    sha256: str
 
 
 class PretrainingFile(Frozen):

@@ -1,25 +1,31 @@
-"""From lines to pieces: the suite is applied, and every piece of a noised word knows what the word was.
+"""From lines to what is learnt: words are noised by a suite, and pieces know what the word was or are masked.
 
 The attack is that of `attacks.engine`, keyed by seed, pass and line: equal everywhere, for every system, in any chunk.
+The term vocabulary holds the whole words that noisy language modelling (NLM) tells apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import Suite
+from robustbench_char.common.files import write_json
+from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.text.columns import Column
-from robustbench_char.training.pretraining.terms import IGNORED, TermVocabulary
 
-__all__ = ["Noiser", "Pieces"]
+__all__ = ["IGNORED", "TERMS", "Masker", "Noiser", "Pieces", "TermCounter", "TermVocabulary"]
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -134,3 +140,104 @@ def _clean_words(outcome: Outcome, words: Ints) -> list[str]:
     starts, ends = outcome.words.starts[words], outcome.words.ends[words]
     before = [start - (start > 0 and text[start - 1] == " ") for start in starts.tolist()]
     return [text[start:end] for start, end in zip(before, ends.tolist(), strict=True)]
+
+
+class Masker:
+    """Chooses words until `share` of all pieces is chosen: 80% become the mask, 10% random pieces, 10% stay.
+
+    A whole word is what the tokenizer splits off before it cuts words into pieces; the draw of 80, 10 and 10 is one a
+    word, so that no word is half seen. Words with a noised piece are never chosen: their pieces hold another target.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, share: float) -> None:
+        self.share, self.mask = share, int(tokenizer.mask_token_id)
+        self.ordinary = np.setdiff1d(np.arange(len(tokenizer)), tokenizer.all_special_ids)
+
+    def __call__(self, pieces: Pieces, generator: np.random.Generator) -> tuple[Ints, Ints]:
+        """Return what the model reads and what it predicts (-100: nothing), both [n]."""
+        words = int(pieces.word[-1]) + 1 if len(pieces.word) else 0
+        sizes = np.bincount(pieces.word, minlength=words)
+        free = np.bincount(pieces.word, weights=pieces.noised, minlength=words) == 0
+        order = generator.permutation(np.flatnonzero(free))
+        chosen = order[np.cumsum(sizes[order]) <= round(self.share * len(pieces.ids))]
+        kind = np.full(words, 1.0)
+        kind[chosen] = generator.random(len(chosen)) - 1.0  # negative: chosen
+        draw = kind[pieces.word]
+        ids = pieces.ids.copy()
+        ids[draw < -0.2] = self.mask
+        random = (draw >= -0.2) & (draw < -0.1)
+        ids[random] = generator.choice(self.ordinary, int(random.sum()))
+        return ids, np.where(draw < 0, pieces.ids, IGNORED)
+
+
+TERMS = "term_vocabulary.json"
+IGNORED = -100
+MOST_COUNTED = 2_000_000
+"""Different words that are counted at a time; beyond, the rarest are forgotten, so that memory stays flat."""
+
+
+class TermCounter:
+    """Counts lower-cased words of text of any size."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add(self, words: Iterable[str]) -> None:
+        """Count words."""
+        self.counts.update(map(str.lower, words))
+        if len(self.counts) > MOST_COUNTED:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget words seen once, then twice, and so on, until there is room for as many new ones."""
+        rarest = 1
+        while len(self.counts) > MOST_COUNTED // 2:
+            self.counts = Counter({word: count for word, count in self.counts.items() if count > rarest})
+            rarest += 1
+
+
+class TermVocabulary(Frozen):
+    """Lower-cased words by frequency; the id of a term is its place.
+
+    `unknown` says what another word is: `ignore`, no target; `class`, one class more (as in the reference
+    implementation of CharBERT, whose last class is `<unk>`).
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    unknown: Literal["ignore", "class"]
+    terms: tuple[str, ...] = Field(min_length=1)
+
+    @classmethod
+    def build(cls, counter: TermCounter, *, size: int, unknown: Literal["ignore", "class"]) -> TermVocabulary:
+        """Return the `size` most frequent words (fewer, if there are no more); equal counts in alphabetic order."""
+        order = sorted(counter.counts.items(), key=lambda item: (-item[1], item[0]))
+        return cls(unknown=unknown, terms=tuple(word for word, _ in order[:size]))
+
+    @classmethod
+    def load(cls, folder: Path) -> TermVocabulary:
+        """Read the vocabulary of a folder. Raises InputError where it is missing or damaged."""
+        return read_json_model(
+            folder / TERMS,
+            cls,
+            expected="a term vocabulary that `pretrain` wrote",
+            fix="Copy the whole folder that `pretrain` wrote, or start from a plain base.",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary into a folder."""
+        write_json(folder / TERMS, self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model tells apart."""
+        return len(self.terms) + (self.unknown == "class")
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {term: index for index, term in enumerate(self.terms)}
+
+    def ids(self, words: Sequence[str]) -> list[int]:
+        """Return the id of each word, IGNORED (-100) or the last class for one that is not among the terms."""
+        unknown = len(self.terms) if self.unknown == "class" else IGNORED
+        known = self._ids
+        return [known.get(word.lower(), unknown) for word in words]

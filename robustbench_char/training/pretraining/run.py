@@ -4,54 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
-import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
-import robustbench_char
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
+from robustbench_char.models.charbert.characters import CharacterVocabulary
+from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, quiet, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
-from robustbench_char.training.checkpoints import default_store, run_key
+from robustbench_char.training.checkpoints import default_store, machine, run_key
 from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Blocks, heldout_blocks
-from robustbench_char.training.pretraining.corpus import Corpus
+from robustbench_char.training.pretraining.corpus import Corpus, Survey, TextInfo, survey, text_infos
 from robustbench_char.training.pretraining.files import (
     VOLATILE,
     PretrainedEncoder,
     PretrainingFile,
-    TextInfo,
     finished_pretraining,
     read_pretraining,
     write_pretraining,
 )
-from robustbench_char.training.pretraining.heldout import HeldOut
-from robustbench_char.training.pretraining.masking import Masker
-from robustbench_char.training.pretraining.models import Built, build_encoder, open_tokenizer, plain
-from robustbench_char.training.pretraining.noise import Noiser
+from robustbench_char.training.pretraining.models import (
+    Built,
+    PieceCharacters,
+    build_charbert,
+    build_encoder,
+    fixed_vocabularies,
+    open_tokenizer,
+    plain,
+)
+from robustbench_char.training.pretraining.noise import Masker, Noiser, TermVocabulary
 from robustbench_char.training.pretraining.options import (
     PretrainKeywords,
     PretrainOptions,
     PretrainSettings,
-    Vocabularies,
     check_system,
     resolve_pretraining,
 )
-from robustbench_char.training.pretraining.survey import Survey, survey, text_infos
-from robustbench_char.training.pretraining.terms import TermVocabulary
-from robustbench_char.training.pretraining.trainer import Log, PretrainLoop, processes, shared_run_folder
+from robustbench_char.training.pretraining.trainer import HeldOut, Log, PretrainLoop, processes, shared_run_folder
 from robustbench_char.training.saved_system import BaseInfo
-
-if TYPE_CHECKING:
-    from robustbench_char.models.charbert.characters import CharacterVocabulary
-    from robustbench_char.models.charbert.processor import CharBertProcessor
 
 __all__ = ["pretrain"]
 
@@ -100,7 +98,7 @@ def _paths(files: Path | str | Sequence[Path | str] | None) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Job:
-    """One run as resolved, before anything is trained. `run` is the hash of all that decides its result."""
+    """One run as resolved, before anything is trained."""
 
     system: str
     base: Base
@@ -116,7 +114,21 @@ class _Job:
     terms: TermVocabulary | None
     characters: CharacterVocabulary | None
     processes: int
-    run: str
+
+    @cached_property
+    def run(self) -> str:
+        """The hash of all that decides the result."""
+        base = self.base
+        return run_key(
+            {
+                "system": self.system,
+                "base": [base.name, base.weights_sha256, reading_sha256(base.folder), self.continues],
+                "settings": self.settings.model_dump(mode="json"),
+                "text": [[text.sha256 for text in part] for part in (self.text_infos, self.heldout_infos)],
+                "processes": self.processes,
+                **machine(),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,7 @@ def _prepare(
     start = resolve_base(base)
     continues = _earlier_run(start, system)
     tokenizer = open_tokenizer(start.folder)
-    fixed = _fixed(start) if system == "charbert" else None
+    fixed = fixed_vocabularies(start) if system == "charbert" else None
     config = load_config(start.folder, layers=options.layers)  # says at once when there are fewer layers
     settings, suite = resolve_pretraining(
         system,
@@ -152,19 +164,10 @@ def _prepare(
     held = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
     infos = text_infos(corpus), text_infos(held if heldout else None)
     counts_terms = system == "charbert" and suite is not None and fixed is None
-    found = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
-    terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, found, settings)
-    decides = {
-        "system": system,
-        "base": [start.name, start.weights_sha256, reading_sha256(start.folder), continues],
-        "settings": settings.model_dump(mode="json"),
-        "text": [[text.sha256 for text in part] for part in infos],
-        "processes": world,
-        "device": "gpu" if torch.accelerator.is_available() else "cpu",
-        "versions": [robustbench_char.__version__, *map(version, ("torch", "transformers", "tokenizers"))],
-    }
-    return _Job(system, start, continues, settings, suite, tokenizer, corpus, held, *infos, found, terms, characters,
-                world, run_key(decides))  # fmt: skip
+    counted = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
+    terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, counted, settings)
+    return _Job(system, start, continues, settings, suite, tokenizer, corpus, held, *infos, counted, terms, characters,
+                world)  # fmt: skip
 
 
 def _earlier_run(base: Base, system: str) -> str | None:
@@ -181,26 +184,18 @@ def _earlier_run(base: Base, system: str) -> str | None:
     return earlier.run if earlier else None
 
 
-def _fixed(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
-    from robustbench_char.training.pretraining.characters import fixed_vocabularies
-
-    return fixed_vocabularies(base)
-
-
 def _lower(tokenizer: PreTrainedTokenizerFast) -> bool:
     normalizer = tokenizer.backend_tokenizer.normalizer
     return normalizer is not None and normalizer.normalize_str("A") == "a"
 
 
 def _vocabularies(
-    corpus: Corpus, found: Survey, settings: PretrainSettings
+    corpus: Corpus, counted: Survey, settings: PretrainSettings
 ) -> tuple[TermVocabulary | None, CharacterVocabulary | None]:
     """Build CharBERT's vocabularies from the text; the other systems have none."""
     if settings.term_vocab_size is None or settings.char_vocab_size is None or settings.unknown_terms is None:
         return None, None
-    from robustbench_char.models.charbert.characters import CharacterVocabulary
-
-    terms = TermVocabulary.build(found.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
+    terms = TermVocabulary.build(counted.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
     lines = (line for chunk in corpus.chunks() for line in chunk.lines)
     return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, settings.character_case or "surface")
 
@@ -217,7 +212,7 @@ def _train(job: _Job, loop: PretrainLoop) -> _Trained:
         surfaces=processor is not None,
     )
     next(iter(Blocks(job.corpus, maker)))  # says at once when the text is too short
-    collator = _collator(processor)
+    collator = BlockCollator(PieceCharacters(processor) if processor else None)
     heldout = HeldOut(heldout_blocks(job.heldout, maker, settings.heldout_blocks), collator, settings.batch_size)
     built = _build(job)
     return _Trained(built, processor, loop.train(built, Blocks(job.corpus, maker), collator, heldout, settings))
@@ -226,24 +221,12 @@ def _train(job: _Job, loop: PretrainLoop) -> _Trained:
 def _processor(job: _Job) -> CharBertProcessor | None:
     if job.characters is None:
         return None
-    from robustbench_char.models.charbert.processor import CharBertProcessor
-
     return CharBertProcessor(job.tokenizer, job.characters, job.settings.character_case)
-
-
-def _collator(processor: CharBertProcessor | None) -> BlockCollator:
-    if processor is None:
-        return BlockCollator()
-    from robustbench_char.training.pretraining.characters import PieceCharacters
-
-    return BlockCollator(PieceCharacters(processor))
 
 
 def _build(job: _Job) -> Built:
     if job.terms is None or job.characters is None:
         return build_encoder(job.base, layers=job.settings.layers, seed=job.settings.seed)
-    from robustbench_char.training.pretraining.characters import build_charbert
-
     return build_charbert(job.base, job.settings, job.terms, job.characters)
 
 

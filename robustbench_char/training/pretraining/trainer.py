@@ -1,12 +1,15 @@
-"""The training loop of pre-training: the Hugging Face Trainer on a stream of blocks, on one process or several."""
+"""The training loop of pre-training: the Hugging Face Trainer on a stream of blocks, on one process or several.
+
+Held-out text is scored on the way: MLM loss and perplexity, NLM loss, hit@1 and hit@5 of the original word.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +17,30 @@ from typing import Any
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
 from robustbench_char.common.process import random_state_kept
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.training.checkpoints import last_checkpoint, run_folder
-from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, progress_bar, refuse_diverged
-from robustbench_char.training.pretraining.blocks import BlockCollator, Blocks, Position
+from robustbench_char.training.loop import (
+    LOGS,
+    Bar,
+    Checkpoints,
+    CheckpointTrainer,
+    arguments_of,
+    progress_bar,
+    refuse_diverged,
+)
+from robustbench_char.training.pretraining.blocks import Block, BlockCollator, Blocks, Position
 from robustbench_char.training.pretraining.corpus import Place
-from robustbench_char.training.pretraining.heldout import HeldOut, merged
 from robustbench_char.training.pretraining.models import Built
+from robustbench_char.training.pretraining.noise import IGNORED
 from robustbench_char.training.pretraining.options import PretrainSettings
-from robustbench_char.training.pretraining.terms import IGNORED
 
-__all__ = ["Log", "PretrainLoop", "processes", "shared_run_folder"]
+__all__ = ["HeldOut", "Log", "PretrainLoop", "merged", "processes", "shared_run_folder"]
 
-_LOGS = 50  # entries of the training log
 _POSITION = "position.json"
 _LOSSES = (("mlm_loss", "labels"), ("nlm_loss", "nlm_labels"))
 
@@ -91,30 +101,17 @@ class PretrainLoop:
 
 
 def _arguments(settings: PretrainSettings, folder: Path) -> TrainingArguments:
-    arguments = TrainingArguments(
-        output_dir=str(folder),
+    return arguments_of(
+        settings,
+        folder,
+        settings.steps,
+        max(1, settings.steps // LOGS),
         max_steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        per_device_train_batch_size=settings.batch_size,
-        warmup_steps=math.ceil(settings.warmup * settings.steps),
-        weight_decay=settings.weight_decay,
-        bf16=settings.bf16,
-        seed=settings.seed,
-        use_cpu=not torch.accelerator.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
         # Every process reads the stream and takes its share of each step; what one process sent would have to be of
         # one shape, and the characters of a batch are not.
         accelerator_config={"dispatch_batches": False},
         ignore_data_skip=True,  # the stream itself starts where the checkpoint was written
-        remove_unused_columns=False,
-        logging_steps=max(1, settings.steps // _LOGS),
-        save_strategy="no",  # _Save decides by time
-        report_to="none",
-        disable_tqdm=True,
-        log_level="error",
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs take several processes
-    return arguments
 
 
 class _Trainer(CheckpointTrainer):
@@ -277,3 +274,76 @@ def shared_run_folder(store: Path, key: str) -> Iterator[tuple[Path, Path | None
         if isinstance(found[0], InputError):
             raise found[0]
         yield store / key, found[0]
+
+
+Scores = dict[str, float | None]
+
+
+def merged(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a batch as the model takes it: what stands for noised words becomes a target beside the masked pieces.
+
+    `nlm_labels` stay where there are character inputs.
+    """
+    labels, originals = batch["labels"], batch["originals"]
+    inputs = {name: value for name, value in batch.items() if name not in ("originals", "nlm_labels")}
+    inputs["labels"] = torch.where(labels == IGNORED, originals, labels)
+    if "char_input_ids" in batch:
+        inputs["nlm_labels"] = batch["nlm_labels"]
+    return inputs
+
+
+@dataclass
+class _Mean:
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, values: torch.Tensor) -> None:
+        self.total, self.count = self.total + float(values.double().sum()), self.count + values.numel()
+
+    @property
+    def value(self) -> float | None:
+        return self.total / self.count if self.count and math.isfinite(self.total) else None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Blocks that are never trained on, noised and masked once."""
+
+    blocks: Sequence[Block]
+    collator: BlockCollator
+    batch_size: int
+
+    def scores(self, model: PreTrainedModel, autocast: AbstractContextManager[None]) -> Scores:
+        """Score a model, in evaluation mode; its mode is put back. A score that is not finite is None.
+
+        `mlm_loss` and `perplexity` (its exponential) are over masked pieces; `noised_loss` over the pieces of noised
+        words (`advbert`); `nlm_loss`, `hit_at_1`, `hit_at_5` over the pieces of noised words that are among the terms
+        (`charbert`). Losses are in nats, hits are shares.
+        """
+        means = {name: _Mean() for name in ("mlm_loss", "noised_loss", "nlm_loss", "hit_at_1", "hit_at_5")}
+        training = model.training
+        model.train(False)
+        with torch.no_grad(), autocast:
+            for first in range(0, len(self.blocks), self.batch_size):
+                self._add(means, model, self.collator(self.blocks[first : first + self.batch_size]))
+        model.train(training)
+        found: Scores = {name: mean.value for name, mean in means.items() if mean.count}
+        loss = found.get("mlm_loss")
+        return {"perplexity": math.exp(min(loss, 700.0)) if loss is not None else None} | found
+
+    def _add(self, means: dict[str, _Mean], model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> None:
+        batch = {name: value.to(model.device) for name, value in batch.items()}
+        inputs = merged(batch)
+        outputs = model(**inputs)
+        targets = inputs["labels"][inputs["labels"] != IGNORED]
+        masked = (batch["labels"] != IGNORED)[inputs["labels"] != IGNORED]
+        losses = cross_entropy(outputs["logits"].float(), targets, reduction="none")
+        means["mlm_loss"].add(losses[masked])
+        means["noised_loss"].add(losses[~masked])
+        if "nlm_labels" in inputs:
+            terms = inputs["nlm_labels"][inputs["nlm_labels"] != IGNORED]
+            logits = outputs["nlm_logits"].float()
+            means["nlm_loss"].add(cross_entropy(logits, terms, reduction="none"))
+            hits = logits.topk(min(5, logits.shape[-1])).indices == terms[:, None]
+            means["hit_at_1"].add(hits[:, 0])
+            means["hit_at_5"].add(hits.any(1))
