@@ -13,17 +13,7 @@ from robustbench_char.common.yaml_model import load_yaml_model
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "AttackedScore",
-    "CleanRow",
-    "Finding",
-    "Pretraining",
-    "Reference",
-    "Robustness",
-    "RobustnessRow",
-    "load_reference",
-    "reference_frame",
-]
+__all__ = ["Finding", "Reference", "load_reference", "reference_frame"]
 
 
 class CleanRow(Frozen):

@@ -30,7 +30,7 @@ from robustbench_char.records.sensitivity import SensitivityRecord, read_words
 from robustbench_char.reports.examples.cards import edits_that_do_not_fit, in_order, marks_of, stretches
 from robustbench_char.reports.examples.choice import OUTCOMES, Changed, Row, answers_of, read_rows
 
-__all__ = ["MOST_BYTES", "MOST_RESULTS", "Sample", "pack", "sample", "word_distances"]
+__all__ = ["sample", "word_distances"]
 
 MOST_RESULTS = 20_000
 """Results (an example by a system) that a page holds at most."""
@@ -53,7 +53,7 @@ class Sample(NamedTuple):
     total: int
 
 
-def pack(data: Mapping[str, Any]) -> str:
+def _pack(data: Mapping[str, Any]) -> str:
     """Return data as JSON, deflated (zlib), in base64."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode("ascii")
@@ -76,7 +76,7 @@ def sample(
     rows, words = _first_rows(changed, number), _words_of(sensitivities)
     while True:
         chosen = _Builder(rows, words, changed).build(number)
-        packed = pack(chosen.data)
+        packed = _pack(chosen.data)
         if len(packed) <= most_bytes or number == 1:
             return chosen, packed
         number = max(1, int(number * 0.9 * most_bytes / len(packed)))

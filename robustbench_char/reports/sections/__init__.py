@@ -11,7 +11,7 @@ from robustbench_char.common import Registry
 from robustbench_char.reports.blocks import Section
 from robustbench_char.reports.evidence import Evidence
 
-__all__ = ["SECTIONS", "SectionMaker"]
+__all__ = ["SECTIONS"]
 
 SectionMaker = Callable[[Evidence], list[Section]]
 
