@@ -63,7 +63,6 @@ def test_the_package_does_not_grow() -> None:
     assert sum(lines) <= PACKAGE_LINES
 
 
-@being_merged
 def test_no_circle_of_files() -> None:
     """Imports inside functions count: a file that needs another one to work is not read without it."""
     grimp = pytest.importorskip("grimp", reason="import-linter of the extra `dev` is not installed")
