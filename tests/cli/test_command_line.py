@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_char.cli.main import main
+
 PROGRAM = Path(sys.executable).with_name("robustbench-char")
 
 
@@ -30,6 +32,17 @@ def fails(*arguments: object, cwd: Path | None = None) -> str:
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     return done.stderr
+
+
+def fails_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return the one message of a command that fails, run without a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["robustbench-char", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+    shown = capsys.readouterr()
+    assert (stopped.value.code, shown.out) == (2, "")
+    return shown.err
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +178,7 @@ def test_fields_may_be_repeated_or_separated(data: Path, tmp_path: Path) -> None
     assert (tmp_path / "a" / "dev-v2.0.json").read_bytes() == (tmp_path / "b" / "dev-v2.0.json").read_bytes()
 
 
-def test_bad_input_ends_with_one_message(data: Path, tmp_path: Path) -> None:
+def test_bad_input_ends_with_one_message(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean, out = data / "cola" / "dev.tsv", tmp_path / "out"
     attack = ("attack", "cola", "--output", out)
     html = tmp_path / "page.tsv"
@@ -190,10 +203,11 @@ def test_bad_input_ends_with_one_message(data: Path, tmp_path: Path) -> None:
         "found no such folder": ("report", tmp_path / "none", "--output", out),
     }
     for expected, arguments in cases.items():
-        message = fails(*arguments)
+        message = fails_here(capsys, *arguments)
         assert expected in message, (arguments, message)
         assert message.startswith("error: ")
         assert not out.exists()
+    assert fails(*cases["LDC99T42"]) == fails_here(capsys, *cases["LDC99T42"])  # a process says the same
 
 
 def test_wrong_options_end_with_code_2() -> None:
