@@ -6,5 +6,8 @@ Needs the extra `models`.
 from __future__ import annotations
 
 from robustbench_char.models import charbert
+from robustbench_char.models.checkpoints import Base, resolve_base
+from robustbench_char.models.inputs import Window
+from robustbench_char.models.system import Defence, Limits, System
 
-__all__ = ["charbert"]
+__all__ = ["Base", "Defence", "Limits", "System", "Window", "charbert", "resolve_base"]

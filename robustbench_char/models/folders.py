@@ -179,7 +179,7 @@ def _check_safetensors(path: Path) -> None:
     except SafetensorError as error:
         raise InputError(
             path,
-            found=f"no safetensors file ({error})",
+            found=f"not a safetensors file ({error})",
             expected="weights in the safetensors format",
             fix="The file is damaged or incomplete: copy or download it again.",
         ) from None

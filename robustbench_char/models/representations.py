@@ -85,7 +85,7 @@ class WordReader:
         """Return the representations of the words of each passage, in order.
 
         Passages of like length share a batch, and equal inputs one reading, so that equal texts have equal vectors. The
-        hidden states of one batch are held at a time. Raises InputError where they are no numbers.
+        hidden states of one batch are held at a time. Raises InputError where they are not finite.
         """
         windows = list(self._windows(passages))
         counts = [len(passage.words) or sum(map(len, passage.spans)) for passage in passages]
@@ -93,16 +93,18 @@ class WordReader:
         for place, (window, _) in enumerate(windows):
             alike[tuple(values.tobytes() for values in window.inputs.values())].append(place)
         groups = sorted(alike.values(), key=lambda places: -len(windows[places[0]][1]))
-        found: dict[int, Representations] = {}
+        representations: dict[int, Representations] = {}
         for start in range(0, len(groups), batch_size):
             chosen = groups[start : start + batch_size]
             states = self._states([windows[places[0]][0] for places in chosen])
             for row, places in enumerate(chosen):
-                found |= {place: self._pooled(states[row], windows[place][1], counts[place]) for place in places}
-        return [found[place] for place in range(len(windows))]
+                representations |= {
+                    place: self._pooled(states[row], windows[place][1], counts[place]) for place in places
+                }
+        return [representations[place] for place in range(len(windows))]
 
     def _windows(self, passages: Sequence[Passage]) -> Iterator[tuple[Window, IntArray]]:
-        """Return one window a passage, and the word that each of its pieces belongs to [T]."""
+        """Return one window per passage, and the word that each of its pieces belongs to [T]."""
         if not passages:
             return
         if self.words:
@@ -116,7 +118,7 @@ class WordReader:
 
     @torch.inference_mode()
     def _states(self, windows: Sequence[Window]) -> Tensor:
-        """Return hidden states [B, T, D] in single precision. Raises InputError where they are no numbers."""
+        """Return hidden states [B, T, D] in single precision. Raises InputError where they are not finite."""
         batch = pad([window.inputs for window in windows], self.kind.padding())
         lengths = np.array([len(window.inputs["input_ids"]) for window in windows])
         mask = np.arange(lengths.max()) < lengths[:, None]
@@ -126,7 +128,7 @@ class WordReader:
         if not bool(states[torch.from_numpy(mask).to(states.device)].isfinite().all()):
             raise InputError(
                 self.model.config.name_or_path or "the model",
-                found=f"hidden states of layer {self.layer} that are no finite numbers",
+                found=f"hidden states of layer {self.layer} that are not finite",
                 expected="numbers",
                 fix="Its weights are damaged, or too large for single precision: train or download it again.",
             )
@@ -155,7 +157,7 @@ class WordReader:
 
 def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
     """Return the word that each piece stands in, from where pieces and words begin; NO_WORD between words."""
-    found = np.full(len(window.texts), NO_WORD, np.int32)
+    owners = np.full(len(window.texts), NO_WORD, np.int32)
     before = 0
     for number, words in enumerate(spans):
         inside = np.flatnonzero(window.texts == number)
@@ -166,6 +168,6 @@ def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
         if len(words):  # a byte-level piece of the space before a word alone has no length, and is the word's
             space = (starts == ends) & (starts == words[within, 0])
             belongs = (place < len(words)) & ((words[within, 0] < ends) | space)
-        found[inside[belongs]] = before + place[belongs]
+        owners[inside[belongs]] = before + place[belongs]
         before += len(words)
-    return found
+    return owners

@@ -1,1 +1,33 @@
-"""Training: fine-tuning on the Hugging Face Trainer, and prediction with a saved system. Needs the extra `models`."""
+"""Training: fine-tuning (`finetune.finetune`) and pre-training (`pretraining.pretrain`) on the Hugging Face Trainer.
+
+Needs the extra `models`. Nothing is imported before it is used: commands and specs read the options alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from robustbench_char.common.registry import lazy_names
+
+if TYPE_CHECKING:
+    from robustbench_char.training.augmentation import AUGMENT_SEED
+    from robustbench_char.training.options import AugmentOptions, FinetuneKeywords, FinetuneOptions
+    from robustbench_char.training.saved_system import SavedSystem, SystemFile, read_system, system_info
+
+__all__ = [
+    "AUGMENT_SEED",
+    "AugmentOptions",
+    "FinetuneKeywords",
+    "FinetuneOptions",
+    "SavedSystem",
+    "SystemFile",
+    "read_system",
+    "system_info",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    augmentation="AUGMENT_SEED",
+    options="AugmentOptions FinetuneKeywords FinetuneOptions",
+    saved_system="SavedSystem SystemFile read_system system_info",
+)

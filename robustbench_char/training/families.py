@@ -66,17 +66,17 @@ class Recipe(Protocol):
 
 
 def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
-    """Return the classes in the task's order, or those found in the examples, sorted; none for question answering."""
+    """Return the classes in the task's order, or those labels in the examples, sorted; none for question answering."""
     if task.family == "question_answering":
         return ()
     if task.labels is not None:
         return task.labels
-    found = {
+    labels = {
         label
         for example in examples
         for label in ((example.label,) if isinstance(example.label, str) else example.label or ())
     }
-    return tuple(sorted(found))
+    return tuple(sorted(labels))
 
 
 def encoded(recipe: Recipe, system: System, examples: Sequence[Example]) -> Iterator[Window]:

@@ -48,7 +48,7 @@ _SCHEMA = 1
 
 
 class BaseInfo(Frozen):
-    """The checkpoint that training started from; `name` is no path, `revision` the hub's commit."""
+    """The checkpoint that training started from; `name` is not a path, `revision` the hub's commit."""
 
     name: str
     revision: str | None
@@ -171,9 +171,13 @@ def read_log(folder: Path) -> list[dict[str, float | None]]:
 def trained_before(store: Path, training: str) -> Path | None:
     """Return a system in the store whose weights come from the same training, or None."""
     for path in sorted((store / SYSTEMS_FOLDER).glob(f"*/{SYSTEM}")):
-        held = read_json(path)
+        saved = read_json(path)
         # Only a match is checked in full: a damaged or newer system elsewhere in the store is none of our business.
-        if isinstance(held, dict) and held.get("training") == training and finished_run(path.parent, str(held["run"])):
+        if (
+            isinstance(saved, dict)
+            and saved.get("training") == training
+            and finished_run(path.parent, str(saved["run"]))
+        ):
             return path.parent
     return None
 

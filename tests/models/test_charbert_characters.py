@@ -265,7 +265,7 @@ def test_lines_of_a_reference_list(tmp_path: Path) -> None:
         (b"<!DOCTYPE html>", "an HTML page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         (b" \na\nb\n", "'b' as the last line"),
-        (b"\xff\n<unk>\n", "no UTF-8 text"),
+        (b"\xff\n<unk>\n", "bytes that are not UTF-8"),
         (b"the\nof\nand\n<unk>\n", "'the', a word"),
         (b"", "an empty file"),
     ],

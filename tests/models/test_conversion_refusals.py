@@ -29,7 +29,7 @@ def test_weights_that_are_no_numbers(make: Callable[..., Any], tmp_path: Path) -
     key = "bert.encoder.layer.0.output.dense.weight"
     state[key][0, 0] = float("nan")
     torch.save(state, tmp_path / "in" / "pytorch_model.bin")
-    refused(tmp_path, f"{key}: found values that are no finite numbers; expected finite weights")
+    refused(tmp_path, f"{key}: found values that are not finite; expected finite weights")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_lfs_pointer(folder: Path) -> None:
 def test_half_a_download(folder: Path, keep: int) -> None:
     data = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(data[:keep])
-    with pytest.raises(InputError, match=r"no safetensors file.*copy or download it again"):
+    with pytest.raises(InputError, match=r"not a safetensors file.*copy or download it again"):
         check_model_folder(folder)
 
 

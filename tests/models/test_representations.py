@@ -99,5 +99,5 @@ def test_hidden_states_that_are_no_numbers(shared_bert: Path) -> None:
     damaged = reader(shared_bert, words=True)
     with torch.no_grad():
         damaged.model.encoder.layer[1].output.dense.bias.fill_(float("inf"))
-    with pytest.raises(InputError, match="found hidden states of layer -1 that are no finite numbers"):
+    with pytest.raises(InputError, match="found hidden states of layer -1 that are not finite"):
         damaged.read([passage("the house", words=True)])

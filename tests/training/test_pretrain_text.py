@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, small_chunks: Module
 @pytest.mark.parametrize("data", [b"good\nb\x00d\n", b"good\nb\xffd\n", b"good\n\xed\xa0\x80\n"])
 def test_binary_text_is_refused_with_its_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(data)
-    with pytest.raises(InputError, match=r"a\.txt:2: found bytes that are no UTF-8 text"):
+    with pytest.raises(InputError, match=r"a\.txt:2: found bytes that are not UTF-8 text"):
         list(_corpus([tmp_path / "a.txt"]).chunks())
 
 

@@ -71,35 +71,37 @@ class CharacterVocabulary:
     def build(cls, texts: Iterable[str], size: int = 1000, case: CharacterCase = "surface") -> Self:
         """Take the `size` most frequent characters of texts, sorted by frequency, then by code point.
 
-        Reads the texts once, one at a time. White space is no character here. Raises InputError when none is left.
+        Reads the texts once, character at a time. White space does not count. Raises InputError when none is left.
         """
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(text.lower() if case == "lower" else text)
-        seen = [one for one in counts if not one.isspace() and not "\ud800" <= one <= "\udfff"]
+        seen = [character for character in counts if not character.isspace() and not "\ud800" <= character <= "\udfff"]
         if not seen:
             raise InputError(
                 "the character vocabulary",
                 found="no characters",
-                expected="text with at least one character",
+                expected="text with at least character character",
                 fix="Give a text file with words in it.",
             )
-        return cls(tuple(sorted(seen, key=lambda one: (-counts[one], one))[:size]), case)
+        return cls(tuple(sorted(seen, key=lambda character: (-counts[character], character))[:size]), case)
 
     @classmethod
     def from_reference(cls, file: Path) -> Self:
-        """Read the reference's list: UTF-8, one entry a line, `<unk>` last; of equal lines the later one counts.
+        """Read the reference's list: UTF-8, one entry per line, `<unk>` last; of equal lines the later one counts.
 
         Raises InputError for a file that is something else.
         """
-        expected = f"a character list: one character a line, {_UNKNOWN} last"
+        expected = f"a character list: one character per line, {_UNKNOWN} last"
         fix = "Give the character list that was released with the checkpoint."
         refuse_html(check_file(file, option="--char-vocab"), expected=expected)
         try:
             # Nothing but the line feed ends an entry: the list holds the other kinds of white space as characters.
             lines = file.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
-            raise InputError(file, found=f"no UTF-8 text ({error})", expected=expected, fix=fix) from None
+            raise InputError(
+                file, found=f"bytes that are not UTF-8 text ({error})", expected=expected, fix=fix
+            ) from None
         if len(lines) < 2 or lines[-1] != _UNKNOWN:
             raise InputError(
                 f"{file}:{len(lines)}", found=f"{lines[-1][:40]!r} as the last line", expected=expected, fix=fix
@@ -119,21 +121,21 @@ class CharacterVocabulary:
         if not path.is_file():
             raise InputError(folder, found=f"no {CHARACTER_VOCABULARY}", expected=expected, fix=fix)
         refuse_html(path, expected=expected)
-        held = read_json_model(path, _File, expected=expected, fix=fix)
-        wrong = _first_wrong(held)
+        stored = read_json_model(path, _File, expected=expected, fix=fix)
+        wrong = _first_wrong(stored)
         if wrong is not None:
             raise InputError(
                 f"{path}: characters",
                 found=repr(wrong)[:60] if wrong else "too few characters",
-                expected="each character once" if held.mode == "surface" else f"lines with {_UNKNOWN} last",
+                expected="each character once" if stored.mode == "surface" else f"lines with {_UNKNOWN} last",
                 fix=fix,
             )
-        return cls(tuple(held.characters), held.case, held.mode)
+        return cls(tuple(stored.characters), stored.case, stored.mode)
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary into a model folder."""
-        held = _File(case=self.case, mode=self.mode, characters=list(self.characters))
-        write_json(folder / CHARACTER_VOCABULARY, held.model_dump(by_alias=True))
+        stored = _File(case=self.case, mode=self.mode, characters=list(self.characters))
+        write_json(folder / CHARACTER_VOCABULARY, stored.model_dump(by_alias=True))
 
     def with_case(self, case: CharacterCase) -> Self:
         """Return the vocabulary marked as read with `case`."""
@@ -152,12 +154,12 @@ class CharacterVocabulary:
 
     @cached_property
     def _table(self) -> dict[str, int]:
-        return {one: index for index, one in enumerate(self.characters, len(self) - len(self.characters))}
+        return {character: index for index, character in enumerate(self.characters, len(self) - len(self.characters))}
 
     def spell(self, text: str) -> tuple[int, ...]:
         """Return the id of each character of a text."""
         unknown = self.ids.unknown
-        return tuple(self._table.get(one, unknown) for one in text)
+        return tuple(self._table.get(character, unknown) for character in text)
 
 
 def lay_out(pieces: Sequence[tuple[int, ...]]) -> dict[str, IntArray]:
@@ -184,16 +186,16 @@ class _File(Frozen):
     characters: list[str]
 
 
-def _first_wrong(held: _File) -> str | None:
+def _first_wrong(stored: _File) -> str | None:
     """Return the first entry that makes the list unusable, or None when it is as it should be."""
-    if held.mode == "reference":
-        good = len(held.characters) > 1 and held.characters[-1] == _UNKNOWN
-        return None if good else (held.characters or [""])[-1]
-    if not held.characters:
+    if stored.mode == "reference":
+        good = len(stored.characters) > 1 and stored.characters[-1] == _UNKNOWN
+        return None if good else (stored.characters or [""])[-1]
+    if not stored.characters:
         return ""
     seen: set[str] = set()
-    for one in held.characters:
-        if len(one) != 1 or one in seen:
-            return one
-        seen.add(one)
+    for character in stored.characters:
+        if len(character) != 1 or character in seen:
+            return character
+        seen.add(character)
     return None

@@ -58,7 +58,7 @@ def _refuse_diverged(path: Path, weights: dict[str, Tensor]) -> None:
     if wrong is not None:
         raise InputError(
             f"{path}: {wrong}",
-            found="values that are no finite numbers",
+            found="values that are not finite",
             expected="finite weights",
             fix="Training diverged, or the file was altered: use another checkpoint.",
         )

@@ -102,15 +102,15 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
 
 
 def _adapted(fields: dict[str, Any], place: object) -> dict[str, Any]:
-    found = fields.get("model_type")
-    if found == CharBertConfig.model_type:
+    kind = fields.get("model_type")
+    if kind == CharBertConfig.model_type:
         return fields
-    if found not in _BASES:
+    if kind not in _BASES:
         raise InputError(
             place,
-            found=f"a model of type {found!r}",
+            found=f"a model of type {kind!r}",
             expected="a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)",
             fix="Choose another base.",
         )
     kept = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_BASE}
-    return {**kept, "model_type": CharBertConfig.model_type, "base_type": found}
+    return {**kept, "model_type": CharBertConfig.model_type, "base_type": kind}

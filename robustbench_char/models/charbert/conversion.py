@@ -372,10 +372,10 @@ def _has_capitals(vocabulary: Path) -> bool:
 
 
 def _warnings(no_processor: bool, head_unsaid: bool, no_pooler: bool) -> tuple[str, ...]:
-    found = {
+    texts = {
         "no processor was saved: give the reference's character list with --char-vocab to save one": no_processor,
         "config.json does not say whether `classifier` labels tokens or texts: the model was saved as one for tokens,"
         " and AutoModelForSequenceClassification loads it just as well": head_unsaid,
         "the checkpoint has no pooler: the model was saved without one": no_pooler,
     }
-    return tuple(text for text, holds in found.items() if holds)
+    return tuple(text for text, holds in texts.items() if holds)

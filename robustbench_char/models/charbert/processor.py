@@ -153,12 +153,12 @@ class CharBertProcessor:
     def spelling(self, surface: str) -> tuple[int, ...]:
         """Return the ids of what one piece exposes, its separator included; at most LONGEST_PIECE of its characters."""
         surface = surface[:LONGEST_PIECE]
-        found = self._spellings.get(surface)
-        if found is None:
+        ids = self._spellings.get(surface)
+        if ids is None:
             if len(self._spellings) >= _CACHED:
                 self._spellings.clear()
-            found = self._spellings[surface] = self._spell(surface)
-        return found
+            ids = self._spellings[surface] = self._spell(surface)
+        return ids
 
     def _spell(self, surface: str) -> tuple[int, ...]:
         if not surface:

@@ -93,7 +93,7 @@ class Position(NamedTuple):
 
 @dataclass
 class Blocks(IterableDataset[Block]):
-    """The blocks of a corpus, pass after pass without end; noise and masks are drawn anew in each.
+    """The blocks of a corpus, pass after pass without end; noise and masks are drawn again in each.
 
     `start` is where the stream begins, so that a resumed run need not make the blocks before. Raises InputError for a
     corpus that has no whole block.
@@ -131,14 +131,14 @@ class Blocks(IterableDataset[Block]):
 
 def heldout_blocks(corpus: Corpus, maker: BlockMaker, most: int) -> list[Block]:
     """Return the first blocks of held-out text, `most` at most. Raises InputError when there is not one."""
-    found: list[Block] = []
+    blocks: list[Block] = []
     for chunk in corpus.chunks():
-        found += maker(chunk, HELD_OUT)
-        if len(found) >= most:
+        blocks += maker(chunk, HELD_OUT)
+        if len(blocks) >= most:
             break
-    if not found:
+    if not blocks:
         raise too_short(corpus, maker.block_size)
-    return found[:most]
+    return blocks[:most]
 
 
 def too_short(corpus: Corpus, block_size: int) -> InputError:

@@ -1,6 +1,6 @@
 """Plain text, read in chunks: memory does not grow with the files.
 
-A line is a paragraph. Every 100th line of the training text is held out, unless held-out files are given.
+Each line is a paragraph. Every 100th line of the training text is held out, unless held-out files are given.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Corpus:
     def chunks(self, start: Place | None = None) -> Iterator[Chunk]:
         """Read on from a place (by default from the beginning).
 
-        Raises InputError that names file and line of what is no UTF-8 text.
+        Raises InputError that names file and line of bytes that are not UTF-8 text.
         """
         place = start or Place()
         for index in range(place.file, len(self.files)):
@@ -120,15 +120,15 @@ def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
     if "\0" in text:
         raise InputError(
             f"{path}:{line + 1}",
-            found="bytes that are no UTF-8 text",
-            expected="plain text in UTF-8, one paragraph a line",
+            found="bytes that are not UTF-8 text",
+            expected="plain text in UTF-8, one paragraph per line",
             fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
         )
     return text
 
 
 class TextInfo(Frozen):
-    """One text file; its name is no path."""
+    """One text file; its name is not a path."""
 
     name: str
     sha256: str
@@ -146,15 +146,15 @@ class Survey:
 def survey(corpus: Corpus, *, terms: str | None) -> Survey:
     """Read the text once; `terms` names the word splitter whose words are counted, None: none are.
 
-    Raises InputError that names file and line of what is no text, and for text without a word to count.
+    Raises InputError that names file and line of bytes that are not UTF-8 text, and for text without a word to count.
     """
     counter, lines, words = TermCounter(), 0, 0
     for chunk in corpus.chunks():
         lines += len(chunk.lines)
         words += sum(len(line.split()) for line in chunk.lines)
         if terms is not None:
-            found, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
-            spans = zip(found.starts.tolist(), found.ends.tolist(), strict=True)
+            column, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
+            spans = zip(column.starts.tolist(), column.ends.tolist(), strict=True)
             counter.add(text[start:end] for start, end in spans)
     if terms is not None and not counter.counts:
         raise InputError(

@@ -114,10 +114,10 @@ class Noiser:
         lengths = np.array([len(row) for row in rows], np.int64)
         flat, first = _joined(rows, int(lengths.sum())), np.cumsum(lengths) - lengths
         rank = np.arange(len(owner)) - np.searchsorted(owner, owner, side="left")
-        found = np.full(len(owner), IGNORED, np.int64)
+        pieces = np.full(len(owner), IGNORED, np.int64)
         inside = rank < lengths[owner]
-        found[inside] = flat[(first[owner] + rank)[inside]]
-        return found
+        pieces[inside] = flat[(first[owner] + rank)[inside]]
+        return pieces
 
 
 def _joined(rows: Sequence[Sequence[Any]], total: int) -> Ints:

@@ -161,23 +161,25 @@ def _prepare(
         fixed=fixed[0] if fixed else None,
     )
     corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
-    held = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
-    infos = text_infos(corpus), text_infos(held if heldout else None)
+    unseen = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
+    infos = text_infos(corpus), text_infos(unseen if heldout else None)
     counts_terms = system == "charbert" and suite is not None and fixed is None
     counted = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
     terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, counted, settings)
-    return _Job(system, start, continues, settings, suite, tokenizer, corpus, held, *infos, counted, terms, characters,
-                world)  # fmt: skip
+    return _Job(system, start, continues, settings, suite, tokenizer, corpus, unseen, *infos, counted, terms,
+                characters, world)  # fmt: skip
 
 
 def _earlier_run(base: Base, system: str) -> str | None:
     """Return the run that pre-trained a base. Raises InputError when that was for another system."""
     earlier = read_pretraining(base.folder)
-    found = earlier.system if earlier else "charbert" if load_config(base.folder).model_type == "charbert" else None
-    if found not in (None, system):
+    trained_for = (
+        earlier.system if earlier else "charbert" if load_config(base.folder).model_type == "charbert" else None
+    )
+    if trained_for not in (None, system):
         raise InputError(
             Option("base"),
-            found=f"{base.name}, a base that was pre-trained for {found}",
+            found=f"{base.name}, a base that was pre-trained for {trained_for}",
             expected=f"a plain base checkpoint, or one that `pretrain {system}` wrote",
             fix="Choose another base.",
         )

@@ -47,7 +47,7 @@ _LOSSES = (("mlm_loss", "labels"), ("nlm_loss", "nlm_labels"))
 
 @dataclass(frozen=True)
 class Log:
-    """What training says of itself: entries of training and of held-out text, seconds of both, passes begun."""
+    """The log of a training: entries of training and of held-out text, seconds of both, passes begun."""
 
     training: list[dict[str, Any]]
     heldout: list[dict[str, Any]]
@@ -264,16 +264,16 @@ def shared_run_folder(store: Path, key: str) -> Iterator[tuple[Path, Path | None
     Raises InputError, in all of them, when the main process cannot have the folder.
     """
     with ExitStack() as stack:
-        found: list[Any] = [None]
+        shared: list[Any] = [None]
         if PartialState().is_main_process:
             try:
-                found = [last_checkpoint(stack.enter_context(run_folder(store, key)))]
+                shared = [last_checkpoint(stack.enter_context(run_folder(store, key)))]
             except InputError as error:
-                found = [error]
-        broadcast_object_list(found)
-        if isinstance(found[0], InputError):
-            raise found[0]
-        yield store / key, found[0]
+                shared = [error]
+        broadcast_object_list(shared)
+        if isinstance(shared[0], InputError):
+            raise shared[0]
+        yield store / key, shared[0]
 
 
 Scores = dict[str, float | None]
@@ -327,9 +327,9 @@ class HeldOut:
             for first in range(0, len(self.blocks), self.batch_size):
                 self._add(means, model, self.collator(self.blocks[first : first + self.batch_size]))
         model.train(training)
-        found: Scores = {name: mean.value for name, mean in means.items() if mean.count}
-        loss = found.get("mlm_loss")
-        return {"perplexity": math.exp(min(loss, 700.0)) if loss is not None else None} | found
+        scores: Scores = {name: mean.value for name, mean in means.items() if mean.count}
+        loss = scores.get("mlm_loss")
+        return {"perplexity": math.exp(min(loss, 700.0)) if loss is not None else None} | scores
 
     def _add(self, means: dict[str, _Mean], model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> None:
         batch = {name: value.to(model.device) for name, value in batch.items()}
