@@ -88,7 +88,7 @@ def test_entries_of_the_log_are_means_of_their_interval(pretrain_tiny: Any, monk
     from robustbench_char.training.pretraining import trainer
 
     single = _log(pretrain_tiny("charbert", name="single", steps=5))["log"]
-    monkeypatch.setattr(trainer, "_LOGS", 2)
+    monkeypatch.setattr(trainer, "LOGS", 2)
     found = _log(pretrain_tiny("charbert", name="pairs", steps=5, seed=0, overwrite=True))["log"]
     assert [entry["step"] for entry in found] == [2, 4, 5]
     for entry, steps in zip(found, (single[:2], single[2:4], single[4:]), strict=True):
@@ -263,13 +263,13 @@ def test_advbert_and_charbert_read_the_same_text(pretrain_tiny: Any, monkeypatch
     from robustbench_char.training.pretraining import trainer
 
     read: list[torch.Tensor] = []
-    real = trainer.merged
+    real = trainer._Trainer.compute_loss
 
-    def spy(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        read.append(batch["input_ids"].clone())
-        return real(batch)
+    def spy(self: Any, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+        read.append(inputs["input_ids"].clone())
+        return real(self, model, inputs, *others, **named)
 
-    monkeypatch.setattr(trainer, "merged", spy)
+    monkeypatch.setattr(trainer._Trainer, "compute_loss", spy)
     pretrain_tiny("advbert", name="a", steps=3)
     pretrain_tiny("charbert", name="b", steps=3)
     assert len(read) == 6
@@ -281,13 +281,13 @@ def test_masked_pieces_expose_no_characters(pretrain_tiny: Any, monkeypatch: pyt
     from robustbench_char.training.pretraining import trainer
 
     batches: list[dict[str, torch.Tensor]] = []
-    real = trainer.merged
+    real = trainer._Trainer.compute_loss
 
-    def spy(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        batches.append(batch)
-        return real(batch)
+    def spy(self: Any, model: Any, inputs: Any, *others: Any, **named: Any) -> Any:
+        batches.append(inputs)
+        return real(self, model, inputs, *others, **named)
 
-    monkeypatch.setattr(trainer, "merged", spy)
+    monkeypatch.setattr(trainer._Trainer, "compute_loss", spy)
     pretrain_tiny("charbert", steps=6)
     seen = 0
     for batch in batches:
