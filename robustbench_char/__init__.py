@@ -1,19 +1,71 @@
 """robustbench-char: how much does an NLP model break when people mistype, and which defence helps?
 
-Importing this package imports neither torch nor anything that reaches the network.
+This is the public API; docs/api.md shows its flow. Each command of the command line is a thin call of one function of
+it. Importing this package imports neither torch nor anything that reaches the network: functions load when first used.
 """
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from robustbench_char._version import __version__
+from robustbench_char.common.registry import lazy_names
 
-__all__ = ["__version__", "attack"]
+if TYPE_CHECKING:
+    from robustbench_char._api import compare, convert, evaluate, fragility, recogniser_price, report, sensitivity
+    from robustbench_char.attack_sets.attack import attack, attack_file
+    from robustbench_char.attack_sets.show import shown_examples
+    from robustbench_char.attack_sets.verify import verify
+    from robustbench_char.common.errors import InputError
+    from robustbench_char.defences.wordrec.train import train_recogniser
+    from robustbench_char.experiments.run import plan, run
+    from robustbench_char.reports.results import Results, load_results
+    from robustbench_char.tasks.sources import write_mini
+    from robustbench_char.training.finetune import finetune
+    from robustbench_char.training.pretraining.run import pretrain
+
+__all__ = [
+    "InputError",
+    "Results",
+    "__version__",
+    "attack",
+    "attack_file",
+    "compare",
+    "convert",
+    "evaluate",
+    "finetune",
+    "fragility",
+    "load_results",
+    "plan",
+    "pretrain",
+    "recogniser_price",
+    "report",
+    "run",
+    "sensitivity",
+    "shown_examples",
+    "train_recogniser",
+    "verify",
+    "write_mini",
+]
 
 
-def __getattr__(name: str) -> object:
-    """Load the public functions when first used, so that the import stays quick."""
-    if name == "attack":
-        return importlib.import_module("robustbench_char.attack_sets.attack").attack
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return __all__
+
+
+__getattr__ = lazy_names(
+    __name__,
+    **{
+        "_api": "compare convert evaluate fragility recogniser_price report sensitivity",
+        "attack_sets.attack": "attack attack_file",
+        "attack_sets.show": "shown_examples",
+        "attack_sets.verify": "verify",
+        "common.errors": "InputError",
+        "defences.wordrec.train": "train_recogniser",
+        "experiments.run": "plan run",
+        "reports.results": "Results load_results",
+        "tasks.sources": "write_mini",
+        "training.finetune": "finetune",
+        "training.pretraining.run": "pretrain",
+    },
+)

@@ -37,9 +37,9 @@ def compare(
     below 0.05, corrected for the number of rows). 1: one differs, is in one set alone, or cannot be compared (another
     test file, other edits, no counts). 2: bad input.
     """
-    from robustbench_char.analysis.compare_runs import compare_sets
+    import robustbench_char as rbc
 
-    result = compare_sets(a, b)
+    result = rbc.compare(a, b)
     if json:
         typer.echo(result.model_dump_json(indent=2))
     else:

@@ -28,9 +28,9 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a released CharBERT checkpoint (BERT or RoBERTa layout), and say what became of each key."""
-    from robustbench_char.models.charbert.conversion import convert_checkpoint
+    import robustbench_char as rbc
 
-    report = convert_checkpoint(checkpoint, output, char_vocab=char_vocab, overwrite=overwrite)
+    report = rbc.convert(checkpoint, output, char_vocab=char_vocab, overwrite=overwrite)
     for key, names in report.used.items():
         typer.echo(f"used       {key} -> {', '.join(names)}")
     for key in report.left_over:

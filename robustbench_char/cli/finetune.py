@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Overwrite, Split, TaskName, with_options
+from robustbench_char.cli.options import Overwrite, TaskName, with_options
 from robustbench_char.common.options import keywords_of
+from robustbench_char.tasks.sources import SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 
 __all__ = ["finetune"]
@@ -22,10 +23,7 @@ def finetune(
         Path | None, typer.Option(help="Output directory (default: one in the store, named by its hash).")
     ] = None,
     train: Annotated[Path | None, typer.Option(help="Training file in the task's native format.")] = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
     system: Annotated[str, typer.Option(help="System to train (see `list`).")] = "bert",
     base: Annotated[
         str, typer.Option(help="minilm (extra `offline`), a model folder, a hub id, or the output of `pretrain`.")
@@ -43,15 +41,11 @@ def finetune(
     overwrite: Overwrite = False,
 ) -> None:
     """Fine-tune a system; rerun the same command to resume after a stop."""
-    from robustbench_char.training.finetune import finetune as run
+    import robustbench_char as rbc
 
-    saved = run(
+    saved = rbc.finetune(
         task,
         train=train,
-        data=data,
-        hub=hub,
-        split=split,
-        data_dir=data_dir,
         output=output,
         system=system,
         base=base,
@@ -60,7 +54,7 @@ def finetune(
         seed=seed,
         store=store,
         overwrite=overwrite,
-        **keywords_of(augment, options),
+        **keywords_of(source, augment, options),
     )
     typer.echo(
         f"{saved.folder}: trained; score it with `robustbench-char evaluate {saved.folder} --input FILE --output DIR`"

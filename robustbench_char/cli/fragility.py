@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
+from robustbench_char.cli.options import Input, Json, Overwrite, with_options
+from robustbench_char.common.options import keywords_of
+from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
     from robustbench_char.records.sensitivity import FragilityRecord
@@ -15,29 +17,27 @@ if TYPE_CHECKING:
 __all__ = ["fragility"]
 
 
+@with_options
 def fragility(
+    *,
     tokenizer: Annotated[str, typer.Argument(metavar="BASE", help="minilm, a model's folder, or a hub id.")],
     task: Annotated[str, typer.Option(help="Tagging task: ptb_pos, conll2003, or your own.")] = "ptb_pos",
     input: Input = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Output directory for fragility.json, which reports show (written atomically)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the deletions.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure the share of words, entities and nouns that a tokenizer splits, and what one deletion does to nouns."""
-    from robustbench_char.inference.fragility import measure_fragility
-    from robustbench_char.tasks.registry import get_task
+    import robustbench_char as rbc
 
-    chosen = get_task(task, "--task")
-    source = source_of(chosen, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    record = measure_fragility(source, chosen, tokenizer, seed=seed, output=output, overwrite=overwrite)
+    record = rbc.fragility(
+        tokenizer, task=task, input=input, output=output, seed=seed, overwrite=overwrite, **keywords_of(source)
+    )
     if json:
         typer.echo(record.model_dump_json(by_alias=True, indent=2))
     else:

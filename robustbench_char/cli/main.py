@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from robustbench_char._version import __version__
 from robustbench_char.cli.attack import attack
 from robustbench_char.cli.compare import compare
 from robustbench_char.cli.convert import convert
@@ -59,9 +60,7 @@ for _name, _command in (
 @app.callback(invoke_without_command=True)
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
-        import robustbench_char
-
-        typer.echo(robustbench_char.__version__)
+        typer.echo(__version__)
         raise typer.Exit
 
 

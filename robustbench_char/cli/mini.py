@@ -18,11 +18,7 @@ def mini(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the small generated data set of a task (train, dev, test) in the task's native format."""
-    from robustbench_char.common.files import output_folder
-    from robustbench_char.tasks.sources import MINI_SPLITS, mini_path
+    import robustbench_char as rbc
 
-    files = [mini_path(task, split) for split in MINI_SPLITS]
-    with output_folder(output, overwrite=overwrite) as folder:
-        for file in files:
-            (folder / file.name).write_bytes(file.read_bytes())
+    files = rbc.write_mini(task, output, overwrite=overwrite)
     typer.echo(f"{output}: {', '.join(file.name for file in files)}")

@@ -1,4 +1,4 @@
-"""Options that several commands share, how they become a source of examples, and commands made of option models."""
+"""Options that several commands share, and commands made of option models."""
 
 from __future__ import annotations
 
@@ -6,58 +6,27 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_origin
+from typing import Annotated, Any, get_origin
 
 import typer
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Options, fields_of, options_of, spelled
 
-if TYPE_CHECKING:
-    from robustbench_char.tasks.base import NativeFile, Task
-
-__all__ = ["Data", "DataDir", "Hub", "Input", "Output", "Overwrite", "Split", "TaskName", "source_of", "with_options"]
+__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "with_options"]
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
 ]
+DataTask = Annotated[str, typer.Option("--task", help="The task of the data (see `list`), or a .yaml file.")]
+Attacked = Annotated[Path, typer.Option("--attacked", help="The folder that `attack` wrote for these data.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Input = Annotated[
     Path | None,
     typer.Option("--input", help="A file in the task's native format, or .jsonl or .parquet in the hub's layout."),
 ]
-Data = Annotated[str | None, typer.Option("--data", help="`mini`: the small generated data set of the task.")]
-Hub = Annotated[bool, typer.Option("--hub", help="The task's data set on the Hugging Face hub.")]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        "--split", help="train, dev or test, of --hub, --data mini and --data-dir; default: dev (finetune: train)."
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        help="ptb_pos: the treebank's folder of sections (LDC99T42); all its sections by default (finetune: train).",
-    ),
-]
 Output = Annotated[Path, typer.Option("--output", help="Output directory (written atomically).")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that has other content.")]
-
-
-def source_of(
-    task: Task,
-    *,
-    input: Path | None,
-    data: str | None,
-    hub: bool,
-    split: str | None,
-    data_dir: Path | None,
-    option: str = "--input",
-) -> NativeFile:
-    """Open the one source that was named. Raises InputError when none or more than one is."""
-    from robustbench_char.tasks.sources import open_source
-
-    return open_source(task, input=input, data=data, hub=hub, split=split, data_dir=data_dir, option=option)
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -99,7 +68,8 @@ def _parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
         default = field.info.default
         if get_origin(kind) is tuple:
             kind, default = list[str], list(default)
-        option = typer.Option(field.flag, help=field.info.description)
+        metavar = "TEXT" if kind == list[str] else None
+        option = typer.Option(field.flag, help=field.info.description, metavar=metavar)
         yield inspect.Parameter(
             field.keyword, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
         )

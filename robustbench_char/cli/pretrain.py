@@ -18,13 +18,15 @@ __all__ = ["pretrain"]
 def pretrain(
     *,
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert or charbert.")],
-    text: Annotated[list[Path], typer.Option(help="Plain text in UTF-8, one paragraph per line; may be repeated.")],
+    text: Annotated[
+        list[Path], typer.Option(metavar="FILE", help="Plain text in UTF-8, one paragraph per line; may be repeated.")
+    ],
     output: Output,
     base: Annotated[
         str, typer.Option(help="minilm (extra `offline`), a model folder, a hub id, or an earlier output to continue.")
     ] = "minilm",
     heldout: Annotated[
-        list[Path] | None, typer.Option(help="Held-out text (default: every 100th line of --text).")
+        list[Path] | None, typer.Option(metavar="FILE", help="Held-out text (default: every 100th line of --text).")
     ] = None,
     options: PretrainOptions,
     seed: Annotated[int, typer.Option(help="Random seed of noise, masks and training.")] = 0,
@@ -32,9 +34,9 @@ def pretrain(
     overwrite: Overwrite = False,
 ) -> None:
     """Pre-train a system; rerun the same command to resume after a stop."""
-    from robustbench_char.training.pretraining.run import pretrain as run
+    import robustbench_char as rbc
 
-    folder = run(
+    folder = rbc.pretrain(
         system,
         text=text,
         output=output,

@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import (
-    Data,
-    DataDir,
-    Hub,
-    Input,
-    Output,
-    Overwrite,
-    Split,
-    source_of,
-    with_options,
-)
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, with_options
 from robustbench_char.common.options import keywords_of
 from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions
+from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
     from robustbench_char.records.recogniser_cost import WordErrors
@@ -31,15 +22,14 @@ __all__ = ["recogniser_price", "train_recogniser"]
 def train_recogniser(
     *,
     output: Output,
-    text: Annotated[list[Path] | None, typer.Option(help="A file of plain text (repeat for more).")] = None,
+    text: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of plain text (repeat for more).")
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="Train on the texts of this task instead (see `list`), with one source of data.")
     ] = None,
     input: Input = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
     options: RecogniserOptions,
     seed: Annotated[int, typer.Option(help="Random seed of training and of its attack.")] = 0,
     back_off: Annotated[
@@ -56,42 +46,23 @@ def train_recogniser(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
+    import robustbench_char as rbc
     from robustbench_char.defences.wordrec import Recogniser
-    from robustbench_char.defences.wordrec import train_recogniser as train
-    from robustbench_char.tasks.registry import get_task
 
-    record = get_task(task, "--task") if task is not None else None
-    source = None
-    if record is not None:
-        source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    else:
-        _refuse_without_task(input, data, hub, split, data_dir)
-    folder = train(
+    folder = rbc.train_recogniser(
         output=output,
         text=text or (),
-        task=record,
-        source=source,
+        task=task,
+        input=input,
         seed=seed,
-        **keywords_of(options),
         back_off=back_off,
         background=background,
         keep_case=keep_case,
         leave_numbers_and_punctuation=leave_numbers_and_punctuation,
         overwrite=overwrite,
+        **keywords_of(options, source),
     )
     typer.echo(f"{folder}: trained; {_results(Recogniser.load(folder).file.training or {})}")
-
-
-def _refuse_without_task(*sources: object) -> None:
-    from robustbench_char.common import InputError
-
-    if any(sources):
-        raise InputError(
-            "--task",
-            found="a data set without a task",
-            expected="the task that the data belong to",
-            fix="Add --task TASK, or give plain text by --text.",
-        )
 
 
 def _results(training: dict[str, float]) -> str:
@@ -101,29 +72,26 @@ def _results(training: dict[str, float]) -> str:
     )
 
 
+@with_options
 def recogniser_price(
+    *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `train-recogniser` wrote.")],
-    task: Annotated[str, typer.Option(help="The task of the data (see `list`).")],
-    attacked: Annotated[Path, typer.Option(help="The folder that `attack` wrote for these data.")],
+    task: DataTask,
+    attacked: Attacked,
     input: Input = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
     output: Annotated[
         Path | None, typer.Option("--output", help="The folder for recogniser_price.json, which reports show.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
-    from robustbench_char.defences.wordrec import Recogniser
-    from robustbench_char.inference.recogniser_cost import measure_price
-    from robustbench_char.tasks.registry import get_task
+    import robustbench_char as rbc
 
-    record = get_task(task, "--task")
-    source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    price = measure_price(Recogniser.load(folder), source, attacked, record, output=output, overwrite=overwrite)
+    price = rbc.recogniser_price(
+        folder, task=task, attacked=attacked, input=input, output=output, overwrite=overwrite, **keywords_of(source)
+    )
     if json:
         typer.echo(price.model_dump_json(by_alias=True, indent=2))
     else:

@@ -23,6 +23,6 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page, the same as Markdown, and every table and figure as files."""
-    from robustbench_char.reports.page import write_report
+    import robustbench_char as rbc
 
-    typer.echo(write_report(folders, output, examples=examples, overwrite=overwrite).absolute())
+    typer.echo(rbc.report(folders, output, examples=examples, overwrite=overwrite).absolute())

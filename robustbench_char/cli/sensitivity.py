@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Overwrite, Split, source_of
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, with_options
+from robustbench_char.common.options import keywords_of
+from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
     from robustbench_char.records.sensitivity import SensitivityRecord
@@ -19,20 +21,19 @@ Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]
 
 
+@with_options
 def sensitivity(
+    *,
     model: Annotated[
         str,
         typer.Argument(
             metavar="MODEL", help="A folder that `finetune` wrote, an encoder's folder or hub id, or minilm."
         ),
     ],
-    task: Annotated[str, typer.Option(help="The task of the data (see `list`).")],
-    attacked: Annotated[Path, typer.Option(help="The folder that `attack` wrote for these data.")],
+    task: DataTask,
+    attacked: Attacked,
     input: Input = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="The folder for sensitivity.json and words.parquet (no text in them)."),
@@ -52,22 +53,19 @@ def sensitivity(
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size; does not affect the result.")] = 32,
     profile: Annotated[
         list[str] | None,
-        typer.Option(help="Write the words of the example with this id to profile.json (repeat for more)."),
+        typer.Option(metavar="ID", help="Write the words of this example to profile.json (repeat for more)."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure sensitivity S: the mean cosine distance of words before and after an attack (docs/metrics.md)."""
-    from robustbench_char.inference.sensitivity import measure_sensitivity
-    from robustbench_char.tasks.registry import get_task
+    import robustbench_char as rbc
 
-    record = get_task(task, "--task")
-    source = source_of(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    measured = measure_sensitivity(
+    record = rbc.sensitivity(
         model,
-        source,
-        attacked,
-        record,
+        task=task,
+        attacked=attacked,
+        input=input,
         output=output,
         layer=layer,
         pooling=pooling,
@@ -75,13 +73,14 @@ def sensitivity(
         max_length=max_length,
         limit=limit,
         batch_size=batch_size,
-        profiles=profile or (),
+        profile=profile or (),
         overwrite=overwrite,
-    )
+        **keywords_of(source),
+    ).record
     if json:
-        typer.echo(measured.record.model_dump_json(by_alias=True, indent=2))
+        typer.echo(record.model_dump_json(by_alias=True, indent=2))
     else:
-        _print_table(measured.record)
+        _print_table(record)
 
 
 def _print_table(record: SensitivityRecord) -> None:

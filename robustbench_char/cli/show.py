@@ -22,10 +22,10 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    from robustbench_char.attack_sets.show import shown_examples
+    import robustbench_char as rbc
 
     console = Console(soft_wrap=True, highlight=False)
-    for shown in shown_examples(folder, count=count, only_edited=not all_texts):
+    for shown in rbc.shown_examples(folder, count=count, only_edited=not all_texts):
         line = Text(f"{shown.id} {shown.field}: ", style="dim")
         for kind, text in shown.pieces:
             line.append(text if console.is_terminal else _PLAIN[kind].format(text), style=_STYLES[kind])

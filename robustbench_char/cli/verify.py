@@ -7,21 +7,22 @@ from typing import Annotated
 
 import typer
 
-from robustbench_char.cli.options import Data, DataDir, Hub, Input, Split
+from robustbench_char.cli.options import Input, with_options
+from robustbench_char.common.options import keywords_of
+from robustbench_char.tasks.sources import SourceOptions
 
 __all__ = ["verify"]
 
 
+@with_options
 def verify(
+    *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `attack` wrote.")],
     input: Input = None,
-    data: Data = None,
-    hub: Hub = False,
-    split: Split = None,
-    data_dir: DataDir = None,
+    source: SourceOptions,
 ) -> None:
     """Replay the ledger both ways, and check labels, offsets, tags and hashes; name the first mismatch."""
-    from robustbench_char.attack_sets import verify as check
+    import robustbench_char as rbc
 
-    manifest = check(folder, input, data=data, hub=hub, split=split, data_dir=data_dir)
+    manifest = rbc.verify(folder, input, **keywords_of(source))
     typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")

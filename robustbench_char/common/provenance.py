@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import robustbench_char
+from robustbench_char._version import __version__
 from robustbench_char.common.frozen import Frozen
 
 __all__ = ["Provenance", "differences", "provenance"]
@@ -40,7 +40,7 @@ def provenance() -> Provenance:
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no") if commit else None
     return Provenance(
-        package_version=robustbench_char.__version__,
+        package_version=__version__,
         git_commit=commit or None,
         git_dirty=bool(changes) if commit else None,
         python=platform.python_version(),
@@ -67,7 +67,7 @@ def _version(name: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    root = Path(robustbench_char.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / "pyproject.toml").is_file() or not (root / ".git").exists():
         return None
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)

@@ -19,7 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import robustbench_char
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
 from robustbench_char.experiments.jobs import MINI, Call, Source, text_path
@@ -45,6 +44,7 @@ class Stage:
     heavy: bool = True
 
 
+_HOME = Path(__file__).resolve().parents[1]
 STAGES: Registry[Stage] = Registry("stage")
 
 
@@ -125,7 +125,7 @@ def _recogniser(call: Call, output: Path) -> None:
         output=output,
         text=[text_path(path) for path in call.job.paths.get("text", ())],
         task=None if on_text else _task(call),
-        source=None if on_text else _source(call, "train"),
+        input=None if on_text else _source(call, "train"),
         examples=call.job.params.get("examples"),
         **call.job.params["options"],
     )
@@ -297,7 +297,6 @@ for _name, _stage in {
 @cache
 def package_sha256() -> str:
     """Return one hash of the package's code and templates: it decides the report; machines of a run agree in it."""
-    home = Path(robustbench_char.__file__).parent
-    files = (path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix != ".pyc")
-    lines = [f"{path.relative_to(home).as_posix()} {sha256_file(path)}" for path in files]
+    files = (path for path in sorted(_HOME.rglob("*")) if path.is_file() and path.suffix != ".pyc")
+    lines = [f"{path.relative_to(_HOME).as_posix()} {sha256_file(path)}" for path in files]
     return sha256_bytes("\n".join(line for line in lines if not line.startswith("_shipped/")).encode())

@@ -10,12 +10,26 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Annotated, TypedDict
+
+from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.files import output_folder
+from robustbench_char.common.options import Called, Options
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 
-__all__ = ["MINI_SPLITS", "MINI_TASKS", "MINI_TEXT", "mini_path", "open_source"]
+__all__ = [
+    "MINI_SPLITS",
+    "MINI_TASKS",
+    "MINI_TEXT",
+    "SourceKeywords",
+    "SourceOptions",
+    "mini_path",
+    "open_source",
+    "write_mini",
+]
 
 MINI_SPLITS = ("train", "dev", "test")
 _GLUE = {split: f"{split}.tsv" for split in MINI_SPLITS}
@@ -31,6 +45,32 @@ _MINI = Path(__file__).with_name("mini")  # data of the package, which `python -
 MINI_TEXT = _MINI / "text.txt"
 """Every text of mini's training splits once, one per line: what a demonstration pre-trains on."""
 _ALIASES = {"validation": "dev", "valid": "dev"}
+
+
+class SourceOptions(Options):
+    """Where examples come from other than a file of the user's: one of the three, and a split of it."""
+
+    data: str | None = Field(None, description="`mini`: the small generated data set of the task.")
+    hub: Annotated[bool, Called(flag="--hub")] = Field(
+        False, description="The task's data set on the Hugging Face hub."
+    )
+    split: str | None = Field(
+        None, description="train, dev or test, of --hub, --data mini and --data-dir (default: dev; finetune: train)."
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="ptb_pos: the treebank's folder of sections (LDC99T42; default: all, finetune: train).",
+    )
+
+
+class SourceKeywords(TypedDict, total=False):
+    """The keywords of `open_source`: exactly one of `input`, `data`, `hub` and `data_dir`."""
+
+    input: str | Path | NativeFile | None
+    data: str | None
+    hub: bool
+    split: str | None
+    data_dir: str | Path | None
 
 
 def open_source(
@@ -65,6 +105,18 @@ def open_source(
     if data is not None:
         return _mini(task, data, _split(split or "dev", MINI_SPLITS))
     return _hub(task, split or "dev")
+
+
+def write_mini(task: str, output: str | Path, *, overwrite: bool = False) -> list[Path]:
+    """Write the generated data set of a task (train, dev, test) in its native format to the folder `output`.
+
+    Returns the files. Raises InputError for an unknown task, and for an output with other content.
+    """
+    files = [mini_path(task, split) for split in MINI_SPLITS]
+    with output_folder(Path(output), overwrite=overwrite) as folder:
+        for file in files:
+            (folder / file.name).write_bytes(file.read_bytes())
+    return [Path(output) / file.name for file in files]
 
 
 def cache_folder() -> Path:

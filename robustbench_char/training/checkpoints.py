@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-import robustbench_char
+from robustbench_char._version import __version__
 from robustbench_char.common import InputError
 from robustbench_char.common.files import put_json, sha256_bytes
 
@@ -43,7 +43,7 @@ def machine() -> dict[str, object]:
     libraries = map(version, ("torch", "transformers", "tokenizers"))
     return {
         "device": "gpu" if torch.accelerator.is_available() else "cpu",
-        "versions": [robustbench_char.__version__, *libraries],
+        "versions": [__version__, *libraries],
     }
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import robustbench_char
+from robustbench_char._version import __version__
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common.errors import InputError
@@ -218,10 +218,10 @@ def trained_recogniser(
         "train": [sha256, limit],
         "settings": settings.model_dump(),
         "suite": load_suites(settings.suite, task=task.name)[0].sha256,
-        "version": robustbench_char.__version__,
+        "version": __version__,
     }
     folder = store / RECOGNISERS_FOLDER / run_key(decides)
     if not (folder / CONFIG).is_file():
         options = settings.model_dump()
-        train_recogniser(output=folder, task=task, source=train, examples=limit, progress=progress, **options)
+        train_recogniser(output=folder, task=task, input=train, examples=limit, progress=progress, **options)
     return Recogniser.load(folder)

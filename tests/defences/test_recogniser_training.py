@@ -109,7 +109,7 @@ def test_learns_from_a_task(tmp_path: Path, tasks: dict[str, Task], make_file: C
     folder = train_recogniser(
         output=tmp_path / "out",
         task=tasks["question_answering"],
-        source=source,
+        input=source,
         progress=False,
         **{**QUICK, "epochs": 1},
     )

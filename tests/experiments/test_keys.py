@@ -48,7 +48,7 @@ def test_a_raised_version_changes_its_stage_and_what_needs_it(
 
 def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines with and without compiled files, installed or in a checkout, are alike in it."""
-    monkeypatch.setattr("robustbench_char.__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("robustbench_char.experiments.stages._HOME", tmp_path)
 
     def after(name: str, text: str) -> str:
         (tmp_path / name).parent.mkdir(exist_ok=True)

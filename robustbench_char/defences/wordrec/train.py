@@ -40,6 +40,8 @@ from robustbench_char.defences.wordrec.sentences import (
 )
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import NativeFile, Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
 from robustbench_char.text.words import SPLITTERS
 
 __all__ = ["enough_epochs", "resolve_recogniser", "train_recogniser"]
@@ -54,14 +56,18 @@ _TEXT = "text"
 
 def train_recogniser(
     *,
-    output: Path,
-    text: Sequence[Path] = (),
-    task: Task | None = None,
-    source: NativeFile | None = None,
+    output: Path | str,
+    text: Path | str | Sequence[Path | str] = (),
+    task: Task | str | None = None,
+    input: Path | str | NativeFile | None = None,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: Path | str | None = None,
     examples: int | None = None,
     seed: int = 0,
     back_off: BackOff = "pass_through",
-    background: Path | None = None,
+    background: Path | str | None = None,
     keep_case: bool = True,
     leave_numbers_and_punctuation: bool = True,
     overwrite: bool = False,
@@ -70,20 +76,25 @@ def train_recogniser(
 ) -> Path:
     """Train a recogniser and write it to `output` atomically; return the folder.
 
-    The words come from plain text files, or from the (first) `examples` of a task's file. `options` are those of
-    `options.RecogniserOptions`. Raises InputError for bad input.
+    The words come from plain text files, or from the (first) `examples` of a task's data, which `input`, `data`, `hub`
+    or `data_dir` name as in `open_source`. `back_off` says what stands for an unknown word: the word as given, "a"
+    (neutral), or the answer of the recogniser `background`. `options` are those of `options.RecogniserOptions`. Raises
+    InputError for bad input.
     """
     if (back_off == "background") != (background is not None):
         raise InputError(Option("background"), found="a background recogniser and the back-off background apart",
                          expected="both or neither",
                          fix="`background=` and `back_off=` background must be given together.")  # fmt: skip
-    started = time.monotonic()
-    inputs = [*text, *([source.path] if source is not None else [])]
+    started, output = time.monotonic(), Path(output)
+    texts = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
+    record = get_task(task, "--task") if isinstance(task, str) else task
+    source = _source(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    inputs = [*texts, *([source.path] if source is not None else [])]
     check_output(output, overwrite=overwrite, inputs=inputs)
-    second = Recogniser.load(background, back_off="pass_through") if background is not None else None
-    chosen, suite = resolve_recogniser(options, seed=seed, task=task)
-    data = _read(chosen, text, task, source, examples)
-    run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data.train)}), suite, data)
+    second = Recogniser.load(Path(background), back_off="pass_through") if background is not None else None
+    chosen, suite = resolve_recogniser(options, seed=seed, task=record)
+    data_read = _read(chosen, texts, record, source, examples)
+    run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data_read.train)}), suite, data_read)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
         recogniser = Recogniser(file, run.network, second)
@@ -91,6 +102,16 @@ def train_recogniser(
         recogniser.file = file.model_copy(update={"training": run.history(recogniser, started)})
         recogniser.save(folder)
     return output
+
+
+def _source(task: Task | None, named: dict[str, Any]) -> NativeFile | None:
+    """Return the data of a task, or None where plain text is read."""
+    if task is not None:
+        return open_source(task, **named)
+    if any(value for value in named.values()):
+        raise InputError("--task", found="a data set without a task", expected="the task that the data belong to",
+                         fix="Name the task, or give plain text.")  # fmt: skip
+    return None
 
 
 def enough_epochs(sentences: Sentences) -> int:
