@@ -36,8 +36,7 @@ from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances,
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
 from robustbench_char.models.checkpoints import load_config, resolve_base
-from robustbench_char.models.encoder_system import EncoderSystem
-from robustbench_char.models.encoders import limits_of, read_encoder
+from robustbench_char.models.encoders import EncoderSystem, limits_of, read_encoder
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
 from robustbench_char.models.system import Limits, System
 from robustbench_char.records.evaluation import SystemInfo

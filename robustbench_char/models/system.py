@@ -2,7 +2,7 @@
 
 A system is a way to read text (`open`, then `*_windows`) and a model (`build`, `load`). A defence can stand in front of
 any of them: texts are corrected before they are encoded, and answers in corrected text are mapped back to the text as
-given. `bert` fine-tunes BERT- and RoBERTa-type encoders, `encoder_system` any other one, `charbert.system` CharBERT.
+given. `bert` fine-tunes BERT- and RoBERTa-type encoders, `encoders` any other one, `charbert.system` CharBERT.
 """
 
 from __future__ import annotations

@@ -29,8 +29,7 @@ from transformers import (
 
 from robustbench_char.common import InputError
 from robustbench_char.models.checkpoints import load_config, load_tokenizer, resolve_base
-from robustbench_char.models.encoder_system import EncoderSystem
-from robustbench_char.models.encoders import read_encoder, state_count
+from robustbench_char.models.encoders import EncoderSystem, read_encoder, state_count
 
 pytestmark = pytest.mark.models
 
