@@ -27,13 +27,23 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_examples_run(page: Path) -> None:
+TRAINS = {ROOT / "docs" / "api.md"}
+"""Pages whose examples train a model."""
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page in TRAINS else []) for page in PAGES],
+    ids=lambda page: page.name,
+)  # fmt: skip
+def test_python_examples_run(page: Path, tmp_path: Path) -> None:
+    """Each runs in an empty folder, in which `reports` leads to the published results."""
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
     for code in blocks(page, "python"):
         if code.startswith(">>>"):
             assert doctest.testmod(types.ModuleType("page", code)).failed == 0
             continue
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.name}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -206,3 +207,9 @@ def test_the_readme_shows_the_measured_numbers() -> None:
         cells = [f"{rows['clean'].iloc[0]:.1f}", *(f"{attacked[suite]:.1f}" for suite in order)]
         lines = [[cell.strip() for cell in line.split("|")[3:-1]] for line in page if line.startswith(f"| {task} ")]
         assert cells in lines
+
+
+@pytest.mark.slow
+def test_the_readme_shows_the_figure_of_the_results(load_module: Callable[[Path], ModuleType]) -> None:
+    tool = load_module(ROOT / "tools" / "readme_figure.py")
+    assert tool.FIGURE.read_text(encoding="utf-8") == tool.drawn()
