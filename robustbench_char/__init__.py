@@ -12,41 +12,28 @@ from robustbench_char._version import __version__
 from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
-    from robustbench_char._api import compare, convert, evaluate, fragility, recogniser_price, report, sensitivity
+    from robustbench_char._api import evaluate, report
+    from robustbench_char.analysis.compare_runs import compare
     from robustbench_char.attack_sets.attack import attack, attack_file
     from robustbench_char.attack_sets.show import shown_examples
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.common.errors import InputError
     from robustbench_char.defences.wordrec.train import train_recogniser
     from robustbench_char.experiments.run import plan, run
+    from robustbench_char.inference.fragility import fragility
+    from robustbench_char.inference.recogniser_cost import recogniser_price
+    from robustbench_char.inference.sensitivity import sensitivity
+    from robustbench_char.models.charbert.conversion import convert
     from robustbench_char.reports.results import Results, load_results
     from robustbench_char.tasks.sources import write_mini
     from robustbench_char.training.finetune import finetune
     from robustbench_char.training.pretraining.run import pretrain
 
 __all__ = [
-    "InputError",
-    "Results",
-    "__version__",
-    "attack",
-    "attack_file",
-    "compare",
-    "convert",
-    "evaluate",
-    "finetune",
-    "fragility",
-    "load_results",
-    "plan",
-    "pretrain",
-    "recogniser_price",
-    "report",
-    "run",
-    "sensitivity",
-    "shown_examples",
-    "train_recogniser",
-    "verify",
-    "write_mini",
-]
+    "InputError", "Results", "__version__", "attack", "attack_file", "compare", "convert", "evaluate", "finetune",
+    "fragility", "load_results", "plan", "pretrain", "recogniser_price", "report", "run", "sensitivity",
+    "shown_examples", "train_recogniser", "verify", "write_mini",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -56,13 +43,18 @@ def __dir__() -> list[str]:
 __getattr__ = lazy_names(
     __name__,
     **{
-        "_api": "compare convert evaluate fragility recogniser_price report sensitivity",
+        "_api": "evaluate report",
+        "analysis.compare_runs": "compare",
         "attack_sets.attack": "attack attack_file",
         "attack_sets.show": "shown_examples",
         "attack_sets.verify": "verify",
         "common.errors": "InputError",
         "defences.wordrec.train": "train_recogniser",
         "experiments.run": "plan run",
+        "inference.fragility": "fragility",
+        "inference.recogniser_cost": "recogniser_price",
+        "inference.sensitivity": "sensitivity",
+        "models.charbert.conversion": "convert",
         "reports.results": "Results load_results",
         "tasks.sources": "write_mini",
         "training.finetune": "finetune",

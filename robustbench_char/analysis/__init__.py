@@ -8,12 +8,12 @@ in `pairs` (of a clean and an attacked score), or a method of `Statistics` (with
 from __future__ import annotations
 
 from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics
-from robustbench_char.analysis.compare_runs import SetComparison, compare_sets
+from robustbench_char.analysis.compare_runs import SetComparison, compare
 from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records, seed_frame
 from robustbench_char.analysis.profiles import profile_frame
 from robustbench_char.analysis.statistics import Statistics, statistics_of
 
 __all__ = [
-    "Pair", "SetComparison", "Statistics", "breakdown_frame", "cell_statistics", "compare_sets", "comparison_table",
+    "Pair", "SetComparison", "Statistics", "breakdown_frame", "cell_statistics", "compare", "comparison_table",
     "pair_records", "profile_frame", "seed_frame", "statistics_of",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from robustbench_char.metrics.significance import PERMUTATIONS, holm
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import Record, find_records, read_counts, result_part
 
-__all__ = ["Apart", "Change", "Result", "Row", "SetComparison", "compare_sets"]
+__all__ = ["Apart", "Change", "Result", "Row", "SetComparison", "compare"]
 
 _Located: TypeAlias = tuple[Path, Record]
 _A: System = ("A", "")
@@ -125,13 +125,15 @@ class _Counted(NamedTuple):
     counts: tuple[Floats, Floats]
 
 
-def compare_sets(a: Path, b: Path) -> SetComparison:
-    """Compare the results below folder A with those below folder B.
+def compare(a: Path | str, b: Path | str) -> SetComparison:
+    """Compare the results below folder A with those below folder B: what changed beyond noise, and what differs.
 
-    Raises InputError where a set has no results, several of one thing or results that cannot stand in one table, and
-    where the two have nothing in common.
+    The result has `rows` (scores, difference B - A in points, 95% interval, p after Holm, verdict), `apart` (what
+    cannot be compared, and why), `changes` (what the two were made with), and `equal`. Raises InputError where a set
+    has no results, several of one thing or results that cannot stand in one table, and where the two have nothing in
+    common.
     """
-    in_a, in_b = _results(a), _results(b)
+    in_a, in_b = _results(Path(a)), _results(Path(b))
     matched = {result: (in_a[result], in_b[result]) for result in sorted(in_a, key=_order) if result in in_b}
     if not matched:
         raise InputError(

@@ -179,27 +179,20 @@ def _outside(call: Call, output: Path) -> None:
 
 
 def _sensitivity(call: Call, output: Path) -> None:
-    from robustbench_char.inference.sensitivity import measure_sensitivity
+    from robustbench_char.inference.sensitivity import sensitivity
 
-    measure_sensitivity(
-        str(_system(call)),
-        _source(call, "test"),
-        call.inputs["attacked"],
-        _task(call),
-        limit=call.job.params["limit"],
-        output=output,
-        label=call.job.params.get("label"),
+    clean, attacked, label = _source(call, "test"), call.inputs["attacked"], call.job.params.get("label")
+    limit = call.job.params["limit"]
+    sensitivity(
+        _system(call), task=_task(call), input=clean, attacked=attacked, limit=limit, output=output, label=label
     )
 
 
 def _price(call: Call, output: Path) -> None:
-    from robustbench_char.defences.wordrec import Recogniser
-    from robustbench_char.inference.recogniser_cost import measure_price
+    from robustbench_char.inference.recogniser_cost import recogniser_price
 
     clean, attacked = _source(call, "test"), call.inputs["attacked"]
-    measure_price(
-        Recogniser.load(call.inputs["recogniser"]), clean, attacked, _task(call), output=output, overwrite=False
-    )
+    recogniser_price(call.inputs["recogniser"], task=_task(call), input=clean, attacked=attacked, output=output)
 
 
 def _report(call: Call, output: Path) -> None:

@@ -15,32 +15,16 @@ from robustbench_char.inference.predictors import PredictorSource
 from robustbench_char.inference.results import Evaluation, Predictions
 
 if TYPE_CHECKING:
-    from robustbench_char.inference.fragility import measure_fragility
-    from robustbench_char.inference.recogniser_cost import measure_price
-    from robustbench_char.inference.sensitivity import Sensitivity, measure_sensitivity, profile_sentence
+    from robustbench_char.inference.sensitivity import Sensitivity, profile_sentence
     from robustbench_char.inference.systems import SavedSystem, StoredPredictions, load_system, predict_file
 
 __all__ = [
-    "Evaluation",
-    "PredictionSource",
-    "Predictions",
-    "PredictorSource",
-    "SavedSystem",
-    "Sensitivity",
-    "StoredPredictions",
-    "evaluate",
-    "load_system",
-    "measure_fragility",
-    "measure_price",
-    "measure_sensitivity",
-    "predict_file",
-    "profile_sentence",
-]
+    "Evaluation", "PredictionSource", "Predictions", "PredictorSource", "SavedSystem", "Sensitivity",
+    "StoredPredictions", "evaluate", "load_system", "predict_file", "profile_sentence",
+]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
-    fragility="measure_fragility",
     systems="SavedSystem StoredPredictions load_system predict_file",
-    recogniser_cost="measure_price",
-    sensitivity="Sensitivity measure_sensitivity profile_sentence",
+    sensitivity="Sensitivity profile_sentence",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Unpack
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.engine import Batch, attack_batch
@@ -19,32 +20,37 @@ from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletions, nou
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import SourceKeywords, open_source
 
-__all__ = ["measure_fragility", "with_one_character_fewer"]
+__all__ = ["fragility", "with_one_character_fewer"]
 
 Sentences = Sequence[tuple[str, ...]]
 
 
-def measure_fragility(
-    file: NativeFile,
-    task: Task,
-    tokenizer: str,
+def fragility(
+    tokenizer: Path | str,
     *,
+    task: Task | str = "ptb_pos",
+    output: Path | str | None = None,
     seed: int = 0,
-    output: Path | None = None,
     overwrite: bool = False,
+    **source: Unpack[SourceKeywords],
 ) -> FragilityRecord:
-    """Measure the shares of split words and entities, and what one deletion does to nouns where tags name some.
+    """Measure the share of words, entities and nouns that a tokenizer splits, and what one deletion does to nouns.
 
-    `tokenizer` is `minilm`, a model's folder, or a hub id; `output` is the folder to write the record to. Raises
-    InputError for a task other than tagging, and for a file without words.
+    `tokenizer` is a model's folder, a hub id, or "minilm"; `task` a tagging task; `seed` that of the deletions. Shares
+    are fractions. `output` keeps the record, which reports show. Raises InputError for a task of another family, and
+    for a file without words.
     """
+    task = get_task(task, "--task")
+    file = open_source(task, **source)
     if task.family != "tagging":
         raise InputError("--task", found=f"{task.name}, a task of {task.family.replace('_', ' ')}",
                          expected="a tagging task", fix="Use ptb_pos or conll2003.")  # fmt: skip
-    record = _measured(file, task, tokenizer, seed)
+    record = _measured(file, task, str(tokenizer), seed)
     if output is not None:
-        write_alone(output, FRAGILITY, record, overwrite=overwrite, inputs=(file.path,))
+        write_alone(Path(output), FRAGILITY, record, overwrite=overwrite, inputs=(file.path,))
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Unpack
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
@@ -13,10 +14,11 @@ from robustbench_char.inference.attack_set import matching_attack
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.tagging import Words, word_errors
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
-from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.base import Example, Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import SourceKeywords, open_source
 
-__all__ = ["measure_price", "recognition_price"]
+__all__ = ["recogniser_price", "recognition_price"]
 
 _Field = str | tuple[str, ...]
 _Pair = tuple[_Field, _Field, list[bool]]
@@ -107,20 +109,24 @@ def _other_file(found: str) -> InputError:
     )
 
 
-def measure_price(
-    recogniser: Recogniser,
-    clean: NativeFile,
-    attacked: Path,
-    task: Task,
+def recogniser_price(
+    folder: Path | str | Recogniser,
     *,
-    output: Path | None = None,
+    task: Task | str,
+    attacked: Path | str,
+    output: Path | str | None = None,
     overwrite: bool = False,
+    **source: Unpack[SourceKeywords],
 ) -> PriceRecord:
-    """Measure a recogniser on a clean file and on its attack, the folder that `attack` wrote; keep it in `output`.
+    """Measure what a word recogniser repairs on attacked text, and what it breaks on clean text, in percent of words.
 
-    Raises InputError for a folder that is not an attack on this very file, and for an output that cannot be written.
+    `folder` is what `train_recogniser` wrote, or a loaded recogniser, `attacked` what `attack_file` wrote for these
+    data. `output` keeps the record, which reports show. Raises InputError for an attack on other data.
     """
-    attack = matching_attack(attacked, clean, task)
+    task = get_task(task, "--task")
+    recogniser = Recogniser.load(Path(folder)) if isinstance(folder, str | Path) else folder
+    clean = open_source(task, **source)
+    attack = matching_attack(Path(attacked), clean, task)
     bad = open_source(task, input=attack.folder / attack.manifest.output.name)
     record = PriceRecord(
         task=task.name,
@@ -134,5 +140,5 @@ def measure_price(
         provenance=provenance(),
     )
     if output is not None:
-        write_alone(output, PRICE, record, overwrite=overwrite, inputs=(clean.path, attacked))
+        write_alone(Path(output), PRICE, record, overwrite=overwrite, inputs=(clean.path, Path(attacked)))
     return record

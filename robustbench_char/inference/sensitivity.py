@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
@@ -52,11 +52,12 @@ from robustbench_char.records.sensitivity import (
     write_sensitivity,
 )
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import SourceKeywords, open_source
 from robustbench_char.text.columns import Column
 from robustbench_char.training.saved_system import SYSTEM, system_info
 
-__all__ = ["Sensitivity", "measure_sensitivity", "open_reader", "profile_sentence"]
+__all__ = ["Sensitivity", "open_reader", "profile_sentence", "sensitivity"]
 
 _CHUNK = 256  # examples whose vectors are held at a time
 _LONGEST = 512
@@ -137,46 +138,51 @@ def _plain_kind(folder: Path, words: bool) -> tuple[System, Limits]:
     return kind, limits_of(config, kind.tokenizer, folder)
 
 
-def measure_sensitivity(
-    model: str,
-    clean: NativeFile,
-    attacked: Path,
-    task: Task,
+def sensitivity(
+    model: Path | str,
     *,
-    output: Path | None = None,
+    task: Task | str,
+    attacked: Path | str,
+    output: Path | str | None = None,
     layer: int = -1,
     pooling: Pooling = "mean",
     stream: Stream = "both",
     max_length: int | None = None,
     limit: int | None = None,
     batch_size: int = 32,
-    profiles: Sequence[str] = (),
+    profile: Sequence[str] = (),
     label: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    **source: Unpack[SourceKeywords],
 ) -> Sensitivity:
-    """Measure how far each word of a clean file moves under an attack, and write the result to `output`.
+    """Measure sensitivity S: how much each word's contextual representation shifts under an attack.
 
-    `attacked` is the folder that `attack` wrote for this very file. `limit` keeps the first examples, `profiles` names
-    examples (by id) whose words are written out as text, `label` the saved system (default: as system.json says).
-    Raises InputError for an unusable model, files that do not belong together, a missing layer, stream or id.
+    S is the mean over words of 1 - cos, from 0 to 2 (Ma et al. 2020, section 5; docs/metrics.md). `model` is a folder
+    that `finetune` wrote, any encoder's folder or hub id, or "minilm"; `attacked` the folder that `attack_file` wrote
+    for these data. `layer` counts hidden states (-1 the last, 0 the embeddings), `limit` keeps the first examples.
+    `profile` lists ids of examples whose words are returned one by one; `label` is how the record calls a saved system
+    (default: its own). Returns the record, a data frame of one row per word, and the profiles; `output` keeps them.
+    Raises InputError for a model that cannot be used and for data that were not attacked so.
     """
     started = time.monotonic()
-    reader, info = open_reader(model, task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
+    task = get_task(task, "--task")
+    clean, attacked = open_source(task, **source), Path(attacked)
+    reader, info = open_reader(str(model), task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
     if label is not None and isinstance(info, SystemInfo):
         info = info.model_copy(update={"label": label})
     attack = matching_attack(attacked, clean, task)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
     pairs, bar = islice(_pairs(clean, attack, task), limit), progress_bar(progress)
-    words, shown = _measured(reader, pairs, profiles, batch_size, bar, total)
+    words, profiles = _measured(reader, pairs, profile, batch_size, bar, total)
     record = _record(reader, info, attack, words, total, started)
-    if output is None:
-        return Sensitivity(record, words, shown)
-    with output_folder(output, overwrite=overwrite, inputs=(clean.path, attacked), volatile=(SENSITIVITY,)) as folder:
-        words.to_parquet(folder / WORDS, index=False, compression="zstd")
-        record = record.model_copy(update={"words_sha256": sha256_file(folder / WORDS)})
-        write_sensitivity(folder, record, shown)
-    return Sensitivity(record, words, shown)
+    if output is not None:
+        inputs = (clean.path, attacked)
+        with output_folder(Path(output), overwrite=overwrite, inputs=inputs, volatile=(SENSITIVITY,)) as folder:
+            words.to_parquet(folder / WORDS, index=False, compression="zstd")
+            record = record.model_copy(update={"words_sha256": sha256_file(folder / WORDS)})
+            write_sensitivity(folder, record, profiles)
+    return Sensitivity(record, words, profiles)
 
 
 def _record(
@@ -350,7 +356,7 @@ def profile_sentence(
 ) -> pd.DataFrame:
     """Return how far each word of a sentence moves in each model (see `records.sensitivity.side_by_side`).
 
-    `models` are folders of systems, whatever their task, or encoders as for `measure_sensitivity`. Words stand between
+    `models` are folders of systems, whatever their task, or encoders as for `sensitivity`. Words stand between
     white space. Raises InputError for texts without words or of different numbers of words, for two models of one name,
     and for what `open_reader` refuses.
     """

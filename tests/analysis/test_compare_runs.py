@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from robustbench_char.analysis import compare_runs as result_sets
-from robustbench_char.analysis.compare_runs import compare_sets
+from robustbench_char.analysis.compare_runs import compare
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.significance import permutation_test
@@ -78,7 +78,7 @@ def sets(tmp_path: Path, make_record: Callable[..., Record]) -> Sets:
 def test_a_set_is_the_same_as_itself(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)))
     sets.both(right((0, 60)), right((0, 60)), suite="drop")
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert found.equal
     assert [(row.condition, row.verdict, row.a, row.difference, row.p) for row in found.rows] == [
         ("clean", "same", 80.0, 0.0, None),
@@ -92,7 +92,7 @@ def test_p_is_exact_and_corrected_over_what_was_tested(sets: Sets) -> None:
     sets.both(right((0, 90)), right((0, 83)), suite="add")
     sets.both(right((0, 90)), right((1, 91)), suite="drop")
     sets.both(right((0, 90)), right((0, 90)), suite="swap")
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     clean, add, drop, swap = found.rows
     assert (clean.difference, clean.p, clean.p_holm, clean.verdict) == (-10.0, 2 / 2**10, 3 * 2 / 2**10, "differs")
     assert clean.low is not None
@@ -107,14 +107,14 @@ def test_p_is_exact_and_corrected_over_what_was_tested(sets: Sets) -> None:
 def test_the_correction_takes_significance_away(sets: Sets) -> None:
     for suite in ("add", "drop", "swap", "keyboard"):
         sets.both(right((0, 90)), right((0, 83)), suite=suite)
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert {(row.p, row.p_holm, row.verdict) for row in found.rows} == {(2 / 2**7, 8 / 2**7, "within noise")}
     assert found.equal
 
 
 def test_the_other_way_round_is_the_opposite(sets: Sets) -> None:
     sets.both(right((0, 90)), right((0, 80), (95, 98)))
-    there, back = compare_sets(sets.a, sets.b).rows[0], compare_sets(sets.b, sets.a).rows[0]
+    there, back = compare(sets.a, sets.b).rows[0], compare(sets.b, sets.a).rows[0]
     assert (there.difference, there.p, there.verdict) == (-back.difference, back.p, back.verdict)
 
 
@@ -122,7 +122,7 @@ def test_seeds_are_pooled_into_one_row(sets: Sets) -> None:
     tables = [(right((0, 60 + n)), right((0, 50 + n), (90, 90 + n))) for n in range(4)]
     for number, (one, other) in enumerate(tables):
         sets.both(one, other, suite="drop", training_seed=number // 2, seed=number % 2)
-    (row,) = compare_sets(sets.a, sets.b).rows
+    (row,) = compare(sets.a, sets.b).rows
     sides = [np.concatenate(side, axis=1) for side in zip(*tables, strict=True)]
     means = [np.mean([accuracy(table.sum(0)) for table in side]) for side in zip(*tables, strict=True)]
     assert (row.runs, row.examples) == (4, 100)
@@ -137,7 +137,7 @@ def test_results_of_one_set_alone(sets: Sets) -> None:
     sets.add(sets.a, right((0, 70)), suite="drop")
     sets.add(sets.b, right((0, 70)), suite="drop", seed=8)
     sets.add(sets.b, right((0, 70)), training_seed=2)
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert [(one.condition, one.attack_seed) for one in found.only_a] == [("drop", 7)]
     assert [(one.condition, one.training_seed) for one in found.only_b] == [("clean", 2), ("drop", 1)]
     assert not found.equal
@@ -156,7 +156,7 @@ def test_what_cannot_be_compared_stands_apart(sets: Sets, changes: dict[str, Any
     sets.both(right((0, 80)), right((0, 80)))
     sets.add(sets.a, right((0, 90)), task="mrpc", suite="drop")
     sets.add(sets.b, right((0, 50)), task="mrpc", suite="drop", **changes)
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert [row.condition for row in found.rows] == ["clean"]
     (apart,) = found.apart
     assert apart.reason.startswith(reason)
@@ -168,7 +168,7 @@ def test_other_test_files_and_empty_ones_stand_apart(sets: Sets) -> None:
     sets.add(sets.a, right((0, 80)))
     sets.add(sets.b, right((0, 80)), data={"sha256": "another"})
     sets.both(np.zeros((5, 2)), right((0, 3), examples=5), task="mrpc")
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert {one.result.task: one.reason for one in found.apart} == {
         "qnli": "another test file",
         "mrpc": "nothing to count in one of them",
@@ -178,7 +178,7 @@ def test_other_test_files_and_empty_ones_stand_apart(sets: Sets) -> None:
 
 def test_the_same_predictions_are_the_same_without_counts(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)), counts_sha256=None)
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert [(row.verdict, row.a, row.examples) for row in found.rows] == [("same", 80.0, 100)]
     assert found.equal
 
@@ -189,7 +189,7 @@ def test_many_rows_leave_room_for_a_difference(sets: Sets, monkeypatch: pytest.M
     monkeypatch.setattr("robustbench_char.metrics.significance._EXACT", 1)
     for number in range(12):
         sets.both(right((0, 90)), right((0, 60), (90, 95)), suite=f"suite {number}")
-    assert {row.verdict for row in compare_sets(sets.a, sets.b).rows} == {"differs"}
+    assert {row.verdict for row in compare(sets.a, sets.b).rows} == {"differs"}
 
 
 def test_what_the_sets_did_differently(sets: Sets, make_record: Callable[..., Record]) -> None:
@@ -199,7 +199,7 @@ def test_what_the_sets_did_differently(sets: Sets, make_record: Callable[..., Re
     for suite in (None, "drop"):
         sets.add(sets.a, right((0, 80)), suite=suite, weights="one", parts={"pretraining": fast})
         sets.add(sets.b, right((0, 80)), suite=suite, weights="two", parts={"pretraining": slow}, provenance=later)
-    found = compare_sets(sets.a, sets.b)
+    found = compare(sets.a, sets.b)
     assert [(one.name, one.a, one.b, one.results) for one in found.changes] == [
         ("package_version", "0.1", "0.2", 2),
         ("libraries.torch", None, "9", 2),
@@ -214,21 +214,21 @@ def test_sets_with_nothing_in_common(sets: Sets) -> None:
     with pytest.raises(
         InputError, match=r"a and .*b: found no result that both have; expected results of the same tasks"
     ):
-        compare_sets(sets.a, sets.b)
+        compare(sets.a, sets.b)
 
 
 def test_two_results_of_one_thing_in_a_set(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)))
     sets.add(sets.b, right((0, 70)))
     with pytest.raises(InputError, match=r"b/2 and .*b/3: found two results of bert on qnli, clean, by other weights"):
-        compare_sets(sets.a, sets.b)
+        compare(sets.a, sets.b)
 
 
 def test_a_set_of_two_test_files(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)))
     sets.add(sets.a, right((0, 80)), training_seed=2, data={"sha256": "another"})
     with pytest.raises(InputError, match="found results on different data of qnli"):
-        compare_sets(sets.a, sets.b)
+        compare(sets.a, sets.b)
 
 
 def test_a_result_of_a_newer_schema(sets: Sets) -> None:
@@ -236,19 +236,19 @@ def test_a_result_of_a_newer_schema(sets: Sets) -> None:
     record = sets.b / "2" / "record.json"
     record.write_text(record.read_text().replace('"schema": 1', '"schema": 2'))
     with pytest.raises(InputError, match=r"record\.json: schema: found 2, of a newer version .* Upgrade"):
-        compare_sets(sets.a, sets.b)
+        compare(sets.a, sets.b)
 
 
 def test_counts_that_are_gone(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)))
     (sets.b / "2" / "counts.parquet").unlink()
     with pytest.raises(InputError, match=r"counts\.parquet: found no such file; expected the counts"):
-        compare_sets(sets.a, sets.b)
+        compare(sets.a, sets.b)
 
 
 def test_committed_results() -> None:
     small, large = (RESULTS / name / "records" / "bert" for name in ("six_systems", "six_systems_gpu"))
-    found = compare_sets(small, large)
+    found = compare(small, large)
     assert found.matched == len(found.rows) == 12
     assert {one.training_seed for one in found.only_b if one.task != "squad_v2"} == {1}
     for row in found.rows:

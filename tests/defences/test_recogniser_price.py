@@ -15,7 +15,7 @@ from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference import recogniser_cost as prices
-from robustbench_char.inference.recogniser_cost import measure_price, recognition_price
+from robustbench_char.inference.recogniser_cost import recogniser_price, recognition_price
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.records.evaluation import RecogniserInfo
 from robustbench_char.records.recogniser_cost import PRICE, find_prices
@@ -120,20 +120,20 @@ def test_the_price_is_kept_with_what_it_was_measured_on(
     attack: tuple[Task, Path, Path], trained: Any, tmp_path: Path
 ) -> None:
     task, clean, folder = attack
-    source, output = open_source(task, input=clean), tmp_path / "kept"
-    made = measure_price(trained, source, folder, task, output=output, overwrite=False)
+    output = tmp_path / "kept"
+    made = recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
     assert (made.errors.wer_before, made.errors.words, made.errors.entity_words) == (100.0, 3, 1)
     assert (made.task, made.source, made.attack.suite) == ("conll2003", "test.txt", "mixed")
     assert made.clean_sha256 == sha256_file(clean)
     assert find_prices([tmp_path]) == [made]
     assert "Anna" not in (output / PRICE).read_text()
-    measure_price(trained, source, folder, task, output=output, overwrite=False)
+    recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
     assert find_prices([tmp_path]) == [made]  # the first stays where only the time differs
     other = json.loads((output / PRICE).read_text()) | {"source": "dev.txt"}
     (output / PRICE).write_text(json.dumps(other))
     with pytest.raises(InputError, match="an output folder with other content"):
-        measure_price(trained, source, folder, task, output=output, overwrite=False)
-    measure_price(trained, source, folder, task, output=output, overwrite=True)
+        recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
+    recogniser_price(trained, task=task, input=clean, attacked=folder, output=output, overwrite=True)
     assert [price.source for price in find_prices([tmp_path])] == ["test.txt"]
     newer = json.loads((output / PRICE).read_text()) | {"schema": 2}
     (output / PRICE).write_text(json.dumps(newer))
@@ -145,8 +145,7 @@ def test_refuses_another_attack(attack: tuple[Task, Path, Path], trained: Any, t
     task, clean, folder = attack
 
     def measure(folder: Path = folder, task: Task = task, clean: Path = clean) -> None:
-        measure_price(trained, open_source(get_task("conll2003"), input=clean), folder, task, output=None,
-                      overwrite=False)  # fmt: skip
+        recogniser_price(trained, task=task, input=open_source(get_task("conll2003"), input=clean), attacked=folder)
 
     other = tmp_path / "other.txt"
     other.write_text("Karl NNP O B-PER\n\n")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+import robustbench_char as rbc
 from robustbench_char.analysis.statistics import statistics_of
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.cli.evaluate import evaluate as command
 from robustbench_char.common import InputError
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.predictors import PredictorSource
@@ -62,7 +62,7 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
         assert text in page
     assert "Fairness" not in page  # of one system alone something is known
     with pytest.raises(InputError, match="--task: found data of the task qnli; expected conll2003, which the system"):
-        command(system, task="qnli", data="mini")
+        rbc.evaluate(system, task="qnli", data="mini")
 
 
 def test_a_file_of_another_task(predictor: str, tmp_path: Path) -> None:

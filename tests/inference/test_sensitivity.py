@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
-from robustbench_char.inference.sensitivity import Sensitivity, measure_sensitivity
+from robustbench_char.inference.sensitivity import Sensitivity, sensitivity
 from robustbench_char.inference.systems import load_system
 from robustbench_char.records.sensitivity import find_sensitivities, read_profiles, read_words
 from robustbench_char.tasks.registry import get_task
@@ -29,10 +29,8 @@ pytestmark = pytest.mark.models
 
 
 def measure(model: str, attacked: tuple[str, Path, Path], **options: Any) -> Sensitivity:
-    task = get_task(attacked[0], "task")
-    return measure_sensitivity(
-        model, open_source(task, input=attacked[1]), attacked[2], task, progress=False, **options
-    )
+    task, clean, folder = attacked
+    return sensitivity(model, task=task, input=clean, attacked=folder, progress=False, **options)
 
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
@@ -147,11 +145,11 @@ def test_batches_and_padding_change_nothing(tiny_base: str, attacked: tuple[str,
 
 
 def test_words_follow_the_ledger(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
-    found = measure(tiny_base, attacked, profiles=["0"]).words
+    found = measure(tiny_base, attacked, profile=["0"]).words
     assert (found["operator"] != "").equals(found["changed"])
     assert found["changed"].any()
     assert not found["changed"].all()
-    profile = measure(tiny_base, attacked, profiles=["0"]).profiles[0]
+    profile = measure(tiny_base, attacked, profile=["0"]).profiles[0]
     assert [one.word != one.attacked for one in profile.words] == found.loc[found["row"] == 0, "changed"].tolist()
 
 
@@ -165,7 +163,7 @@ def test_a_context_is_matched_for_every_question_on_it(tiny_base: str, tmp_path:
     clean.write_text(json.dumps({"version": "v2.0", "data": held}))
     command = ["attack", "squad_v2", "--input", str(clean), "--suite", "mixed", "--output", str(folder)]
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
-    found = measure(tiny_base, ("squad_v2", clean, folder), profiles=["q0", "q1"])
+    found = measure(tiny_base, ("squad_v2", clean, folder), profile=["q0", "q1"])
     ledger = pq.read_table(folder / "edits.parquet").to_pylist()
     for row, profile in enumerate(found.profiles):
         words = found.words[found.words["row"] == row]
@@ -239,7 +237,7 @@ def test_a_saved_system_is_read_without_its_head(
     [
         ({"layer": 3}, "--layer: found 3; expected a number from -3 to 2"),
         ({"stream": "character"}, "--stream: found the character stream of a model of the type bert"),
-        ({"profiles": ["no-such-id"]}, "--profile: found no-such-id"),
+        ({"profile": ["no-such-id"]}, "--profile: found no-such-id"),
     ],
 )
 def test_what_the_model_does_not_have(

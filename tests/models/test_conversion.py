@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
-from robustbench_char.cli.convert import convert
+from robustbench_char.cli import convert as command
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert import (
     CharBertForMaskedLM,
@@ -28,7 +28,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
-from robustbench_char.models.charbert.conversion import convert_checkpoint, reference_state
+from robustbench_char.models.charbert.conversion import convert, reference_state
 from robustbench_char.models.charbert.processor import CharBertProcessor
 
 pytestmark = pytest.mark.models
@@ -62,7 +62,7 @@ def test_text_to_outputs_as_the_formulas_have_it(
 ) -> None:
     weights, state = make(tmp_path / "in", base)
     text = TEXT.replace("é", "A") if base == "bert" else TEXT  # BERT's unknown pieces keep their characters here
-    report = convert_checkpoint(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
+    report = convert(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
     processor = CharBertProcessor.from_pretrained(tmp_path / "out")
     sentence = sentence_of(plain, processor, text)
     inputs = processor(text, return_tensors="pt")
@@ -99,7 +99,7 @@ def test_heads(
     make: Callable[..., Any], plain: ModuleType, tmp_path: Path, base: str, head: str, name: str, kind: Any
 ) -> None:
     weights, _ = make(tmp_path / "in", base, head)
-    report = convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    report = convert(tmp_path / "in", tmp_path / "out")
     assert (report.base_type, report.head, report.processor) == (base, name, False)
     assert "no processor was saved" in report.warnings[0]
     sizes = sizes_of(plain, base)
@@ -122,20 +122,20 @@ def test_heads(
 def test_config_says_what_a_classifier_labels(make: Callable[..., Any], tmp_path: Path) -> None:
     make(tmp_path / "in", "bert", "classifier")
     config = tmp_path / "in" / "config.json"
-    unsaid = convert_checkpoint(tmp_path / "in", tmp_path / "unsaid")
+    unsaid = convert(tmp_path / "in", tmp_path / "unsaid")
     assert "does not say whether" in unsaid.warnings[1]
     assert AutoModelForSequenceClassification.from_pretrained(tmp_path / "unsaid").num_labels == 3
     config.write_text(
         json.dumps({**json.loads(config.read_text()), "architectures": ["BertForSequenceClassification"]})
     )
-    said = convert_checkpoint(tmp_path / "in", tmp_path / "said")
+    said = convert(tmp_path / "in", tmp_path / "said")
     assert (said.head, len(said.warnings)) == ("sequence_classification", 1)
 
 
 @pytest.mark.parametrize("form", ["safetensors", "old .bin", "gamma and beta", "one of the shared"])
 def test_forms_of_the_same_weights(make: Callable[..., Any], tmp_path: Path, form: str) -> None:
     _, state = make(tmp_path / "in")
-    convert_checkpoint(tmp_path / "in", tmp_path / "expected")
+    convert(tmp_path / "in", tmp_path / "expected")
     path = tmp_path / "in" / "pytorch_model.bin"
     if form == "safetensors":
         save_file(state, tmp_path / "in" / "model.safetensors")
@@ -147,7 +147,7 @@ def test_forms_of_the_same_weights(make: Callable[..., Any], tmp_path: Path, for
         torch.save({_replaced(key, old): tensor for key, tensor in state.items()}, path)
     else:
         torch.save({key: tensor for key, tensor in state.items() if "fusion_layer_list.1" not in key}, path)
-    report = convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    report = convert(tmp_path / "in", tmp_path / "out")
     assert report.missing == ()
     expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("expected", "out"))
     assert expected.keys() == found.keys()
@@ -164,7 +164,7 @@ def test_an_encoder_without_pooler(make: Callable[..., Any], tmp_path: Path) -> 
     _, state = make(tmp_path / "in", "bert", "base")
     kept = {key: tensor for key, tensor in state.items() if not key.startswith("pooler.")}
     torch.save({**kept, "embeddings.position_ids": torch.arange(80)[None]}, tmp_path / "in" / "pytorch_model.bin")
-    report = convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    report = convert(tmp_path / "in", tmp_path / "out")
     assert report.missing == ("pooler.dense.bias", "pooler.dense.weight")
     assert report.left_over == ("embeddings.position_ids",)
     assert "no pooler" in report.warnings[1]
@@ -196,11 +196,11 @@ def test_names_of_ours() -> None:
 def test_what_the_reference_does_one_way_only(make: Callable[..., Any], tmp_path: Path) -> None:
     """Its decoder is tied and its layers see both ways, whatever a config says that some other program wrote."""
     make(tmp_path / "in")
-    convert_checkpoint(tmp_path / "in", tmp_path / "expected")
+    convert(tmp_path / "in", tmp_path / "expected")
     config = tmp_path / "in" / "config.json"
     changes = {"tie_word_embeddings": False, "is_decoder": True, "return_dict": False, "char_hidden_size": 9}
     config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
-    convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    convert(tmp_path / "in", tmp_path / "out")
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
 
@@ -216,7 +216,7 @@ def test_case_of_the_tokenizer(
     (tmp_path / "in" / "vocab.txt").write_text("\n".join(pieces))
     if stated:
         (tmp_path / "in" / "tokenizer_config.json").write_text(json.dumps(stated))
-    convert_checkpoint(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
+    convert(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
     processor = CharBertProcessor.from_pretrained(tmp_path / "out")
     assert processor.character_case == case
     assert json.loads((tmp_path / "out" / "config.json").read_text())["character_case"] == case
@@ -225,7 +225,7 @@ def test_case_of_the_tokenizer(
 
 def test_words_one_by_one(make: Callable[..., Any], tmp_path: Path, char_vocab: Path) -> None:
     make(tmp_path / "in", "roberta")
-    convert_checkpoint(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
+    convert(tmp_path / "in", tmp_path / "out", char_vocab=char_vocab)
     processor = CharBertProcessor.from_pretrained(tmp_path / "out", words=True)
     found = processor(["f", "a"], is_split_into_words=True)
     assert processor.tokenizer.convert_ids_to_tokens(found["input_ids"]) == ["<s>", "Ġf", "Ġ", "a", "</s>"]
@@ -235,20 +235,20 @@ def test_words_one_by_one(make: Callable[..., Any], tmp_path: Path, char_vocab: 
 
 def test_an_output_folder_is_replaced_on_demand_alone(make: Callable[..., Any], tmp_path: Path) -> None:
     make(tmp_path / "in")
-    convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    convert(tmp_path / "in", tmp_path / "out")
     make(tmp_path / "in", "roberta")
     with pytest.raises(InputError, match="other content"):
-        convert_checkpoint(tmp_path / "in", tmp_path / "out")
-    convert_checkpoint(tmp_path / "in", tmp_path / "out", overwrite=True)
+        convert(tmp_path / "in", tmp_path / "out")
+    convert(tmp_path / "in", tmp_path / "out", overwrite=True)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["base_type"] == "roberta"
     with pytest.raises(InputError, match="in the output folder"):
-        convert_checkpoint(tmp_path / "in", tmp_path / "in", overwrite=True)
+        convert(tmp_path / "in", tmp_path / "in", overwrite=True)
 
 
 def test_the_command_prints_every_key(make: Callable[..., Any], tmp_path: Path) -> None:
     _, state = make(tmp_path / "in", "roberta")
     app = typer.Typer()
-    app.command()(convert)
+    app.command()(command.convert)
     done = CliRunner().invoke(app, [str(tmp_path / "in"), "--output", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -289,7 +289,7 @@ def test_converted_weights_give_the_outputs_of_the_reference(name: str, shared_d
     (tmp_path / "in").mkdir()
     shutil.copy(parity / "config.json", tmp_path / "in" / "config.json")
     shutil.copy(parity / f"{name}.weights.safetensors", tmp_path / "in" / "model.safetensors")
-    convert_checkpoint(tmp_path / "in", tmp_path / "out")
+    convert(tmp_path / "in", tmp_path / "out")
     kind, names = PARITY[name]
     outputs = kind.from_pretrained(tmp_path / "out").eval()(**load_file(parity / "inputs.safetensors"))
     expected = load_file(parity / f"{name}.outputs.safetensors")

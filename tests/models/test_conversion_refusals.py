@@ -12,7 +12,7 @@ import torch
 from fixtures.charbert import CHARACTERS, PIECES
 
 from robustbench_char.common import InputError
-from robustbench_char.models.charbert.conversion import convert_checkpoint
+from robustbench_char.models.charbert.conversion import convert
 
 pytestmark = pytest.mark.models
 
@@ -79,7 +79,7 @@ def test_folders_that_are_no_checkpoint(make: Callable[..., Any], tmp_path: Path
     refused(tmp_path, "no such folder")
     make(tmp_path / "in")
     with pytest.raises(InputError, match="found a file"):
-        convert_checkpoint(tmp_path / "in" / "config.json", tmp_path / "out")
+        convert(tmp_path / "in" / "config.json", tmp_path / "out")
     (tmp_path / "in" / "pytorch_model.bin").unlink()
     refused(tmp_path, "found no weights")
     make(tmp_path / "in")
@@ -141,7 +141,7 @@ def test_configs_that_are_none(make: Callable[..., Any], tmp_path: Path) -> None
 
 def refused(folder: Path, message: str, **options: Any) -> None:
     with pytest.raises(InputError, match=message):
-        convert_checkpoint(folder / "in", folder / "out", **options)
+        convert(folder / "in", folder / "out", **options)
     assert not (folder / "out").exists()
 
 
@@ -161,4 +161,4 @@ def test_character_lists_and_tokenizers_of_other_models(
     vocabulary.unlink()
     refused(tmp_path, r"found no tokenizer files; expected vocab\.txt", char_vocab=char_vocab)
     with pytest.raises(InputError, match="no such file"):
-        convert_checkpoint(tmp_path / "in", tmp_path / "out", char_vocab=tmp_path / "absent")
+        convert(tmp_path / "in", tmp_path / "out", char_vocab=tmp_path / "absent")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from robustbench_char.analysis.compare_runs import compare_sets
+from robustbench_char.analysis.compare_runs import compare
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
@@ -320,6 +320,6 @@ def test_a_published_set_gives_the_tables_of_its_run(make_comparison: Make, tmp_
     assert list(tables) == list(same)
     for name, table in tables.items():
         pd.testing.assert_frame_equal(table, same[name])
-    compared = compare_sets(run, published)
+    compared = compare(run, published)
     assert (compared.matched, compared.only_a, compared.only_b) == (len(compared.rows), (), ())
     assert {row.verdict for row in compared.rows} == {"same"}

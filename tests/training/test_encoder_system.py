@@ -21,13 +21,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference.attack_set import piece_counts
 from robustbench_char.inference.evaluate import evaluate
-from robustbench_char.inference.sensitivity import measure_sensitivity, open_reader
+from robustbench_char.inference.sensitivity import open_reader, sensitivity
 from robustbench_char.inference.systems import load_system
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.representations import Passage, WordReader
 from robustbench_char.records.sensitivity import find_sensitivities
-from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import open_source
 
 pytestmark = pytest.mark.models
 
@@ -147,10 +145,10 @@ def test_the_pieces_of_words(bases: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sensitivity_of_the_base(kind: str, bases: dict[str, str], attacked: tuple[str, Path, Path]) -> None:
-    task = get_task(attacked[0], "task")
-    source = open_source(task, input=attacked[1])
+    task, clean, folder = attacked
     alone, together = (
-        measure_sensitivity(bases[kind], source, attacked[2], task, progress=False, batch_size=size) for size in (1, 32)
+        sensitivity(bases[kind], task=task, input=clean, attacked=folder, progress=False, batch_size=size)
+        for size in (1, 32)
     )
     np.testing.assert_allclose(alone.words["distance"], together.words["distance"], atol=1e-5)
     changed = together.record.group("changed", "changed")

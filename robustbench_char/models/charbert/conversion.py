@@ -35,7 +35,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import positions_of, quiet
 from robustbench_char.models.folders import refuse_html
 
-__all__ = ["ConversionReport", "Head", "convert_checkpoint", "reference_state"]
+__all__ = ["ConversionReport", "Head", "convert", "reference_state"]
 
 Head = Literal["base", "masked_lm", "token_classification", "sequence_classification", "question_answering"]
 BaseType = Literal["bert", "roberta"]
@@ -117,26 +117,28 @@ class ConversionReport:
     warnings: tuple[str, ...]
 
 
-def convert_checkpoint(
-    folder: Path, output: Path, *, char_vocab: Path | None = None, overwrite: bool = False
+def convert(
+    checkpoint: Path | str, output: Path | str, *, char_vocab: Path | str | None = None, overwrite: bool = False
 ) -> ConversionReport:
-    """Write the checkpoint in `folder` as a model of ours, atomically.
+    """Convert a released CharBERT checkpoint (BERT or RoBERTa layout), atomically; return what became of each key.
 
-    `char_vocab`, the reference's character list, makes a processor too, with the tokenizer files of the folder. Raises
-    InputError when a file is missing or something else, or when files do not belong together.
+    `checkpoint` holds config.json and pytorch_model.bin or model.safetensors; `char_vocab`, the reference's character
+    list, makes a processor too, with the tokenizer files of the folder. Raises InputError for missing or damaged files,
+    and for files that do not belong together.
     """
+    folder, characters = Path(checkpoint), None if char_vocab is None else Path(char_vocab)
     path, fields, state = read_checkpoint(folder)
     base_type = _base_type(state, path)
     head = _head(state, fields)
     state_of_ours = reference_state(state, base_type, path)
     config = _config(fields, state_of_ours, base_type, head, folder / "config.json")
-    processor = _processor(folder, config, char_vocab)
+    processor = _processor(folder, config, characters)
     model, missing = _model(config, state_of_ours, head, path)
     known = model.state_dict().keys()
     targets = {key: [name for name in _targets(key, base_type, _is_base(state)) if name in known] for key in state}
     used = {key: tuple(names) for key, names in targets.items() if names}
-    inputs = [folder / "config.json", path, *([char_vocab] if char_vocab else [])]
-    with output_folder(output, overwrite=overwrite, inputs=inputs) as scratch:
+    inputs = [folder / "config.json", path, *([characters] if characters else [])]
+    with output_folder(Path(output), overwrite=overwrite, inputs=inputs) as scratch:
         with quiet():
             model.save_pretrained(scratch)
         if processor is not None:
