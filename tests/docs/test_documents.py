@@ -20,6 +20,8 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(ROOT.glob("*/README.md")),
+    *sorted(ROOT.glob("reports/*/README.md")),
+    *sorted(ROOT.glob("reports/results/*/README.md")),
 ]
 
 
