@@ -5,9 +5,10 @@ Shape legend: T sub-words of one window, L labels.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,53 +17,53 @@ from robustbench_char.common import InputError
 from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.models.system import System
-from robustbench_char.tasks.base import Answer, Example, Family, Task
+from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
 from robustbench_char.training.options import Settings
 
 __all__ = [
     "IGNORED",
-    "Classification",
     "Outputs",
-    "QuestionAnswering",
     "Recipe",
-    "Span",
-    "Tagging",
-    "best_span",
     "encoded",
     "first_pieces",
     "label_names",
+    "labels_of",
     "make_recipe",
-    "span_of",
-    "text_of",
-    "tokens_of",
     "training_features",
 ]
 
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 """The logits of one window by name; those of sub-words go on over the padding of the batch."""
 
+T = TypeVar("T", str, tuple[str, ...])
+
 _CHUNK = 1000  # examples encoded at a time: what the tokenizer returns is many times larger than what is kept of it
 
 
-class Recipe(Protocol):
+@dataclass(frozen=True)
+class Recipe(ABC):
     """One family on one task: the only code that knows its labels."""
 
+    task: Task
+    labels: tuple[str, ...]
+    settings: Settings
+
+    @abstractmethod
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode examples; the windows of one example follow each other."""
-        ...
 
+    @abstractmethod
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
         """Return what the model shall say about a window of a labelled example, by the name of the model's argument."""
-        ...
 
+    @abstractmethod
     def read(self, window: Window, outputs: Outputs) -> Any:
         """Reduce a window's outputs to what `predict` needs."""
-        ...
 
+    @abstractmethod
     def predict(self, example: Example, readings: Sequence[Any]) -> Prediction:
         """Return the prediction for an example from the readings of its windows, in order."""
-        ...
 
 
 def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
@@ -71,12 +72,12 @@ def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
         return ()
     if task.labels is not None:
         return task.labels
-    labels = {
-        label
-        for example in examples
-        for label in ((example.label,) if isinstance(example.label, str) else example.label or ())
-    }
-    return tuple(sorted(labels))
+    return tuple(sorted({label for example in examples for label in labels_of(example)}))
+
+
+def labels_of(example: Example) -> tuple[str, ...]:
+    """Return the labels of an example: its class, or those of its words."""
+    return (example.label,) if isinstance(example.label, str) else example.label or ()
 
 
 def encoded(recipe: Recipe, system: System, examples: Sequence[Example]) -> Iterator[Window]:
@@ -99,24 +100,12 @@ def training_features(
     return features, len(cut)
 
 
-def text_of(example: Example, field: str) -> str:
-    """Return a text field. Raises InputError when the example has none of that name."""
+def _field(example: Example, field: str, kind: type[T]) -> T:
+    """Return a field: a text or tokens. Raises InputError when the example has none of that name and kind."""
     value = example.fields.get(field)
-    if not isinstance(value, str):
-        raise _no_field(example, field)
-    return value
-
-
-def tokens_of(example: Example, field: str) -> tuple[str, ...]:
-    """Return a field of tokens. Raises InputError when the example has none of that name."""
-    value = example.fields.get(field)
-    if not isinstance(value, tuple):
-        raise _no_field(example, field)
-    return value
-
-
-def _no_field(example: Example, field: str) -> InputError:
-    return InputError(
+    if isinstance(value, kind):
+        return value
+    raise InputError(
         place_of(example),
         found=f"fields {', '.join(example.fields)}",
         expected=f"a field {field!r}",
@@ -124,24 +113,17 @@ def _no_field(example: Example, field: str) -> InputError:
     )
 
 
-@dataclass(frozen=True)
-class Classification:
-    """The recipe of classification; see `recipes.Recipe`."""
-
-    task: Task
-    labels: tuple[str, ...]
-    settings: Settings
+class Classification(Recipe):
+    """The recipe of classification."""
 
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode the task's first field, paired with the others (joined by spaces where there are several)."""
         first, *rest = self.task.fields
-        second = [" ".join(text_of(example, field) for field in rest) for example in examples] if rest else None
-        return system.text_windows(
-            [text_of(example, first) for example in examples], second, max_length=self.settings.max_length
-        )
+        texts = [_field(example, first, str) for example in examples]
+        second = [" ".join(_field(example, field, str) for field in rest) for example in examples] if rest else None
+        return system.text_windows(texts, second, max_length=self.settings.max_length)
 
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
-        """Return the index of the class."""
         return {"labels": self.labels.index(str(example.label))}
 
     def read(self, window: Window, outputs: Outputs) -> int:
@@ -149,7 +131,6 @@ class Classification:
         return int(outputs["logits"].argmax())
 
     def predict(self, example: Example, readings: Sequence[int]) -> str:
-        """Return the class name."""
         return self.labels[readings[0]]
 
 
@@ -157,38 +138,29 @@ IGNORED = -100
 """The target that the loss leaves out."""
 
 
-@dataclass(frozen=True)
-class Tagging:
-    """The recipe of tagging; see `recipes.Recipe`."""
-
-    task: Task
-    labels: tuple[str, ...]
-    settings: Settings
+class Tagging(Recipe):
+    """The recipe of tagging."""
 
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
-        """Encode the tokens; one window an example."""
-        sentences = [tokens_of(example, self.task.fields[0]) for example in examples]
+        sentences = [_field(example, self.task.fields[0], tuple) for example in examples]
         return system.word_windows(sentences, max_length=self.settings.max_length)
 
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
         """Return labels [T]: the tag's index on first pieces, IGNORED elsewhere."""
-        tags = example.label or ()
-        places = first_pieces(window)
+        tags, first = example.label or (), first_pieces(window)
         labels = np.full(len(window.inputs["input_ids"]), IGNORED, np.int32)
-        labels[places] = [self.labels.index(tags[word]) for word in window.words[places]]
+        labels[first] = [self.labels.index(tags[word]) for word in window.words[first]]
         return {"labels": labels}
 
     def read(self, window: Window, outputs: Outputs) -> dict[int, int]:
         """Return the most likely tag of each word that has a piece, from logits [T, L]."""
-        places = first_pieces(window)
-        best = outputs["logits"][places].argmax(axis=-1)
-        return dict(zip(window.words[places].tolist(), best.tolist(), strict=True))
+        first = first_pieces(window)
+        return dict(zip(window.words[first].tolist(), outputs["logits"][first].argmax(axis=-1).tolist(), strict=True))
 
     def predict(self, example: Example, readings: Sequence[dict[int, int]]) -> tuple[str | None, ...]:
         """Return a tag for each word, None where it has no piece."""
-        found = readings[0]
-        words = tokens_of(example, self.task.fields[0])
-        return tuple(self.labels[found[word]] if word in found else None for word in range(len(words)))
+        tags, words = readings[0], _field(example, self.task.fields[0], tuple)
+        return tuple(self.labels[tags[word]] if word in tags else None for word in range(len(words)))
 
 
 def first_pieces(window: Window) -> IntArray:
@@ -210,26 +182,14 @@ class Span(NamedTuple):
     end: int = 0
 
 
-@dataclass(frozen=True)
-class QuestionAnswering:
-    """The recipe of question answering; see `recipes.Recipe`."""
-
-    task: Task
-    labels: tuple[str, ...]
-    settings: Settings
+class QuestionAnswering(Recipe):
+    """The recipe of question answering."""
 
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
         """Encode question and context; several windows where the context is long."""
-        questions = [text_of(example, "question") for example in examples]
-        contexts = [text_of(example, "context") for example in examples]
-        chosen = self.settings
-        return system.context_windows(
-            questions,
-            contexts,
-            max_length=chosen.max_length,
-            stride=chosen.doc_stride,
-            max_question=chosen.max_question,
-        )
+        questions, contexts = ([_field(example, name, str) for example in examples] for name in ("question", "context"))
+        length, stride, question = self.settings.max_length, self.settings.doc_stride, self.settings.max_question
+        return system.context_windows(questions, contexts, max_length=length, stride=stride, max_question=question)
 
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
         """Return first and last piece of the first answer; [CLS] where the window does not hold it."""
@@ -238,14 +198,8 @@ class QuestionAnswering:
 
     def read(self, window: Window, outputs: Outputs) -> Span:
         """Return the best span of a window from start and end logits [T]."""
-        chosen = self.settings
-        return best_span(
-            outputs["start_logits"],
-            outputs["end_logits"],
-            window.offsets,
-            n_best=chosen.n_best,
-            max_answer=chosen.max_answer,
-        )
+        limits = {"n_best": self.settings.n_best, "max_answer": self.settings.max_answer}
+        return best_span(outputs["start_logits"], outputs["end_logits"], window.offsets, **limits)
 
     def predict(self, example: Example, readings: Sequence[Span]) -> QaPrediction:
         """Return the best answer over the windows, cut out of the context; nothing where no answer scores higher.
@@ -257,7 +211,7 @@ class QuestionAnswering:
         if not spans:
             return QaPrediction(text="", best_text="")
         score, start, end = max(spans, key=lambda span: span[0])
-        text = text_of(example, "context")[start:end]
+        text = _field(example, "context", str)[start:end]
         if not may_decline(self.task):
             return QaPrediction(text=text, best_text=text)
         return QaPrediction(text=text if null <= score else "", best_text=text, null_odds=null - score)
@@ -295,13 +249,7 @@ def best_span(
     return Span(null, float(scores[row, column]), int(offsets[firsts[row], 0]), int(offsets[lasts[column], 1]))
 
 
-_RECIPES: dict[Family, type[Classification | Tagging | QuestionAnswering]] = {
-    "classification": Classification,
-    "tagging": Tagging,
-    "question_answering": QuestionAnswering,
-}
-
-
 def make_recipe(task: Task, labels: Sequence[str], settings: Settings) -> Recipe:
     """Return the recipe of a task's family."""
-    return _RECIPES[task.family](task, tuple(labels), settings)
+    others: dict[str, type[Recipe]] = {"tagging": Tagging, "question_answering": QuestionAnswering}
+    return others.get(task.family, Classification)(task, tuple(labels), settings)
