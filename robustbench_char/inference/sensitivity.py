@@ -55,7 +55,7 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 from robustbench_char.text.columns import Column
-from robustbench_char.training.saved_system import SYSTEM, system_info
+from robustbench_char.training.saved import SYSTEM, system_info
 
 __all__ = ["Sensitivity", "open_reader", "profile_sentence", "sensitivity"]
 

@@ -32,7 +32,7 @@ from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Example, NativeFile
 from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
 from robustbench_char.training.loop import Collator
-from robustbench_char.training.saved_system import RECOGNISER, SystemFile, read_system, system_info
+from robustbench_char.training.saved import RECOGNISER, SystemFile, read_system, system_info
 
 __all__ = ["SavedSystem", "StoredPredictions", "device_name", "load_system", "predict_file"]
 

@@ -12,7 +12,7 @@ from robustbench_char.common.registry import lazy_names
 if TYPE_CHECKING:
     from robustbench_char.training.augmentation import AUGMENT_SEED
     from robustbench_char.training.options import AugmentOptions, FinetuneKeywords, FinetuneOptions
-    from robustbench_char.training.saved_system import SavedSystem, SystemFile, read_system, system_info
+    from robustbench_char.training.saved import SavedSystem, SystemFile, read_system, system_info
 
 __all__ = [
     "AUGMENT_SEED",
@@ -29,5 +29,5 @@ __getattr__ = lazy_names(
     __name__,
     augmentation="AUGMENT_SEED",
     options="AugmentOptions FinetuneKeywords FinetuneOptions",
-    saved_system="SavedSystem SystemFile read_system system_info",
+    saved="SavedSystem SystemFile read_system system_info",
 )

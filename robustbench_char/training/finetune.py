@@ -1,44 +1,57 @@
-"""Fine-tuning one system on one task: from a native file to a folder that `load_system` reads."""
+"""Fine-tuning one system on one task: from a native file to a folder that `load_system` reads.
+
+A run is resolved from what was asked, checked, and named by a hash, before anything is trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
 from transformers import PreTrainedModel, TrainerCallback
 
-from robustbench_char.common import InputError
-from robustbench_char.common.files import check_output, output_folder
-from robustbench_char.common.options import options_of
+from robustbench_char._version import __version__
+from robustbench_char.attack_sets.attack import source_sha256
+from robustbench_char.attacks.suites import load_suites
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import check_output, output_folder, safe_name
+from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
+from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
+from robustbench_char.defences.wordrec.files import CONFIG
+from robustbench_char.models.charbert import CharBertConfig
+from robustbench_char.models.checkpoints import Base, load_config, resolve_base
+from robustbench_char.models.folders import reading_sha256
 from robustbench_char.models.system import System
+from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.labels import gold_of, place_of
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.checkpoints import default_store, run_folder
-from robustbench_char.training.families import IGNORED, make_recipe, training_features
-from robustbench_char.training.job import Job, Request, resolve
+from robustbench_char.training import saved
+from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
+from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
+from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe, training_features
 from robustbench_char.training.loop import Collator, Loop
-from robustbench_char.training.options import AugmentOptions, FinetuneKeywords, FinetuneOptions
-from robustbench_char.training.saved_system import (
-    SYSTEMS_FOLDER,
-    VOLATILE,
-    BaseInfo,
-    SavedSystem,
-    SystemFile,
-    TrainInfo,
-    finished_run,
-    read_log,
-    read_system,
-    save_system,
-    trained_before,
-    write_system,
+from robustbench_char.training.options import (
+    AugmentOptions,
+    FinetuneKeywords,
+    FinetuneOptions,
+    Settings,
+    resolve_settings,
 )
 
-__all__ = ["finetune"]
+__all__ = ["finetune", "trained_recogniser"]
+
+RECOGNISERS_FOLDER = "recognisers"
+"""Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
+
+Log = list[dict[str, float | None]]
 
 
 def finetune(
@@ -63,7 +76,7 @@ def finetune(
     progress: bool = True,
     callbacks: Sequence[TrainerCallback] = (),
     **options: Unpack[FinetuneKeywords],
-) -> SavedSystem:
+) -> saved.SavedSystem:
     """Fine-tune a system on a file of a task and write it to `output` atomically; rerun the same call to resume.
 
     Instead of `train`, `data` ("mini"), `hub` or `data_dir` name a source; examples in memory need `train_sha256`.
@@ -76,9 +89,9 @@ def finetune(
     record = get_task(task) if isinstance(task, str) else task
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = Path(recogniser) if recogniser else None, Path(store) if store else default_store()
-    asked = Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
-    job = resolve(asked, home, progress=progress)
-    folder = Path(output) if output else home / SYSTEMS_FOLDER / job.run
+    asked = _Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
+    job = _resolve(asked, home, progress=progress)
+    folder = Path(output) if output else home / saved.SYSTEMS_FOLDER / job.run
     loop = partial(Loop, save_seconds=save_seconds, progress=progress, callbacks=tuple(callbacks))
     return _finished(job, folder, overwrite, home, loop, weights)
 
@@ -95,30 +108,22 @@ def _source(
 
 
 def _finished(
-    job: Job, output: Path, overwrite: bool, store: Path, loop: Callable[[Path], Loop], weights: Path | None
-) -> SavedSystem:
+    job: _Job, output: Path, overwrite: bool, store: Path, loop: Callable[[Path], Loop], weights: Path | None
+) -> saved.SavedSystem:
     """Return the result of a run: as it stands where it is finished, else trained or taken over now."""
-    if not finished_run(output, job.run):
+    if not saved.finished_run(output, job.run):
         check_output(output, overwrite=overwrite)
         with run_folder(store, job.run) as folder:
-            done = _trained_alike(job, weights) if weights else trained_before(store, job.training)
+            done = _trained_alike(job, weights) if weights else saved.trained_before(store, job.training)
             trained = _train(job, loop(folder), done)
-            with output_folder(output, overwrite=overwrite, volatile=VOLATILE) as scratch:
-                _write(scratch, job, trained)
-    return SavedSystem(output, read_system(output))
+            with output_folder(output, overwrite=overwrite, volatile=saved.VOLATILE) as scratch:
+                _write(scratch, job, *trained)
+    return saved.SavedSystem(output, saved.read_system(output))
 
 
-@dataclass(frozen=True)
-class _Trained:
-    model: PreTrainedModel
-    kind: System
-    log: list[dict[str, float | None]]
-    info: TrainInfo
-
-
-def _trained_alike(job: Job, folder: Path) -> Path:
+def _trained_alike(job: _Job, folder: Path) -> Path:
     """Return a system's folder. Raises InputError unless its weights come from the training that this job asks for."""
-    if read_system(folder).training != job.training:
+    if saved.read_system(folder).training != job.training:
         raise InputError(
             folder,
             found="a system that was trained on something else, or with other settings",
@@ -128,12 +133,12 @@ def _trained_alike(job: Job, folder: Path) -> Path:
     return folder
 
 
-def _train(job: Job, loop: Loop, done: Path | None) -> _Trained:
+def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, System, Log, saved.TrainInfo]:
     """Train on the text as given (a recogniser stands in front when it predicts), or take the weights of `done`."""
     kind = job.system.open(job.base.folder, words=job.task.family == "tagging")
     if done:
         kind.recogniser = job.recogniser
-        return _Trained(kind.load(done, job.task.family), kind, read_log(done), read_system(done).train)
+        return kind.load(done, job.task.family), kind, saved.read_log(done), saved.read_system(done).train
     recipe = make_recipe(job.task, job.labels, job.settings)
     copies = job.augmentation.copies(job.task, job.examples) if job.augmentation else []
     features, truncated = training_features(recipe, kind, [*job.examples, *copies])
@@ -141,35 +146,224 @@ def _train(job: Job, loop: Loop, done: Path | None) -> _Trained:
     collator = Collator({**kind.padding(), "labels": IGNORED})
     log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
     kind.recogniser = job.recogniser
-    info = TrainInfo(
+    info = saved.TrainInfo(
         source=job.request.source,
-        sha256=job.sha256,
+        sha256=job.request.data_sha256,
         examples=len(job.examples),
         windows=len(features),
         truncated_examples=truncated,
         attacked_copies=len(copies),
     )
-    return _Trained(model, kind, log, info)
+    return model, kind, log, info
 
 
-def _write(folder: Path, job: Job, trained: _Trained) -> None:
-    weights = save_system(folder, trained.model, trained.kind)
-    system = SystemFile(
+def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: Log, info: saved.TrainInfo) -> None:
+    weights = saved.save_system(folder, model, kind)
+    system = saved.SystemFile(
         system=job.system.name,
         task=job.task,
         labels=job.labels,
-        base=BaseInfo(name=job.base.name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
+        base=saved.BaseInfo(name=job.base.name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
         settings=job.settings,
-        train=trained.info,
-        parameters=sum(weight.numel() for weight in trained.model.parameters()),
+        train=info,
+        parameters=sum(weight.numel() for weight in model.parameters()),
         weights_sha256=weights,
         run=job.run,
         training=job.training,
         provenance=provenance(),
         label=job.request.label,
-        extra_parameters=trained.kind.extra_parameters(trained.model),
+        extra_parameters=kind.extra_parameters(model),
         pretraining=job.pretraining,
         augment=job.augmentation.info() if job.augmentation else None,
         recogniser=job.recogniser_info,
     )
-    write_system(folder, system, trained.log)
+    saved.write_history(folder, system, log=log)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked: see `finetune.finetune`. `sha256` is that of the training data, None for that of the file."""
+
+    task: Task
+    train: NativeFile | Sequence[Example]
+    sha256: str | None
+    system: str
+    base: str
+    label: str | None
+    recogniser: Path | None
+    seed: int
+    options: FinetuneOptions
+    augment: AugmentOptions
+
+    @property
+    def place(self) -> object:
+        """How messages call the training data."""
+        return Option("train") if isinstance(self.train, Sequence) else self.train.path
+
+    @cached_property
+    def data_sha256(self) -> str:
+        """The hash of the training data."""
+        if self.sha256 is not None:
+            return self.sha256
+        if isinstance(self.train, Sequence):
+            raise ValueError("examples in memory need train_sha256")
+        return source_sha256(self.train.path)
+
+    @property
+    def source(self) -> str:
+        """How records call the training data: never a path."""
+        return "examples" if isinstance(self.train, Sequence) else safe_name(str(self.train.path))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run as resolved, before anything is trained."""
+
+    request: _Request
+    system: type[System]
+    base: Base
+    settings: Settings
+    labels: tuple[str, ...]
+    examples: list[Example]
+    pretraining: PretrainingInfo | None
+    augmentation: Augmentation | None
+    recogniser: Recogniser | None
+    recogniser_info: RecogniserInfo | None
+
+    @property
+    def task(self) -> Task:
+        """The task that is trained."""
+        return self.request.task
+
+    @cached_property
+    def training(self) -> str:
+        """The hash of all that decides the weights: systems that differ in what stands before them share it."""
+        return run_key(self._weights)
+
+    @cached_property
+    def run(self) -> str:
+        """The hash of all that decides the result."""
+        front = self.recogniser_info and self.recogniser_info.model_dump(mode="json")
+        around = {"system": self.request.system, "label": self.request.label, "recogniser": front}
+        return run_key({**self._weights, "around": around})
+
+    @cached_property
+    def _weights(self) -> dict[str, Any]:
+        return {
+            "task": self.task.model_dump(mode="json"),
+            "system": self.system.recipe,
+            "labels": self.labels,
+            "base": [self.base.name, self.base.weights_sha256, reading_sha256(self.base.folder)],
+            "settings": self.settings.model_dump(mode="json"),
+            "train": [self.request.data_sha256, len(self.examples)],
+            "augment": self.augmentation and self.augmentation.info().model_dump(mode="json"),
+            **machine(),
+        }
+
+
+def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
+    """Resolve what was asked. A recogniser that a system needs and was not given is trained into `store` here.
+
+    Raises InputError for what cannot be run.
+    """
+    system: type[System] = SYSTEMS.get(asked.system, place=Option("system"))
+    base = resolve_base(asked.base, any_type=system.any_type)
+    pretraining = _pretraining(system, base)
+    limits, family = system.limits(base.folder), asked.task.family
+    settings = resolve_settings(
+        asked.options, seed=asked.seed, family=family, positions=limits.longest, scale=limits.scale
+    )
+    load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
+    examples = _labelled(asked, settings)
+    labels = label_names(asked.task, examples)
+    _refuse_unknown(examples, labels, asked.place)
+    augmentation = resolve_augmentation(asked.augment, system, asked.task)
+    front = _recogniser(asked, system, store, progress)
+    info = recogniser_info(front) if front else None
+    return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info)
+
+
+def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
+    """Return how a base was pre-trained. Raises InputError when that was not for this system."""
+    info, wanted = saved.pretraining_info(base.folder), system.pretraining
+    converted = info is None and load_config(base.folder).model_type == CharBertConfig.model_type
+    trained_for = CharBertConfig.model_type if converted else info and info.system
+    if trained_for == wanted:
+        return info
+    raise InputError(
+        Option("base"),
+        found=f"{base.name}, a base that "
+        + (f"was pre-trained for {trained_for}" if trained_for else "`pretrain` did not write"),
+        expected=f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint",
+        fix=f"Choose the system {trained_for}, or another base."
+        if trained_for
+        else f"Pre-train it first: `robustbench-char pretrain {wanted} --base {base.name} --text FILE ...`.",
+    )
+
+
+def _labelled(asked: _Request, settings: Settings) -> list[Example]:
+    """Return the training examples. Raises InputError for the first one without a label, and when there are none."""
+    given = iter(asked.train) if isinstance(asked.train, Sequence) else asked.train.examples()
+    examples = list(islice(given, settings.limit))
+    for example in examples:
+        if gold_of(asked.task, example) is None:
+            raise InputError(
+                f"{asked.place}: {place_of(example)}",
+                found="an example without label",
+                expected="labelled examples to train on",
+                fix="Train on the train file; test files are often released without labels.",
+            )
+    if not examples:
+        raise InputError(
+            asked.place, found="no examples", expected="at least one example", fix="Check the file given to `train=`."
+        )
+    return examples
+
+
+def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where: object) -> None:
+    """Raise InputError for the first label that is none of the task's."""
+    known = set(labels)
+    for example in examples if labels else ():
+        for label in labels_of(example):
+            if label not in known:
+                raise InputError(
+                    f"{where}: {place_of(example)}",
+                    found=f"the label {label!r}",
+                    expected=f"one of {', '.join(labels)}",
+                    fix="Correct the label, or the task.",
+                )
+
+
+def _recogniser(asked: _Request, system: type[System], store: Path, progress: bool) -> Recogniser | None:
+    """Return the recogniser to put in front: the one given, or for a system that needs one, one trained here."""
+    if asked.recogniser is not None:
+        return Recogniser.load(asked.recogniser)
+    if not system.needs_recogniser:
+        return None
+    if isinstance(asked.train, Sequence):
+        raise InputError(
+            Option("recogniser"),
+            found=f"none, for the system {system.name} and examples in memory",
+            expected="a recogniser",
+            fix="Train one with `train-recogniser` and name its folder.",
+        )
+    return trained_recogniser(store, asked.task, asked.train, asked.data_sha256, asked.options.limit, progress=progress)
+
+
+def trained_recogniser(
+    store: Path, task: Task, train: NativeFile, sha256: str, limit: int | None, *, progress: bool
+) -> Recogniser:
+    """Return the recogniser for the words of a training file, from the store or trained now with default settings."""
+    settings = RecogniserSettings()
+    decides = {
+        "task": task.model_dump(mode="json"),
+        "train": [sha256, limit],
+        "settings": settings.model_dump(),
+        "suite": load_suites(settings.suite, task=task.name)[0].sha256,
+        "version": __version__,
+    }
+    folder = store / RECOGNISERS_FOLDER / run_key(decides)
+    if not (folder / CONFIG).is_file():
+        options = settings.model_dump()
+        train_recogniser(output=folder, task=task, input=train, examples=limit, progress=progress, **options)
+    return Recogniser.load(folder)

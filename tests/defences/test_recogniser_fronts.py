@@ -15,8 +15,7 @@ from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.corrections import Correction, replaced
-from robustbench_char.training.finetune import finetune
-from robustbench_char.training.job import trained_recogniser
+from robustbench_char.training.finetune import finetune, trained_recogniser
 
 pytestmark = pytest.mark.models
 
@@ -117,7 +116,7 @@ def test_answers_are_spans_of_the_context_as_given(make_file: Any, train_tiny: A
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = RecogniserSettings(epochs=1, hidden_size=4)
-    monkeypatch.setattr("robustbench_char.training.job.RecogniserSettings", lambda: settings)
+    monkeypatch.setattr("robustbench_char.training.finetune.RecogniserSettings", lambda: settings)
 
 
 def test_a_recogniser_is_found_again(

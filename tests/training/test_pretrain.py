@@ -346,7 +346,7 @@ def test_unknown_terms_may_be_a_class(pretrain_tiny: Any) -> None:
 
 
 def test_finetuning_reads_the_record(pretrain_tiny: Any, text: Path) -> None:
-    from robustbench_char.training.pretraining.files import pretraining_info
+    from robustbench_char.training.saved import pretraining_info
 
     folder = pretrain_tiny("advbert", steps=2)
     info = pretraining_info(folder)

@@ -222,7 +222,7 @@ def test_bert_wordrec_trains_its_recogniser_from_the_training_file(
     trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = RecogniserSettings(epochs=1, hidden_size=4)
-    monkeypatch.setattr("robustbench_char.training.job.RecogniserSettings", lambda: quick)
+    monkeypatch.setattr("robustbench_char.training.finetune.RecogniserSettings", lambda: quick)
     folder = trained("bert_wordrec", recogniser=None)
     front = json.loads((folder / "recogniser" / "recogniser.json").read_text())
     assert front["training"]["texts"][0]["name"] == "data.txt"

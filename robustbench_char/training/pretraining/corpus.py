@@ -12,11 +12,11 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, safe_name, sha256_file
-from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Option
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS
 from robustbench_char.training.pretraining.noise import TermCounter
+from robustbench_char.training.saved import TextInfo
 
 __all__ = ["HELD_OUT_EVERY", "Chunk", "Corpus", "Place", "Survey", "TextInfo", "survey", "text_infos"]
 
@@ -125,13 +125,6 @@ def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
             fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
         )
     return text
-
-
-class TextInfo(Frozen):
-    """One text file; its name is not a path."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
-from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from robustbench_char.attacks.suites import Suite
@@ -18,19 +17,11 @@ from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.processor import CharBertProcessor
-from robustbench_char.models.checkpoints import Base, load_config, positions_of, quiet, resolve_base
+from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
 from robustbench_char.training.checkpoints import default_store, machine, run_key
 from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Blocks, heldout_blocks
-from robustbench_char.training.pretraining.corpus import Corpus, Survey, TextInfo, survey, text_infos
-from robustbench_char.training.pretraining.files import (
-    VOLATILE,
-    PretrainedEncoder,
-    PretrainingFile,
-    finished_pretraining,
-    read_pretraining,
-    write_pretraining,
-)
+from robustbench_char.training.pretraining.corpus import Corpus, Survey, survey, text_infos
 from robustbench_char.training.pretraining.models import (
     Built,
     PieceCharacters,
@@ -49,7 +40,17 @@ from robustbench_char.training.pretraining.options import (
     resolve_pretraining,
 )
 from robustbench_char.training.pretraining.trainer import HeldOut, Log, PretrainLoop, processes, shared_run_folder
-from robustbench_char.training.saved_system import BaseInfo
+from robustbench_char.training.saved import (
+    VOLATILE,
+    BaseInfo,
+    PretrainedEncoder,
+    PretrainingFile,
+    TextInfo,
+    finished_run,
+    read_pretraining,
+    save_model,
+    write_history,
+)
 
 __all__ = ["pretrain"]
 
@@ -80,7 +81,7 @@ def pretrain(
     check_system(system)
     (chosen,) = options_of(options, PretrainOptions)
     job, folder = _prepare(system, str(base), chosen, seed, _paths(text), _paths(heldout), processes()), Path(output)
-    if not finished_pretraining(folder, job.run):
+    if not finished_run(folder, job.run, pretraining=True):
         inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
         check_output(folder, overwrite=overwrite, inputs=inputs)
         with shared_run_folder(Path(store) if store else default_store(), job.run) as (unfinished, checkpoint):
@@ -233,18 +234,12 @@ def _build(job: _Job) -> Built:
 
 
 def _write(folder: Path, job: _Job, trained: _Trained) -> None:
-    try:
-        with quiet():
-            plain(trained.built.model).save_pretrained(folder)
-    except SafetensorError as error:
-        raise OSError(str(error)) from None
-    if trained.processor:
-        trained.processor.save_pretrained(folder)
-    else:
-        job.tokenizer.save_pretrained(folder)
+    save_model(folder, plain(trained.built.model))
+    (trained.processor or job.tokenizer).save_pretrained(folder)
     if job.terms:
         job.terms.save(folder)
-    write_pretraining(folder, _record(job, trained, weights_sha256(folder)), trained.log)
+    record = _record(job, trained, weights_sha256(folder))
+    write_history(folder, record, log=trained.log.training, heldout=trained.log.heldout)
 
 
 def _record(job: _Job, trained: _Trained, weights: str) -> PretrainingFile:

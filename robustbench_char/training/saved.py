@@ -1,16 +1,21 @@
-"""A fine-tuned system on disk: what `save_pretrained` writes, `system.json` (its history), log of the loss."""
+"""What training leaves in a folder: the model as `save_pretrained` writes it, its history as JSON, the log of losses.
+
+`system.json` tells of a fine-tuned system, `pretraining.json` of a pre-trained encoder.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, write_json
+from robustbench_char.common.files import read_json, sha256_bytes, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.systems import SYSTEMS
@@ -20,31 +25,13 @@ from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
+from robustbench_char.training.pretraining.options import PretrainSettings
 
-__all__ = [
-    "RECOGNISER",
-    "SYSTEMS_FOLDER",
-    "VOLATILE",
-    "BaseInfo",
-    "SavedSystem",
-    "SystemFile",
-    "TrainInfo",
-    "finished_run",
-    "read_log",
-    "read_system",
-    "save_system",
-    "system_info",
-    "trained_before",
-    "write_system",
-]
-
-SYSTEM, LOG, RECOGNISER = "system.json", "training_log.json", "recogniser"
+SYSTEM, PRETRAINING, LOG, RECOGNISER = "system.json", "pretraining.json", "training_log.json", "recogniser"
 SYSTEMS_FOLDER = "systems"
 """Where a store keeps finished systems, each under the hash of its run."""
-VOLATILE = (SYSTEM, LOG)
+VOLATILE = (SYSTEM, PRETRAINING, LOG)
 """Files that hold times or the state of the checkout: two equal runs may differ in them."""
-
-_SCHEMA = 1
 
 
 class BaseInfo(Frozen):
@@ -102,26 +89,89 @@ class SavedSystem(NamedTuple):
     file: SystemFile
 
 
+class TextInfo(Frozen):
+    """One text file; its name is not a path."""
+
+    name: str
+    sha256: str
+
+
+class PretrainingFile(Frozen):
+    """`pretraining.json`.
+
+    `lines` and `words` (between white space) are those of the training text, without the held-out lines;
+    `heldout_texts` is empty where every 100th line was held out. `tokens` are the sub-words seen, special ones
+    included, over `passes` begun. `parameters` counts the heads too. `tokens_per_second` is over
+    the whole `wall_seconds`, scoring included. `heldout`: the last scores on held-out text.
+    `continues` is the run of the pre-training that the base came from. `run`: the hash of all that decides the result.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    system: str
+    base: BaseInfo
+    continues: str | None
+    settings: PretrainSettings
+    texts: tuple[TextInfo, ...]
+    heldout_texts: tuple[TextInfo, ...]
+    lines: int
+    words: int
+    processes: int
+    steps: int
+    tokens: int
+    passes: int
+    wall_seconds: float
+    tokens_per_second: float | None
+    parameters: int
+    heldout: dict[str, float | None]
+    weights_sha256: str
+    run: str
+    provenance: Provenance
+
+    @property
+    def text_sha256(self) -> str:
+        """The hash of the text: of one file, or over the hashes of several, in order."""
+        hashes = [text.sha256 for text in self.texts]
+        return hashes[0] if len(hashes) == 1 else sha256_bytes("".join(hashes).encode())
+
+
+@dataclass(frozen=True)
+class PretrainedEncoder:
+    """A pre-trained encoder: the folder it stands in, which serves as a base, and what its `pretraining.json` says."""
+
+    folder: Path
+
+    @cached_property
+    def file(self) -> PretrainingFile | None:
+        """What is written about it; None in a process that only helped another one to train it."""
+        return read_pretraining(self.folder)
+
+
 def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:
     """Write config, weights, tokenizer, recogniser; return the SHA-256 of the model's weights.
 
     Raises OSError for a full disk.
     """
-    try:
-        with quiet():
-            model.save_pretrained(folder)
-        if kind.recogniser:
-            kind.recogniser.save(folder / RECOGNISER)
-    except SafetensorError as error:
-        raise OSError(str(error)) from None
+    save_model(folder, model)
+    if kind.recogniser:
+        kind.recogniser.save(folder / RECOGNISER)
     kind.save(folder)
     return weights_sha256(folder)
 
 
-def write_system(folder: Path, system: SystemFile, log: list[dict[str, float | None]]) -> None:
-    """Write `system.json` and the log of the loss (one entry every few steps)."""
-    write_json(folder / SYSTEM, system.model_dump(mode="json", by_alias=True))
-    write_json(folder / LOG, {"schema": _SCHEMA, "log": log})
+def save_model(folder: Path, model: PreTrainedModel) -> None:
+    """Write config and weights. Raises OSError for a full disk."""
+    try:
+        with quiet():
+            model.save_pretrained(folder)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
+
+
+def write_history(folder: Path, file: SystemFile | PretrainingFile, **log: list[dict[str, Any]]) -> None:
+    """Write the history of a model, and the log of the loss (one entry every few steps)."""
+    name = SYSTEM if isinstance(file, SystemFile) else PRETRAINING
+    write_json(folder / name, file.model_dump(mode="json", by_alias=True))
+    write_json(folder / LOG, {"schema": 1, **log})
 
 
 def read_system(folder: Path) -> SystemFile:
@@ -163,7 +213,7 @@ def system_info(file: SystemFile) -> SystemInfo:
 
 
 def read_log(folder: Path) -> list[dict[str, float | None]]:
-    """Return the log of the loss that `write_system` wrote."""
+    """Return the log of the loss that `write_history` wrote."""
     log: list[dict[str, float | None]] = read_json(folder / LOG)["log"]
     return log
 
@@ -182,12 +232,39 @@ def trained_before(store: Path, training: str) -> Path | None:
     return None
 
 
-def finished_run(folder: Path, run: str) -> bool:
+def finished_run(folder: Path, run: str, *, pretraining: bool = False) -> bool:
     """Return whether `folder` holds the whole result of the run with this hash."""
-    if not (folder / SYSTEM).is_file():
-        return False
     try:
-        system = read_system(folder)
+        file = read_pretraining(folder) if pretraining else read_system(folder)
+        return file is not None and file.run == run and file.weights_sha256 == weights_sha256(folder)
     except InputError:
         return False
-    return system.run == run and system.weights_sha256 == weights_sha256(folder)
+
+
+def read_pretraining(folder: Path) -> PretrainingFile | None:
+    """Return a folder's `pretraining.json`, or None without one. Raises InputError for a damaged or newer file."""
+    path = folder / PRETRAINING
+    if not path.is_file():
+        return None
+    return read_json_model(
+        path, PretrainingFile, expected="a file that `pretrain` wrote", fix="Pre-train the system again."
+    )
+
+
+def pretraining_info(folder: Path) -> PretrainingInfo | None:
+    """Return what records say of a folder's pre-training, or None where `pretrain` did not write it."""
+    file = read_pretraining(folder)
+    if file is None:
+        return None
+    return PretrainingInfo(
+        system=file.system,
+        base=file.base.name,
+        steps=file.steps,
+        tokens=file.tokens,
+        tokens_per_second=file.tokens_per_second,
+        wall_seconds=file.wall_seconds,
+        text=tuple(text.name for text in file.texts),
+        text_sha256=file.text_sha256,
+        noise=file.settings.suite,
+        noise_share=file.settings.noise,
+    )
