@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -24,18 +24,9 @@ from robustbench_char.models.inputs import IntArray, pad
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete, not_writable
 from robustbench_char.training.options import Settings
 
-__all__ = [
-    "LOGS",
-    "Bar",
-    "CheckpointTrainer",
-    "Checkpoints",
-    "Collator",
-    "LengthGroupedSampler",
-    "Loop",
-    "arguments_of",
-    "progress_bar",
-    "refuse_diverged",
-]
+__all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Collator", "Loop", "arguments_of", "refuse_diverged"]
+
+T = TypeVar("T", bound="CheckpointTrainer")
 
 LOGS = 50
 """Entries of the log of the loss, at least."""
@@ -64,21 +55,29 @@ class Loop:
         `new` names the parameters that `settings.new_learning_rate` is for. Process-wide random state is put back.
         """
         steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
-        every = max(1, steps // LOGS)
-        with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(self.progress) as bar:
+
+        def make(bar: Bar) -> _Trainer:
             trainer = _Trainer(
                 model=model,
-                args=arguments_of(settings, self.folder, steps, every, num_train_epochs=settings.epochs),
+                args=arguments_of(settings, self.folder, steps, num_train_epochs=settings.epochs),
                 train_dataset=cast(Any, features),
                 data_collator=collator,
-                callbacks=[Checkpoints(every, self.save_seconds), Bar(bar), *self.callbacks],
+                callbacks=[Checkpoints(self.save_seconds), bar, *self.callbacks],
             )
             trainer.new, trainer.new_learning_rate = new, settings.new_learning_rate
-            trainer.remove_callback(PrinterCallback)
-            start = last_checkpoint(self.folder)
-            trainer.train(resume_from_checkpoint=str(start) if start else None)
+            return trainer
+
+        trainer = self.run(make, last_checkpoint(self.folder))
         refuse_diverged(model, "learning_rate")
         return [_log_entry(entry) for entry in trainer.state.log_history if "loss" in entry]
+
+    def run(self, make: Callable[[Bar], T], start: Path | None) -> T:
+        """Train with the Trainer that `make` returns, from a checkpoint if there is one, and return it."""
+        with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(self.progress) as bar:
+            trainer = make(Bar(bar))
+            trainer.remove_callback(PrinterCallback)
+            trainer.train(resume_from_checkpoint=str(start) if start else None)
+        return trainer
 
 
 def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
@@ -86,8 +85,8 @@ def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
     return {key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS}
 
 
-def arguments_of(settings: Any, folder: Path, steps: int, every: int, **more: Any) -> TrainingArguments:
-    """Return what the Trainer is told of settings of either kind of training, with a log entry `every` few steps."""
+def arguments_of(settings: Any, folder: Path, steps: int, **more: Any) -> TrainingArguments:
+    """Return what the Trainer is told of settings of either kind of training, with a log entry every few steps."""
     arguments = TrainingArguments(
         output_dir=str(folder),
         learning_rate=settings.learning_rate,
@@ -99,7 +98,7 @@ def arguments_of(settings: Any, folder: Path, steps: int, every: int, **more: An
         use_cpu=not torch.accelerator.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
-        logging_steps=every,
+        logging_steps=max(1, steps // LOGS),
         save_strategy="no",  # Checkpoints decides by time
         report_to="none",
         disable_tqdm=True,
@@ -175,12 +174,12 @@ class _Trainer(CheckpointTrainer):
 class Checkpoints(TrainerCallback):
     """Save when it is time, but only with a log entry: the losses since the last one are in no checkpoint."""
 
-    def __init__(self, every: int, seconds: float) -> None:
-        self.every, self.seconds, self.last = every, seconds, time.monotonic()
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.last = seconds, time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         due = time.monotonic() - self.last >= self.seconds
-        if due and state.global_step % self.every == 0 and state.global_step < state.max_steps:
+        if due and state.global_step % args.logging_steps == 0 and state.global_step < state.max_steps:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
@@ -216,13 +215,11 @@ class Collator:
         self.padding = dict(padding)
 
     def __call__(self, features: Sequence[Mapping[str, IntArray | int]]) -> dict[str, torch.Tensor]:
-        """Return one tensor a name, as int64."""
+        """Return one tensor per name, as int64."""
         arrays = [{name: one for name, one in feature.items() if isinstance(one, np.ndarray)} for feature in features]
         padded = {name: torch.from_numpy(table) for name, table in pad(arrays, self.padding).items()}
-        numbers = [name for name in features[0] if name not in padded]
-        return padded | {
-            name: torch.tensor([feature[name] for feature in features], dtype=torch.int64) for name in numbers
-        }
+        numbers = {name: [feature[name] for feature in features] for name in features[0] if name not in padded}
+        return padded | {name: torch.tensor(values, dtype=torch.int64) for name, values in numbers.items()}
 
 
 class LengthGroupedSampler(Sampler[int]):

@@ -85,10 +85,9 @@ def test_the_log_says_what_is_learnt(system: str, pretrain_tiny: Any, text: Path
 
 def test_entries_of_the_log_are_means_of_their_interval(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the last one, which is shorter."""
-    from robustbench_char.training.pretraining import trainer
-
+    from robustbench_char.training import loop
     single = _log(pretrain_tiny("charbert", name="single", steps=5))["log"]
-    monkeypatch.setattr(trainer, "LOGS", 2)
+    monkeypatch.setattr(loop, "LOGS", 2)
     found = _log(pretrain_tiny("charbert", name="pairs", steps=5, seed=0, overwrite=True))["log"]
     assert [entry["step"] for entry in found] == [2, 4, 5]
     for entry, steps in zip(found, (single[:2], single[2:4], single[4:]), strict=True):

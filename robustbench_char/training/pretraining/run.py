@@ -39,7 +39,14 @@ from robustbench_char.training.pretraining.options import (
     check_system,
     resolve_pretraining,
 )
-from robustbench_char.training.pretraining.trainer import HeldOut, Log, PretrainLoop, processes, shared_run_folder
+from robustbench_char.training.pretraining.trainer import (
+    HeldOut,
+    Log,
+    PretrainLoop,
+    is_main,
+    processes,
+    shared_run_folder,
+)
 from robustbench_char.training.saved import (
     VOLATILE,
     BaseInfo,
@@ -85,9 +92,9 @@ def pretrain(
         inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
         check_output(folder, overwrite=overwrite, inputs=inputs)
         with shared_run_folder(Path(store) if store else default_store(), job.run) as (unfinished, checkpoint):
-            loop = PretrainLoop(unfinished, checkpoint, save_seconds, progress, tuple(callbacks))
-            trained = _train(job, loop)
-            if loop.main:
+            shown = progress and is_main()
+            trained = _train(job, PretrainLoop(unfinished, save_seconds, shown, tuple(callbacks), checkpoint))
+            if is_main():
                 with output_folder(folder, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
                     _write(scratch, job, trained)
     return PretrainedEncoder(folder)
@@ -218,7 +225,7 @@ def _train(job: _Job, loop: PretrainLoop) -> _Trained:
     collator = BlockCollator(PieceCharacters(processor) if processor else None)
     heldout = HeldOut(heldout_blocks(job.heldout, maker, settings.heldout_blocks), collator, settings.batch_size)
     built = _build(job)
-    return _Trained(built, processor, loop.train(built, Blocks(job.corpus, maker), collator, heldout, settings))
+    return _Trained(built, processor, loop.pretrain(built, Blocks(job.corpus, maker), collator, heldout, settings))
 
 
 def _processor(job: _Job) -> CharBertProcessor | None:

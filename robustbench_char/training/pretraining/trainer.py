@@ -18,28 +18,18 @@ import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, TrainerCallback
 
 from robustbench_char.common import InputError
-from robustbench_char.common.process import random_state_kept
-from robustbench_char.models.checkpoints import quiet
 from robustbench_char.training.checkpoints import last_checkpoint, run_folder
-from robustbench_char.training.loop import (
-    LOGS,
-    Bar,
-    Checkpoints,
-    CheckpointTrainer,
-    arguments_of,
-    progress_bar,
-    refuse_diverged,
-)
+from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, Loop, arguments_of, refuse_diverged
 from robustbench_char.training.pretraining.blocks import Block, BlockCollator, Blocks, Position
 from robustbench_char.training.pretraining.corpus import Place
 from robustbench_char.training.pretraining.models import Built
 from robustbench_char.training.pretraining.noise import IGNORED
 from robustbench_char.training.pretraining.options import PretrainSettings
 
-__all__ = ["HeldOut", "Log", "PretrainLoop", "merged", "processes", "shared_run_folder"]
+__all__ = ["HeldOut", "Log", "PretrainLoop", "is_main", "processes", "shared_run_folder"]
 
 _POSITION = "position.json"
 _LOSSES = (("mlm_loss", "labels"), ("nlm_loss", "nlm_labels"))
@@ -56,21 +46,12 @@ class Log:
 
 
 @dataclass(frozen=True)
-class PretrainLoop:
+class PretrainLoop(Loop):
     """How training runs, none of which changes the result. `checkpoint`: where it goes on from, if it was stopped."""
 
-    folder: Path
-    checkpoint: Path | None
-    save_seconds: float
-    progress: bool
-    callbacks: tuple[TrainerCallback, ...] = ()
+    checkpoint: Path | None = None
 
-    @property
-    def main(self) -> bool:
-        """Whether this process is the one that writes."""
-        return bool(PartialState().is_main_process)
-
-    def train(
+    def pretrain(
         self, built: Built, blocks: Blocks, collator: BlockCollator, heldout: HeldOut, settings: PretrainSettings
     ) -> Log:
         """Train the model in place, and return the log. Process-wide random state is put back.
@@ -80,38 +61,24 @@ class PretrainLoop:
         seconds = 0.0
         if self.checkpoint:
             blocks.start, seconds = _read_position(self.checkpoint)
-        shown = self.progress and self.main
-        with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(shown) as bar:
+
+        def make(bar: Bar) -> _Trainer:
             trainer = _Trainer(built, blocks, collator, settings, self.folder)
-            trainer.remove_callback(PrinterCallback)
             trainer.seconds, trainer.resumed = seconds, self.checkpoint
-            callbacks = (_HeldOut(trainer, heldout, settings), _Save(trainer, self.save_seconds))
-            for callback in (*callbacks, Bar(bar), *self.callbacks):
+            scoring = _HeldOut(trainer, heldout, settings)
+            for callback in (scoring, _Save(trainer, self.save_seconds), bar, *self.callbacks):
                 trainer.add_callback(callback)
-            trainer.train(resume_from_checkpoint=str(self.checkpoint) if self.checkpoint else None)
-            passes = trainer.position().number
+            return trainer
+
+        trainer = self.run(make, self.checkpoint)
         refuse_diverged(built.model, "learning_rate", "new_learning_rate")
         history: list[Any] = trainer.state.log_history
         return Log(
             [entry for entry in history if "mlm_loss" in entry],
             [{"step": entry["step"], **entry["heldout"]} for entry in history if "heldout" in entry],
             trainer.seconds,
-            passes,
+            trainer.position().number,
         )
-
-
-def _arguments(settings: PretrainSettings, folder: Path) -> TrainingArguments:
-    return arguments_of(
-        settings,
-        folder,
-        settings.steps,
-        max(1, settings.steps // LOGS),
-        max_steps=settings.steps,
-        # Every process reads the stream and takes its share of each step; what one process sent would have to be of
-        # one shape, and the characters of a batch are not.
-        accelerator_config={"dispatch_batches": False},
-        ignore_data_skip=True,  # the stream itself starts where the checkpoint was written
-    )
 
 
 class _Trainer(CheckpointTrainer):
@@ -120,9 +87,12 @@ class _Trainer(CheckpointTrainer):
     def __init__(
         self, built: Built, blocks: Blocks, collator: BlockCollator, settings: PretrainSettings, folder: Path
     ) -> None:
-        super().__init__(
-            model=built.model, args=_arguments(settings, folder), train_dataset=blocks, data_collator=collator
-        )
+        # Every process reads the stream and takes its share of each step; what one process sent would have to be of
+        # one shape, and the characters of a batch are not.
+        each: dict[str, Any] = {"max_steps": settings.steps, "accelerator_config": {"dispatch_batches": False}}
+        # `ignore_data_skip`: the stream itself starts where the checkpoint was written
+        arguments = arguments_of(settings, folder, settings.steps, ignore_data_skip=True, **each)
+        super().__init__(model=built.model, args=arguments, train_dataset=blocks, data_collator=collator)
         self.blocks, self.settings = blocks, settings
         self.new, self.new_learning_rate = built.new, settings.new_learning_rate
         self.sums: dict[str, torch.Tensor] = {}
@@ -223,14 +193,14 @@ class _Save(Checkpoints):
     """Save when the main process's clock says so, with the place in the text."""
 
     def __init__(self, trainer: _Trainer, seconds: float) -> None:
-        super().__init__(int(trainer.args.logging_steps), seconds)
+        super().__init__(seconds)
         self.trainer = trainer
 
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         self.trainer.position()  # in every process: what the stream remembers of the way does not grow with the text
         if state.global_step == state.max_steps:
             control.should_log = True  # the last interval may be a short one
-        elif state.global_step % self.every == 0:
+        elif state.global_step % args.logging_steps == 0:
             due = [time.monotonic() - self.last >= self.seconds]
             control.should_save = broadcast_object_list(due)[0]
 
@@ -238,10 +208,7 @@ class _Save(Checkpoints):
         self.trainer.accelerator.wait_for_everyone()  # each process writes its own random state
         if state.is_world_process_zero:
             self.trainer.tick()
-            position, seconds = self.trainer.position(), self.trainer.seconds
-            text = json.dumps(
-                {"number": position.number, "place": position.place, "behind": position.behind, "seconds": seconds}
-            )
+            text = json.dumps({**self.trainer.position()._asdict(), "seconds": self.trainer.seconds})
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _POSITION).write_text(text, encoding="utf-8")
             super().on_save(args, state, control, **others)
         self.last = time.monotonic()
@@ -257,6 +224,11 @@ def processes() -> int:
     return int(PartialState(cpu=not torch.accelerator.is_available()).num_processes)
 
 
+def is_main() -> bool:
+    """Return whether this process is the one that writes."""
+    return bool(PartialState().is_main_process)
+
+
 @contextmanager
 def shared_run_folder(store: Path, key: str) -> Iterator[tuple[Path, Path | None]]:
     """Give all processes the folder of a run and its last checkpoint; the main process alone holds the lock.
@@ -265,7 +237,7 @@ def shared_run_folder(store: Path, key: str) -> Iterator[tuple[Path, Path | None
     """
     with ExitStack() as stack:
         shared: list[Any] = [None]
-        if PartialState().is_main_process:
+        if is_main():
             try:
                 shared = [last_checkpoint(stack.enter_context(run_folder(store, key)))]
             except InputError as error:
