@@ -86,6 +86,7 @@ def test_the_log_says_what_is_learnt(system: str, pretrain_tiny: Any, text: Path
 def test_entries_of_the_log_are_means_of_their_interval(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the last one, which is shorter."""
     from robustbench_char.training import loop
+
     single = _log(pretrain_tiny("charbert", name="single", steps=5))["log"]
     monkeypatch.setattr(loop, "LOGS", 2)
     found = _log(pretrain_tiny("charbert", name="pairs", steps=5, seed=0, overwrite=True))["log"]
@@ -103,14 +104,13 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
 
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.models.checkpoints import resolve_base
-    from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, heldout_blocks
-    from robustbench_char.training.pretraining.corpus import Corpus
+    from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Corpus, heldout_blocks
     from robustbench_char.training.pretraining.models import build_encoder, open_tokenizer
     from robustbench_char.training.pretraining.noise import Masker, Noiser
     from robustbench_char.training.pretraining.trainer import HeldOut
 
     tokenizer, (suite,) = open_tokenizer(Path(tiny_base)), load_suites("mixed@0.3", task="pretrain")
-    maker = BlockMaker(tokenizer, Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, 0, False)
+    maker = BlockMaker(Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, False)
     blocks = heldout_blocks(Corpus((text,)), maker, 8)
     again = heldout_blocks(Corpus((text,)), maker, 8)
     assert all(np.array_equal(left.input_ids, right.input_ids) for left, right in zip(blocks, again, strict=True))
@@ -137,7 +137,7 @@ def test_noise_may_be_off_or_on_every_word(system: str, pretrain_tiny: Any) -> N
 
 def test_the_stream_forgets_the_way_it_came(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every step, not only where a checkpoint is written: memory does not grow with the text."""
-    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining import blocks as corpus
     from robustbench_char.training.pretraining.blocks import Blocks
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 2)
@@ -218,7 +218,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     system: str, pretrain_tiny: Any, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropout is on: random state, optimizer and place in the text must all come back. The text ends on the way."""
-    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining import blocks as corpus
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 15)
     text.write_text("\n".join(text.read_text().splitlines()[:110]))

@@ -23,7 +23,7 @@ def _write(path: Path, lines: list[str]) -> Path:
 
 
 def _corpus(files: list[Path], part: Any = "all") -> Any:
-    from robustbench_char.training.pretraining.corpus import Corpus
+    from robustbench_char.training.pretraining.blocks import Corpus
 
     return Corpus.of(files, part=part, option="text")
 
@@ -34,7 +34,7 @@ def _lines(corpus: Any) -> list[str]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining import blocks as corpus
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 7)
     return corpus
@@ -64,7 +64,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_cut_at_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining import blocks as corpus
 
     monkeypatch.setattr(corpus, "LONGEST_LINE", 16)
     path = _write(tmp_path / "a.txt", ["één twee drie vier vijf zes zeven", "acht"])
@@ -75,7 +75,7 @@ def test_a_long_line_is_cut_at_a_space(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_long_line_without_spaces_is_cut_between_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the lines after it keep their numbers in messages."""
-    from robustbench_char.training.pretraining import corpus
+    from robustbench_char.training.pretraining import blocks as corpus
 
     for longest in (16, 17, 18, 19):
         monkeypatch.setattr(corpus, "LONGEST_LINE", longest)
@@ -131,7 +131,7 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["\n\n  \n", "... !!!\n"])
 def test_text_without_words_to_name_is_refused(text: str, tmp_path: Path) -> None:
-    from robustbench_char.training.pretraining.corpus import survey
+    from robustbench_char.training.pretraining.blocks import survey
 
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputError, match=r"a\.txt: found no words"):
@@ -294,7 +294,7 @@ def _maker(folder: str, block_size: int = 16) -> Any:
     from robustbench_char.training.pretraining.noise import Masker
 
     noiser = _noiser(folder, share=0.15, terms=_terms("house", "film"))
-    return BlockMaker(noiser.tokenizer, noiser, Masker(noiser.tokenizer, 0.1), block_size, 0, surfaces=True)
+    return BlockMaker(noiser, Masker(noiser.tokenizer, 0.1), block_size, surfaces=True)
 
 
 @pytest.fixture
@@ -313,8 +313,8 @@ def test_blocks_are_full_and_framed(text: Path, tiny_base: str) -> None:
     maker = _maker(tiny_base)
     for block in islice(Blocks(_corpus([text]), maker), 50):
         assert len(block.input_ids) == len(block.labels) == len(block.surfaces) == 16
-        assert block.input_ids[0] == maker.tokenizer.cls_token_id
-        assert block.input_ids[-1] == maker.tokenizer.sep_token_id
+        assert block.input_ids[0] == maker.noiser.tokenizer.cls_token_id
+        assert block.input_ids[-1] == maker.noiser.tokenizer.sep_token_id
         assert block.surfaces[0] == block.surfaces[-1] == ""
         assert (block.labels >= 0).sum() + (block.nlm_labels >= 0).sum() <= 14
         assert not ((block.labels >= 0) & (block.nlm_labels >= 0)).any()

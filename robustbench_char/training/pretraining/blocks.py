@@ -1,31 +1,179 @@
-"""Blocks: pieces packed to a fixed length without padding, an endless stream of them, and the way back into it.
+"""Plain text in chunks of lines, and blocks of them: pieces packed to a fixed length, in an endless stream.
 
-A block is the beginning mark, `block_size` - 2 pieces, the end mark; it goes on over the ends of lines. The last pieces
-of a chunk, which fill no block, are dropped (less than a block in a thousand lines): so a chunk's blocks, which are
-shuffled, depend on seed, pass and chunk alone. Shape legend: T = `block_size`.
+Memory does not grow with the files. Each line is a paragraph; every 100th line of the training text is held out, unless
+held-out files are given. A block is the beginning mark, `block_size` - 2 pieces, the end mark; it goes on over the ends
+of lines. The last pieces of a chunk, which fill no block, are dropped (less than a block in a thousand lines): so a
+chunk's blocks, which are shuffled, depend on seed, pass and chunk alone. Shape legend: T = `block_size`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
-from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
-from robustbench_char.training.pretraining.corpus import Chunk, Corpus, Place
-from robustbench_char.training.pretraining.noise import IGNORED, Masker, Noiser, Pieces
+from robustbench_char.common.files import check_file, safe_name, sha256_file
+from robustbench_char.common.options import Option
+from robustbench_char.text.columns import Column
+from robustbench_char.text.words import SPLITTERS
+from robustbench_char.training.pretraining.noise import IGNORED, Masker, Noiser, Pieces, TermCounter
+from robustbench_char.training.saved import TextInfo
 
-__all__ = ["Block", "BlockCollator", "BlockMaker", "Blocks", "Characters", "Position", "heldout_blocks"]
+__all__ = ["Block", "BlockCollator", "BlockMaker", "Blocks", "Corpus", "Place", "Position", "Survey", "heldout_blocks"]
 
 Ints = NDArray[np.int64]
 HELD_OUT = 0
 """The pass that held-out text is noised and masked as, always the same; training counts its passes from 1."""
+HELD_OUT_EVERY = 100
+"""One line in so many is held out."""
+CHUNK_LINES = 1000
+CHUNK_BYTES = 1 << 22
+LONGEST_LINE = 1 << 20
+"""Bytes; a longer line is cut after the last space before, or between two characters; the parts are noised as lines."""
+
+
+class Place(NamedTuple):
+    """Where a chunk begins: its number, file, byte and line there, and the number of its first line in all.
+
+    In `total`, parts of a line that was too long count as lines; in `line` they do not, so that errors name the line.
+    """
+
+    chunk: int = 0
+    file: int = 0
+    byte: int = 0
+    line: int = 0
+    total: int = 0
+
+
+class Chunk(NamedTuple):
+    """Some lines that are not blank, without the space around them, with their numbers in the whole corpus."""
+
+    place: Place
+    lines: list[str]
+    numbers: list[int]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Text files, in order. `part`: all lines, or those that are (not) held out."""
+
+    files: tuple[Path, ...]
+    part: Literal["all", "train", "heldout"] = "all"
+
+    @classmethod
+    def of(cls, files: Sequence[Path], *, part: Literal["all", "train", "heldout"], option: str) -> Corpus:
+        """Check that the files, which `option` named, are there and not empty. Raises InputError otherwise."""
+        if not files:
+            raise InputError(Option(option), found="no file", expected="at least one text file", fix="Name one.")
+        return cls(tuple(check_file(path, option=f"`{option}=`") for path in files), part)
+
+    def chunks(self, start: Place | None = None) -> Iterator[Chunk]:
+        """Read on from a place (by default from the beginning).
+
+        Raises InputError that names file and line of bytes that are not UTF-8 text.
+        """
+        place = start or Place()
+        for index in range(place.file, len(self.files)):
+            with self.files[index].open("rb") as file:
+                file.seek(place.byte)
+                while chunk := self._chunk(file, place):
+                    yield chunk[0]
+                    place = chunk[1]
+            place = Place(place.chunk, index + 1, 0, 0, place.total)
+
+    def _chunk(self, file: BinaryIO, place: Place) -> tuple[Chunk, Place] | None:
+        """Return a chunk and the place of the next one, or None at the end of the file."""
+        chunk = Chunk(place, [], [])
+        line, total, size = place.line, place.total, 0
+        # As many lines in the end: blocks do not go on over the end of a chunk, and the rest of it is dropped.
+        share = HELD_OUT_EVERY if self.part == "heldout" else 1
+        while size < share * CHUNK_BYTES and total - place.total < share * CHUNK_LINES and (data := _read_line(file)):
+            text = _decode(data, self.files[place.file], line, first=place.byte + size == 0).strip()
+            if text and self._wanted(total):
+                chunk.lines.append(text)
+                chunk.numbers.append(total)
+            line, total, size = line + data.endswith(b"\n"), total + 1, size + len(data)
+        if total == place.total:
+            return None
+        return chunk, Place(place.chunk + 1, place.file, file.tell(), line, total)
+
+    def _wanted(self, line: int) -> bool:
+        return self.part == "all" or (line % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == (self.part == "heldout")
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.files))
+
+    def infos(self) -> tuple[TextInfo, ...]:
+        """Return name and hash of each file."""
+        return tuple(TextInfo(name=safe_name(str(path)), sha256=sha256_file(path)) for path in self.files)
+
+
+def _read_line(file: BinaryIO) -> bytes:
+    data = file.readline(LONGEST_LINE)
+    if len(data) < LONGEST_LINE or data.endswith(b"\n"):
+        return data
+    cut = data.rfind(b" ") + 1 or _last_character(data)
+    file.seek(cut - len(data), 1)
+    return data[:cut]
+
+
+def _last_character(data: bytes) -> int:
+    """Return where the last character of UTF-8 text begins, which may be cut off; the end, where none begins."""
+    begins = (at for at in range(len(data) - 1, max(0, len(data) - 4), -1) if data[at] & 0xC0 != 0x80)
+    return next(begins, len(data))
+
+
+def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
+    try:
+        text = data.decode("utf-8-sig" if first else "utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise InputError(
+            f"{path}:{line + 1}",
+            found="bytes that are not UTF-8 text",
+            expected="plain text in UTF-8, one paragraph per line",
+            fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
+        )
+    return text
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Lines and words (between white space) of the text that is trained on; `counter` holds terms, if asked for."""
+
+    lines: int
+    words: int
+    counter: TermCounter
+
+
+def survey(corpus: Corpus, *, terms: str | None) -> Survey:
+    """Read the text once; `terms` names the word splitter whose words are counted, None: none are.
+
+    Raises InputError that names file and line of bytes that are not UTF-8 text, and for text without a word to count.
+    """
+    counter, lines, words = TermCounter(), 0, 0
+    for chunk in corpus.chunks():
+        lines += len(chunk.lines)
+        words += sum(len(line.split()) for line in chunk.lines)
+        if terms is not None:
+            found, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
+            counter.add(text[a:b] for a, b in zip(found.starts.tolist(), found.ends.tolist(), strict=True))
+    if terms is not None and not counter.counts:
+        raise InputError(
+            corpus,
+            found="no words",
+            expected="text with words that NLM can name",
+            fix="Give a text file with words in it.",
+        )
+    return Survey(lines, words, counter)
 
 
 class Block(NamedTuple):
@@ -46,28 +194,24 @@ class Block(NamedTuple):
 class BlockMaker:
     """Makes the blocks of a chunk. `surfaces` says whether their characters are read."""
 
-    tokenizer: PreTrainedTokenizerFast
     noiser: Noiser
     masker: Masker
     block_size: int
-    seed: int
     surfaces: bool
 
     def __call__(self, chunk: Chunk, number: int) -> list[Block]:
         """Return the blocks of a chunk in pass `number` over the text."""
         pieces = self.noiser.pieces(chunk.lines, chunk.numbers, str(number))
-        generator = np.random.Generator(np.random.PCG64([self.seed, number, chunk.place.chunk]))
-        ids, labels = self.masker(pieces, generator)
-        body = self.block_size - 2
-        order = generator.permutation(len(ids) // body)
-        columns = [self._rows(values, body) for values in (ids, labels, pieces.terms, pieces.originals)]
+        generator = np.random.Generator(np.random.PCG64([self.noiser.seed, number, chunk.place.chunk]))
+        read, masked = self.masker(pieces, generator)
+        marks, body = self.noiser.tokenizer, self.block_size - 2
+        ids = _framed(read, body, marks.cls_token_id, marks.sep_token_id)
+        targets = (masked, pieces.terms, pieces.originals)
+        labels, terms, originals = (_framed(values, body, IGNORED, IGNORED) for values in targets)
         return [
-            self._block([rows[row] for rows in columns], self._surfaces(pieces, row * body, body))
-            for row in order.tolist()
+            Block(ids[row], labels[row], terms[row], originals[row], self._surfaces(pieces, row * body, body))
+            for row in generator.permutation(len(ids)).tolist()
         ]
-
-    def _rows(self, values: Ints, body: int) -> Ints:
-        return values[: len(values) // body * body].reshape(-1, body)
 
     def _surfaces(self, pieces: Pieces, first: int, body: int) -> list[str]:
         if not self.surfaces:
@@ -76,11 +220,11 @@ class BlockMaker:
         spans = zip(pieces.starts[some].tolist(), pieces.ends[some].tolist(), strict=True)
         return ["", *(pieces.text[start:end] for start, end in spans), ""]
 
-    def _block(self, columns: list[Ints], surfaces: list[str]) -> Block:
-        ids = np.pad(columns[0], 1)
-        ids[0], ids[-1] = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        labels, terms, originals = (np.pad(values, 1, constant_values=IGNORED) for values in columns[1:])
-        return Block(ids, labels, terms, originals, surfaces)
+
+def _framed(values: Ints, body: int, first: int, last: int) -> Ints:
+    """Return rows of `body` values, each between two marks; what fills no row is left out."""
+    rows = values[: len(values) // body * body].reshape(-1, body)
+    return np.pad(rows, ((0, 0), (1, 1)), constant_values=((0, 0), (first, last)))
 
 
 class Position(NamedTuple):
@@ -145,22 +289,21 @@ def too_short(corpus: Corpus, block_size: int) -> InputError:
     """Return the error for text that fills no block."""
     held = corpus.part == "heldout"
     return InputError(
-        ", ".join(str(path) for path in corpus.files),
+        corpus,
         found=f"{'held-out text (every 100th line)' if held else 'text'} shorter than one block",
         expected=f"at least {block_size} sub-words",
         fix="Give more text" + (", or files of `heldout=`." if held else ", or a smaller `block_size=`."),
     )
 
 
-Characters = Callable[[Sequence[str], Sequence[bool]], dict[str, NDArray[np.int32]]]
-"""From the surfaces of a block's pieces and which of them are masked to the character inputs."""
-
-
 @dataclass(frozen=True)
 class BlockCollator:
-    """Make a batch [B, T] of blocks; `characters` builds CharBERT's inputs, here, for this process's blocks alone."""
+    """Make a batch [B, T] of blocks; `characters` builds CharBERT's inputs, here, for this process's blocks alone.
 
-    characters: Characters | None = None
+    It takes the surfaces of a block's pieces, and which of them are masked.
+    """
+
+    characters: Callable[[Sequence[str], Sequence[bool]], dict[str, NDArray[np.int32]]] | None = None
 
     def __call__(self, blocks: Sequence[Block]) -> dict[str, torch.Tensor]:
         """Return int64 tensors; character inputs are padded with 0 to the longest."""

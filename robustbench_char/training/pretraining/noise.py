@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Pieces:
+class Pieces(NamedTuple):
     """The `n` pieces of some lines, as read by a model: those of noised words are noised.
 
     `word`: the number of the whole word (as the tokenizer splits before it cuts words into pieces). `starts`, `ends`:
@@ -69,24 +68,26 @@ class Noiser:
             (f"{stream}:{number}" for number in numbers), seed=self.seed, family=self.suite.family, task="pretrain"
         )
         outcome = attack_batch(Batch(lines, keys), self.suite)
-        plain = self._cut(outcome.attacked, outcome.texts)
-        return self._with_targets(plain, outcome)
+        return self._with_targets(self._cut(outcome.attacked, outcome.texts), outcome)
 
     def _cut(self, column: Column, lines: Sequence[str]) -> Pieces:
-        encodings = self.tokenizer.backend_tokenizer.encode_batch(list(lines), add_special_tokens=False)
-        counts = np.array([len(encoding) for encoding in encodings], np.int64)
-        total = int(counts.sum())
-        ids = _joined([encoding.ids for encoding in encodings], total)
-        spans = np.concatenate(
-            [np.zeros((0, 2), np.int64), *(np.array(one.offsets, np.int64) for one in encodings if len(one))]
-        )
-        spans += np.repeat(column.offsets[:-1], counts)[:, None]
-        word, line = _joined([one.word_ids for one in encodings], total), np.repeat(np.arange(len(counts)), counts)
+        rows = self.tokenizer.backend_tokenizer.encode_batch(list(lines), add_special_tokens=False)
+        counts = np.array([len(row) for row in rows], np.int64)
+        total, line = int(counts.sum()), np.repeat(np.arange(len(counts)), counts)
+        spans = np.array([span for row in rows for span in row.offsets], np.int64).reshape(-1, 2)
+        spans += column.offsets[:-1][line, None]
+        word = _joined([row.word_ids for row in rows], total)
         begins = (np.diff(word, prepend=-1) != 0) | (np.diff(line, prepend=-1) != 0)
         nothing = np.full(total, IGNORED, np.int64)
-        text = column.codes.tobytes().decode("utf-32-le")
         return Pieces(
-            ids, np.cumsum(begins) - 1, spans[:, 0], spans[:, 1], np.zeros(total, np.bool_), nothing, nothing, text
+            ids=_joined([row.ids for row in rows], total),
+            word=np.cumsum(begins) - 1,
+            starts=spans[:, 0],
+            ends=spans[:, 1],
+            noised=np.zeros(total, np.bool_),
+            terms=nothing,
+            originals=nothing,
+            text=column.codes.tobytes().decode("utf-32-le"),
         )
 
     def _with_targets(self, pieces: Pieces, outcome: Outcome) -> Pieces:
@@ -101,16 +102,14 @@ class Noiser:
             terms[noised] = np.array(self.terms.ids([word.strip() for word in clean]), np.int64)[owner]
         if self.originals:
             originals[noised] = self._clean_pieces(clean, owner)
-        return Pieces(pieces.ids, pieces.word, pieces.starts, pieces.ends, noised, terms, originals, pieces.text)
+        return pieces._replace(noised=noised, terms=terms, originals=originals)
 
     def _clean_pieces(self, clean: Sequence[str], owner: Ints) -> Ints:
         """Return, for each piece of the noised words `owner`, the clean word's piece in the same place."""
         encodings = self.tokenizer.backend_tokenizer.encode_batch(list(clean), add_special_tokens=False)
+        pairs = (zip(row.ids, row.offsets, strict=True) for row in encodings)
         # Pieces of white space alone (a byte-level tokenizer has them) stand outside the word.
-        rows = [
-            [piece for piece, (start, end) in zip(one.ids, one.offsets, strict=True) if end > start]
-            for one in encodings
-        ]
+        rows = [[piece for piece, (start, end) in row if end > start] for row in pairs]
         lengths = np.array([len(row) for row in rows], np.int64)
         flat, first = _joined(rows, int(lengths.sum())), np.cumsum(lengths) - lengths
         rank = np.arange(len(owner)) - np.searchsorted(owner, owner, side="left")
@@ -185,15 +184,11 @@ class TermCounter:
     def add(self, words: Iterable[str]) -> None:
         """Count words."""
         self.counts.update(map(str.lower, words))
-        if len(self.counts) > MOST_COUNTED:
-            self._forget()
-
-    def _forget(self) -> None:
-        """Forget words seen once, then twice, and so on, until there is room for as many new ones."""
         rarest = 1
-        while len(self.counts) > MOST_COUNTED // 2:
-            self.counts = Counter({word: count for word, count in self.counts.items() if count > rarest})
-            rarest += 1
+        if len(self.counts) > MOST_COUNTED:  # forget words seen once, then twice, until as many new ones have room
+            while len(self.counts) > MOST_COUNTED // 2:
+                self.counts = Counter({word: count for word, count in self.counts.items() if count > rarest})
+                rarest += 1
 
 
 class TermVocabulary(Frozen):

@@ -20,8 +20,15 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
 from robustbench_char.training.checkpoints import default_store, machine, run_key
-from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Blocks, heldout_blocks
-from robustbench_char.training.pretraining.corpus import Corpus, Survey, survey, text_infos
+from robustbench_char.training.pretraining.blocks import (
+    BlockCollator,
+    BlockMaker,
+    Blocks,
+    Corpus,
+    Survey,
+    heldout_blocks,
+    survey,
+)
 from robustbench_char.training.pretraining.models import (
     Built,
     PieceCharacters,
@@ -96,7 +103,7 @@ def pretrain(
             trained = _train(job, PretrainLoop(unfinished, save_seconds, shown, tuple(callbacks), checkpoint))
             if is_main():
                 with output_folder(folder, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
-                    _write(scratch, job, trained)
+                    _write(scratch, job, *trained)
     return PretrainedEncoder(folder)
 
 
@@ -124,6 +131,12 @@ class _Job:
     processes: int
 
     @cached_property
+    def processor(self) -> CharBertProcessor | None:
+        """What reads characters, for CharBERT."""
+        case = self.settings.character_case
+        return CharBertProcessor(self.tokenizer, self.characters, case) if self.characters else None
+
+    @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
         base = self.base
@@ -137,13 +150,6 @@ class _Job:
                 **machine(),
             }
         )
-
-
-@dataclass(frozen=True)
-class _Trained:
-    built: Built
-    processor: CharBertProcessor | None
-    log: Log
 
 
 def _prepare(
@@ -160,17 +166,18 @@ def _prepare(
     tokenizer = open_tokenizer(start.folder)
     fixed = fixed_vocabularies(start) if system == "charbert" else None
     config = load_config(start.folder, layers=options.layers)  # says at once when there are fewer layers
+    normalizer = tokenizer.backend_tokenizer.normalizer
     settings, suite = resolve_pretraining(
         system,
         options,
         seed=seed,
         positions=positions_of(config),
-        lower=_lower(tokenizer),
+        lower=normalizer is not None and normalizer.normalize_str("A") == "a",
         fixed=fixed[0] if fixed else None,
     )
     corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
     unseen = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
-    infos = text_infos(corpus), text_infos(unseen if heldout else None)
+    infos = corpus.infos(), unseen.infos() if heldout else ()
     counts_terms = system == "charbert" and suite is not None and fixed is None
     counted = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
     terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, counted, settings)
@@ -181,9 +188,8 @@ def _prepare(
 def _earlier_run(base: Base, system: str) -> str | None:
     """Return the run that pre-trained a base. Raises InputError when that was for another system."""
     earlier = read_pretraining(base.folder)
-    trained_for = (
-        earlier.system if earlier else "charbert" if load_config(base.folder).model_type == "charbert" else None
-    )
+    converted = load_config(base.folder).model_type == "charbert"
+    trained_for = earlier.system if earlier else "charbert" if converted else None
     if trained_for not in (None, system):
         raise InputError(
             Option("base"),
@@ -192,11 +198,6 @@ def _earlier_run(base: Base, system: str) -> str | None:
             fix="Choose another base.",
         )
     return earlier.run if earlier else None
-
-
-def _lower(tokenizer: PreTrainedTokenizerFast) -> bool:
-    normalizer = tokenizer.backend_tokenizer.normalizer
-    return normalizer is not None and normalizer.normalize_str("A") == "a"
 
 
 def _vocabularies(
@@ -210,48 +211,32 @@ def _vocabularies(
     return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, settings.character_case or "surface")
 
 
-def _train(job: _Job, loop: PretrainLoop) -> _Trained:
-    settings, processor = job.settings, _processor(job)
+def _train(job: _Job, loop: PretrainLoop) -> tuple[Built, Log]:
+    settings, processor = job.settings, job.processor
     noiser = Noiser(job.tokenizer, job.suite, settings.seed, job.terms, settings.noised_words == "predict")
-    maker = BlockMaker(
-        job.tokenizer,
-        noiser,
-        Masker(job.tokenizer, settings.mask),
-        settings.block_size,
-        settings.seed,
-        surfaces=processor is not None,
-    )
+    masker = Masker(job.tokenizer, settings.mask)
+    maker = BlockMaker(noiser, masker, settings.block_size, surfaces=processor is not None)
     next(iter(Blocks(job.corpus, maker)))  # says at once when the text is too short
     collator = BlockCollator(PieceCharacters(processor) if processor else None)
     heldout = HeldOut(heldout_blocks(job.heldout, maker, settings.heldout_blocks), collator, settings.batch_size)
-    built = _build(job)
-    return _Trained(built, processor, loop.pretrain(built, Blocks(job.corpus, maker), collator, heldout, settings))
-
-
-def _processor(job: _Job) -> CharBertProcessor | None:
-    if job.characters is None:
-        return None
-    return CharBertProcessor(job.tokenizer, job.characters, job.settings.character_case)
-
-
-def _build(job: _Job) -> Built:
     if job.terms is None or job.characters is None:
-        return build_encoder(job.base, layers=job.settings.layers, seed=job.settings.seed)
-    return build_charbert(job.base, job.settings, job.terms, job.characters)
+        built = build_encoder(job.base, layers=settings.layers, seed=settings.seed)
+    else:
+        built = build_charbert(job.base, settings, job.terms, job.characters)
+    return built, loop.pretrain(built, Blocks(job.corpus, maker), collator, heldout, settings)
 
 
-def _write(folder: Path, job: _Job, trained: _Trained) -> None:
-    save_model(folder, plain(trained.built.model))
-    (trained.processor or job.tokenizer).save_pretrained(folder)
+def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
+    save_model(folder, plain(built.model))
+    (job.processor or job.tokenizer).save_pretrained(folder)
     if job.terms:
         job.terms.save(folder)
-    record = _record(job, trained, weights_sha256(folder))
-    write_history(folder, record, log=trained.log.training, heldout=trained.log.heldout)
+    write_history(folder, _record(job, built, log, weights_sha256(folder)), log=log.training, heldout=log.heldout)
 
 
-def _record(job: _Job, trained: _Trained, weights: str) -> PretrainingFile:
+def _record(job: _Job, built: Built, log: Log, weights: str) -> PretrainingFile:
     tokens = job.settings.steps * job.settings.batch_size * job.settings.block_size * job.processes
-    log, earlier = trained.log, read_pretraining(job.base.folder)
+    earlier = read_pretraining(job.base.folder)
     name = earlier.base.name if earlier else job.base.name  # of the base that the first of several began with
     return PretrainingFile(
         system=job.system,
@@ -268,7 +253,7 @@ def _record(job: _Job, trained: _Trained, weights: str) -> PretrainingFile:
         passes=log.passes,
         wall_seconds=log.wall_seconds,
         tokens_per_second=tokens / log.wall_seconds if log.wall_seconds else None,
-        parameters=sum(weight.numel() for weight in trained.built.model.parameters()),
+        parameters=sum(weight.numel() for weight in built.model.parameters()),
         heldout={name: value for name, value in log.heldout[-1].items() if name != "step"},
         weights_sha256=weights,
         run=job.run,
