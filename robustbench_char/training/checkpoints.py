@@ -41,10 +41,7 @@ def machine() -> dict[str, object]:
     import torch
 
     libraries = map(version, ("torch", "transformers", "tokenizers"))
-    return {
-        "device": "gpu" if torch.accelerator.is_available() else "cpu",
-        "versions": [__version__, *libraries],
-    }
+    return {"device": "gpu" if torch.accelerator.is_available() else "cpu", "versions": [__version__, *libraries]}
 
 
 @contextmanager
