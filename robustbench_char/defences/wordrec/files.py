@@ -20,6 +20,7 @@ from robustbench_char.models.folders import refuse_html
 __all__ = ["BACKGROUND", "CONFIG", "WEIGHTS", "RecogniserFile", "read_recogniser", "write_recogniser"]
 
 CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
+_FORMAT = {CONFIG: "JSON", WEIGHTS: "weights in the safetensors format"}
 
 _AGAIN = "Copy the folder again, or train the recogniser again with `train-recogniser`."
 
@@ -58,7 +59,7 @@ class RecogniserFile(Frozen):
 
 def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
     """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
-    for name in (CONFIG, WEIGHTS):
+    for name, expected in _FORMAT.items():
         if not (folder / name).is_file():
             raise InputError(
                 folder,
@@ -66,50 +67,38 @@ def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
                 expected="a folder that `train-recogniser` wrote",
                 fix="Check the path, or train a recogniser with `train-recogniser`.",
             )
-        refuse_html(folder / name, expected="JSON" if name == CONFIG else "weights in the safetensors format")
+        refuse_html(folder / name, expected=expected)
     file = read_json_model(folder / CONFIG, RecogniserFile, expected="a file that `train-recogniser` wrote", fix=_AGAIN)
-    sha256 = sha256_file(folder / WEIGHTS)
+    path, sha256 = folder / WEIGHTS, sha256_file(folder / WEIGHTS)
     if sha256 != file.weights_sha256:
-        raise InputError(
-            folder / WEIGHTS,
-            found=f"weights with SHA-256 {sha256}",
-            expected=f"{file.weights_sha256}, as {CONFIG} says",
-            fix=_AGAIN,
-        )
+        expected = f"{file.weights_sha256}, as {CONFIG} says"
+        raise InputError(path, found=f"weights with SHA-256 {sha256}", expected=expected, fix=_AGAIN)
     try:
-        weights = load_file(folder / WEIGHTS)
+        weights = load_file(path)
     except SafetensorError as error:
-        raise InputError(
-            folder / WEIGHTS,
-            found=f"not a safetensors file ({error})",
-            expected="weights in the safetensors format",
-            fix=_AGAIN,
-        ) from None
+        found = f"not a safetensors file ({error})"
+        raise InputError(path, found=found, expected=_FORMAT[WEIGHTS], fix=_AGAIN) from None
     _check_shapes(folder, file, weights)
     return file, weights
 
 
 def _check_shapes(folder: Path, file: RecogniserFile, weights: dict[str, Tensor]) -> None:
     """Raise InputError where weights do not have the shapes that characters, hidden size and words ask for."""
-    gates, classes = 4 * file.hidden_size, len(file.words) + 1
-    wanted: dict[str, tuple[tuple[int, ...], str]] = {
-        "output.weight": ((classes, 2 * file.hidden_size), f"{classes - 1} words and UNK"),
-        "output.bias": ((classes,), f"{classes - 1} words and UNK"),
-    }
-    for suffix in ("", "_reverse"):
-        inputs = f"a character vocabulary of {len(file.characters)}"
-        wanted[f"lstm.weight_ih_l0{suffix}"] = ((gates, 3 * len(file.characters)), inputs)
-        wanted[f"lstm.weight_hh_l0{suffix}"] = ((gates, file.hidden_size), f"hidden size {file.hidden_size}")
-        for name in ("bias_ih", "bias_hh"):
-            wanted[f"lstm.{name}_l0{suffix}"] = ((gates,), f"hidden size {file.hidden_size}")
+    size, classes, characters = file.hidden_size, len(file.words) + 1, len(file.characters)
+    hidden, known = f"hidden size {size}", f"{classes - 1} words and UNK"
+    wanted = {"output.weight": ([classes, 2 * size], known), "output.bias": ([classes], known)}
+    for end in ("l0", "l0_reverse"):
+        wanted[f"lstm.weight_ih_{end}"] = ([4 * size, 3 * characters], f"a character vocabulary of {characters}")
+        wanted[f"lstm.weight_hh_{end}"] = ([4 * size, size], hidden)
+        wanted[f"lstm.bias_ih_{end}"] = wanted[f"lstm.bias_hh_{end}"] = ([4 * size], hidden)
     for name in sorted({*wanted, *weights}):
         shape = list(weights[name].shape) if name in weights else "no such weights"
         expected, reason = wanted.get(name, (None, ""))
-        if expected is None or shape != list(expected):
+        if shape != expected:
             raise InputError(
                 f"{folder / WEIGHTS}: {name}",
                 found=str(shape),
-                expected=f"{list(expected)}, for {reason}" if expected else "no such weights",
+                expected=f"{expected}, for {reason}" if expected else "no such weights",
                 fix=f"Weights and {CONFIG} do not belong together. {_AGAIN}",
             )
 

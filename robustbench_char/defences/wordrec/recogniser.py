@@ -7,7 +7,7 @@ a larger vocabulary, answers; where that is UNK too, the word as given).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
-from robustbench_char.defences.wordrec.files import (
-    BACKGROUND,
-    CONFIG,
-    RecogniserFile,
-    read_recogniser,
-    write_recogniser,
-)
+from robustbench_char.defences.wordrec import files
+from robustbench_char.defences.wordrec.files import BACKGROUND, CONFIG, RecogniserFile
 from robustbench_char.defences.wordrec.network import CharacterSet, Decoder, ScRNN, packing
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
@@ -67,11 +62,9 @@ class Recogniser:
 
         Raises InputError for files that are missing, damaged, newer, or do not belong together.
         """
-        file, weights = read_recogniser(folder)
-        if background is not None:
-            back_off = back_off or "background"
+        file, weights = files.read_recogniser(folder)
         options = {
-            "back_off": back_off,
+            "back_off": back_off or (background and "background"),
             "keep_case": keep_case,
             "leave_numbers_and_punctuation": leave_numbers_and_punctuation,
         }
@@ -84,7 +77,7 @@ class Recogniser:
     def save(self, folder: Path) -> None:
         """Write the recogniser, and its background into a subfolder, into `folder`, which is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.file = write_recogniser(folder, self.file, self.network.state_dict())
+        self.file = files.write_recogniser(folder, self.file, self.network.state_dict())
         if self.background is not None:
             self.background.save(folder / BACKGROUND)
 
@@ -106,8 +99,10 @@ class Recogniser:
         """Return the sentences with each word corrected: as many words as given, in the order given."""
         distinct: dict[tuple[str, ...], int] = {}
         which = [distinct.setdefault(tuple(sentence), len(distinct)) for sentence in sentences]
-        corrected = list(self._corrected(list(distinct)))
-        return [list(corrected[number]) for number in which]
+        written = self._corrected(list(distinct))
+        ends = np.cumsum(np.fromiter(map(len, distinct), np.int64, len(distinct))).tolist()
+        starts = [0, *ends]
+        return [written[starts[number] : ends[number]] for number in which]
 
     def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
         """Correct the words of texts, found by the recogniser's splitter, and leave all between them as it is."""
@@ -115,7 +110,8 @@ class Recogniser:
         corrected = self.correct([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
         return [replaced(text, own, new) for text, own, new in zip(texts, spans, corrected, strict=True)]
 
-    def _corrected(self, sentences: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    def _corrected(self, sentences: Sequence[Sequence[str]]) -> list[str]:
+        """Return the corrected words of all sentences, end to end."""
         numbers: dict[str, int] = {}
         flat = [numbers.setdefault(word, len(numbers)) for sentence in sentences for word in sentence]
         words, ids = list(numbers), np.array(flat, np.int64)
@@ -124,10 +120,8 @@ class Recogniser:
         classes = self._classes(words, ids, lengths, wanted)
         written = self._written(words, ids, classes)
         if self.file.back_off == "background":
-            self._back_off(sentences, written, words, ids, lengths, classes == self.unknown)
-        ends = np.cumsum(lengths).tolist()
-        for start, end in zip([0, *ends], ends, strict=False):
-            yield written[start:end]
+            self._back_off(written, words, ids, lengths, classes == self.unknown)
+        return written
 
     def _is_recognised(self, word: str) -> bool:
         """Return whether a word is given to the network's answer; all words are seen as context."""
@@ -149,7 +143,9 @@ class Recogniser:
             indices = ranges(starts[chosen], cut[chosen])
             asked = wanted[indices]
             states = self._states(words, ids[indices], cut[chosen])
-            classes[indices[asked]] = self._decode(states[torch.from_numpy(asked)])
+            if self._decoder is None:
+                self._decoder = Decoder(self.network.output.weight, self.network.output.bias)
+            classes[indices[asked]] = self._decoder.best(states[torch.from_numpy(asked)])
         return classes
 
     def _states(self, words: Sequence[str], ids: Ints, lengths: Ints) -> torch.Tensor:
@@ -166,11 +162,6 @@ class Recogniser:
         states[torch.from_numpy(backward).to(device), half:] = packed[1]
         return states
 
-    def _decode(self, states: torch.Tensor) -> Ints:
-        if self._decoder is None:
-            self._decoder = Decoder(self.network.output.weight, self.network.output.bias)
-        return self._decoder.best(states)
-
     def _written(self, words: Sequence[str], ids: Ints, classes: Ints) -> list[str]:
         """Return the corrected words; each pair of a word and a class is spelled once."""
         keys, which = np.unique(ids * (self.unknown + 2) + classes + 1, return_inverse=True)
@@ -182,20 +173,15 @@ class Recogniser:
         if kind == _LEFT:
             return given
         if kind < self.unknown:
-            return match_case(self.file.words[kind], given) if self.file.keep_case else self.file.words[kind]
+            return self._cased(self.file.words[kind], given)
         if self.file.back_off == "neutral":
-            return match_case(_NEUTRAL, given) if self.file.keep_case else _NEUTRAL
+            return self._cased(_NEUTRAL, given)
         return given if self.file.keep_case else given.lower()
 
-    def _back_off(
-        self,
-        sentences: Sequence[Sequence[str]],
-        written: list[str],
-        words: Sequence[str],
-        ids: Ints,
-        lengths: Ints,
-        unknown: Bools,
-    ) -> None:
+    def _cased(self, word: str, given: str) -> str:
+        return match_case(word, given) if self.file.keep_case else word
+
+    def _back_off(self, written: list[str], words: Sequence[str], ids: Ints, lengths: Ints, unknown: Bools) -> None:
         """Put in the answers of the background recogniser for unknown words."""
         if self.background is None or not unknown.any():
             return
@@ -205,8 +191,7 @@ class Recogniser:
         classes = self.background._classes(words, ids[indices], lengths[some], unknown[indices])
         for index, kind in zip(indices[classes >= 0].tolist(), classes[classes >= 0].tolist(), strict=True):
             if kind < self.background.unknown:
-                word = self.background.file.words[kind]
-                written[index] = match_case(word, words[ids[index]]) if self.file.keep_case else word
+                written[index] = self._cased(self.background.file.words[kind], words[ids[index]])
 
 
 def _background(folder: Path, file: RecogniserFile, given: Path | None) -> Recogniser | None:
@@ -251,15 +236,14 @@ def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
             expected="a folder that `train-recogniser` wrote",
             fix="Train one with `train-recogniser`.",
         )
+    file, background = recogniser.file, recogniser.background
     return RecogniserInfo(
-        vocabulary=len(recogniser.file.words),
+        vocabulary=len(file.words),
         suite=training["settings"]["suite"],
         suite_sha256=training["suite_sha256"],
         operators=tuple(training["operators"]),
         parameters=recogniser.parameters,
-        backoff=recogniser.file.back_off,
-        weights_sha256=recogniser.file.weights_sha256,
-        keep_case=recogniser.file.keep_case,
-        leave_numbers_and_punctuation=recogniser.file.leave_numbers_and_punctuation,
-        background_sha256=recogniser.background.file.weights_sha256 if recogniser.background else None,
+        backoff=file.back_off,
+        background_sha256=background.file.weights_sha256 if background else None,
+        **file.model_dump(include={"weights_sha256", "keep_case", "leave_numbers_and_punctuation"}),
     )

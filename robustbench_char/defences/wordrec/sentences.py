@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -27,25 +26,18 @@ _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 Sentences = list[tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """How far to read: pieces of at most `longest` words, `limit` words in all."""
-
-    longest: int
-    limit: int | None
-
-    def pieces(self, sentences: Iterable[Sequence[str]]) -> Sentences:
-        """Return the pieces of sentences, up to the limit; tokens that are not words are left out."""
-        pieces: Sentences = []
-        words = 0
-        for tokens in sentences:
-            sentence = [word for word in tokens if word.split() == [word]]
-            for start in range(0, len(sentence), self.longest):
-                if self.limit is not None and words >= self.limit:
-                    return pieces
-                pieces.append(tuple(sentence[start : start + self.longest]))
-                words += len(pieces[-1])
-        return pieces
+def _pieces(sentences: Iterable[Sequence[str]], longest: int, limit: int | None) -> Sentences:
+    """Return pieces of at most `longest` words, up to `limit` words in all; tokens that are not words are left out."""
+    pieces: Sentences = []
+    words = 0
+    for tokens in sentences:
+        sentence = [word for word in tokens if word.split() == [word]]
+        for start in range(0, len(sentence), longest):
+            if limit is not None and words >= limit:
+                return pieces
+            pieces.append(tuple(sentence[start : start + longest]))
+            words += len(pieces[-1])
+    return pieces
 
 
 def word_spans(texts: Sequence[str], split: Callable[[Column], Words]) -> list[list[tuple[int, int]]]:
@@ -72,29 +64,25 @@ def text_sentences(paths: Sequence[Path], *, splitter: str, longest: int, limit:
     Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
     lines = (line for path in paths for line in _lines(check_file(path, option="`text=`")))
-    return _Cut(longest, limit).pieces(_split(lines, splitter))
+    return _pieces(_split(lines, splitter), longest, limit)
 
 
 def _lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                text = line.decode()
+                text, wrong = line.decode(), "a zero byte, as binary files have"
             except UnicodeDecodeError as error:
-                raise _no_text(path, number, f"bytes that are not UTF-8 ({error.reason})") from None
+                text, wrong = "\0", f"bytes that are not UTF-8 ({error.reason})"
             if "\0" in text:
-                raise _no_text(path, number, "a zero byte, as binary files have")
+                where, fix = f"{path}:{number}", "Give `text=` files of plain text."
+                raise InputError(where, found=wrong, expected="plain text in UTF-8", fix=fix)
             yield text.rstrip("\r\n")
-
-
-def _no_text(path: Path, line: int, found: str) -> InputError:
-    return InputError(f"{path}:{line}", found=found, expected="plain text in UTF-8",
-                      fix="Give `text=` files of plain text.")  # fmt: skip
 
 
 def example_sentences(examples: Iterable[Example], *, splitter: str, longest: int, limit: int | None) -> Sentences:
     """Return the words of all fields of examples; a text that several examples share is taken once."""
-    return _Cut(longest, limit).pieces(_example_words(examples, splitter))
+    return _pieces(_example_words(examples, splitter), longest, limit)
 
 
 def _example_words(examples: Iterable[Example], splitter: str) -> Iterator[tuple[str, ...]]:

@@ -83,7 +83,7 @@ def train_recogniser(
     check_output(output, overwrite=overwrite, inputs=inputs)
     second = Recogniser.load(Path(background), back_off="pass_through") if background is not None else None
     chosen, suite = resolve_recogniser(options, seed=seed, task=record)
-    data_read = _read(chosen, texts, record, source, examples)
+    data_read = _read(chosen, texts, source, examples)
     run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data_read.train)}), suite, data_read)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
@@ -134,18 +134,12 @@ class _Data:
 
 
 def _read(
-    settings: RecogniserSettings,
-    texts: Sequence[Path],
-    task: Task | None,
-    source: NativeFile | None,
-    examples: int | None,
+    settings: RecogniserSettings, texts: Sequence[Path], source: NativeFile | None, examples: int | None
 ) -> _Data:
-    if bool(texts) == (source is not None) or (source is None) != (task is None):
+    if bool(texts) == (source is not None):
         raise InputError(Option("text"), found="not one source of words", expected="text files, or a task and its file",
                          fix="Give `text=` files, or `task=` with a file of its data.")  # fmt: skip
-    cut: dict[str, Any] = {
-        "splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit
-    }  # fmt: skip
+    cut: dict[str, Any] = {"splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit}
     if source is not None:
         sentences, paths = example_sentences(islice(source.examples(), examples), **cut), [source.path]
     else:
@@ -178,19 +172,16 @@ class _Run:
     kept_epoch: int = 0
 
     def __post_init__(self) -> None:
-        counts = Counter(word.lower() for words in self.data.train for word in words)
-        ordered = sorted(counts, key=lambda word: (-counts[word], word))
-        self.words = tuple(ordered[: self.settings.vocabulary])
-        flat = (word for words in self.data.train for word in words)
+        flat = [word for words in self.data.train for word in words]
+        counts = Counter(map(str.lower, flat))
+        self.words = tuple(sorted(counts, key=lambda word: (-counts[word], word))[: self.settings.vocabulary])
         self.characters = CharacterSet.build(flat, lower=self.settings.lower, size=self.settings.characters)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
             self.network = ScRNN(len(self.characters), self.settings.hidden_size, len(self.words) + 1)
-        classes = {word: number for number, word in enumerate(self.words)}
-        unknown = len(self.words)
-        self._targets = [
-            np.array([classes.get(word.lower(), unknown) for word in words], np.int64) for words in self.data.train
-        ]
+        classes, unknown = {word: number for number, word in enumerate(self.words)}, len(self.words)
+        numbers = ([classes.get(word.lower(), unknown) for word in words] for words in self.data.train)
+        self._targets = [np.array(row, np.int64) for row in numbers]
         self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
 
     def train(self, recogniser: Recogniser, progress: bool) -> None:
@@ -224,14 +215,13 @@ class _Run:
         for chosen in self._batches(epoch):
             if self.steps == self.settings.steps:
                 return
-            loss = self._loss(
-                [noised[number] for number in chosen], [self._targets[number] for number in chosen], device
-            )
+            targets = [self._targets[number] for number in chosen]
+            loss = self._loss([noised[number] for number in chosen], targets, device)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             self.steps += 1
-            self.words_seen += sum(len(self._targets[number]) for number in chosen)
+            self.words_seen += sum(map(len, targets))
             yield loss.detach()
 
     def _batches(self, epoch: int) -> list[list[int]]:
@@ -255,10 +245,7 @@ class _Run:
     def file(self, back_off: BackOff, keep_case: bool, leave_numbers_and_punctuation: bool) -> RecogniserFile:
         """Return the config of the trained recogniser, without its history."""
         return RecogniserFile(
-            hidden_size=self.settings.hidden_size,
-            lower=self.settings.lower,
-            max_words=self.settings.max_words,
-            splitter=self.settings.splitter,
+            **self.settings.model_dump(include={"hidden_size", "lower", "max_words", "splitter"}),
             back_off=back_off,
             keep_case=keep_case,
             leave_numbers_and_punctuation=leave_numbers_and_punctuation,
