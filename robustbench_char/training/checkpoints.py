@@ -96,13 +96,10 @@ def mark_complete(checkpoint: Path) -> None:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the latest complete checkpoint of a run, and remove the incomplete ones."""
-    complete = None
     for checkpoint in _checkpoints(folder):
-        if _is_complete(checkpoint):
-            complete = checkpoint
-        else:
+        if not _is_complete(checkpoint):
             shutil.rmtree(checkpoint)
-    return complete
+    return next(reversed(_checkpoints(folder)), None)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -114,6 +111,5 @@ def _is_complete(checkpoint: Path) -> bool:
     if not mark.is_file():
         return False
     sizes: dict[str, int] = json.loads(mark.read_text(encoding="utf-8"))
-    return all(
-        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
-    )
+    files = {checkpoint / name: size for name, size in sizes.items()}
+    return all(file.is_file() and file.stat().st_size == size for file, size in files.items())

@@ -14,13 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    BertConfig,
     BertForMaskedLM,
     BertModel,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    RobertaConfig,
     RobertaForMaskedLM,
     RobertaModel,
 )
@@ -54,43 +52,34 @@ class Built:
     new: frozenset[str]
 
 
-def sparse_loss(head: nn.Module, states: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean loss over the positions with a target (0 without any) and their logits [N, V].
+class _Sparse:
+    """A masked-LM model whose head is computed at the labelled positions alone.
 
-    `states` [B, T, D], `labels` [B, T].
+    It keeps its pooler, which fine-tuning starts from and pre-training leaves as it is.
     """
-    wanted = labels != IGNORED
-    logits = head(states[wanted])
-    total = nn.functional.cross_entropy(logits.float(), labels[wanted], reduction="sum")
-    return total / wanted.sum().clamp(min=1), logits
+
+    _encoder: type[PreTrainedModel]
+    _head: str
+
+    def __init__(self: Any, config: PreTrainedConfig) -> None:
+        super().__init__(config)  # type: ignore[call-arg]
+        setattr(self, self.base_model_prefix, self._encoder(config))
+        self.post_init()
+
+    def forward(self: Any, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return `mlm_loss`, the mean over the positions with a target (0 without any), and their `logits` [N, V]."""
+        wanted = labels != IGNORED
+        logits = getattr(self, self._head)(self.base_model(input_ids).last_hidden_state[wanted])
+        total = nn.functional.cross_entropy(logits.float(), labels[wanted], reduction="sum")
+        return {"mlm_loss": total / wanted.sum().clamp(min=1), "logits": logits}
 
 
-class _SparseBert(BertForMaskedLM):  # type: ignore[no-untyped-call]
-    """BERT with its pooler, which fine-tuning starts from and pre-training leaves as it is."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__(config)
-        self.bert = BertModel(config)
-        self.post_init()  # type: ignore[no-untyped-call]
-
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return `mlm_loss` and `logits` [N, V] at the labelled positions."""
-        loss, logits = sparse_loss(self.cls, self.bert(input_ids).last_hidden_state, labels)
-        return {"mlm_loss": loss, "logits": logits}
+class _SparseBert(_Sparse, BertForMaskedLM):  # type: ignore[no-untyped-call]
+    _head, _encoder = "cls", BertModel
 
 
-class _SparseRoberta(RobertaForMaskedLM):  # type: ignore[no-untyped-call]
-    """RoBERTa in the same way."""
-
-    def __init__(self, config: RobertaConfig) -> None:
-        super().__init__(config)
-        self.roberta = RobertaModel(config)
-        self.post_init()  # type: ignore[no-untyped-call]
-
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return `mlm_loss` and `logits` [N, V] at the labelled positions."""
-        loss, logits = sparse_loss(self.lm_head, self.roberta(input_ids).last_hidden_state, labels)
-        return {"mlm_loss": loss, "logits": logits}
+class _SparseRoberta(_Sparse, RobertaForMaskedLM):  # type: ignore[no-untyped-call]
+    _head, _encoder = "lm_head", RobertaModel
 
 
 def build_encoder(base: Base, *, layers: int | None, seed: int) -> Built:
@@ -116,7 +105,7 @@ def plain(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model as what Transformers knows, to be saved; the weights are shared, not copied."""
     for kind in (_SparseBert, _SparseRoberta):
         if isinstance(model, kind):
-            model.__class__ = kind.__bases__[0]
+            model.__class__ = kind.__bases__[-1]
     if getattr(model.config, "sparse_prediction", False):
         model.config.sparse_prediction = False
     return model
@@ -147,12 +136,9 @@ class PieceCharacters:
 
     def __call__(self, surfaces: Sequence[str], masked: Sequence[bool]) -> dict[str, IntArray]:
         """Return `char_input_ids` [C], `start_ids` and `end_ids` [T] from the text of each piece."""
-        ids = self.processor.vocabulary.ids
-        hidden = (ids.mask, ids.separator)
-        spelling = self.processor.spelling
-        return lay_out(
-            [hidden if mask else spelling(surface.strip()) for surface, mask in zip(surfaces, masked, strict=True)]
-        )
+        ids, spelling = self.processor.vocabulary.ids, self.processor.spelling
+        hidden, pairs = (ids.mask, ids.separator), zip(surfaces, masked, strict=True)
+        return lay_out([hidden if mask else spelling(surface.strip()) for surface, mask in pairs])
 
 
 def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
@@ -166,12 +152,8 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, Charac
     terms, characters = TermVocabulary.load(base.folder), CharacterVocabulary.load(base.folder)
     _must_match(base.folder / TERMS, terms.classes, config.term_vocab_size, "terms")
     _must_match(base.folder, len(characters), config.char_vocab_size, "characters")
-    size = len(characters.characters)
-    return (
-        Vocabularies(len(terms.terms), terms.unknown, size, config.character_case, config.interaction),
-        terms,
-        characters,
-    )
+    sizes = len(terms.terms), terms.unknown, len(characters.characters)
+    return Vocabularies(*sizes, config.character_case, config.interaction), terms, characters
 
 
 def _must_match(place: Path, found: int, expected: int | None, what: str) -> None:
