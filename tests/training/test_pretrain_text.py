@@ -131,11 +131,9 @@ def test_missing_and_empty_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["\n\n  \n", "... !!!\n"])
 def test_text_without_words_to_name_is_refused(text: str, tmp_path: Path) -> None:
-    from robustbench_char.training.pretraining.blocks import survey
-
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputError, match=r"a\.txt: found no words"):
-        survey(_corpus([tmp_path / "a.txt"]), terms="unicode")
+        _corpus([tmp_path / "a.txt"]).survey(terms="unicode")
 
 
 def _suite(name: str, share: float) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -58,6 +59,14 @@ class Chunk(NamedTuple):
     place: Place
     lines: list[str]
     numbers: list[int]
+
+
+class Survey(NamedTuple):
+    """Lines and words (between white space) of the text that is trained on; `counter` holds terms, if asked for."""
+
+    lines: int
+    words: int
+    counter: TermCounter
 
 
 @dataclass(frozen=True)
@@ -110,9 +119,29 @@ class Corpus:
     def __str__(self) -> str:
         return ", ".join(map(str, self.files))
 
+    @cached_property
     def infos(self) -> tuple[TextInfo, ...]:
-        """Return name and hash of each file."""
-        return tuple(TextInfo(name=safe_name(str(path)), sha256=sha256_file(path)) for path in self.files)
+        """Name and hash of each file; none for lines held out of the text that is trained on."""
+        files = () if self.part == "heldout" else self.files
+        return tuple(TextInfo(name=safe_name(str(path)), sha256=sha256_file(path)) for path in files)
+
+    def survey(self, *, terms: str | None) -> Survey:
+        """Read the text once; `terms` names the word splitter whose words are counted, None: none are.
+
+        Raises InputError that names file and line of bytes that are not UTF-8 text, and for text without a word to
+        count.
+        """
+        counter, lines, words = TermCounter(), 0, 0
+        for chunk in self.chunks():
+            lines += len(chunk.lines)
+            words += sum(len(line.split()) for line in chunk.lines)
+            if terms is not None:
+                split, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
+                counter.add(text[a:b] for a, b in zip(split.starts.tolist(), split.ends.tolist(), strict=True))
+        if terms is not None and not counter.counts:
+            expected, fix = "text with words that NLM can name", "Give a text file with words in it."
+            raise InputError(self, found="no words", expected=expected, fix=fix)
+        return Survey(lines, words, counter)
 
 
 def _read_line(file: BinaryIO) -> bytes:
@@ -143,37 +172,6 @@ def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
             fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
         )
     return text
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Lines and words (between white space) of the text that is trained on; `counter` holds terms, if asked for."""
-
-    lines: int
-    words: int
-    counter: TermCounter
-
-
-def survey(corpus: Corpus, *, terms: str | None) -> Survey:
-    """Read the text once; `terms` names the word splitter whose words are counted, None: none are.
-
-    Raises InputError that names file and line of bytes that are not UTF-8 text, and for text without a word to count.
-    """
-    counter, lines, words = TermCounter(), 0, 0
-    for chunk in corpus.chunks():
-        lines += len(chunk.lines)
-        words += sum(len(line.split()) for line in chunk.lines)
-        if terms is not None:
-            found, text = SPLITTERS.get(terms)(Column.of(chunk.lines)), "\n".join(chunk.lines)
-            counter.add(text[a:b] for a, b in zip(found.starts.tolist(), found.ends.tolist(), strict=True))
-    if terms is not None and not counter.counts:
-        raise InputError(
-            corpus,
-            found="no words",
-            expected="text with words that NLM can name",
-            fix="Give a text file with words in it.",
-        )
-    return Survey(lines, words, counter)
 
 
 class Block(NamedTuple):

@@ -19,6 +19,7 @@ from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.folders import reading_sha256, weights_sha256
+from robustbench_char.training import saved
 from robustbench_char.training.checkpoints import default_store, machine, run_key
 from robustbench_char.training.pretraining.blocks import (
     BlockCollator,
@@ -27,7 +28,6 @@ from robustbench_char.training.pretraining.blocks import (
     Corpus,
     Survey,
     heldout_blocks,
-    survey,
 )
 from robustbench_char.training.pretraining.models import (
     Built,
@@ -54,17 +54,6 @@ from robustbench_char.training.pretraining.trainer import (
     processes,
     shared_run_folder,
 )
-from robustbench_char.training.saved import (
-    VOLATILE,
-    BaseInfo,
-    PretrainedEncoder,
-    PretrainingFile,
-    TextInfo,
-    finished_run,
-    read_pretraining,
-    save_model,
-    write_history,
-)
 
 __all__ = ["pretrain"]
 
@@ -83,7 +72,7 @@ def pretrain(
     progress: bool = True,
     callbacks: Sequence[TrainerCallback] = (),
     **options: Unpack[PretrainKeywords],
-) -> PretrainedEncoder:
+) -> saved.PretrainedEncoder:
     """Pre-train a system on files of plain text and write it to `output` atomically; rerun the same call to resume.
 
     `options` are those of `options.PretrainOptions`; docs/systems.md describes the recipes. Without `heldout`, every
@@ -94,17 +83,17 @@ def pretrain(
     """
     check_system(system)
     (chosen,) = options_of(options, PretrainOptions)
-    job, folder = _prepare(system, str(base), chosen, seed, _paths(text), _paths(heldout), processes()), Path(output)
-    if not finished_run(folder, job.run, pretraining=True):
+    job, folder = _prepare(system, str(base), chosen, seed, _paths(text), _paths(heldout)), Path(output)
+    if not saved.finished_run(folder, job.run, pretraining=True):
         inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
         check_output(folder, overwrite=overwrite, inputs=inputs)
         with shared_run_folder(Path(store) if store else default_store(), job.run) as (unfinished, checkpoint):
             shown = progress and is_main()
             trained = _train(job, PretrainLoop(unfinished, save_seconds, shown, tuple(callbacks), checkpoint))
             if is_main():
-                with output_folder(folder, overwrite=overwrite, volatile=VOLATILE, inputs=inputs) as scratch:
+                with output_folder(folder, overwrite=overwrite, volatile=saved.VOLATILE, inputs=inputs) as scratch:
                     _write(scratch, job, *trained)
-    return PretrainedEncoder(folder)
+    return saved.PretrainedEncoder(folder)
 
 
 def _paths(files: Path | str | Sequence[Path | str] | None) -> list[Path]:
@@ -123,8 +112,6 @@ class _Job:
     tokenizer: PreTrainedTokenizerFast
     corpus: Corpus
     heldout: Corpus
-    text_infos: tuple[TextInfo, ...]
-    heldout_infos: tuple[TextInfo, ...]
     survey: Survey
     terms: TermVocabulary | None
     characters: CharacterVocabulary | None
@@ -139,29 +126,20 @@ class _Job:
     @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
-        base = self.base
-        return run_key(
-            {
-                "system": self.system,
-                "base": [base.name, base.weights_sha256, reading_sha256(base.folder), self.continues],
-                "settings": self.settings.model_dump(mode="json"),
-                "text": [[text.sha256 for text in part] for part in (self.text_infos, self.heldout_infos)],
-                "processes": self.processes,
-                **machine(),
-            }
-        )
+        decides = {
+            "system": self.system,
+            "base": [self.base.name, self.base.weights_sha256, reading_sha256(self.base.folder), self.continues],
+            "settings": self.settings.model_dump(mode="json"),
+            "text": [[text.sha256 for text in part.infos] for part in (self.corpus, self.heldout)],
+            "processes": self.processes,
+        }
+        return run_key({**decides, **machine()})
 
 
 def _prepare(
-    system: str,
-    base: str,
-    options: PretrainOptions,
-    seed: int,
-    texts: Sequence[Path],
-    heldout: Sequence[Path],
-    world: int,
+    system: str, base: str, options: PretrainOptions, seed: int, texts: list[Path], heldout: list[Path]
 ) -> _Job:
-    start = resolve_base(base)
+    world, start = processes(), resolve_base(base)
     continues = _earlier_run(start, system)
     tokenizer = open_tokenizer(start.folder)
     fixed = fixed_vocabularies(start) if system == "charbert" else None
@@ -177,17 +155,15 @@ def _prepare(
     )
     corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
     unseen = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
-    infos = corpus.infos(), unseen.infos() if heldout else ()
-    counts_terms = system == "charbert" and suite is not None and fixed is None
-    counted = survey(corpus, terms=suite.words.split if counts_terms and suite else None)
+    counted = corpus.survey(terms=suite.words.split if system == "charbert" and suite and not fixed else None)
     terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, counted, settings)
-    return _Job(system, start, continues, settings, suite, tokenizer, corpus, unseen, *infos, counted, terms,
-                characters, world)  # fmt: skip
+    texts_and_words = corpus, unseen, counted, terms, characters
+    return _Job(system, start, continues, settings, suite, tokenizer, *texts_and_words, world)
 
 
 def _earlier_run(base: Base, system: str) -> str | None:
     """Return the run that pre-trained a base. Raises InputError when that was for another system."""
-    earlier = read_pretraining(base.folder)
+    earlier = saved.read_pretraining(base.folder)
     converted = load_config(base.folder).model_type == "charbert"
     trained_for = earlier.system if earlier else "charbert" if converted else None
     if trained_for not in (None, system):
@@ -227,24 +203,20 @@ def _train(job: _Job, loop: PretrainLoop) -> tuple[Built, Log]:
 
 
 def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
-    save_model(folder, plain(built.model))
+    saved.save_model(folder, plain(built.model))
     (job.processor or job.tokenizer).save_pretrained(folder)
     if job.terms:
         job.terms.save(folder)
-    write_history(folder, _record(job, built, log, weights_sha256(folder)), log=log.training, heldout=log.heldout)
-
-
-def _record(job: _Job, built: Built, log: Log, weights: str) -> PretrainingFile:
     tokens = job.settings.steps * job.settings.batch_size * job.settings.block_size * job.processes
-    earlier = read_pretraining(job.base.folder)
+    earlier = saved.read_pretraining(job.base.folder)
     name = earlier.base.name if earlier else job.base.name  # of the base that the first of several began with
-    return PretrainingFile(
+    record = saved.PretrainingFile(
         system=job.system,
-        base=BaseInfo(name=name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
+        base=saved.BaseInfo(name=name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
         continues=job.continues,
         settings=job.settings,
-        texts=job.text_infos,
-        heldout_texts=job.heldout_infos,
+        texts=job.corpus.infos,
+        heldout_texts=job.heldout.infos,
         lines=job.survey.lines,
         words=job.survey.words,
         processes=job.processes,
@@ -255,7 +227,8 @@ def _record(job: _Job, built: Built, log: Log, weights: str) -> PretrainingFile:
         tokens_per_second=tokens / log.wall_seconds if log.wall_seconds else None,
         parameters=sum(weight.numel() for weight in built.model.parameters()),
         heldout={name: value for name, value in log.heldout[-1].items() if name != "step"},
-        weights_sha256=weights,
+        weights_sha256=weights_sha256(folder),
         run=job.run,
         provenance=provenance(),
     )
+    saved.write_history(folder, record, log=log.training, heldout=log.heldout)
