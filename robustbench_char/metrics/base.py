@@ -16,8 +16,27 @@ from numpy.typing import NDArray
 from robustbench_char.common import InputError, Registry
 
 __all__ = [
-    "METRICS", "WHOLE", "Floats", "Further", "Gold", "Labels", "Metric", "Prediction", "QaGold", "QaPrediction",
-    "Scores", "Unit", "fixed", "paired", "ratio", "score", "share", "sums_of",
+    "METRICS",
+    "WHOLE",
+    "Floats",
+    "Further",
+    "Gold",
+    "Golds",
+    "Labels",
+    "Metric",
+    "Predicted",
+    "Prediction",
+    "QaGold",
+    "QaPrediction",
+    "Score",
+    "Scores",
+    "Unit",
+    "fixed",
+    "paired",
+    "ratio",
+    "score",
+    "share",
+    "sums_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -56,6 +75,9 @@ Gold: TypeAlias = str | tuple[str, ...] | QaGold
 
 Prediction: TypeAlias = str | tuple[str | None, ...] | QaPrediction
 """The same for a system; a tag is None where the length limit cut a word off, an error."""
+
+Golds: TypeAlias = Sequence[Gold]
+Predicted: TypeAlias = Sequence[Prediction]
 
 
 class Unit(NamedTuple):
@@ -102,18 +124,18 @@ class Metric:
     """
 
     columns: Callable[[Labels], tuple[str, ...]]
-    units: Callable[[Sequence[Gold], Sequence[Prediction], Labels], Iterator[Unit]]
+    units: Callable[[Golds, Predicted, Labels], Iterator[Unit]]
     scores: Mapping[str, Score]
     headline: str
     pooled: Score | None = None
     alone: Metric | None = None
-    further: Callable[[Sequence[Gold], Sequence[Prediction], list[Unit]], Further] = lambda *_: ({}, {})
+    further: Callable[[Golds, Predicted, list[Unit]], Further] = lambda *_: ({}, {})
 
     def score(self, sums: Floats) -> Floats:
         """Return the headline score [...] of sums [..., K]."""
         return (self.pooled or self.scores[self.headline])(sums)
 
-    def evaluate(self, golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Scores:
+    def evaluate(self, golds: Golds, predictions: Predicted, labels: Labels) -> Scores:
         """Score predictions of at least one example, gold and predicted in the same order."""
         units = list(self.units(golds, predictions, labels))
         sums = sums_of(units) if units else np.zeros(len(self.columns(labels)))
@@ -137,7 +159,7 @@ METRICS.register("squad_v1", "robustbench_char.metrics.squad:SQUAD_V1")
 METRICS.register("squad_v2", "robustbench_char.metrics.squad:SQUAD_V2")
 
 
-def score(metric: str, golds: Sequence[Gold], predictions: Sequence[Prediction], *, labels: Labels = None) -> Scores:
+def score(metric: str, golds: Golds, predictions: Predicted, *, labels: Labels = None) -> Scores:
     """Score predictions by a registered metric.
 
     Raises InputError for an unknown metric, no examples, different numbers of golds and predictions, and for an example
@@ -159,7 +181,7 @@ def score(metric: str, golds: Sequence[Gold], predictions: Sequence[Prediction],
 
 
 def paired(
-    golds: Sequence[Gold], predictions: Sequence[Prediction], types: tuple[type[G], type[P]], what: str
+    golds: Golds, predictions: Predicted, types: tuple[type[G], type[P]], what: str
 ) -> Iterator[tuple[int, G, P]]:
     """Yield row, gold and prediction of each example. Raises InputError naming the first row of another type."""
     gold, predicted = _typed(golds, types[0], f"gold {what}"), _typed(predictions, types[1], f"predicted {what}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
     Floats,
     Further,
-    Gold,
+    Golds,
     Labels,
     Metric,
-    Prediction,
+    Predicted,
     Unit,
     fixed,
     paired,
@@ -24,9 +24,7 @@ from robustbench_char.metrics.base import (
 __all__ = ["ACCURACY", "ACCURACY_F1", "MATTHEWS"]
 
 
-def _classes(
-    golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels
-) -> Iterator[tuple[int, str, str]]:
+def _classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[tuple[int, str, str]]:
     """Yield row, gold and predicted class of each example. Raises InputError for a class outside `labels`."""
     for row, gold, predicted in paired(golds, predictions, (str, str), "label"):
         for what, label in (("gold", gold), ("predicted", predicted)):
@@ -40,31 +38,23 @@ def _classes(
         yield row, gold, predicted
 
 
-def _right(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _right(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     for row, gold, predicted in _classes(golds, predictions, labels):
         yield Unit(row, (float(gold == predicted), 1.0))
 
 
-def _correct(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+def _correct(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     return {}, {"correct": int(sum(unit.counts[0] for unit in units))}
 
 
-def _named(labels: Labels) -> Sequence[str]:
-    if not labels:
-        raise InputError(
-            "labels",
-            found="none",
-            expected="the classes of the task, which Matthews correlation counts by",
-            fix="Name the task's labels in its record.",
-        )
-    return labels
-
-
 def _cells(labels: Labels) -> tuple[str, ...]:
-    return tuple(f"{gold}|{predicted}" for gold in _named(labels) for predicted in _named(labels))
+    if not labels:
+        expected = "the classes of the task, which Matthews correlation counts by"
+        raise InputError("labels", found="none", expected=expected, fix="Name the task's labels in its record.")
+    return tuple(f"{gold}|{predicted}" for gold in labels for predicted in labels)
 
 
-def _confusion(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _confusion(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     cells = _cells(labels)
     one_hot = {cell: tuple(float(cell == other) for other in cells) for cell in cells}
     for row, gold, predicted in _classes(golds, predictions, labels):
@@ -77,15 +67,6 @@ def _table(sums: Floats) -> Floats:
     return sums.reshape(*sums.shape[:-1], size, size)
 
 
-def _matthews(sums: Floats) -> Floats:
-    return 100.0 * ratio(*_correlation(sums))
-
-
-def _pooled_matthews(sums: Floats) -> Floats:
-    above, below = _correlation(sums)
-    return ratio(100.0 * above, below)
-
-
 def _correlation(sums: Floats) -> tuple[Floats, Floats]:
     """Return what is above and below the fraction line of Gorodkin's R_K, 0 where gold or predictions are constant."""
     table = _table(sums)
@@ -95,38 +76,31 @@ def _correlation(sums: Floats) -> tuple[Floats, Floats]:
     return right * total - (gold * predicted).sum(-1), np.sqrt(spread)
 
 
-def _table_accuracy(sums: Floats) -> Floats:
-    return ratio(100.0 * np.trace(_table(sums), axis1=-2, axis2=-1), sums.sum(-1))
+def _pooled_matthews(sums: Floats) -> Floats:
+    above, below = _correlation(sums)
+    return ratio(100.0 * above, below)
 
 
-def _two_classes(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _two_classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     """Yield true and false positives, false and true negatives. Raises InputError unless there are two labels."""
     if labels is None or len(labels) != 2:
-        raise InputError(
-            "labels",
-            found=f"{len(labels or ())} labels",
-            expected="two, of which the second is the positive class",
-            fix="Give the task two labels, or use the metric `accuracy`.",
-        )
+        found, expected = f"{len(labels or ())} labels", "two, of which the second is the positive class"
+        fix = "Give the task two labels, or use the metric `accuracy`."
+        raise InputError("labels", found=found, expected=expected, fix=fix)
     for row, gold, predicted in _classes(golds, predictions, labels):
         positive, right = predicted == labels[1], gold == predicted
         yield Unit(row, (float(positive and right), float(positive and not right),
                          float(not positive and not right), float(not positive and right)))  # fmt: skip
 
 
-def _positive_f1(sums: Floats) -> Floats:
-    return 100.0 * ratio(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
-
-
-def _accuracy_of_two(sums: Floats) -> Floats:
-    return ratio(100.0 * (sums[..., 0] + sums[..., 3]), sums.sum(-1))
-
-
 ACCURACY = Metric(fixed("correct", "examples"), _right, {"accuracy": share}, "accuracy", further=_correct)
 MATTHEWS = Metric(
     columns=_cells,
     units=_confusion,
-    scores={"matthews": _matthews, "accuracy": _table_accuracy},
+    scores={
+        "matthews": lambda sums: 100.0 * ratio(*_correlation(sums)),
+        "accuracy": lambda sums: ratio(100.0 * np.trace(_table(sums), axis1=-2, axis2=-1), sums.sum(-1)),
+    },
     headline="matthews",
     pooled=_pooled_matthews,
     alone=ACCURACY,
@@ -134,7 +108,10 @@ MATTHEWS = Metric(
 ACCURACY_F1 = Metric(
     columns=fixed("tp", "fp", "fn", "tn"),
     units=_two_classes,
-    scores={"f1": _positive_f1, "accuracy": _accuracy_of_two},
+    scores={
+        "f1": lambda sums: 100.0 * ratio(2 * sums[..., 0], 2 * sums[..., 0] + sums[..., 1] + sums[..., 2]),
+        "accuracy": lambda sums: ratio(100.0 * (sums[..., 0] + sums[..., 3]), sums.sum(-1)),
+    },
     headline="accuracy",
     alone=ACCURACY,
 )

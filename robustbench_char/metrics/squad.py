@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
-    Floats,
     Further,
-    Gold,
+    Golds,
     Labels,
     Metric,
-    Prediction,
+    Predicted,
     QaGold,
     QaPrediction,
+    Score,
     Unit,
     fixed,
     paired,
@@ -64,33 +64,27 @@ def _question(gold: QaGold, text: str, version: int) -> tuple[float, float]:
 
     Of SQuAD 2.0, gold answers that normalise to nothing are dropped; where none is left, the right answer is "".
     """
-    answers, f1 = gold.answers, _f1
-    if version == 2:
-        answers, f1 = tuple(filter(normalize_answer, answers)) or ("",), _f1_or_none
     predicted = normalize_answer(text)
-    known = [normalize_answer(answer) for answer in answers]
-    return max(f1(answer.split(), predicted.split()) for answer in known), float(predicted in known)
+    known = [normalize_answer(answer) for answer in gold.answers]
+    if version == 2:
+        known = list(filter(None, known)) or [""]
+    return max(_f1(answer.split(), predicted.split(), version) for answer in known), float(predicted in known)
 
 
-def _f1(gold: list[str], predicted: list[str]) -> float:
-    """Return the F1 of two bags of words; 0 where nothing is shared, both empty included (SQuAD 1.1)."""
+def _f1(gold: list[str], predicted: list[str], version: int) -> float:
+    """Return the F1 of two bags of words; of two empty ones 0 (SQuAD 1.1), or 1: no answer is right (SQuAD 2.0)."""
     shared = sum((Counter(gold) & Counter(predicted)).values())
     if shared == 0:
-        return 0.0
+        return float(version == 2 and not gold and not predicted)
     precision, recall = shared / len(predicted), shared / len(gold)
     return 2 * precision * recall / (precision + recall)
 
 
-def _f1_or_none(gold: list[str], predicted: list[str]) -> float:
-    """Return the same, but 1 where both are empty: no answer is right where there is none (SQuAD 2.0)."""
-    return 1.0 if not gold and not predicted else _f1(gold, predicted)
-
-
-def _answers(golds: Sequence[Gold], predictions: Sequence[Prediction]) -> Iterator[tuple[int, QaGold, QaPrediction]]:
+def _answers(golds: Golds, predictions: Predicted) -> Iterator[tuple[int, QaGold, QaPrediction]]:
     return paired(golds, predictions, (QaGold, QaPrediction), "answer")
 
 
-def _v1_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _v1_units(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     """Yield one unit per question. Raises InputError for one without gold answer."""
     for row, gold, predicted in _answers(golds, predictions):
         if not gold.answers:
@@ -103,7 +97,7 @@ def _v1_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: 
         yield Unit(row, (*_question(gold, predicted.text, 1), 1.0))
 
 
-def _v2_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _v2_units(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     """Yield one unit per question. Raises InputError for null odds that are not finite."""
     for row, gold, predicted in _answers(golds, predictions):
         if not math.isfinite(predicted.null_odds):
@@ -116,11 +110,7 @@ def _v2_units(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: 
         yield Unit(row, (*_question(gold, predicted.text, 2), 1.0))
 
 
-def _exact(sums: Floats) -> Floats:
-    return ratio(100.0 * sums[..., 1], sums[..., -1])
-
-
-def _of_2_0(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+def _of_2_0(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     """Return the scores of each kind of question, absent where there is none, and those at the best thresholds.
 
     `best_*_thresh` are null odds, not percent; the best scores are those of `best_text`, since a threshold can only be
@@ -141,6 +131,6 @@ def _of_2_0(golds: Sequence[Gold], predictions: Sequence[Prediction], units: lis
 
 
 _COLUMNS = fixed("f1", "exact", "examples")
-_SCORES = {"exact": _exact, "f1": share}
+_SCORES: dict[str, Score] = {"exact": lambda sums: ratio(100.0 * sums[..., 1], sums[..., -1]), "f1": share}
 SQUAD_V1 = Metric(_COLUMNS, _v1_units, _SCORES, "f1")
 SQUAD_V2 = Metric(_COLUMNS, _v2_units, _SCORES, "f1", further=_of_2_0)

@@ -12,10 +12,10 @@ from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
     Floats,
     Further,
-    Gold,
+    Golds,
     Labels,
     Metric,
-    Prediction,
+    Predicted,
     Unit,
     fixed,
     paired,
@@ -72,9 +72,7 @@ def word_errors(right: Sequence[Words], given: Sequence[Words], *, cased: bool =
     return 100 * wrong / len(pairs) if pairs else None
 
 
-def _sentences(
-    golds: Sequence[Gold], predictions: Sequence[Prediction]
-) -> Iterator[tuple[int, tuple[str, ...], tuple[str | None, ...]]]:
+def _sentences(golds: Golds, predictions: Predicted) -> Iterator[tuple[int, tuple[str, ...], tuple[str | None, ...]]]:
     """Yield row, gold and predicted tags of each sentence. Raises InputError where numbers of tags differ."""
     for row, gold, predicted in paired(golds, predictions, (tuple, tuple), "tagging"):
         if len(gold) != len(predicted) or not gold:
@@ -87,18 +85,18 @@ def _sentences(
         yield row, gold, predicted
 
 
-def _words(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _words(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     for row, *tags in _sentences(golds, predictions):
         for position, (gold, predicted) in enumerate(zip(*tags, strict=True)):
             yield Unit(row, (float(gold == predicted), 1.0), (position, position + 1))
 
 
-def _word_counts(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+def _word_counts(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     cut = sum(tag is None for _, _, tags in _sentences(golds, predictions) for tag in tags)
     return {}, {"tokens": len(units), "truncated_words": cut}
 
 
-def _entities(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: Labels) -> Iterator[Unit]:
+def _entities(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     """Yield one unit per entity of gold or predictions. It is right when type, first and last word are."""
     for row, *tags in _sentences(golds, predictions):
         gold, predicted = map(entities, tags)
@@ -108,24 +106,12 @@ def _entities(golds: Sequence[Gold], predictions: Sequence[Prediction], labels: 
             yield Unit(row, counts, entity[1:], entity[0])
 
 
-def _precision(sums: Floats) -> Floats:
-    return 100.0 * ratio(sums[..., 0], sums[..., 1])
-
-
-def _recall(sums: Floats) -> Floats:
-    return 100.0 * ratio(sums[..., 0], sums[..., 2])
-
-
 def _f1(sums: Floats) -> Floats:
     precision, recall = ratio(sums[..., 0], sums[..., 1]), ratio(sums[..., 0], sums[..., 2])
     return 100.0 * ratio(2 * precision * recall, precision + recall)
 
 
-def _pooled_f1(sums: Floats) -> Floats:
-    return ratio(200.0 * sums[..., 0], sums[..., 1] + sums[..., 2])
-
-
-def _by_type(golds: Sequence[Gold], predictions: Sequence[Prediction], units: list[Unit]) -> Further:
+def _by_type(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     """Return the F1 of each type that occurs, and counts of entities; one is cut where one of its words was."""
     kinds = {kind: [unit for unit in units if unit.kind == kind] for kind in sorted({unit.kind for unit in units})}
     tags = [predicted for _, _, predicted in _sentences(golds, predictions)]
@@ -139,9 +125,13 @@ TAG_ACCURACY = Metric(fixed("correct", "tokens"), _words, {"accuracy": share}, "
 ENTITY_F1 = Metric(
     columns=fixed("right", "predicted", "gold"),
     units=_entities,
-    scores={"precision": _precision, "recall": _recall, "f1": _f1},
+    scores={
+        "precision": lambda sums: 100.0 * ratio(sums[..., 0], sums[..., 1]),
+        "recall": lambda sums: 100.0 * ratio(sums[..., 0], sums[..., 2]),
+        "f1": _f1,
+    },
     headline="f1",
-    pooled=_pooled_f1,
+    pooled=lambda sums: ratio(200.0 * sums[..., 0], sums[..., 1] + sums[..., 2]),
     alone=TAG_ACCURACY,
     further=_by_type,
 )
