@@ -20,8 +20,9 @@ from typing import Any
 from robustbench_char.common.errors import InputError, nearest
 
 __all__ = [
-    "check_file", "check_output", "check_writable", "find_declaration", "output_folder", "put_json", "read_json",
-    "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
+    "check_file", "check_output", "check_writable", "find_declaration", "is_free", "not_writable", "other_content",
+    "output_folder", "put_json", "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped",
+    "shipped_file", "write_json",
 ]  # fmt: skip
 
 MARKERS = ("manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "index.html")
@@ -46,17 +47,15 @@ def sha256_file(path: Path) -> str:
 
 def check_file(path: Path, *, option: str = "--input") -> Path:
     """Return `path` if it is a file that is not empty. Raises InputError otherwise."""
-    if not path.exists():
-        raise InputError(
-            path, found="no such file", expected="an existing file", fix=f"Check the path given to {option}."
-        )
-    if not path.is_file():
+    if path.is_file() and path.stat().st_size:
+        return path
+    if path.exists() and not path.is_file():
         raise InputError(path, found="a folder", expected="a file", fix=f"Give {option} one of the files in it.")
-    if path.stat().st_size == 0:
-        raise InputError(
-            path, found="an empty file", expected="at least one example", fix=f"Check the file given to {option}."
-        )
-    return path
+    if path.exists():
+        found, expected, fix = "an empty file", "at least one example", f"Check the file given to {option}."
+    else:
+        found, expected, fix = "no such file", "an existing file", f"Check the path given to {option}."
+    raise InputError(path, found=found, expected=expected, fix=fix)
 
 
 def read_json(path: Path, text: str | None = None) -> Any:
@@ -66,13 +65,8 @@ def read_json(path: Path, text: str | None = None) -> Any:
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        line = getattr(error, "lineno", 1)
-        raise InputError(
-            f"{path}:{line}",
-            found=f"malformed JSON ({error})",
-            expected="a JSON file",
-            fix="Write the file again with the command that made it.",
-        ) from None
+        place, fix = f"{path}:{getattr(error, 'lineno', 1)}", "Write the file again with the command that made it."
+        raise InputError(place, found=f"malformed JSON ({error})", expected="a JSON file", fix=fix) from None
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -105,8 +99,7 @@ def shipped(folder: str) -> dict[str, Path]:
 
 def shipped_file(name: str) -> Path | None:
     """Return one shipped file by its path (`benchmarks/costs.jsonl`), or None where there is none."""
-    path = _home(name)
-    return path if path.is_file() else None
+    return path if (path := _home(name)).is_file() else None
 
 
 def _home(name: str) -> Path:
@@ -154,8 +147,10 @@ def output_folder(
         yield scratch
         _put(scratch, target, overwrite=overwrite, volatile=volatile)
     except OSError as error:
-        elsewhere = error.filename is not None and not str(error.filename).startswith((str(scratch), str(target)))
-        raise _not_readable(error) if elsewhere else _not_writable(target, error) from None
+        if error.filename is None or str(error.filename).startswith((str(scratch), str(target))):
+            raise not_writable(target, error) from None
+        found, fix = f"it cannot be read ({error.strerror or error})", "Check path and permissions."
+        raise InputError(error.filename, found=found, expected="a readable file", fix=fix) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -173,11 +168,13 @@ def check_output(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) 
     check_writable(target)
     target = target.resolve()
     _keep_inputs(target, inputs)
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not overwrite:
-        raise _other_content(target, "the result of this very run")
-    _must_be_ours(target, _is_marked(target))
+    if not is_free(target):
+        _check_replaceable(target, overwrite, "the result of this very run", _is_marked(target))
+
+
+def is_free(target: Path) -> bool:
+    """Return whether nothing is there, or an empty folder."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
 def _scratch(target: Path) -> Path:
@@ -185,18 +182,14 @@ def _scratch(target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _not_writable(target, error) from None
+        raise not_writable(target, error) from None
 
 
 def _keep_inputs(target: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         if path.resolve().is_relative_to(target):
-            raise InputError(
-                target,
-                found=f"the input {path} in the output folder",
-                expected="a folder of its own for the output",
-                fix="Choose another --output.",
-            )
+            found, expected = f"the input {path} in the output folder", "a folder of its own for the output"
+            raise InputError(target, found=found, expected=expected, fix="Choose another --output.")
 
 
 def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, ...]) -> None:
@@ -208,45 +201,33 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
         return
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
-    if not (target.is_dir() and not any(target.iterdir())):
-        _check_replaceable(scratch, target, overwrite)
+    if not is_free(target):
+        ours = _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ())))
+        _check_replaceable(target, overwrite, "one with the same content", ours)
     retired = scratch.with_name(scratch.name + ".old")
     os.replace(target, retired)
     os.replace(scratch, target)
     shutil.rmtree(retired)
 
 
-def _check_replaceable(scratch: Path, target: Path, overwrite: bool) -> None:
+def _check_replaceable(target: Path, overwrite: bool, kept: str, ours: bool) -> None:
     """Refuse to replace what the user did not ask to, or what this program did not write."""
     if not overwrite:
-        raise _other_content(target, "one with the same content")
-    _must_be_ours(
-        target,
-        _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ()))),
-    )
+        raise other_content(target, kept)
+    if not ours or Path.cwd().is_relative_to(target):
+        found = "the working directory" if ours else "something that this program did not write"
+        fix = "Choose another --output; --overwrite replaces earlier outputs only."
+        raise InputError(target, found=found, expected="a new folder, or an earlier output", fix=fix)
 
 
-def _other_content(target: Path, kept: str) -> InputError:
-    return InputError(
-        target,
-        found="an output folder with other content",
-        expected=f"a new folder, or {kept}",
-        fix="Choose another --output, or add --overwrite to replace it.",
-    )
+def other_content(target: Path, kept: str) -> InputError:
+    """Return the error for an output folder that holds something else than `kept`, which may stay."""
+    found, fix = "an output folder with other content", "Choose another --output, or add --overwrite to replace it."
+    return InputError(target, found=found, expected=f"a new folder, or {kept}", fix=fix)
 
 
 def _is_marked(target: Path) -> bool:
     return any((target / name).is_file() for name in MARKERS)
-
-
-def _must_be_ours(target: Path, ours: bool) -> None:
-    if not ours or Path.cwd().is_relative_to(target):
-        raise InputError(
-            target,
-            found="the working directory" if ours else "something that this program did not write",
-            expected="a new folder, or an earlier output",
-            fix="Choose another --output; --overwrite replaces earlier outputs only.",
-        )
 
 
 def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
@@ -254,19 +235,8 @@ def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
 
 
-def _not_readable(error: OSError) -> InputError:
-    return InputError(
-        error.filename,
-        found=f"it cannot be read ({error.strerror or error})",
-        expected="a readable file",
-        fix="Check path and permissions.",
-    )
-
-
-def _not_writable(target: Path, error: OSError) -> InputError:
-    return InputError(
-        target,
-        found=f"it cannot be written ({error.strerror or error})",
-        expected="a writable folder with free space",
-        fix="Free space, check permissions, or choose another --output.",
-    )
+def not_writable(target: Path, error: Exception, option: str = "--output") -> InputError:
+    """Return the error for a folder that cannot be written, for lack of permission or space; `option` names it."""
+    found = f"it cannot be written ({getattr(error, 'strerror', None) or error})"
+    fix = f"Free space, check path and permissions, or choose another {option}."
+    return InputError(target, found=found, expected="a writable folder with free space", fix=fix)

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.files import not_writable, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 
@@ -127,7 +127,7 @@ class Store:
             yield None
             return
         except OSError as error:
-            raise _not_writable(self.folder, error) from None
+            raise not_writable(self.folder, error, "--store") from None
         try:
             _remove_scratch(target)
             yield _scratch(target)
@@ -150,7 +150,7 @@ class Store:
             os.chmod(folder, 0o755)
             os.replace(folder, target)
         except OSError as error:
-            raise _not_writable(self.folder, error) from None
+            raise not_writable(self.folder, error, "--store") from None
         shutil.rmtree(self.unfinished(job.key), ignore_errors=True)
 
     def files(self) -> Iterator[JobFile]:
@@ -176,18 +176,9 @@ def _scratch(target: Path) -> Path:
     try:
         return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise _not_writable(target.parent, error) from None
+        raise not_writable(target.parent, error, "--store") from None
 
 
 def _remove_scratch(target: Path) -> None:
     for left in target.parent.glob(f".{target.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-
-
-def _not_writable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        folder,
-        found=f"it cannot be written ({error.strerror or error})",
-        expected="a writable folder with free space",
-        fix="Free space, check path and permissions, or choose another --store.",
-    )

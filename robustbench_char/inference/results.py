@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError, nearest
-from robustbench_char.common.files import check_writable, output_folder, read_json, write_json
+from robustbench_char.common.files import check_writable, is_free, other_content, output_folder, read_json, write_json
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import provenance
 from robustbench_char.metrics.base import METRICS, Prediction, QaPrediction
@@ -99,12 +99,8 @@ class Evaluation:
         metric, headline = METRICS.get(self.record.metric), self.record.headline
         known = {**metric.scores, headline: metric.score}
         if score is not None and score not in known:
-            raise InputError(
-                "score",
-                found=repr(score),
-                expected=f"one of {', '.join(known)}",
-                fix=f"Correct the name.{nearest(score, known)}",
-            )
+            expected, fix = f"one of {', '.join(known)}", f"Correct the name.{nearest(score, known)}"
+            raise InputError("score", found=repr(score), expected=expected, fix=fix)
         counts = cell_counts(self.counts, self.predictions["row"].tolist())
         return interval(counts, known[score or headline])
 
@@ -130,19 +126,14 @@ def check_result_folder(folder: Path, task: str, system: SystemInfo, data: DataI
     Raises InputError for other content, and for a folder that cannot be written.
     """
     check_writable(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_free(folder):
         return False
     if (folder / RECORD).is_file():
         old = read_record(folder / RECORD)
         if (old.task, old.system, old.data) == (task, system, data):
             return True
     if not overwrite:
-        raise InputError(
-            folder,
-            found="an output folder with other content",
-            expected="a new folder, or the record of this very evaluation",
-            fix="Choose another --output, or add --overwrite to replace it.",
-        )
+        raise other_content(folder, "the record of this very evaluation")
     return False
 
 

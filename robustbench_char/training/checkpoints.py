@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 
 from robustbench_char._version import __version__
 from robustbench_char.common import InputError
-from robustbench_char.common.files import put_json, sha256_bytes
+from robustbench_char.common.files import not_writable, put_json, sha256_bytes
 
-__all__ = ["default_store", "last_checkpoint", "machine", "mark_complete", "not_writable", "run_folder", "run_key"]
+__all__ = ["default_store", "last_checkpoint", "machine", "mark_complete", "run_folder", "run_key"]
 
 _MARK = "complete.json"
 
@@ -54,7 +54,7 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise not_writable(store, error) from None
+        raise not_writable(store, error, "`store=`") from None
     try:
         with FileLock(lock, timeout=0):
             try:
@@ -72,16 +72,6 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
             expected="one process per run",
             fix="Wait for it, or end it first.",
         ) from None
-
-
-def not_writable(folder: Path, error: Exception) -> InputError:
-    """Return the error for a store that cannot be written, for lack of permission or space."""
-    return InputError(
-        folder,
-        found=f"it cannot be written ({error})",
-        expected="a writable folder with free space for checkpoints",
-        fix="Free space, check permissions, or choose another `store=`.",
-    )
 
 
 def mark_complete(checkpoint: Path) -> None:

@@ -17,11 +17,12 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import not_writable
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar, random_state_kept
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.inputs import IntArray, pad
-from robustbench_char.training.checkpoints import last_checkpoint, mark_complete, not_writable
+from robustbench_char.training.checkpoints import last_checkpoint, mark_complete
 from robustbench_char.training.options import Settings
 
 __all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Collator", "Loop", "arguments_of", "refuse_diverged"]
@@ -158,7 +159,7 @@ class CheckpointTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         # torch and safetensors have their own errors for a full disk
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise not_writable(Path(str(self.args.output_dir)), error) from error
+            raise not_writable(Path(str(self.args.output_dir)), error, "`store=`") from error
 
 
 class _Trainer(CheckpointTrainer):
