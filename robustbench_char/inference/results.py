@@ -104,13 +104,13 @@ class Evaluation:
         counts = cell_counts(self.counts, self.predictions["row"].tolist())
         return interval(counts, known[score or headline])
 
-    def save(self, folder: Path, *, overwrite: bool = False) -> Path:
-        """Write record, predictions and counts to a folder, whole or not at all; return the folder.
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
+        """Write record, predictions and counts to a folder, atomically; return the folder.
 
         The same result that was written before stays as it is. Raises InputError for a folder with other content, and
         for one that holds the inputs.
         """
-        record = self.record
+        record, folder = self.record, Path(folder)
         again = check_result_folder(folder, record.task, record.system, record.data, overwrite=overwrite)
         volatile = (RECORD,) if again else ()
         with output_folder(folder, overwrite=overwrite, volatile=volatile, inputs=self.inputs) as target:
