@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from robustbench_char.attack_sets.manifest import (
     ANSWERS,
@@ -25,7 +25,7 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats.table import DatasetTable, write_table
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import NamedSource, open_source
 
 if TYPE_CHECKING:
     import datasets
@@ -58,36 +58,25 @@ def attack(
     >>> attack(clean, task="cola", suite="drop", seed=1)["sentence"][0]
     'The harbor was quet.'
     """
-    return attack_with_ledger(dataset, task=task, suite=suite, seed=seed, fields=fields, workers=workers)[0]
+    request = Attack.of(get_task(task, place="task"), suite, seed, fields, option="{}")
+    return attack_with_ledger(dataset, request, workers=workers)[0]
 
 
-def attack_with_ledger(
-    dataset: Data,
-    *,
-    task: str | Task,
-    suite: str | Suite,
-    seed: int = 0,
-    fields: Iterable[str] | None = None,
-    workers: int = 1,
-) -> tuple[Data, dict[str, pa.Table]]:
+def attack_with_ledger(dataset: Data, request: Attack, *, workers: int = 1) -> tuple[Data, dict[str, pa.Table]]:
     """Return the attacked data set and, by split (`data` for a single `Dataset`), the ledger of its edits.
 
     The ledger's columns are those of `robustbench_char.attacks.ledger.LEDGER_COLUMNS`.
     """
     import datasets
 
-    request = Attack.of(get_task(task, place="task"), suite, seed, fields, option="{}")
     if isinstance(dataset, datasets.DatasetDict):
         done = {name: _attack_split(request, split, name, workers) for name, split in dataset.items()}
         whole: Any = datasets.DatasetDict({name: attacked for name, (attacked, _) in done.items()})
         return whole, {name: ledger for name, (_, ledger) in done.items()}
     if not isinstance(dataset, datasets.Dataset):
-        raise InputError(
-            "dataset",
-            found=f"a {type(dataset).__name__}",
-            expected="a datasets.Dataset or DatasetDict",
-            fix="Load it without streaming, or use the command line on a file.",
-        )
+        fix = "Load it without streaming, or use the command line on a file."
+        expected = "a datasets.Dataset or DatasetDict"
+        raise InputError("dataset", found=f"a {type(dataset).__name__}", expected=expected, fix=fix)
     attacked, ledger = _attack_split(request, dataset, "data", workers)
     return attacked, {"data": ledger}
 
@@ -109,15 +98,12 @@ def attack_file(
     *,
     suite: str | Suite,
     output: str | Path,
-    data: str | None = None,
-    hub: bool = False,
-    split: str | None = None,
-    data_dir: str | Path | None = None,
     seed: int = 0,
     fields: Iterable[str] | None = None,
     workers: int = 1,
     format: OutputFormat = "native",
     overwrite: bool = False,
+    **source: Unpack[NamedSource],
 ) -> Manifest:
     """Write an attacked file, its ledger (edits.parquet) and its manifest to the folder `output`; return the manifest.
 
@@ -130,11 +116,11 @@ def attack_file(
     ('test.txt', 3779, 1903)
     """
     record = get_task(task)
-    source = open_source(record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
+    file = open_source(record, input=input, **source)
     request, folder = Attack.of(record, suite, seed, fields), Path(output)
     _refuse_other_request(request, folder, format, overwrite)
-    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=[source.path]) as scratch:
-        manifest = _write_set(request, source, scratch, format, workers)
+    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=[file.path]) as scratch:
+        manifest = _write_set(request, file, scratch, format, workers)
         write_manifest(scratch, manifest)
     return manifest
 
@@ -171,12 +157,10 @@ def _noting_answers(
 
 def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:
     """Yield the rows of `answers.parquet` for one example."""
-    for kind, before, after in (
-        ("answer", clean.answers, attacked.answers),
-        ("plausible", clean.plausible, attacked.plausible),
-    ):
-        for index, answers in enumerate(zip(before, after, strict=True)):
-            yield (clean.row, clean.id, kind, index, *answers[0], *answers[1])
+    pairs = {"answer": (clean.answers, attacked.answers), "plausible": (clean.plausible, attacked.plausible)}
+    for kind, answers in pairs.items():
+        for index, (before, after) in enumerate(zip(*answers, strict=True)):
+            yield (clean.row, clean.id, kind, index, *before, *after)
 
 
 def _write_answers(path: Path, rows: list[tuple[object, ...]]) -> None:
@@ -192,9 +176,8 @@ def source_sha256(path: Path) -> str:
     if path.is_file():
         return sha256_file(path)
     files = sorted(file for file in path.rglob("*.mrg") if file.is_file())
-    return sha256_bytes(
-        "\n".join(f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files).encode()
-    )
+    lines = (f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in files)
+    return sha256_bytes("\n".join(lines).encode())
 
 
 def _output_name(path: Path, file_format: OutputFormat) -> str:
@@ -211,21 +194,12 @@ def _refuse_other_request(attack: Attack, output: Path, file_format: OutputForma
     if overwrite or not (output / MANIFEST).is_file():
         return
     old = read_manifest(output)
-    now = {
-        "task": attack.task.name,
-        "suite_sha256": attack.suite.sha256,
-        "seed": attack.seed,
-        "fields": attack.fields,
-        "format": file_format,
-    }
-    for key, value in now.items():
-        if getattr(old, key) != value:
-            raise InputError(
-                output,
-                found=f"an attacked set with another {key.removesuffix('_sha256')}",
-                expected="a new folder",
-                fix="Choose another --output, or add --overwrite to replace it.",
-            )
+    before = old.task, old.suite_sha256, old.seed, old.fields, old.format
+    now = attack.task.name, attack.suite.sha256, attack.seed, attack.fields, file_format
+    names = ("task", "suite", "seed", "fields", "format")
+    if changed := [name for name, one, other in zip(names, before, now, strict=True) if one != other]:
+        fix = "Choose another --output, or add --overwrite to replace it."
+        raise InputError(output, found=f"an attacked set with another {changed[0]}", expected="a new folder", fix=fix)
 
 
 def _spell_known_word(ledger: Path, known: set[str]) -> int:

@@ -94,10 +94,6 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an attacked set. Raises InputError for a folder without one, or a wrong field."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(
-            folder,
-            found=f"no {MANIFEST}",
-            expected="a folder that `attack` wrote",
-            fix="Check the path, or run the attack again.",
-        )
+        expected, fix = "a folder that `attack` wrote", "Check the path, or run the attack again."
+        raise InputError(folder, found=f"no {MANIFEST}", expected=expected, fix=fix)
     return read_json_model(path, Manifest, expected="a manifest that `attack` wrote", fix="Run the attack again.")

@@ -58,60 +58,44 @@ class Attack:
 
 @dataclass
 class Tally:
-    """Counts of what was done, and the words of the clean texts in lower case."""
+    """Counts of what was done, by the names that the manifest has for them, and the words of the clean texts in lower
+    case."""
 
     examples: int = 0
-    texts: int = 0
-    words: int = 0
-    eligible: int = 0
-    attempted: int = 0
-    edited: int = 0
+    numbers: Counter[str] = field(default_factory=Counter)
     by_operator: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, outcome: Outcome) -> Tally:
         """Count one batch of texts."""
+        numbers = Counter(texts=len(outcome.clean.ends), words=len(outcome.words.starts))
+        numbers.update(eligible_words=outcome.eligible, attempted=outcome.attempted, edited_words=outcome.edited)
         operators = Counter(outcome.operators[number] for number in outcome.edits.operator.tolist())
-        words, texts = len(outcome.words.starts), len(outcome.clean.ends)
-        return cls(
-            0, texts, words, outcome.eligible, outcome.attempted, outcome.edited, operators, word_vocabulary(outcome)
-        )
+        return cls(0, numbers, operators, word_vocabulary(outcome))
 
     def add(self, other: Tally) -> None:
         """Take in the counts of more texts."""
-        for name in ("examples", "texts", "words", "eligible", "attempted", "edited"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.examples += other.examples
+        self.numbers.update(other.numbers)
         self.by_operator.update(other.by_operator)
         self.known |= other.known
 
     def counts(self, spell_known_word: int) -> Counts:
         """Return the counts as the manifest holds them."""
-        return Counts(
-            texts=self.texts,
-            words=self.words,
-            eligible_words=self.eligible,
-            attempted=self.attempted,
-            edited_words=self.edited,
-            edits=self.by_operator.total(),
-            no_ops=self.attempted - self.edited,
-            spell_known_word=spell_known_word,
-            by_operator=dict(self.by_operator),
-        )
+        no_ops, operators = self.numbers["attempted"] - self.numbers["edited_words"], self.by_operator
+        totals = {"edits": operators.total(), "no_ops": no_ops, "spell_known_word": spell_known_word}
+        return Counts(**self.numbers, **totals, by_operator=dict(operators))
 
 
 Answers = dict[str | None, list[tuple[int, int]]]
 
 
 class _Job(NamedTuple):
-    """The texts of a chunk, as a worker process gets them."""
+    """The texts of a chunk, as a worker process gets them, and where each comes from."""
 
     slots: list[Slot]
-    keys: list[str]
-    texts: list[str]
-    tokens: list[tuple[str, ...]] | None
-    entities: list[list[tuple[int, int]]] | None
-    answers: list[list[tuple[int, int]]] | None
+    batch: Batch
 
 
 class _Done(NamedTuple):
@@ -128,12 +112,12 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
     fields = (asked,) if isinstance(asked, str) else tuple(asked or suite.fields or task.fields)
     for name in fields:
         if name not in task.fields:
-            raise InputError(
+            at, fix = (
                 place if asked else f"suite {suite.name}: fields",
-                found=f"unknown field {name!r}",
-                expected=f"fields of {task.name}: {', '.join(task.fields)}",
-                fix=f"Correct the name.{nearest(name, task.fields)}",
+                f"Correct the name.{nearest(name, task.fields)}",
             )
+            expected = f"fields of {task.name}: {', '.join(task.fields)}"
+            raise InputError(at, found=f"unknown field {name!r}", expected=expected, fix=fix)
     return tuple(name for name in task.fields if name in fields)
 
 
@@ -182,12 +166,12 @@ def _in_order(
 ) -> Iterator[tuple[list[Example], _Job, _Done]]:
     if workers <= 1:
         for chunk, job in planned:
-            yield chunk, job, _work(attack, job)
+            yield chunk, job, _work(attack.suite, job)
         return
     waiting: deque[tuple[list[Example], _Job, Future[_Done]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for chunk, job in planned:
-            waiting.append((chunk, job, pool.submit(_work, attack, job)))
+            waiting.append((chunk, job, pool.submit(_work, attack.suite, job)))
             if len(waiting) > 2 * workers:
                 yield _result(waiting.popleft())
         while waiting:
@@ -199,9 +183,8 @@ def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Examp
     return chunk, job, future.result()
 
 
-def _work(attack: Attack, job: _Job) -> _Done:
-    keys = text_keys(job.keys, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
-    outcome = attack_batch(Batch(job.texts, keys, job.tokens, job.entities, job.answers), attack.suite)
+def _work(suite: Suite, job: _Job) -> _Done:
+    outcome = attack_batch(job.batch, suite)
     return _Done(outcome.texts, ledger_table(outcome, job.slots), Tally.of(outcome))
 
 
@@ -219,17 +202,14 @@ def _job(
                 seen[shared] = ("", [])
                 rows.append((Slot(example.row, f"context:{shared[:16]}", name), f"context:{shared}", example))
     values = [example.fields[slot.field] for slot, _, example in rows]
-    tokens = [value for value in values if not isinstance(value, str)]
-    return _Job(
-        [slot for slot, _, _ in rows],
-        [key for _, key, _ in rows],
-        [token_text(value) for value in values],
-        tokens if attack.task.family == "tagging" else None,
-        [_entity_spans(example) for *_, example in rows] if "entities" in attack.suite.words.protect else None,
-        None
-        if answers is None
-        else [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows],
-    )
+    names = (key for _, key, _ in rows)
+    keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
+    tokens = [value for value in values if not isinstance(value, str)] if attack.task.family == "tagging" else None
+    entities = [_entity_spans(example) for *_, example in rows] if "entities" in attack.suite.words.protect else None
+    spans = None
+    if answers is not None:
+        spans = [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
+    return _Job([slot for slot, _, _ in rows], Batch(list(map(token_text, values)), keys, tokens, entities, spans))
 
 
 def _entity_spans(example: Example) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
 from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
@@ -17,7 +17,7 @@ from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import follow
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import NamedSource, open_source
 from robustbench_char.text.edits import Edit, apply_edits
 
 if TYPE_CHECKING:
@@ -51,11 +51,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
 def verify(
     folder: str | Path,
     input: str | Path | NativeFile | None = None,
-    *,
-    data: str | None = None,
-    hub: bool = False,
-    split: str | None = None,
-    data_dir: str | Path | None = None,
+    **source: Unpack[NamedSource],
 ) -> Manifest:
     """Replay the ledger of an attacked set both ways, and check labels, offsets, tags and hashes; return its manifest.
 
@@ -69,14 +65,14 @@ def verify(
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    source = open_source(manifest.task_record, input=input, data=data, hub=hub, split=split, data_dir=data_dir)
-    _check_files(folder, manifest, source)
+    clean = open_source(manifest.task_record, input=input, **source)
+    _check_files(folder, manifest, clean)
     ledger = _Ledger(folder)
     _check_manifest(folder, manifest, ledger)
     attacked = open_native(manifest.task_record, folder / manifest.output.name)
-    _check_examples(folder, manifest, source, attacked, ledger)
+    _check_examples(folder, manifest, clean, attacked, ledger)
     if manifest.format == "native":
-        _check_bytes(manifest.task_record, source, attacked, ledger)
+        _check_bytes(manifest.task_record, clean, attacked, ledger)
     return manifest
 
 
@@ -171,12 +167,8 @@ class _Ledger:
 def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, Example]]:
     for number, (clean, after) in enumerate(zip_longest(source.examples(), attacked.examples())):
         if clean is None or after is None:
-            _same(
-                attacked.path,
-                "examples:",
-                "more than in the clean file" if clean is None else number,
-                "as many as in the clean file",
-            )
+            found = "more than in the clean file" if clean is None else number
+            _same(attacked.path, "examples:", found, "as many as in the clean file")
         yield clean, after
 
 
@@ -197,12 +189,8 @@ def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> No
         forward = apply_edits(clean, list(map(edit_of, rows)))
         backward = apply_edits(after, list(map(undoing_edit_of, rows)))
     except ValueError as error:
-        raise InputError(
-            place,
-            found=f"an edit that does not fit: {error}",
-            expected="the text that the ledger was written for",
-            fix=_FIX,
-        ) from None
+        found, expected = f"an edit that does not fit: {error}", "the text that the ledger was written for"
+        raise InputError(place, found=found, expected=expected, fix=_FIX) from None
     _same(place, "attacked text", repr(after), repr(forward))
     _same(place, "text after undoing the edits", repr(backward), repr(clean))
     for row in rows:
@@ -222,20 +210,14 @@ def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
 
 def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _Ledger) -> None:
     """Replay the ledger on the bytes of both files: clean to attacked, and (where the clean source is a file) back."""
-    _same(
-        attacked.path,
-        "bytes other than the ledger makes of the clean file",
-        _replayed(task, source, attacked, ledger, edit_of),
-        sha256_file(attacked.path),
-    )
+    forward = _replayed(task, source, attacked, ledger, edit_of)
+    what = "bytes other than the ledger makes of the clean file"
+    _same(attacked.path, what, forward, sha256_file(attacked.path))
     # A folder of trees is written as columns, and no library writes the bytes of another's Parquet file again.
     if source.path.is_file() and source.path.suffix != ".parquet":
-        _same(
-            attacked.path,
-            "bytes that undoing the ledger does not turn into the clean file",
-            _replayed(task, attacked, source, ledger, undoing_edit_of),
-            sha256_file(source.path),
-        )
+        backward = _replayed(task, attacked, source, ledger, undoing_edit_of)
+        what = "bytes that undoing the ledger does not turn into the clean file"
+        _same(attacked.path, what, backward, sha256_file(source.path))
 
 
 def _replayed(

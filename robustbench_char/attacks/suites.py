@@ -169,16 +169,13 @@ class Settings(Frozen):
     fields: tuple[str, ...] | None = None
 
 
-class TaskSettings(Settings):
-    """The settings that differ for one task: of `words` single keys, of `operators` all of them."""
-
-
 class SuiteFile(Settings):
     """What a suite's YAML file says.
 
-    `tasks` holds, by task name, what differs for that task; strengths hold for all tasks. `edits_per_word` is how many
-    edits an attacked word gets, fewer where the word has no room for them. Suites of one `family`
-    (default: the suite's name) share their draws, so that they differ only where their settings do.
+    `tasks` holds, by task name, what differs for that task: of `words` single keys, of `operators` all of them.
+    Strengths hold for all tasks. `edits_per_word` is how many edits an attacked word gets, fewer where the word has no
+    room for them. Suites of one `family` (default: the suite's name) share their draws, so that they differ only where
+    their settings do.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -189,7 +186,7 @@ class SuiteFile(Settings):
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
     edits_per_word: int = Field(1, ge=1, le=8)
-    tasks: dict[str, TaskSettings] = Field(default_factory=dict)
+    tasks: dict[str, Settings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_strength(self) -> SuiteFile:
@@ -271,12 +268,8 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
 def only_suite(suites: Sequence[Suite], *, place: str = "--suite") -> Suite:
     """Return the one suite that a name stood for. Raises InputError for the strengths of a sweep."""
     if len(suites) > 1:
-        raise InputError(
-            place,
-            found=f"a suite that has {len(suites)} strengths",
-            expected="one of them",
-            fix=f"Name one, for example {suites[0].name!r}.",
-        )
+        fix = f"Name one, for example {suites[0].name!r}."
+        raise InputError(place, found=f"a suite that has {len(suites)} strengths", expected="one of them", fix=fix)
     return suites[0]
 
 

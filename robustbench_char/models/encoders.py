@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
-
-# Much of Transformers is not annotated.
-# mypy: disable-error-code="no-untyped-call"
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -37,6 +34,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_TEXT_ENCODING_MAPPING,
     MODEL_MAPPING,
 )
+from transformers.utils.generic import ModelOutput
 
 from robustbench_char.common import InputError
 from robustbench_char.models.checkpoints import (
@@ -186,12 +184,9 @@ def input_names(config: PreTrainedConfig, place: object) -> tuple[str, ...]:
     with torch.device("meta"), quiet():
         taken = inspect.signature(new_encoder(config, place).forward).parameters
     if not {"input_ids", "attention_mask"} <= taken.keys():
-        raise InputError(
-            place,
-            found=f"a model of the type {config.model_type}, which takes {', '.join(list(taken)[:3])}",
-            expected="one that takes input_ids and attention_mask",
-            fix="Choose another base: texts of a batch are padded to one length, which this one would read.",
-        )
+        found = f"a model of the type {config.model_type}, which takes {', '.join(list(taken)[:3])}"
+        fix = "Choose another base: texts of a batch are padded to one length, which this one would read."
+        raise InputError(place, found=found, expected="one that takes input_ids and attention_mask", fix=fix)
     kinds = getattr(config, "type_vocab_size", 2) > 1  # RoBERTa's has one: it does not tell texts apart
     return tuple(name for name in _NAMES if name in taken and (kinds or name != "token_type_ids"))
 
@@ -200,12 +195,8 @@ def limits_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, plac
     """Return how much an encoder reads at once. Raises InputError for one that is too short for any text."""
     longest = _longest(config, place)
     if longest < _SHORTEST:
-        raise InputError(
-            place,
-            found=f"an encoder that reads at most {longest} pieces",
-            expected=f"at least {_SHORTEST}",
-            fix="Choose a base that reads longer texts.",
-        )
+        expected, fix = f"at least {_SHORTEST}", "Choose a base that reads longer texts."
+        raise InputError(place, found=f"an encoder that reads at most {longest} pieces", expected=expected, fix=fix)
     word = "characters"
     by_character = len(tokenizer.tokenize(word)) >= len(word)
     return Limits(longest, PIECES_A_WORD if by_character else 1)
@@ -251,8 +242,11 @@ class EncoderWithHead(PreTrainedModel):
         return states
 
 
-class EncoderForClassification(EncoderWithHead):
-    """A class from the mean over the pieces of the input, special ones included: not every encoder has a [CLS]."""
+class _Classifier(EncoderWithHead):
+    output: ClassVar[type[ModelOutput]]
+
+    def _read(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        return states
 
     def forward(
         self,
@@ -260,27 +254,27 @@ class EncoderForClassification(EncoderWithHead):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
-    ) -> SequenceClassifierOutput:
-        """Return logits [B, L], and the loss where `labels` [B] are given."""
+    ) -> ModelOutput:
+        """Return logits [..., L], and the loss where `labels` [...] are given (-100: left out)."""
         states = self.states(input_ids, attention_mask, token_type_ids)
+        logits = self.head(self._read(states, attention_mask))
+        return self.output(loss=_loss(logits, labels), logits=logits)
+
+
+class EncoderForClassification(_Classifier):
+    """A class [B, L] from the mean over the pieces of the input, special ones too: not every encoder has a [CLS]."""
+
+    output = SequenceClassifierOutput
+
+    def _read(self, states: Tensor, attention_mask: Tensor) -> Tensor:
         mask = attention_mask[..., None].to(states.dtype)
-        logits = self.head((states * mask).sum(1) / mask.sum(1))
-        return SequenceClassifierOutput(loss=_loss(logits, labels), logits=logits)
+        return (states * mask).sum(1) / mask.sum(1)
 
 
-class EncoderForTagging(EncoderWithHead):
-    """A tag for each piece."""
+class EncoderForTagging(_Classifier):
+    """A tag for each piece [B, T, L]."""
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        token_type_ids: Tensor | None = None,
-        labels: Tensor | None = None,
-    ) -> TokenClassifierOutput:
-        """Return logits [B, T, L], and the loss where `labels` [B, T] are given (-100: left out)."""
-        logits = self.head(self.states(input_ids, attention_mask, token_type_ids))
-        return TokenClassifierOutput(loss=_loss(logits, labels), logits=logits)
+    output = TokenClassifierOutput
 
 
 class EncoderForSpans(EncoderWithHead):
@@ -340,12 +334,9 @@ class EncoderSystem(System):
         names = input_names(load_config(folder), folder)
         tokenizer = load_tokenizer(folder, words=words, offsets=False)
         if tokenizer.pad_token_id is None:
-            raise InputError(
-                folder,
-                found="a tokenizer without a token for padding",
-                expected="one that pads texts of a batch to one length",
-                fix="Name a token for it: set tokenizer.pad_token and save the tokenizer again.",
-            )
+            expected = "one that pads texts of a batch to one length"
+            fix = "Name a token for it: set tokenizer.pad_token and save the tokenizer again."
+            raise InputError(folder, found="a tokenizer without a token for padding", expected=expected, fix=fix)
         return cls(tokenizer, names, recogniser)
 
     @classmethod
@@ -373,24 +364,7 @@ class EncoderSystem(System):
         refuse_missing(folder, missing)
         return model
 
-    def text_windows(self, first: Sequence[str], second: Sequence[str] | None, *, max_length: int) -> Iterator[Window]:
-        """Encode texts or pairs of texts; offsets count in the texts as given."""
-        return map(self._fed, super().text_windows(first, second, max_length=max_length))
-
-    def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
-        """Encode sentences given as words."""
-        return map(self._fed, super().word_windows(sentences, max_length=max_length))
-
-    def context_windows(
-        self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
-    ) -> Iterator[Window]:
-        """Encode questions with overlapping windows over their contexts; offsets count in the contexts as given."""
-        windows = super().context_windows(
-            questions, contexts, max_length=max_length, stride=stride, max_question=max_question
-        )
-        return map(self._fed, windows)
-
-    def _fed(self, window: Window) -> Window:
+    def adapted(self, window: Window) -> Window:
         """Return a window with the inputs that the encoder takes, a mask always among them."""
         mask = np.ones(len(window.inputs["input_ids"]), np.int32)
         given = {"attention_mask": mask, **window.inputs}

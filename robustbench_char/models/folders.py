@@ -19,6 +19,10 @@ __all__ = ["SUPPORTED_TYPES", "check_model_folder", "reading_sha256", "refuse_ht
 SUPPORTED_TYPES = ("bert", "roberta", "charbert")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CHARACTER_VOCABULARY = "character_vocabulary.json"
+_READING = (
+    *(CONFIG, CHARACTER_VOCABULARY),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+)
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 _OTHER_TOKENIZERS = (("tokenizer_config.json",), ("spiece.model",), ("sentencepiece.bpe.model",))
@@ -32,23 +36,17 @@ def check_model_folder(folder: Path, *, place: object | None = None, any_type: b
     Raises InputError that names the missing or unusable file.
     """
     if not folder.is_dir():
-        raise InputError(
-            place or folder,
-            found="a file" if folder.exists() else "no such folder",
-            expected="a model folder with config.json and model.safetensors",
-            fix="Check the path.",
-        )
+        found = "a file" if folder.exists() else "no such folder"
+        expected = "a model folder with config.json and model.safetensors"
+        raise InputError(place or folder, found=found, expected=expected, fix="Check the path.")
     config = _config(folder, any_type)
     for path in weight_files(folder):
         _check_safetensors(path)
     known = _TOKENIZERS + (_OTHER_TOKENIZERS if any_type else ())
     if not any(all((folder / name).is_file() for name in names) for names in known):
-        raise InputError(
-            folder,
-            found="no tokenizer",
-            expected="tokenizer.json (or vocab.txt, or vocab.json with merges.txt)",
-            fix="Save the tokenizer into the same folder with `tokenizer.save_pretrained(folder)`.",
-        )
+        expected = "tokenizer.json (or vocab.txt, or vocab.json with merges.txt)"
+        fix = "Save the tokenizer into the same folder with `tokenizer.save_pretrained(folder)`."
+        raise InputError(folder, found="no tokenizer", expected=expected, fix=fix)
     return config
 
 
@@ -72,12 +70,8 @@ def weight_files(folder: Path) -> list[Path]:
             fix="Pickled files can run code and are never read. Convert them where you trust them: load the model with"
             " transformers and call `save_pretrained`, which writes safetensors.",
         )
-    raise InputError(
-        folder,
-        found="no weights",
-        expected=f"{WEIGHTS} (or {INDEX} with its shards)",
-        fix="Download the whole model folder.",
-    )
+    fix = "Download the whole model folder."
+    raise InputError(folder, found="no weights", expected=f"{WEIGHTS} (or {INDEX} with its shards)", fix=fix)
 
 
 def weights_sha256(folder: Path) -> str:
@@ -88,20 +82,10 @@ def weights_sha256(folder: Path) -> str:
 
 def reading_sha256(folder: Path) -> str:
     """Return the SHA-256 over config, tokenizer and characters: with the weights they decide what a model says."""
-    names = sorted(
-        {
-            CONFIG,
-            CHARACTER_VOCABULARY,
-            "tokenizer_config.json",
-            "special_tokens_map.json",
-            "added_tokens.json",
-            *sum(_TOKENIZERS, ()),
-            *(path.name for path in folder.iterdir() if path.suffix in _VOCABULARIES),
-        }
-    )
-    return sha256_bytes(
-        "".join(f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file()).encode()
-    )
+    own = {path.name for path in folder.iterdir() if path.suffix in _VOCABULARIES}
+    names = sorted({*_READING, *sum(_TOKENIZERS, ()), *own})
+    lines = (f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file())
+    return sha256_bytes("".join(lines).encode())
 
 
 def refuse_html(path: Path, *, expected: str) -> None:
@@ -109,35 +93,26 @@ def refuse_html(path: Path, *, expected: str) -> None:
     with path.open("rb") as file:
         head = file.read(1024).lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):
-        raise InputError(
-            path,
-            found="an HTML page",
-            expected=expected,
-            fix="The download saved a web page: fetch the file itself (from the hub: `hf download`).",
-        )
+        fix = "The download saved a web page: fetch the file itself (from the hub: `hf download`)."
+        raise InputError(path, found="an HTML page", expected=expected, fix=fix)
     if head.startswith(b"version https://git-lfs"):
-        raise InputError(
-            path, found="a Git LFS pointer", expected=expected, fix="Run `git lfs pull` in the repository it came from."
-        )
+        fix = "Run `git lfs pull` in the repository it came from."
+        raise InputError(path, found="a Git LFS pointer", expected=expected, fix=fix)
 
 
 def _config(folder: Path, any_type: bool) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
-        raise InputError(
-            folder, found=f"no {CONFIG}", expected="a model folder with its config", fix=f"Add the model's {CONFIG}."
-        )
+        expected = "a model folder with its config"
+        raise InputError(folder, found=f"no {CONFIG}", expected=expected, fix=f"Add the model's {CONFIG}.")
     refuse_html(path, expected="the model's config as JSON")
     config = read_json(path)
     kind = config.get("model_type") if isinstance(config, dict) else None
     known = kind in SUPPORTED_TYPES or (any_type and isinstance(kind, str))
     if not isinstance(config, dict) or not known:
-        raise InputError(
-            f"{path}: model_type",
-            found=repr(kind),
-            expected="the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}",
-            fix="Give a BERT-type, RoBERTa-type or CharBERT model; `finetune --system encoder` takes other encoders.",
-        )
+        expected = "the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}"
+        fix = "Give a BERT-type, RoBERTa-type or CharBERT model; `finetune --system encoder` takes other encoders."
+        raise InputError(f"{path}: model_type", found=repr(kind), expected=expected, fix=fix)
     return config
 
 
@@ -146,44 +121,26 @@ def _shards(folder: Path) -> list[Path]:
     index = read_json(folder / INDEX)
     table = index.get("weight_map") if isinstance(index, dict) else None
     names = sorted({str(name) for name in table.values()}) if isinstance(table, dict) else []
-    for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            raise InputError(
-                folder / INDEX,
-                found=f"a weight file {name!r}",
-                expected="safetensors files of the same folder",
-                fix="Download the model again.",
-            )
-        if not (folder / name).is_file():
-            raise InputError(
-                folder,
-                found=f"no {name}",
-                expected=f"every weight file that {INDEX} names",
-                fix="Download the missing file.",
-            )
-    if not names:
-        raise InputError(
-            folder / INDEX,
-            found="no weight files",
-            expected="a `weight_map` with file names",
-            fix="Download the model again.",
-        )
+    odd = [name for name in names if Path(name).name != name or not name.endswith(".safetensors")]
+    if odd or not names:
+        found = f"a weight file {odd[0]!r}" if odd else "no weight files"
+        expected = "safetensors files of the same folder" if odd else "a `weight_map` with file names"
+        raise InputError(folder / INDEX, found=found, expected=expected, fix="Download the model again.")
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        expected = f"every weight file that {INDEX} names"
+        raise InputError(folder, found=f"no {missing[0]}", expected=expected, fix="Download the missing file.")
     return [folder / name for name in names]
 
 
 def _check_safetensors(path: Path) -> None:
-    refuse_html(path, expected="weights in the safetensors format")
+    expected = "weights in the safetensors format"
+    refuse_html(path, expected=expected)
     try:
         with safe_open(path, framework="numpy") as file:
             empty = not list(file.keys())
     except SafetensorError as error:
-        raise InputError(
-            path,
-            found=f"not a safetensors file ({error})",
-            expected="weights in the safetensors format",
-            fix="The file is damaged or incomplete: copy or download it again.",
-        ) from None
+        fix = "The file is damaged or incomplete: copy or download it again."
+        raise InputError(path, found=f"not a safetensors file ({error})", expected=expected, fix=fix) from None
     if empty:
-        raise InputError(
-            path, found="no tensors", expected="the weights of the model", fix="Copy or download the file again."
-        )
+        fix = "Copy or download the file again."
+        raise InputError(path, found="no tensors", expected="the weights of the model", fix=fix)

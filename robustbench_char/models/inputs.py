@@ -67,9 +67,9 @@ def pad(inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int]) -> 
     return tables
 
 
-def clean(texts: list[Any]) -> list[Any]:
+def clean(texts: Any) -> Any:
     """Replace lone surrogates, which a JSON file can hold and no tokenizer takes; lengths stay as they are."""
-    return [_LONE_SURROGATES.sub("�", text) for text in texts]
+    return _LONE_SURROGATES.sub("�", texts) if isinstance(texts, str) else [clean(text) for text in texts]
 
 
 Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
@@ -79,16 +79,16 @@ Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
 def encode_texts(
     tokenizer: PreTrainedTokenizerBase,
     first: Sequence[str],
-    second: Sequence[str] | None,
+    second: Sequence[str] | None = None,
     *,
     max_length: int,
     further: Further | None = None,
 ) -> Iterator[Window]:
     """Encode texts, or pairs of texts, cutting the longer one first."""
+    texts = [clean(column) for column in (first, second) if column is not None]
     if not tokenizer.is_fast:
-        yield from _plain_texts(tokenizer, first, second, max_length=max_length)
+        yield from PlainReader(tokenizer).texts(texts, max_length)
         return
-    texts = [clean(list(first))] if second is None else [clean(list(first)), clean(list(second))]
     batch = tokenizer(*texts, truncation="longest_first", max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
         sources = [column[row] for column in texts]
@@ -106,10 +106,10 @@ def encode_words(
     further: Further | None = None,
 ) -> Iterator[Window]:
     """Encode sentences given as words. A word may have no piece: cut off, or of characters that are dropped."""
+    given = clean(sentences)
     if not tokenizer.is_fast:
-        yield from _plain_words(tokenizer, sentences, max_length=max_length)
+        yield from PlainReader(tokenizer).sentences(given, max_length)
         return
-    given = [clean(list(words)) for words in sentences]
     batch = tokenizer(given, is_split_into_words=True, truncation=True, max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
         words = np.array([NO_WORD if word is None else word for word in encoding.word_ids], np.int32)
@@ -131,21 +131,13 @@ def encode_contexts(
 
     A question is cut to `max_question` pieces, so that room for the context remains.
     """
+    asked, given = clean(questions), clean(contexts)
     if not tokenizer.is_fast:
-        yield from _plain_contexts(
-            tokenizer, questions, contexts, max_length=max_length, stride=stride, max_question=max_question
-        )
+        yield from PlainReader(tokenizer).contexts(asked, given, max_length, stride, max_question)
         return
-    heads = [head_of(tokenizer, question, max_question) for question in clean(list(questions))]
-    given = clean(list(contexts))
-    batch = tokenizer(
-        heads,
-        given,
-        truncation="only_second",
-        max_length=max_length,
-        stride=stride,
-        return_overflowing_tokens=True,
-    )
+    heads = [head_of(tokenizer, question, max_question) for question in asked]
+    windows: dict[str, Any] = {"max_length": max_length, "stride": stride, "return_overflowing_tokens": True}
+    batch = tokenizer(heads, given, truncation="only_second", **windows)
     owners = batch["overflow_to_sample_mapping"]
     for index, encoding in enumerate(batch.encodings):
         offsets = np.array(encoding.offsets, np.int32).reshape(-1, 2)
@@ -198,7 +190,7 @@ class PlainReader:
 
     def tokens(self, word: str) -> list[str]:
         """Return the pieces of a word by itself, as text."""
-        return list(self.tokenizer.tokenize(clean([word])[0], split_special_tokens=True))
+        return list(self.tokenizer.tokenize(clean(word), split_special_tokens=True))
 
     def sentence(self, words: Sequence[str]) -> Pieces:
         """Return the pieces of words given one by one."""
@@ -210,8 +202,8 @@ class PlainReader:
 
     def text(self, text: str) -> Pieces:
         """Return the pieces of a text. Words are those between white space."""
-        found = enumerate(self._chunks.finditer(text))
-        return self._joined([(match.group(), number, match.start()) for number, match in found])
+        chunks = enumerate(self._chunks.finditer(text))
+        return self._joined([(match.group(), number, match.start()) for number, match in chunks])
 
     def window(self, row: int, *parts: Pieces, truncated: bool) -> Window:
         """Return a window over one or two texts, with the tokenizer's special tokens around them."""
@@ -219,11 +211,9 @@ class PlainReader:
         frame = self.tokenizer.build_inputs_with_special_tokens(*marks)
         kinds = self.tokenizer.create_token_type_ids_from_sequences(*marks)
         kinds = kinds if len(kinds) == len(frame) else [0] * len(frame)
-        slots = [(_special(token), NO_TEXT) if token >= 0 else (parts[-1 - token], -1 - token) for token in frame]
+        slots = [(_pieces([token]), NO_TEXT) if token >= 0 else (parts[-1 - token], -1 - token) for token in frame]
         lengths = [len(pieces.ids) for pieces, _ in slots]
-        ids, offsets, words = (
-            np.concatenate(columns) for columns in zip(*(pieces for pieces, _ in slots), strict=True)
-        )
+        ids, offsets, words = map(np.concatenate, zip(*(pieces for pieces, _ in slots), strict=True))
         inputs = {"input_ids": ids}
         if "token_type_ids" in self.tokenizer.model_input_names:
             inputs["token_type_ids"] = np.repeat(np.array(kinds, np.int32), lengths)
@@ -234,6 +224,37 @@ class PlainReader:
     def room(self, max_length: int, *, pair: bool) -> int:
         """Return how many pieces fit beside the special tokens."""
         return max_length - int(self.tokenizer.num_special_tokens_to_add(pair=pair))
+
+    def texts(self, columns: Sequence[Sequence[str]], max_length: int) -> Iterator[Window]:
+        """Encode texts, or pairs of texts; see `encode_texts`."""
+        room = self.room(max_length, pair=len(columns) > 1)
+        for row, texts in enumerate(zip(*columns, strict=True)):
+            parts = [self.text(text) for text in texts]
+            lengths = [len(part.ids) for part in parts]
+            kept = _fitted(lengths, room)
+            cut = (part.part(0, length) for part, length in zip(parts, kept, strict=True))
+            yield self.window(row, *cut, truncated=kept != lengths)._replace(words=_NOTHING)
+
+    def sentences(self, sentences: Sequence[Sequence[str]], max_length: int) -> Iterator[Window]:
+        """Encode sentences given as words; see `encode_words`."""
+        room = self.room(max_length, pair=False)
+        for row, words in enumerate(sentences):
+            pieces = self.sentence(words)
+            window = self.window(row, pieces.part(0, room), truncated=len(pieces.ids) > room)
+            yield window._replace(offsets=_NOTHING, texts=_NOTHING)
+
+    def contexts(
+        self, questions: Sequence[str], contexts: Sequence[str], max_length: int, stride: int, max_question: int
+    ) -> Iterator[Window]:
+        """Encode questions with windows over their contexts; see `encode_contexts`."""
+        for row, (question, context) in enumerate(zip(questions, contexts, strict=True)):
+            asked, pieces = self.text(question), self.text(context)
+            head, cut = asked.part(0, max_question), len(asked.ids) > max_question
+            room = self.room(max_length, pair=True) - len(head.ids)
+            for start in range(0, max(len(pieces.ids) - stride, 1), room - stride):
+                window = self.window(row, head, pieces.part(start, start + room), truncated=cut)
+                offsets = np.where(window.texts[:, None] == 1, window.offsets, np.int32(-1))
+                yield window._replace(offsets=offsets, words=_NOTHING, texts=_NOTHING)
 
     def _joined(self, parts: Sequence[tuple[str, int, int]]) -> Pieces:
         """Return the pieces of chunks of text, each with the word that it is and its start."""
@@ -251,57 +272,6 @@ class PlainReader:
             ids = np.array(self.tokenizer.convert_tokens_to_ids(tokens), np.int32).reshape(-1)
             self._known[word] = ids, np.array(_placed(tokens, word), np.int32).reshape(-1, 2)
         return self._known[word]
-
-
-def _plain_texts(
-    tokenizer: PreTrainedTokenizerBase, first: Sequence[str], second: Sequence[str] | None, *, max_length: int
-) -> Iterator[Window]:
-    """Encode texts, or pairs of texts, cutting the longer one first; see `encode_texts`."""
-    reader = PlainReader(tokenizer)
-    room = reader.room(max_length, pair=second is not None)
-    columns = [clean(list(texts)) for texts in ((first,) if second is None else (first, second))]
-    for row, texts in enumerate(zip(*columns, strict=True)):
-        parts = [reader.text(text) for text in texts]
-        lengths = [len(part.ids) for part in parts]
-        kept = _fitted(lengths, room)
-        cut = (part.part(0, length) for part, length in zip(parts, kept, strict=True))
-        yield reader.window(row, *cut, truncated=kept != lengths)._replace(words=_NOTHING)
-
-
-def _plain_words(
-    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sequence[str]], *, max_length: int
-) -> Iterator[Window]:
-    """Encode sentences given as words; see `encode_words`."""
-    reader = PlainReader(tokenizer)
-    room = reader.room(max_length, pair=False)
-    for row, words in enumerate(sentences):
-        pieces = reader.sentence(clean(list(words)))
-        window = reader.window(row, pieces.part(0, room), truncated=len(pieces.ids) > room)
-        yield window._replace(offsets=_NOTHING, texts=_NOTHING)
-
-
-def _plain_contexts(
-    tokenizer: PreTrainedTokenizerBase,
-    questions: Sequence[str],
-    contexts: Sequence[str],
-    *,
-    max_length: int,
-    stride: int,
-    max_question: int,
-) -> Iterator[Window]:
-    """Encode questions with windows over their contexts; see `encode_contexts`."""
-    reader = PlainReader(tokenizer)
-    for row, (question, context) in enumerate(zip(clean(list(questions)), clean(list(contexts)), strict=True)):
-        asked, pieces = reader.text(question), reader.text(context)
-        head = asked.part(0, max_question)
-        room = reader.room(max_length, pair=True) - len(head.ids)
-        for start in range(0, max(len(pieces.ids) - stride, 1), room - stride):
-            cut = len(asked.ids) > max_question
-            window = reader.window(row, head, pieces.part(start, start + room), truncated=cut)
-            inside = window.texts[:, None] == 1
-            yield window._replace(
-                offsets=np.where(inside, window.offsets, np.int32(-1)), words=_NOTHING, texts=_NOTHING
-            )
 
 
 def _placed(tokens: Sequence[str], word: str) -> list[tuple[int, int]]:
@@ -329,10 +299,6 @@ def _fitted(lengths: Sequence[int], room: int) -> list[int]:
         return [min(length, room) for length in lengths]
     short = min(*lengths, room // 2)
     return [short, room - short] if lengths[0] <= lengths[1] else [room - short, short]
-
-
-def _special(token: int) -> Pieces:
-    return _pieces([token])
 
 
 def _pieces(ids: Sequence[int]) -> Pieces:

@@ -67,19 +67,12 @@ class WordReader:
     def __post_init__(self) -> None:
         states = state_count(self.model)
         if not -states <= self.layer < states:
-            raise InputError(
-                "--layer",
-                found=str(self.layer),
-                expected=f"a number from {-states} to {states - 1}",
-                fix=f"The model has {states - 1} layers; 0 stands for the embeddings, -1 for the last layer.",
-            )
+            expected = f"a number from {-states} to {states - 1}"
+            fix = f"The model has {states - 1} layers; 0 stands for the embeddings, -1 for the last layer."
+            raise InputError("--layer", found=str(self.layer), expected=expected, fix=fix)
         if self.stream == "character" and self.model.config.model_type != "charbert":
-            raise InputError(
-                "--stream",
-                found=f"the character stream of a model of the type {self.model.config.model_type}",
-                expected="a CharBERT",
-                fix="Leave --stream out.",
-            )
+            found = f"the character stream of a model of the type {self.model.config.model_type}"
+            raise InputError("--stream", found=found, expected="a CharBERT", fix="Leave --stream out.")
 
     def read(self, passages: Sequence[Passage], *, batch_size: int = 32) -> list[Representations]:
         """Return the representations of the words of each passage, in order.
@@ -126,12 +119,9 @@ class WordReader:
         inputs = {name: torch.from_numpy(values).to(self.model.device) for name, values in batch.items()}
         states = self._layer(cast(Any, self.model)(**inputs, output_hidden_states=True, return_dict=True))
         if not bool(states[torch.from_numpy(mask).to(states.device)].isfinite().all()):
-            raise InputError(
-                self.model.config.name_or_path or "the model",
-                found=f"hidden states of layer {self.layer} that are not finite",
-                expected="numbers",
-                fix="Its weights are damaged, or too large for single precision: train or download it again.",
-            )
+            found = f"hidden states of layer {self.layer} that are not finite"
+            fix = "Its weights are damaged, or too large for single precision: train or download it again."
+            raise InputError(self.model.config.name_or_path or "the model", found=found, expected="numbers", fix=fix)
         return states
 
     def _layer(self, outputs: Any) -> Tensor:

@@ -126,17 +126,16 @@ class System(ABC):
         corrections = [self.recogniser.correct_texts(texts) for texts in columns] if self.recogniser else None
         if corrections:
             columns = [[one.text for one in texts] for texts in corrections]
-        second = columns[1] if len(columns) > 1 else None
-        for window in encode_texts(self.tokenizer, columns[0], second, max_length=max_length, further=self.further):
+        for window in encode_texts(self.tokenizer, *columns, max_length=max_length, further=self.further):
             for number, texts in enumerate(corrections or ()):
                 window = _in_given_text(window, texts[window.row], window.texts == number)
-            yield window
+            yield self.adapted(window)
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         """Encode sentences given as words."""
         if self.recogniser:
             sentences = self.recogniser.correct(sentences)
-        return encode_words(self.tokenizer, sentences, max_length=max_length, further=self.further)
+        return map(self.adapted, encode_words(self.tokenizer, sentences, max_length=max_length, further=self.further))
 
     def context_windows(
         self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
@@ -147,17 +146,15 @@ class System(ABC):
             questions = [one.text for one in self.recogniser.correct_texts(questions)]
             corrections = self.recogniser.correct_texts(contexts)
             contexts = [one.text for one in corrections]
-        for window in encode_contexts(
-            self.tokenizer,
-            questions,
-            contexts,
-            max_length=max_length,
-            stride=stride,
-            max_question=max_question,
-            further=self.further,
-        ):
-            inside = window.offsets[:, 0] >= 0
-            yield _in_given_text(window, corrections[window.row], inside) if corrections else window
+        sizes = {"max_length": max_length, "stride": stride, "max_question": max_question}
+        for window in encode_contexts(self.tokenizer, questions, contexts, further=self.further, **sizes):
+            if corrections:
+                window = _in_given_text(window, corrections[window.row], window.offsets[:, 0] >= 0)
+            yield self.adapted(window)
+
+    def adapted(self, window: Window) -> Window:
+        """Return a window with the inputs that the model takes: by default, all of them."""
+        return window
 
 
 def labelled_config(base: Base, family: Family, labels: Sequence[str], *, layers: int | None) -> PreTrainedConfig:

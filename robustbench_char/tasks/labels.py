@@ -57,10 +57,6 @@ def _answers(task: Task, example: Example) -> QaGold | None:
     if example.answerable is not False:
         return None
     if not may_decline(task):
-        raise InputError(
-            place_of(example),
-            found="an unanswerable question",
-            expected="at least one answer",
-            fix="Use the task squad_v2 for such files.",
-        )
+        fix = "Use the task squad_v2 for such files."
+        raise InputError(place_of(example), found="an unanswerable question", expected="at least one answer", fix=fix)
     return QaGold(())

@@ -65,12 +65,8 @@ def check_answer(place: str, context: str, answer: Answer) -> Answer:
     if not answer.text or text != answer.text:
         found = f"{text!r} at answer_start {answer.start}" if answer.text else "an empty answer"
         expected = f"the answer {answer.text!r}" if answer.text else "an answer"
-        raise InputError(
-            place,
-            found=found,
-            expected=expected,
-            fix="Correct answer_start (it counts code points of the context) or the text.",
-        )
+        fix = "Correct answer_start (it counts code points of the context) or the text."
+        raise InputError(place, found=found, expected=expected, fix=fix)
     return answer
 
 
@@ -83,12 +79,8 @@ def check_answerable(
     where flag and answers disagree.
     """
     if impossible and not allowed:
-        raise InputError(
-            place,
-            found="an unanswerable question",
-            expected="only answerable ones, as in SQuAD 1.1",
-            fix="Use the task squad_v2.",
-        )
+        expected = "only answerable ones, as in SQuAD 1.1"
+        raise InputError(place, found="an unanswerable question", expected=expected, fix="Use the task squad_v2.")
     if impossible is not None and labelled and impossible == answers:
         found = "is_impossible with an answer" if impossible else "no answer and not is_impossible"
         raise InputError(place, found=found, expected="an answer, or is_impossible", fix="Correct the question.")

@@ -24,6 +24,7 @@ __all__ = [
     "MINI_SPLITS",
     "MINI_TASKS",
     "MINI_TEXT",
+    "NamedSource",
     "SourceKeywords",
     "SourceOptions",
     "mini_path",
@@ -63,14 +64,19 @@ class SourceOptions(Options):
     )
 
 
-class SourceKeywords(TypedDict, total=False):
-    """The keywords of `open_source`: exactly one of `input`, `data`, `hub` and `data_dir`."""
+class NamedSource(TypedDict, total=False):
+    """The keywords of `open_source` that name data other than a file of the user's: see `SourceOptions`."""
 
-    input: str | Path | NativeFile | None
     data: str | None
     hub: bool
     split: str | None
     data_dir: str | Path | None
+
+
+class SourceKeywords(NamedSource, total=False):
+    """The keywords of `open_source`: exactly one of `input`, `data`, `hub` and `data_dir`."""
+
+    input: str | Path | NativeFile | None
 
 
 def open_source(

@@ -11,6 +11,7 @@ import pytest
 
 import robustbench_char
 from robustbench_char.attack_sets.attack import attack_file, attack_with_ledger
+from robustbench_char.attack_sets.stream import Attack
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, edit_of
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
@@ -57,7 +58,7 @@ def test_a_dict_of_splits_keeps_its_splits_features_and_other_columns() -> None:
     rows = {"sentence": ["The ferry left before sunrise.", "Him saw I."], "label": [1, 0], "idx": [7, 8]}
     split = datasets.Dataset.from_dict(rows, features=features)
     clean = datasets.DatasetDict({"train": split, "test": split})
-    attacked, ledgers = attack_with_ledger(clean, task="cola", suite="drop", seed=1)
+    attacked, ledgers = attack_with_ledger(clean, Attack.of(get_task("cola"), "drop", 1, None))
     assert list(attacked) == ["train", "test"] == list(ledgers)
     for name, changed in attacked.items():
         assert changed.features == features

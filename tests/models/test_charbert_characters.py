@@ -145,7 +145,7 @@ def test_literal_special_pieces_and_masked_pieces_show_nothing() -> None:
 
 
 def test_case_follows_the_tokenizer_unless_given() -> None:
-    vocabulary = CharacterVocabulary(tuple("abAB"))
+    vocabulary = CharacterVocabulary(characters=tuple("abAB"))
     lower = CharBertProcessor(bert_tokenizer(lower=True), vocabulary)
     assert (lower.character_case, CASED.character_case, BYTES.character_case) == ("lower", "surface", "surface")
     surface = CharBertProcessor(bert_tokenizer(lower=True), vocabulary, "surface")

@@ -32,7 +32,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
-from robustbench_char.models.charbert.encoder import character_lengths
+from robustbench_char.models.charbert.modeling import character_lengths
 
 pytestmark = pytest.mark.models
 HEADS: list[Any] = [

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -38,7 +37,6 @@ CHARACTER_INPUTS = ("char_input_ids", "start_ids", "end_ids")
 """What the model reads besides sub-words."""
 
 CharacterCase = Literal["lower", "surface"]
-Mode = Literal["surface", "reference"]
 
 _SPECIAL_IDS = 5
 _UNKNOWN = "<unk>"
@@ -54,8 +52,7 @@ class CharacterIds(NamedTuple):
     mask: int
 
 
-@dataclass(frozen=True)
-class CharacterVocabulary:
+class CharacterVocabulary(Frozen):
     """Characters and their ids.
 
     mode `surface` (ours): 0 pad, 1 unknown, 2 separator, 3 special piece, 4 masked piece, then `characters` in order.
@@ -63,28 +60,27 @@ class CharacterVocabulary:
     id 0 is separator, special, mask and pad, the last one is unknown. `case` says how the characters were counted.
     """
 
-    characters: tuple[str, ...]
+    schema_version: Literal[1] = Field(1, alias="schema")
+    mode: Literal["surface", "reference"] = "surface"
     case: CharacterCase | None = None
-    mode: Mode = "surface"
+    characters: tuple[str, ...]
 
     @classmethod
     def build(cls, texts: Iterable[str], size: int = 1000, case: CharacterCase = "surface") -> Self:
         """Take the `size` most frequent characters of texts, sorted by frequency, then by code point.
 
-        Reads the texts once, character at a time. White space does not count. Raises InputError when none is left.
+        Reads the texts once, one at a time. White space does not count. Raises InputError when none is left.
         """
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(text.lower() if case == "lower" else text)
         seen = [character for character in counts if not character.isspace() and not "\ud800" <= character <= "\udfff"]
         if not seen:
-            raise InputError(
-                "the character vocabulary",
-                found="no characters",
-                expected="text with at least character character",
-                fix="Give a text file with words in it.",
-            )
-        return cls(tuple(sorted(seen, key=lambda character: (-counts[character], character))[:size]), case)
+            expected = "text with at least one character"
+            fix = "Give a text file with words in it."
+            raise InputError("the character vocabulary", found="no characters", expected=expected, fix=fix)
+        frequent = sorted(seen, key=lambda character: (-counts[character], character))[:size]
+        return cls(characters=tuple(frequent), case=case)
 
     @classmethod
     def from_reference(cls, file: Path) -> Self:
@@ -111,7 +107,7 @@ class CharacterVocabulary:
             raise InputError(
                 f"{file}:{long[0]}", found=f"{lines[long[0] - 1][:40]!r}, a word", expected=expected, fix=fix
             )
-        return cls(tuple(lines), mode="reference")
+        return cls(characters=tuple(lines), mode="reference")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -121,25 +117,17 @@ class CharacterVocabulary:
         if not path.is_file():
             raise InputError(folder, found=f"no {CHARACTER_VOCABULARY}", expected=expected, fix=fix)
         refuse_html(path, expected=expected)
-        stored = read_json_model(path, _File, expected=expected, fix=fix)
+        stored = read_json_model(path, cls, expected=expected, fix=fix)
         wrong = _first_wrong(stored)
         if wrong is not None:
-            raise InputError(
-                f"{path}: characters",
-                found=repr(wrong)[:60] if wrong else "too few characters",
-                expected="each character once" if stored.mode == "surface" else f"lines with {_UNKNOWN} last",
-                fix=fix,
-            )
-        return cls(tuple(stored.characters), stored.case, stored.mode)
+            found = repr(wrong)[:60] if wrong else "too few characters"
+            expected = "each character once" if stored.mode == "surface" else f"lines with {_UNKNOWN} last"
+            raise InputError(f"{path}: characters", found=found, expected=expected, fix=fix)
+        return stored
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary into a model folder."""
-        stored = _File(case=self.case, mode=self.mode, characters=list(self.characters))
-        write_json(folder / CHARACTER_VOCABULARY, stored.model_dump(by_alias=True))
-
-    def with_case(self, case: CharacterCase) -> Self:
-        """Return the vocabulary marked as read with `case`."""
-        return replace(self, case=case)
+        write_json(folder / CHARACTER_VOCABULARY, self.model_dump(mode="json", by_alias=True))
 
     def __len__(self) -> int:
         """Return the number of ids: rows of the model's table of character embeddings."""
@@ -177,16 +165,7 @@ def lay_out(pieces: Sequence[tuple[int, ...]]) -> dict[str, IntArray]:
     }
 
 
-class _File(Frozen):
-    """The JSON file."""
-
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    mode: Mode
-    case: CharacterCase | None
-    characters: list[str]
-
-
-def _first_wrong(stored: _File) -> str | None:
+def _first_wrong(stored: CharacterVocabulary) -> str | None:
     """Return the first entry that makes the list unusable, or None when it is as it should be."""
     if stored.mode == "reference":
         good = len(stored.characters) > 1 and stored.characters[-1] == _UNKNOWN

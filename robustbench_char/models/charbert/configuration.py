@@ -60,24 +60,16 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
         if self.char_hidden_size is None:
             self.char_hidden_size = self.hidden_size // 4
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        self._one_of("base_type", _BASES)
-        self._one_of("character_case", ("lower", "surface"))
+        for name, known in (("base_type", _BASES), ("character_case", ("lower", "surface"))):
+            if (value := getattr(self, name)) not in known:
+                found, expected = f"{name} {value!r}", " or ".join(known)
+                raise InputError("CharBertConfig", found=found, expected=expected, fix="Correct the value.")
         if 4 * self.char_hidden_size != self.hidden_size:
             raise InputError(
                 "CharBertConfig",
                 found=f"char_hidden_size {self.char_hidden_size} with hidden_size {self.hidden_size}",
                 expected="a char_hidden_size that is a quarter of hidden_size",
                 fix="Take a base whose hidden size is a multiple of four, and leave char_hidden_size out.",
-            )
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in known:
-            raise InputError(
-                "CharBertConfig",
-                found=f"{name} {value!r}",
-                expected=" or ".join(known),
-                fix="Correct the value.",
             )
 
     @classmethod
@@ -106,11 +98,7 @@ def _adapted(fields: dict[str, Any], place: object) -> dict[str, Any]:
     if kind == CharBertConfig.model_type:
         return fields
     if kind not in _BASES:
-        raise InputError(
-            place,
-            found=f"a model of type {kind!r}",
-            expected="a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)",
-            fix="Choose another base.",
-        )
+        expected = "a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)"
+        raise InputError(place, found=f"a model of type {kind!r}", expected=expected, fix="Choose another base.")
     kept = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_BASE}
     return {**kept, "model_type": CharBertConfig.model_type, "base_type": kind}

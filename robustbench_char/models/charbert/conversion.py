@@ -2,7 +2,8 @@
 
 Source: the key layouts of the released weights (`wtma/CharBERT`). BERT's layout lists one shared convolution once per
 layer; RoBERTa's masked-LM head has one layer norm for both streams, which becomes one for each here. Dropped are the
-parts that no head reads (the pooler, except in the encoder alone).
+parts that no head reads (the pooler, except in the encoder alone). Nothing that a file names is run: `.bin` files are
+read for their tensors alone.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, output_folder, read_json
 from robustbench_char.models.charbert.characters import CharacterVocabulary
-from robustbench_char.models.charbert.checkpoint import EXPECTED, FIX, read_checkpoint
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.modeling import (
     CharBertForMaskedLM,
@@ -36,6 +38,11 @@ from robustbench_char.models.checkpoints import positions_of, quiet
 from robustbench_char.models.folders import refuse_html
 
 __all__ = ["ConversionReport", "Head", "convert", "reference_state"]
+
+_CHECKPOINT = "a CharBERT checkpoint of the reference implementation"
+_FIX = "Download the checkpoint's folder again: config.json and weights of the same model."
+_DAMAGED = "The file is damaged, incomplete, or no model: download it again."
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 Head = Literal["base", "masked_lm", "token_classification", "sequence_classification", "question_answering"]
 BaseType = Literal["bert", "roberta"]
@@ -68,8 +75,7 @@ _HEAD_RULES: dict[BaseType, dict[str, tuple[str, ...]]] = {
         r"cls\.predictions\.(transform\..+)": (r"mlm_head.\1",),
         r"cls\.predictions\.adv_(transform\..+)": (r"nlm_head.\1",),
         r"cls\.predictions\.adv_(decoder\..+)": (r"nlm_head.\1",),
-        r"(classifier\..+)": (r"\1",),
-        r"(qa_outputs\..+)": (r"\1",),
+        r"((?:classifier|qa_outputs)\..+)": (r"\1",),
     },
     "roberta": {
         r"lm_head\.(?:decoder\.)?bias": ("mlm_head.bias",),
@@ -78,11 +84,12 @@ _HEAD_RULES: dict[BaseType, dict[str, tuple[str, ...]]] = {
         r"lm_head\.char_(dense\..+)": (r"nlm_head.transform.\1",),
         r"lm_head\.layer_norm\.(.+)": (r"mlm_head.transform.LayerNorm.\1", r"nlm_head.transform.LayerNorm.\1"),
         r"lm_head\.adv_(decoder\..+)": (r"nlm_head.\1",),
-        r"(classifier\..+)": (r"\1",),
-        r"char_(classifier\..+)": (r"\1",),
+        r"(?:char_)?(classifier\..+)": (r"\1",),
         r"(qa_outputs\..+)": (r"\1",),
     },
 }
+_TOKENIZER_FILES = "the tokenizer files of the checkpoint's base model"
+_COPY = "Copy the tokenizer files from the base model's folder again."
 _UNSAID: dict[BaseType, dict[str, Any]] = {"bert": {}, "roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5}}
 _TAKEN = {
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
@@ -97,6 +104,13 @@ _SPECIAL: dict[BaseType, dict[str, int]] = {
     "bert": {"pad_token_id": 0},
     "roberta": {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
 }
+
+_WARNINGS = (
+    "no processor was saved: give the reference's character list with --char-vocab to save one",
+    "config.json does not say whether `classifier` labels tokens or texts: the model was saved as one for tokens,"
+    " and AutoModelForSequenceClassification loads it just as well",
+    "the checkpoint has no pooler: the model was saved without one",
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,7 @@ def convert(
     and for files that do not belong together.
     """
     folder, characters = Path(checkpoint), None if char_vocab is None else Path(char_vocab)
-    path, fields, state = read_checkpoint(folder)
+    path, fields, state = _read_checkpoint(folder)
     base_type = _base_type(state, path)
     head = _head(state, fields)
     state_of_ours = reference_state(state, base_type, path)
@@ -145,7 +159,7 @@ def convert(
             processor.save_pretrained(scratch)
     left_over = tuple(sorted(state.keys() - used.keys()))
     unsaid = "classifier.weight" in state and not (fields.get("architectures") or fields.get("finetuning_task"))
-    warnings = _warnings(processor is None, unsaid, bool(missing))
+    warnings = tuple(compress(_WARNINGS, (processor is None, unsaid, bool(missing))))
     return ConversionReport(base_type, head, used, left_over, missing, processor is not None, warnings)
 
 
@@ -163,11 +177,11 @@ def reference_state(
     for key, tensor in state.items():
         for name in _targets(key, base_type, base):
             if name in ours and not torch.equal(ours[name], tensor):
-                raise InputError(
+                raise _wrong(
                     f"{place}: {key}",
-                    found=f"values other than those of {first[name]}",
-                    expected="equal values: the model has one tensor for both",
-                    fix="The checkpoint was altered, or is of another model.",
+                    f"values other than those of {first[name]}",
+                    "equal values: the model has one tensor for both",
+                    "The checkpoint was altered, or is of another model.",
                 )
             ours[name] = tensor
             first.setdefault(name, key)
@@ -201,7 +215,7 @@ def _base_type(state: Mapping[str, Tensor], place: Path) -> BaseType:
     raise InputError(
         place,
         found=f"weights of another model ({', '.join(sorted(state)[:3]) or 'no tensors'}, ...)",
-        expected=f"{EXPECTED}, with char_embeddings.rnn_layer and encoder.fusion_layer",
+        expected=f"{_CHECKPOINT}, with char_embeddings.rnn_layer and encoder.fusion_layer",
         fix="Give the folder of a CharBERT checkpoint; a BERT or RoBERTa needs no conversion to be a --base.",
     )
 
@@ -234,24 +248,9 @@ def _config(
         chosen["id2label"] = {index: f"LABEL_{index}" for index in range(labels)}
         chosen["label2id"] = {name: index for index, name in chosen["id2label"].items()}
     chosen.update(_SPECIAL[base_type], base_type=base_type, char_pad_id=0, character_case="surface")
-    with _built_from(place):
+    # a division by no heads, an unknown activation, too little memory
+    with _reading(place, "values that make no model", "the config of the checkpoint"):
         return CharBertConfig(**chosen)
-
-
-@contextmanager
-def _built_from(place: Path) -> Iterator[None]:
-    """Turn whatever values of config.json that make no model raise into an InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # of any kind: a division by no heads, an unknown activation, too little memory
-        raise InputError(
-            place,
-            found=f"values that make no model ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
-            expected="the config of the checkpoint",
-            fix=FIX,
-        ) from error
 
 
 def _rows(state: Mapping[str, Tensor], name: str) -> int | None:
@@ -264,35 +263,25 @@ def _model(
     """Return the model with all its weights, and what was missing and left out of it."""
     pooled = "pooler.dense.weight" in state
     options = {"add_pooling_layer": pooled} if head == "base" else {}
-    with torch.random.fork_rng(), quiet(), _built_from(place.with_name("config.json")):
+    config_file = place.with_name("config.json")
+    values = _reading(config_file, "values that make no model", "the config of the checkpoint")
+    with torch.random.fork_rng(), quiet(), values:
         model = _MODELS[head](config, **options)
     own = model.state_dict()
     beyond = sorted(name for name in state if name not in own and "encoder.layer." in name)
     if beyond:
-        raise InputError(
-            f"{place.with_name('config.json')}: num_hidden_layers",
-            found=f"{config.num_hidden_layers}, and weights of further layers ({beyond[0]}, ...)",
-            expected="as many layers as the weights have",
-            fix=FIX,
-        )
+        found = f"{config.num_hidden_layers}, and weights of further layers ({beyond[0]}, ...)"
+        raise _wrong(f"{config_file}: num_hidden_layers", found, "as many layers as the weights have")
     tied = {"mlm_head.decoder.weight", "mlm_head.decoder.bias"}
     missing = sorted(own.keys() - state.keys() - tied)
     if missing:
-        raise InputError(
-            place,
-            found=f"no weights for {', '.join(missing[:8])} ({len(missing)} missing)",
-            expected="all weights of the model in config.json",
-            fix=FIX,
-        )
+        found = f"no weights for {', '.join(missing[:8])} ({len(missing)} missing)"
+        raise _wrong(place, found, "all weights of the model in config.json")
     given = {name: state[name] for name in own if name in state}
     for name in given:
         if own[name].shape != state[name].shape:
-            raise InputError(
-                f"{place}: {name}",
-                found=f"shape {tuple(state[name].shape)}",
-                expected=f"{tuple(own[name].shape)}, by config.json",
-                fix=FIX,
-            )
+            expected = f"{tuple(own[name].shape)}, by config.json"
+            raise _wrong(f"{place}: {name}", f"shape {tuple(state[name].shape)}", expected)
     model.load_state_dict(given, strict=False)
     return model, () if pooled or head != "base" else ("pooler.dense.bias", "pooler.dense.weight")
 
@@ -302,20 +291,14 @@ def _processor(folder: Path, config: CharBertConfig, char_vocab: Path | None) ->
         return None
     vocabulary = CharacterVocabulary.from_reference(char_vocab)
     if len(vocabulary) != config.char_vocab_size:
-        raise InputError(
-            char_vocab,
-            found=f"{len(vocabulary)} characters",
-            expected=f"{config.char_vocab_size}, as many as the model has",
-            fix="Give the character list that was released with this checkpoint; BERT and RoBERTa have one each.",
-        )
+        fix = "Give the character list that was released with this checkpoint; BERT and RoBERTa have one each."
+        expected = f"{config.char_vocab_size}, as many as the model has"
+        raise _wrong(char_vocab, f"{len(vocabulary)} characters", expected, fix)
     tokenizer = _tokenizer(folder, config)
     if len(tokenizer) > config.vocab_size:
-        raise InputError(
-            folder,
-            found=f"a tokenizer of {len(tokenizer)} sub-words",
-            expected=f"at most {config.vocab_size}, as many as the model has",
-            fix="Put the tokenizer files of this checkpoint's base model into the folder.",
-        )
+        fix = "Put the tokenizer files of this checkpoint's base model into the folder."
+        expected = f"at most {config.vocab_size}, as many as the model has"
+        raise _wrong(folder, f"a tokenizer of {len(tokenizer)} sub-words", expected, fix)
     processor = CharBertProcessor(tokenizer, vocabulary)
     config.character_case = processor.character_case
     return processor
@@ -327,57 +310,91 @@ def _tokenizer(folder: Path, config: CharBertConfig) -> PreTrainedTokenizerFast:
     files = ("vocab.txt",) if bert else ("vocab.json", "merges.txt")
     whole = (folder / "tokenizer.json").is_file()
     if not whole and not all((folder / name).is_file() for name in files):
-        raise InputError(
-            folder,
-            found="no tokenizer files",
-            expected=f"{' and '.join(files)} (or tokenizer.json) for a processor",
-            fix="Copy them from the base model's folder, or leave out --char-vocab.",
-        )
+        fix = "Copy them from the base model's folder, or leave out --char-vocab."
+        expected = f"{' and '.join(files)} (or tokenizer.json) for a processor"
+        raise _wrong(folder, "no tokenizer files", expected, fix)
     for name in (*files, "tokenizer.json"):
         if (folder / name).is_file():
             refuse_html(check_file(folder / name, option="CHECKPOINT_DIR"), expected="a tokenizer file")
     path = folder / "tokenizer_config.json"
     stated = read_json(path) if path.is_file() else {}
     options: dict[str, Any] = {"model_max_length": positions_of(config)}
-    with quiet(), _tokenizer_files(folder):
+    with quiet(), _reading(folder, "tokenizer files that cannot be read", _TOKENIZER_FILES, _COPY):
         if bert and not whole and "do_lower_case" not in stated:
-            options["do_lower_case"] = not _has_capitals(folder / "vocab.txt")
+            lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+            options["do_lower_case"] = all(line == line.lower() or re.fullmatch(r"\[.*\]", line) for line in lines)
         kind = BertTokenizer if bert else RobertaTokenizer
         tokenizer = cast(PreTrainedTokenizerFast, kind.from_pretrained(folder, local_files_only=True, **options))
     absent = set(tokenizer.all_special_tokens) - tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False).keys()
     if absent and not whole:
-        raise InputError(
-            folder / files[0],
-            found=f"a vocabulary without {', '.join(sorted(absent))}",
-            expected="the sub-words of the checkpoint's base model",
-            fix="Copy the tokenizer files from the base model's folder again.",
-        )
+        found = f"a vocabulary without {', '.join(sorted(absent))}"
+        raise _wrong(folder / files[0], found, "the sub-words of the checkpoint's base model", _COPY)
     return tokenizer
 
 
+def _read_checkpoint(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    """Return where the weights stand, what config.json says, and the weights in single precision.
+
+    Raises InputError when a file is missing or something else.
+    """
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "no such folder"
+        fix = "Give the folder that holds config.json and the weights."
+        raise _wrong(folder, found, f"the folder of {_CHECKPOINT}", fix)
+    path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if path is None or not (folder / "config.json").is_file():
+        found, expected = (
+            "no weights" if path is None else "no config.json",
+            f"config.json with {' or '.join(_WEIGHTS)}",
+        )
+        raise _wrong(folder, found, expected, "Download the whole folder of the checkpoint.")
+    fields = _read_config(folder / "config.json")
+    refuse_html(check_file(path, option="CHECKPOINT_DIR"), expected="weights of a model")
+    safe = path.suffix == ".safetensors"
+    expected = "a safetensors file" if safe else "weights saved by torch, with nothing but tensors in them"
+    with _reading(path, "a file that cannot be read", expected, _DAMAGED):
+        # weights_only: tensors and plain containers alone are read, and no code that the file names is run.
+        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251
+    if not isinstance(state, dict) or not all(_is_weight(key, tensor) for key, tensor in state.items()):
+        raise _wrong(path, f"a {type(state).__name__} of other things", "dense tensors by name")
+    weights = {key: tensor.float() for key, tensor in state.items()}
+    if wrong := [key for key, tensor in weights.items() if not tensor.isfinite().all()]:
+        fix = "Training diverged, or the file was altered: use another checkpoint."
+        raise _wrong(f"{path}: {wrong[0]}", "values that are not finite", "finite weights", fix)
+    return path, fields, weights
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    refuse_html(path, expected="the model's config as JSON")
+    fields = read_json(path)
+    kind = fields.get("model_type") if isinstance(fields, dict) else None
+    if not isinstance(fields, dict) or kind not in (None, "bert", "roberta"):
+        ours = kind == "charbert"
+        raise InputError(
+            f"{path}: model_type",
+            found=repr(kind) if isinstance(fields, dict) else f"a {type(fields).__name__}",
+            expected="bert or roberta, as checkpoints of the reference have it",
+            fix="It is one of ours already: use it as it is." if ours else "Give the folder of a CharBERT checkpoint.",
+        )
+    return fields
+
+
+def _is_weight(key: object, tensor: object) -> bool:
+    dense = isinstance(tensor, Tensor) and tensor.layout is torch.strided and not tensor.is_complex()
+    return isinstance(key, str) and dense
+
+
+def _wrong(place: object, found: str, expected: str, fix: str = _FIX) -> InputError:
+    return InputError(place, found=found, expected=expected, fix=fix)
+
+
 @contextmanager
-def _tokenizer_files(folder: Path) -> Iterator[None]:
+def _reading(place: Path, found: str, expected: str, fix: str = _FIX) -> Iterator[None]:
+    """Turn whatever is raised about files or values that make no model into an InputError."""
     try:
         yield
-    except Exception as error:  # the tokenizers library raises nothing more special
-        raise InputError(
-            folder,
-            found=f"tokenizer files that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
-            expected="the tokenizer files of the checkpoint's base model",
-            fix="Copy the tokenizer files from the base model's folder again.",
-        ) from error
-
-
-def _has_capitals(vocabulary: Path) -> bool:
-    lines = vocabulary.read_text(encoding="utf-8").splitlines()
-    return any(line != line.lower() for line in lines if not re.fullmatch(r"\[.*\]", line))
-
-
-def _warnings(no_processor: bool, head_unsaid: bool, no_pooler: bool) -> tuple[str, ...]:
-    texts = {
-        "no processor was saved: give the reference's character list with --char-vocab to save one": no_processor,
-        "config.json does not say whether `classifier` labels tokens or texts: the model was saved as one for tokens,"
-        " and AutoModelForSequenceClassification loads it just as well": head_unsaid,
-        "the checkpoint has no pooler: the model was saved without one": no_pooler,
-    }
-    return tuple(text for text, holds in texts.items() if holds)
+    except InputError:
+        raise
+    except Exception as error:  # libraries raise nothing more special
+        found += f" ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        raise _wrong(place, found, expected, fix) from error

@@ -1,6 +1,8 @@
 """CharBERT and its heads, as Transformers models.
 
-Source: Ma et al. 2020, "CharBERT: Character-aware Pre-trained Language Model", and the layout of its released weights.
+Characters of a sub-word become its vector, and two streams are mixed after each Transformer layer. Source: Ma et al.
+2020, "CharBERT: Character-aware Pre-trained Language Model", section 3, as its released weights have it: no activation
+and no second linear layer in the heterogeneous interaction.
 
 Shape legend: B batch, T sub-words, C characters, D hidden, L labels, V sub-word vocabulary, W term vocabulary.
 All models take `input_ids`, `attention_mask`, `token_type_ids` [B, T]; `char_input_ids` [B, C]; and the first and the
@@ -14,8 +16,10 @@ result depends on padding, of sub-words or of characters.
 from __future__ import annotations
 
 import math
+import warnings
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +35,7 @@ from transformers.modeling_outputs import (
 )
 from transformers.models.bert.modeling_bert import (
     BertEmbeddings,
+    BertLayer,
     BertLMPredictionHead,
     BertPooler,
     BertPredictionHeadTransform,
@@ -40,7 +45,7 @@ from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert.configuration import CharBertConfig
-from robustbench_char.models.charbert.encoder import CharacterEmbeddings, CharBertEncoder
+from robustbench_char.models.checkpoints import positions_of
 
 __all__ = [
     "CharBertForMaskedLM",
@@ -72,6 +77,124 @@ _TIED = {
 _UNSPLIT = ["BertLayer", "CharacterEmbeddings"]
 _HEADS_OF_A_BASE = [r"pooler\.", r"^cls\.seq_relationship\."]
 _HEADS_LEFT_BEHIND = [*_HEADS_OF_A_BASE, r"^mlm_head\.", r"^nlm_head\."]
+
+
+class CharacterEmbeddings(nn.Module):
+    """A bidirectional GRU over all characters of a sentence; a sub-word is its states at first and last character."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.char_vocab_size, config.char_embedding_size)
+        hidden = config.hidden_size // 4
+        self.gru = nn.GRU(config.char_embedding_size, hidden, batch_first=True, bidirectional=True)
+
+    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+        """Return one vector for each sub-word [B, T, D].
+
+        Takes characters [B, C], first and last character of each sub-word [B, T], and which sub-words are real (bool
+        [B, T]; None: all). Characters after the separator of the last real sub-word are never seen.
+        """
+        start_ids, end_ids = start_ids.long(), end_ids.long()
+        lengths = character_lengths(end_ids, real, char_input_ids.shape[1])
+        states = self._states(self.embedding(char_input_ids), lengths)
+        return torch.cat([_at(states, start_ids), _at(states, end_ids)], dim=-1)
+
+    def _states(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Return the states of both directions at each character [B, C, 2H]; those beyond a row's length mean nothing.
+
+        The second direction reads each row from its own end. Packed sequences would give the same, but on a CPU their
+        backward pass takes five times as long. Single precision under autocast, for speed too: the steps are small.
+        """
+        places = torch.arange(embedded.shape[1], device=embedded.device)
+        backwards = (lengths.unsqueeze(1) - 1 - places).clamp(min=0)
+        with torch.autocast(embedded.device.type, enabled=False):
+            forward = self._direction(embedded, "")
+            backward = self._direction(_at(embedded, backwards), "_reverse")
+        return torch.cat([forward, _at(backward, backwards)], dim=-1)
+
+    def _direction(self, embedded: Tensor, suffix: str) -> Tensor:
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights = [getattr(self.gru, name + suffix) for name in names]
+        embedded = embedded.to(weights[0].dtype)
+        start = embedded.new_zeros(1, len(embedded), self.gru.hidden_size)
+        with warnings.catch_warnings():
+            # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, self.training, False, True)[0]
+        return states
+
+
+def character_lengths(end_ids: Tensor, real: Tensor | None, most: int) -> Tensor:
+    """Return the characters of each row [B]: the last end of a real sub-word, and the separator after it."""
+    ends = end_ids if real is None else end_ids.masked_fill(~real, -1)
+    return (ends.amax(dim=1) + 2).clamp(1, most)
+
+
+def _at(states: Tensor, positions: Tensor) -> Tensor:
+    positions = positions.clamp(0, states.shape[1] - 1)  # those of padding may point anywhere
+    return states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+
+
+class HeterogeneousInteraction(nn.Module):
+    """Mix the two streams over neighbouring sub-words, and add the same mixture to both.
+
+    Two linear maps without bias and a convolution without activation are one linear map: `kernel` folds them, once a
+    forward pass for all layers, which share these weights.
+    """
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        hidden = config.hidden_size
+        self.word_linear = nn.Linear(hidden, hidden, bias=False)
+        self.char_linear = nn.Linear(hidden, hidden, bias=False)
+        self.fusion = nn.Conv1d(2 * hidden, hidden, kernel_size=3, padding=1)
+        self.word_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+        self.char_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+
+    def kernel(self) -> Tensor:
+        """Return linear maps and convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
+        words, chars = self.fusion.weight.permute(2, 0, 1).flatten(0, 1).chunk(2, dim=1)
+        return torch.cat([words @ self.word_linear.weight, chars @ self.char_linear.weight], dim=1)
+
+    def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None) -> Tensor:
+        """Return both streams [2B, T, D] mixed; what stands at `padding` (bool [B, T, 1]) reaches no neighbour."""
+        words, chars = streams.chunk(2)
+        both = torch.cat([words, chars], dim=-1)
+        if padding is not None:
+            both = both.masked_fill(padding, 0.0)
+        left, own, right = functional.linear(both, kernel).chunk(3, dim=-1)
+        mixed = own + cast(Tensor, self.fusion.bias)
+        mixed = mixed + functional.pad(left[:, :-1], (0, 0, 1, 0)) + functional.pad(right[:, 1:], (0, 0, 0, 1))
+        return torch.cat([self.word_norm(mixed + words), self.char_norm(mixed + chars)])
+
+
+class CharBertEncoder(nn.Module):
+    """Transformer layers, each run on both streams with the same weights and followed by the interaction, if any.
+
+    Everything in here compiles without a graph break: `model.encoder.compile(fullgraph=True)`.
+    """
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(BertLayer(config, layer_idx=index) for index in range(config.num_hidden_layers))
+        self.interaction = HeterogeneousInteraction(config) if config.interaction else None
+
+    def forward(
+        self, streams: Tensor, attention_mask: Tensor | None, padding: Tensor | None, *, keep_all: bool = False
+    ) -> tuple[Tensor, ...]:
+        """Return both streams [2B, T, D], words before characters, after the last layer; all states if `keep_all`.
+
+        `attention_mask` is what the attention implementation takes, for 2B rows; `padding` is bool [B, T, 1].
+        """
+        kernel = None if self.interaction is None else self.interaction.kernel()
+        states = [streams]
+        for layer in self.layer:
+            streams = layer(streams, attention_mask)
+            if self.interaction is not None:
+                streams = self.interaction(streams, kernel, padding)
+            if keep_all:
+                states.append(streams)
+        return tuple(states) if keep_all else (streams,)
 
 
 @dataclass
@@ -187,8 +310,7 @@ class CharBertModel(CharBertPreTrainedModel):
         output_hidden_states: bool | None = None,
     ) -> CharBertModelOutput:
         """Return both streams. Raises InputError for inputs that are missing or longer than the model holds."""
-        char_input_ids, start_ids, end_ids = _given(char_input_ids, start_ids, end_ids)
-        self._check_length(input_ids)
+        self._check(input_ids, char_input_ids=char_input_ids, start_ids=start_ids, end_ids=end_ids)
         real = None if attention_mask is None else attention_mask.bool()
         words = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
         characters = self.char_embeddings(char_input_ids, start_ids, end_ids, real)
@@ -202,17 +324,16 @@ class CharBertModel(CharBertPreTrainedModel):
         padding = None if real is None else ~real.unsqueeze(-1)
         return self._output(self.encoder(streams, mask, padding, keep_all=bool(keep_all)), bool(keep_all))
 
-    def _check_length(self, input_ids: Tensor) -> None:
-        # RoBERTa counts positions from after its padding index.
-        before = cast(int, self.config.pad_token_id) + 1 if self.config.base_type == "roberta" else 0
-        most = self.config.max_position_embeddings - before
+    def _check(self, input_ids: Tensor, **characters: Tensor | None) -> None:
+        if missing := [name for name, value in characters.items() if value is None]:
+            expected = f"input_ids with {', '.join(characters)}"
+            fix = "Encode the text with CharBertProcessor."
+            raise InputError("the inputs of CharBERT", found=f"no {', '.join(missing)}", expected=expected, fix=fix)
+        most = positions_of(self.config)
         if input_ids.shape[1] > most:
-            raise InputError(
-                "input_ids",
-                found=f"{input_ids.shape[1]} sub-words",
-                expected=f"at most {most}, which is what the model has positions for",
-                fix="Truncate the text when it is encoded.",
-            )
+            expected = f"at most {most}, which is what the model has positions for"
+            fix = "Truncate the text when it is encoded."
+            raise InputError("input_ids", found=f"{input_ids.shape[1]} sub-words", expected=expected, fix=fix)
 
     def _output(self, states: tuple[Tensor, ...], keep_all: bool) -> CharBertModelOutput:
         words, characters = zip(*(streams.chunk(2) for streams in states), strict=True)
@@ -224,19 +345,6 @@ class CharBertModel(CharBertPreTrainedModel):
             hidden_states=words if keep_all else None,
             character_hidden_states=characters if keep_all else None,
         )
-
-
-def _given(*inputs: Tensor | None) -> tuple[Tensor, ...]:
-    names = ("char_input_ids", "start_ids", "end_ids")
-    missing = [name for name, value in zip(names, inputs, strict=True) if value is None]
-    if missing:
-        raise InputError(
-            "the inputs of CharBERT",
-            found=f"no {', '.join(missing)}",
-            expected=f"input_ids with {', '.join(names)}",
-            fix="Encode the text with CharBertProcessor.",
-        )
-    return cast(tuple[Tensor, ...], inputs)
 
 
 class _TaskModel(CharBertPreTrainedModel):
@@ -255,14 +363,23 @@ class _TaskModel(CharBertPreTrainedModel):
         return both, outputs.hidden_states
 
 
-class CharBertForTokenClassification(_TaskModel):
-    """One label for each sub-word."""
+class _Classifier(_TaskModel):
+    """Labels from the states that `_read` gives."""
+
+    output: ClassVar[type[ModelOutput]]
 
     def __init__(self, config: CharBertConfig) -> None:
         super().__init__(config)
-        self.dropout = nn.Dropout(_dropout(config))
+        chosen = config.classifier_dropout
+        self.dropout = nn.Dropout(config.hidden_dropout_prob if chosen is None else chosen)
         self.classifier = nn.Linear(2 * config.hidden_size, self.num_labels)
         self.post_init()
+
+    def _read(self, both: Tensor, attention_mask: Tensor | None) -> Tensor:
+        return both
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return _cross_entropy(logits, labels)
 
     @can_return_tuple
     def forward(
@@ -275,42 +392,37 @@ class CharBertForTokenClassification(_TaskModel):
         end_ids: Tensor | None = None,
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
-    ) -> TokenClassifierOutput:
-        """Return logits [B, T, L], and the loss where `labels` [B, T] (-100: left out) are given."""
+    ) -> ModelOutput:
+        """Return logits [..., L], and the loss where `labels` [...] are given."""
         inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
         both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
-        logits = self.classifier(self.dropout(both))
-        loss = None if labels is None else _cross_entropy(logits, labels)
-        return TokenClassifierOutput(loss=loss, logits=logits, hidden_states=hidden_states)
+        logits = self.classifier(self.dropout(self._read(both, attention_mask)))
+        loss = None if labels is None else self._loss(logits, labels)
+        return self.output(loss=loss, logits=logits, hidden_states=hidden_states)
 
 
-class CharBertForSequenceClassification(_TaskModel):
-    """One label (or, with one label alone, one number) for a text or pair of texts, from the mean of its sub-words."""
+class CharBertForTokenClassification(_Classifier):
+    """One label for each sub-word: logits [B, T, L] for `labels` [B, T] (-100: left out)."""
 
-    def __init__(self, config: CharBertConfig) -> None:
-        super().__init__(config)
-        self.dropout = nn.Dropout(_dropout(config))
-        self.classifier = nn.Linear(2 * config.hidden_size, self.num_labels)
-        self.post_init()
+    output = TokenClassifierOutput
 
-    @can_return_tuple
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        char_input_ids: Tensor | None = None,
-        start_ids: Tensor | None = None,
-        end_ids: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-    ) -> SequenceClassifierOutput:
-        """Return logits [B, L], and the loss where `labels` [B] are given."""
-        inputs = (input_ids, attention_mask, token_type_ids, char_input_ids, start_ids, end_ids)
-        both, hidden_states = self._encode(*inputs, output_hidden_states=output_hidden_states)
-        logits = self.classifier(self.dropout(_mean(both, attention_mask)))
-        loss = None if labels is None else ForSequenceClassificationLoss(labels, logits, self.config)
-        return SequenceClassifierOutput(loss=loss, logits=logits, hidden_states=hidden_states)
+
+class CharBertForSequenceClassification(_Classifier):
+    """One label (or, with one label alone, one number) for a text or pair of texts, from the mean of its sub-words.
+
+    Logits are [B, L], `labels` [B].
+    """
+
+    output = SequenceClassifierOutput
+
+    def _read(self, both: Tensor, attention_mask: Tensor | None) -> Tensor:
+        if attention_mask is None:
+            return both.mean(dim=1)
+        real = attention_mask.bool().unsqueeze(-1)
+        return both.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return ForSequenceClassificationLoss(labels, logits, self.config)
 
 
 class CharBertForQuestionAnswering(_TaskModel):
@@ -350,19 +462,6 @@ class CharBertForQuestionAnswering(_TaskModel):
         )
 
 
-class NoisyWordHead(nn.Module):
-    """The original word of a sub-word, from the character stream: as BERT's head, with a decoder of its own."""
-
-    def __init__(self, config: CharBertConfig, words: int) -> None:
-        super().__init__()
-        self.transform = BertPredictionHeadTransform(config)
-        self.decoder = nn.Linear(config.hidden_size, words)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Return logits [..., W] for states [..., D]."""
-        return cast(Tensor, self.decoder(self.transform(states)))
-
-
 class CharBertForMaskedLM(CharBertPreTrainedModel):
     """Pre-training: masked sub-words from the sub-word stream, original words of noised ones from the characters.
 
@@ -376,8 +475,10 @@ class CharBertForMaskedLM(CharBertPreTrainedModel):
         super().__init__(config)
         self.charbert = CharBertModel(config, add_pooling_layer=False)
         self.mlm_head = BertLMPredictionHead(config)
-        words = config.term_vocab_size
-        self.nlm_head = None if words is None else NoisyWordHead(config, words)
+        self.nlm_head = None
+        if config.term_vocab_size is not None:  # as BERT's head, with a decoder of its own
+            self.nlm_head = nn.Sequential(OrderedDict(transform=BertPredictionHeadTransform(config)))
+            self.nlm_head.add_module("decoder", nn.Linear(config.hidden_size, config.term_vocab_size))
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -414,12 +515,9 @@ class CharBertForMaskedLM(CharBertPreTrainedModel):
         elif nlm_labels is None:
             nlm_logits, nlm_loss = None, None
         else:
-            raise InputError(
-                "nlm_labels",
-                found="a model without the head that predicts words",
-                expected="a model made with term_vocab_size",
-                fix="Set term_vocab_size in its CharBertConfig, or give no nlm_labels.",
-            )
+            found = "a model without the head that predicts words"
+            fix = "Set term_vocab_size in its CharBertConfig, or give no nlm_labels."
+            raise InputError("nlm_labels", found=found, expected="a model made with term_vocab_size", fix=fix)
         losses = [loss for loss in (mlm_loss, nlm_loss) if loss is not None]
         return CharBertMaskedLMOutput(
             loss=torch.stack(losses).sum() if losses else None,
@@ -440,11 +538,6 @@ class CharBertForMaskedLM(CharBertPreTrainedModel):
         return logits, _cross_entropy(logits, labels)
 
 
-def _dropout(config: CharBertConfig) -> float:
-    chosen = config.classifier_dropout
-    return config.hidden_dropout_prob if chosen is None else chosen
-
-
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean over labelled positions; zero, still part of the graph, where there are none."""
     labels = labels.flatten().long()
@@ -459,10 +552,3 @@ def _position_loss(logits: Tensor, positions: Tensor, attention_mask: Tensor | N
     logits = logits.float()
     logits = logits.masked_fill(~real, torch.finfo(logits.dtype).min)  # or the loss would grow with the padding
     return _cross_entropy(logits, positions.masked_fill(~inside, IGNORED))
-
-
-def _mean(states: Tensor, attention_mask: Tensor | None) -> Tensor:
-    if attention_mask is None:
-        return states.mean(dim=1)
-    real = attention_mask.bool().unsqueeze(-1)
-    return states.masked_fill(~real, 0.0).sum(dim=1) / real.sum(dim=1).clamp(min=1)

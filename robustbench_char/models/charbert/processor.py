@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,14 @@ from transformers.utils.generic import PaddingStrategy
 
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, CharacterCase, CharacterVocabulary, lay_out
-from robustbench_char.models.checkpoints import load_tokenizer
-from robustbench_char.models.inputs import IntArray
+from robustbench_char.models.checkpoints import drop_limits, load_tokenizer
+from robustbench_char.models.inputs import IntArray, clean
 
 __all__ = ["LONGEST_PIECE", "CharBertProcessor"]
 
 LONGEST_PIECE = 256
 """Characters; a longer piece, an unknown word such as a coded image, shows its first, or no batch could hold it."""
 
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _CACHED = 1 << 17
 """Spellings kept: more than a sub-word vocabulary has; what is beyond are unknown words, of which there is no end."""
@@ -53,7 +51,7 @@ class CharBertProcessor:
     ) -> None:
         self.tokenizer = tokenizer
         self.character_case = character_case or vocabulary.case or case_of(tokenizer)
-        self.vocabulary = vocabulary.with_case(self.character_case)
+        self.vocabulary = vocabulary.model_copy(update={"case": self.character_case})
         ids = vocabulary.ids
         self._special, self._mask = (ids.special, ids.separator), (ids.mask, ids.separator)
         self._unknown = tokenizer.unk_token_id
@@ -78,8 +76,7 @@ class CharBertProcessor:
         """Write tokenizer and character vocabulary into a model folder."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
+        drop_limits(self.tokenizer)
         self.tokenizer.save_pretrained(path)
         self.vocabulary.save(path)
 
@@ -122,7 +119,7 @@ class CharBertProcessor:
         is not known.
         """
         single = isinstance(text, str) or (is_split_into_words and all(isinstance(word, str) for word in text))
-        columns = [_valid([one] if single else one) for one in (text, text_pair) if one is not None]
+        columns = [clean([one] if single else one) for one in (text, text_pair) if one is not None]
         if not columns[0]:
             return BatchEncoding({name: [] for name in (*self.tokenizer.model_input_names, *CHARACTER_INPUTS)})
         batch = self.tokenizer(
@@ -177,17 +174,6 @@ class CharBertProcessor:
         characters = self.character_inputs(encoding, sources)
         return {**row, **{name: values.tolist() for name, values in characters.items()}}
 
-    def _limit(self) -> int:
-        limit = int(self.tokenizer.model_max_length)
-        if limit > LARGE_INTEGER:
-            raise InputError(
-                "padding='max_length'",
-                found="no max_length, and a tokenizer without a limit",
-                expected="a length",
-                fix="Give max_length, or padding=True for the longest of the batch.",
-            )
-        return limit
-
     def _pad(self, rows: list[dict[str, list[int]]], strategy: PaddingStrategy, max_length: int | None) -> None:
         """Fill rows up on the right, in place: pieces to the longest or to `max_length`, characters to the longest."""
         if strategy is PaddingStrategy.DO_NOT_PAD:
@@ -195,7 +181,12 @@ class CharBertProcessor:
         pieces = max(len(row["input_ids"]) for row in rows)
         characters = max(len(row["char_input_ids"]) for row in rows)
         if strategy is PaddingStrategy.MAX_LENGTH:
-            pieces = max(pieces, max_length or self._limit())
+            length = max_length or int(self.tokenizer.model_max_length)
+            if length > LARGE_INTEGER:
+                found = "no max_length, and a tokenizer without a limit"
+                fix = "Give max_length, or padding=True for the longest of the batch."
+                raise InputError("padding='max_length'", found=found, expected="a length", fix=fix)
+            pieces = max(pieces, length)
         fill = {
             "input_ids": self.tokenizer.pad_token_id,
             "token_type_ids": self.tokenizer.pad_token_type_id,
@@ -230,10 +221,3 @@ def _covered(encoding: Encoding, sources: Sequence[Any]) -> list[str]:
         "" if sequence is None else sources[sequence][start:end].strip()
         for sequence, (start, end) in zip(sequences, offsets, strict=True)
     ]
-
-
-def _valid(texts: Any) -> Any:
-    """Replace lone surrogates, which a JSON file can hold and no tokenizer takes; lengths stay as they are."""
-    if isinstance(texts, str):
-        return _LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", texts)
-    return [_valid(one) for one in texts]

@@ -20,7 +20,7 @@ from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
-__all__ = ["Conll", "Survey", "is_tag", "read_sentences", "rewrite_tokens", "to_bio2"]
+__all__ = ["Conll", "Survey", "TokenFile", "is_tag", "read_sentences", "tagged_example", "to_bio2"]
 
 Scheme = Literal["BIO2", "IOB1"]
 _TAG = re.compile(r"O|[BI]-\S+")
@@ -42,27 +42,55 @@ class ConllOptions(Frozen):
     tag_names: tuple[str, ...] = ()
 
 
-class Conll(NativeFile):
+class TokenFile(NativeFile):
+    """A file of one token per line, with its tags in columns."""
+
+    def __init__(self, task: Task, path: Path) -> None:
+        self.path, self._field = path, task.fields[0]
+
+    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+        """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
+        pairing, row, index = Pairing(attacked), 0, 0
+        tokens: Sequence[str] = ()
+        for line in read_lines(self.path):
+            head = BOM if line.number == 1 and line.text.startswith(BOM) else ""
+            body = line.text.removeprefix(head)
+            match = _CELL.search(body)
+            if match and match[0] != DOCSTART:
+                tokens = tokens if index else pairing.take(row).example.fields[self._field]
+                body = body[: match.start()] + _token(tokens, index, match[0]) + body[match.end() :]
+                index += 1
+            elif index:
+                if len(tokens) != index:
+                    raise ValueError(f"row {row}: {len(tokens)} attacked tokens for {index}")
+                row, index = row + 1, 0
+            out.write((head + body + line.end).encode("utf-8"))
+        pairing.finish()
+
+
+def tagged_example(
+    row: int, field: str, cells: Sequence[Sequence[str]], label: tuple[str, ...], keys: ContentKeys
+) -> Example:
+    """Return a sentence as an example; `cells` are the columns of each token, the token first."""
+    fields: dict[str, str | tuple[str, ...]] = {field: tuple(token for token, *_ in cells)}
+    native = "\n".join(map("\t".join, cells))
+    return Example(row, str(row), keys.key(fields, label, native), fields, label)
+
+
+class Conll(TokenFile):
     """One CoNLL file. Streams, twice: once to find tag column and scheme, once to read."""
 
     def __init__(self, task: Task, path: Path) -> None:
-        self.path = path
-        self._field = task.fields[0]
+        super().__init__(task, path)
         self._options = check_mapping(task.format_options, ConllOptions, place=f"task {task.name}: format_options")
 
     def examples(self) -> Iterator[Example]:
         """Read the sentences. Raises InputError that names the line of a missing tag or an illegal sequence of tags."""
         keys, column = ContentKeys(), self.tag_column
         for row, sentence in enumerate(read_sentences(self.path, (2, 3, 4))):
-            fields: dict[str, str | tuple[str, ...]] = {self._field: tuple(token.cells[0] for token in sentence)}
             tags = tuple(token.cells[column] for token in sentence)
             label = to_bio2(tags, self.scheme) if self._options.tags == "bio" else tags
-            native = "\n".join("\t".join(token.cells) for token in sentence)
-            yield Example(row, str(row), keys.key(fields, label, native), fields, label)
-
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
-        """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-        rewrite_tokens(self.path, out, attacked, field=self._field)
+            yield tagged_example(row, self._field, [token.cells for token in sentence], label, keys)
 
     @property
     def scheme(self) -> Scheme:
@@ -183,26 +211,6 @@ def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputErro
     found = "a token without a tag" if width == 1 else f"{width} columns"
     return InputError(f"{path}:{line.number}", found=found, expected=expected + " (token and tags)",
                       fix="Correct the line; sentences are separated by blank lines.")  # fmt: skip
-
-
-def rewrite_tokens(path: Path, out: BinaryIO, attacked: Iterable[Attacked], *, field: str) -> None:
-    """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-    pairing, row, index = Pairing(attacked), 0, 0
-    tokens: Sequence[str] = ()
-    for line in read_lines(path):
-        head = BOM if line.number == 1 and line.text.startswith(BOM) else ""
-        body = line.text.removeprefix(head)
-        match = _CELL.search(body)
-        if match and match[0] != DOCSTART:
-            tokens = tokens if index else pairing.take(row).example.fields[field]
-            body = body[: match.start()] + _token(tokens, index, match[0]) + body[match.end() :]
-            index += 1
-        elif index:
-            if len(tokens) != index:
-                raise ValueError(f"row {row}: {len(tokens)} attacked tokens for {index}")
-            row, index = row + 1, 0
-        out.write((head + body + line.end).encode("utf-8"))
-    pairing.finish()
 
 
 def _token(tokens: Sequence[str], index: int, old: str) -> str:

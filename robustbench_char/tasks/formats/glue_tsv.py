@@ -19,9 +19,7 @@ from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
 
-__all__ = [
-    "GlueTsv",
-]
+__all__ = ["GlueTsv"]
 
 
 class TsvLayout(Frozen):

@@ -20,7 +20,7 @@ from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, 
 from robustbench_char.tasks.formats.rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["JsonLines", "Node", "answer_edits", "edited", "parse", "slice_source"]
+__all__ = ["JsonLines", "JsonText", "Node", "parse", "source_of"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -46,7 +46,7 @@ class JsonLines(NativeFile):
             head = BOM if line.text.startswith(BOM) else ""
             text = line.text.removeprefix(head)
             node = parse(text, self.path, first_line=line.number)
-            edits = in_order(_Row(self._task, text, node, self._ascii_only).edits(pairing.take(row)))
+            edits = in_order(_Row(self._task, JsonText(text, self._ascii_only), node.value).edits(pairing.take(row)))
             out.write((head + apply_edits(text, edits) + line.end).encode("utf-8"))
         pairing.finish()
 
@@ -59,8 +59,7 @@ class JsonLines(NativeFile):
         if isinstance(node.value, list):
             node, offset = _token_at(node.value, start)
         start, end = start - offset, end - offset
-        spelling = slice_source(text[node.start : node.end], start, end)
-        return None if spelling == node.value[start:end] else spelling
+        return source_of(text, node, start, end)
 
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for line in read_lines(self.path):
@@ -101,11 +100,12 @@ class JsonLines(NativeFile):
             return file.readline().decode("utf-8").removeprefix(BOM)
 
 
-class _Row:
+class _Row(NamedTuple):
     """One line on its way out."""
 
-    def __init__(self, task: Task, text: str, node: Node, ascii_only: bool) -> None:
-        self.task, self.text, self.columns, self.ascii_only = task, text, node.value, ascii_only
+    task: Task
+    file: JsonText
+    columns: Mapping[str, Node]
 
     def edits(self, item: Attacked) -> Iterator[Edit]:
         """Yield the edits of the line, in any order."""
@@ -115,7 +115,7 @@ class _Row:
             if isinstance(node.value, list):
                 yield from self._tokens(node.value, changes, new)
             else:
-                yield self._edited(node, changes, str(new))
+                yield self.file.edited(node, changes, str(new))
         for part, column in answer_columns(self.task).items():
             if column in self.columns and self.columns[column].value is not None:
                 yield from self._answers(item, self.columns[column].value, getattr(item.example, part))
@@ -126,17 +126,47 @@ class _Row:
             node, offset = _token_at(nodes, edit.start)
             local.setdefault(node.start, []).append(edit._replace(start=edit.start - offset))
         for node, token in zip(nodes, new, strict=True):
-            yield self._edited(node, local.get(node.start, ()), token)
-
-    def _edited(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
-        return edited(self.text, node, edits, new, ascii_only=self.ascii_only)
+            yield self.file.edited(node, local.get(node.start, ()), token)
 
     def _answers(self, item: Attacked, value: Mapping[str, Node], new: Sequence[Answer]) -> Iterator[Edit]:
         node = self.columns[column_of(self.task, "context")]
-        after = self._edited(node, item.edits.get("context", ()), str(item.example.fields["context"])).inserted
-        before = self.text[node.start : node.end]
+        context = self.file.edited(node, item.edits.get("context", ()), str(item.example.fields["context"]))
         for start, text, answer in zip(value["answer_start"].value, value["text"].value, new, strict=True):
-            yield from answer_edits(self.text, start, text, answer, (before, after), ascii_only=self.ascii_only)
+            yield from self.file.answer_edits(start, text, answer, context)
+
+
+class JsonText(NamedTuple):
+    """The text of a file whose literals are edited; with `ascii_only` what is new is written in escapes."""
+
+    text: str
+    ascii_only: bool
+
+    def edited(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
+        """Return the edit of the file that edits the string of a node. Raises ValueError unless it becomes `new`."""
+        ordered = in_order(edits)
+        if apply_edits(node.value, ordered) != new:
+            raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
+        literal = self.text[node.start : node.end]
+        return Edit(node.start, literal, _edited_literal(literal, ordered, ascii_only=self.ascii_only))
+
+    def answer_edits(self, start: Node, answer: Node, new: Answer, context: Edit) -> Iterator[Edit]:
+        """Yield the edits of the file for one answer: its start, and its text, spelled as its span of the context if
+        it was before. `context` is the edit of the context's literal.
+        """
+        literal = self.text[answer.start : answer.end]
+        if new.start != start.value:
+            yield Edit(start.start, self.text[start.start : start.end], str(new.start))
+        if literal[1:-1] == slice_source(context.removed, start.value, start.value + len(answer.value)):
+            inserted = f'"{slice_source(context.inserted, new.start, new.start + len(new.text))}"'
+        else:
+            inserted = _respelled(literal, answer.value, new.text, ascii_only=self.ascii_only)
+        yield Edit(answer.start, literal, inserted)
+
+
+def source_of(text: str, node: Node, start: int, end: int) -> str | None:
+    """Return how a slice of the string of a node is spelled in the file where that differs, else None."""
+    spelling = slice_source(text[node.start : node.end], start, end)
+    return None if spelling == node.value[start:end] else spelling
 
 
 def _token_at(nodes: Sequence[Node], position: int) -> tuple[Node, int]:
@@ -258,15 +288,6 @@ def slice_source(literal: str, start: int, end: int) -> str:
     return inner[offsets[start] : offsets[end]]
 
 
-def edited(text: str, node: Node, edits: Sequence[Edit], new: str, *, ascii_only: bool) -> Edit:
-    """Return the edit of the file `text` that edits the string of a node. Raises ValueError unless it becomes `new`."""
-    ordered = in_order(edits)
-    if apply_edits(node.value, ordered) != new:
-        raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
-    literal = text[node.start : node.end]
-    return Edit(node.start, literal, _edited_literal(literal, ordered, ascii_only=ascii_only))
-
-
 def _edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
     """Return a string literal after edits of its text; characters that no edit touches keep their spelling."""
     inner = literal[1:-1]
@@ -277,23 +298,6 @@ def _edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) ->
         new = _spelled(edit.inserted, ascii_only) if edit.inserted_source is None else edit.inserted_source
         patches.append(Edit(start, inner[start:end], new))
     return f'"{apply_edits(inner, patches)}"'
-
-
-def answer_edits(
-    text: str, start: Node, answer: Node, new: Answer, contexts: tuple[str, str], *, ascii_only: bool
-) -> Iterator[Edit]:
-    """Yield the edits of the file for one answer: its start, and its text, spelled as its span of the context if it
-    was before. `contexts` are the literals of the context before and after the attack.
-    """
-    before, after = contexts
-    literal = text[answer.start : answer.end]
-    if new.start != start.value:
-        yield Edit(start.start, text[start.start : start.end], str(new.start))
-    if literal[1:-1] == slice_source(before, start.value, start.value + len(answer.value)):
-        literal = f'"{slice_source(after, new.start, new.start + len(new.text))}"'
-    else:
-        literal = _respelled(literal, answer.value, new.text, ascii_only=ascii_only)
-    yield Edit(answer.start, text[answer.start : answer.end], literal)
 
 
 def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats.conll import read_sentences, rewrite_tokens
+from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
 from robustbench_char.tasks.formats.lines import Pairing, read_lines
 
 __all__ = ["PTB_SPLITS", "PtbTrees", "open_ptb"]
@@ -40,11 +40,8 @@ def open_ptb(task: Task, path: Path) -> NativeFile:
     return PtbTrees(task, path) if path.is_dir() else PtbColumns(task, path)
 
 
-class PtbColumns(NativeFile):
+class PtbColumns(TokenFile):
     """One column file: token, tag, blank line after a sentence. Streams."""
-
-    def __init__(self, task: Task, path: Path) -> None:
-        self.path, self._field = path, task.fields[0]
 
     def examples(self) -> Iterator[Example]:
         """Read the sentences. Raises InputError that names the line of a tag which is not the treebank's."""
@@ -52,11 +49,8 @@ class PtbColumns(NativeFile):
         for row, sentence in enumerate(read_sentences(self.path, (2,))):
             for token in sentence:
                 _check_tag(f"{self.path}:{token.line}", token.cells[1])
-            yield _example(row, self._field, [(token.cells[0], token.cells[1]) for token in sentence], keys)
-
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
-        """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-        rewrite_tokens(self.path, out, attacked, field=self._field)
+            tags = tuple(token.cells[1] for token in sentence)
+            yield tagged_example(row, self._field, [token.cells for token in sentence], tags, keys)
 
 
 class PtbTrees(NativeFile):
@@ -71,26 +65,19 @@ class PtbTrees(NativeFile):
         keys, row = ContentKeys(), 0
         for file in self._files:
             for sentence in _read_trees(file):
-                yield _example(row, self._field, sentence, keys)
+                yield tagged_example(row, self._field, sentence, tuple(tag for _, tag in sentence), keys)
                 row += 1
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
         """Write the sentences as a column file, with the attacked tokens."""
         pairing = Pairing(attacked)
         for clean in self.examples():
-            tokens = pairing.take(clean.row).example.fields[self._field]
-            if len(tokens) != len(clean.fields[self._field]):
-                raise ValueError(f"row {clean.row}: {len(tokens)} attacked tokens for {len(clean.fields[self._field])}")
-            lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, clean.label or (), strict=True)]
+            tokens, tags = pairing.take(clean.row).example.fields[self._field], clean.label or ()
+            if len(tokens) != len(tags):
+                raise ValueError(f"row {clean.row}: {len(tokens)} attacked tokens for {len(tags)}")
+            lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True)]
             out.write(("".join(lines) + "\n").encode("utf-8"))
         pairing.finish()
-
-
-def _example(row: int, field: str, tagged: Tagged, keys: ContentKeys) -> Example:
-    fields: dict[str, str | tuple[str, ...]] = {field: tuple(token for token, _ in tagged)}
-    label = tuple(tag for _, tag in tagged)
-    native = "\n".join(f"{token}\t{tag}" for token, tag in tagged)
-    return Example(row, str(row), keys.key(fields, label, native), fields, label)
 
 
 def _check_tag(place: str, tag: str) -> None:

@@ -6,7 +6,7 @@ A context is one literal that all its questions share, so it is edited once for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -15,20 +15,12 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task, text_key
-from robustbench_char.tasks.formats.json_lines import (
-    Node,
-    answer_edits,
-    edited,
-    parse,
-    slice_source,
-)
+from robustbench_char.tasks.formats.json_lines import JsonText, Node, parse, source_of
 from robustbench_char.tasks.formats.lines import BOM, Pairing, check_text_file, not_utf8
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = [
-    "SquadJson",
-]
+__all__ = ["SquadJson"]
 
 
 class SquadOptions(Frozen):
@@ -90,9 +82,7 @@ class SquadJson(NativeFile):
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
         paragraph, question = self._rows[example.row]
-        node = paragraph.context if field == "context" else question.question
-        spelling = slice_source(self._literal(node), start, end)
-        return None if spelling == node.value[start:end] else spelling
+        return source_of(self._text, paragraph.context if field == "context" else question.question, start, end)
 
     @cached_property
     def _text(self) -> str:
@@ -104,8 +94,8 @@ class SquadJson(NativeFile):
             raise not_utf8(self.path, line, error.start, data[error.start]) from None
 
     @cached_property
-    def _ascii_only(self) -> bool:
-        return self._text.removeprefix(BOM).isascii()
+    def _json(self) -> JsonText:
+        return JsonText(self._text, ascii_only=self._text.removeprefix(BOM).isascii())
 
     @cached_property
     def _rows(self) -> list[tuple[_Paragraph, _Question]]:
@@ -119,25 +109,18 @@ class SquadJson(NativeFile):
                              fix="Check the file given to --input.")  # fmt: skip
         return paragraphs
 
-    def _literal(self, node: Node) -> str:
-        return self._text[node.start : node.end]
-
     def _edits(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Edit]:
         changes = in_order(items[0].edits.get("context", ()))
         if any(in_order(item.edits.get("context", ())) != changes for item in items):
             raise ValueError(f"question {items[0].example.id}: the questions of its context disagree about its edits")
-        context = self._edited(paragraph.context, changes, items[0].example.fields["context"])
+        context = self._json.edited(paragraph.context, changes, str(items[0].example.fields["context"]))
         yield context
         for question, (example, edits) in zip(paragraph.questions, items, strict=True):
-            yield self._edited(question.question, edits.get("question", ()), example.fields["question"])
+            yield self._json.edited(question.question, edits.get("question", ()), str(example.fields["question"]))
             pairs = [*zip(question.answers, example.answers, strict=True),
                      *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
-            contexts = self._literal(paragraph.context), context.inserted
             for (_, start, answer), new in pairs:
-                yield from answer_edits(self._text, start, answer, new, contexts, ascii_only=self._ascii_only)
-
-    def _edited(self, node: Node, edits: Sequence[Edit], new: str | tuple[str, ...]) -> Edit:
-        return edited(self._text, node, edits, str(new), ascii_only=self._ascii_only)
+                yield from self._json.answer_edits(start, answer, new, context)
 
 
 class _Reader:
