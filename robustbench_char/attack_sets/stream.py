@@ -147,18 +147,15 @@ def attack_examples(
     """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
     seen: dict[str, tuple[str, list[Edit]]] = {}
     answers = _answers(source) if "answers" in attack.suite.words.protect else None
-    planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in _chunks(source.examples()))
+    examples = source.examples()
+    chunks = iter(lambda: list(islice(examples, CHUNK)), [])
+    planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in chunks)
     for chunk, job, done in _in_order(attack, planned, workers):
         ledger = _with_sources(done.ledger, source, chunk)
         keep(ledger)
         tally.examples += len(chunk)
         tally.add(done.tally)
         yield from _followed(attack, chunk, job, done, seen)
-
-
-def _chunks(examples: Iterator[Example]) -> Iterator[list[Example]]:
-    while chunk := list(islice(examples, CHUNK)):
-        yield chunk
 
 
 def _in_order(

@@ -24,7 +24,6 @@ from robustbench_char.attacks.eligibility import (
 from robustbench_char.attacks.keys import below, draw, fraction, word_keys
 from robustbench_char.attacks.operators import (
     OPERATORS,
-    CellOperator,
     Scene,
     WordOperator,
     Written,
@@ -114,7 +113,8 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     words = find_words(column, suite.words, batch.tokens)
     keys = word_keys(batch.keys[words.text], words.number)
     scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case)
-    stop = _stop_words(column, words, suite)
+    skipping = "skip" in (suite.words.stop_words, *(rule.stop_words for rule in suite.operators.values()))
+    stop = is_stop_word(column, words) if skipping else np.zeros(len(words.starts), np.bool_)
     may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
     arms = [_Arm(name, scene, words, suite, stop) for name in suite.operators]
     if suite.no_op == "never":
@@ -125,12 +125,6 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
         edits = _with_further_edits(edits, arms, keys, suite, words, column)
     attacked, shift = apply_edits(column, edits)
     return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
-
-
-def _stop_words(column: Column, words: Words, suite: Suite) -> Bools:
-    """Find the stop words, where some rule asks for them."""
-    asked = "skip" in (suite.words.stop_words, *(rule.stop_words for rule in suite.operators.values()))
-    return is_stop_word(column, words) if asked else np.zeros(len(words.starts), np.bool_)
 
 
 def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bools:
@@ -204,14 +198,13 @@ class _Arm:
             at[again] = self._draw_sites(words[again], keys, base + 2 + 2 * attempt)
             draws[again] = draw(keys[words[again]], base + 3 + 2 * attempt)
         good = self.changes[at]
-        return self._write(self.operator, words[good], at[good], draws[good], number)
+        words, at = words[good], at[good]
+        starts, ends = self.words.starts[words], self.words.ends[words]
+        written = self.operator.write(self.scene, at, starts, ends, draws[good])
+        return Edits(words, np.full(len(words), number), at, written)
 
     def _draw_sites(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
         return self.sites[self.first[words] + below(draw(keys[words], number), self.count[words])]
-
-    def _write(self, operator: CellOperator, words: Ints, at: Ints, draws: NDArray[np.uint64], number: int) -> Edits:
-        written = operator.write(self.scene, at, self.words.starts[words], self.words.ends[words], draws)
-        return Edits(words, np.full(len(words), number), at, written)
 
 
 def _with_further_edits(
@@ -228,7 +221,8 @@ def _with_further_edits(
         drawn = _draw_edits(arms, keys, open_words, suite, block)
         fits = []
         for word, edit in _each(drawn, words, column):
-            fits.append(_fit_together(_clean_word(column, words, word), [*taken[word], edit]))
+            clean = column.codes[words.starts[word] : words.ends[word]].tobytes().decode("utf-32-le")
+            fits.append(_fit_together(clean, [*taken[word], edit]))
             if fits[-1]:
                 taken[word].append(edit)
         parts.append(drawn.take(np.array(fits, np.bool_)))
@@ -243,10 +237,6 @@ def _each(edits: Edits, words: Words, column: Column) -> list[tuple[int, Edit]]:
     rows = np.arange(len(written.lengths)) * written.codes.shape[1]
     inserted = strings(written.codes.ravel(), rows, written.lengths).to_pylist()
     return list(zip(edits.word.tolist(), map(Edit, starts, removed, inserted), strict=True))
-
-
-def _clean_word(column: Column, words: Words, word: int) -> str:
-    return column.codes[words.starts[word] : words.ends[word]].tobytes().decode("utf-32-le")
 
 
 def _fit_together(word: str, edits: list[Edit]) -> bool:

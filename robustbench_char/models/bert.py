@@ -49,14 +49,12 @@ class BertSystem(System):
 
     @classmethod
     def limits(cls, folder: Path) -> Limits:
-        """Return how much a base reads at once."""
         return Limits(positions_of(load_config(folder)))
 
     @classmethod
     def build(
         cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
     ) -> PreTrainedModel:
-        """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
         config = labelled_config(base, family, labels, layers=layers)
         config.architectures = None
         with torch.random.fork_rng(), quiet():
@@ -69,7 +67,6 @@ class BertSystem(System):
 
     @classmethod
     def load(cls, folder: Path, family: Family) -> PreTrainedModel:
-        """Return a fine-tuned model in single precision. Raises InputError when weights are missing."""
         model, missing = read_model(_HEADS[family], folder)
         refuse_missing(folder, missing)
         return model

@@ -115,19 +115,17 @@ def _minilm() -> Base:
 
 def _hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         with quiet():
             return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except (RepositoryNotFoundError, GatedRepoError):
-        found = "no such folder, and no public model of that name on the hub"
-        fix = f"Correct the name.{nearest(name, ['minilm'])}"
-        raise InputError(name, found=found, expected="`minilm`, a model folder, or a hub id", fix=fix) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
-        found = "no such folder, and the Hugging Face hub cannot be reached"
-        fix = _OFFLINE + nearest(name, ["minilm"])
-        raise InputError(name, found=found, expected="`minilm`, a model folder, or a hub id", fix=fix) from None
+    except OSError as error:  # so are the errors of the hub
+        unknown = isinstance(error, RepositoryNotFoundError)
+        found = "no public model of that name on the hub" if unknown else "the Hugging Face hub cannot be reached"
+        fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm"])
+        expected = "`minilm`, a model folder, or a hub id"
+        raise InputError(name, found=f"no such folder, and {found}", expected=expected, fix=fix) from None
 
 
 def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:

@@ -348,7 +348,6 @@ class EncoderSystem(System):
     def build(
         cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
     ) -> PreTrainedModel:
-        """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
         config = labelled_config(base, family, labels, layers=layers)
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(seed)
@@ -359,7 +358,6 @@ class EncoderSystem(System):
 
     @classmethod
     def load(cls, folder: Path, family: Family) -> PreTrainedModel:
-        """Return a fine-tuned model in single precision. Raises InputError when weights are missing."""
         model, missing = read_model(HEADS[family], folder, config=load_config(folder))
         refuse_missing(folder, missing)
         return model

@@ -178,7 +178,11 @@ def mini_path(task: str, split: str) -> Path:
 def _hub(task: Task, split: str) -> NativeFile:
     source = task.hub
     if source is None:
-        raise _not_on_the_hub(task)
+        expected, fix = "a task with one", "Give --input FILE, or write `hub` into the task's file."
+        if task.format == "ptb":
+            expected = "the Penn Treebank as licensed (LDC99T42)"
+            fix = "Give its folder with --data-dir FOLDER, or use --data mini."
+        raise InputError("--hub", found=f"the task {task.name}, which has no hub id", expected=expected, fix=fix)
     split = _split(split, tuple(source.splits))
     name = "-".join((source.path, source.config or "default", source.revision))
     folder = cache_folder() / "hub" / re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")
@@ -191,15 +195,6 @@ def _hub(task: Task, split: str) -> NativeFile:
             _download(source, source.splits[split], Path(scratch) / path.name)
             os.replace(Path(scratch) / path.name, path)  # the file appears complete or not at all
     return open_native(task, path)
-
-
-def _not_on_the_hub(task: Task) -> InputError:
-    if task.format == "ptb":
-        return InputError("--hub", found=f"the task {task.name}, which has no hub id",
-                          expected="the Penn Treebank as licensed (LDC99T42)",
-                          fix="Give its folder with --data-dir FOLDER, or use --data mini.")  # fmt: skip
-    return InputError("--hub", found=f"the task {task.name}, which has no hub id", expected="a task with one",
-                      fix="Give --input FILE, or write `hub` into the task's file.")  # fmt: skip
 
 
 def _download(source: HubSource, split: str, path: Path) -> None:

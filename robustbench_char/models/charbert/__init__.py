@@ -17,10 +17,7 @@ from robustbench_char.models.charbert.modeling import (
     CharBertForQuestionAnswering,
     CharBertForSequenceClassification,
     CharBertForTokenClassification,
-    CharBertMaskedLMOutput,
     CharBertModel,
-    CharBertModelOutput,
-    CharBertPreTrainedModel,
 )
 
 __all__ = [
@@ -29,10 +26,7 @@ __all__ = [
     "CharBertForQuestionAnswering",
     "CharBertForSequenceClassification",
     "CharBertForTokenClassification",
-    "CharBertMaskedLMOutput",
     "CharBertModel",
-    "CharBertModelOutput",
-    "CharBertPreTrainedModel",
 ]
 
 AutoConfig.register(CharBertConfig.model_type, CharBertConfig)

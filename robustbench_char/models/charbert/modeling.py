@@ -52,9 +52,7 @@ __all__ = [
     "CharBertForQuestionAnswering",
     "CharBertForSequenceClassification",
     "CharBertForTokenClassification",
-    "CharBertMaskedLMOutput",
     "CharBertModel",
-    "CharBertModelOutput",
     "CharBertPreTrainedModel",
 ]
 

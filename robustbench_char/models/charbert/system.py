@@ -59,7 +59,6 @@ class CharBertSystem(BertSystem):
     def build(
         cls, base: Base, family: Family, labels: Sequence[str], *, layers: int | None, seed: int
     ) -> PreTrainedModel:
-        """Return the base encoder under a new head. What is drawn depends on `seed` alone."""
         model = super().build(base, family, labels, layers=layers, seed=seed)
         model.config.term_vocab_size = None  # the head that predicted words is left behind
         return model

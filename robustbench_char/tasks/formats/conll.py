@@ -187,7 +187,9 @@ def read_sentences(path: Path, widths: Sequence[int]) -> Iterator[Sentence]:
     for line in read_lines(path):
         cells = _CELL.findall(line.text.removeprefix(BOM) if line.number == 1 else line.text)
         if cells and cells[0] != DOCSTART:
-            width = width or _first_width(path, line, len(cells), widths)
+            if not width and len(cells) not in widths:
+                raise _wrong_width(path, line, len(cells), f"{' or '.join(map(str, widths))} columns")
+            width = width or len(cells)
             if len(cells) != width:
                 raise _wrong_width(path, line, len(cells), f"{width} columns, as in the first line")
             sentence.append(TokenRow(line.number, cells))
@@ -199,12 +201,6 @@ def read_sentences(path: Path, widths: Sequence[int]) -> Iterator[Sentence]:
     elif not any_token:
         raise InputError(path, found="no token", expected="at least one sentence",
                          fix="Check the file given to --input.")  # fmt: skip
-
-
-def _first_width(path: Path, line: Line, width: int, widths: Sequence[int]) -> int:
-    if width not in widths:
-        raise _wrong_width(path, line, width, f"{' or '.join(map(str, widths))} columns")
-    return width
 
 
 def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputError:
