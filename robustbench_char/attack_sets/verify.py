@@ -48,11 +48,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def verify(
-    folder: str | Path,
-    input: str | Path | NativeFile | None = None,
-    **source: Unpack[NamedSource],
-) -> Manifest:
+def verify(folder: str | Path, input: str | Path | NativeFile | None = None, **source: Unpack[NamedSource]) -> Manifest:
     """Replay the ledger of an attacked set both ways, and check labels, offsets, tags and hashes; return its manifest.
 
     `folder` was written by `attack_file`; the other arguments name its clean source as they do there. Raises InputError

@@ -22,14 +22,7 @@ from robustbench_char.attacks.eligibility import (
     within_spans,
 )
 from robustbench_char.attacks.keys import below, draw, fraction, word_keys
-from robustbench_char.attacks.operators import (
-    OPERATORS,
-    Scene,
-    WordOperator,
-    Written,
-    eligible_range,
-    letters_at,
-)
+from robustbench_char.attacks.operators import OPERATORS, Scene, WordOperator, Written, eligible_range, letters_at
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.columns import Column, ranges, strings

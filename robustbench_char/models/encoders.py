@@ -37,33 +37,12 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils.generic import ModelOutput
 
 from robustbench_char.common import InputError
-from robustbench_char.models.checkpoints import (
-    Base,
-    load_config,
-    load_tokenizer,
-    quiet,
-    read_model,
-    refuse_missing,
-)
+from robustbench_char.models.checkpoints import Base, load_config, load_tokenizer, quiet, read_model, refuse_missing
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = [
-    "HEADS",
-    "PIECES_A_WORD",
-    "EncoderForClassification",
-    "EncoderForSpans",
-    "EncoderForTagging",
-    "EncoderSystem",
-    "EncoderWithHead",
-    "PaddedCanine",
-    "input_names",
-    "limits_of",
-    "new_encoder",
-    "read_encoder",
-    "state_count",
-]
+__all__ = ["EncoderSystem", "limits_of", "read_encoder", "state_count"]
 
 _NAMES = ("input_ids", "token_type_ids", "attention_mask")
 _NO_END = 1_000_000  # relative positions go on for ever

@@ -14,15 +14,12 @@ from safetensors import SafetensorError, safe_open
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 
-__all__ = ["SUPPORTED_TYPES", "check_model_folder", "reading_sha256", "refuse_html", "weight_files", "weights_sha256"]
+__all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weight_files", "weights_sha256"]
 
 SUPPORTED_TYPES = ("bert", "roberta", "charbert")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CHARACTER_VOCABULARY = "character_vocabulary.json"
-_READING = (
-    *(CONFIG, CHARACTER_VOCABULARY),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-)
+_READING = (*(CONFIG, CHARACTER_VOCABULARY), *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"))
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 _OTHER_TOKENIZERS = (("tokenizer_config.json",), ("spiece.model",), ("sentencepiece.bpe.model",))

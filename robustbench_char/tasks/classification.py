@@ -95,11 +95,6 @@ QNLI = _glue(
     "QNLI: does the sentence hold the answer to the question? (Wang et al. 2019, from SQuAD)",
     ("question", "sentence"),
     ("entailment", "not_entailment"),
-    {
-        "header": True,
-        "columns": {"question": "question", "sentence": "sentence"},
-        "label": "label",
-        "id": "index",
-    },
+    {"header": True, "columns": {"question": "question", "sentence": "sentence"}, "label": "label", "id": "index"},
     metric="accuracy",
 )

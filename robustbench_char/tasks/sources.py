@@ -59,8 +59,7 @@ class SourceOptions(Options):
         None, description="train, dev or test, of --hub, --data mini and --data-dir (default: dev; finetune: train)."
     )
     data_dir: Path | None = Field(
-        None,
-        description="ptb_pos: the treebank's folder of sections (LDC99T42; default: all, finetune: train).",
+        None, description="ptb_pos: the treebank's folder of sections (LDC99T42; default: all, finetune: train)."
     )
 
 

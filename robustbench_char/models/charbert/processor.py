@@ -81,10 +81,7 @@ class CharBertProcessor:
         self.vocabulary.save(path)
 
     def character_inputs(
-        self,
-        encoding: Encoding,
-        sources: Sequence[str | Sequence[str]],
-        masked: Sequence[bool] | None = None,
+        self, encoding: Encoding, sources: Sequence[str | Sequence[str]], masked: Sequence[bool] | None = None
     ) -> dict[str, IntArray]:
         """Return the character inputs of one encoding, not padded.
 
