@@ -67,7 +67,7 @@ def test_the_result_holds_scores_interval_and_predictions(make_file: Any, train_
     assert result.interval("recall").value == pytest.approx(result.scores["recall"])
     with pytest.raises(InputError, match=r"score: found 'f2'; expected one of .*f1"):
         result.interval("f2")
-    assert result.save(tmp_path / "o") == tmp_path / "o"
+    assert result.save(str(tmp_path / "o")) == tmp_path / "o"
     table = read_predictions(tmp_path / "o", read_record(tmp_path / "o" / "record.json"))
     pd.testing.assert_frame_equal(table, result.predictions)
     with pytest.raises(InputError, match="in the output folder"):
