@@ -1,4 +1,4 @@
-"""`compare`: what changed between two sets of results beyond noise."""
+"""`report` and `compare`: a page on results, and what changed between two sets of them beyond noise."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from robustbench_char.cli.options import Output, Overwrite, command, print_json
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from robustbench_char.analysis.compare_runs import Apart, Change, Result, Row, SetComparison
 
-__all__ = ["compare"]
+__all__ = ["compare", "report"]
 
 _WIDE = 240  # columns, where the output is not a terminal
 _SHOWN = 40
@@ -24,6 +26,29 @@ _WORDS = {"task", "system", "condition", "verdict"}
 _STYLES = {"differs": "bold red", "within noise": "", "same": "dim"}
 
 
+@command("report", lambda page: typer.echo(page.absolute()))
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")
+    ],
+    output: Output = Path("report"),
+    examples: Annotated[
+        bool, typer.Option(help="Show twenty examples; --no-examples for data whose text must not be published.")
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write one self-contained HTML page, the same as Markdown, and every table and figure as files."""
+
+
+def _print(result: SetComparison, json: bool) -> None:
+    if json:
+        print_json(result)
+    else:
+        _print_text(result)
+    raise typer.Exit(0 if result.equal else 1)
+
+
+@command("compare", _print)
 def compare(
     a: Annotated[Path, typer.Argument(metavar="DIR_A", help="A folder with results of `evaluate` or `run`.")],
     b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Another such folder; differences are B minus A.")],
@@ -37,17 +62,9 @@ def compare(
     below 0.05, corrected for the number of rows). 1: one differs, is in one set alone, or cannot be compared (another
     test file, other edits, no counts). 2: bad input.
     """
-    import robustbench_char as rbc
-
-    result = rbc.compare(a, b)
-    if json:
-        typer.echo(result.model_dump_json(indent=2))
-    else:
-        _print(result)
-    raise typer.Exit(0 if result.equal else 1)
 
 
-def _print(result: SetComparison) -> None:
+def _print_text(result: SetComparison) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)

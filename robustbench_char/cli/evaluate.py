@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Input, Json, Overwrite, with_options
-from robustbench_char.common.options import keywords_of
+from robustbench_char.cli.options import Input, Json, Overwrite, command, print_json
 from robustbench_char.tasks.sources import SourceOptions
+
+if TYPE_CHECKING:
+    from robustbench_char.inference.results import Evaluation
 
 __all__ = ["evaluate"]
 
 
-@with_options
+def _print(result: Evaluation, output: Path | None, json: bool) -> None:
+    record = result.record
+    if json:
+        print_json(record)
+        return
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
+    if output is None:
+        typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
+    typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")
+
+
+@command("evaluate", _print)
 def evaluate(
     *,
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder that `finetune` wrote.")] = None,
@@ -36,22 +49,3 @@ def evaluate(
 
     Leave an attacked file in the folder that `attack` wrote: its manifest tells the record about the attack.
     """
-    import robustbench_char as rbc
-
-    record = rbc.evaluate(
-        folder,
-        predictor=predictor,
-        task=task,
-        input=input,
-        output=output,
-        batch_size=batch_size,
-        overwrite=overwrite,
-        **keywords_of(source),
-    ).record
-    if json:
-        typer.echo(record.model_dump_json(by_alias=True, indent=2))
-        return
-    scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
-    if output is None:
-        typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
-    typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")

@@ -7,22 +7,15 @@ import sys
 import typer
 
 from robustbench_char._version import __version__
-from robustbench_char.cli.attack import attack
-from robustbench_char.cli.compare import compare
-from robustbench_char.cli.convert import convert
+from robustbench_char.cli.attack import attack, mini, show, verify
+from robustbench_char.cli.compare import compare, report
 from robustbench_char.cli.evaluate import evaluate
-from robustbench_char.cli.finetune import finetune
-from robustbench_char.cli.fragility import fragility
 from robustbench_char.cli.listing import list_names
-from robustbench_char.cli.mini import mini
-from robustbench_char.cli.pretrain import pretrain
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
-from robustbench_char.cli.report import report
 from robustbench_char.cli.run import run
-from robustbench_char.cli.sensitivity import sensitivity
-from robustbench_char.cli.show import show
+from robustbench_char.cli.sensitivity import fragility, sensitivity
+from robustbench_char.cli.training import convert, finetune, pretrain
 from robustbench_char.cli.validate import validate
-from robustbench_char.cli.verify import verify
 from robustbench_char.common import InputError
 
 __all__ = ["app", "main"]

@@ -10,10 +10,12 @@ from typing import Annotated, Any, get_origin
 
 import typer
 
+import robustbench_char as rbc
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.options import Options, fields_of, options_of, spelled
+from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.options import Options, fields_of, spelled
 
-__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "with_options"]
+__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "command", "print_json"]
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
@@ -29,36 +31,39 @@ Output = Annotated[Path, typer.Option("--output", help="Output directory (writte
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that has other content.")]
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command in which a parameter that is annotated with a model of options stands for all of them.
+def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Callable[[Callable[..., None]], Any]:
+    """Return a decorator that makes a command of a declaration: it calls a function, and shows the result.
 
-    The command gets the model; an InputError names options as the command line does.
+    `function` is one of the public API by name, or takes the options by name as such a one does; those left out are
+    not given. `show` gets the result, and those options that it names: `json` goes to it alone. A parameter that is
+    annotated with a model of options stands for all of them. An InputError names options as the command line does.
     """
-    declared = inspect.signature(command, eval_str=True).parameters.values()
-    models: dict[str, type[Options]] = {
-        one.name: one.annotation
-        for one in declared
-        if isinstance(one.annotation, type) and issubclass(one.annotation, Options)
-    }
-    spelling = {field.keyword: field.flag.partition("/")[0] for model in models.values() for field in fields_of(model)}
 
-    @wraps(command)
-    def run(**given: Any) -> None:
-        try:
-            keywords = {
-                name: {field.keyword: given.pop(field.keyword) for field in fields_of(model)}
-                for name, model in models.items()
-            }
-            chosen = {name: options_of(keywords[name], model)[0] for name, model in models.items()}
-            command(**given, **chosen)
-        except InputError as error:
-            raise spelled(error, lambda keyword: spelling.get(keyword, f"--{keyword.replace('_', '-')}")) from error
+    def decorate(declaration: Callable[..., None]) -> Callable[..., None]:
+        declared = inspect.signature(declaration, eval_str=True).parameters.values()
+        spelling, expanded = dict[str, str](), list[inspect.Parameter]()
+        for part in declared:
+            if isinstance(part.annotation, type) and issubclass(part.annotation, Options):
+                spelling |= {field.keyword: field.flag.partition("/")[0] for field in fields_of(part.annotation)}
+                expanded += _parameters(part.annotation)
+            else:
+                expanded.append(part.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+        shown = {*inspect.signature(show).parameters}
 
-    expanded = [part for one in declared for part in (_parameters(models[one.name]) if one.name in models else [one])]
-    keyword_only = [part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in expanded]
-    vars(run)["__signature__"] = inspect.Signature(keyword_only)
-    run.__annotations__ = {part.name: part.annotation for part in keyword_only}
-    return run
+        @wraps(declaration)
+        def run(**given: Any) -> None:
+            made = getattr(rbc, function) if isinstance(function, str) else function
+            keywords = {name: value for name, value in given.items() if value is not None and name != "json"}
+            try:
+                show(made(**keywords), **{name: value for name, value in given.items() if name in shown})
+            except InputError as error:
+                raise spelled(error, lambda keyword: spelling.get(keyword, f"--{keyword.replace('_', '-')}")) from error
+
+        vars(run)["__signature__"] = inspect.Signature(expanded)
+        run.__annotations__ = {part.name: part.annotation for part in expanded}
+        return run
+
+    return decorate
 
 
 def _parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
@@ -73,3 +78,8 @@ def _parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
         yield inspect.Parameter(
             field.keyword, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
         )
+
+
+def print_json(record: Frozen) -> None:
+    """Print a record as JSON, unrounded."""
+    typer.echo(record.model_dump_json(by_alias=True, indent=2))

@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, with_options
-from robustbench_char.common.options import keywords_of
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, command, print_json
 from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
-    from robustbench_char.records.recogniser_cost import WordErrors
+    from robustbench_char.records.recogniser_cost import PriceRecord
 
 __all__ = ["recogniser_price", "train_recogniser"]
 
 
-@with_options
+def _print_trained(folder: Path) -> None:
+    from robustbench_char.defences.wordrec import Recogniser
+
+    training = Recogniser.load(folder).file.training or {}
+    typer.echo(
+        f"{folder}: trained; on {training['held_out_words']:,} held-out words, wrong before correction "
+        f"{training['wer_before']:.2f}%, after {training['wer_after']:.2f}%; clean words changed "
+        f"{training['clean_changed']:.2f}%"
+    )
+
+
+@command("train_recogniser", _print_trained)
 def train_recogniser(
     *,
     output: Output,
@@ -46,33 +56,31 @@ def train_recogniser(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
-    import robustbench_char as rbc
-    from robustbench_char.defences.wordrec import Recogniser
 
-    folder = rbc.train_recogniser(
-        output=output,
-        text=text or (),
-        task=task,
-        input=input,
-        seed=seed,
-        back_off=back_off,
-        background=background,
-        keep_case=keep_case,
-        leave_numbers_and_punctuation=leave_numbers_and_punctuation,
-        overwrite=overwrite,
-        **keywords_of(options, source),
+
+def _print_price(result: PriceRecord, json: bool) -> None:
+    if json:
+        print_json(result)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    price = result.errors
+    table = Table("", "in lower case", "with capitals", "of words", title="words in percent")
+    rows: tuple[tuple[str, float | None, float | None, int], ...] = (
+        ("wrong in the attacked text", price.wer_before, price.wer_before_cased, price.words),
+        ("wrong after correction", price.wer_after, price.wer_after_cased, price.words),
+        ("clean words changed", price.clean_changed, price.clean_changed_cased, price.words),
+        ("clean words of entities changed", price.entity_changed, None, price.entity_words),
     )
-    typer.echo(f"{folder}: trained; {_results(Recogniser.load(folder).file.training or {})}")
+    for label, lower, cased, count in rows:
+        if count:
+            shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
+            table.add_row(label, *shown, f"{count:,}")
+    Console().print(table)
 
 
-def _results(training: dict[str, float]) -> str:
-    return (
-        f"on {training['held_out_words']:,} held-out words, wrong before correction {training['wer_before']:.2f}%, "
-        f"after {training['wer_after']:.2f}%; clean words changed {training['clean_changed']:.2f}%"
-    )
-
-
-@with_options
+@command("recogniser_price", _print_price)
 def recogniser_price(
     *,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `train-recogniser` wrote.")],
@@ -87,30 +95,3 @@ def recogniser_price(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
-    import robustbench_char as rbc
-
-    price = rbc.recogniser_price(
-        folder, task=task, attacked=attacked, input=input, output=output, overwrite=overwrite, **keywords_of(source)
-    )
-    if json:
-        typer.echo(price.model_dump_json(by_alias=True, indent=2))
-    else:
-        _print_table(price.errors)
-
-
-def _print_table(price: WordErrors) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("", "in lower case", "with capitals", "of words", title="words in percent")
-    rows: tuple[tuple[str, float | None, float | None, int], ...] = (
-        ("wrong in the attacked text", price.wer_before, price.wer_before_cased, price.words),
-        ("wrong after correction", price.wer_after, price.wer_after_cased, price.words),
-        ("clean words changed", price.clean_changed, price.clean_changed_cased, price.words),
-        ("clean words of entities changed", price.entity_changed, None, price.entity_words),
-    )
-    for label, lower, cased, count in rows:
-        if count:
-            shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
-            table.add_row(label, *shown, f"{count:,}")
-    Console().print(table)

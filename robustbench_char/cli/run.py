@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import robustbench_char as rbc
+from robustbench_char.cli.options import command
+
 if TYPE_CHECKING:
     from robustbench_char.experiments.run import Planned
+    from robustbench_char.experiments.run_folder import RunFile
 
 __all__ = ["run"]
 
 
+def _run(*, spec: str, plan: bool, explain: str | None = None, **options: Any) -> RunFile | None:
+    """Run the benchmark, or print its plan or why one of its jobs is done or not."""
+    from robustbench_char.experiments.run import slots_of
+
+    if not plan and explain is None:
+        return rbc.run(spec, **options)
+    planned = rbc.plan(spec, data_dir=options.get("data_dir"), store=options.get("store"))
+    if plan:
+        _print_plan(planned, slots_of(planned, options["executor"], options.get("workers"), options.get("address")))
+    elif explain is not None:
+        typer.echo("\n".join(planned.explain(explain)))
+    return None
+
+
+def _print(result: RunFile | None, output: Path | None) -> None:
+    page = Path(output or "", "report", "index.html")
+    if result and page.is_file():
+        typer.echo(page.absolute())
+    if result and result.errors:
+        raise typer.Exit(1)
+
+
+@command(_run, _print)
 def run(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A shipped benchmark (see `list`), or a .yaml file.")],
     output: Annotated[Path | None, typer.Option(help="Output directory for records, report and logs.")] = None,
@@ -40,31 +67,6 @@ def run(
 
     Exit code 1: a job failed. Its log is named, all jobs that do not need it were done, and a rerun tries it again.
     """
-    from robustbench_char.experiments import run as benchmark
-
-    if plan or explain is not None:
-        planned = benchmark.plan(spec, data_dir=data_dir, store=store)
-        if explain is not None and not plan:
-            typer.echo("\n".join(planned.explain(explain)))
-        else:
-            _print_plan(planned, benchmark.slots_of(planned, executor, workers, address))
-        return
-    result = benchmark.run(
-        spec,
-        output=output,
-        data_dir=data_dir,
-        executor=executor,
-        workers=workers,
-        address=address,
-        store=store,
-        save_seconds=save_seconds,
-        tensorboard=tensorboard,
-    )
-    page = Path(output or "", "report", "index.html")
-    if page.is_file():
-        typer.echo(page.absolute())
-    if result.errors:
-        raise typer.Exit(1)
 
 
 def _print_plan(planned: Planned, slots: int) -> None:

@@ -1,4 +1,4 @@
-"""`sensitivity`: how much each word's contextual representation shifts when its text is attacked."""
+"""`sensitivity` and `fragility`: what an attack does to representations of words, and to pieces of a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,21 +7,41 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, with_options
-from robustbench_char.common.options import keywords_of
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, command, print_json
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
-    from robustbench_char.records.sensitivity import SensitivityRecord
+    from robustbench_char.inference.sensitivity import Sensitivity
+    from robustbench_char.records.sensitivity import FragilityRecord
 
-__all__ = ["sensitivity"]
-
+__all__ = ["fragility", "sensitivity"]
 
 Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]
 
 
-@with_options
+def _print_sensitivity(result: Sensitivity, json: bool) -> None:
+    record = result.record
+    if json:
+        print_json(record)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"S of {record.shown} on {record.task}, {record.attack.suite}, {record.examples:,} examples"
+    table = Table("words", "S", "95%", "S / 2", "measured", "cut off", title=title)
+    for row in record.summary:
+        s, half = ("" if value is None else f"{value:.4f}" for value in (row.s, row.half))
+        limits = row.note if row.low is None else f"{row.low:.4f} to {row.high:.4f}"
+        table.add_row(_name(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
+    Console().print(table)
+
+
+def _name(group: str, value: str) -> str:
+    return {"all": "all", "operator": f"hit by {value}", "word_length": f"{value} characters"}.get(group, value)
+
+
+@command("sensitivity", _print_sensitivity)
 def sensitivity(
     *,
     model: Annotated[
@@ -59,42 +79,43 @@ def sensitivity(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure sensitivity S: the mean cosine distance of words before and after an attack (docs/metrics.md)."""
-    import robustbench_char as rbc
 
-    record = rbc.sensitivity(
-        model,
-        task=task,
-        attacked=attacked,
-        input=input,
-        output=output,
-        layer=layer,
-        pooling=pooling,
-        stream=stream,
-        max_length=max_length,
-        limit=limit,
-        batch_size=batch_size,
-        profile=profile or (),
-        overwrite=overwrite,
-        **keywords_of(source),
-    ).record
+
+def _print_fragility(record: FragilityRecord, json: bool) -> None:
     if json:
-        typer.echo(record.model_dump_json(by_alias=True, indent=2))
-    else:
-        _print_table(record)
+        print_json(record)
+        return
+    typer.echo(f"{record.tokenizer} on {record.task}: {_percent(record.split_words)} of {record.words:,} words split")
+    if record.entities:
+        typer.echo(f"{_percent(record.split_entities)} of {record.entities:,} entities have a split word")
+    for name, rows in (("nouns", record.nouns), ("distinct nouns", record.noun_types)):
+        for row in rows:
+            group = "" if row.group == "all" else f" of {row.group}"
+            shares = (row.split, row.none_shared, row.pieces_changed, row.characters_changed)
+            split, none_shared, pieces, characters = map(_percent, shares)
+            typer.echo(
+                f"{row.words:,} {name}{group}: {split} split; after one deletion {none_shared} have no piece in "
+                f"common, {pieces} of the pieces and {characters} of the characters of a word changed (mean)"
+            )
 
 
-def _print_table(record: SensitivityRecord) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"S of {record.shown} on {record.task}, {record.attack.suite}, {record.examples:,} examples"
-    table = Table("words", "S", "95%", "S / 2", "measured", "cut off", title=title)
-    for row in record.summary:
-        s, half = ("" if value is None else f"{value:.4f}" for value in (row.s, row.half))
-        limits = row.note if row.low is None else f"{row.low:.4f} to {row.high:.4f}"
-        table.add_row(_name(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
-    Console().print(table)
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}%"
 
 
-def _name(group: str, value: str) -> str:
-    return {"all": "all", "operator": f"hit by {value}", "word_length": f"{value} characters"}.get(group, value)
+@command("fragility", _print_fragility)
+def fragility(
+    *,
+    tokenizer: Annotated[str, typer.Argument(metavar="BASE", help="minilm, a model's folder, or a hub id.")],
+    task: Annotated[str, typer.Option(help="Tagging task: ptb_pos, conll2003, or your own.")] = "ptb_pos",
+    input: Input = None,
+    source: SourceOptions,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Output directory for fragility.json, which reports show (written atomically)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the deletions.")] = 0,
+    json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure the share of words, entities and nouns that a tokenizer splits, and what one deletion does to nouns."""

@@ -1,6 +1,6 @@
 """Options: each is declared once, as a field of a frozen model with its default, bounds and help.
 
-From the model are made the options of a command (`cli.options.with_options`), the part of a benchmark spec
+From the model are made the options of a command (`cli.options.command`), the part of a benchmark spec
 (`all_optional`) and the keywords of a Python function (`options_of`). An error names an option as Python spells it;
 `spelled` has it as the command line or a spec does.
 """

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
-from robustbench_char.cli import convert as command
+from robustbench_char.cli import training as command
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert import (
     CharBertForMaskedLM,
