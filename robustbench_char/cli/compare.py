@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Output, Overwrite, command, print_json
+from robustbench_char.cli.options import Output, Overwrite, command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def report(
 
 def _print(result: SetComparison, json: bool) -> None:
     if json:
-        print_json(result)
+        typer.echo(result.model_dump_json(indent=2))
     else:
         _print_text(result)
     raise typer.Exit(0 if result.equal else 1)

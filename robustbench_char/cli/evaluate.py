@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Input, Json, Overwrite, command, print_json
+from robustbench_char.cli.options import Input, Json, Overwrite, command
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 
-def _print(result: Evaluation, output: Path | None, json: bool) -> None:
+def _print(result: Evaluation, output: Path | None) -> None:
     record = result.record
-    if json:
-        print_json(record)
-        return
     scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
     if output is None:
         typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)

@@ -1,13 +1,19 @@
-"""`list`: what can be named on the command line."""
+"""`list` and `validate`: what can be named on the command line, and whether a declaration is right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["list_names"]
+from robustbench_char.common import InputError, nearest
+
+if TYPE_CHECKING:
+    from robustbench_char.attacks.suites import SuiteFile
+
+__all__ = ["list_names", "validate"]
 
 
 def list_names(
@@ -21,8 +27,6 @@ def list_names(
     """List the tasks, attack suites, benchmarks, operators, systems, registered predictors, layouts, and so on."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
-        from robustbench_char.common import InputError, nearest
-
         raise InputError(
             "list",
             found=f"unknown kind {kind!r}",
@@ -38,16 +42,21 @@ def list_names(
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.attacks.operators import OPERATORS
+    from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.common.files import shipped
     from robustbench_char.common.systems import SYSTEMS
+    from robustbench_char.experiments.spec import SPECS, load_spec
     from robustbench_char.records.predictors import registered
     from robustbench_char.tasks.registry import TASKS
     from robustbench_char.text.letters import ALPHABETS, LAYOUTS
     from robustbench_char.text.words import SPLITTERS
 
+    suites = {name: load_suite_file(name).description.partition(". ")[0] for name in suite_names()}
+    benchmarks = {name: load_spec(name)[1] for name in shipped(SPECS)}
     return {
         "tasks": [(name, TASKS.get(name).title) for name in TASKS],
-        "suites": list(_suites()),
-        "benchmarks": list(_benchmarks()),
+        "suites": [(name, text.removesuffix(".")) for name, text in suites.items()],
+        "benchmarks": [(name, spec.about if spec else "") for name, spec in benchmarks.items()],
         "operators": _plain(OPERATORS),
         "systems": _plain(SYSTEMS),
         "predictors": registered(),
@@ -57,21 +66,83 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _suites() -> Iterable[tuple[str, str]]:
-    from robustbench_char.attacks.suites import load_suite_file, suite_names
-
-    for name in suite_names():
-        yield name, load_suite_file(name).description.partition(". ")[0].removesuffix(".")
-
-
-def _benchmarks() -> Iterable[tuple[str, str]]:
-    from robustbench_char.common.files import shipped
-    from robustbench_char.experiments.spec import SPECS, load_spec
-
-    for name in shipped(SPECS):
-        _, spec, _ = load_spec(name)
-        yield name, spec.about if spec else ""
-
-
 def _plain(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, "") for name in names]
+
+
+def validate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Attack suites, tasks or benchmarks, as .yaml files."),
+    ] = None,
+    all_shipped: Annotated[bool, typer.Option("--all", help="Check all declarations that are shipped.")] = False,
+) -> None:
+    """Check attack suites, task files and the form of benchmarks; every suite against every task."""
+    if not files and not all_shipped:
+        raise InputError(
+            "validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all."
+        )
+    checked = [_file(path) for path in files or []]
+    if all_shipped:
+        checked += _shipped()
+    for line in checked:
+        typer.echo(f"ok  {line}")
+
+
+def _file(path: Path) -> str:
+    """Check one file: a task names its metric, a benchmark its systems; else it is an attack suite."""
+    import yaml
+
+    from robustbench_char.attacks.suites import load_suite_file
+    from robustbench_char.common.files import check_file
+    from robustbench_char.tasks.registry import get_task
+
+    text = check_file(path, option="validate").read_bytes()
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None  # the reader below says what is wrong, with the line
+    if isinstance(value, dict) and "metric" in value:
+        return f"{path}: task {get_task(str(path), place='validate').name}"
+    if isinstance(value, dict) and "systems" in value:
+        return _benchmark(str(path))
+    _suite(str(path), load_suite_file(str(path), place="validate"))
+    return f"{path}: attack suite"
+
+
+def _benchmark(name: str) -> str:
+    """Check the form of a benchmark; `run --plan` checks what it names too, which needs its data and models."""
+    from robustbench_char.common.yaml_model import all_at_once
+    from robustbench_char.experiments.spec import Benchmark, load_spec
+
+    path, _, mistakes = load_spec(name)
+    if mistakes:
+        raise all_at_once(path, Benchmark, mistakes)
+    return f"{name}: benchmark (its form; `run {name} --plan` checks the rest)"
+
+
+def _suite(name: str, file: SuiteFile) -> None:
+    """Check that a suite resolves for every task, and that the tasks and fields it names exist."""
+    from robustbench_char.attack_sets.stream import check_task_names, chosen_fields
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.tasks.registry import TASKS
+
+    check_task_names(name)
+    for task in TASKS:
+        for suite in load_suites(name, task=task, place="validate"):
+            if suite.fields is not None and (task in file.tasks or file.fields is None):
+                chosen_fields(TASKS.get(task), suite, None, place=f"{name}: tasks.{task}.fields")
+
+
+def _shipped() -> list[str]:
+    from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.common.files import shipped
+    from robustbench_char.experiments.spec import SPECS
+    from robustbench_char.tasks.registry import TASKS
+
+    for name in suite_names():
+        _suite(name, load_suite_file(name))
+    for task in TASKS:
+        TASKS.get(task)
+    benchmarks = [_benchmark(name) for name in shipped(SPECS)]
+    return [*benchmarks, *(f"suite {name}" for name in suite_names()), *(f"task {name}" for name in TASKS)]

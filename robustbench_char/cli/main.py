@@ -10,12 +10,11 @@ from robustbench_char._version import __version__
 from robustbench_char.cli.attack import attack, mini, show, verify
 from robustbench_char.cli.compare import compare, report
 from robustbench_char.cli.evaluate import evaluate
-from robustbench_char.cli.listing import list_names
+from robustbench_char.cli.listing import list_names, validate
 from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
-from robustbench_char.cli.validate import validate
 from robustbench_char.common import InputError
 
 __all__ = ["app", "main"]

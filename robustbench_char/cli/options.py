@@ -12,10 +12,9 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Options, fields_of, spelled
 
-__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "command", "print_json"]
+__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "command"]
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
@@ -35,8 +34,9 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
     """Return a decorator that makes a command of a declaration: it calls a function, and shows the result.
 
     `function` is one of the public API by name, or takes the options by name as such a one does; those left out are
-    not given. `show` gets the result, and those options that it names: `json` goes to it alone. A parameter that is
-    annotated with a model of options stands for all of them. An InputError names options as the command line does.
+    not given. `show` gets the result, and those options that it names; `--json` prints the record in its stead. A
+    parameter that is annotated with a model of options stands for all of them. An InputError names options as the
+    command line does.
     """
 
     def decorate(declaration: Callable[..., None]) -> Callable[..., None]:
@@ -55,7 +55,11 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
             made = getattr(rbc, function) if isinstance(function, str) else function
             keywords = {name: value for name, value in given.items() if value is not None and name != "json"}
             try:
-                show(made(**keywords), **{name: value for name, value in given.items() if name in shown})
+                result = made(**keywords)
+                if given.get("json") and "json" not in shown:
+                    typer.echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
+                else:
+                    show(result, **{name: value for name, value in given.items() if name in shown})
             except InputError as error:
                 raise spelled(error, lambda keyword: spelling.get(keyword, f"--{keyword.replace('_', '-')}")) from error
 
@@ -78,8 +82,3 @@ def _parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
         yield inspect.Parameter(
             field.keyword, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
         )
-
-
-def print_json(record: Frozen) -> None:
-    """Print a record as JSON, unrounded."""
-    typer.echo(record.model_dump_json(by_alias=True, indent=2))

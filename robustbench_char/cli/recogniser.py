@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, command, print_json
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, command
 from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions
 from robustbench_char.tasks.sources import SourceOptions
 
@@ -58,10 +58,7 @@ def train_recogniser(
     """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
 
 
-def _print_price(result: PriceRecord, json: bool) -> None:
-    if json:
-        print_json(result)
-        return
+def _print_price(result: PriceRecord) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, command, print_json
+from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, command
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]
 
 
-def _print_sensitivity(result: Sensitivity, json: bool) -> None:
+def _print_sensitivity(result: Sensitivity) -> None:
     record = result.record
-    if json:
-        print_json(record)
-        return
     from rich.console import Console
     from rich.table import Table
 
@@ -81,10 +78,7 @@ def sensitivity(
     """Measure sensitivity S: the mean cosine distance of words before and after an attack (docs/metrics.md)."""
 
 
-def _print_fragility(record: FragilityRecord, json: bool) -> None:
-    if json:
-        print_json(record)
-        return
+def _print_fragility(record: FragilityRecord) -> None:
     typer.echo(f"{record.tokenizer} on {record.task}: {_percent(record.split_words)} of {record.words:,} words split")
     if record.entities:
         typer.echo(f"{_percent(record.split_entities)} of {record.entities:,} entities have a split word")

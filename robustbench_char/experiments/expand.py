@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file, shipped
-from robustbench_char.experiments.jobs import Call, Job, text_path
-from robustbench_char.experiments.resolve import Resolved
-from robustbench_char.experiments.spec import Benchmark, SystemSpec, TaskSpec, finetune_options, pretrain_options
+from robustbench_char.experiments.jobs import Call, Job, job_name, text_path
+from robustbench_char.experiments.resolve import Resolved, ResolvedTask
+from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.experiments.stages import STAGES, package_sha256
 from robustbench_char.experiments.store import Store
 from robustbench_char.models.folders import reading_sha256
@@ -48,62 +47,9 @@ def expand(resolved: Resolved) -> Plan:
     return Plan(jobs.values(), machine)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What all jobs on one task share. `spec` is its part of the spec, `params` decide what is read of its test data.
-
-    `attacks` holds suite, seed and the name of the job of each attack.
-    """
-
-    key: str
-    name: str
-    spec: TaskSpec
-    params: dict[str, Any]
-    train_sha256: str
-    paths: dict[str, Any]
-    examples: tuple[int, int]
-    suites: dict[str, list[Suite]]
-    attacks: list[tuple[Suite, int, str]]
-
-    @classmethod
-    def of(cls, resolved: Resolved, key: str) -> _Task:
-        task, data = resolved.tasks[key], resolved.data[key]
-        return cls(
-            key,
-            task.name,
-            resolved.spec.tasks[key],
-            {"task": task.model_dump(mode="json", by_alias=True), "test": data.test.sha256(task)},
-            (data.train or data.test).sha256(task),
-            {"train": data.train and data.train.plain(), "test": data.test.plain()},
-            resolved.examples[key],
-            {name: resolved.suites[key, name] for name in resolved.spec.suites_of(key)},
-            [
-                (suite, seed, _name("attack", task.name, suite.name, f"seed_{seed}"))
-                for suite, seed in resolved.conditions(key)
-            ],
-        )
-
-    @property
-    def evaluated(self) -> int:
-        """How many examples of the test data are predicted."""
-        return _first(self.examples[1], self.spec.test_limit)
-
-    def named(self, names: Iterable[str]) -> set[str]:
-        """Return the suites, one per strength, that a part of the spec names as the task does."""
-        return {suite.name for name in names for suite in self.suites.get(name, ())}
-
-    def conditions(self, suites: Iterable[str] | None) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield clean data and the attacks by some suites (None: all), each with the need of what attacks the data."""
-        named = None if suites is None else self.named(suites)
-        yield "clean", {}
-        for suite, seed, job in self.attacks:
-            if named is None or suite.name in named:
-                yield f"{suite.name}/seed_{seed}", {"attacked": job}
-
-
 def _jobs(resolved: Resolved) -> Iterator[Job]:
     """Yield all jobs, long ones that others wait for first; one that several systems share, for each of them."""
-    spec, tasks = resolved.spec, [_Task.of(resolved, key) for key in resolved.tasks]
+    spec, tasks = resolved.spec, list(resolved.tasks.values())
     trained = [(base, key) for base in spec.bases for key, system in spec.trained().items()
                if base in spec.bases_of(system)]  # fmt: skip
     if any(resolved.kind(key).pretraining for _, key in trained):
@@ -126,24 +72,24 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
     """Return the job of a pre-training, which may start from that of another system."""
     system, name = resolved.spec.systems[key], resolved.bases[base].name
-    options = {**pretrain_options(resolved.spec, system), "seed": 0}
+    options = {**resolved.spec.pretrain_options(system), "seed": 0}
     return Job(
-        _name("pretrain", name, key),
+        job_name("pretrain", name, key),
         "pretrain",
         {"system": resolved.kind(key).pretraining, "base": _base(resolved, base), "text": texts, "options": options},
-        {"base": _name("pretrain", name, system.starts_from)} if system.starts_from else {},
+        {"base": job_name("pretrain", name, system.starts_from)} if system.starts_from else {},
         {"base": base, "text": resolved.text, "heldout": resolved.heldout},
         _tokens(options),
     )
 
 
-def _attacks(task: _Task) -> Iterator[Job]:
+def _attacks(task: ResolvedTask) -> Iterator[Job]:
     for suite, seed, job in task.attacks:
         params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
         yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=task.paths, work=task.examples[1])
 
 
-def _trained(resolved: Resolved, task: _Task, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:
+def _trained(resolved: Resolved, task: ResolvedTask, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:
     """Yield the jobs of a system that is fine-tuned on a task: its recogniser, and each seed with its evaluation."""
     spec, system = resolved.spec, resolved.spec.systems[key]
     needs = {}
@@ -158,7 +104,7 @@ def _trained(resolved: Resolved, task: _Task, base: str, key: str, trainings: di
         yield from _evaluated(spec, task, system, job.name.partition("/")[2], {}, {"system": job.name}, {})
 
 
-def _recogniser(resolved: Resolved, task: _Task, system: SystemSpec) -> Job:
+def _recogniser(resolved: Resolved, task: ResolvedTask, system: SystemSpec) -> Job:
     """Return the job of the recogniser: one on plain text, or one for the words of each task."""
     asked = resolved.spec.recogniser
     options = asked.model_dump(exclude_none=True, exclude={"text"}) if asked else {}
@@ -169,31 +115,37 @@ def _recogniser(resolved: Resolved, task: _Task, system: SystemSpec) -> Job:
     params = {
         "task": task.params["task"],
         "train": task.train_sha256,
-        "examples": finetune_options(resolved.spec, task.key, system).get("limit"),
+        "examples": resolved.spec.finetune_options(task.key, system).get("limit"),
         "options": options,
     }
-    return Job(_name("recogniser", task.name), "recogniser", params, paths=task.paths)
+    return Job(job_name("recogniser", task.name), "recogniser", params, paths=task.paths)
 
 
-def _price(task: _Task, recogniser: str) -> Job:
+def _price(task: ResolvedTask, recogniser: str) -> Job:
     suite, seed, attacked = task.attacks[0]
     needs = {"recogniser": recogniser, "attacked": attacked}
-    name = _name("price", task.name, suite.name, f"seed_{seed}")
+    name = job_name("price", task.name, suite.name, f"seed_{seed}")
     return Job(name, "price", task.params, needs, task.paths, task.examples[1])
 
 
 def _finetune(
-    resolved: Resolved, task: _Task, base: str, key: str, seed: int, front: dict[str, str], trainings: dict[str, str]
+    resolved: Resolved,
+    task: ResolvedTask,
+    base: str,
+    key: str,
+    seed: int,
+    front: dict[str, str],
+    trainings: dict[str, str],
 ) -> Job:
     """Return the job of a fine-tuning. `trainings` maps what decides weights to the first job that trains them.
 
     A later job that decides the same takes over its weights, and needs almost no work.
     """
     spec, system, kind = resolved.spec, resolved.spec.systems[key], resolved.kind(key)
-    options, short = finetune_options(spec, task.key, system), resolved.bases[base].name
+    options, short = spec.finetune_options(task.key, system), resolved.bases[base].name
     augment = system.augment or (AugmentOptions() if kind.augmentation else None)
-    job = _name("finetune", short, key, task.name, f"seed_{seed}")
-    needs = {"base": _name("pretrain", short, key)} if kind.pretraining else {}
+    job = job_name("finetune", short, key, task.name, f"seed_{seed}")
+    needs = {"base": job_name("pretrain", short, key)} if kind.pretraining else {}
     weights = {
         "task": task.params["task"],
         "base": None if needs else _base(resolved, base),
@@ -204,7 +156,7 @@ def _finetune(
     }
     first = trainings.setdefault(repr([kind.recipe, kind.augmentation, needs, weights]), job)
     label = key if system.system and system.system != key else None
-    examples = _first(task.examples[0], options.get("limit")) * (1 + (augment.share if augment else 0))
+    examples = min(task.examples[0], options.get("limit") or task.examples[0]) * (1 + (augment.share if augment else 0))
     return Job(
         job,
         "finetune",
@@ -215,25 +167,25 @@ def _finetune(
     )
 
 
-def _saved(resolved: Resolved, task: _Task, key: str, folder: str) -> Iterator[Job]:
+def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Iterator[Job]:
     path = (resolved.folder / folder).resolve()
     saved = read_json(path / "system.json")
     params = {"system": [saved["run"], saved["weights_sha256"]], "label": key}
-    name = _name("saved", key, task.name)
+    name = job_name("saved", key, task.name)
     yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
 
 
-def _outside(task: _Task, system: SystemSpec, info: SystemInfo) -> Iterator[Job]:
+def _outside(task: ResolvedTask, system: SystemSpec, info: SystemInfo) -> Iterator[Job]:
     predictor = info.model_dump(mode="json", exclude_none=True)
     params = {**task.params, "limit": task.spec.test_limit, "predictor": predictor}
     for condition, attacked in task.conditions(system.suites):
-        name = _name("score", "external", info.name, task.name, *condition.split("/"))
+        name = job_name("score", "external", info.name, task.name, *condition.split("/"))
         yield Job(name, "outside", params, attacked, task.paths, task.evaluated)
 
 
 def _evaluated(
     spec: Benchmark,
-    task: _Task,
+    task: ResolvedTask,
     system: SystemSpec,
     name: str,
     params: dict[str, Any],
@@ -269,18 +221,9 @@ def _drawn_by(suite: Suite) -> dict[str, Any]:
     return {"versions": {"nlpaug": version("nlpaug"), "python": platform.python_version()}}
 
 
-def _first(examples: int, limit: int | None) -> int:
-    return examples if limit is None else min(examples, limit)
-
-
 def _tokens(options: Mapping[str, Any]) -> float:
     """Return the sub-words that each process of a pre-training sees."""
     return float(options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128))
-
-
-def _name(*parts: str) -> str:
-    """Return the name of a job: its parts by slashes, of which they have none themselves (a hub id has one)."""
-    return "/".join(part.replace("/", "-") for part in parts)
 
 
 def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:

@@ -13,7 +13,7 @@ from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.sources import MINI_TEXT, open_source
 
-__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "log_file", "status_file", "text_path"]
+__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "job_name", "log_file", "status_file", "text_path"]
 
 MINI = "mini"
 """The text that is made of the generated data sets."""
@@ -58,7 +58,6 @@ class Call:
 
     @property
     def events(self) -> Path | None:
-        """The folder for the job's event files."""
         return self.tensorboard and self.tensorboard / self.log.stem
 
     @property
@@ -122,9 +121,10 @@ class Source:
         """Return the hash of its content."""
         return source_sha256(self.open(task).path) + (f"@{self.split}" if self.path and self.split else "")
 
-    def plain(self) -> dict[str, Any]:
-        """Return it as JSON."""
-        return {"kind": self.kind, "path": self.path, "split": self.split}
+
+def job_name(*parts: str) -> str:
+    """Return the name of a job: its parts by slashes, of which they have none themselves (a hub id has one)."""
+    return "/".join(part.replace("/", "-") for part in parts)
 
 
 def text_path(name: str) -> Path:

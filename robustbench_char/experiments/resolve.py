@@ -6,8 +6,8 @@ Every mistake is reported at once, with its key.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +21,8 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.defences.wordrec.options import RecogniserKeywords
 from robustbench_char.defences.wordrec.train import resolve_recogniser
-from robustbench_char.experiments.jobs import MINI, Source
-from robustbench_char.experiments.spec import Benchmark, TaskSpec, finetune_options, pretrain_options
+from robustbench_char.experiments.jobs import MINI, Source, job_name
+from robustbench_char.experiments.spec import Benchmark, TaskSpec
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
@@ -33,7 +33,7 @@ from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augment
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
 from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
-__all__ = ["LAYOUT", "Resolved", "resolve"]
+__all__ = ["LAYOUT", "Resolved", "ResolvedTask", "resolve"]
 
 T = TypeVar("T")
 
@@ -54,36 +54,78 @@ _TREES = "@"  # FOLDER@SPLIT: the sections of that split
 
 
 @dataclass(frozen=True)
-class TaskData:
-    """The training data (None where nothing is trained) and the test data of a task."""
+class ResolvedTask:
+    """A task of the spec, all that it names, and what its jobs share.
 
+    `train` is None where nothing is trained; `examples` counts those of the training and the test data; `suites` are by
+    their name in the spec, one per strength; each attacks with each of `seeds`.
+    """
+
+    key: str
+    task: Task
+    spec: TaskSpec
     train: Source | None
     test: Source
+    examples: tuple[int, int]
+    suites: dict[str, list[Suite]]
+    seeds: tuple[int, ...]
 
-    @classmethod
-    def of(cls, task: Task, asked: TaskSpec, kind: str, folder: Path) -> TaskData:
-        """Return the data of a task, of a kind of `jobs.Source`. Raises InputError where no file is named."""
-        if kind != "files":
-            test = asked.test or (_HUB_TEST.get(task.name, "dev") if kind == "hub" else "test")
-            train = Source(kind, split=asked.train or "train")
-            return cls(train if asked.train_systems else None, Source(kind, split=test))
-        known = LAYOUT.get(task.name, (None, None))
-        train_path, test_path = asked.train or known[0], asked.test or known[1]
-        for key, path in (("train", train_path if asked.train_systems else "."), ("test", test_path)):
-            if path is None:
-                raise InputError(
-                    f"tasks.{task.name}.{key}",
-                    found="no such key",
-                    expected="a path below the data folder, for a task of your own",
-                    fix="Add the key.",
-                )
-        return cls(_file(folder, train_path) if asked.train_systems and train_path else None,
-                   _file(folder, str(test_path)))  # fmt: skip
+    @property
+    def name(self) -> str:
+        return self.task.name
 
-    def examples(self, task: Task) -> tuple[int, int]:
-        """Return how many examples training and test data hold. Raises InputError for a file that cannot be read."""
-        train = sum(1 for _ in self.train.open(task).examples()) if self.train else 0
-        return train, sum(1 for _ in self.test.open(task).examples())
+    @property
+    def attacks(self) -> list[tuple[Suite, int, str]]:
+        """Suite, seed and the name of the job of each attack."""
+        suites = [suite for several in self.suites.values() for suite in several]
+        attacks = [(suite, seed) for suite in suites for seed in self.seeds]
+        return [(suite, seed, job_name("attack", self.name, suite.name, f"seed_{seed}")) for suite, seed in attacks]
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """What decides how the test data are read."""
+        return {"task": self.task.model_dump(mode="json", by_alias=True), "test": self.test.sha256(self.task)}
+
+    @cached_property
+    def train_sha256(self) -> str:
+        return (self.train or self.test).sha256(self.task)
+
+    @property
+    def paths(self) -> dict[str, Any]:
+        return {"train": self.train and asdict(self.train), "test": asdict(self.test)}
+
+    @property
+    def evaluated(self) -> int:
+        """How many examples of the test data are predicted."""
+        return min(self.examples[1], self.spec.test_limit or self.examples[1])
+
+    def named(self, names: Iterable[str]) -> set[str]:
+        """Return the suites, one per strength, that a part of the spec names as the task does."""
+        return {suite.name for name in names for suite in self.suites.get(name, ())}
+
+    def conditions(self, suites: Iterable[str] | None) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield clean data and the attacks by some suites (None: all), each with the need of what attacks the data."""
+        named = None if suites is None else self.named(suites)
+        yield "clean", {}
+        for suite, seed, job in self.attacks:
+            if named is None or suite.name in named:
+                yield f"{suite.name}/seed_{seed}", {"attacked": job}
+
+
+def _data(task: Task, asked: TaskSpec, kind: str, folder: Path) -> tuple[Source | None, Source]:
+    """Return the training (None: nothing is trained) and the test data. Raises InputError where no file is named."""
+    known = LAYOUT.get(task.name, (None, None))
+    if kind != "files":
+        known = ("train", _HUB_TEST.get(task.name, "dev") if kind == "hub" else "test")
+    paths = {"train": asked.train or known[0]} if asked.train_systems else {}
+    sources = {}
+    for key, path in {**paths, "test": asked.test or known[1]}.items():
+        if path is None:
+            raise InputError(f"tasks.{task.name}.{key}", found="no such key",
+                             expected="a path below the data folder, for a task of your own",
+                             fix="Add the key.")  # fmt: skip
+        sources[key] = _file(folder, path) if kind == "files" else Source(kind, split=path)
+    return sources.get("train"), sources["test"]
 
 
 def _file(folder: Path, path: str) -> Source:
@@ -91,20 +133,18 @@ def _file(folder: Path, path: str) -> Source:
     return Source("files", str((folder / (name if at else path)).resolve()), split if at else None)
 
 
+def _counts(task: Task, train: Source | None, test: Source) -> tuple[int, int]:
+    """Return how many examples the data hold. Raises InputError for a file that cannot be read."""
+    return sum(1 for _ in train.open(task).examples()) if train else 0, sum(1 for _ in test.open(task).examples())
+
+
 @dataclass(frozen=True)
 class Resolved:
-    """A spec with all that it names. Keys are those of the spec.
-
-    `suites` maps a task and a suite to its resolved suites, one per strength; `examples` counts those of the training
-    and the test file of each task.
-    """
+    """A spec with all that it names; keys are those of the spec."""
 
     spec: Benchmark
-    tasks: dict[str, Task]
-    data: dict[str, TaskData]
-    examples: dict[str, tuple[int, int]]
+    tasks: dict[str, ResolvedTask]
     predictors: dict[str, SystemInfo]
-    suites: dict[tuple[str, str], list[Suite]]
     bases: dict[str, Base]
     text: tuple[str, ...]
     heldout: tuple[str, ...]
@@ -114,13 +154,6 @@ class Resolved:
     def kind(self, name: str) -> type[System]:
         """Return the class of a system of the spec that is trained."""
         return SYSTEMS.get(self.spec.kind_of(name))
-
-    def conditions(self, task: str) -> Iterator[tuple[Suite, int]]:
-        """Yield the attacks of a task: each suite with each seed."""
-        for name in self.spec.suites_of(task):
-            for suite in self.suites[task, name]:
-                for seed in self.spec.attack_seeds_of(task):
-                    yield suite, seed
 
 
 def resolve(path: Path, spec: Benchmark | None, mistakes: list[Mistake], data_dir: Path | None) -> Resolved:
@@ -139,11 +172,8 @@ class _Mistakes(list[Mistake]):
 
     def add(self, key: str, found: str, expected: str, fix: str) -> None:
         """Add a mistake, unless it is here already."""
-        self.add_all([Mistake(key, found, expected, fix)])
-
-    def add_all(self, mistakes: Iterable[Mistake]) -> None:
-        """Add those mistakes that are not here already."""
-        self.extend(mistake for mistake in dict.fromkeys(mistakes) if mistake not in self)
+        if (mistake := Mistake(key, found, expected, fix)) not in self:
+            self.append(mistake)
 
     def each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
         """Return what is made of each key; an InputError is a mistake of that key below `place`."""
@@ -179,7 +209,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
     kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
     _check_data_dir(data_dir, "files" in kinds.values() or bool({*texts[0], *texts[1], *texts[2]} - {MINI}), wrong)
     tasks = wrong.each(spec.tasks, get_task, "tasks")
-    data = wrong.each(tasks, lambda key: TaskData.of(tasks[key], spec.tasks[key], kinds[key], folder), "tasks")
+    data = wrong.each(tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder), "tasks")
     suites = _suites(spec, tasks, wrong)
     for key in spec.trained():
         _check_trained(spec, key, wrong)
@@ -192,8 +222,18 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
     keys = ("text", "heldout_text", "recogniser.text")
     text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
     readable = [key for key in data if data_dir is not None or kinds[key] != "files"]
-    examples = wrong.each(readable, lambda key: data[key].examples(tasks[key]), "tasks")
-    return Resolved(spec, tasks, data, examples, predictors, suites, bases, text, heldout, words, folder)
+    examples = wrong.each(readable, lambda key: _counts(tasks[key], *data[key]), "tasks")
+    resolved = (
+        {}
+        if wrong
+        else {
+            key: ResolvedTask(
+                key, task, spec.tasks[key], *data[key], examples[key], suites[key], spec.attack_seeds_of(key)
+            )
+            for key, task in tasks.items()
+        }
+    )
+    return Resolved(spec, resolved, predictors, bases, text, heldout, words, folder)
 
 
 def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> None:
@@ -204,12 +244,12 @@ def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> No
         wrong.add("--data-dir", f"no folder {data_dir}", "an existing folder", "Check the path.")
 
 
-def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[tuple[str, str], list[Suite]]:
+def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[str, dict[str, list[Suite]]]:
+    """Return the suites of each task by their name in the spec, one per strength."""
     resolved = {}
     for key, task in tasks.items():
         place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
-        made = wrong.each(spec.suites_of(key), lambda name, task=task: load_suites(name, task=task.name), place)  # type: ignore[misc]
-        resolved.update({(key, name): suites for name, suites in made.items()})
+        resolved[key] = wrong.each(spec.suites_of(key), partial(load_suites, task=task.name), place)
     return resolved
 
 
@@ -269,7 +309,7 @@ def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, bas
     kind: type[System] = SYSTEMS.get(spec.kind_of(key))
     if kind.pretraining:
         parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
-        wrong.of_options(parts, partial(_pretraining, kind.pretraining, pretrain_options(spec, system), base))
+        wrong.of_options(parts, partial(_pretraining, kind.pretraining, spec.pretrain_options(system), base))
     for name in spec.tasks_of(system):
         if name in tasks and spec.tasks[name].train_systems:
             parts = {
@@ -277,7 +317,7 @@ def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, bas
                 f"tasks.{name}.finetune": spec.tasks[name].finetune,
                 "finetune": spec.finetune,
             }
-            wrong.of_options(parts, partial(_finetuning, finetune_options(spec, name, system), tasks[name], kind, base))
+            wrong.of_options(parts, partial(_finetuning, spec.finetune_options(name, system), tasks[name], kind, base))
             if (augment := system.augment) and (augment.suite or kind.augmentation):
                 check = partial(resolve_augmentation, augment, kind, tasks[name])
                 wrong.of_options({f"{place}.augment": augment}, check)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.common import InputError
+from robustbench_char.common.errors import nearest
+from robustbench_char.common.provenance import differences
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments.estimates import Costs, Estimate
 from robustbench_char.experiments.executors import EXECUTORS
@@ -21,7 +24,7 @@ from robustbench_char.experiments.resolve import Resolved, resolve
 from robustbench_char.experiments.run_folder import RunFile, RunFolder, result_path
 from robustbench_char.experiments.spec import Benchmark, load_spec
 from robustbench_char.experiments.store import Store, default_results
-from robustbench_char.experiments.view import View, explain
+from robustbench_char.experiments.view import View
 
 __all__ = ["ATTEMPTS", "Planned", "Runner", "plan", "run", "slots_of", "states_of"]
 
@@ -50,11 +53,51 @@ class Planned:
 
     def explain(self, name: str) -> list[str]:
         """Return lines that say why a job is up to date or must be rerun. Raises InputError for an unknown job."""
-        return explain(self.plan, self.store, self.states, name)
+        plan, store = self.plan, self.store
+        if name not in plan.jobs:
+            raise InputError("--explain", found=f"unknown job {name!r}", expected="a job that `--plan` lists",
+                             fix=f"Correct the name.{nearest(name, plan.jobs)}")  # fmt: skip
+        job, key = plan.jobs[name], plan.keys[name]
+        lines = [f"{name}: {self.states[name]}", f"key {key}"]
+        if self.states[name] == "done":
+            cost = store.read(job.stage, key).cost
+            return [*lines, f"made {cost.created} on {cost.host} in {cost.wall_seconds:.1f} s"]
+        if self.states[name] == "not needed":
+            return [*lines, "everything that needs its result is done"]
+        if store.path(job.stage, key).exists():
+            return [*lines, f"its result is damaged: {store.damage(job.stage, key)}"]
+        return [*lines, *_explain_changes(job, plan.decides[name], store)]
 
     def estimate(self, slots: int) -> Estimate:
         """Return the expected cost of these jobs, run so many at once."""
         return self.costs.estimate(self.plan, self.waiting, slots)
+
+
+def _explain_changes(job: Job, decides: Mapping[str, Any], store: Store) -> list[str]:
+    """Return lines on what differs from the nearest earlier result of a job."""
+    earlier = [file for file in store.files() if file.name == job.name and file.stage == job.stage]
+    if not earlier:
+        return ["no result of this name is in the store"]
+    decides = json.loads(json.dumps(decides))
+    last = min(earlier, key=lambda file: (len(list(differences(file.decides, decides))), file.cost.created))
+    changes = sorted(differences(last.decides, decides), key=lambda change: change[0])
+    first = f"the nearest earlier result was made {last.cost.created}; since then:"
+    return [first, *(_change(job, *change) for change in changes)]
+
+
+def _change(job: Job, key: str, old: object, new: object) -> str:
+    """Return one thing that differs from an earlier result; of another input, the job that makes it."""
+    role = key.removeprefix("needs.")
+    if role != key:
+        return f"  {role}: another result of {job.needs.get(role, '(none is needed now)')}"
+    if key == "stage":
+        return f"  {key}: {old} -> {new}, a version with other results"
+    return f"  {key}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def plan(
@@ -129,15 +172,10 @@ def slots_of(planned: Planned, executor: str, workers: int | None = None, addres
         return made.slots
 
 
-@contextmanager
-def _executor(name: str, spec: Benchmark, workers: int | None, address: str | None) -> Iterator[Executor]:
+def _executor(name: str, spec: Benchmark, workers: int | None, address: str | None) -> closing[Executor]:
     gpus = spec.gpus_per_job if spec.device == "gpu" else 0
     kind = EXECUTORS.get(name, place="--executor")
-    executor: Executor = kind(threads=spec.threads, gpus=gpus, workers=workers, address=address)
-    try:
-        yield executor
-    finally:
-        executor.close()
+    return closing(kind(threads=spec.threads, gpus=gpus, workers=workers, address=address))
 
 
 def _check_budget(planned: Planned, slots: int) -> None:

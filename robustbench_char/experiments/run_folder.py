@@ -96,11 +96,10 @@ class RunFolder:
                              fix="Choose another --output.")  # fmt: skip
         if path.exists() and not path.is_dir():
             raise InputError(path, found="a file", expected="a folder", fix="Choose another --output.")
-        self.keys: dict[str, str] = self._earlier() if (path / RUN).is_file() else {}
-
-    def _earlier(self) -> dict[str, str]:
-        file = read_json_model(self.path / RUN, RunFile, expected="what `run` wrote", fix="Choose another --output.")
-        return {name: job.key for name, job in file.jobs.items()}
+        self.keys: dict[str, str] = {}
+        if (path / RUN).is_file():
+            file = read_json_model(path / RUN, RunFile, expected="what `run` wrote", fix="Choose another --output.")
+            self.keys = {name: job.key for name, job in file.jobs.items()}
 
     def clear(self, keys: Mapping[str, str]) -> None:
         """Remove what an earlier run left here whose jobs do not have these keys now."""

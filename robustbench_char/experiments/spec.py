@@ -23,16 +23,12 @@ from robustbench_char.training.pretraining.options import PretrainOptions
 __all__ = [
     "SPECS",
     "Benchmark",
-    "Budget",
     "FinetunePart",
     "PretrainPart",
     "RecogniserPart",
-    "SensitivityOptions",
     "SystemSpec",
     "TaskSpec",
-    "finetune_options",
     "load_spec",
-    "pretrain_options",
 ]
 
 SPECS = "benchmarks/suites"
@@ -191,16 +187,16 @@ class Benchmark(Frozen):
         """Return the seeds that each suite attacks a task with."""
         return self.tasks[task].attack_seeds or self.attack_seeds
 
+    def finetune_options(self, task: str, system: SystemSpec) -> dict[str, Any]:
+        """Return the options of fine-tuning: the system's over the task's over the spec's."""
+        return _combine(self.finetune, self.tasks[task].finetune, system.finetune)
 
-def finetune_options(spec: Benchmark, task: str, system: SystemSpec) -> dict[str, Any]:
-    """Return the options of fine-tuning: the system's over the task's over the spec's."""
-    parts = (spec.finetune, spec.tasks[task].finetune, system.finetune)
-    return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
+    def pretrain_options(self, system: SystemSpec) -> dict[str, Any]:
+        """Return the options of pre-training: the system's over the spec's."""
+        return _combine(self.pretrain, system.pretrain)
 
 
-def pretrain_options(spec: Benchmark, system: SystemSpec) -> dict[str, Any]:
-    """Return the options of pre-training: the system's over the spec's."""
-    parts = (spec.pretrain, system.pretrain)
+def _combine(*parts: Frozen) -> dict[str, Any]:
     return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
 
 

@@ -1,11 +1,10 @@
-"""What a user sees of a run: one live view on a terminal, plain lines elsewhere; and why a job is done, or not."""
+"""What a user sees of a run: one live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_char.common import InputError
-from robustbench_char.common.errors import nearest
-from robustbench_char.common.provenance import differences
 from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Job, State, status_file
-from robustbench_char.experiments.store import Store
+from robustbench_char.experiments.jobs import State, status_file
 
-__all__ = ["View", "duration", "explain"]
+__all__ = ["View", "duration"]
 
 
 class View:
@@ -67,9 +62,7 @@ class View:
         counts = ", ".join(f"{number} {state}" for state, number in states.items() if number and state != "not needed")
         table = Table("job", "for", "step", "loss", box=None)
         for name, begun in self.begun.items():
-            status = _read(status_file(self.logs, name))
-            step = f"{status['step']:,} of {status['steps']:,}" if status else ""
-            loss = f"{status['loss']:.3f}" if status and status.get("loss") is not None else ""
+            step, loss = _progress(status_file(self.logs, name))
             table.add_row(name, duration(time.monotonic() - begun), step, loss)
         return Group(Text(f"{counts}; about {duration(self._remaining())} left"), table)
 
@@ -84,55 +77,14 @@ class View:
         return self._left
 
 
-def _read(path: Path) -> Mapping[str, Any] | None:
-    """Return the status that a training wrote, or None: it has not begun, or the job is not a training."""
+def _progress(path: Path) -> tuple[str, str]:
+    """Return the step and the loss that a training wrote; empty where it has not begun, or for another job."""
     try:
         status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # it ends, or is being written
-        return None
-    return status
-
-
-def explain(plan: Plan, store: Store, states: Mapping[str, State], name: str) -> list[str]:
-    """Return lines that say why a job is up to date or must be rerun. Raises InputError for an unknown job."""
-    if name not in plan.jobs:
-        raise InputError("--explain", found=f"unknown job {name!r}", expected="a job that `--plan` lists",
-                         fix=f"Correct the name.{nearest(name, plan.jobs)}")  # fmt: skip
-    job, key = plan.jobs[name], plan.keys[name]
-    lines = [f"{name}: {states[name]}", f"key {key}"]
-    if states[name] == "done":
-        cost = store.read(job.stage, key).cost
-        return [*lines, f"made {cost.created} on {cost.host} in {cost.wall_seconds:.1f} s"]
-    if states[name] == "not needed":
-        return [*lines, "everything that needs its result is done"]
-    if store.path(job.stage, key).exists():
-        return [*lines, f"its result is damaged: {store.damage(job.stage, key)}"]
-    earlier = [file for file in store.files() if file.name == name and file.stage == job.stage]
-    if not earlier:
-        return [*lines, "no result of this name is in the store"]
-    decides = json.loads(json.dumps(plan.decides[name]))
-    last = min(earlier, key=lambda file: (len(list(differences(file.decides, decides))), file.cost.created))
-    changes = sorted(differences(last.decides, decides), key=lambda change: change[0])
-    return [
-        *lines,
-        f"the nearest earlier result was made {last.cost.created}; since then:",
-        *(_change(job, *change) for change in changes),
-    ]
-
-
-def _change(job: Job, key: str, old: object, new: object) -> str:
-    """Return one thing that differs from an earlier result; of another result that came in, the job that makes it."""
-    role = key.removeprefix("needs.")
-    if role != key:
-        return f"  {role}: another result of {job.needs.get(role, '(none is needed now)')}"
-    if key == "stage":
-        return f"  {key}: {old} -> {new}, a version with other results"
-    return f"  {key}: {_short(old)} -> {_short(new)}"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        return "", ""
+    loss = status.get("loss")
+    return f"{status['step']:,} of {status['steps']:,}", "" if loss is None else f"{loss:.3f}"
 
 
 def duration(seconds: float) -> str:

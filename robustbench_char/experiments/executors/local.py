@@ -56,7 +56,6 @@ class LocalExecutor:
         self._outcomes: list[Outcome] = []
 
     def submit(self, call: Call) -> None:
-        """Do the job."""
         with (
             call.log.open("a", encoding="utf-8") as log,
             contextlib.redirect_stdout(log),
@@ -65,7 +64,6 @@ class LocalExecutor:
             self._outcomes.append(perform(call))
 
     def finished(self, seconds: float) -> list[Outcome]:
-        """Return what ended since the last call."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
@@ -105,13 +103,7 @@ def _make(call: Call, folder: Path) -> None:
     _reset_peak()
     with _repeatable(call.threads) if stage.heavy else nullcontext():
         stage.run(call, folder / call.key)
-    file = {
-        "name": job.name,
-        "stage": job.stage,
-        "key": call.key,
-        "decides": dict(call.decides),
-        "provenance": provenance(),
-    }
+    file = {"name": job.name, "stage": job.stage, "key": call.key, "decides": dict(call.decides)}
     cost = {
         "wall_seconds": time.monotonic() - started,
         "cpu_seconds": sum(os.times()[:4]) - before,
@@ -120,7 +112,7 @@ def _make(call: Call, folder: Path) -> None:
         "host": socket.gethostname(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    call.store.finish(folder / call.key, file, cost)
+    call.store.finish(folder / call.key, {**file, "provenance": provenance()}, cost)
     _print(f"done in {cost['wall_seconds']:.1f} s")
 
 

@@ -67,7 +67,6 @@ class RayExecutor:
         return room if self._workers is None else min(room, self._workers)
 
     def submit(self, call: Call) -> None:
-        """Hand the job to Ray."""
         task = self._task.options(name=call.job.name)
         mark = self._mark(call.store.folder)
         self._running[task.remote(call, mark, Path.cwd(), package_sha256())] = call

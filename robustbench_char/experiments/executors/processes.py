@@ -56,7 +56,6 @@ class ProcessExecutor:
         self._waiting: deque[Call] = deque()
 
     def submit(self, call: Call) -> None:
-        """Give the job to a process that is free, or to the next one that will be."""
         self._waiting.append(call)
         self._hand_out()
 
@@ -71,15 +70,13 @@ class ProcessExecutor:
         return outcomes
 
     def close(self) -> None:
-        """End all processes."""
-        for worker in self._workers:
-            if worker:
-                worker.process.terminate()
-        for worker in self._workers:
-            if worker:
-                worker.process.join(10)
-                if worker.process.is_alive():
-                    worker.process.kill()
+        processes = [worker.process for worker in self._workers if worker]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(10)
+            if process.is_alive():
+                process.kill()
 
     def _hand_out(self) -> None:
         for number, worker in enumerate(self._workers):
@@ -165,16 +162,14 @@ def _environment(threads: int, gpus: Sequence[str] | None) -> Iterator[None]:
     wanted = thread_variables(threads)
     if gpus is not None:
         wanted["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    before = {name: os.environ.get(name) for name in wanted}
+    before = {name: os.environ[name] for name in wanted if name in os.environ}
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in wanted:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _cores() -> list[int]:
