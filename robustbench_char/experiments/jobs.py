@@ -109,13 +109,11 @@ class Source:
 
     def open(self, task: Task) -> NativeFile:
         """Open it. Raises InputError as the readers do."""
-        if self.kind == "hub":
-            return open_source(task, hub=True, split=self.split)
-        if self.kind == "mini":
-            return open_source(task, data="mini", split=self.split)
-        if self.split:
-            return open_source(task, data_dir=Path(self.path), split=self.split)
-        return open_native(task, Path(self.path))
+        if self.kind == "files":
+            folder = Path(self.path)
+            return open_source(task, data_dir=folder, split=self.split) if self.split else open_native(task, folder)
+        data = "mini" if self.kind == "mini" else None
+        return open_source(task, data=data, hub=self.kind == "hub", split=self.split)
 
     def sha256(self, task: Task) -> str:
         """Return the hash of its content."""

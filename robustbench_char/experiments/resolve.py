@@ -50,7 +50,6 @@ LAYOUT = {
 """Train and test file of each task below the data folder, as the sets are released; MRPC's test labels are public."""
 
 _HUB_TEST = {"mrpc": "test", "conll2003": "test"}  # elsewhere labels of test are not public
-_TREES = "@"  # FOLDER@SPLIT: the sections of that split
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _data(task: Task, asked: TaskSpec, kind: str, folder: Path) -> tuple[Source 
 
 
 def _file(folder: Path, path: str) -> Source:
-    name, at, split = path.rpartition(_TREES)
+    name, at, split = path.rpartition("@")  # FOLDER@SPLIT: the sections of that split
     return Source("files", str((folder / (name if at else path)).resolve()), split if at else None)
 
 
@@ -223,16 +222,11 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
     text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
     readable = [key for key in data if data_dir is not None or kinds[key] != "files"]
     examples = wrong.each(readable, lambda key: _counts(tasks[key], *data[key]), "tasks")
-    resolved = (
-        {}
-        if wrong
-        else {
-            key: ResolvedTask(
-                key, task, spec.tasks[key], *data[key], examples[key], suites[key], spec.attack_seeds_of(key)
-            )
-            for key, task in tasks.items()
-        }
-    )
+    seeds_of = spec.attack_seeds_of
+    resolved = {
+        key: ResolvedTask(key, tasks[key], spec.tasks[key], *data[key], examples[key], suites[key], seeds_of(key))
+        for key in (() if wrong else tasks)
+    }
     return Resolved(spec, resolved, predictors, bases, text, heldout, words, folder)
 
 

@@ -146,8 +146,13 @@ def run(
         with View(planned.plan, folder.logs, planned.costs, made.slots) as view:
             publish = partial(folder.put, plan=planned.plan, store=planned.store)
             runner = Runner(planned.plan, planned.store, folder.logs, made, view, planned.states, publish, settings)
-            write = partial(folder.write, planned.path.stem, benchmark, executor, planned.plan, planned.store)
-            return _run(runner, lambda: write(runner.states, runner.errors), examples=benchmark.examples)
+            header = {"name": planned.path.stem, "spec": benchmark.model_dump(mode="json", by_alias=True)}
+
+            def write() -> RunFile:
+                states, errors = runner.states, runner.errors
+                return folder.write(planned.plan, planned.store, states, errors, executor=executor, **header)
+
+            return _run(runner, write, examples=benchmark.examples)
 
 
 def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:

@@ -23,7 +23,6 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments.expand import Plan
 from robustbench_char.experiments.jobs import Job
-from robustbench_char.experiments.spec import Benchmark
 from robustbench_char.experiments.store import JOB, Cost, Store
 
 __all__ = ["RunFile", "RunFolder", "result_path"]
@@ -132,16 +131,12 @@ class RunFolder:
                 os.replace(new, target)
 
     def write(
-        self,
-        name: str,
-        spec: Benchmark,
-        executor: str,
-        plan: Plan,
-        store: Store,
-        states: Mapping[str, str],
-        errors: Mapping[str, str],
+        self, plan: Plan, store: Store, states: Mapping[str, str], errors: Mapping[str, str], **header: Any
     ) -> RunFile:
-        """Write `run.json` atomically, and return it. Raises InputError for a full disk."""
+        """Write `run.json` atomically, and return it; `header` has name, spec and executor.
+
+        Raises InputError for a full disk.
+        """
         jobs = {
             job.name: JobLine(
                 stage=job.stage,
@@ -153,10 +148,8 @@ class RunFolder:
             for job in plan.jobs.values()
         }
         file = RunFile(
-            name=name,
-            spec=spec.model_dump(mode="json", by_alias=True),
+            **header,
             machine=plan.machine,
-            executor=executor,
             jobs=jobs,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             provenance=provenance(),

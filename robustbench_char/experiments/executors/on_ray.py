@@ -131,12 +131,9 @@ def _serve(call: Call, mark: Path, folder: Path, package: str) -> Outcome:
 
 def _not_shared(call: Call, mark: Path, folder: Path) -> str | None:
     """Return which folder this machine does not share with the one that runs the benchmark, or None."""
-    for path, shared in (
-        (folder, folder.is_dir()),
-        (call.store.folder, mark.is_file()),
-        (call.logs, call.logs.is_dir()),
-    ):
-        if not shared:
+    shared = ((folder, folder.is_dir()), (call.store.folder, mark.is_file()), (call.logs, call.logs.is_dir()))
+    for path, seen in shared:
+        if not seen:
             return f"no shared folder {path}; put it on a file system that all machines see under the same path"
     return None
 
@@ -174,11 +171,10 @@ def _seen(outcome: Outcome, call: Call) -> Outcome:
 
 def _environment(threads: int, gpus: int) -> dict[str, str]:
     """Return the variables that libraries read when a worker imports them, and the driver's path of modules."""
-    variables = thread_variables(threads)
     hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
     path = os.environ.get("PYTHONPATH")
     code = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))} if path else {}
-    return {**variables, **hidden, **code}
+    return {**thread_variables(threads), **hidden, **code}
 
 
 def _ray() -> Any:

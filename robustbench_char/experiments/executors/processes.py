@@ -173,9 +173,7 @@ def _environment(threads: int, gpus: Sequence[str] | None) -> Iterator[None]:
 
 
 def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def _devices() -> list[str]:
