@@ -1,1 +1,1 @@
-"""The command line: one file a sub-command. Imports of other rooms stand inside the commands, so that help is quick."""
+"""The command line: declarations of commands. What does the work is imported when one runs, so that help is quick."""

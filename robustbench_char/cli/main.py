@@ -64,7 +64,7 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on where it can", err=True)
+        typer.echo("interrupted; rerun the same command to resume", err=True)
         sys.exit(130)
 
 

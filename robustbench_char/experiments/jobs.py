@@ -13,7 +13,7 @@ from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.sources import MINI_TEXT, open_source
 
-__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "job_name", "log_file", "status_file", "text_path"]
+__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "job_name", "log_file", "text_path"]
 
 MINI = "mini"
 """The text that is made of the generated data sets."""
@@ -68,7 +68,7 @@ class Call:
     @property
     def status(self) -> Path:
         """The file in which training tells how far it is."""
-        return status_file(self.logs, self.job.name)
+        return log_file(self.logs, self.job.name, "status")
 
     @property
     def unfinished(self) -> Path:
@@ -86,14 +86,9 @@ class Outcome:
     wall_seconds: float = 0.0
 
 
-def log_file(logs: Path, job: str) -> Path:
-    """Return the log of a job in a folder of logs."""
-    return logs / f"{job.replace('/', '-')}.log"
-
-
-def status_file(logs: Path, job: str) -> Path:
-    """Return the status file of a job in a folder of logs."""
-    return logs / f"{job.replace('/', '-')}.status"
+def log_file(logs: Path, job: str, kind: Literal["log", "status"] = "log") -> Path:
+    """Return the log, or the status file, of a job in a folder of logs."""
+    return logs / f"{job.replace('/', '-')}.{kind}"
 
 
 @dataclass(frozen=True)

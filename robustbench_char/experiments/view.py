@@ -15,7 +15,7 @@ from rich.text import Text
 
 from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import State, status_file
+from robustbench_char.experiments.jobs import State, log_file
 
 __all__ = ["View", "duration"]
 
@@ -62,7 +62,7 @@ class View:
         counts = ", ".join(f"{number} {state}" for state, number in states.items() if number and state != "not needed")
         table = Table("job", "for", "step", "loss", box=None)
         for name, begun in self.begun.items():
-            step, loss = _progress(status_file(self.logs, name))
+            step, loss = _progress(log_file(self.logs, name, "status"))
             table.add_row(name, duration(time.monotonic() - begun), step, loss)
         return Group(Text(f"{counts}; about {duration(self._remaining())} left"), table)
 
