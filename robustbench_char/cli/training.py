@@ -14,8 +14,7 @@ from robustbench_char.training.pretraining.options import PretrainOptions
 
 if TYPE_CHECKING:
     from robustbench_char.models.charbert.conversion import ConversionReport
-    from robustbench_char.training.pretraining.files import PretrainedEncoder
-    from robustbench_char.training.saved_system import SavedSystem
+    from robustbench_char.training.saved import PretrainedEncoder, SavedSystem
 
 __all__ = ["convert", "finetune", "pretrain"]
 
