@@ -13,7 +13,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import AugmentInfo
-from robustbench_char.tasks.base import Example, Task
+from robustbench_char.tasks.base import Example, ExampleSource, Task
 from robustbench_char.training.options import AugmentOptions
 
 __all__ = ["AUGMENT_SEED", "Augmentation", "resolve_augmentation"]
@@ -52,16 +52,13 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class _InMemory:
+class _InMemory(ExampleSource):
     """Examples as a source to attack."""
 
     held: Sequence[Example]
 
     def examples(self) -> Iterator[Example]:
         return iter(self.held)
-
-    def source(self, example: Example, field: str, start: int, end: int) -> str | None:
-        return None
 
 
 def resolve_augmentation(asked: AugmentOptions, system: type[System], task: Task) -> Augmentation | None:
@@ -76,30 +73,21 @@ def resolve_augmentation(asked: AugmentOptions, system: type[System], task: Task
         suite = only_suite(load_suites(name, task=task.name, place=Option("augment")), place=Option("augment"))
         return Augmentation(_less(suite, asked.without), asked.share, seed, asked.without)
     if asked != AugmentOptions():
-        raise InputError(
-            Option("augment"),
-            found=f"none, and the system {system.name} has none of its own",
-            expected="a suite, for the other options of an augmentation",
-            fix="Add a suite, or leave them out.",
-        )
+        found = f"none, and the system {system.name} has none of its own"
+        expected, fix = "a suite, for the other options of an augmentation", "Add a suite, or leave them out."
+        raise InputError(Option("augment"), found=found, expected=expected, fix=fix)
     return None
 
 
 def _less(suite: Suite, without: tuple[str, ...]) -> Suite:
+    place = Option("augment_without")
     for operator in without:
         if operator not in suite.operators:
-            raise InputError(
-                Option("augment_without"),
-                found=f"the operator {operator!r}",
-                expected=f"operators of {suite.name}: {', '.join(suite.operators)}",
-                fix=f"Correct the name.{nearest(operator, suite.operators)}",
-            )
+            expected = f"operators of {suite.name}: {', '.join(suite.operators)}"
+            fix = f"Correct the name.{nearest(operator, suite.operators)}"
+            raise InputError(place, found=f"the operator {operator!r}", expected=expected, fix=fix)
     left = {operator: rule for operator, rule in suite.operators.items() if operator not in without}
     if not left:
-        raise InputError(
-            Option("augment_without"),
-            found="every operator of the suite",
-            expected="at least one left",
-            fix="Leave fewer out.",
-        )
+        found, expected = "every operator of the suite", "at least one left"
+        raise InputError(place, found=found, expected=expected, fix="Leave fewer out.")
     return suite.model_copy(update={"operators": left})

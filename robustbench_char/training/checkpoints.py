@@ -66,12 +66,8 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
             shutil.rmtree(folder)
             lock.unlink(missing_ok=True)
     except Timeout:
-        raise InputError(
-            folder,
-            found="another process that trains the same run",
-            expected="one process per run",
-            fix="Wait for it, or end it first.",
-        ) from None
+        found, fix = "another process that trains the same run", "Wait for it, or end it first."
+        raise InputError(folder, found=found, expected="one process per run", fix=fix) from None
 
 
 def mark_complete(checkpoint: Path) -> None:

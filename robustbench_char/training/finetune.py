@@ -124,12 +124,8 @@ def _finished(
 def _trained_alike(job: _Job, folder: Path) -> Path:
     """Return a system's folder. Raises InputError unless its weights come from the training that this job asks for."""
     if saved.read_system(folder).training != job.training:
-        raise InputError(
-            folder,
-            found="a system that was trained on something else, or with other settings",
-            expected="weights of the same training",
-            fix="Retrain.",
-        )
+        found = "a system that was trained on something else, or with other settings"
+        raise InputError(folder, found=found, expected="weights of the same training", fix="Retrain.")
     return folder
 
 
@@ -269,10 +265,9 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     system: type[System] = SYSTEMS.get(asked.system, place=Option("system"))
     base = resolve_base(asked.base, any_type=system.any_type)
     pretraining = _pretraining(system, base)
-    limits, family = system.limits(base.folder), asked.task.family
-    settings = resolve_settings(
-        asked.options, seed=asked.seed, family=family, positions=limits.longest, scale=limits.scale
-    )
+    longest, scale = system.limits(base.folder)
+    family = asked.task.family
+    settings = resolve_settings(asked.options, seed=asked.seed, family=family, positions=longest, scale=scale)
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = _labelled(asked, settings)
     labels = label_names(asked.task, examples)
@@ -290,15 +285,13 @@ def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
     trained_for = CharBertConfig.model_type if converted else info and info.system
     if trained_for == wanted:
         return info
-    raise InputError(
-        Option("base"),
-        found=f"{base.name}, a base that "
-        + (f"was pre-trained for {trained_for}" if trained_for else "`pretrain` did not write"),
-        expected=f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint",
-        fix=f"Choose the system {trained_for}, or another base."
-        if trained_for
-        else f"Pre-train it first: `robustbench-char pretrain {wanted} --base {base.name} --text FILE ...`.",
-    )
+    if trained_for:
+        history, fix = f"was pre-trained for {trained_for}", f"Choose the system {trained_for}, or another base."
+    else:
+        command = f"robustbench-char pretrain {wanted} --base {base.name} --text FILE ..."
+        history, fix = "`pretrain` did not write", f"Pre-train it first: `{command}`."
+    expected = f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint"
+    raise InputError(Option("base"), found=f"{base.name}, a base that {history}", expected=expected, fix=fix)
 
 
 def _labelled(asked: _Request, settings: Settings) -> list[Example]:
@@ -307,16 +300,12 @@ def _labelled(asked: _Request, settings: Settings) -> list[Example]:
     examples = list(islice(given, settings.limit))
     for example in examples:
         if gold_of(asked.task, example) is None:
-            raise InputError(
-                f"{asked.place}: {place_of(example)}",
-                found="an example without label",
-                expected="labelled examples to train on",
-                fix="Train on the train file; test files are often released without labels.",
-            )
+            place, expected = f"{asked.place}: {place_of(example)}", "labelled examples to train on"
+            fix = "Train on the train file; test files are often released without labels."
+            raise InputError(place, found="an example without label", expected=expected, fix=fix)
     if not examples:
-        raise InputError(
-            asked.place, found="no examples", expected="at least one example", fix="Check the file given to `train=`."
-        )
+        fix = "Check the file given to `train=`."
+        raise InputError(asked.place, found="no examples", expected="at least one example", fix=fix)
     return examples
 
 
@@ -326,12 +315,9 @@ def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where:
     for example in examples if labels else ():
         for label in labels_of(example):
             if label not in known:
-                raise InputError(
-                    f"{where}: {place_of(example)}",
-                    found=f"the label {label!r}",
-                    expected=f"one of {', '.join(labels)}",
-                    fix="Correct the label, or the task.",
-                )
+                place, expected = f"{where}: {place_of(example)}", f"one of {', '.join(labels)}"
+                fix = "Correct the label, or the task."
+                raise InputError(place, found=f"the label {label!r}", expected=expected, fix=fix)
 
 
 def _recogniser(asked: _Request, system: type[System], store: Path, progress: bool) -> Recogniser | None:
@@ -341,12 +327,9 @@ def _recogniser(asked: _Request, system: type[System], store: Path, progress: bo
     if not system.needs_recogniser:
         return None
     if isinstance(asked.train, Sequence):
-        raise InputError(
-            Option("recogniser"),
-            found=f"none, for the system {system.name} and examples in memory",
-            expected="a recogniser",
-            fix="Train one with `train-recogniser` and name its folder.",
-        )
+        found = f"none, for the system {system.name} and examples in memory"
+        fix = "Train one with `train-recogniser` and name its folder."
+        raise InputError(Option("recogniser"), found=found, expected="a recogniser", fix=fix)
     return trained_recogniser(store, asked.task, asked.train, asked.data_sha256, asked.options.limit, progress=progress)
 
 

@@ -70,7 +70,9 @@ class Loop:
 
         trainer = self.run(make, last_checkpoint(self.folder))
         refuse_diverged(model, "learning_rate")
-        return [_log_entry(entry) for entry in trainer.state.log_history if "loss" in entry]
+        entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+        # JSON has no word for a number that is not finite
+        return [{key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS} for entry in entries]
 
     def run(self, make: Callable[[Bar], T], start: Path | None) -> T:
         """Train with the Trainer that `make` returns, from a checkpoint if there is one, and return it."""
@@ -79,11 +81,6 @@ class Loop:
             trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
         return trainer
-
-
-def _log_entry(entry: Mapping[str, float]) -> dict[str, float | None]:
-    """Return one entry of the log; JSON has no word for a number that is not finite."""
-    return {key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS}
 
 
 def arguments_of(settings: Any, folder: Path, steps: int, **more: Any) -> TrainingArguments:

@@ -139,21 +139,12 @@ def resolve_settings(
     question = min(64 * scale, length // 3)
     room = length - question - _SPECIAL_PIECES
     if family == "question_answering" and options.doc_stride >= room:
-        raise InputError(
-            Option("doc_stride"),
-            found=str(options.doc_stride),
-            expected=f"a number from 0 to {room - 1}",
-            fix="Windows must move on: lower `doc_stride=` or raise `max_length=`.",
-        )
+        found, expected = str(options.doc_stride), f"a number from 0 to {room - 1}"
+        fix = "Windows must move on: lower `doc_stride=` or raise `max_length=`."
+        raise InputError(Option("doc_stride"), found=found, expected=expected, fix=fix)
     chosen = options.model_dump(exclude={"precision", "max_length"})
-    return Settings(
-        seed=seed,
-        bf16=bf16_of(options.precision),
-        max_length=length,
-        max_question=question,
-        max_answer=30 * scale,
-        **chosen,
-    )
+    lengths = {"max_length": length, "max_question": question, "max_answer": 30 * scale}
+    return Settings(seed=seed, bf16=bf16_of(options.precision), **lengths, **chosen)
 
 
 def bf16_of(precision: Precision) -> bool:

@@ -186,9 +186,8 @@ def read_system(folder: Path) -> SystemFile:
             fix="Fine-tune this model first: `robustbench-char finetune TASK --base FOLDER ...`.",
         )
     refuse_html(path, expected="JSON")
-    system = read_json_model(
-        path, SystemFile, expected="a file that `finetune` wrote", fix="Fine-tune the system again."
-    )
+    expected, fix = "a file that `finetune` wrote", "Fine-tune the system again."
+    system = read_json_model(path, SystemFile, expected=expected, fix=fix)
     if not SYSTEMS.get(system.system, place=f"{path}: system").any_type:
         check_model_folder(folder)
     return system
@@ -199,16 +198,13 @@ def system_info(file: SystemFile) -> SystemInfo:
     return SystemInfo(
         name=file.system,
         base=file.pretraining.base if file.pretraining else file.base.name,
-        parameters=file.parameters,
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,
         settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},
-        weights_sha256=file.weights_sha256,
-        label=file.label,
-        extra_parameters=file.extra_parameters,
         pretraining=file.pretraining,
         augment=file.augment,
         recogniser=file.recogniser,
+        **file.model_dump(include={"parameters", "weights_sha256", "label", "extra_parameters"}),
     )
 
 
@@ -223,11 +219,8 @@ def trained_before(store: Path, training: str) -> Path | None:
     for path in sorted((store / SYSTEMS_FOLDER).glob(f"*/{SYSTEM}")):
         saved = read_json(path)
         # Only a match is checked in full: a damaged or newer system elsewhere in the store is none of our business.
-        if (
-            isinstance(saved, dict)
-            and saved.get("training") == training
-            and finished_run(path.parent, str(saved["run"]))
-        ):
+        alike = isinstance(saved, dict) and saved.get("training") == training
+        if alike and finished_run(path.parent, str(saved["run"])):
             return path.parent
     return None
 
@@ -244,27 +237,19 @@ def finished_run(folder: Path, run: str, *, pretraining: bool = False) -> bool:
 def read_pretraining(folder: Path) -> PretrainingFile | None:
     """Return a folder's `pretraining.json`, or None without one. Raises InputError for a damaged or newer file."""
     path = folder / PRETRAINING
-    if not path.is_file():
-        return None
-    return read_json_model(
-        path, PretrainingFile, expected="a file that `pretrain` wrote", fix="Pre-train the system again."
-    )
+    expected, fix = "a file that `pretrain` wrote", "Pre-train the system again."
+    return read_json_model(path, PretrainingFile, expected=expected, fix=fix) if path.is_file() else None
 
 
 def pretraining_info(folder: Path) -> PretrainingInfo | None:
     """Return what records say of a folder's pre-training, or None where `pretrain` did not write it."""
-    file = read_pretraining(folder)
-    if file is None:
+    if (file := read_pretraining(folder)) is None:
         return None
     return PretrainingInfo(
-        system=file.system,
         base=file.base.name,
-        steps=file.steps,
-        tokens=file.tokens,
-        tokens_per_second=file.tokens_per_second,
-        wall_seconds=file.wall_seconds,
         text=tuple(text.name for text in file.texts),
         text_sha256=file.text_sha256,
         noise=file.settings.suite,
         noise_share=file.settings.noise,
+        **file.model_dump(include={"system", "steps", "tokens", "tokens_per_second", "wall_seconds"}),
     )

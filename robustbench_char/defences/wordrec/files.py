@@ -61,12 +61,9 @@ def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
     """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
     for name, expected in _FORMAT.items():
         if not (folder / name).is_file():
-            raise InputError(
-                folder,
-                found=f"no {name}" if folder.is_dir() else "no such folder",
-                expected="a folder that `train-recogniser` wrote",
-                fix="Check the path, or train a recogniser with `train-recogniser`.",
-            )
+            found = f"no {name}" if folder.is_dir() else "no such folder"
+            fix = "Check the path, or train a recogniser with `train-recogniser`."
+            raise InputError(folder, found=found, expected="a folder that `train-recogniser` wrote", fix=fix)
         refuse_html(folder / name, expected=expected)
     file = read_json_model(folder / CONFIG, RecogniserFile, expected="a file that `train-recogniser` wrote", fix=_AGAIN)
     path, sha256 = folder / WEIGHTS, sha256_file(folder / WEIGHTS)

@@ -199,12 +199,10 @@ def _background(folder: Path, file: RecogniserFile, given: Path | None) -> Recog
     if file.back_off != "background" and not (home / CONFIG).is_file():
         return None
     if given is None and not home.is_dir():
-        raise InputError(
-            folder,
-            found="the back-off `background` without a second recogniser",
-            expected=f"a folder {BACKGROUND}/ in it, or a background recogniser beside it",
-            fix="Name the second recogniser, or choose another back-off.",
-        )
+        found = "the back-off `background` without a second recogniser"
+        expected = f"a folder {BACKGROUND}/ in it, or a background recogniser beside it"
+        fix = "Name the second recogniser, or choose another back-off."
+        raise InputError(folder, found=found, expected=expected, fix=fix)
     return Recogniser.load(home, back_off="pass_through")
 
 
@@ -230,12 +228,9 @@ def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
     """Return what records hold of a recogniser. Raises InputError for one without a record of its training."""
     training = recogniser.file.training
     if training is None or not training.keys() >= _RECORDED:
-        raise InputError(
-            Option("recogniser"),
-            found="a recogniser without record of its training",
-            expected="a folder that `train-recogniser` wrote",
-            fix="Train one with `train-recogniser`.",
-        )
+        found, expected = "a recogniser without record of its training", "a folder that `train-recogniser` wrote"
+        fix = "Train one with `train-recogniser`."
+        raise InputError(Option("recogniser"), found=found, expected=expected, fix=fix)
     file, background = recogniser.file, recogniser.background
     return RecogniserInfo(
         vocabulary=len(file.words),

@@ -147,12 +147,8 @@ def _read(
     kept = [words for number, words in enumerate(sentences) if number % HELD_OUT_EVERY != HELD_OUT_EVERY - 1]
     held_out = sentences[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
     if not held_out:
-        raise InputError(
-            paths[0],
-            found=f"{len(sentences)} sentences",
-            expected=f"at least {HELD_OUT_EVERY}, of which every {HELD_OUT_EVERY}th is held out",
-            fix="Train on more text.",
-        )
+        expected = f"at least {HELD_OUT_EVERY}, of which every {HELD_OUT_EVERY}th is held out"
+        raise InputError(paths[0], found=f"{len(sentences)} sentences", expected=expected, fix="Train on more text.")
     return _Data(kept, held_out, [{"name": safe_name(path.name), "sha256": source_sha256(path)} for path in paths])
 
 

@@ -165,12 +165,9 @@ def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise InputError(
-            f"{path}:{line + 1}",
-            found="bytes that are not UTF-8 text",
-            expected="plain text in UTF-8, one paragraph per line",
-            fix="Give a text file; convert other encodings with `iconv -t utf-8`.",
-        )
+        found, expected = "bytes that are not UTF-8 text", "plain text in UTF-8, one paragraph per line"
+        fix = "Give a text file; convert other encodings with `iconv -t utf-8`."
+        raise InputError(f"{path}:{line + 1}", found=found, expected=expected, fix=fix)
     return text
 
 

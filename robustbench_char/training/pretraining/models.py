@@ -116,12 +116,9 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     tokenizer = load_tokenizer(folder)
     for name in ("mask_token_id", "cls_token_id", "sep_token_id"):
         if getattr(tokenizer, name) is None:
-            raise InputError(
-                folder,
-                found=f"a tokenizer without {name.removesuffix('_id')}",
-                expected="a tokenizer with mask, beginning and end tokens",
-                fix="Use the base checkpoint's own tokenizer.",
-            )
+            found = f"a tokenizer without {name.removesuffix('_id')}"
+            expected = "a tokenizer with mask, beginning and end tokens"
+            raise InputError(folder, found=found, expected=expected, fix="Use the base checkpoint's own tokenizer.")
     return tokenizer
 
 
@@ -158,12 +155,9 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, Charac
 
 def _must_match(place: Path, found: int, expected: int | None, what: str) -> None:
     if found != expected:
-        raise InputError(
-            place,
-            found=f"a vocabulary of {found} {what}",
-            expected=f"{expected}, as the model in the same folder has",
-            fix="Copy the whole folder that `pretrain` wrote, or start from a plain base.",
-        )
+        right = f"{expected}, as the model in the same folder has"
+        fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
+        raise InputError(place, found=f"a vocabulary of {found} {what}", expected=right, fix=fix)
 
 
 def build_charbert(

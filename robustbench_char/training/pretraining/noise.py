@@ -211,12 +211,9 @@ class TermVocabulary(Frozen):
     @classmethod
     def load(cls, folder: Path) -> TermVocabulary:
         """Read the vocabulary of a folder. Raises InputError where it is missing or damaged."""
-        return read_json_model(
-            folder / TERMS,
-            cls,
-            expected="a term vocabulary that `pretrain` wrote",
-            fix="Copy the whole folder that `pretrain` wrote, or start from a plain base.",
-        )
+        expected = "a term vocabulary that `pretrain` wrote"
+        fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
+        return read_json_model(folder / TERMS, cls, expected=expected, fix=fix)
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary into a folder."""

@@ -179,12 +179,8 @@ def resolve_pretraining(
 def check_system(system: str) -> None:
     """Raise InputError for a system that is not pre-trained."""
     if system not in PRETRAINED:
-        raise InputError(
-            "SYSTEM",
-            found=repr(system),
-            expected=f"one of {', '.join(PRETRAINED)}",
-            fix=f"The other systems start from any base checkpoint.{nearest(system, PRETRAINED)}",
-        )
+        fix = f"The other systems start from any base checkpoint.{nearest(system, PRETRAINED)}"
+        raise InputError("SYSTEM", found=repr(system), expected=f"one of {', '.join(PRETRAINED)}", fix=fix)
 
 
 def _noise(options: PretrainOptions) -> Suite:
@@ -195,12 +191,9 @@ def _noise(options: PretrainOptions) -> Suite:
     suites = load_suites(name, task="pretrain", place=Option("suite"))
     path = name.endswith((".yaml", ".yml"))  # the name of a folder may hold an @
     if len(suites) > 1 or ("@" in name and not path):
-        raise InputError(
-            Option("suite"),
-            found=f"{name!r}, which sets strengths",
-            expected="a suite without a strength",
-            fix="`noise=` sets the share of words; name the plain suite.",
-        )
+        found, expected = f"{name!r}, which sets strengths", "a suite without a strength"
+        fix = "`noise=` sets the share of words; name the plain suite."
+        raise InputError(Option("suite"), found=found, expected=expected, fix=fix)
     return suites[0].model_copy(update={"strength": Strength(rate=options.noise)})
 
 
@@ -212,10 +205,7 @@ def _vocabularies(options: PretrainOptions, lower: bool, fixed: Vocabularies | N
         return plain | asked
     for name, value in asked.items():
         if value != getattr(fixed, name):
-            raise InputError(
-                Option(name),
-                found=str(value),
-                expected=f"{getattr(fixed, name)}, as the base was pre-trained",
-                fix="Leave the option out to go on from this base, or start from a plain one.",
-            )
+            expected = f"{getattr(fixed, name)}, as the base was pre-trained"
+            fix = "Leave the option out to go on from this base, or start from a plain one."
+            raise InputError(Option(name), found=str(value), expected=expected, fix=fix)
     return fixed._asdict()

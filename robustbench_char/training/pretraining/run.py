@@ -167,12 +167,9 @@ def _earlier_run(base: Base, system: str) -> str | None:
     converted = load_config(base.folder).model_type == "charbert"
     trained_for = earlier.system if earlier else "charbert" if converted else None
     if trained_for not in (None, system):
-        raise InputError(
-            Option("base"),
-            found=f"{base.name}, a base that was pre-trained for {trained_for}",
-            expected=f"a plain base checkpoint, or one that `pretrain {system}` wrote",
-            fix="Choose another base.",
-        )
+        found = f"{base.name}, a base that was pre-trained for {trained_for}"
+        expected = f"a plain base checkpoint, or one that `pretrain {system}` wrote"
+        raise InputError(Option("base"), found=found, expected=expected, fix="Choose another base.")
     return earlier.run if earlier else None
 
 
