@@ -51,7 +51,6 @@ def word_spans(texts: Sequence[str], split: Callable[[Column], Words]) -> list[l
 
 
 def _split(texts: Iterable[str], splitter: str) -> Iterator[tuple[str, ...]]:
-    """Yield the words of each text."""
     split, rest = SPLITTERS.get(splitter), iter(texts)
     while chunk := [_LONE_SURROGATES.sub("�", text) for text in islice(rest, _CHUNK)]:
         for text, spans in zip(chunk, word_spans(chunk, split), strict=True):

@@ -182,7 +182,6 @@ class TermCounter:
         self.counts: Counter[str] = Counter()
 
     def add(self, words: Iterable[str]) -> None:
-        """Count words."""
         self.counts.update(map(str.lower, words))
         rarest = 1
         if len(self.counts) > MOST_COUNTED:  # forget words seen once, then twice, until as many new ones have room
@@ -216,7 +215,6 @@ class TermVocabulary(Frozen):
         return read_json_model(folder / TERMS, cls, expected=expected, fix=fix)
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary into a folder."""
         write_json(folder / TERMS, self.model_dump(mode="json", by_alias=True))
 
     @property
