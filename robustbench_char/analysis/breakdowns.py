@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE, Pair, drop, root_of
 from robustbench_char.analysis.statistics import (
-    Cell,
+    Counted,
     Key,
     Run,
     Statistics,
@@ -19,13 +20,9 @@ from robustbench_char.analysis.statistics import (
     key_of,
     resampled_runs,
 )
-from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES
 from robustbench_char.records.counts import cell_counts
-from robustbench_char.records.evaluation import Record, read_counts
-
-if TYPE_CHECKING:
-    import pandas as pd
+from robustbench_char.records.evaluation import read_counts
 
 __all__ = ["breakdown_frame", "cell_statistics", "unit_of"]
 
@@ -35,14 +32,6 @@ _Name: TypeAlias = tuple[Path, CellName, bool]
 """The folder of a result, the cell, and whether the cell is the attacked one's (of a clean result beside it)."""
 
 _UNITS = {"entity_f1": "gold entities", "tag_accuracy": "words"}
-
-
-class _Source(NamedTuple):
-    """A result with its table of counts."""
-
-    folder: Path
-    record: Record
-    table: pd.DataFrame
 
 
 def unit_of(metric: str) -> str:
@@ -61,80 +50,50 @@ def cell_statistics(
     """
     statistics: dict[CellName, Statistics] = {}
     for task in whole.rows:
-        known = list(_sources(pair for pair in pairs if pair.attacked.task == task))
-        records, counts = _counts(known, dimensions)
-        if not counts:  # a task that was not attacked by the suite of these pairs
+        results, groups = _counts([pair for pair in pairs if pair.attacked.task == task], dimensions)
+        if not results:  # a task that was not attacked by the suite of these pairs
             continue
-        runs = resampled_runs(records, counts, resamples=resamples, seed=seed)
-        for cell in dict.fromkeys(cell for _, cell, _ in counts):
-            statistics.setdefault(cell, Statistics({}, {})).cells.update(_cells(known, cell, runs))
+        runs = resampled_runs(results, resamples=resamples, seed=seed)
+        for (cell, key), sides in groups.items():
+            known = [(runs[name], runs[clean] if clean else None) for name, clean in sides]
+            statistics.setdefault(cell, Statistics({}, {})).cells[key] = cell_of(known)
     return statistics
 
 
-def _sources(pairs: Iterable[Pair]) -> Iterator[tuple[_Source, _Source | None]]:
-    """Yield the attacked result of each pair that has counts, and the clean one where it has some."""
-    for pair in pairs:
-        attacked = _source(pair.attacked_folder, pair.attacked)
-        if attacked is not None:
-            yield attacked, _source(pair.clean_folder, pair.clean) if pair.clean_folder and pair.clean else None
-
-
-def _source(folder: Path, record: Record) -> _Source | None:
-    table = read_counts(folder, record)
-    return None if table is None else _Source(folder, record, table)
-
-
 def _counts(
-    known: Sequence[tuple[_Source, _Source | None]], dimensions: Sequence[str]
-) -> tuple[dict[_Name, Record], dict[_Name, Floats]]:
-    """Return record and counts [N, K] of every result in every cell."""
-    records: dict[_Name, Record] = {}
-    counts: dict[_Name, Floats] = {}
-    for attacked, clean in known:
-        rows = sorted(attacked.table.loc[attacked.table["dimension"] == "all", "row"])
-        for cell in _cell_names(attacked.table, dimensions):
-            records[attacked.folder, cell, True] = attacked.record
-            counts[attacked.folder, cell, True] = cell_counts(attacked.table, rows, *cell)
-            beside = _clean_counts(attacked, clean, rows, cell) if clean else None
-            if clean and beside is not None:
-                name = _clean_name(attacked, clean, cell)
-                records[name], counts[name] = clean.record, beside
-    return records, counts
+    pairs: Sequence[Pair], dimensions: Sequence[str]
+) -> tuple[dict[_Name, Counted], dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]]]:
+    """Return every result in every cell, and by cell and system the attacked results with the clean ones beside."""
+    results: dict[_Name, Counted] = {}
+    groups: dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]] = {}
+    for pair in pairs:
+        if (table := read_counts(pair.attacked_folder, pair.attacked)) is None:
+            continue
+        rows = sorted(table.loc[table["dimension"] == "all", "row"])
+        cells = table.loc[table["dimension"].isin(dimensions), ["dimension", "value"]].drop_duplicates()
+        beside = read_counts(pair.clean_folder, pair.clean) if pair.clean_folder and pair.clean else None
+        for cell in cells.itertuples(index=False, name=None):
+            name = pair.attacked_folder, cell, True
+            results[name] = pair.attacked, cell_counts(table, rows, *cell)
+            clean = {} if beside is None else _clean_counts(pair, table, beside, rows, cell)
+            results |= clean
+            groups.setdefault((cell, key_of(pair.attacked)), []).append((name, next(iter(clean), None)))
+    return results, groups
 
 
-def _cell_names(table: pd.DataFrame, dimensions: Sequence[str]) -> list[CellName]:
-    cells = table[["dimension", "value"]].drop_duplicates()
-    cells = cells[cells["dimension"].isin(dimensions)]
-    return list(cells.itertuples(index=False, name=None))
-
-
-def _has(clean: _Source, dimension: str) -> bool:
-    return bool((clean.table["dimension"] == dimension).any())
-
-
-def _clean_name(attacked: _Source, clean: _Source, cell: CellName) -> _Name:
-    """Return whose cell the clean counts are: the clean result's own, or the attacked one's."""
-    return (clean.folder, cell, True) if _has(clean, cell[0]) else (attacked.folder, cell, False)
-
-
-def _clean_counts(attacked: _Source, clean: _Source, rows: Sequence[int], cell: CellName) -> Floats | None:
-    if _has(clean, cell[0]):
-        return cell_counts(clean.table, rows, *cell)
-    if attacked.record.family == "tagging":
-        return None
-    table = attacked.table
+def _clean_counts(
+    pair: Pair, table: pd.DataFrame, beside: pd.DataFrame, rows: Sequence[int], cell: CellName
+) -> dict[_Name, Counted]:
+    """Return the clean result in the same cell, or in the examples of the attacked one; nothing where there is none."""
+    if pair.clean is None or pair.clean_folder is None:  # never, as there are counts beside
+        return {}
+    if (beside["dimension"] == cell[0]).any():
+        return {(pair.clean_folder, cell, True): (pair.clean, cell_counts(beside, rows, *cell))}
+    if pair.attacked.family == "tagging":
+        return {}
     inside = set(table.loc[(table["dimension"] == cell[0]) & (table["value"] == cell[1]), "row"])
-    return cell_counts(clean.table, rows) * np.array([[row in inside] for row in rows], dtype=np.float64)
-
-
-def _cells(known: Sequence[tuple[_Source, _Source | None]], cell: CellName, runs: dict[_Name, Run]) -> dict[Key, Cell]:
-    grouped: dict[Key, list[tuple[Run, Run | None]]] = {}
-    for attacked, clean in known:
-        run = runs.get((attacked.folder, cell, True))
-        if run is not None:
-            beside = runs.get(_clean_name(attacked, clean, cell)) if clean else None
-            grouped.setdefault(key_of(attacked.record), []).append((run, beside))
-    return {key: cell_of(group) for key, group in grouped.items()}
+    counts = cell_counts(beside, rows) * np.array([[row in inside] for row in rows], dtype=np.float64)
+    return {(pair.attacked_folder, cell, False): (pair.clean, counts)}
 
 
 def breakdown_frame(cells: dict[CellName, Statistics]) -> pd.DataFrame:
@@ -144,8 +103,6 @@ def breakdown_frame(cells: dict[CellName, Statistics]) -> pd.DataFrame:
     and `attacked` are in percent, `drop`, `gain_clean` and `gain` (over `bert` of the same base, in the same cell) in
     points.
     """
-    import pandas as pd
-
     return pd.DataFrame([_row(statistics, key, cell) for cell, statistics in cells.items() for key in statistics.cells])
 
 

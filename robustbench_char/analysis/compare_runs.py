@@ -15,13 +15,21 @@ import numpy as np
 from pydantic import computed_field
 
 from robustbench_char.analysis.pairs import check_together, distinct
-from robustbench_char.analysis.statistics import CLEAN, SIGNIFICANT, Cell, Statistics, System, resampled_runs
+from robustbench_char.analysis.statistics import (
+    CLEAN,
+    SIGNIFICANT,
+    Cell,
+    Statistics,
+    System,
+    corrected_p_values,
+    resampled_runs,
+)
 from robustbench_char.common import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import differences
 from robustbench_char.metrics.base import Floats
 from robustbench_char.metrics.bootstrap import Interval
-from robustbench_char.metrics.significance import PERMUTATIONS, holm
+from robustbench_char.metrics.significance import PERMUTATIONS
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import Record, find_records, read_counts, result_part
 
@@ -109,13 +117,12 @@ class SetComparison(Frozen):
 
 
 class _Group(NamedTuple):
-    """What is pooled into one row: results of all seeds. `examples` are rows of the data (none where no counts are)."""
+    """What is pooled into one row: results of all seeds."""
 
     task: str
     system: str
     base: str
     condition: str
-    examples: tuple[int, ...]
 
 
 class _Counted(NamedTuple):
@@ -123,6 +130,10 @@ class _Counted(NamedTuple):
 
     records: tuple[Record, Record]
     counts: tuple[Floats, Floats]
+
+
+_Groups: TypeAlias = dict[tuple[_Group, tuple[int, ...]], list[_Counted]]
+"""Results by row and by the examples (rows of the data) they have counts of, none where there are no counts."""
 
 
 def compare(a: Path | str, b: Path | str) -> SetComparison:
@@ -188,8 +199,8 @@ def _order(result: Result) -> tuple[object, ...]:
     return result.task, result.system, result.base, result.condition != CLEAN, result.condition, *seeds
 
 
-def _grouped(matched: Mapping[Result, tuple[_Located, _Located]]) -> tuple[dict[_Group, list[_Counted]], list[Apart]]:
-    groups: dict[_Group, list[_Counted]] = {}
+def _grouped(matched: Mapping[Result, tuple[_Located, _Located]]) -> tuple[_Groups, list[Apart]]:
+    groups: _Groups = {}
     apart = []
     for result, (a, b) in matched.items():
         compared = _counted(a, b)
@@ -197,8 +208,8 @@ def _grouped(matched: Mapping[Result, tuple[_Located, _Located]]) -> tuple[dict[
             apart.append(Apart(result=result, a=_headline(a[1]), b=_headline(b[1]), reason=compared))
         else:
             examples, counted = compared
-            key = _Group(result.task, result.system, result.base, result.condition, examples)
-            groups.setdefault(key, []).append(counted)
+            group = _Group(result.task, result.system, result.base, result.condition)
+            groups.setdefault((group, examples), []).append(counted)
     return groups, apart
 
 
@@ -227,12 +238,12 @@ def _counted(in_a: _Located, in_b: _Located) -> tuple[tuple[int, ...], _Counted]
     return rows[0], _Counted((a, b), counts)
 
 
-def _rows(groups: Mapping[_Group, Sequence[_Counted]]) -> list[Row]:
+def _rows(groups: _Groups) -> list[Row]:
     tested = sum(not _alike(runs) for runs in groups.values())
     permutations = max(PERMUTATIONS, _PERMUTATIONS_PER_ROW * tested)
-    rows = [_row(group, runs, permutations) for group, runs in groups.items()]
-    corrected = iter(holm([row.p for row in rows if row.p is not None]))
-    return [row if row.p is None else _judged(row, next(corrected)) for row in rows]
+    rows = [_row(group, runs, permutations) for (group, _), runs in groups.items()]
+    corrected = corrected_p_values([row.p for row in rows])
+    return [row if p is None else _judged(row, p) for row, p in zip(rows, corrected, strict=True)]
 
 
 def _judged(row: Row, p_holm: float) -> Row:
@@ -247,39 +258,23 @@ def _alike(runs: Sequence[_Counted]) -> bool:
 def _row(group: _Group, runs: Sequence[_Counted], permutations: int) -> Row:
     a, b = (fmean(_headline(run.records[side]) for run in runs) for side in (0, 1))
     first = runs[0].records[0]
-    row = Row(
-        task=group.task,
-        system=group.system,
-        base=group.base,
-        condition=group.condition,
-        headline=first.headline,
-        runs=len(runs),
-        examples=first.data.examples,
-        a=a,
-        b=b,
-    )
+    row = Row(**group._asdict(), headline=first.headline, runs=len(runs), examples=first.data.examples, a=a, b=b)
     return row if _alike(runs) else row.model_copy(update=_tested(group, runs, permutations))
 
 
 def _tested(group: _Group, runs: Sequence[_Counted], permutations: int) -> dict[str, object]:
-    """Return the difference of a row, its interval and p."""
-    statistics = _statistics(group, runs)
+    """Return the difference of a row, its interval and p: all runs resampled together, A and B as two systems."""
+    drawn = resampled_runs(
+        {(side, index): (run.records[side], run.counts[side]) for side in (0, 1) for index, run in enumerate(runs)}
+    )
+    cells = {
+        (group.task, system, group.condition): Cell(tuple(drawn[side, index] for index in range(len(runs))), ())
+        for side, system in enumerate((_A, _B))
+    }
+    statistics = Statistics(cells, {})
     interval = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
     p = statistics.p_value(group.task, _A, _B, group.condition, permutations=permutations)
     return {"difference": interval.value, "low": interval.low, "high": interval.high, "note": interval.note, "p": p}
-
-
-def _statistics(group: _Group, runs: Sequence[_Counted]) -> Statistics:
-    """Resample the examples of all runs together, those of A and of B as two systems."""
-    names = [(side, index) for side in (_A, _B) for index in range(len(runs))]
-    records = {(side, index): runs[index].records[side == _B] for side, index in names}
-    counts = {(side, index): runs[index].counts[side == _B] for side, index in names}
-    resampled = resampled_runs(records, counts)
-    cells = {
-        (group.task, side, group.condition): Cell(tuple(resampled[side, index] for index in range(len(runs))), ())
-        for side in (_A, _B)
-    }
-    return Statistics(cells, {group.task: len(group.examples)})
 
 
 def _changes(pairs: Sequence[tuple[Record, Record]]) -> list[Change]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+
+import pandas as pd
 
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import AttackInfo, Record
-
-if TYPE_CHECKING:
-    import pandas as pd
+from robustbench_char.records.evaluation import Record
 
 __all__ = [
-    "CHANGES", "REFERENCE", "SEED_COLUMNS", "Pair", "check_together", "comparison_table", "distinct", "drop",
+    "CHANGES", "REFERENCE", "SEED_COLUMNS", "Pair", "check_together", "comparison_table", "distinct", "drop", "grouped",
     "pair_records", "relative_drop", "retention", "root_of", "seed_frame",
 ]  # fmt: skip
 
+K = TypeVar("K")
+T = TypeVar("T")
 _Key: TypeAlias = tuple[str | int | None, ...]
 
 REFERENCE = "bert"
@@ -73,6 +74,14 @@ CHANGES: Mapping[str, Callable[[float, float], float | None]] = {
 """What is computed of the clean and the attacked score, by its name in tables."""
 
 
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Return the items of each key, both in order of first appearance."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
 def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
     """Match each attacked record to the clean one of the same task, metric, system, weights and clean data.
 
@@ -80,7 +89,12 @@ def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
     attacked one without clean partner stays. Raises InputError where two results of one thing have different scores.
     """
     kept = {_key(record): (folder, record) for folder, record in distinct(records)}
-    return [_pair(folder, record, kept) for folder, record in kept.values() if record.data.attack]
+    pairs = []
+    for folder, record in kept.values():
+        if record.data.attack:
+            clean_folder, clean = kept.get(_key(record, clean=True), (None, None))
+            pairs.append(Pair(record, folder, clean, clean_folder))
+    return pairs
 
 
 def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
@@ -136,8 +150,6 @@ def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     (question answering alone). `gain` and `gain_clean` are in points over `bert` on the same data; `saw_attack` is
     `Record.saw_attack`.
     """
-    import pandas as pd
-
     references = [pair for pair in pairs if pair.attacked.system.shown == REFERENCE]
     rows = pd.DataFrame([_row(pair) | _gains(pair, references) for pair in pairs], columns=list(_TYPES))
     return rows.astype(_TYPES)
@@ -152,15 +164,12 @@ def _key(record: Record, *, clean: bool = False) -> _Key:
     return record.task, record.metric, system.name, system.shown, *system.all_weights, data, *condition
 
 
-def _pair(folder: Path, record: Record, kept: dict[_Key, tuple[Path, Record]]) -> Pair:
-    clean_folder, clean = kept.get(_key(record, clean=True), (None, None))
-    return Pair(record, folder, clean, clean_folder)
-
-
-def _row(pair: Pair) -> dict[str, str | float | None]:
+def _row(pair: Pair) -> dict[str, Any]:
     record, attack = pair.attacked, pair.attacked.data.attack
     if attack is None:
         raise ValueError("the first record of a pair must be an attacked one")
+    clean = pair.clean.scores.get(record.headline) if pair.clean else None
+    attacked = record.scores[record.headline]
     gold = record.clean_gold_scores or {}
     return {
         "task": record.task,
@@ -174,59 +183,32 @@ def _row(pair: Pair) -> dict[str, str | float | None]:
         "truncated_words_attacked": record.counts.get("truncated_words"),
         "clean_gold_attacked": gold.get(record.headline),
         "saw_attack": record.saw_attack,
-        **_attack(attack),
-        **_change(pair),
-    }
-
-
-def _attack(attack: AttackInfo) -> dict[str, str | float | None]:
-    return {
         "suite": attack.suite,
         "attack_seed": attack.seed,
-        "words": attack.words,
-        "eligible_words": attack.eligible_words,
-        "edits": attack.edits,
-        "effective_strength": attack.effective_strength,
-    }
-
-
-def _change(pair: Pair) -> dict[str, float | None]:
-    name = pair.attacked.headline
-    attacked = pair.attacked.scores[name]
-    clean = pair.clean.scores.get(name) if pair.clean else None
-    if clean is None:
-        return {"attacked": attacked}
-    return {
+        **attack.model_dump(include={"words", "eligible_words", "edits", "effective_strength"}),
         "clean": clean,
         "attacked": attacked,
-        **{change: of(clean, attacked) for change, of in CHANGES.items()},
+        **({} if clean is None else {name: of(clean, attacked) for name, of in CHANGES.items()}),
     }
 
 
-def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, str | float | None]:
+def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, float]:
     """Return what the system is above the mean of `bert` (over its training seeds) on the same data, where it is there.
 
     Where there are several bases, it is that of the same base: of a pre-trained one, the base it started from.
     """
     if pair.attacked.system.shown == REFERENCE:
         return {}
-    peers = [other for other in references if _same_data(other.attacked, pair.attacked)]
+    data = _key(pair.attacked)
+    peers = [other for other in references if (key := _key(other.attacked))[:2] == data[:2] and key[-4:] == data[-4:]]
     if len({root_of(other.attacked) for other in peers}) > 1:
         peers = [other for other in peers if root_of(other.attacked) == root_of(pair.attacked)]
     if not peers:
         return {}
     name = pair.attacked.headline
-    gains: dict[str, str | float | None] = {
-        "gain": pair.attacked.scores[name] - fmean(other.attacked.scores[name] for other in peers)
-    }
+    gain = pair.attacked.scores[name] - fmean(other.attacked.scores[name] for other in peers)
     clean = [other.clean.scores[name] for other in peers if other.clean]
-    if clean and pair.clean:
-        gains["gain_clean"] = pair.clean.scores[name] - fmean(clean)
-    return gains
-
-
-def _same_data(record: Record, other: Record) -> bool:
-    return _key(record)[:2] == _key(other)[:2] and _key(record)[-4:] == _key(other)[-4:]
+    return {"gain": gain} | ({"gain_clean": pair.clean.scores[name] - fmean(clean)} if clean and pair.clean else {})
 
 
 def root_of(record: Record) -> str:
@@ -242,8 +224,6 @@ def seed_frame(frame: pd.DataFrame) -> pd.DataFrame:
     deviation over attack seeds within a training seed, as a mean over training seeds. Both spreads are missing where
     there is one seed. `worst` is the lowest attacked score of a run; `clean_*` are of the clean scores.
     """
-    import pandas as pd
-
     groups = frame.groupby(list(SEED_COLUMNS[:4]), sort=False)
     return pd.DataFrame([(*key, *_spreads(part)) for key, part in groups], columns=list(SEED_COLUMNS))
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from robustbench_char.analysis.pairs import CHANGES, Pair
 from robustbench_char.common import InputError
@@ -22,12 +23,9 @@ from robustbench_char.metrics.significance import PERMUTATIONS, holm, permutatio
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import Record, read_counts
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = [
-    "CLEAN", "SIGNIFICANT", "Cell", "Key", "Run", "Statistics", "System", "cell_of", "interval_columns", "key_of",
-    "resampled_runs", "statistics_of",
+    "CLEAN", "SIGNIFICANT", "Cell", "Counted", "Key", "Run", "Statistics", "System", "cell_of",
+    "corrected_p_values", "interval_columns", "key_of", "resampled_runs", "statistics_of",
 ]  # fmt: skip
 
 CLEAN = "clean"
@@ -38,6 +36,8 @@ System: TypeAlias = tuple[str, str]
 """How reports tell systems apart: label and base."""
 Key: TypeAlias = tuple[str, System, str]
 """Task, system, and the suite (or CLEAN)."""
+Counted: TypeAlias = tuple[Record, Floats]
+"""A result and the counts of its examples [N, K]."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Statistics:
             return set()
         top = max(scores, key=lambda system: scores[system])
         others = [system for system in scores if system != top]
-        corrected = _corrected([self.p_value(task, other, top, condition) for other in others])
+        corrected = corrected_p_values([self.p_value(task, other, top, condition) for other in others])
         return {top, *(
             other for other, p in zip(others, corrected, strict=True)
             if (_holds_zero(self.difference(task, top, other, condition)) if p is None else p >= SIGNIFICANT)
@@ -158,8 +158,6 @@ class Statistics:
         `clean`, `attacked`, `drop`, `retention` and `relative_drop` have columns `_low`, `_high` and `_note` beside
         them; scores are in percent, drops in points. What is not known is missing.
         """
-        import pandas as pd
-
         attacked = ((key, cell) for key, cell in self.cells.items() if key[2] != CLEAN)
         return pd.DataFrame([_run_row(key, cell, index) for key, cell in attacked for index in range(len(cell.runs))])
 
@@ -178,9 +176,9 @@ def statistics_of(pairs: Sequence[Pair], *, resamples: int = RESAMPLES, seed: in
     rows: dict[str, int] = {}
     for task in (task for task, hashes in data.items() if len(hashes) == 1):
         results = {folder: record for folder, record in records.items() if record.task == task}
-        counts = _counts(results)
-        rows[task] = len(next(iter(counts.values())))
-        runs |= resampled_runs(results, counts, resamples=resamples, seed=seed)
+        counted = _counts(results)
+        rows[task] = len(next(iter(counted.values()))[1])
+        runs |= resampled_runs(counted, resamples=resamples, seed=seed)
     return Statistics(_cells(pairs, runs), rows, tuple(task for task in data if task not in rows))
 
 
@@ -201,9 +199,9 @@ def _results(pair: Pair) -> Iterator[tuple[Path, Record]]:
     yield pair.attacked_folder, pair.attacked
 
 
-def _counts(results: dict[Path, Record]) -> dict[Path, Floats]:
-    """Return the counts [N, K] of each result, examples in one order."""
-    counts: dict[Path, Floats] = {}
+def _counts(results: dict[Path, Record]) -> dict[Path, Counted]:
+    """Return each result with its counts, examples in one order."""
+    counted: dict[Path, Counted] = {}
     examples: list[int] = []
     metric = next(iter(results.values())).metric
     for folder, record in results.items():
@@ -214,25 +212,21 @@ def _counts(results: dict[Path, Record]) -> dict[Path, Floats]:
         rows = sorted(table.loc[table["dimension"] == "all", "row"])
         examples = examples or rows
         if rows != examples:
-            raise _not_paired(
-                folder, f"counts of {len(rows)} examples", f"the {len(examples)} of the results beside it"
-            )
-        counts[folder] = cell_counts(table, examples)
-    return counts
+            beside = f"the {len(examples)} of the results beside it"
+            raise _not_paired(folder, f"counts of {len(rows)} examples", beside)
+        counted[folder] = record, cell_counts(table, examples)
+    return counted
 
 
-def resampled_runs(
-    results: Mapping[Name, Record], counts: Mapping[Name, Floats], *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[Name, Run]:
-    """Resample the examples of one data set, all results together: `counts` [N, K] of each, examples in one order."""
-    sums = resampled_sums(np.concatenate(list(counts.values()), axis=1), resamples=resamples, seed=seed)
-    ends = np.cumsum([table.shape[1] for table in counts.values()])
-    runs = {}
-    for (name, table), part in zip(counts.items(), np.split(sums, ends[:-1], axis=1), strict=True):
-        record = results[name]
-        score = float(_scores(record.metric, table.sum(0)))
-        runs[name] = Run(record, table, score, _scores(record.metric, part))
-    return runs
+def resampled_runs(results: Mapping[Name, Counted], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[Name, Run]:
+    """Resample the examples of one data set, all results together; examples stand in one order in their counts."""
+    tables = [counts for _, counts in results.values()]
+    sums = resampled_sums(np.concatenate(tables, axis=1), resamples=resamples, seed=seed)
+    parts = np.split(sums, np.cumsum([table.shape[1] for table in tables])[:-1], axis=1)
+    return {
+        name: Run(record, counts, float(_scores(record.metric, counts.sum(0))), _scores(record.metric, part))
+        for (name, (record, counts)), part in zip(results.items(), parts, strict=True)
+    }
 
 
 def _scores(metric: str, sums: Floats) -> Floats:
@@ -299,8 +293,8 @@ def _holds_zero(interval: Interval | None) -> bool:
     return interval.low <= 0.0 <= interval.high
 
 
-def _corrected(values: Sequence[float | None]) -> list[float | None]:
-    """Correct the p values that there are."""
+def corrected_p_values(values: Sequence[float | None]) -> list[float | None]:
+    """Return the p values after Holm's correction over those that are not None."""
     known = [value for value in values if value is not None]
     corrected = iter(holm(known))
     return [None if value is None else next(corrected) for value in values]

@@ -15,6 +15,7 @@ from robustbench_char.analysis.pairs import (
     check_together,
     comparison_table,
     distinct,
+    grouped,
     pair_records,
 )
 from robustbench_char.analysis.scores import main_suite, mean_scores
@@ -22,12 +23,7 @@ from robustbench_char.analysis.statistics import Statistics, statistics_of
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
 from robustbench_char.records.evaluation import Record, find_records
 from robustbench_char.records.recogniser_cost import PriceRecord, find_prices
-from robustbench_char.records.sensitivity import (
-    FragilityRecord,
-    SensitivityRecord,
-    find_fragility,
-    find_sensitivities,
-)
+from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord, find_fragility, find_sensitivities
 
 __all__ = ["Evidence", "read_evidence", "report_frame"]
 
@@ -53,10 +49,7 @@ class Evidence(NamedTuple):
     @property
     def tasks(self) -> dict[str, list[Record]]:
         """The records of each task, in order."""
-        tasks: dict[str, list[Record]] = {}
-        for _, record in self.records:
-            tasks.setdefault(record.task, []).append(record)
-        return tasks
+        return grouped((record for _, record in self.records), lambda record: record.task)
 
 
 def report_frame(folders: Sequence[Path | str]) -> pd.DataFrame:
@@ -78,45 +71,37 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     pairs = pair_records(records)
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
     means = mean_scores(frame, pairs, statistics)
-    return Evidence(
-        records,
-        pairs,
-        frame,
-        means,
-        statistics,
-        _cells(pairs, means, statistics),
-        examples,
-        tuple(find_prices(paths)),
-        _sensitivities(paths),
-        tuple(find_fragility(paths)),
-    )
+    cells = _cells(pairs, means, statistics)
+    others = tuple(find_prices(paths)), _sensitivities(paths), tuple(find_fragility(paths))
+    return Evidence(records, pairs, frame, means, statistics, cells, examples, *others)
 
 
 def _read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
     records = find_records(folders)
     systems = list(dict.fromkeys([REFERENCE, *(record.system.shown for _, record in records)]))
-    records = distinct(sorted(records, key=lambda item: _record_order(item[1], systems)))
+
+    def order(located: tuple[Path, Record]) -> tuple[object, ...]:
+        """Clean data stand before attacked ones, and of one result the oldest record."""
+        system, record, attack = located[1].system, located[1], located[1].data.attack
+        seeds = system.training_seed or 0, attack.seed if attack else 0
+        names = systems.index(system.shown), system.base, attack is not None, record.condition
+        return record.task, *names, *seeds, record.created
+
+    records = distinct(sorted(records, key=order))
     check_together(records)
     return records
 
 
-def _record_order(record: Record, systems: list[str]) -> tuple[str, int, str, bool, str, int, int, str]:
-    """Return the sort key of a record: clean data stand before attacked ones, and of one result the oldest record."""
-    system, attack = record.system, record.data.attack
-    seeds = system.training_seed or 0, attack.seed if attack else 0
-    names = systems.index(system.shown), system.base, attack is not None, record.condition
-    return record.task, *names, *seeds, record.created
-
-
 def _sensitivities(folders: list[Path]) -> tuple[tuple[Path, SensitivityRecord], ...]:
     """Read all measurements of S, each once."""
+
+    def order(located: tuple[Path, SensitivityRecord]) -> tuple[object, ...]:
+        record, seed = located[1], located[1].system and located[1].system.training_seed
+        system = record.shown != REFERENCE, record.shown, seed or 0
+        return record.task, *system, record.attack.suite, record.attack.seed
+
     measured = {record.model_dump_json(): (folder, record) for folder, record in reversed(find_sensitivities(folders))}
-    return tuple(sorted(measured.values(), key=lambda item: _sensitivity_order(item[1])))
-
-
-def _sensitivity_order(record: SensitivityRecord) -> tuple[str, bool, str, int, str, int]:
-    system = record.shown != REFERENCE, record.shown, (record.system.training_seed if record.system else None) or 0
-    return record.task, *system, record.attack.suite, record.attack.seed
+    return tuple(sorted(measured.values(), key=order))
 
 
 def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:

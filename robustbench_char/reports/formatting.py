@@ -10,9 +10,9 @@ import pandas as pd
 from robustbench_char.analysis.scores import ties_tested
 
 __all__ = [
-    "DASH", "SAW_ATTACK", "about_best", "about_intervals", "change", "count", "distance", "gain", "is_missing", "join",
-    "layer", "limits", "mark", "percent", "plain", "plural", "points", "score", "score_name", "score_title", "seconds",
-    "short_hash",
+    "DASH", "SAW_ATTACK", "about_best", "about_intervals", "about_lines", "change", "count", "distance", "gain",
+    "is_missing", "join", "layer", "limits", "mark", "percent", "plain", "plural", "points", "score", "score_name",
+    "score_title", "seconds", "short_hash",
 ]  # fmt: skip
 
 DASH = "–"
@@ -133,6 +133,11 @@ def about_intervals(means: pd.DataFrame) -> str:
     return "In square brackets 95% intervals over examples (paired bootstrap). " if known else ""
 
 
+def about_lines(means: pd.DataFrame) -> str:
+    """Return what the lines of a figure are, where there are any."""
+    return " Lines are 95% intervals over examples." if means["attacked_low"].notna().any() else ""
+
+
 def about_best(means: pd.DataFrame) -> str:
     """Return what bold means, where anything is bold: ties are tested where all systems have counts."""
     tested = ties_tested(means)
@@ -148,4 +153,5 @@ def about_best(means: pd.DataFrame) -> str:
 
 
 def _signed(text: str) -> str:
+    """Return a number with a true minus sign, or without one where it is rounded to 0."""
     return "0.0" + text[4:] if text.startswith("-0.0") and not text.strip("-0.%") else text.replace("-", "−")

@@ -51,7 +51,7 @@ def write_report(
     """
     evidence = read_evidence(folders, examples=examples)
     sections = _sections(evidence)
-    blocks = _blocks(sections)
+    blocks = [block for section in sections for block in section.blocks]
     tables = [block for block in blocks if isinstance(block, Table)]
     pictures = [block for block in blocks if isinstance(block, Picture)]
     drawn = {picture.name: to_svg(picture.figure, slug(picture.name)) for picture in pictures}
@@ -70,13 +70,9 @@ def _sections(evidence: Evidence) -> list[Section]:
     return [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
 
 
-def _blocks(sections: Sequence[Section]) -> list[Block]:
-    return [block for section in sections for block in section.blocks]
-
-
 def _text_free(folders: Sequence[Path | str]) -> list[Block]:
     """Return the blocks of a report that shows no text of a prediction."""
-    return _blocks(_sections(read_evidence(folders, examples=False)))
+    return [block for section in _sections(read_evidence(folders, examples=False)) for block in section.blocks]
 
 
 def _lead(evidence: Evidence) -> str:

@@ -156,7 +156,9 @@ def test_words_are_shaded_by_how_far_they_moved(
     runs = make_runs(suites=("drop",), count=20)
     (pair,) = pair_records(find_records([runs]))
     table = pd.DataFrame({"row": range(20), "field": "question", "start": 6, "distance": 0.375})
-    monkeypatch.setattr(payload, "_words_of", lambda _: {payload._key(pair.attacked): table})
+    record = pair.attacked
+    key = record.task, *record.system.all_weights, record.data.sha256
+    monkeypatch.setattr(payload, "_words_of", lambda _: {key: table})
     browser = browse(write_report([runs], tmp_path / "report"))
     moved = "[...document.querySelectorAll('#explorer-shown .moved')]"
     assert browser.run(f"{moved}.map((one) => one.style.getPropertyValue('--moved'))") == ["0.38"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, cycle, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from robustbench_char.common import InputError
 from robustbench_char.reports.blocks import Card, Part, Piece
-from robustbench_char.reports.examples.choice import Choice, Row, answers_of, read_rows
+from robustbench_char.reports.examples.choice import Choice, Row, Rows, answers_of, read_rows
 from robustbench_char.text.edits import Edit, unchanged
 
-__all__ = ["Mark", "edits_that_do_not_fit", "excerpt", "in_order", "make_cards", "mark_text", "marks_of", "stretches"]
+__all__ = ["Mark", "edits_that_do_not_fit", "excerpt", "make_cards", "mark_text", "marks_of", "segments"]
 
 CUT_OFF = "(cut off)"
 NO_ANSWER = "(no answer)"
@@ -20,6 +20,9 @@ CONTEXT = 70
 """Characters of unchanged text that are kept on either side of an attacked word."""
 _LONGEST_CELL = 160
 _MOST_EDITS = 10
+_KINDS: tuple[Literal["same", "removed", "inserted"], ...] = ("same", "removed", "inserted")
+_Predicted: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""Header and rows of a card's table."""
 
 
 class Mark(NamedTuple):
@@ -35,26 +38,13 @@ def make_cards(choices: Sequence[Choice]) -> list[Card]:
 
     Raises InputError for predictions with malformed JSON, and for edits that are not in their text.
     """
-    wanted: dict[Path, set[int]] = {}
-    for choice in choices:
-        for folder in (choice.pair.clean_folder, choice.pair.attacked_folder):
-            wanted.setdefault(_evaluated(folder), set()).add(choice.row)
-    rows = read_rows(wanted)
+    rows = read_rows((choice.pair, [choice.row]) for choice in choices)
     return [_card(choice, rows) for choice in choices]
 
 
-def _evaluated(folder: Path | None) -> Path:
-    if folder is None:
-        raise ValueError("an example needs its clean evaluation")
-    return folder
-
-
-def _card(choice: Choice, rows: Mapping[Path | None, Mapping[int, Row]]) -> Card:
+def _card(choice: Choice, rows: Rows) -> Card:
     record = choice.pair.attacked
-    before, after = (
-        rows[_evaluated(choice.pair.clean_folder)][choice.row],
-        rows[choice.pair.attacked_folder][choice.row],
-    )
+    before, after = (rows[folder][choice.row] for folder in (choice.pair.clean_folder, choice.pair.attacked_folder))
     header, body = _TABLES[record.family](before, after)
     try:
         fields = tuple((name, _marked(name, value, after)) for name, value in after.fields.items())
@@ -86,17 +76,17 @@ def _marked(name: str, value: str | list[str], after: Row) -> tuple[Piece, ...]:
     return mark_text(text, marks)
 
 
-def _classification(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _classification(before: Row, after: Row) -> _Predicted:
     return ("gold", "before", "after"), ((str(before.gold), str(before.prediction), str(after.prediction)),)
 
 
-def _question_answering(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    clean, attacked = _listed(before.gold), _listed(after.gold)
+def _question_answering(before: Row, after: Row) -> _Predicted:
+    clean, attacked = (" | ".join(answers_of(row.gold)) or NO_ANSWER for row in (before, after))
     gold = clean if clean == attacked else f"{clean} (attacked: {attacked})"
     return ("gold", "before", "after"), ((_clipped(gold), _answer(before.prediction), _answer(after.prediction)),)
 
 
-def _tagging(before: Row, after: Row) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _tagging(before: Row, after: Row) -> _Predicted:
     """Return a row per word of an entity, or tagged otherwise than before; where there is none, the edited words."""
     telling, edited = [], []
     words = zip_longest(_tokens(before), _tokens(after), before.gold, before.prediction or (), after.prediction or ())
@@ -117,10 +107,6 @@ def _tokens(row: Row) -> list[str]:
     return next((value for value in row.fields.values() if isinstance(value, list)), [])
 
 
-def _listed(gold: Any) -> str:
-    return " | ".join(answers_of(gold)) or NO_ANSWER
-
-
 def _answer(prediction: Any) -> str:
     return _clipped(str(prediction["text"])) or NO_ANSWER
 
@@ -130,8 +116,9 @@ def _clipped(text: str) -> str:
 
 
 def marks_of(edits: Sequence[Mapping[str, Any]], field: str) -> list[Mark]:
-    """Return the edits of one field."""
-    return [Mark(edit["start_attacked"], edit["removed"], edit["inserted"]) for edit in edits if edit["field"] == field]
+    """Return the edits of one field from left to right."""
+    of_field = (edit for edit in edits if edit["field"] == field)
+    return _in_order(Mark(edit["start_attacked"], edit["removed"], edit["inserted"]) for edit in of_field)
 
 
 def edits_that_do_not_fit(where: str | Path, error: ValueError) -> InputError:
@@ -149,15 +136,16 @@ def mark_text(text: str, marks: Sequence[Mark]) -> tuple[Piece, ...]:
 
     Offsets count code points. Raises ValueError where an edit is not in the text or overlaps the one before it.
     """
-    marks = in_order(marks)
-    stretches(text, marks)  # raises ValueError
+    marks = _in_order(marks)
+    segments(text, marks)  # raises ValueError
     pieces: list[Piece] = []
     done = 0
     spans = _words(text, marks)
     for number, (start, end) in enumerate(spans):
         pieces += _between(text[done:start], first=number == 0, last=False)
         inside = [mark for mark in marks if start <= mark.start and mark.start + len(mark.inserted) <= end]
-        pieces.append(Piece(True, tuple(_parts(text, start, end, inside))))
+        parts = map(Part, cycle(_KINDS), segments(text[start:end], inside, start))
+        pieces.append(Piece(True, tuple(part for part in parts if part.text)))
         done = end
     return (*pieces, *_between(text[done:], first=not spans, last=True))
 
@@ -173,17 +161,18 @@ def excerpt(text: str, focus: str = "", *, length: int = 240) -> str:
     return head + (cut if cut == body else cut.rpartition(" ")[0] + " …")
 
 
-def in_order(marks: Sequence[Mark]) -> list[Mark]:
-    """Return the edits from left to right."""
+def _in_order(marks: Iterable[Mark]) -> list[Mark]:
     return sorted(marks, key=lambda mark: (mark.start, len(mark.inserted)))
 
 
-def stretches(text: str, marks: Sequence[Mark], start: int = 0) -> list[str]:
-    """Return the text around its edits, which are in order; the text begins at `start`.
+def segments(text: str, marks: Sequence[Mark], start: int = 0) -> list[str]:
+    """Return a text that begins at `start`, parted at its edits (in order): text, removed, inserted, text, and so on.
 
     Raises ValueError for an edit that is not in the text, or overlaps the one before it.
     """
-    return unchanged(text, [Edit(mark.start - start, mark.inserted, mark.removed) for mark in marks])
+    first, *rest = unchanged(text, [Edit(mark.start - start, mark.inserted, mark.removed) for mark in marks])
+    parts = ((mark.removed, mark.inserted, stretch) for mark, stretch in zip(marks, rest, strict=True))
+    return [first, *chain.from_iterable(parts)]
 
 
 def _words(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
@@ -200,14 +189,6 @@ def _words(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
         else:
             spans.append((start, end))
     return spans
-
-
-def _parts(text: str, start: int, end: int, marks: Sequence[Mark]) -> list[Part]:
-    first, *rest = stretches(text[start:end], marks, start)
-    parts = [Part("same", first)]
-    for mark, stretch in zip(marks, rest, strict=True):
-        parts += [Part("removed", mark.removed), Part("inserted", mark.inserted), Part("same", stretch)]
-    return [part for part in parts if part.text]
 
 
 def _between(text: str, *, first: bool, last: bool) -> list[Piece]:

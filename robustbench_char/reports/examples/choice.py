@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -17,7 +17,8 @@ from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import PREDICTION_COLUMNS, Record, read_predictions
 
 __all__ = [
-    "HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "Row", "answers_of", "changed_examples", "choose", "read_rows",
+    "HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "Row", "Rows", "answers_of", "changed_examples", "choose",
+    "read_rows",
 ]  # fmt: skip
 
 OUTCOMES = {
@@ -51,6 +52,10 @@ class Row(NamedTuple):
     gold: Any
     prediction: Any
     edits: list[dict[str, Any]]
+
+
+Rows: TypeAlias = Mapping[Path | None, Mapping[int, Row]]
+"""Lines of predictions files, by folder and number."""
 
 
 class Choice(NamedTuple):
@@ -111,9 +116,7 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
         )
     table = attacked.merge(clean[["row", "score"]], on="row", suffixes=("", "_clean"))
     table = table[table["edits"] != "[]"].copy()
-    table["outcome"] = [
-        _outcome(before, after) for before, after in zip(table["score_clean"], table["score"], strict=True)
-    ]
+    table["outcome"] = list(map(_outcome, table["score_clean"], table["score"]))
     suite = pair.attacked.condition
     table["rank"] = [_rank(suite, str(name)) for name in table["id"]]
     return table.sort_values(["rank", "row"])[["row", "outcome"]]
@@ -146,17 +149,21 @@ def _queue(tables: list[Changed], outcome: str, number: int) -> list[Choice]:
     columns = [(pair, table.loc[table["outcome"] == outcome, "row"].head(number).tolist()) for pair, table in tables]
     start = list(OUTCOMES).index(outcome)  # another pair leads for each outcome
     columns = columns[start:] + columns[:start]
-    return [
-        Choice(pair, int(rows[turn]), outcome) for turn in range(number) for pair, rows in columns if turn < len(rows)
-    ]
+    turns = ((turn, column) for turn in range(number) for column in columns)
+    return [Choice(pair, int(rows[turn]), outcome) for turn, (pair, rows) in turns if turn < len(rows)]
 
 
-def read_rows(wanted: Mapping[Path, Set[int]]) -> dict[Path | None, dict[int, Row]]:
-    """Return the rows wanted of each folder of predictions, by number.
+def read_rows(wanted: Iterable[tuple[Pair, Iterable[int]]]) -> Rows:
+    """Return the rows wanted of both sides of each pair, every folder read once.
 
     Raises InputError for predictions with malformed JSON.
     """
-    return {folder: _read_rows(folder, numbers) for folder, numbers in wanted.items()}
+    folders: dict[Path, set[int]] = {}
+    for pair, numbers in wanted:
+        for folder in (pair.clean_folder, pair.attacked_folder):
+            if folder is not None:
+                folders.setdefault(folder, set()).update(numbers)
+    return {folder: _read_rows(folder, numbers) for folder, numbers in folders.items()}
 
 
 def _read_rows(folder: Path, numbers: Set[int]) -> dict[int, Row]:
@@ -164,11 +171,10 @@ def _read_rows(folder: Path, numbers: Set[int]) -> dict[int, Row]:
     if table is None:
         raise ValueError(f"no predictions in {folder}")
     table = table.loc[table["row"].isin(sorted(numbers)), list(PREDICTION_COLUMNS)]
+    texts = ("fields", "gold", "prediction", "edits")
     try:
         return {
-            int(row["row"]): Row(
-                str(row["id"]), *(json.loads(row[name]) for name in ("fields", "gold", "prediction", "edits"))
-            )
+            int(row["row"]): Row(str(row["id"]), *(json.loads(row[name]) for name in texts))
             for row in table.to_dict("records")
         }
     except (TypeError, json.JSONDecodeError) as error:

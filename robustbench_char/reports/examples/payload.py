@@ -18,7 +18,6 @@ import re
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,8 +26,8 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
-from robustbench_char.reports.examples.cards import edits_that_do_not_fit, in_order, marks_of, stretches
-from robustbench_char.reports.examples.choice import OUTCOMES, Changed, Row, answers_of, read_rows
+from robustbench_char.reports.examples.cards import edits_that_do_not_fit, marks_of, segments
+from robustbench_char.reports.examples.choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
 
 __all__ = ["sample", "word_distances"]
 
@@ -39,7 +38,6 @@ MOST_BYTES = 14_000_000
 CUT_OFF = "∅"
 
 _WORD = re.compile(r"\S+")
-_Rows: TypeAlias = Mapping[int, Row]
 _Tables: TypeAlias = Mapping[tuple[str | None, ...], pd.DataFrame]
 _Distances: TypeAlias = Callable[[int, str, str], list[float | None] | int]
 """From row, field and clean text to the distance of each word between white space (None: not measured); 0 for none."""
@@ -73,7 +71,8 @@ def sample(
     texts.
     """
     number = max(1, most // max(1, len(changed)))
-    rows, words = _first_rows(changed, number), _words_of(sensitivities)
+    rows = read_rows((pair, table["row"].head(number)) for pair, table in changed)
+    words = _words_of(sensitivities)
     while True:
         chosen = _Builder(rows, words, changed).build(number)
         packed = _pack(chosen.data)
@@ -82,23 +81,13 @@ def sample(
         number = max(1, int(number * 0.9 * most_bytes / len(packed)))
 
 
-def _first_rows(changed: Sequence[Changed], number: int) -> dict[Path | None, dict[int, Row]]:
-    """Read the first `number` examples of each pair from its two folders, each folder once."""
-    wanted: dict[Path, set[int]] = {}
-    for pair, table in changed:
-        for folder in (pair.clean_folder, pair.attacked_folder):
-            if folder is not None:
-                wanted.setdefault(folder, set()).update(table["row"].head(number))
-    return read_rows(wanted)
-
-
 class _Side(NamedTuple):
     """What one result is made of: one system on one attacked set."""
 
     record: Record
     folder: Path
-    clean: _Rows
-    attacked: _Rows
+    clean: Mapping[int, Row]
+    attacked: Mapping[int, Row]
     system: str
     suite: str
     distances: _Distances
@@ -107,7 +96,7 @@ class _Side(NamedTuple):
 class _Builder:
     """Collects names, examples and results."""
 
-    def __init__(self, rows: Mapping[Path | None, _Rows], words: _Tables, changed: Sequence[Changed]) -> None:
+    def __init__(self, rows: Rows, words: _Tables, changed: Sequence[Changed]) -> None:
         self.rows, self.words, self.changed = rows, words, changed
         records = [pair.attacked for pair, _ in changed]
         self.systems, self.suites = _system_names(records), _suite_names(records)
@@ -131,10 +120,11 @@ class _Builder:
         return Sample(data, len(self.results), sum(len(table) for _, table in self.changed))
 
     def _side(self, pair: Pair, system: str, suite: str, rows: Iterable[int]) -> _Side:
-        words = self.words.get(_key(pair.attacked))
+        record = pair.attacked
+        words = self.words.get((record.task, *record.system.all_weights, record.data.sha256))
         distances = word_distances(None if words is None else words[words["row"].isin(rows)])
         clean, attacked = self.rows[pair.clean_folder], self.rows[pair.attacked_folder]
-        return _Side(pair.attacked, pair.attacked_folder, clean, attacked, system, suite, distances)
+        return _Side(record, pair.attacked_folder, clean, attacked, system, suite, distances)
 
     def _example(self, side: _Side, row: int) -> list[Any]:
         after, before = side.attacked[row], side.clean[row]
@@ -182,14 +172,10 @@ def _suite_names(records: Sequence[Record]) -> list[str]:
 
 
 def _segments(text: str, field: str, row: Row, folder: Path) -> list[str]:
-    """Return an attacked text parted at its edits: text, removed, inserted, text, and so on."""
-    marks = in_order(marks_of(row.edits, field))
     try:
-        first, *rest = stretches(text, marks)
+        return segments(text, marks_of(row.edits, field))
     except ValueError as error:
         raise edits_that_do_not_fit(folder, error) from None
-    parts = ((mark.removed, mark.inserted, stretch) for mark, stretch in zip(marks, rest, strict=True))
-    return [first, *chain.from_iterable(parts)]
 
 
 def _clean_text(parts: Sequence[str]) -> str:
@@ -212,10 +198,6 @@ def _words_of(sensitivities: Sequence[tuple[Path, SensitivityRecord]]) -> _Table
         if record.system and table is not None:
             tables[record.task, *record.system.all_weights, record.attacked_sha256] = table
     return tables
-
-
-def _key(record: Record) -> tuple[str | None, ...]:
-    return record.task, *record.system.all_weights, record.data.sha256
 
 
 def word_distances(table: pd.DataFrame | None) -> _Distances:

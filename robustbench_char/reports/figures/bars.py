@@ -9,17 +9,7 @@ import pandas as pd
 
 from robustbench_char.analysis.scores import strongest, system_labels
 from robustbench_char.reports import formatting
-from robustbench_char.reports.figures.style import (
-    EDGE,
-    WIDTH,
-    axis_title,
-    bar_look,
-    frame_axes,
-    legend,
-    panels,
-    styled,
-    wrapped,
-)
+from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +23,7 @@ SIDE_BY_SIDE = 3
 _DASHED = (0, (4, 3))
 
 
-@styled
+@style.styled
 def score_figure(frame: pd.DataFrame, task: str, means: pd.DataFrame | None = None) -> Figure:
     """Draw the scores of one task: of a few systems, a group of bars for clean data and one for each suite.
 
@@ -47,7 +37,7 @@ def score_figure(frame: pd.DataFrame, task: str, means: pd.DataFrame | None = No
     if part.empty:
         raise ValueError(f"the frame has no row of the task {task!r}")
     bars = _bars(part) if means is None else _with_limits(_bars(part), means[means["task"] == task])
-    title = axis_title(str(part["metric"].iloc[0]))
+    title = style.axis_title(str(part["metric"].iloc[0]))
     groups, systems = list(dict.fromkeys(bars["group"])), list(dict.fromkeys(bars["label"]))
     draw = _side_by_side if len(systems) <= SIDE_BY_SIDE else _in_panels
     return draw(bars, title, groups, systems)
@@ -81,8 +71,8 @@ def _with_limits(bars: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
 
 def _side_by_side(bars: pd.DataFrame, title: str, groups: list[str], systems: list[str]) -> Figure:
     # An inch and a bit a group, so that value labels of neighbouring bars never touch.
-    size = max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3)), 3.4
-    figure, (axes,) = panels([""], 1, lambda columns, lines: size)
+    figure_width = max(3.4, 1.0 + len(groups) * max(0.95, 0.42 * len(systems) + 0.3))
+    figure, (axes,) = style.panels([""], 1, (figure_width, 0.0), (3.4, 0.0))
     width = 0.8 / len(systems)
     for number, system in enumerate(systems):
         part = bars[bars["label"] == system]
@@ -90,32 +80,26 @@ def _side_by_side(bars: pd.DataFrame, title: str, groups: list[str], systems: li
         positions = [groups.index(group) + offset for group in part["group"]]
         # One system's bars are told apart by clean and attacked, those of several by system.
         looks = [number if len(systems) > 1 else int(group != CLEAN) for group in part["group"]]
-        axes.bar(positions, part["mean"], width * 0.94, label=system, **bar_look(*looks))
+        axes.bar(positions, part["mean"], width * 0.94, label=system, **style.bar_look(*looks))
         _label_bars(axes, positions, part, upright=True)
     lowest = float(bars["low"].min())
     axes.set_ylabel(title)
     axes.set_yticks(range(-100 if lowest < 0 else 0, 101, 20))
     axes.set_ylim(lowest - 8 if lowest < 0 else 0.0, 106)  # room for the value labels
-    axes.set_xticks(range(len(groups)), [wrapped(group) for group in groups])
+    axes.set_xticks(range(len(groups)), [style.wrapped(group) for group in groups])
     axes.tick_params(axis="x", length=0)
-    frame_axes(axes)
+    style.frame_axes(axes)
     axes.axvline(0.5, color="#999999", linewidth=0.8, linestyle=_DASHED)
-    axes.axhline(0, color=EDGE, linewidth=0.8)
+    axes.axhline(0, color=style.EDGE, linewidth=0.8)
     if len(systems) > 1:
-        legend([axes])
+        style.legend([axes])
     return figure
 
 
 def _in_panels(bars: pd.DataFrame, title: str, groups: list[str], systems: list[str]) -> Figure:
     """Draw a panel per group; a dashed line in each marks the reference's score, so that gains can be read off."""
-    names = 0.085 * max(map(len, systems))  # inches that the names of the systems take
-    figure, grid = panels(
-        groups,
-        3,
-        lambda columns, lines: (min(WIDTH, names + 2.9 * columns), lines * (0.75 + 0.3 * len(systems))),
-        sharex=True,
-        sharey=True,
-    )
+    width, height = (style.names_width(systems), 2.9), (0.0, 0.75 + 0.3 * len(systems))
+    figure, grid = style.panels(groups, 3, width, height, widest=style.WIDTH, sharex=True, sharey=True)
     lowest = min(0.0, float(bars["low"].min()))
     for axes, group in zip(grid, groups, strict=True):
         _panel(axes, bars[bars["group"] == group], systems)
@@ -129,12 +113,12 @@ def _in_panels(bars: pd.DataFrame, title: str, groups: list[str], systems: list[
 
 def _panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
     positions = [systems.index(label) for label in part["label"]]
-    axes.barh(positions, part["mean"], 0.74, **bar_look(*(0 if position else 1 for position in positions)))
+    axes.barh(positions, part["mean"], 0.74, **style.bar_look(*(0 if position else 1 for position in positions)))
     _label_bars(axes, positions, part, upright=False)
-    frame_axes(axes, grid="x")
+    style.frame_axes(axes, grid="x")
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelbottom=True, labelsize=8.5)
-    axes.axvline(0, color=EDGE, linewidth=0.8)
+    axes.axvline(0, color=style.EDGE, linewidth=0.8)
 
 
 def _label_bars(axes: Axes, positions: Sequence[float], part: pd.DataFrame, *, upright: bool) -> None:
@@ -142,7 +126,7 @@ def _label_bars(axes: Axes, positions: Sequence[float], part: pd.DataFrame, *, u
     values = zip(positions, part["mean"], part["low"], part["high"], part["saw"], strict=True)
     for position, mean, low, high, saw in values:
         if high > low:
-            (axes.vlines if upright else axes.hlines)(position, low, high, color=EDGE, linewidth=1.6)
+            (axes.vlines if upright else axes.hlines)(position, low, high, color=style.EDGE, linewidth=1.6)
         end, sign = (high, 1) if mean >= 0 else (low, -1)
         text = formatting.score(mean) + formatting.mark(saw)
         if upright:
@@ -153,4 +137,4 @@ def _label_bars(axes: Axes, positions: Sequence[float], part: pd.DataFrame, *, u
         axes.annotate(text, (end, position), (3 * sign, 0), textcoords="offset points", va="center",
                       ha="left" if sign > 0 else "right", fontsize=8, bbox=box)  # fmt: skip
         if position == 0:
-            axes.axvline(mean, color=EDGE, linewidth=0.9, linestyle=_DASHED)
+            axes.axvline(mean, color=style.EDGE, linewidth=0.9, linestyle=_DASHED)

@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robustbench_char.reports.figures.style import (
-    DARK,
-    EDGE,
-    WIDTH,
-    axis_title,
-    frame_axes,
-    legend,
-    line_look,
-    panels,
-    styled,
-)
+from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,22 +21,16 @@ _LONGEST = 16
 """The most characters of a word that are printed."""
 
 
-@styled
+@style.styled
 def strength_figure(rows: pd.DataFrame) -> Figure:
     """Draw curves of scores over the effective strength of an attack, a panel per suite, from `strength_sweeps`."""
     names, systems = list(dict.fromkeys(rows["sweep"])), list(dict.fromkeys(rows["label"]))
-    figure, grid = panels(
-        names,
-        2,
-        lambda columns, lines: (3.4 * columns + 0.4, 2.7 * lines + _legend_height(systems)),
-        sharex=True,
-        sharey=True,
-    )
+    figure, grid = style.panels(names, 2, (0.4, 3.4), (_legend_height(systems), 2.7), sharex=True, sharey=True)
     for axes, name in zip(grid, names, strict=True):
         _strength_panel(axes, rows[rows["sweep"] == name], systems)
     figure.supxlabel("Effective strength (% of eligible words edited)", fontsize=10)
-    figure.supylabel(axis_title(str(rows["metric"].iloc[0])), fontsize=10)
-    legend(grid)
+    figure.supylabel(style.axis_title(str(rows["metric"].iloc[0])), fontsize=10)
+    style.legend(grid)
     return figure
 
 
@@ -59,39 +43,36 @@ def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
         line = part[part["label"] == system].sort_values("effective_strength")
         if line.empty:
             continue
-        look, strengths = line_look(number), 100 * line["effective_strength"]
+        look, strengths = style.line_look(number), 100 * line["effective_strength"]
         scores = [line["clean"].mean(), *line["attacked"]]
-        axes.plot([0.0, *strengths], scores, label=system, markeredgecolor=EDGE, markersize=5.5, **look)
+        axes.plot([0.0, *strengths], scores, label=system, markeredgecolor=style.EDGE, markersize=5.5, **look)
         low, high = (line[f"attacked_{end}"].astype(float) for end in ("low", "high"))
         axes.vlines(strengths, low, high, color=look["color"], linewidth=1.0)
-    frame_axes(axes, grid="both")
+    style.frame_axes(axes, grid="both")
     axes.tick_params(labelbottom=True, labelsize=8.5)
 
 
-@styled
+@style.styled
 def scatter_figure(joined: pd.DataFrame) -> Figure:
     """Draw rows with task, system, suite, all (S of all words) and drop, a panel per task; suites share it."""
     tasks, systems = list(dict.fromkeys(joined["task"])), list(dict.fromkeys(joined["system"]))
-    figure, grid = panels(
-        tasks,
-        2,
-        lambda columns, lines: (WIDTH * (0.55 if columns == 1 else 1), 2.8 * lines + _legend_height(systems)),
-    )
+    width = style.WIDTH * (0.55 if len(tasks) == 1 else 1)
+    figure, grid = style.panels(tasks, 2, (width, 0.0), (_legend_height(systems), 2.8))
     for axes, task in zip(grid, tasks, strict=True):
         for number, system in enumerate(systems):
             part = joined[(joined["task"] == task) & (joined["system"] == system)]
-            look = line_look(number) | {"linestyle": "none", "fillstyle": "full" if number < 8 else "left"}
-            axes.plot(part["all"], part["drop"], markeredgecolor=EDGE, markersize=7.5, label=system, **look)
+            look = style.line_look(number) | {"linestyle": "none", "fillstyle": "full" if number < 8 else "left"}
+            axes.plot(part["all"], part["drop"], markeredgecolor=style.EDGE, markersize=7.5, label=system, **look)
         axes.margins(0.12)
         axes.tick_params(labelsize=8.5)
-        frame_axes(axes, grid="both")
+        style.frame_axes(axes, grid="both")
     figure.supxlabel("S of all words (cosine distance)", fontsize=10)
     figure.supylabel("Drop (points)", fontsize=10)
-    legend(grid)
+    style.legend(grid)
     return figure
 
 
-@styled
+@style.styled
 def profile_figure(frame: pd.DataFrame) -> Figure:
     """Draw how far each word of one sentence moves; `frame` is that of `analysis.profiles.profile_frame`.
 
@@ -103,19 +84,19 @@ def profile_figure(frame: pd.DataFrame) -> Figure:
     count = int(frame["number"].max()) + 1
     lines = -(-count // _WORDS)
     across = -(-count // lines)
-    size = min(WIDTH, max(3.4, 1.0 + 0.42 * across)), 0.4 + 2.4 * lines
-    figure, grid = panels([""] * lines, 1, lambda columns, lines: size, sharey=True)
+    width = max(3.4, 1.0 + 0.42 * across)
+    figure, grid = style.panels([""] * lines, 1, (width, 0.0), (0.4, 2.4), widest=style.WIDTH, sharey=True)
     for line, axes in enumerate(grid):
         _profile_panel(axes, frame, range(line * across, min(count, (line + 1) * across)), across)
     figure.supylabel("Distance, 1 − cos (0 to 2)", fontsize=10)
-    legend(grid, columns=4)
+    style.legend(grid, columns=4)
     return figure
 
 
 def _profile_panel(axes: Axes, frame: pd.DataFrame, numbers: range, across: int) -> None:
     for number, (system, part) in enumerate(frame.groupby("system", sort=False)):
         distances = part.set_index("number")["distance"].reindex(numbers)
-        look = line_look(number, DARK)
+        look = style.line_look(number, style.DARK)
         axes.plot(np.arange(len(numbers)), distances, label=str(system), linewidth=1.0, markersize=5.0, **look)
     words = frame.drop_duplicates("number").set_index("number").loc[list(numbers)]
     for position, changed in enumerate(words["changed"]):
@@ -125,7 +106,7 @@ def _profile_panel(axes: Axes, frame: pd.DataFrame, numbers: range, across: int)
     axes.set_xticks(range(len(numbers)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=8.5)
     axes.set_xlim(-0.5, across - 0.5)
     axes.set_ylim(0, max(0.1, 1.08 * float(np.nanmax([0.0, *frame["distance"]]))))
-    frame_axes(axes)
+    style.frame_axes(axes)
 
 
 def _label(word: str, attacked: str) -> str:

@@ -7,6 +7,7 @@ hatch, a marker or a dash of its own, so colour is never the only difference. Fi
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "DARK", "EDGE", "WIDTH", "axis_title", "bar_look", "frame_axes", "legend", "line_look", "name_rows", "panels",
-    "styled", "to_png", "to_svg", "wrapped",
+    "DARK", "EDGE", "WIDTH", "axis_title", "bar_look", "frame_axes", "legend", "line_look", "name_rows", "names_width",
+    "panels", "styled", "to_png", "to_svg", "wrapped",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -60,12 +61,8 @@ def to_svg(figure: Figure, name: str) -> str:
 
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
     figure.set_layout_engine("none")  # it is laid out now, for other files too
     svg = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     return re.sub(r'\bid="|url\(#|href="#', lambda match: f"{match[0]}{name}-", svg)
@@ -87,9 +84,7 @@ def to_png(figure: Figure) -> bytes:
 
 def axis_title(metric: str) -> str:
     """Return the name of a score with its unit."""
-    return (
-        f"{formatting.score_title(metric)} (×100)" if metric == "matthews" else f"{formatting.score_title(metric)} (%)"
-    )
+    return f"{formatting.score_title(metric)} ({'×100' if metric == 'matthews' else '%'})"
 
 
 def wrapped(name: str, length: int = 12) -> str:
@@ -101,23 +96,36 @@ def wrapped(name: str, length: int = 12) -> str:
 
 
 def panels(
-    titles: Sequence[str], columns: int, size: Callable[[int, int], tuple[float, float]], **shared: Any
+    titles: Sequence[str],
+    columns: int,
+    width: tuple[float, float],
+    height: tuple[float, float],
+    *,
+    widest: float = math.inf,
+    **shared: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel for each title, at most `columns` side by side.
 
-    `size` gives width and height in inches of so many columns and lines; `shared` is passed to `Figure.subplots`.
+    `width` and `height` are inches of the figure and, added to them, of each column or line of panels; `shared` is
+    passed to `Figure.subplots`.
     """
     from matplotlib.figure import Figure
 
     columns = min(columns, len(titles))
     lines = -(-len(titles) // columns)
-    figure = Figure(figsize=size(columns, lines), layout="constrained")
+    size = min(widest, width[0] + width[1] * columns), height[0] + height[1] * lines
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, **shared).ravel()
     for axes, title in zip(grid, titles, strict=False):
         axes.set_title(title, fontsize=10, loc="left")
     for axes in grid[len(titles) :]:
         axes.set_visible(False)
     return figure, list(grid[: len(titles)])
+
+
+def names_width(systems: Sequence[str]) -> float:
+    """Return the inches that the names of systems take beside a panel."""
+    return 0.085 * max(map(len, systems))
 
 
 def frame_axes(axes: Axes, *, grid: str = "y") -> None:

@@ -9,7 +9,7 @@ from robustbench_char.analysis.pairs import REFERENCE
 from robustbench_char.analysis.scores import system_labels
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.blocks import Note, Picture, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures.changes import gain_figure
 from robustbench_char.reports.reference import load_reference
@@ -25,6 +25,7 @@ _TITLES = {
     "text_length": "By length of the text in words",
 }
 _ORDER = ("Word", "Subword")
+_PUBLISHED = {"Word": "words", "Subword": "subword_words"}
 
 
 def sections(evidence: Evidence) -> list[Section]:
@@ -32,23 +33,17 @@ def sections(evidence: Evidence) -> list[Section]:
     if evidence.cells.empty:
         return []
     cells = evidence.cells.assign(system=system_labels(evidence.cells))
-    suite = str(cells["suite"].iloc[0])
-    blocks: list[Block] = [Note(_what(cells, suite))]
-    pieces = cells[cells["dimension"] == "pieces"]
-    if pieces["gain"].notna().any():
-        blocks.append(_picture(pieces, suite))
-    for name in (name for name in BREAKDOWNS if (cells["dimension"] == name).any()):
-        blocks.append(_table(cells[cells["dimension"] == name], name, suite))
-    return [Section("breakdowns", "Breakdowns", tuple(blocks))]
-
-
-def _what(cells: pd.DataFrame, suite: str) -> str:
-    units = {str(task): unit_of(str(part["count"].iloc[0])) for task, part in cells.groupby("task", sort=False)}
-    shown = ", ".join(f"{task} {unit}" for task, unit in units.items())
-    return (
-        f"What falls into a cell is counted in {shown}. Clean and attacked ({suite}) scores of a cell are over the "
+    suite, metrics = str(cells["suite"].iloc[0]), cells.groupby("task", sort=False)["count"].first()
+    units = ", ".join(f"{task} {unit_of(metric)}" for task, metric in metrics.items())
+    what = (
+        f"What falls into a cell is counted in {units}. Clean and attacked ({suite}) scores of a cell are over the "
         "same units; where the clean text has no such cell, and units are not whole examples, there is no clean score."
     )
+    parts = {name: part for name in BREAKDOWNS if len(part := cells[cells["dimension"] == name])}
+    gains = "pieces" in parts and parts["pieces"]["gain"].notna().any()
+    pictures = [_picture(parts["pieces"], suite)] if gains else []
+    tables = (_table(part, name, suite) for name, part in parts.items())
+    return [Section("breakdowns", "Breakdowns", (Note(what), *pictures, *tables))]
 
 
 def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
@@ -59,10 +54,7 @@ def _picture(pieces: pd.DataFrame, suite: str) -> Picture:
     published = {}
     if ((pieces["task"] == "conll2003") & (pieces["label"] == "charbert")).any():
         findings = {finding.name: finding.value for finding in load_reference().analysis}
-        published = {
-            "Word": findings["f1_gain_over_bert_on_words"],
-            "Subword": findings["f1_gain_over_bert_on_subword_words"],
-        }
+        published = {cell: findings[f"f1_gain_over_bert_on_{name}"] for cell, name in _PUBLISHED.items()}
         shown = ", ".join(f"{name} {formatting.points(gain)}" for name, gain in published.items())
         caption += f" Diamonds: the paper's gains of charbert on clean CoNLL-2003 ({shown})."
     return Picture("word_subword", caption, gain_figure(pieces, published))

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import REFERENCE, drop, relative_drop
+from robustbench_char.analysis.pairs import REFERENCE, drop, grouped, relative_drop
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord
 from robustbench_char.reports import formatting
-from robustbench_char.reports.blocks import Block, Column, Note, Section, Table, drop_column, text, texts, value
+from robustbench_char.reports.blocks import Column, Note, Section, Table, drop_column, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.reference import Finding, Reference, load_reference, reference_frame
 
@@ -37,10 +37,8 @@ def sections(evidence: Evidence) -> list[Section]:
     frame = _published_frame(evidence, reference)
     if frame.empty:
         return []
-    notes = [Note(_what(reference)), *_pretraining(reference)]
-    table = _table(frame, reference, formatting.about_intervals(evidence.means))
-    blocks: tuple[Block, ...] = (*notes, table, *_finding_table(evidence, reference))
-    return [Section("published", "Published against ours", blocks)]
+    tables = _table(frame, reference, formatting.about_intervals(evidence.means)), *_finding_table(evidence, reference)
+    return [Section("published", "Published against ours", (*_notes(reference), *tables))]
 
 
 def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
@@ -51,17 +49,10 @@ def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
     """
     published = reference_frame(reference)
     suite = reference.robustness.suite
-    rows = (_row(records, published, evidence.means, suite) for records in _systems(evidence))
+    plain = [record for _, record in evidence.records if record.system.shown == record.system.name]
+    groups = grouped(plain, lambda record: (record.task, record.system.name, record.system.base))
+    rows = (_row(records, published, evidence.means, suite) for records in groups.values())
     return pd.DataFrame([row for row in rows if row])
-
-
-def _systems(evidence: Evidence) -> list[list[Record]]:
-    """Group the records of plain systems by task, name and base."""
-    groups: dict[tuple[str, str, str], list[Record]] = {}
-    for _, record in evidence.records:
-        if record.system.shown == record.system.name:
-            groups.setdefault((record.task, record.system.name, record.system.base), []).append(record)
-    return list(groups.values())
 
 
 def _row(records: list[Record], published: pd.DataFrame, means: pd.DataFrame, suite: str) -> dict[str, Any]:
@@ -112,25 +103,21 @@ def _setup(records: list[Record]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _what(reference: Reference) -> str:
-    return (
+def _notes(reference: Reference) -> list[Note]:
+    what = (
         f"Published: {reference.source}; one run, no seeds or intervals; fine-tuned and scored on the full sets "
         "of each task. Ours: the records of this report. The two were not measured in one set-up, so differences "
         "between them are not an effect of a system; compare the drops of one side."
     )
-
-
-def _pretraining(reference: Reference) -> list[Note]:
-    info = reference.pretraining
-    if info is None:
-        return []
+    if (info := reference.pretraining) is None:
+        return [Note(what)]
     words, steps = f"{info.corpus_words:,} words", f"{info.steps:,} steps"
-    note = (
+    pretraining = (
         f"The published CharBERT was pre-trained further on {info.corpus} ({words}, {steps}, {info.devices}, "
         f"{info.days:g} days) and has about {info.extra_parameters:,} more parameters than its base. Ours is "
         "counted in sub-words that training saw, the paper's corpus in words: two units that are not to be divided."
     )
-    return [Note(note)]
+    return [Note(what), Note(pretraining)]
 
 
 def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
@@ -163,27 +150,26 @@ def _side_columns(side: str) -> tuple[Column, ...]:
 class _Ours(NamedTuple):
     """Our value of a finding; `about` says what it was measured on."""
 
-    value: float | None = None
+    value: float
+    about: str
     low: float | None = None
     high: float | None = None
-    about: str = ""
 
 
 def _finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
     """Return the findings that the records speak of, or none."""
-    measured = [(finding, _measured(evidence, finding)) for finding in reference.analysis]
     rows = [
         {"finding": finding.name, "system": finding.system, "unit": finding.unit, "data": finding.data,
          "published": finding.value, "ours": ours.value, "ours_low": ours.low, "ours_high": ours.high,
          "about": ours.about}
-        for finding, ours in measured if ours.value is not None
+        for finding in reference.analysis if (ours := _measured(evidence, finding)) is not None
     ]  # fmt: skip
     columns = (
         text("What", "finding", show=lambda name: _FINDINGS[name]),
         text("System", show=lambda name: formatting.DASH if formatting.is_missing(name) else str(name)),
         text("Unit"),
-        Column("Published", lambda row: _in_unit(row, row["published"])),
-        Column("Ours", _ours_cell),
+        Column("Published", lambda row: _in_unit(row, "published")),
+        Column("Ours", lambda row: _in_unit(row, "ours")),
         text("Measured on", "about"),
     )
     caption = (
@@ -193,32 +179,34 @@ def _finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
     return [Table("findings", caption, pd.DataFrame(rows), columns)] if rows else []
 
 
-def _ours_cell(row: Mapping[str, Any]) -> str:
-    return _in_unit(row, row["ours"]) + formatting.limits(row, "ours", lambda limit: _in_unit(row, limit))
-
-
-def _in_unit(row: Mapping[str, Any], figure: float) -> str:
+def _in_unit(row: Mapping[str, Any], name: str) -> str:
     show = {"cosine distance": formatting.distance, "points": formatting.points}.get(row["unit"], formatting.score)
-    return show(figure)
+    return show(row[name]) + formatting.limits(row, name, show)
 
 
-def _measured(evidence: Evidence, finding: Finding) -> _Ours:
+def _measured(evidence: Evidence, finding: Finding) -> _Ours | None:
     cells = evidence.cells
     if finding.name == "sensitivity":
         return _sensitivity(evidence, str(finding.system))
     if finding.name == "subword_share_of_words":
         return _split_words(evidence)
     if finding.name not in _FINDINGS or cells.empty:
-        return _Ours()
+        return None
     pieces = cells[(cells["task"] == _TASK) & (cells["dimension"] == "pieces")].set_index(["label", "value"])
     if finding.name == "subword_share_of_entities":
         return _split_entities(pieces)
     cell = "Word" if finding.name == "f1_gain_over_bert_on_words" else "Subword"
-    rows = pieces.loc[[(finding.system, cell)]] if (finding.system, cell) in pieces.index else pieces[:0]
-    if len(rows) != 1 or formatting.is_missing(rows["gain_clean"].iloc[0]):
-        return _Ours()
-    gain, low, high = (rows[f"gain_clean{end}"].iloc[0] for end in ("", "_low", "_high"))
-    return _Ours(gain, low, high, f"clean, base {rows['base'].iloc[0]}, {int(rows['units'].iloc[0]):,} entities")
+    row = _single(pieces, finding.system, cell)
+    if row is None or formatting.is_missing(row["gain_clean"]):
+        return None
+    gain, *limits = (row[f"gain_clean{end}"] for end in ("", "_low", "_high"))
+    return _Ours(gain, f"clean, base {row['base']}, {int(row['units']):,} entities", *limits)
+
+
+def _single(pieces: pd.DataFrame, system: str | None, cell: str) -> pd.Series[Any] | None:
+    """Return the row of a system and cell; None where it was not run, or on several bases."""
+    rows = pieces.loc[[(system, cell)]] if (system, cell) in pieces.index else pieces[:0]
+    return rows.iloc[0] if len(rows) == 1 else None
 
 
 def _records(evidence: Evidence, system: str) -> list[SensitivityRecord]:
@@ -230,32 +218,30 @@ def _records(evidence: Evidence, system: str) -> list[SensitivityRecord]:
     ]
 
 
-def _sensitivity(evidence: Evidence, system: str) -> _Ours:
+def _sensitivity(evidence: Evidence, system: str) -> _Ours | None:
     runs = [(record, group) for record in _records(evidence, system) if (group := record.group("all", "all"))]
     values = [group.s for _, group in runs if group.s is not None]
     if not values:
-        return _Ours()
+        return None
     first, group = runs[0]
-    low, high = (group.low, group.high) if len(runs) == 1 else (None, None)
+    limits = (group.low, group.high) if len(runs) == 1 else ()
     mean = "" if len(runs) == 1 else f", mean of {len(runs)} runs"
     about = f"{first.attack.suite}, {formatting.layer(first.layer)}, stream {first.stream}, {group.words:,} words{mean}"
-    return _Ours(sum(values) / len(values), low, high, about)
+    return _Ours(sum(values) / len(values), about, *limits)
 
 
-def _split_words(evidence: Evidence) -> _Ours:
+def _split_words(evidence: Evidence) -> _Ours | None:
     for record in _records(evidence, REFERENCE):
         groups = [record.group("pieces", value) for value in ("Word", "Subword")]
         whole, split = (group.words + group.left_out if group else 0 for group in groups)
         if record.system and whole + split:
-            about = f"base {record.system.base}, {whole + split:,} words"
-            return _Ours(100.0 * split / (whole + split), about=about)
-    return _Ours()
+            return _Ours(100.0 * split / (whole + split), f"base {record.system.base}, {whole + split:,} words")
+    return None
 
 
-def _split_entities(pieces: pd.DataFrame) -> _Ours:
-    units = [pieces.loc[[(REFERENCE, value)]] for value in ("Word", "Subword") if (REFERENCE, value) in pieces.index]
-    if len(units) != 2 or any(len(part) != 1 for part in units):
-        return _Ours()
-    whole, split = (int(part["units"].iloc[0]) for part in units)
-    about = f"base {units[0]['base'].iloc[0]}, {whole + split:,} entities"
-    return _Ours(100.0 * split / (whole + split), about=about)
+def _split_entities(pieces: pd.DataFrame) -> _Ours | None:
+    word, subword = (_single(pieces, REFERENCE, cell) for cell in ("Word", "Subword"))
+    if word is None or subword is None:
+        return None
+    units = int(word["units"] + subword["units"])
+    return _Ours(100.0 * int(subword["units"]) / units, f"base {word['base']}, {units:,} entities")

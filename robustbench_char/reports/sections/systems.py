@@ -1,29 +1,33 @@
-"""What was run: the systems, a row per set of weights."""
+"""What was run, a row per set of weights; what sets systems apart from a plain one, what they cost, and share."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from robustbench_char.records.evaluation import Record
+from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
+from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
 from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 
 __all__ = ["sections"]
 
-MOST_ROWS = 12
-"""A longer table is folded, so that the page starts with what is compared."""
-
 
 def sections(evidence: Evidence) -> list[Section]:
-    """Return the section on what was run."""
+    """Return the sections on what was run and on the systems; not the latter where (older) records tell nothing."""
     records = [record for _, record in evidence.records]
-    return [Section("systems", "What was run", (*_versions(records), _table(records)))]
+    run = Section("systems", "What was run", (*_versions(records), _weights(records)))
+    if not any(_tells(record) for record in records):
+        return [run]
+    blocks: tuple[Block, ...] = (_systems(records), *_predictors(records), _costs(records), *_fairness(records))
+    return [run, Section("compared", "Systems", blocks)]
 
 
-def _versions(records: list[Record]) -> list[Block]:
+def _versions(records: list[Record]) -> list[Note]:
     """Return a line on who made the records, and warnings where they were not all made alike or from changed files."""
     made = [record.provenance for record in records]
     versions = formatting.join([item.package_version for item in made])
@@ -31,19 +35,15 @@ def _versions(records: list[Record]) -> list[Block]:
     days = sorted(record.created[:10] for record in records)
     period = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     spent = formatting.seconds(sum(record.wall_seconds for record in records))
-    blocks: list[Block] = [
-        Note(
-            f"{formatting.plural(len(records), 'evaluation')} by robustbench-char {versions}, {commits}, {period}, "
-            f"on {formatting.join([record.device for record in records])}; {spent} of evaluation in all."
-        )
-    ]
-    if any(item.git_dirty for item in made):
-        blocks.append(
-            Note("Some records were made from files that differ from their git commit (marked dirty).", "warning")
-        )
-    if len({(item.package_version, item.git_commit) for item in made}) > 1:
-        blocks.append(Note("The records were made by different versions of the code.", "warning"))
-    return blocks
+    what = (
+        f"{formatting.plural(len(records), 'evaluation')} by robustbench-char {versions}, {commits}, {period}, "
+        f"on {formatting.join([record.device for record in records])}; {spent} of evaluation in all."
+    )
+    dirty = "Some records were made from files that differ from their git commit (marked dirty)."
+    mixed = "The records were made by different versions of the code."
+    warnings = [dirty] if any(item.git_dirty for item in made) else []
+    warnings += [mixed] if len({(item.package_version, item.git_commit) for item in made}) > 1 else []
+    return [Note(what), *(Note(text, "warning") for text in warnings)]
 
 
 def _commit(record: Record) -> str:
@@ -53,7 +53,28 @@ def _commit(record: Record) -> str:
     return f"git commit {made.git_commit[:12]}{' (dirty)' if made.git_dirty else ''}"
 
 
-def _row(group: list[Record]) -> dict[str, str | int | float | None]:
+def _weights(records: list[Record]) -> Table:
+    groups = grouped(records, lambda record: (record.task, record.system.shown, *record.system.all_weights))
+    frame = pd.DataFrame([_weights_row(group) for group in groups.values()])
+    columns = (
+        *texts("System", "Base", "Task"),
+        value("Parameters", show=formatting.count),
+        value("Training seed", show=formatting.plain),
+        text("Training data", "training_sha256", show=formatting.short_hash),
+        text("Weights", "weights_sha256", show=formatting.short_hash),
+        text("Device"),
+        value("Evaluations", show=formatting.count),
+        value("Wall time", "wall_seconds", formatting.seconds),
+    )
+    caption = (
+        "Systems, a row per set of weights; hashes are the first digits of SHA-256. "
+        "The hyper-parameters stand in systems.csv."
+    )
+    frame = frame.astype({"parameters": "Int64", "training_seed": "Int64"})
+    return Table("systems", caption, frame, columns, folded=len(frame) > 12)
+
+
+def _weights_row(group: list[Record]) -> dict[str, str | int | float | None]:
     first = group[0]
     system = first.system
     return {
@@ -71,26 +92,212 @@ def _row(group: list[Record]) -> dict[str, str | int | float | None]:
     }
 
 
-def _table(records: list[Record]) -> Table:
-    groups: dict[tuple[str | None, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.task, record.system.shown, *record.system.all_weights), []).append(record)
-    frame = pd.DataFrame([_row(group) for group in groups.values()])
+def _tells(record: Record) -> bool:
+    system = record.system
+    parts = system.label, system.extra_parameters, system.pretraining, system.augment, system.recogniser
+    return record.predict_seconds is not None or any(part is not None for part in parts)
+
+
+def _systems(records: list[Record]) -> Table:
+    groups = list(grouped(records, lambda record: _recipe(record.system)).values())
+    order = list(dict.fromkeys([REFERENCE, *(group[0].system.shown for group in groups)]))  # records are sorted by task
+    groups.sort(key=lambda group: order.index(group[0].system.shown))
+    frame = pd.DataFrame([_system_row(group) for group in groups])
+    whole = ("extra_parameters", "pretraining_tokens", "pretraining_steps", "recogniser_parameters", "augment_seed")
+    frame = frame.astype(dict.fromkeys(whole, "Int64"))
     columns = (
-        *texts("System", "Base", "Task"),
+        *texts("System", "Base"),
+        text("Tasks", split=", "),
+        value("Extra parameters", show=formatting.count),
+        text("Pre-training", "pretraining", split="; "),
+        text("Recogniser", split="; "),
+        text("Augmentation", split="; "),
+    )
+    caption = (
+        "Systems. Extra parameters are those beyond the plain base under the same head, the recogniser's included. "
+        "Pre-training is what came on top of the base."
+    )
+    return Table("compared", caption, frame, columns)
+
+
+def _predictors(records: list[Record]) -> list[Note]:
+    """Return a note on the systems of other packages, if any."""
+    names: dict[str, None] = {}
+    for shown, made in ((record.system.shown, record.system.predictor) for record in records):
+        if made:
+            version = f", version {made.version}" if made.version else ""
+            names[f"{shown} ({made.entry_point} of {made.distribution} {made.distribution_version}{version})"] = None
+    note = (
+        f"Registered by other packages: {'; '.join(names)}. How they were trained, and whether they saw an attack, "
+        "is not known; their hash is that of names and versions, not of weights."
+    )
+    return [Note(note)] if names else []
+
+
+def _recipe(system: SystemInfo) -> tuple[object, ...]:
+    """Return what tells rows apart: not a suite's hash or a recogniser's weights, which differ from task to task."""
+    augment = system.augment and system.augment.model_copy(update={"suite_sha256": ""})
+    recogniser = system.recogniser and system.recogniser.model_copy(update={"weights_sha256": "", "suite_sha256": ""})
+    return system.shown, system.base, system.extra_parameters, system.pretraining, augment, recogniser
+
+
+def _system_row(group: list[Record]) -> dict[str, Any]:
+    system = group[0].system
+    pretraining, recogniser, augment = system.pretraining, system.recogniser, system.augment
+    return {
+        "system": system.shown,
+        "name": system.name,
+        "base": system.base,
+        "tasks": formatting.join([record.task for record in group]),
+        "extra_parameters": system.all_extra_parameters,
+        "pretraining": _pretraining(pretraining),
+        "pretraining_tokens": pretraining and pretraining.tokens,
+        "pretraining_steps": pretraining and pretraining.steps,
+        "pretraining_seconds": pretraining and pretraining.wall_seconds,
+        "pretraining_noise": pretraining and pretraining.noise,
+        "pretraining_noise_share": pretraining and pretraining.noise_share,
+        "pretraining_text_sha256": pretraining and pretraining.text_sha256,
+        "recogniser": _recogniser(recogniser),
+        "recogniser_parameters": recogniser and recogniser.parameters,
+        "augmentation": _augmentation(augment),
+        "augment_share": augment and augment.share,
+        "augment_seed": augment and augment.seed,
+    }
+
+
+def _pretraining(info: PretrainingInfo | None) -> str:
+    if info is None:
+        return formatting.DASH
+    time = "" if info.wall_seconds is None else f", {info.wall_seconds / 60:.1f} min"
+    share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
+    noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
+    return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
+
+
+def _recogniser(info: RecogniserInfo | None) -> str:
+    if info is None:
+        return formatting.DASH
+    words = f"{info.vocabulary:,} words, back-off {info.backoff}"
+    return f"{words}; {info.parameters:,} parameters; trained under {info.suite}"
+
+
+def _augmentation(info: AugmentInfo | None) -> str:
+    if info is None:
+        return formatting.DASH
+    without = f" without {', '.join(info.without)}" if info.without else ""
+    return f"{info.suite}{without}; share {formatting.percent(info.share)}; seed {info.seed}"
+
+
+def _costs(records: list[Record]) -> Table:
+    groups = grouped(records, lambda record: (record.task, record.system.shown, record.system.base))
+    frame = pd.DataFrame([_cost_row(group) for group in groups.values()])
+    whole = ("parameters", "extra_parameters", "training_examples", "pieces")
+    columns = (
+        *texts("Task", "System", "Base"),
         value("Parameters", show=formatting.count),
-        value("Training seed", show=formatting.plain),
-        text("Training data", "training_sha256", show=formatting.short_hash),
-        text("Weights", "weights_sha256", show=formatting.short_hash),
+        value("Extra parameters", show=formatting.count),
+        value("Fine-tuning examples", "training_examples", formatting.count),
+        value("Sub-words read", "pieces", formatting.count),
+        value("µs per sub-word", "microseconds"),
         text("Device"),
-        value("Evaluations", show=formatting.count),
-        value("Wall time", "wall_seconds", formatting.seconds),
     )
-    return Table(
-        "systems",
-        "Systems, a row per set of weights; hashes are the first digits of SHA-256. "
-        "The hyper-parameters stand in systems.csv.",
-        frame.astype({"parameters": "Int64", "training_seed": "Int64"}),
-        columns,
-        folded=len(frame) > MOST_ROWS,
+    caption = (
+        "Costs. The time of prediction on clean data, divided by the sub-words that the model read; it compares "
+        "systems only where they were measured on one idle machine. Parameters are those of model, head and recogniser."
     )
+    return Table("costs", caption, frame.astype(dict.fromkeys(whole, "Int64")), columns, folded=len(frame) > 12)
+
+
+def _cost_row(group: list[Record]) -> dict[str, Any]:
+    first = group[0]
+    timed = [record for record in group if not record.data.attack and record.cost_per_piece is not None]
+    pieces = sum(record.counts["pieces"] for record in timed)
+    seconds = sum(record.predict_seconds or 0.0 for record in timed)
+    parameters, recogniser = first.system.parameters, first.system.recogniser
+    return {
+        "task": first.task,
+        "system": first.system.shown,
+        "base": first.system.base,
+        "parameters": parameters and parameters + (recogniser.parameters if recogniser else 0),
+        "extra_parameters": first.system.all_extra_parameters,
+        "training_examples": first.system.settings.get("training_examples"),
+        "pieces": pieces or None,
+        "predict_seconds": seconds if pieces else None,
+        "microseconds": 1e6 * seconds / pieces if pieces else None,
+        "device": formatting.join([record.device for record in timed or group]),
+    }
+
+
+def _fairness(records: Sequence[Record]) -> list[Table]:
+    """Return a row per task with several systems, and one on pre-training; nothing where there is nothing to compare.
+
+    Compared are base, training data and settings of fine-tuning; of those pre-trained further text, steps and tokens.
+    Predictors of other packages, of which none of this is known, are left out.
+    """
+    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    pretrained = []
+    for record in (record for record in records if record.system.predictor is None):
+        groups.setdefault(record.task, []).append((record.system.shown, _trained(record)))
+        if info := record.system.pretraining:
+            known = {"text": formatting.short_hash(info.text_sha256), "steps": info.steps, "tokens": info.tokens}
+            pretrained.append((record.system.shown, known))
+    rows = [
+        _fairness_row(what, known)
+        for what, known in [*groups.items(), ("pre-training", pretrained)]
+        if len({shown for shown, _ in known}) > 1
+    ]
+    columns = (
+        text("", "what"),
+        value("Systems", show=formatting.count),
+        text("All share", "shared", show=_short_lines),
+        text("Differs", show=_short_lines),
+    )
+    caption = "Fairness: what the systems of a task, and those pre-trained further, have in common, and what not."
+    return [Table("fairness", caption, pd.DataFrame(rows), columns)] if rows else []
+
+
+def _short_lines(text: str) -> str:
+    """Break a list at its semicolons, so that lines are of a readable length."""
+    lines = [""]
+    for part in text.split("; "):
+        lines = [*lines[:-1], f"{lines[-1]}; {part}"] if 0 < len(lines[-1]) < 50 else [*lines, part]
+    return ";\n".join(lines[1:])
+
+
+def _trained(record: Record) -> dict[str, Any]:
+    settings = {
+        name: value for name, value in record.system.settings.items() if name != "seed"
+    }  # each result states it
+    data = formatting.short_hash(record.system.training_sha256)
+    return {"base": root_of(record), "training data": data, **settings}
+
+
+def _fairness_row(what: str, known: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    properties = dict.fromkeys(name for _, values in known for name in values)
+    systems = {name.replace("_", " "): _by_value(name, known) for name in properties}
+    shared = [f"{name} {next(iter(by))}" for name, by in systems.items() if len(by) == 1 and "None" not in by]
+    differs = [f"{name} {_listed(by)}" for name, by in systems.items() if len(by) > 1]
+    return {
+        "what": what,
+        "systems": len({shown for shown, _ in known}),
+        "shared": "; ".join(shared) or formatting.DASH,
+        "differs": "; ".join(differs) or "nothing",
+    }
+
+
+def _by_value(name: str, known: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """Return the systems that have each value of one property."""
+    systems: dict[str, list[str]] = {}
+    for shown, values in known:
+        value = values.get(name)
+        same = systems.setdefault(f"{value:,}" if type(value) is int else str(value), [])
+        if shown not in same:
+            same.append(shown)
+    return systems
+
+
+def _listed(by: Mapping[str, list[str]]) -> str:
+    """Name the systems of each value, except of the most frequent one."""
+    usual = max(by, key=lambda value: len(by[value]))
+    others = [f"{value} ({', '.join(systems)})" for value, systems in by.items() if value != usual]
+    return f"{usual}, but {', '.join(others)}"

@@ -37,8 +37,7 @@ def sections(evidence: Evidence) -> list[Section]:
 
 def _picture(part: pd.DataFrame, suite: str) -> Picture:
     caption = f"Scores before (○) and after (●) the attack {suite}, in percent, per system. {_what(part)}"
-    if part["attacked_low"].notna().any():
-        caption += " Lines are 95% intervals over examples."
+    caption += formatting.about_lines(part)
     return Picture("before_after", caption, change_figure(part))
 
 
