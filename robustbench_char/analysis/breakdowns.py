@@ -116,9 +116,8 @@ def _row(statistics: Statistics, key: Key, cell: CellName) -> dict[str, object]:
     row |= interval_columns("attacked", statistics.score(task, system, suite))
     row |= interval_columns("drop", statistics.change(task, system, suite, drop))
     for name, clean in (("gain_clean", True), ("gain", False)):
-        gain = None
-        if system[0] != REFERENCE:
-            gain = statistics.difference(task, system, reference, suite, clean=clean)
+        known = system[0] != REFERENCE
+        gain = statistics.difference(task, system, reference, suite, clean=clean) if known else None
         row |= interval_columns(name, gain)
     return row
 

@@ -193,10 +193,7 @@ def _row(pair: Pair) -> dict[str, Any]:
 
 
 def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, float]:
-    """Return what the system is above the mean of `bert` (over its training seeds) on the same data, where it is there.
-
-    Where there are several bases, it is that of the same base: of a pre-trained one, the base it started from.
-    """
+    """Return the gains over the mean of `bert` on the same data, where it was run; of several on the same base."""
     if pair.attacked.system.shown == REFERENCE:
         return {}
     data = _key(pair.attacked)

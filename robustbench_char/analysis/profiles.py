@@ -22,9 +22,13 @@ def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -
     `measured` is what `find_sensitivities` gives: systems under one attack on one file. Raises InputError where a
     folder lacks the example, and for measurements of different texts or of one system.
     """
-    names = _names([record for _, record in measured])
+    times = Counter(record.shown for _, record in measured)
     systems: dict[str, tuple[ProfileWord, ...]] = {}
-    for name, (folder, record) in zip(names, measured, strict=True):
+    texts = set()
+    for folder, record in measured:
+        name = record.shown
+        if times[name] > 1 and record.system:
+            name += f", seed {record.system.training_seed}"
         words = next((profile.words for profile in read_profiles(folder) if profile.id == id), None)
         if words is None:
             raise InputError(
@@ -34,10 +38,10 @@ def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -
                 fix=f"Run `robustbench-char sensitivity` with `--profile {id}` again.",
             )
         if name in systems:
-            raise InputError(
-                folder, found=f"a second measurement of {name}", expected="one per system", fix="Leave one out."
-            )
-        if _read(record) != _read(measured[0][1]) or not _same(words, next(iter(systems.values()), words)):
+            found = f"a second measurement of {name}"
+            raise InputError(folder, found=found, expected="one per system", fix="Leave one out.")
+        texts.add((record.clean_sha256, record.attacked_sha256, *((word.word, word.attacked) for word in words)))
+        if len(texts) > 1:
             raise InputError(
                 folder,
                 found=f"another text than in {measured[0][0]}",
@@ -46,22 +50,3 @@ def profile_frame(measured: Sequence[tuple[Path, SensitivityRecord]], id: str) -
             )
         systems[name] = words
     return side_by_side(systems)
-
-
-def _names(records: Sequence[SensitivityRecord]) -> list[str]:
-    """Return what the systems are called, with the training seed where one name stands for several."""
-    times = Counter(record.shown for record in records)
-    return [
-        record.shown
-        if times[record.shown] == 1 or record.system is None
-        else f"{record.shown}, seed {record.system.training_seed}"
-        for record in records
-    ]
-
-
-def _read(record: SensitivityRecord) -> tuple[str, str]:
-    return record.clean_sha256, record.attacked_sha256
-
-
-def _same(words: Sequence[ProfileWord], others: Sequence[ProfileWord]) -> bool:
-    return [(word.word, word.attacked) for word in words] == [(word.word, word.attacked) for word in others]

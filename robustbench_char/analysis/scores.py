@@ -11,7 +11,6 @@ import pandas as pd
 from robustbench_char.analysis.pairs import CHANGES, REFERENCE, Pair, root_of
 from robustbench_char.analysis.statistics import CLEAN, Statistics, System, interval_columns
 from robustbench_char.metrics.bootstrap import Interval
-from robustbench_char.records.evaluation import Record
 
 __all__ = [
     "MAIN_SUITE", "error_reduction", "family_gains", "main_suite", "mean_scores", "run_scores", "single_operators",
@@ -56,13 +55,13 @@ def run_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistic
     `interval` names the method: `bootstrap` where there are counts, `wilson` (of the clean and attacked score alone)
     for an accuracy without them, or missing. Row i is pair i.
     """
-    counted = {_run_key(row): row for row in statistics.run_frame().to_dict("records")}
+    columns = [f"{name}_{end}" for name in _OF_RUNS for end in _ENDS]
+    counted = {_run_key(row): row | {"interval": "bootstrap"} for row in statistics.run_frame().to_dict("records")}
     keys = [_run_key(row) for row in frame.to_dict("records")]
     limits = [
-        _bootstrap_limits(counted[key]) if key in counted and keys.count(key) == 1 else _wilson_limits(pair)
+        counted[key] if key in counted and keys.count(key) == 1 else _wilson_limits(pair)
         for key, pair in zip(keys, pairs, strict=True)
     ]
-    columns = [f"{name}_{end}" for name in _OF_RUNS for end in _ENDS]
     intervals = pd.DataFrame(limits, columns=[*columns, "interval"], index=frame.index)
     return pd.concat([frame, intervals.astype(dict.fromkeys(columns, "float64"))], axis=1)
 
@@ -72,24 +71,14 @@ def _run_key(row: Mapping[Any, Any]) -> tuple[object, ...]:
     return (*(row[name] for name in ("task", "label", "base", "suite")), *seeds)
 
 
-def _bootstrap_limits(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {f"{name}_{end}": row[f"{name}_{end}"] for name in _OF_RUNS for end in _ENDS} | {"interval": "bootstrap"}
-
-
-def _wilson_limits(pair: Pair) -> dict[str, Any]:
-    sides = {"clean": _wilson(pair.clean), "attacked": _wilson(pair.attacked)}
-    limits: dict[str, Any] = {
-        f"{name}_{end}": limit for name, both in sides.items() if both for end, limit in zip(_ENDS, both, strict=True)
-    }
-    return limits | {"interval": "wilson"} if limits else {}
-
-
-def _wilson(record: Record | None) -> tuple[float, float] | None:
-    """Return the limits in percent where the headline is a share of independent examples, else None."""
-    if record is None or record.headline != "accuracy" or "correct" not in record.counts:
-        return None
-    low, high = wilson(record.counts["correct"] / record.counts["examples"], record.counts["examples"])
-    return 100 * low, 100 * high
+def _wilson_limits(pair: Pair) -> dict[Any, Any]:
+    """Return the limits in percent of scores that are shares of independent examples, or nothing."""
+    limits: dict[Any, Any] = {}
+    for name, record in (("clean", pair.clean), ("attacked", pair.attacked)):
+        if record and record.headline == "accuracy" and "correct" in record.counts:
+            low, high = wilson(record.counts["correct"] / record.counts["examples"], record.counts["examples"])
+            limits |= {f"{name}_low": 100 * low, f"{name}_high": 100 * high, "interval": "wilson"}
+    return limits
 
 
 def wilson(share: float, trials: int) -> tuple[float, float]:
@@ -109,18 +98,13 @@ def mean_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statisti
     attacked, drop, relative_drop, retention, gain_clean, gain, each with `_low`, `_high` and `_note` (why there is no
     interval); `clean_best`, `attacked_best`. A clean result counts once for each training seed.
     """
-    rows = _with_attacks(frame, pairs).dropna(subset=["clean"])
-    rows = rows.assign(name=rows["label"], label=system_labels(rows))
-    means = pd.DataFrame([_mean_row(part, statistics) for _, part in rows.groupby(_KEYS, sort=False)])
-    return means if means.empty else _with_best(means, statistics)
-
-
-def _with_attacks(frame: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Add the operators that made edits, and the base that gains are measured on."""
     records = [pair.attacked for pair in pairs]
     counts = [record.data.attack.counts_by_operator if record.data.attack else {} for record in records]
     used = ["+".join(sorted(name for name, number in edits.items() if number)) for edits in counts]
-    return frame.assign(operators=used, root=[root_of(record) for record in records])
+    rows = frame.assign(operators=used, root=[root_of(record) for record in records]).dropna(subset=["clean"])
+    rows = rows.assign(name=rows["label"], label=system_labels(rows))
+    means = pd.DataFrame([_mean_row(part, statistics) for _, part in rows.groupby(_KEYS, sort=False)])
+    return means if means.empty else _with_best(means, statistics)
 
 
 def _mean_row(part: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
@@ -148,23 +132,15 @@ def _intervals(row: Mapping[str, Any], statistics: Statistics) -> dict[str, Inte
     intervals = {"clean": statistics.score(task, system, CLEAN), "attacked": statistics.score(task, system, suite)}
     intervals |= {name: statistics.change(task, system, suite, of) for name, of in CHANGES.items()}
     if row["name"] != REFERENCE:
-        reference = _reference(statistics.systems(task, suite), row["root"])
+        references = [system for system in statistics.systems(task, suite) if system[0] == REFERENCE]
+        reference = references[0] if len(references) == 1 else (REFERENCE, row["root"])  # of several, on the same base
         intervals["gain"] = statistics.difference(task, system, reference, suite)
         intervals["gain_clean"] = statistics.difference(task, system, reference, suite, clean=True)
     return intervals
 
 
-def _reference(systems: Sequence[System], root: str) -> System:
-    """Return the `bert` that gains are measured against: of several the one on the same base."""
-    references = [system for system in systems if system[0] == REFERENCE]
-    return references[0] if len(references) == 1 else (REFERENCE, root)
-
-
 def _with_best(means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
-    """Mark the best of each task under each suite, and what is not told apart from it (see `Statistics.best`).
-
-    Where results have no counts, the highest score alone is marked; of one system alone nothing is.
-    """
+    """Mark the best of each task under each suite, and what is not told apart from it (see `Statistics.best`)."""
     marks = {name: [False] * len(means) for name in ("clean", "attacked")}
     best: dict[tuple[str, str], set[System]] = {}
     for (task, suite), part in means.groupby(["task", "suite"], sort=False):
@@ -177,6 +153,7 @@ def _with_best(means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
 
 
 def _tied(part: pd.DataFrame, name: str, statistics: Statistics, task: str, condition: str) -> set[System]:
+    """Return the best systems; where results have no counts, the highest score alone; none of one system alone."""
     systems = list(zip(part["name"], part["base"], strict=True))
     if len(systems) < 2:
         return set()
@@ -238,12 +215,9 @@ def family_gains(means: pd.DataFrame, families: Mapping[str, str], suite: str) -
     """
     part = means[(means["suite"] == suite) & means["gain"].notna()]
     part = part.assign(family=part["task"].map(dict(families)))
-    for side, gain, name in (
-        ("clean", "gain_clean", "error_reduction_clean"),
-        ("attacked", "gain", "error_reduction"),
-    ):
-        shares = [error_reduction(*scores) for scores in zip(part[side], part[gain], strict=True)]
-        part = part.assign(**{name: pd.Series(shares, part.index, "float64")})
+    for side, end in (("clean", "_clean"), ("attacked", "")):
+        shares = list(map(error_reduction, part[side], part[f"gain{end}"]))
+        part = part.assign(**{f"error_reduction{end}": pd.Series(shares, part.index, "float64")})
     values = ["gain_clean", "error_reduction_clean", "gain", "error_reduction"]
     groups = part.groupby(["family", "label"], sort=False)
     return groups.agg(tasks=("task", ", ".join), **{name: (name, "mean") for name in values}).reset_index()

@@ -117,10 +117,11 @@ class Statistics:
         None unless they have equally many runs on the same data, and something to count in each.
         """
         first, second = (self.cells.get((task, name, condition)) for name in (system, other))
-        if first is None or second is None or _data(first) != _data(second):
+        if first is None or second is None:
             return None
+        data, other_data = ([run.record.data.sha256 for run in cell.runs] for cell in (first, second))
         levels = _level(first.runs), _level(second.runs)
-        if any(np.isnan(level.value) for level in levels):
+        if data != other_data or any(np.isnan(level.value) for level in levels):
             return None
         scored, runs = METRICS.get(first.runs[0].record.metric).score, len(first.runs)
 
@@ -279,10 +280,6 @@ def _run_row(key: Key, cell: Cell, index: int) -> dict[str, object]:
     for name, interval in intervals.items():
         row |= interval_columns(name, interval)
     return row
-
-
-def _data(cell: Cell) -> list[str]:
-    return [run.record.data.sha256 for run in cell.runs]
 
 
 def _holds_zero(interval: Interval | None) -> bool:

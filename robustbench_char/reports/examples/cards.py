@@ -83,13 +83,15 @@ def _classification(before: Row, after: Row) -> _Predicted:
 def _question_answering(before: Row, after: Row) -> _Predicted:
     clean, attacked = (" | ".join(answers_of(row.gold)) or NO_ANSWER for row in (before, after))
     gold = clean if clean == attacked else f"{clean} (attacked: {attacked})"
-    return ("gold", "before", "after"), ((_clipped(gold), _answer(before.prediction), _answer(after.prediction)),)
+    old, new = (_clipped(str(row.prediction["text"])) or NO_ANSWER for row in (before, after))
+    return ("gold", "before", "after"), ((_clipped(gold), old, new),)
 
 
 def _tagging(before: Row, after: Row) -> _Predicted:
     """Return a row per word of an entity, or tagged otherwise than before; where there is none, the edited words."""
     telling, edited = [], []
-    words = zip_longest(_tokens(before), _tokens(after), before.gold, before.prediction or (), after.prediction or ())
+    tokens = (next((value for value in row.fields.values() if isinstance(value, list)), []) for row in (before, after))
+    words = zip_longest(*tokens, before.gold, before.prediction or (), after.prediction or ())
     for clean, attacked, gold, old, new in words:
         word = clean if clean == attacked else f"{clean} → {attacked}"
         row = (str(word), str(gold), old or CUT_OFF, new or CUT_OFF)
@@ -101,14 +103,6 @@ def _tagging(before: Row, after: Row) -> _Predicted:
 
 
 _TABLES = {"classification": _classification, "question_answering": _question_answering, "tagging": _tagging}
-
-
-def _tokens(row: Row) -> list[str]:
-    return next((value for value in row.fields.values() if isinstance(value, list)), [])
-
-
-def _answer(prediction: Any) -> str:
-    return _clipped(str(prediction["text"])) or NO_ANSWER
 
 
 def _clipped(text: str) -> str:

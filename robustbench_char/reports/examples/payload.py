@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import Pair
+from robustbench_char.analysis.pairs import Pair, grouped
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
 from robustbench_char.reports.examples.cards import edits_that_do_not_fit, marks_of, segments
@@ -149,15 +149,12 @@ class _Builder:
 
 def _system_names(records: Sequence[Record]) -> list[str]:
     """Return what each record's system is called; with base and seed where a name stands for several runs."""
-    bases: dict[str, set[str]] = {}
-    seeds: dict[str, set[int | None]] = {}
-    for record in records:
-        bases.setdefault(record.system.shown, set()).add(record.system.base)
-        seeds.setdefault(record.system.shown, set()).add(record.system.training_seed)
-    names = []
-    for system in (record.system for record in records):
-        more = [system.base] if len(bases[system.shown]) > 1 else []
-        more += [f"seed {system.training_seed}"] if len(seeds[system.shown]) > 1 else []
+    systems, names = [record.system for record in records], []
+    runs = grouped(systems, lambda system: system.shown)
+    for system in systems:
+        same = runs[system.shown]
+        more = [system.base] if len({other.base for other in same}) > 1 else []
+        more += [f"seed {system.training_seed}"] if len({other.training_seed for other in same}) > 1 else []
         names.append(f"{system.shown} ({', '.join(more)})" if more else system.shown)
     return names
 
@@ -165,9 +162,7 @@ def _system_names(records: Sequence[Record]) -> list[str]:
 def _suite_names(records: Sequence[Record]) -> list[str]:
     """Return what each record's attack is called; with its seed where a suite was drawn with several."""
     drawn = [(record.condition, record.data.attack.seed if record.data.attack else None) for record in records]
-    seeds: dict[str, set[int | None]] = {}
-    for suite, seed in drawn:
-        seeds.setdefault(suite, set()).add(seed)
+    seeds = grouped(set(drawn), lambda attack: attack[0])
     return [f"{suite} (seed {seed})" if len(seeds[suite]) > 1 else suite for suite, seed in drawn]
 
 

@@ -61,13 +61,8 @@ def _score_rows(record: Record) -> list[dict[str, Any]]:
 
 def _data(records: list[Record]) -> Table:
     rows = {
-        record.data.sha256: {
-            "task": record.task,
-            "condition": record.condition,
-            "source": record.data.source,
-            "examples": record.data.examples,
-            "sha256": record.data.sha256,
-        }
+        record.data.sha256: {"task": record.task, "condition": record.condition}
+        | {name: getattr(record.data, name) for name in ("source", "examples", "sha256")}
         for record in records
     }
     columns = (
@@ -79,7 +74,12 @@ def _data(records: list[Record]) -> Table:
 
 
 def _attacks(records: list[Record]) -> list[Table]:
-    attacked = {record.data.sha256: record for record in records if record.data.attack}
+    rows = {}
+    for record in records:
+        if attack := record.data.attack:
+            edits = ", ".join(f"{name} {number:,}" for name, number in attack.counts_by_operator.items())
+            values = attack.model_dump(exclude={"counts_by_operator"})
+            rows[record.data.sha256] = {"task": record.task, **values, "operators": edits}
     columns = (
         *texts("Task", "Suite"),
         value("Seed", show=formatting.plain),
@@ -90,15 +90,7 @@ def _attacks(records: list[Record]) -> list[Table]:
         text("Suite SHA-256", "suite_sha256", show=formatting.short_hash),
     )
     caption = "Attacks; strengths are shares of eligible words."
-    frame = pd.DataFrame([_attack_row(record) for record in attacked.values()])
-    return [Table("attacks", caption, frame, columns, folded=True)] if attacked else []
-
-
-def _attack_row(record: Record) -> dict[str, Any]:
-    values = record.data.attack.model_dump() if record.data.attack else {}
-    operators = values.pop("counts_by_operator", {})
-    edits = ", ".join(f"{name} {number:,}" for name, number in operators.items())
-    return {"task": record.task, **values, "operators": edits}
+    return [Table("attacks", caption, pd.DataFrame(list(rows.values())), columns, folded=True)] if rows else []
 
 
 def _versions(records: list[Record]) -> Table:

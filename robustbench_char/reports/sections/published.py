@@ -42,11 +42,7 @@ def sections(evidence: Evidence) -> list[Section]:
 
 
 def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
-    """Return a row per task and system that both the publication and the records have, scored by the same metric.
-
-    Ours are means over seeds. Systems are matched by name; a variant with a label of its own is not the paper's.
-    The attacked score is that under the publication's suite. Drops are in points, relative drops shares.
-    """
+    """Return a row per task and system that both sides have under one metric; a variant with a label is not a match."""
     published = reference_frame(reference)
     suite = reference.robustness.suite
     plain = [record for _, record in evidence.records if record.system.shown == record.system.name]
@@ -70,10 +66,9 @@ def _row(records: list[Record], published: pd.DataFrame, means: pd.DataFrame, su
 
 def _ours(records: list[Record], means: pd.DataFrame, suite: str) -> dict[str, float | None]:
     """Return our mean scores with their intervals; without an attacked one, the mean clean score of the records."""
-    first = records[0]
-    ours = (first.task, first.system.name, first.system.base, suite)
+    ours = records[0].task, records[0].system.name, records[0].system.base, suite
     for row in means.to_dict("records"):
-        if tuple(row[name] for name in ("task", "name", "base", "suite")) == ours:
+        if (row["task"], row["name"], row["base"], row["suite"]) == ours:
             return {f"ours_{name}{end}": row[f"{name}{end}"] for name in _VALUES for end in ("", "_low", "_high")}
     clean = [record.scores[record.headline] for record in records if not record.data.attack]
     return _sides("ours", sum(clean) / len(clean) if clean else None, None)
@@ -89,18 +84,12 @@ def _sides(whose: str, clean: float | None, attacked: float | None) -> dict[str,
 def _setup(records: list[Record]) -> str:
     """Say what of our set-up differs from run to run and from paper to project, in the units it was measured in."""
     system, data = records[0].system, records[0].data
-    made = system.pretraining
-    trained = system.settings.get("training_examples")
-    seeds = {record.system.training_seed for record in records}
-    parts = [
-        f"pre-trained further on {made.tokens:,} sub-words, {made.steps:,} steps"
-        if made
-        else "no further pre-training",
-        f"fine-tuned on {trained:,} examples" if trained else "",
-        f"scored on {data.source}, {data.examples:,} examples",
-        formatting.plural(len(seeds), "training seed"),
-    ]
-    return "; ".join(part for part in parts if part)
+    made, trained = system.pretraining, system.settings.get("training_examples")
+    parts = [f"pre-trained further on {made.tokens:,} sub-words, {made.steps:,} steps"] if made else []
+    parts = parts or ["no further pre-training"]
+    parts += [f"fine-tuned on {trained:,} examples"] if trained else []
+    seeds = formatting.plural(len({record.system.training_seed for record in records}), "training seed")
+    return "; ".join([*parts, f"scored on {data.source}, {data.examples:,} examples", seeds])
 
 
 def _notes(reference: Reference) -> list[Note]:
@@ -211,11 +200,8 @@ def _single(pieces: pd.DataFrame, system: str | None, cell: str) -> pd.Series[An
 
 def _records(evidence: Evidence, system: str) -> list[SensitivityRecord]:
     """Return the measurements of a plain system on the paper's data."""
-    return [
-        record
-        for _, record in evidence.sensitivities
-        if record.task == _TASK and record.system and record.shown == record.system.name == system
-    ]
+    of_task = (record for _, record in evidence.sensitivities if record.task == _TASK)
+    return [record for record in of_task if record.system and record.shown == record.system.name == system]
 
 
 def _sensitivity(evidence: Evidence, system: str) -> _Ours | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import REFERENCE, Pair, retention, seed_frame
+from robustbench_char.analysis.pairs import REFERENCE, retention, seed_frame
 from robustbench_char.analysis.scores import run_scores, strongest, system_labels
 from robustbench_char.analysis.statistics import CLEAN
 from robustbench_char.reports import formatting
@@ -33,11 +33,9 @@ def sections(evidence: Evidence) -> list[Section]:
 def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, ...]:
     frame = frame[(frame["task"] == task).to_numpy()].reset_index(drop=True)
     if frame.empty:
-        return (
-            Note("No attacked data was evaluated on this task; its clean scores stand under all scores.", "warning"),
-        )
-    pairs = [pair for pair in evidence.pairs if pair.attacked.task == task]
-    warnings = [*_task_notes(evidence, task), *_few(frame), *_unpaired(pairs)]
+        missing = "No attacked data was evaluated on this task; its clean scores stand under all scores."
+        return (Note(missing, "warning"),)
+    warnings = _notes(evidence, task, int(frame["examples"].min()))
     footnote = [Note(formatting.SAW_ATTACK)] if frame["saw_attack"].notna().any() else []
     known = frame.dropna(subset=["clean"])
     if known.empty:
@@ -47,24 +45,18 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
     return (_summary(known), *warnings, _picture(known, means, task), *tables)
 
 
-def _task_notes(evidence: Evidence, task: str) -> list[Note]:
-    """Return what the records say that a reader of the task's scores should know."""
-    return [Note(note) for note in dict.fromkeys(record.task_note for record in evidence.tasks[task]) if note]
-
-
-def _few(frame: pd.DataFrame) -> list[Note]:
-    fewest = int(frame["examples"].min())
-    text = (
-        f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
-        "differences mean nothing."
-    )
-    return [Note(text, "warning")] if fewest < FEW else []
-
-
-def _unpaired(pairs: list[Pair]) -> list[Note]:
-    alone = [f"{pair.attacked.system.shown} under {pair.attacked.condition}" for pair in pairs if pair.clean is None]
-    text = f"No clean result of the same weights on the same data was given for {formatting.join(alone)}."
-    return [Note(text, "warning")] if alone else []
+def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
+    """Return what a reader of the task's scores should know: notes of records, few examples, missing clean results."""
+    notes = [Note(note) for note in dict.fromkeys(record.task_note for record in evidence.tasks[task]) if note]
+    if fewest < FEW:
+        few = f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
+        notes.append(Note(f"{few}differences mean nothing.", "warning"))
+    attacked = [pair.attacked for pair in evidence.pairs if pair.attacked.task == task and pair.clean is None]
+    if attacked:
+        alone = formatting.join([f"{record.system.shown} under {record.condition}" for record in attacked])
+        text = f"No clean result of the same weights on the same data was given for {alone}."
+        notes.append(Note(text, "warning"))
+    return notes
 
 
 def _summary(known: pd.DataFrame) -> Note:
@@ -108,10 +100,7 @@ def _bars_and_lines(means: pd.DataFrame) -> str:
 
 
 def _overview(means: pd.DataFrame, task: str) -> list[Table]:
-    """Return the systems side by side under each suite, with gains (points), or nothing where there is one system.
-
-    Scores are means over training and attack seeds; `_gain` columns are in points, `_retention` shares.
-    """
+    """Return the systems side by side under each suite, with gains (points), or nothing where there is one system."""
     groups = means.groupby("label", sort=False)
     if len(groups) < 2:
         return []
@@ -213,6 +202,7 @@ def _caption(task: str, metric: str, known: set[str], methods: set[Any]) -> str:
 def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
     """Return every column the table may have, with the column of the frame it needs (None: always printed)."""
     labels = dict(zip(frame["label"] + "\0" + frame["base"], system_labels(frame), strict=True))
+    truncated = "truncated_words_clean", "truncated_words_attacked"
     return [
         (None, Column("System", lambda row: labels[f"{row.get('label', row['system'])}\0{row['base']}"], "left")),
         (None, text("Suite")),
@@ -220,16 +210,13 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
         (None, value("Attacked", interval=True, mark="saw_attack")),
         ("clean_gold_attacked", value("Against clean answers", "clean_gold_attacked")),
         (None, value("Drop", interval=True)),
-        (None, Column("Relative drop", _share("relative_drop"))),
-        (None, Column("Retention", _share("retention"))),
+        (None, Column("Relative drop", lambda row: _share(row, "relative_drop"))),
+        (None, Column("Retention", lambda row: _share(row, "retention"))),
         ("gain", value(f"Gain over {REFERENCE}", "gain", formatting.gain)),
         (None, Column("Seeds", _both("training_seed", "attack_seed", formatting.plain))),
         *((None, value(title, show=formatting.count)) for title in ("Examples", "Words", "Eligible words", "Edits")),
         (None, value("Effective strength", show=formatting.percent)),
-        (
-            "truncated_words_attacked",
-            Column("Truncated words", _both("truncated_words_clean", "truncated_words_attacked", formatting.count)),
-        ),
+        (truncated[1], Column("Truncated words", _both(*truncated, formatting.count))),
     ]
 
 
@@ -237,9 +224,6 @@ def _both(first: str, second: str, show: Callable[[Any], str]) -> Callable[[Mapp
     return lambda row: f"{show(row[first])} / {show(row[second])}"
 
 
-def _share(name: str) -> Callable[[Mapping[str, Any]], str]:
-    def cell(row: Mapping[str, Any]) -> str:
-        missing = formatting.DASH if formatting.is_missing(row["clean"]) else "not defined"
-        return formatting.percent(row[name], missing=missing) + formatting.limits(row, name, formatting.percent)
-
-    return cell
+def _share(row: Mapping[str, Any], name: str) -> str:
+    missing = formatting.DASH if formatting.is_missing(row["clean"]) else "not defined"
+    return formatting.percent(row[name], missing=missing) + formatting.limits(row, name, formatting.percent)

@@ -34,28 +34,23 @@ def sections(evidence: Evidence) -> list[Section]:
     if not records:
         return []
     summary = summary_of(records)
-    means = _mean_sensitivity(summary)
+    means = pd.DataFrame([_mean(part) for _, part in summary.groupby(["task", "system", "suite"], sort=False)])
     blocks: list[Block] = [Note(_what(records))]
-    joined = means.merge(_drops(evidence.means), on=["task", "system", "suite"]) if len(evidence.means) else means[:0]
+    drops = evidence.means.rename(columns={"label": "system"})
+    columns = ["task", "system", "suite", "drop", "relative_drop", "metric"]
+    joined = means.merge(drops[columns], on=columns[:3]) if len(drops) else means[:0]
     if joined["system"].nunique() > 1:
-        blocks.append(_scatter(joined))
+        caption = "S of all words against the drop in points, each system under one suite; means over seeds."
+        note = "The numbers stand in the tables."
+        blocks.append(Picture("sensitivity_drop", caption, scatter_figure(joined), note))
     blocks += [_table(means), _details(summary)]
     if evidence.examples:
         blocks += _profiles(evidence.sensitivities)
     return [Section("sensitivity", "Sensitivity", tuple(blocks))]
 
 
-def _mean_sensitivity(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return S of each task, system and suite as means over seeds.
-
-    Beside `runs` and `words` (of one run) the columns are `all`, `changed`, `unchanged`, `Word`, `Subword`, `half` (of
-    all words) and one per operator, `S_<name>`.
-    """
-    groups = summary.groupby(["task", "system", "suite"], sort=False)
-    return pd.DataFrame([_mean(part) for _, part in groups])
-
-
 def _mean(part: pd.DataFrame) -> dict[str, Any]:
+    """Return means over seeds: S of all words, half of it, and S of each group (operators as `S_<name>`)."""
     whole = part[part["group"] == "all"]
     keys = dict.fromkeys(zip(part["group"], part["value"], strict=True))
     values = {key: part.loc[(part["group"] == key[0]) & (part["value"] == key[1]), "s"].mean() for key in keys}
@@ -67,31 +62,21 @@ def _mean(part: pd.DataFrame) -> dict[str, Any]:
 
 
 def _published(task: str, system: str) -> float | None:
-    findings = (finding for finding in load_reference().analysis if finding.name == "sensitivity")
-    of_task = (finding for finding in findings if finding.data.startswith(task))
-    return next((finding.value for finding in of_task if finding.system == system), None)
-
-
-def _drops(means: pd.DataFrame) -> pd.DataFrame:
-    return means.rename(columns={"label": "system"})[["task", "system", "suite", "drop", "relative_drop", "metric"]]
+    for finding in load_reference().analysis:
+        if (finding.name, finding.system) == ("sensitivity", system) and finding.data.startswith(task):
+            return finding.value
+    return None
 
 
 def _what(records: Sequence[SensitivityRecord]) -> str:
-    how = formatting.join(
-        [f"{formatting.layer(record.layer)}, {record.pooling} of a word's pieces" for record in records]
-    )
+    layers = [f"{formatting.layer(record.layer)}, {record.pooling} of a word's pieces" for record in records]
     streams = formatting.join([record.stream for record in records if record.stream != "subword"])
     both = "" if streams == formatting.DASH else f"; of CharBERT the streams: {streams}"
     return (
         "S is the mean cosine distance (1 − cos, from 0 to 2) between a word's representation in the clean and in the "
-        f"attacked text ({how}{both}). The paper does not print its scaling; S / 2 stands beside it. Words cut off by "
-        "the length limit are left out."
+        f"attacked text ({formatting.join(layers)}{both}). The paper does not print its scaling; S / 2 stands beside "
+        "it. Words cut off by the length limit are left out."
     )
-
-
-def _scatter(joined: pd.DataFrame) -> Picture:
-    caption = "S of all words against the drop in points, each system under one suite; means over seeds."
-    return Picture("sensitivity_drop", caption, scatter_figure(joined), "The numbers stand in the tables.")
 
 
 def _table(means: pd.DataFrame) -> Table:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
+from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
 from robustbench_char.reports import formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
@@ -31,7 +32,7 @@ def _versions(records: list[Record]) -> list[Note]:
     """Return a line on who made the records, and warnings where they were not all made alike or from changed files."""
     made = [record.provenance for record in records]
     versions = formatting.join([item.package_version for item in made])
-    commits = formatting.join([_commit(record) for record in records])
+    commits = formatting.join([_commit(item) for item in made])
     days = sorted(record.created[:10] for record in records)
     period = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     spent = formatting.seconds(sum(record.wall_seconds for record in records))
@@ -46,11 +47,9 @@ def _versions(records: list[Record]) -> list[Note]:
     return [Note(what), *(Note(text, "warning") for text in warnings)]
 
 
-def _commit(record: Record) -> str:
-    made = record.provenance
-    if made.git_commit is None:
-        return "outside a git checkout"
-    return f"git commit {made.git_commit[:12]}{' (dirty)' if made.git_dirty else ''}"
+def _commit(made: Provenance) -> str:
+    dirty = " (dirty)" if made.git_dirty else ""
+    return f"git commit {made.git_commit[:12]}{dirty}" if made.git_commit else "outside a git checkout"
 
 
 def _weights(records: list[Record]) -> Table:
@@ -150,40 +149,34 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
         "base": system.base,
         "tasks": formatting.join([record.task for record in group]),
         "extra_parameters": system.all_extra_parameters,
-        "pretraining": _pretraining(pretraining),
+        "pretraining": _pretraining(pretraining) if pretraining else formatting.DASH,
         "pretraining_tokens": pretraining and pretraining.tokens,
         "pretraining_steps": pretraining and pretraining.steps,
         "pretraining_seconds": pretraining and pretraining.wall_seconds,
         "pretraining_noise": pretraining and pretraining.noise,
         "pretraining_noise_share": pretraining and pretraining.noise_share,
         "pretraining_text_sha256": pretraining and pretraining.text_sha256,
-        "recogniser": _recogniser(recogniser),
+        "recogniser": _recogniser(recogniser) if recogniser else formatting.DASH,
         "recogniser_parameters": recogniser and recogniser.parameters,
-        "augmentation": _augmentation(augment),
+        "augmentation": _augmentation(augment) if augment else formatting.DASH,
         "augment_share": augment and augment.share,
         "augment_seed": augment and augment.seed,
     }
 
 
-def _pretraining(info: PretrainingInfo | None) -> str:
-    if info is None:
-        return formatting.DASH
+def _pretraining(info: PretrainingInfo) -> str:
     time = "" if info.wall_seconds is None else f", {info.wall_seconds / 60:.1f} min"
     share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
     noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
     return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
 
 
-def _recogniser(info: RecogniserInfo | None) -> str:
-    if info is None:
-        return formatting.DASH
+def _recogniser(info: RecogniserInfo) -> str:
     words = f"{info.vocabulary:,} words, back-off {info.backoff}"
     return f"{words}; {info.parameters:,} parameters; trained under {info.suite}"
 
 
-def _augmentation(info: AugmentInfo | None) -> str:
-    if info is None:
-        return formatting.DASH
+def _augmentation(info: AugmentInfo) -> str:
     without = f" without {', '.join(info.without)}" if info.without else ""
     return f"{info.suite}{without}; share {formatting.percent(info.share)}; seed {info.seed}"
 
@@ -229,11 +222,7 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
 
 
 def _fairness(records: Sequence[Record]) -> list[Table]:
-    """Return a row per task with several systems, and one on pre-training; nothing where there is nothing to compare.
-
-    Compared are base, training data and settings of fine-tuning; of those pre-trained further text, steps and tokens.
-    Predictors of other packages, of which none of this is known, are left out.
-    """
+    """Return what systems share by task, and those pre-trained further; predictors of other packages tell nothing."""
     groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     pretrained = []
     for record in (record for record in records if record.system.predictor is None):

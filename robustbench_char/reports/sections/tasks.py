@@ -43,19 +43,15 @@ def _picture(part: pd.DataFrame, suite: str) -> Picture:
 
 def _what(part: pd.DataFrame) -> str:
     """Say what each task's score is, over how many examples, and how strong the attack was."""
-    lines = []
-    for task, rows in part.groupby("task", sort=False):
-        metric, strength = formatting.score_name(str(rows["metric"].iloc[0])), rows["effective_strength"].mean()
-        examples = f"{int(rows['examples'].max()):,} examples"
-        lines.append(f"{task}: {metric}, {examples}, {formatting.percent(strength)} of eligible words edited.")
-    return " ".join(lines)
+    return " ".join(
+        f"{task}: {formatting.score_name(str(rows['metric'].iloc[0]))}, {int(rows['examples'].max()):,} examples, "
+        f"{formatting.percent(rows['effective_strength'].mean())} of eligible words edited."
+        for task, rows in part.groupby("task", sort=False)
+    )
 
 
 def _task_table(means: pd.DataFrame, suite: str, *, folded: bool) -> Table:
-    """Return systems x tasks under one suite: clean, attacked, drop and retention.
-
-    The frame has a row per system and columns `<task>_clean`, `_attacked`, `_drop`, `_relative_drop`, `_retention`.
-    """
+    """Return a row per system under one suite, with columns `<task>_clean`, `_attacked`, `_drop`, ..."""
     part = means[means["suite"] == suite]
     tasks = list(dict.fromkeys(part["task"]))
     frame = pd.DataFrame([_row(str(label), rows, tasks) for label, rows in part.groupby("label", sort=False)])
@@ -79,15 +75,10 @@ def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
 
 
 def _columns(task: str) -> tuple[Column, ...]:
+    clean, attacked, saw = f"{task}_clean", f"{task}_attacked", f"{task}_saw_attack"
     return (
-        value(f"{task}\nclean", f"{task}_clean", interval=True, best=f"{task}_clean_best"),
-        value(
-            f"{task}\nattacked",
-            f"{task}_attacked",
-            interval=True,
-            mark=f"{task}_saw_attack",
-            best=f"{task}_attacked_best",
-        ),
+        value(f"{task}\nclean", clean, interval=True, best=f"{clean}_best"),
+        value(f"{task}\nattacked", attacked, interval=True, mark=saw, best=f"{attacked}_best"),
         drop_column(f"{task}\ndrop", task),
         value(f"{task}\nretention", f"{task}_retention", formatting.percent, interval=True),
     )
