@@ -1,8 +1,8 @@
 """From records to statistics: pairs of results, seeds, intervals and tests, breakdowns, profiles, two runs compared.
 
-Reads records and the counts beside them, never a model; never imports torch. What a score is stands in `metrics`; what
-is compared with what stands here, defined in docs/metrics.md. To add a number to tables, add its function to `CHANGES`
-in `pairs` (of a clean and an attacked score), or a method of `Statistics` (with an interval).
+Reads records and the counts beside them, never a model; never imports torch. `metrics` defines scores; this room
+defines comparisons of them (see docs/metrics.md). To add a number to tables, add its function to `CHANGES` in `pairs`
+(of a clean and an attacked score), or a method to `Statistics` (with an interval).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a task's file to an attacked one and back: file, edit ledger and manifest, written, verified and shown."""
+"""Attacked data sets: writing, verifying and showing the attacked file, its edit ledger and its manifest."""
 
 from __future__ import annotations
 

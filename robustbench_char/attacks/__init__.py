@@ -1,6 +1,6 @@
-"""Character attacks: operators, which words are eligible, the engine that edits a column of texts, the edit ledger.
+"""Character attacks: operators, eligibility of words, the engine that edits a column of texts, the edit ledger.
 
-To add an operator: write it in a file of its own as an `Operator` (see operators.py) and register it in
+To add an operator: write it in its own file as an `Operator` (see operators.py) and register it in
 `operators.OPERATORS`; the property tests run over all registered names. To add a suite: a YAML file in the top-level
 folder `attacks/`.
 """

@@ -1,7 +1,7 @@
-"""What every room uses: the one error type, registries, files and shipped declarations, frozen models, provenance.
+"""Shared by all rooms: the error type, registries, files and shipped declarations, frozen models, provenance.
 
-The lowest room: nothing here knows of texts, tasks or models, or imports torch. The names of systems stand here too
-(`systems`), so that they can be listed without a model library. Add here only what rooms of different height share.
+The lowest room: nothing here depends on texts, tasks or models, or imports torch. The names of systems are here too
+(`systems`), so that they can be listed without a model library. Add only what rooms of different layers share.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What stands before a model: it reads the text as given and hands on other text, as many words out as came in.
+"""Defences that preprocess text: each maps the text as given to corrected text with the same number of words.
 
-One folder per defence, which trains or builds it and corrects with it; `models.system.Defence` is what a model asks of
-it. Needs the extra `models`.
+One folder per defence, with its training and its use; `models.system.Defence` is its interface. Needs the extra
+`models`.
 """
 
 from __future__ import annotations

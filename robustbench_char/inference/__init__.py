@@ -1,4 +1,4 @@
-"""Evaluating what predicts, and measuring what reads: scores as records, sensitivities, fragility, costs of a defence.
+"""Evaluation of systems and predictors, and measurements of encoders: scores, sensitivity, fragility, defence costs.
 
 `evaluate` takes any source of predictions: a saved system (`load_system`), a registered predictor (`PredictorSource`),
 what `predict_file` stored (`StoredPredictions`). To add another kind of source, write a class with the members of

@@ -1,4 +1,4 @@
-"""Every score, as additive counts of each unit of the data and a function of their sums; resampling and tests of them.
+"""Every score, as additive counts per unit of the data and a function of their sums; resampling and tests.
 
 Pure functions of numbers and labels: nothing here reads a file or imports torch. To add a metric, write a `Metric` in a
 file of this room, register it by one line in `base` and define its scores in docs/metrics.md; to add a breakdown, write

@@ -1,4 +1,4 @@
-"""What is known of a result: evaluation, counts, sensitivity, costs; each typed and with its provenance.
+"""Stored results: evaluation, counts, sensitivity, costs; each typed and with its provenance.
 
 `find_records` and its like read the folder of a run and a published set (see `published`) alike. Never imports torch.
 """

@@ -1,4 +1,4 @@
-"""Reports: tables, figures and the HTML page, made of records and the predictions beside them; never of a model.
+"""Reports: tables, figures and the HTML page, made from records and their predictions, never from a model.
 
 To add a section, see `robustbench_char.reports.sections`.
 """

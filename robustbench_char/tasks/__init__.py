@@ -1,6 +1,6 @@
-"""The tasks: what their examples are, how their files are read and written, and how labels follow an attack.
+"""Tasks: their examples, how their files are read and written, and how labels follow an attack.
 
-One file a family (`classification`, `tagging`, `question_answering`) holds the records of its tasks; `formats` holds
+One file per family (`classification`, `tagging`, `question_answering`) holds the records of its tasks; `formats` holds
 one file per native format. To add a task, write its record and one line in `registry`.
 """
 

@@ -1,7 +1,7 @@
 """Words and their offsets, characters, alphabets, keyboard layouts, stop words: data and pure functions, no torch.
 
 To add an alphabet or a layout: one entry in `letters`; a word splitter: a function from a `Column` to its `Words` and
-one line in `words`. What an entry holds may not change once results stand on it: give the new one a name of its own.
+one line in `words`. Never change an entry that results depend on: add a new one under a new name.
 """
 
 from __future__ import annotations

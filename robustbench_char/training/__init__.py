@@ -1,6 +1,6 @@
 """Training: fine-tuning (`finetune.finetune`) and pre-training (`pretraining.pretrain`) on the Hugging Face Trainer.
 
-Needs the extra `models`. Nothing is imported before it is used: commands and specs read the options alone.
+Needs the extra `models`. Names are imported on first use: commands and specs only read the options.
 """
 
 from __future__ import annotations
