@@ -12,7 +12,6 @@ import typer
 from robustbench_char.cli.options import Output, Overwrite, command
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from robustbench_char.analysis.compare_runs import Apart, Change, Result, Row, SetComparison
@@ -79,14 +78,9 @@ def _print_text(result: SetComparison) -> None:
         ("only in B (attack seeds in brackets)", _listed(result.only_b)),
         ("made with", _changes(result.changes, result.matched)),
     ):
-        _print_lines(console, title, lines)
+        if shown := [f"  {line}" for line in lines]:
+            console.print("\n".join([f"{title}:", *shown, ""]), soft_wrap=True)
     console.print(_summary(result), soft_wrap=True)
-
-
-def _print_lines(console: Console, title: str, lines: Iterable[str]) -> None:
-    lines = list(lines)
-    for line in (f"{title}:", *(f"  {line}" for line in lines), "") if lines else ():
-        console.print(line, soft_wrap=True)
 
 
 def _table(rows: Sequence[Row]) -> Table:

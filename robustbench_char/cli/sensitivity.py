@@ -30,12 +30,9 @@ def _print_sensitivity(result: Sensitivity) -> None:
     for row in record.summary:
         s, half = ("" if value is None else f"{value:.4f}" for value in (row.s, row.half))
         limits = row.note if row.low is None else f"{row.low:.4f} to {row.high:.4f}"
-        table.add_row(_name(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
+        names = {"all": "all", "operator": f"hit by {row.value}", "word_length": f"{row.value} characters"}
+        table.add_row(names.get(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
     Console().print(table)
-
-
-def _name(group: str, value: str) -> str:
-    return {"all": "all", "operator": f"hit by {value}", "word_length": f"{value} characters"}.get(group, value)
 
 
 @command("sensitivity", _print_sensitivity)

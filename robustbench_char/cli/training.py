@@ -66,8 +66,7 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            metavar="CHECKPOINT_DIR",
-            help="A folder with config.json and pytorch_model.bin or model.safetensors.",
+            metavar="CHECKPOINT_DIR", help="A folder with config.json and pytorch_model.bin or model.safetensors."
         ),
     ],
     output: Output,
