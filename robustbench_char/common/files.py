@@ -119,12 +119,9 @@ def find_declaration(folder: str, name: str, *, place: str) -> Path:
         raise InputError(place, found=f"no file {name}", expected="a YAML file", fix="Check the path.")
     known = shipped(folder)
     if name not in known:
-        raise InputError(
-            place,
-            found=f"unknown name {name!r}",
-            expected=f"one of {', '.join(known)}, or the path of a .yaml file",
-            fix=f"Correct the name.{nearest(name, known)}",
-        )
+        expected = f"one of {', '.join(known)}, or the path of a .yaml file"
+        fix = f"Correct the name.{nearest(name, known)}"
+        raise InputError(place, found=f"unknown name {name!r}", expected=expected, fix=fix)
     return known[name]
 
 

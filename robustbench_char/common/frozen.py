@@ -31,12 +31,9 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
     newest = model.model_fields["schema_version"].default
     schema = value.get("schema") if isinstance(value, dict) else None
     if isinstance(schema, int) and schema > newest:
-        raise InputError(
-            f"{path}: schema",
-            found=f"{schema}, of a newer version of robustbench-char",
-            expected=f"schema {newest}",
-            fix="Upgrade: pip install --upgrade robustbench-char.",
-        )
+        found = f"{schema}, of a newer version of robustbench-char"
+        fix = "Upgrade: pip install --upgrade robustbench-char."
+        raise InputError(f"{path}: schema", found=found, expected=f"schema {newest}", fix=fix)
     try:
         return model.model_validate_json(path.read_bytes() if text is None else text)
     except ValidationError as error:

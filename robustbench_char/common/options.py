@@ -21,17 +21,9 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 
 __all__ = [
-    "Called",
-    "Option",
-    "Options",
-    "all_optional",
-    "fields_of",
-    "flags",
-    "keywords_of",
-    "options_of",
-    "spelled",
+    "Called", "Option", "Options", "all_optional", "fields_of", "flags", "keywords_of", "options_of", "spelled",
     "within",
-]
+]  # fmt: skip
 
 O = TypeVar("O", bound="Options")  # noqa: E741
 
@@ -101,12 +93,8 @@ def options_of(keywords: Mapping[str, Any], *models: type[Options]) -> tuple[Any
     known = {field.keyword for model in models for field in fields_of(model)}
     for keyword in keywords:
         if keyword not in known:
-            raise InputError(
-                Option(keyword),
-                found="an unknown option",
-                expected=f"one of {', '.join(sorted(known))}",
-                fix=f"Correct the name.{nearest(keyword, known)}",
-            )
+            expected, fix = f"one of {', '.join(sorted(known))}", f"Correct the name.{nearest(keyword, known)}"
+            raise InputError(Option(keyword), found="an unknown option", expected=expected, fix=fix)
     return tuple(_made(model, keywords) for model in models)
 
 
@@ -134,10 +122,8 @@ def _made(model: type[O], keywords: Mapping[str, Any]) -> O:
 
 def _wrong(field: Field, value: object) -> InputError:
     """Return the error for a value of another type or out of bounds."""
-    choices = [
-        choice for kind in (field.info.annotation, *get_args(field.info.annotation)) for choice in get_args(kind)
-    ]
-    named = [choice for choice in choices if isinstance(choice, str)]
+    kinds = (field.info.annotation, *get_args(field.info.annotation))
+    named = [choice for kind in kinds for choice in get_args(kind) if isinstance(choice, str)]
     return InputError(
         Option(field.keyword),
         found=repr(value),

@@ -26,17 +26,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
-    "AttackSet",
-    "Edits",
-    "PieceCounter",
-    "attack_set_of",
-    "example_words",
-    "matching_attack",
-    "piece_counts",
-    "token_at",
-    "token_starts",
-    "word_pieces",
-]
+    "AttackSet", "Edits", "PieceCounter", "attack_set_of", "example_words", "matching_attack", "piece_counts",
+    "token_at", "token_starts", "word_pieces",
+]  # fmt: skip
 
 Edits: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of the ledger, in its order."""
@@ -104,31 +96,21 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
     if not (folder / MANIFEST).is_file() and not (folder / LEDGER).is_file():
         return None
     if not (folder / LEDGER).is_file():
-        raise InputError(
-            folder / LEDGER,
-            found="no such file",
-            expected=f"the ledger that belongs to {MANIFEST}",
-            fix="Run the attack again.",
-        )
+        wanted = f"the ledger that belongs to {MANIFEST}"
+        raise InputError(folder / LEDGER, found="no such file", expected=wanted, fix="Run the attack again.")
     manifest = read_manifest(folder)
     if path.name != manifest.output.name:
-        raise InputError(
-            path,
-            found="another file than the attacked one in a folder that `attack` wrote",
-            expected=manifest.output.name,
-            fix="Keep other files elsewhere, so that clean and attacked data cannot be mixed up.",
-        )
+        found = "another file than the attacked one in a folder that `attack` wrote"
+        fix = "Keep other files elsewhere, so that clean and attacked data cannot be mixed up."
+        raise InputError(path, found=found, expected=manifest.output.name, fix=fix)
     for file, actual, expected in (
         (path, sha256, manifest.output),
         (folder / LEDGER, sha256_file(folder / LEDGER), manifest.ledger),
     ):
         if actual != expected.sha256:
-            raise InputError(
-                file,
-                found=f"SHA-256 {actual}",
-                expected=f"{expected.sha256}, as {MANIFEST} says",
-                fix="The file was altered after the attack: run the attack again.",
-            )
+            right = f"{expected.sha256}, as {MANIFEST} says"
+            fix = "The file was altered after the attack: run the attack again."
+            raise InputError(file, found=f"SHA-256 {actual}", expected=right, fix=fix)
     return AttackSet(folder, manifest)
 
 
@@ -147,12 +129,9 @@ def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
         raise InputError("--attacked", found=f"an attacked set of {manifest.task}", expected=f"one of {task.name}",
                          fix="Name the task of the data.")  # fmt: skip
     if manifest.input.sha256 != source_sha256(clean.path):
-        raise InputError(
-            "--input",
-            found="another file than the one that was attacked",
-            expected=f"{manifest.input.name} with SHA-256 {manifest.input.sha256}",
-            fix="Name the clean file that the attack read.",
-        )
+        found, fix = "another file than the one that was attacked", "Name the clean file that the attack read."
+        expected = f"{manifest.input.name} with SHA-256 {manifest.input.sha256}"
+        raise InputError("--input", found=found, expected=expected, fix=fix)
     return attack
 
 
@@ -208,21 +187,12 @@ def _words(example: Example, edits: Edits) -> list[tuple[str, str, tuple[str, ..
     by_token: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for edit in sorted(edits, key=lambda edit: edit["start_attacked"]):
         by_token[token_at(starts, edit["start_attacked"])].append(edit)
-    return [
-        (
-            _undone(token, start, by_token[number]),
-            token,
-            tuple(dict.fromkeys(edit["operator"] for edit in by_token[number])),
-        )
-        for number, (token, start) in enumerate(zip(tokens, starts, strict=True))
-    ]
-
-
-def _undone(token: str, start: int, edits: Edits) -> str:
-    """Return a token, which starts there in its sentence, as it was before its edits."""
-    return apply_edits(
-        token, [Edit(edit["start_attacked"] - start, edit["inserted"], edit["removed"]) for edit in edits]
-    )
+    words = []
+    for number, (token, start) in enumerate(zip(tokens, starts, strict=True)):
+        own = by_token[number]
+        undoing = [Edit(edit["start_attacked"] - start, edit["inserted"], edit["removed"]) for edit in own]
+        words.append((apply_edits(token, undoing), token, tuple(dict.fromkeys(edit["operator"] for edit in own))))
+    return words
 
 
 def token_starts(tokens: Sequence[str]) -> list[int]:

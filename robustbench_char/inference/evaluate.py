@@ -37,6 +37,7 @@ __all__ = ["PredictionSource", "evaluate", "read_labelled"]
 UNKNOWN_TAGS = 0.01
 """Largest share of words with a tag that the source does not know (an error each); above it, the file is another
 task's."""
+_SAME_TASK = "Choose the system or the file of the same task."
 
 
 class PredictionSource(Protocol):
@@ -128,12 +129,8 @@ def read_labelled(
     manifest = attack.manifest if attack else None
     for other, place in ((task and task.name, "--task"), (manifest and manifest.task, file.path)):
         if other and other != source.task.name:
-            raise InputError(
-                place,
-                found=f"data of the task {other}",
-                expected=f"{source.task.name}, {source.origin}",
-                fix="Choose the system or the file of the same task.",
-            )
+            found, expected = f"data of the task {other}", f"{source.task.name}, {source.origin}"
+            raise InputError(place, found=found, expected=expected, fix=_SAME_TASK)
     source.check(file, sha256, manifest)
     examples = list(islice(file.examples(), limit))
     labels = labelled(source.task, file, examples)
@@ -147,21 +144,14 @@ def _check_labels(
     """Raise InputError for an unknown class, and for more than UNKNOWN_TAGS of all tags."""
     if source.classes is None:
         return
-    unknown = [
-        (example, tag)
-        for example, label in zip(examples, labels, strict=True)
-        for tag in _names(label)
-        if tag not in source.classes
-    ]
+    tags = [(example, tag) for example, label in zip(examples, labels, strict=True) for tag in _names(label)]
+    unknown = [(example, tag) for example, tag in tags if tag not in source.classes]
     words = sum(len(label) for label in labels if isinstance(label, tuple))
     if len(unknown) > UNKNOWN_TAGS * words:
         example, tag = unknown[0]
-        raise InputError(
-            f"{file.path}: {place_of(example)}",
-            found=f"the label {tag!r}",
-            expected=f"a label that the system knows: {', '.join(source.classes)}",
-            fix="Choose the system or the file of the same task.",
-        )
+        expected = f"a label that the system knows: {', '.join(source.classes)}"
+        place = f"{file.path}: {place_of(example)}"
+        raise InputError(place, found=f"the label {tag!r}", expected=expected, fix=_SAME_TASK)
 
 
 def _names(label: Gold) -> tuple[str, ...]:

@@ -61,20 +61,17 @@ def _measured(file: NativeFile, task: Task, tokenizer: str, seed: int) -> Fragil
     words = [word for sentence in sentences for word in sentence]
     loaded = load_tokenizer(base.folder, words=True, offsets=False)
     pieces = word_pieces(loaded, [*words, *(attacked for _, attacked in pairs)])
-    shares = split_shares(sentences, tags if task.metric == "entity_f1" else None, pieces)
+    shares = split_shares(sentences, tags if task.metric == "entity_f1" else None, pieces)._asdict()
     return FragilityRecord(
         task=task.name,
         tokenizer=base.name,
         source=safe_name(file.path.name),
         source_sha256=source_sha256(file.path),
         seed=seed,
-        words=shares.words,
-        split_words=shares.split_words,
-        entities=shares.entities,
-        split_entities=shares.split_entities,
+        **shares,
         noun_tags=tuple(sorted(NOUN_TAGS)),
-        nouns=_deletions([clean for clean, _ in pairs], [attacked for _, attacked in pairs], pieces),
-        noun_types=_deletions(*_types(pairs), pieces),
+        nouns=_deletions(pairs, pieces),
+        noun_types=_deletions(list(dict(reversed(pairs)).items()), pieces),  # each word with its first deletion
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance(),
     )
@@ -89,16 +86,9 @@ def _read(file: NativeFile, task: Task) -> tuple[Sentences, Sentences | None]:
     return [tuple(example.fields[task.fields[0]]) for example in examples], tags if len(tags) == len(examples) else None
 
 
-def _types(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """Return each distinct word with its first deletion."""
-    first = dict(reversed(pairs))
-    return list(first), list(first.values())
-
-
-def _deletions(clean: Sequence[str], attacked: Sequence[str], pieces: Pieces) -> tuple[Deletions, ...]:
-    if not clean:
-        return ()
-    return tuple(Deletions(**row) for row in deletions(clean, attacked, pieces))
+def _deletions(pairs: Sequence[tuple[str, str]], pieces: Pieces) -> tuple[Deletions, ...]:
+    clean, attacked = [old for old, _ in pairs], [new for _, new in pairs]
+    return tuple(Deletions(**row) for row in deletions(clean, attacked, pieces)) if pairs else ()
 
 
 def with_one_character_fewer(sentences: Sequence[Sequence[str]], seed: int) -> list[tuple[str, str]]:
@@ -120,10 +110,5 @@ def with_one_character_fewer(sentences: Sequence[Sequence[str]], seed: int) -> l
 def _one_deletion() -> Suite:
     """Return the suite that drops a character anywhere in each word."""
     (drop,) = load_suites("drop", task="ptb_pos")
-    return drop.model_copy(
-        update={
-            "words": WordRule(split="whitespace", min_length=2),
-            "positions": "all",
-            "operators": {"drop": OperatorRule()},
-        }
-    )
+    words = WordRule(split="whitespace", min_length=2)
+    return drop.model_copy(update={"words": words, "positions": "all", "operators": {"drop": OperatorRule()}})

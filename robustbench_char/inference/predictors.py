@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from robustbench_char.inference.attack_set import PieceCounter
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.metrics.tagging import bio2
-from robustbench_char.records.predictors import Predictor, load_predictor
+from robustbench_char.records.predictors import Predictor, kind_of, load_predictor
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
 
@@ -59,21 +59,16 @@ class PredictorSource:
         seconds = 0.0
         with progress_bar(progress) as bar:
             shown = bar.add_task("predicting", total=len(examples))
-            for batch in _batches(examples, batch_size):
+            for first in range(0, len(examples), batch_size):
+                batch = examples[first : first + batch_size]
                 started = time.perf_counter()
                 returned = _called(self.predictor, self.task, batch)
                 seconds += time.perf_counter() - started
                 values += returned
                 bar.advance(shown, len(batch))
-        checked = [
-            _checked(self.predictor, self.task, example, value) for example, value in zip(examples, values, strict=True)
-        ]
+        pairs = zip(examples, values, strict=True)
+        checked = [_checked(self.predictor, self.task, example, value) for example, value in pairs]
         return Predictions(checked, seconds, no_answer_scores=all(isinstance(value, tuple) for value in values))
-
-
-def _batches(examples: Sequence[Example], size: int) -> Iterator[Sequence[Example]]:
-    for start in range(0, len(examples), size):
-        yield examples[start : start + size]
 
 
 def _called(predictor: Predictor, task: Task, batch: Sequence[Example]) -> list[Any]:
@@ -83,24 +78,15 @@ def _called(predictor: Predictor, task: Task, batch: Sequence[Example]) -> list[
     try:
         returned = predictor.call(inputs)
     except Exception as error:
-        raise InputError(
-            place,
-            found=f"{type(error).__name__}: {error}",
-            expected="predictions",
-            fix="Correct the predictor; called from Python, the traceback is this error's cause.",
-        ) from error
-    if not isinstance(returned, list):
-        raise InputError(
-            place, found=_kind(returned), expected="a list of predictions", fix="Correct what the predictor returns."
-        )
-    if len(returned) != len(batch):
-        raise InputError(
-            place,
-            found=f"{len(returned)} predictions for {len(batch)} examples",
-            expected="one per example",
-            fix="Correct what the predictor returns.",
-        )
-    return returned
+        found = f"{type(error).__name__}: {error}"
+        fix = "Correct the predictor; called from Python, the traceback is this error's cause."
+        raise InputError(place, found=found, expected="predictions", fix=fix) from error
+    if isinstance(returned, list) and len(returned) == len(batch):
+        return returned
+    found, expected = kind_of(returned), "a list of predictions"
+    if isinstance(returned, list):
+        found, expected = f"{len(returned)} predictions for {len(batch)} examples", "one per example"
+    raise InputError(place, found=found, expected=expected, fix="Correct what the predictor returns.")
 
 
 def _plain(value: str | tuple[str, ...]) -> str | list[str]:
@@ -120,12 +106,9 @@ def _checked(predictor: Predictor, task: Task, example: Example, value: Any) -> 
     try:
         return readers[task.family](task, example, value)
     except _Odd as odd:
-        raise InputError(
-            f"predictor {predictor.name}, {place_of(example)}",
-            found=odd.found,
-            expected=odd.expected,
-            fix=f"Correct what the predictor returns.{odd.hint}",
-        ) from None
+        place = f"predictor {predictor.name}, {place_of(example)}"
+        fix = f"Correct what the predictor returns.{odd.hint}"
+        raise InputError(place, found=odd.found, expected=odd.expected, fix=fix) from None
 
 
 class _Odd(Exception):
@@ -139,7 +122,7 @@ def _label(task: Task, example: Example, value: Any) -> str:
     known = task.labels or ()
     expected = f"one of the task's labels: {', '.join(known)}"
     if not isinstance(value, str):
-        raise _Odd(_kind(value), expected)
+        raise _Odd(kind_of(value), expected)
     if value not in known:
         raise _Odd(f"the label {value!r}", expected, nearest(value, known))
     return value
@@ -148,13 +131,13 @@ def _label(task: Task, example: Example, value: Any) -> str:
 def _tags(task: Task, example: Example, value: Any) -> tuple[str | None, ...]:
     """Return the tags; None stands for a word that the predictor did not get to, an error."""
     if not isinstance(value, list | tuple):
-        raise _Odd(_kind(value), "a list of tags")
+        raise _Odd(kind_of(value), "a list of tags")
     words = example.fields[task.fields[0]]
     if len(value) != len(words):
         raise _Odd(f"{len(value)} tags for {len(words)} tokens", "one tag per token")
     odd = next((tag for tag in value if not isinstance(tag, str | None)), None)
     if odd is not None:
-        raise _Odd(f"a tag that is {_kind(odd)}", "a tag, or None for a token that it did not get to")
+        raise _Odd(f"a tag that is {kind_of(odd)}", "a tag, or None for a token that it did not get to")
     if task.metric == "entity_f1":
         try:
             bio2(value)
@@ -168,13 +151,9 @@ def _answer(task: Task, example: Example, value: Any) -> QaPrediction:
     if isinstance(value, str):
         return QaPrediction(text=value, best_text=value)
     if task.metric != "squad_v2":
-        raise _Odd(_kind(value), "the text of the answer")
+        raise _Odd(kind_of(value), "the text of the answer")
     match value:
         case (str(text), Real() as score) if math.isfinite(odds := float(score)):
             return QaPrediction(text="" if odds > 0 else text, best_text=text, null_odds=odds)
-    found = _kind(value) if not isinstance(value, tuple) else repr(value)
+    found = kind_of(value) if not isinstance(value, tuple) else repr(value)
     raise _Odd(found, "the text of the answer, or (text, no-answer score) with a finite score")
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"

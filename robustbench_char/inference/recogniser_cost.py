@@ -31,7 +31,8 @@ def recognition_price(
 
     Raises InputError where the two do not hold the same examples.
     """
-    _check_same(clean, attacked)
+    if [example.row for example in clean] != [example.row for example in attacked]:
+        raise _other_file(f"{len(attacked)} examples, beside {len(clean)} clean ones")
     pairs = _pairs(clean, attacked, task)
     before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     good, bad = _words(before), _words(after)
@@ -89,11 +90,6 @@ def _marked(sentences: Sequence[Words], marks: Sequence[Sequence[bool]]) -> list
     ]
 
 
-def _check_same(clean: Sequence[Example], attacked: Sequence[Example]) -> None:
-    if [example.row for example in clean] != [example.row for example in attacked]:
-        raise _other_file(f"{len(attacked)} examples, beside {len(clean)} clean ones")
-
-
 def _check_words(clean: Sequence[Words], attacked: Sequence[Words]) -> None:
     for before, after in zip(clean, attacked, strict=True):
         if len(before) != len(after):
@@ -101,12 +97,8 @@ def _check_words(clean: Sequence[Words], attacked: Sequence[Words]) -> None:
 
 
 def _other_file(found: str) -> InputError:
-    return InputError(
-        "--attacked",
-        found=found,
-        expected="the attacked version of the clean file, word for word",
-        fix="Name the clean file that the attack read.",
-    )
+    expected = "the attacked version of the clean file, word for word"
+    return InputError("--attacked", found=found, expected=expected, fix="Name the clean file that the attack read.")
 
 
 def recogniser_price(

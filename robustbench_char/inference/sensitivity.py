@@ -110,12 +110,9 @@ def open_reader(
     if (Path(model).expanduser() / SYSTEM).is_file():
         system = load_system(Path(model).expanduser())
         if task is not None and system.file.task.name != task.name:
-            raise InputError(
-                "--task",
-                found=task.name,
-                expected=f"{system.file.task.name}, which the system was fine-tuned on",
-                fix="Name the system's own task, or another system.",
-            )
+            expected = f"{system.file.task.name}, which the system was fine-tuned on"
+            fix = "Name the system's own task, or another system."
+            raise InputError("--task", found=task.name, expected=expected, fix=fix)
         length = max_length or system.file.settings.max_length
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
         return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system.file)
@@ -223,12 +220,9 @@ def _pairs(clean: NativeFile, attack: AttackSet, task: Task) -> Iterator[_Pair]:
     rule = attack.manifest.suite.words
     for number, (before, attacked) in enumerate(zip_longest(clean.examples(), after)):
         if before is None or attacked is None or before.id != attacked.id:
-            raise InputError(
-                "--attacked",
-                found=f"another example {number} than the clean file has",
-                expected="the same examples in the same order",
-                fix="Name the clean file that the attack read.",
-            )
+            found, expected = f"another example {number} than the clean file has", "the same examples in the same order"
+            fix = "Name the clean file that the attack read."
+            raise InputError("--attacked", found=found, expected=expected, fix=fix)
         yield _pair(before, attacked, edits[number], task, rule)
 
 
@@ -362,12 +356,8 @@ def profile_sentence(
     """
     before, after = _WORD.findall(clean), _WORD.findall(attacked)
     if len(before) != len(after) or not before:
-        raise InputError(
-            "the attacked sentence",
-            found=f"{len(after)} words",
-            expected=f"{len(before) or 'some'}, as in the clean one",
-            fix="Change words, but neither join nor part them.",
-        )
+        expected, fix = f"{len(before) or 'some'}, as in the clean one", "Change words, but neither join nor part them."
+        raise InputError("the attacked sentence", found=f"{len(after)} words", expected=expected, fix=fix)
     profiles: dict[str, Sequence[ProfileWord]] = {}
     for model in models:
         reader, info = open_reader(model, None, layer=layer, pooling=pooling, stream=stream)

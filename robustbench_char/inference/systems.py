@@ -54,12 +54,9 @@ class _SystemSource:
         """Raise InputError where the attack has the seed of the attacked copies that the system was fine-tuned on."""
         augment = self.file.augment
         if attack and augment and attack.seed == augment.seed:
-            raise InputError(
-                file.path,
-                found=f"an attack with seed {augment.seed}, which the system's training copies were attacked with",
-                expected="another seed",
-                fix="Attack the file again with another --seed.",
-            )
+            found = f"an attack with seed {augment.seed}, which the system's training copies were attacked with"
+            fix = "Attack the file again with another --seed."
+            raise InputError(file.path, found=found, expected="another seed", fix=fix)
 
 
 class SavedSystem(_SystemSource):
@@ -122,14 +119,7 @@ def load_system(folder: Path) -> SavedSystem:
     """Load a folder that `finetune` wrote. Raises InputError for a file that is missing, damaged, altered, too new."""
     started = time.monotonic()
     file = read_system(folder)
-    sha256 = weights_sha256(folder)
-    if sha256 != file.weights_sha256:
-        raise InputError(
-            folder,
-            found=f"weights with SHA-256 {sha256}",
-            expected=f"{file.weights_sha256}, as system.json says",
-            fix="The weights were altered after training: copy the folder again, or fine-tune again.",
-        )
+    _check_weights(folder, weights_sha256(folder), file.weights_sha256, "The weights were altered")
     kind = _open(folder, file, _recogniser(folder, file))
     model = kind.load(folder, file.task.family)
     return SavedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
@@ -145,14 +135,16 @@ def _recogniser(folder: Path, file: SystemFile) -> Recogniser | None:
     if file.recogniser is None:
         return None
     recogniser = Recogniser.load(folder / RECOGNISER)
-    if recogniser.file.weights_sha256 != file.recogniser.weights_sha256:
-        raise InputError(
-            folder / RECOGNISER,
-            found=f"weights with SHA-256 {recogniser.file.weights_sha256}",
-            expected=f"{file.recogniser.weights_sha256}, as system.json says",
-            fix="The recogniser was exchanged after training: copy the folder again, or fine-tune again.",
-        )
+    actual, expected = recogniser.file.weights_sha256, file.recogniser.weights_sha256
+    _check_weights(folder / RECOGNISER, actual, expected, "The recogniser was exchanged")
     return recogniser
+
+
+def _check_weights(folder: Path, actual: str, expected: str, change: str) -> None:
+    if actual != expected:
+        fix = f"{change} after training: copy the folder again, or fine-tune again."
+        found = f"weights with SHA-256 {actual}"
+        raise InputError(folder, found=found, expected=f"{expected}, as system.json says", fix=fix)
 
 
 def device_name(device: torch.device) -> str:
@@ -249,6 +241,5 @@ class StoredPredictions(_SystemSource):
             raise self._wrong(self._table.with_name(_PREDICTED), "predictions of another system, or on another file")
 
     def _wrong(self, path: Path, found: str) -> InputError:
-        return InputError(
-            path, found=found, expected="the predictions of this system on this file", fix="Predict again."
-        )
+        expected = "the predictions of this system on this file"
+        return InputError(path, found=found, expected=expected, fix="Predict again.")

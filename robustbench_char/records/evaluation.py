@@ -26,7 +26,6 @@ __all__ = [
     "result_part", "write_predictions", "write_record",
 ]  # fmt: skip
 
-SCHEMA = 1
 _EXPECTED, _FIX = "a record written by `evaluate`", "Run `robustbench-char evaluate` again."
 PREDICTIONS = "predictions.parquet"
 
@@ -239,13 +238,9 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
 
 
 VOLATILE = (
-    "wall_seconds",
-    "predict_seconds",
-    "created",
-    "provenance",
-    "system.pretraining.wall_seconds",
+    "wall_seconds", "predict_seconds", "created", "provenance", "system.pretraining.wall_seconds",
     "system.pretraining.tokens_per_second",
-)
+)  # fmt: skip
 """What two records of the same result may differ in: times, commits, versions, machines."""
 
 
@@ -286,17 +281,12 @@ def find_records(folders: list[Path]) -> list[tuple[Path, Record]]:
     """
     for folder in folders:
         if not is_folder(folder):
-            raise InputError(
-                folder, found="no such folder", expected="a folder that `evaluate` wrote", fix="Check the path."
-            )
+            expected = "a folder that `evaluate` wrote"
+            raise InputError(folder, found="no such folder", expected=expected, fix="Check the path.")
     records = find_results(folders, RECORD, Record, expected=_EXPECTED, fix=_FIX)
     if not records:
-        raise InputError(
-            ", ".join(map(str, folders)),
-            found=f"no {RECORD}",
-            expected="at least one evaluation",
-            fix="Run `robustbench-char evaluate` first.",
-        )
+        place, fix = ", ".join(map(str, folders)), "Run `robustbench-char evaluate` first."
+        raise InputError(place, found=f"no {RECORD}", expected="at least one evaluation", fix=fix)
     return [(folder, _checked(folder / RECORD, record)) for folder, record in records]
 
 

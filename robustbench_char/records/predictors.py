@@ -21,7 +21,7 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.records.evaluation import PredictorInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 
-__all__ = ["GROUP", "Predictor", "load_predictor", "registered"]
+__all__ = ["Predictor", "kind_of", "load_predictor", "registered"]
 
 GROUP = "robustbench_char.predictors"
 """The group of entry points that names predictors."""
@@ -29,12 +29,7 @@ GROUP = "robustbench_char.predictors"
 EXTERNAL = "external"
 """What records name as the base of a predictor."""
 
-_EXPECTED = {
-    "name": "a string",
-    "version": "a string",
-    "tasks": "a list of names of tasks",
-    "parameters": "a whole number",
-}
+_EXPECTED = {"tasks": "a list of names of tasks", "parameters": "a whole number"}
 _FIX = "Correct the package (see docs/your_model.md)."
 
 
@@ -63,12 +58,9 @@ class Predictor:
     def check_serves(self, task: Task) -> None:
         """Raise InputError for a task that the predictor does not serve."""
         if self.tasks is not None and task.name not in self.tasks:
-            raise InputError(
-                f"predictor {self.name}",
-                found=f"the task {task.name}",
-                expected=f"a task that it serves: {', '.join(self.tasks) or 'none'}",
-                fix="Choose another predictor or task, or correct its `tasks`.",
-            )
+            expected = f"a task that it serves: {', '.join(self.tasks) or 'none'}"
+            fix = "Choose another predictor or task, or correct its `tasks`."
+            raise InputError(f"predictor {self.name}", found=f"the task {task.name}", expected=expected, fix=fix)
 
 
 def registered() -> list[tuple[str, str]]:
@@ -87,9 +79,8 @@ def load_predictor(name: str) -> Predictor:
     made = _made(point, target)
     call = made if made is target else getattr(made, "predict", None)
     if not callable(call):
-        raise _wrong(
-            point, f"{point.value} gives {_kind(made)} without a method `predict`", "an object with `predict(batch)`"
-        )
+        found = f"{point.value} gives {kind_of(made)} without a method `predict`"
+        raise _wrong(point, found, "an object with `predict(batch)`")
     declared = _declared(point, made)
     return Predictor(call, declared.tasks, _system(point, declared))
 
@@ -99,19 +90,13 @@ def _entry_point(name: str) -> EntryPoint:
     matching = sorted((point for point in points if point.name == name), key=_distribution)
     if not matching:
         known = sorted({point.name for point in points})
-        raise InputError(
-            "--predictor",
-            found=f"unknown predictor {name!r}",
-            expected=f"one of {', '.join(known)}" if known else f"a package that registers one as {GROUP}",
-            fix=f"Correct the name, or install its package.{nearest(name, known)}",
-        )
+        expected = f"one of {', '.join(known)}" if known else f"a package that registers one as {GROUP}"
+        fix = f"Correct the name, or install its package.{nearest(name, known)}"
+        raise InputError("--predictor", found=f"unknown predictor {name!r}", expected=expected, fix=fix)
     if len(matching) > 1:
-        raise _wrong(
-            matching[0],
-            f"{len(matching)} distributions that register the name: {', '.join(map(_distribution, matching))}",
-            "one",
-            fix="Uninstall all but one of them.",
-        )
+        several = ", ".join(map(_distribution, matching))
+        found = f"{len(matching)} distributions that register the name: {several}"
+        raise _wrong(matching[0], found, "one", fix="Uninstall all but one of them.")
     if name in SYSTEMS:
         raise _wrong(matching[0], "the name of one of the shipped systems", "a name of its own")
     return matching[0]
@@ -127,15 +112,14 @@ def _loaded(point: EntryPoint) -> Any:
 def _made(point: EntryPoint, target: Any) -> Any:
     """Return a function that takes a batch as it is, and what a class or a factory makes."""
     if not callable(target):
-        raise _wrong(point, f"{point.value} is {_kind(target)}", "a function `predict(batch)`, a class or a factory")
+        raise _wrong(point, f"{point.value} is {kind_of(target)}", "a function `predict(batch)`, a class or a factory")
     if not isinstance(target, type) and _takes_a_batch(target):
         return target
     try:
         return target()
     except Exception as error:
-        raise _wrong(
-            point, f"{point.value}() fails ({_message(error)})", "a call without arguments that works"
-        ) from error
+        found = f"{point.value}() fails ({_message(error)})"
+        raise _wrong(point, found, "a call without arguments that works") from error
 
 
 def _takes_a_batch(target: Callable[..., Any]) -> bool:
@@ -144,7 +128,7 @@ def _takes_a_batch(target: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     except ValueError:  # a function without signature, as some in C
-        return True
+        pass
     return True
 
 
@@ -155,7 +139,7 @@ def _declared(point: EntryPoint, made: Any) -> _Declared:
         return _Declared.model_validate(values, strict=False)
     except ValidationError as error:
         attribute = str(error.errors()[0]["loc"][0])
-        raise _wrong(point, f"`{attribute}` = {values[attribute]!r}", _EXPECTED[attribute]) from None
+        raise _wrong(point, f"`{attribute}` = {values[attribute]!r}", _EXPECTED.get(attribute, "a string")) from None
 
 
 def _system(point: EntryPoint, declared: _Declared) -> SystemInfo:
@@ -185,7 +169,8 @@ def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Return how an error calls a value of the wrong type."""
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 

@@ -224,12 +224,8 @@ class _PublishedSet:
 
 
 def _altered(path: Path, found: str) -> InputError:
-    return InputError(
-        path,
-        found=found,
-        expected="a file of a published set, as `tools/publish.py` wrote it",
-        fix="Restore it, or publish the run again.",
-    )
+    expected = "a file of a published set, as `tools/publish.py` wrote it"
+    return InputError(path, found=found, expected=expected, fix="Restore it, or publish the run again.")
 
 
 def _hash(rows: list[dict[str, Any]]) -> str:
@@ -276,9 +272,8 @@ def _write_counts(path: Path, tables: Mapping[tuple[str, str, str], pd.DataFrame
     import pandas as pd
 
     parts = [tables[key].assign(path=key[2], task=key[0]) for key in sorted(tables)]
-    whole = pd.concat(parts, ignore_index=True).astype(
-        dict.fromkeys(("path", "task", "dimension", "value"), "category")
-    )
+    texts = dict.fromkeys(("path", "task", "dimension", "value"), "category")
+    whole = pd.concat(parts, ignore_index=True).astype(texts)
     whole = whole.sort_values(["task", "dimension", "value", "row"], kind="stable", ignore_index=True)
     names = [name for name in whole.columns if name not in {"path", "task", *KEYS}]
     whole = whole_numbers(whole[["path", *KEYS, *names]], names, "Int32")

@@ -200,15 +200,8 @@ def read_words(folder: Path, record: SensitivityRecord) -> pd.DataFrame | None:
     path = folder / WORDS
     if not path.is_file():
         return None
-    expected = f"the words of one run (columns {', '.join(WORD_COLUMNS)})"
-    return read_table(
-        path,
-        record.words_sha256,
-        fits=lambda columns: set(columns) >= set(WORD_COLUMNS),
-        expected=expected,
-        fix=_FIX,
-        columns=WORD_COLUMNS,
-    )
+    sha256, expected = record.words_sha256, f"the words of one run (columns {', '.join(WORD_COLUMNS)})"
+    return read_table(path, sha256, fits=set(WORD_COLUMNS).issubset, expected=expected, fix=_FIX, columns=WORD_COLUMNS)
 
 
 def read_profiles(folder: Path) -> tuple[Profile, ...]:
