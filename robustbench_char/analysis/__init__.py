@@ -1,6 +1,6 @@
 """From records to statistics: pairs of results, seeds, intervals and tests, breakdowns, profiles, two runs compared.
 
-Reads records and the counts beside them, never a model; never imports torch. `metrics` defines scores; this room
+Reads records and their counts, never a model; never imports torch. `metrics` defines scores; this room
 defines comparisons of them (see docs/metrics.md). To add a number to tables, add its function to `CHANGES` in `pairs`
 (of a clean and an attacked score), or a method to `Statistics` (with an interval).
 """
