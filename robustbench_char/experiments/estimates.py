@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from robustbench_char.common.files import shipped_file
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Job
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.store import Store
 
 __all__ = ["Costs", "Estimate", "kinds_of"]

@@ -15,12 +15,12 @@ from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.provenance import differences
 from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.experiments._expand import Plan, expand, report_job
+from robustbench_char.experiments._jobs import Job, Outcome, State, log_file
+from robustbench_char.experiments._resolve import Resolved, resolve
 from robustbench_char.experiments.estimates import Costs, Estimate
 from robustbench_char.experiments.executors import EXECUTORS
-from robustbench_char.experiments.executors.local import Executor
-from robustbench_char.experiments.expand import Plan, expand, report_job
-from robustbench_char.experiments.jobs import Job, Outcome, State, log_file
-from robustbench_char.experiments.resolve import Resolved, resolve
+from robustbench_char.experiments.executors._local import Executor
 from robustbench_char.experiments.run_folder import RunFile, RunFolder, result_path
 from robustbench_char.experiments.spec import Benchmark, load_spec
 from robustbench_char.experiments.store import Store, default_results

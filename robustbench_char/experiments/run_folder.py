@@ -21,8 +21,8 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Job
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.store import JOB, Cost, Store
 
 __all__ = ["RunFile", "RunFolder", "result_path"]

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import State, log_file
 from robustbench_char.experiments.estimates import Costs
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import State, log_file
 
 __all__ = ["View", "duration"]
 

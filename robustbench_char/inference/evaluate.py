@@ -15,7 +15,7 @@ from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
-from robustbench_char.inference.attack_set import AttackSet, PieceCounter, attack_set_of, example_words
+from robustbench_char.inference._attack_set import AttackSet, PieceCounter, attack_set_of, example_words
 from robustbench_char.inference.results import (
     Evaluation,
     Predictions,

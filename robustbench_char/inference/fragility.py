@@ -14,7 +14,7 @@ from robustbench_char.attacks.suites import OperatorRule, Suite, WordRule, load_
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
-from robustbench_char.inference.attack_set import word_pieces
+from robustbench_char.inference._attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletions, nouns, split_shares
 from robustbench_char.models.checkpoints import load_tokenizer, resolve_base

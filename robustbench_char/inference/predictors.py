@@ -12,7 +12,7 @@ from typing import Any
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError, nearest
 from robustbench_char.common.process import progress_bar
-from robustbench_char.inference.attack_set import PieceCounter
+from robustbench_char.inference._attack_set import PieceCounter
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.metrics.tagging import bio2

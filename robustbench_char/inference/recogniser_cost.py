@@ -10,7 +10,7 @@ from typing import Unpack
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences.wordrec import Recogniser, recogniser_info
-from robustbench_char.inference.attack_set import matching_attack
+from robustbench_char.inference._attack_set import matching_attack
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.tagging import Words, word_errors
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors

@@ -23,7 +23,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, sha256_file
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
-from robustbench_char.inference.attack_set import (
+from robustbench_char.inference._attack_set import (
     AttackSet,
     Edits,
     matching_attack,

@@ -23,7 +23,7 @@ from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser
-from robustbench_char.inference.attack_set import PieceCounter, piece_counts
+from robustbench_char.inference._attack_set import PieceCounter, piece_counts
 from robustbench_char.inference.evaluate import read_labelled
 from robustbench_char.inference.results import Predictions, prediction_json, prediction_of
 from robustbench_char.models.folders import weights_sha256

@@ -6,7 +6,7 @@ To add a section, see `robustbench_char.reports.sections`.
 from __future__ import annotations
 
 from robustbench_char.reports.evidence import report_frame
-from robustbench_char.reports.figures.bars import score_figure
+from robustbench_char.reports.figures._bars import score_figure
 from robustbench_char.reports.page import report_figures, report_tables, write_report
 from robustbench_char.reports.reference import load_reference, reference_frame
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

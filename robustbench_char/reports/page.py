@@ -14,11 +14,11 @@ import pandas as pd
 from robustbench_char.common import InputError, nearest
 from robustbench_char.common.files import output_folder
 from robustbench_char.records.evaluation import Record, find_records
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
+from robustbench_char.reports._render import FIGURES, TABLES, inline_script, latex_table, render, slug
 from robustbench_char.reports.blocks import Block, Explorer, Picture, Section, Table
 from robustbench_char.reports.evidence import Evidence, read_evidence
 from robustbench_char.reports.figures.style import to_png, to_svg
-from robustbench_char.reports.render import FIGURES, TABLES, inline_script, latex_table, render, slug
 from robustbench_char.reports.sections import SECTIONS
 
 if TYPE_CHECKING:

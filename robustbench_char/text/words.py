@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.common import Registry
+from robustbench_char.text._treebank import treebank_spans
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
-from robustbench_char.text.treebank import treebank_spans
 
 __all__ = ["SPLITTERS", "STOP_WORDS", "Splitter", "Words", "pieces_of", "token_words"]
 

@@ -16,7 +16,7 @@ from robustbench_char.attacks.ledger import LEDGER_COLUMNS, edit_of
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.formats.rows import example_row
+from robustbench_char.tasks.formats._rows import example_row
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import mini_path
 from robustbench_char.text.edits import apply_edits

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.defences.wordrec.network import CharacterSet
+from robustbench_char.defences.wordrec._network import CharacterSet
 
 KNOWN = CharacterSet(tuple("abcdéx1'"))
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.defences.wordrec import CharacterSet, Recogniser, ScRNN
+from robustbench_char.defences.wordrec._network import Decoder, packing, whole_products_are_exact
+from robustbench_char.defences.wordrec._recogniser import cut_lengths, match_case
 from robustbench_char.defences.wordrec.files import RecogniserFile
-from robustbench_char.defences.wordrec.network import Decoder, packing, whole_products_are_exact
-from robustbench_char.defences.wordrec.recogniser import cut_lengths, match_case
 
 WORDS = ("the", "cat", "sat", "on", "mat", ",", "1996")
 
@@ -133,7 +133,7 @@ def test_products_that_saturate_are_not_used(monkeypatch: pytest.MonkeyPatch) ->
     """Without VNNI instructions oneDNN adds pairs of 8-bit products in 16 bits, which saturate."""
     exact = torch._int_mm
     monkeypatch.setattr(torch, "_int_mm", lambda one, other: exact(one, other).clamp(max=13_000))
-    monkeypatch.setattr("robustbench_char.defences.wordrec.network.whole_products_are_exact", unsaid)
+    monkeypatch.setattr("robustbench_char.defences.wordrec._network.whole_products_are_exact", unsaid)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         weight, states = torch.randn(1000, 24), torch.rand(100, 24) * 2 - 1

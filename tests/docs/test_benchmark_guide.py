@@ -47,7 +47,7 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_layout_is_that_of_the_code() -> None:
-    from robustbench_char.experiments.resolve import LAYOUT
+    from robustbench_char.experiments._resolve import LAYOUT
 
     for train, test in (LAYOUT[task] for task in ("squad_v1", "squad_v2", "cola", "mrpc", "conll2003", "ptb_pos")):
         assert f"`{train}`, `{test}`" in GUIDE

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.experiments import run as benchmark
-from robustbench_char.experiments.stages import STAGES, package_sha256
+from robustbench_char.experiments._stages import STAGES, package_sha256
 
 Write = Callable[..., str]
 
@@ -48,7 +48,7 @@ def test_a_raised_version_changes_its_stage_and_what_needs_it(
 
 def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines with and without compiled files, installed or in a checkout, are alike in it."""
-    monkeypatch.setattr("robustbench_char.experiments.stages._HOME", tmp_path)
+    monkeypatch.setattr("robustbench_char.experiments._stages._HOME", tmp_path)
 
     def after(name: str, text: str) -> str:
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from robustbench_char.experiments.executors.local import _peak, _reset_peak
+from robustbench_char.experiments.executors._local import _peak, _reset_peak
 
 GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
 

@@ -9,8 +9,8 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.experiments.expand import expand
-from robustbench_char.experiments.resolve import resolve
+from robustbench_char.experiments._expand import expand
+from robustbench_char.experiments._resolve import resolve
 from robustbench_char.experiments.spec import load_spec
 from robustbench_char.models.bert import BertSystem
 

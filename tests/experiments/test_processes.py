@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors import processes
-from robustbench_char.experiments.executors.on_ray import RayExecutor
-from robustbench_char.experiments.executors.processes import ProcessExecutor
-from robustbench_char.experiments.jobs import Call, Job, Outcome
+from robustbench_char.experiments._jobs import Call, Job, Outcome
+from robustbench_char.experiments.executors import _processes as processes
+from robustbench_char.experiments.executors._on_ray import RayExecutor
+from robustbench_char.experiments.executors._processes import ProcessExecutor
 from robustbench_char.experiments.store import Store
 
 

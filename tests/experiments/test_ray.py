@@ -16,12 +16,12 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments import run as benchmark
-from robustbench_char.experiments.executors import on_ray
-from robustbench_char.experiments.executors.local import Executor, LocalExecutor
-from robustbench_char.experiments.executors.on_ray import RayExecutor
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Call
-from robustbench_char.experiments.stages import package_sha256
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import Call
+from robustbench_char.experiments._stages import package_sha256
+from robustbench_char.experiments.executors import _on_ray as on_ray
+from robustbench_char.experiments.executors._local import Executor, LocalExecutor
+from robustbench_char.experiments.executors._on_ray import RayExecutor
 from robustbench_char.experiments.store import Store
 from robustbench_char.records.evaluation import read_record, result_part
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Call, Job, Outcome, State
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import Call, Job, Outcome, State
 from robustbench_char.experiments.run import ATTEMPTS, Runner, states_of
 from robustbench_char.experiments.store import Store
 

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from robustbench_char.common.provenance import provenance
+from robustbench_char.experiments._expand import Plan
+from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.estimates import Costs
-from robustbench_char.experiments.expand import Plan
-from robustbench_char.experiments.jobs import Job
 from robustbench_char.experiments.store import Store
 from robustbench_char.experiments.view import View, duration
 

@@ -14,7 +14,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.inference.attack_set import example_words, piece_counts
+from robustbench_char.inference._attack_set import example_words, piece_counts
 from robustbench_char.metrics.breakdowns import WordState
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.tasks.base import Example

@@ -14,8 +14,8 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
+from robustbench_char.text._treebank import treebank_spans
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
-from robustbench_char.text.treebank import treebank_spans
 from robustbench_char.text.words import STOP_WORDS
 
 OWN = [name for name in suite_names() if not name.startswith("nlpaug")]

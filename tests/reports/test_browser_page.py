@@ -16,7 +16,7 @@ import pytest
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.reports import write_report
-from robustbench_char.reports.examples import payload
+from robustbench_char.reports.examples import _payload as payload
 
 DRIVER = Path(__file__).with_name("chromium.py")
 pytestmark = pytest.mark.slow

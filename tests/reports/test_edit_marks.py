@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.reports.blocks import Part, Piece
-from robustbench_char.reports.examples import cards
-from robustbench_char.reports.examples.cards import Mark, excerpt, mark_text
+from robustbench_char.reports.examples import _cards as cards
+from robustbench_char.reports.examples._cards import Mark, excerpt, mark_text
 
 
 def joined(pieces: Iterable[Piece], *kinds: str) -> str:

@@ -14,8 +14,8 @@ from robustbench_char.analysis.pairs import pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import find_records, read_record, write_record
-from robustbench_char.reports.examples.cards import make_cards
-from robustbench_char.reports.examples.choice import OUTCOMES, Changed, changed_examples, choose
+from robustbench_char.reports.examples._cards import make_cards
+from robustbench_char.reports.examples._choice import OUTCOMES, Changed, changed_examples, choose
 
 TASKS = ("qnli", "conll2003", "squad_v2")
 Make = Callable[..., Path]

@@ -20,8 +20,8 @@ from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import find_records, read_record, write_record
 from robustbench_char.records.sensitivity import SensitivityRecord
 from robustbench_char.reports import write_report
-from robustbench_char.reports.examples.choice import Changed, changed_examples
-from robustbench_char.reports.examples.payload import sample, word_distances
+from robustbench_char.reports.examples._choice import Changed, changed_examples
+from robustbench_char.reports.examples._payload import sample, word_distances
 
 Make = Callable[..., Path]
 

@@ -16,7 +16,7 @@ from robustbench_char.records.evaluation import RecogniserInfo, Record, read_rec
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
-from robustbench_char.reports.render import escape_latex
+from robustbench_char.reports._render import escape_latex
 
 Make = Callable[..., Path]
 BOTH = ("bert", "charbert")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from robustbench_char.analysis.scores import wilson
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 
 
 @given(st.integers(1, 5000), st.data())

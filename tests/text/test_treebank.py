@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.tokenize.destructive import NLTKWordTokenizer
 
-from robustbench_char.text.treebank import treebank_spans, treebank_tokens
+from robustbench_char.text._treebank import treebank_spans, treebank_tokens
 
 SENTENCES = [
     "Good muffins cost $3.88 (roughly 3,36 euros)\nin New York.  Please buy me two of them. Thanks.",

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.inference.attack_set import piece_counts
+from robustbench_char.inference._attack_set import piece_counts
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.sensitivity import open_reader, sensitivity
 from robustbench_char.inference.systems import load_system

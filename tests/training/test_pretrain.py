@@ -104,10 +104,10 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
 
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.models.checkpoints import resolve_base
-    from robustbench_char.training.pretraining.blocks import BlockCollator, BlockMaker, Corpus, heldout_blocks
-    from robustbench_char.training.pretraining.models import build_encoder, open_tokenizer
-    from robustbench_char.training.pretraining.noise import Masker, Noiser
-    from robustbench_char.training.pretraining.trainer import HeldOut
+    from robustbench_char.training.pretraining._blocks import BlockCollator, BlockMaker, Corpus, heldout_blocks
+    from robustbench_char.training.pretraining._models import build_encoder, open_tokenizer
+    from robustbench_char.training.pretraining._noise import Masker, Noiser
+    from robustbench_char.training.pretraining._trainer import HeldOut
 
     tokenizer, (suite,) = open_tokenizer(Path(tiny_base)), load_suites("mixed@0.3", task="pretrain")
     maker = BlockMaker(Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, False)
@@ -137,8 +137,8 @@ def test_noise_may_be_off_or_on_every_word(system: str, pretrain_tiny: Any) -> N
 
 def test_the_stream_forgets_the_way_it_came(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """At every step, not only where a checkpoint is written: memory does not grow with the text."""
-    from robustbench_char.training.pretraining import blocks as corpus
-    from robustbench_char.training.pretraining.blocks import Blocks
+    from robustbench_char.training.pretraining import _blocks as corpus
+    from robustbench_char.training.pretraining._blocks import Blocks
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 2)
     remembered: list[int] = []
@@ -218,7 +218,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(
     system: str, pretrain_tiny: Any, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropout is on: random state, optimizer and place in the text must all come back. The text ends on the way."""
-    from robustbench_char.training.pretraining import blocks as corpus
+    from robustbench_char.training.pretraining import _blocks as corpus
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 15)
     text.write_text("\n".join(text.read_text().splitlines()[:110]))
@@ -259,7 +259,7 @@ def test_a_block_is_as_long_as_a_small_base_holds(pretrain_tiny: Any, text: Path
 
 
 def test_advbert_and_charbert_read_the_same_text(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_char.training.pretraining import trainer
+    from robustbench_char.training.pretraining import _trainer as trainer
 
     read: list[torch.Tensor] = []
     real = trainer._Trainer.compute_loss
@@ -277,7 +277,7 @@ def test_advbert_and_charbert_read_the_same_text(pretrain_tiny: Any, monkeypatch
 
 def test_masked_pieces_expose_no_characters(pretrain_tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the model reads a random piece, or the piece itself."""
-    from robustbench_char.training.pretraining import trainer
+    from robustbench_char.training.pretraining import _trainer as trainer
 
     batches: list[dict[str, torch.Tensor]] = []
     real = trainer._Trainer.compute_loss

@@ -23,7 +23,7 @@ def _write(path: Path, lines: list[str]) -> Path:
 
 
 def _corpus(files: list[Path], part: Any = "all") -> Any:
-    from robustbench_char.training.pretraining.blocks import Corpus
+    from robustbench_char.training.pretraining._blocks import Corpus
 
     return Corpus.of(files, part=part, option="text")
 
@@ -34,7 +34,7 @@ def _lines(corpus: Any) -> list[str]:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    from robustbench_char.training.pretraining import blocks as corpus
+    from robustbench_char.training.pretraining import _blocks as corpus
 
     monkeypatch.setattr(corpus, "CHUNK_LINES", 7)
     return corpus
@@ -64,7 +64,7 @@ def test_blank_lines_and_a_byte_order_mark_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_cut_at_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_char.training.pretraining import blocks as corpus
+    from robustbench_char.training.pretraining import _blocks as corpus
 
     monkeypatch.setattr(corpus, "LONGEST_LINE", 16)
     path = _write(tmp_path / "a.txt", ["één twee drie vier vijf zes zeven", "acht"])
@@ -75,7 +75,7 @@ def test_a_long_line_is_cut_at_a_space(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_long_line_without_spaces_is_cut_between_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the lines after it keep their numbers in messages."""
-    from robustbench_char.training.pretraining import blocks as corpus
+    from robustbench_char.training.pretraining import _blocks as corpus
 
     for longest in (16, 17, 18, 19):
         monkeypatch.setattr(corpus, "LONGEST_LINE", longest)
@@ -89,7 +89,7 @@ def test_a_long_line_without_spaces_is_cut_between_characters(tmp_path: Path, mo
 
 def test_held_out_text_of_short_lines_fills_blocks(tmp_path: Path, small_chunks: ModuleType, tiny_base: str) -> None:
     """A hundredth of a chunk would be a line, which fills no block, however long the text."""
-    from robustbench_char.training.pretraining.blocks import heldout_blocks
+    from robustbench_char.training.pretraining._blocks import heldout_blocks
 
     corpus = _corpus([_write(tmp_path / "a.txt", ["the great house"] * 2000)], "heldout")
     assert [len(chunk.lines) for chunk in corpus.chunks()] == [7, 7, 6]
@@ -143,14 +143,14 @@ def _suite(name: str, share: float) -> Any:
 
 
 def _noiser(folder: str, *, suite: str = "mixed", share: float = 0.5, terms: Any = None) -> Any:
-    from robustbench_char.training.pretraining.models import open_tokenizer
-    from robustbench_char.training.pretraining.noise import Noiser
+    from robustbench_char.training.pretraining._models import open_tokenizer
+    from robustbench_char.training.pretraining._noise import Noiser
 
     return Noiser(open_tokenizer(Path(folder)), _suite(suite, share), 0, terms, originals=True)
 
 
 def _terms(*words: str, unknown: Any = "ignore") -> Any:
-    from robustbench_char.training.pretraining.noise import TermVocabulary
+    from robustbench_char.training.pretraining._noise import TermVocabulary
 
     return TermVocabulary(unknown=unknown, terms=words)
 
@@ -188,7 +188,7 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
 def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
     from robustbench_char.models.charbert.characters import CharacterVocabulary
     from robustbench_char.models.charbert.processor import LONGEST_PIECE, CharBertProcessor
-    from robustbench_char.training.pretraining.models import PieceCharacters
+    from robustbench_char.training.pretraining._models import PieceCharacters
 
     noiser = _noiser(tiny_base, share=1.0, terms=_terms("дворец"))
     pieces = noiser.pieces(["дворец"], [0], "1")
@@ -233,7 +233,7 @@ def test_unknown_terms_are_ignored_or_a_class() -> None:
 
 
 def test_terms_are_the_most_frequent_words_lower_cased() -> None:
-    from robustbench_char.training.pretraining.noise import TermCounter, TermVocabulary
+    from robustbench_char.training.pretraining._noise import TermCounter, TermVocabulary
 
     counter = TermCounter()
     counter.add(["The", "the", "b", "a", "a", "c"])
@@ -241,7 +241,7 @@ def test_terms_are_the_most_frequent_words_lower_cased() -> None:
 
 
 def test_counting_forgets_rare_words_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    from robustbench_char.training.pretraining import noise
+    from robustbench_char.training.pretraining import _noise as noise
 
     monkeypatch.setattr(noise, "MOST_COUNTED", 3)
     counter = noise.TermCounter()
@@ -252,7 +252,7 @@ def test_counting_forgets_rare_words_when_there_are_too_many(monkeypatch: pytest
 
 
 def test_terms_are_read_as_written(tmp_path: Path) -> None:
-    from robustbench_char.training.pretraining.noise import TermVocabulary
+    from robustbench_char.training.pretraining._noise import TermVocabulary
 
     terms = _terms("the", "é", unknown="class")
     terms.save(tmp_path)
@@ -264,7 +264,7 @@ def test_terms_are_read_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
 def test_masking_takes_whole_words_that_are_not_noised(base: str, request: pytest.FixtureRequest) -> None:
-    from robustbench_char.training.pretraining.noise import Masker
+    from robustbench_char.training.pretraining._noise import Masker
 
     noiser = _noiser(request.getfixturevalue(base), share=0.3)
     lines = LINES * 200
@@ -288,8 +288,8 @@ def test_masking_takes_whole_words_that_are_not_noised(base: str, request: pytes
 
 
 def _maker(folder: str, block_size: int = 16) -> Any:
-    from robustbench_char.training.pretraining.blocks import BlockMaker
-    from robustbench_char.training.pretraining.noise import Masker
+    from robustbench_char.training.pretraining._blocks import BlockMaker
+    from robustbench_char.training.pretraining._noise import Masker
 
     noiser = _noiser(folder, share=0.15, terms=_terms("house", "film"))
     return BlockMaker(noiser, Masker(noiser.tokenizer, 0.1), block_size, surfaces=True)
@@ -306,7 +306,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def test_blocks_are_full_and_framed(text: Path, tiny_base: str) -> None:
-    from robustbench_char.training.pretraining.blocks import Blocks
+    from robustbench_char.training.pretraining._blocks import Blocks
 
     maker = _maker(tiny_base)
     for block in islice(Blocks(_corpus([text]), maker), 50):
@@ -328,7 +328,7 @@ def test_noise_and_masks_are_new_in_each_pass(text: Path, tiny_base: str) -> Non
 
 def test_the_stream_goes_on_from_any_position(text: Path, tiny_base: str, small_chunks: ModuleType) -> None:
     """Chunks of 7 lines, 60 lines: positions within chunks, at their ends, and in later passes."""
-    from robustbench_char.training.pretraining.blocks import Blocks
+    from robustbench_char.training.pretraining._blocks import Blocks
 
     corpus, maker = _corpus([text]), _maker(tiny_base)
     whole = Blocks(corpus, maker)
@@ -347,7 +347,7 @@ def test_the_stream_goes_on_from_any_position(text: Path, tiny_base: str, small_
 
 
 def test_text_shorter_than_a_block_is_refused(tmp_path: Path, tiny_base: str) -> None:
-    from robustbench_char.training.pretraining.blocks import Blocks, heldout_blocks
+    from robustbench_char.training.pretraining._blocks import Blocks, heldout_blocks
 
     path = _write(tmp_path / "short.txt", ["a film"])
     with pytest.raises(InputError, match=r"short\.txt: found text shorter than one block; expected at least 16"):

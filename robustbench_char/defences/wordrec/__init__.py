@@ -1,6 +1,6 @@
 """The word recogniser (ScRNN): it corrects the words of a text before a system reads them.
 
-`train` makes one, `recogniser` corrects with it and tells records what it is. What it costs in errors on clean text is
+`train` makes one, `_recogniser` corrects with it and tells records what it is. What it costs in errors on clean text is
 measured by `inference.recogniser_cost`. Nothing is imported before it is used: commands read `options` alone.
 """
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
-    from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN
+    from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN
+    from robustbench_char.defences.wordrec._recogniser import Recogniser, recogniser_info
     from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions, RecogniserSettings
-    from robustbench_char.defences.wordrec.recogniser import Recogniser, recogniser_info
     from robustbench_char.defences.wordrec.train import train_recogniser
 
 __all__ = [
@@ -29,8 +29,8 @@ __all__ = [
 
 __getattr__ = lazy_names(
     __name__,
-    network="CharacterSet ScRNN",
+    _network="CharacterSet ScRNN",
     options="BackOff RecogniserOptions RecogniserSettings",
-    recogniser="Recogniser recogniser_info",
+    _recogniser="Recogniser recogniser_info",
     train="train_recogniser",
 )

@@ -23,10 +23,10 @@ from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of, within
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
+from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN, packing
+from robustbench_char.defences.wordrec._recogniser import Recogniser
 from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
-from robustbench_char.defences.wordrec.network import CharacterSet, ScRNN, packing
 from robustbench_char.defences.wordrec.options import BackOff, RecogniserKeywords, RecogniserOptions, RecogniserSettings
-from robustbench_char.defences.wordrec.recogniser import Recogniser
 from robustbench_char.defences.wordrec.sentences import Sentences, attacked, example_sentences, text_sentences
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import NativeFile, Task

@@ -12,6 +12,6 @@ from robustbench_char.common import Registry
 __all__ = ["EXECUTORS"]
 
 EXECUTORS: Registry[Any] = Registry("executor")
-EXECUTORS.register("local", "robustbench_char.experiments.executors.local:LocalExecutor")
-EXECUTORS.register("processes", "robustbench_char.experiments.executors.processes:ProcessExecutor")
-EXECUTORS.register("ray", "robustbench_char.experiments.executors.on_ray:RayExecutor")
+EXECUTORS.register("local", "robustbench_char.experiments.executors._local:LocalExecutor")
+EXECUTORS.register("processes", "robustbench_char.experiments.executors._processes:ProcessExecutor")
+EXECUTORS.register("ray", "robustbench_char.experiments.executors._on_ray:RayExecutor")

@@ -3,12 +3,12 @@ for the explorer (`payload`)."""
 
 from __future__ import annotations
 
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Explorer, Note, Section
 from robustbench_char.reports.evidence import Evidence
-from robustbench_char.reports.examples.cards import make_cards
-from robustbench_char.reports.examples.choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
-from robustbench_char.reports.examples.payload import sample
+from robustbench_char.reports.examples._cards import make_cards
+from robustbench_char.reports.examples._choice import HOW_CHOSEN, OUTCOMES, Changed, changed_examples, choose
+from robustbench_char.reports.examples._payload import sample
 
 __all__ = ["sections"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ from robustbench_char.analysis.breakdowns import unit_of
 from robustbench_char.analysis.pairs import REFERENCE
 from robustbench_char.analysis.scores import system_labels
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Note, Picture, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
-from robustbench_char.reports.figures.changes import gain_figure
+from robustbench_char.reports.figures._changes import gain_figure
 from robustbench_char.reports.reference import load_reference
 
 __all__ = ["sections"]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_char.records.evaluation import Record
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 

@@ -10,7 +10,7 @@ import pandas as pd
 from robustbench_char.analysis.pairs import REFERENCE, drop, grouped, relative_drop
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Column, Note, Section, Table, drop_column, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.reference import Finding, Reference, load_reference, reference_frame

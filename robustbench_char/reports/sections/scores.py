@@ -10,10 +10,10 @@ import pandas as pd
 from robustbench_char.analysis.pairs import REFERENCE, retention, seed_frame
 from robustbench_char.analysis.scores import run_scores, strongest, system_labels
 from robustbench_char.analysis.statistics import CLEAN
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
-from robustbench_char.reports.figures.bars import SIDE_BY_SIDE, score_figure
+from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
 from robustbench_char.reports.figures.style import axis_title
 
 __all__ = ["FEW", "sections"]

@@ -9,10 +9,10 @@ import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE
 from robustbench_char.analysis.scores import family_gains, main_suite, suites_of
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Column, Note, Picture, Section, Table, drop_column, text, value
 from robustbench_char.reports.evidence import Evidence
-from robustbench_char.reports.figures.changes import change_figure
+from robustbench_char.reports.figures._changes import change_figure
 
 __all__ = ["sections"]
 

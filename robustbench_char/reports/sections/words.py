@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Column, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 

@@ -17,7 +17,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats.lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
 
 __all__ = ["GlueTsv"]
 

@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
+from robustbench_char.tasks.formats._lines import Pairing, read_lines
 from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
-from robustbench_char.tasks.formats.lines import Pairing, read_lines
 
 __all__ = ["PTB_SPLITS", "PtbTrees", "open_ptb"]
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Attacked, Example, ExampleSource, NativeFile, Task
-from robustbench_char.tasks.formats.lines import Pairing, check_text_file
-from robustbench_char.tasks.formats.rows import (
+from robustbench_char.tasks.formats._lines import Pairing, check_text_file
+from robustbench_char.tasks.formats._rows import (
     RowReader,
     answer_columns,
     answers_value,

@@ -21,7 +21,7 @@ from robustbench_char.models.checkpoints import Base, load_config, positions_of,
 from robustbench_char.models.folders import reading_sha256, weights_sha256
 from robustbench_char.training import saved
 from robustbench_char.training.checkpoints import default_store, machine, run_key
-from robustbench_char.training.pretraining.blocks import (
+from robustbench_char.training.pretraining._blocks import (
     BlockCollator,
     BlockMaker,
     Blocks,
@@ -29,7 +29,7 @@ from robustbench_char.training.pretraining.blocks import (
     Survey,
     heldout_blocks,
 )
-from robustbench_char.training.pretraining.models import (
+from robustbench_char.training.pretraining._models import (
     Built,
     PieceCharacters,
     build_charbert,
@@ -38,21 +38,21 @@ from robustbench_char.training.pretraining.models import (
     open_tokenizer,
     plain,
 )
-from robustbench_char.training.pretraining.noise import Masker, Noiser, TermVocabulary
-from robustbench_char.training.pretraining.options import (
-    PretrainKeywords,
-    PretrainOptions,
-    PretrainSettings,
-    check_system,
-    resolve_pretraining,
-)
-from robustbench_char.training.pretraining.trainer import (
+from robustbench_char.training.pretraining._noise import Masker, Noiser, TermVocabulary
+from robustbench_char.training.pretraining._trainer import (
     HeldOut,
     Log,
     PretrainLoop,
     is_main,
     processes,
     shared_run_folder,
+)
+from robustbench_char.training.pretraining.options import (
+    PretrainKeywords,
+    PretrainOptions,
+    PretrainSettings,
+    check_system,
+    resolve_pretraining,
 )
 
 __all__ = ["pretrain"]

@@ -23,12 +23,10 @@ from transformers import PreTrainedModel, TrainerCallback
 from robustbench_char.common import InputError
 from robustbench_char.training.checkpoints import last_checkpoint, run_folder
 from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, Loop, arguments_of, refuse_diverged
-from robustbench_char.training.pretraining.blocks import Block, BlockCollator, Blocks, Place, Position
-from robustbench_char.training.pretraining.models import Built
-from robustbench_char.training.pretraining.noise import IGNORED
+from robustbench_char.training.pretraining._blocks import Block, BlockCollator, Blocks, Place, Position
+from robustbench_char.training.pretraining._models import Built
+from robustbench_char.training.pretraining._noise import IGNORED
 from robustbench_char.training.pretraining.options import PretrainSettings
-
-__all__ = ["HeldOut", "Log", "PretrainLoop", "is_main", "processes", "shared_run_folder"]
 
 _POSITION = "position.json"
 _LOSSES = (("mlm_loss", "labels"), ("nlm_loss", "nlm_labels"))

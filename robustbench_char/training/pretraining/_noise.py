@@ -25,8 +25,6 @@ from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.text.columns import Column
 
-__all__ = ["IGNORED", "TERMS", "Masker", "Noiser", "Pieces", "TermCounter", "TermVocabulary"]
-
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 

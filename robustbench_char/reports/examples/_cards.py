@@ -9,10 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from robustbench_char.common import InputError
 from robustbench_char.reports.blocks import Card, Part, Piece
-from robustbench_char.reports.examples.choice import Choice, Row, Rows, answers_of, read_rows
+from robustbench_char.reports.examples._choice import Choice, Row, Rows, answers_of, read_rows
 from robustbench_char.text.edits import Edit, unchanged
-
-__all__ = ["Mark", "edits_that_do_not_fit", "excerpt", "make_cards", "mark_text", "marks_of", "segments"]
 
 CUT_OFF = "(cut off)"
 NO_ANSWER = "(no answer)"

@@ -26,10 +26,8 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair, grouped
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
-from robustbench_char.reports.examples.cards import edits_that_do_not_fit, marks_of, segments
-from robustbench_char.reports.examples.choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
-
-__all__ = ["sample", "word_distances"]
+from robustbench_char.reports.examples._cards import edits_that_do_not_fit, marks_of, segments
+from robustbench_char.reports.examples._choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
 
 MOST_RESULTS = 20_000
 """Results (an example by a system) that a page holds at most."""

@@ -21,7 +21,7 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.defences.wordrec.options import RecogniserKeywords
 from robustbench_char.defences.wordrec.train import resolve_recogniser
-from robustbench_char.experiments.jobs import MINI, Source, job_name
+from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments.spec import Benchmark, TaskSpec
 from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
 from robustbench_char.models.system import System
@@ -32,8 +32,6 @@ from robustbench_char.tasks.registry import get_task
 from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
 from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
-
-__all__ = ["LAYOUT", "Resolved", "ResolvedTask", "resolve"]
 
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.sources import MINI_TEXT, open_source
 
-__all__ = ["MINI", "Call", "Job", "Outcome", "Source", "State", "job_name", "log_file", "text_path"]
-
 MINI = "mini"
 """The text that is made of the generated data sets."""
 

@@ -10,8 +10,6 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_file
 from robustbench_char.tasks.base import Attacked
 
-__all__ = ["BOM", "Line", "Pairing", "check_text_file", "not_utf8", "read_lines"]
-
 BOM = "\ufeff"
 
 

@@ -17,16 +17,14 @@ from numpy.typing import NDArray
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
 from robustbench_char.defences.wordrec import files
+from robustbench_char.defences.wordrec._network import CharacterSet, Decoder, ScRNN, packing
 from robustbench_char.defences.wordrec.files import BACKGROUND, CONFIG, RecogniserFile
-from robustbench_char.defences.wordrec.network import CharacterSet, Decoder, ScRNN, packing
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
 from robustbench_char.records.evaluation import RecogniserInfo
 from robustbench_char.text.columns import ranges
 from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.text.words import SPLITTERS
-
-__all__ = ["Recogniser", "cut_lengths", "match_case", "recogniser_info"]
 
 _NEUTRAL = "a"
 _BLOCK = 32_768

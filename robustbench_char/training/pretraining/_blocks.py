@@ -24,10 +24,8 @@ from robustbench_char.common.files import check_file, safe_name, sha256_file
 from robustbench_char.common.options import Option
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS
-from robustbench_char.training.pretraining.noise import IGNORED, Masker, Noiser, Pieces, TermCounter
+from robustbench_char.training.pretraining._noise import IGNORED, Masker, Noiser, Pieces, TermCounter
 from robustbench_char.training.saved import TextInfo
-
-__all__ = ["Block", "BlockCollator", "BlockMaker", "Blocks", "Corpus", "Place", "Position", "Survey", "heldout_blocks"]
 
 Ints = NDArray[np.int64]
 HELD_OUT = 0

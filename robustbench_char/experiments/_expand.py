@@ -11,17 +11,15 @@ from typing import Any
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_file, shipped
-from robustbench_char.experiments.jobs import Call, Job, job_name, text_path
-from robustbench_char.experiments.resolve import Resolved, ResolvedTask
+from robustbench_char.experiments._jobs import Call, Job, job_name, text_path
+from robustbench_char.experiments._resolve import Resolved, ResolvedTask
+from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
-from robustbench_char.experiments.stages import STAGES, package_sha256
 from robustbench_char.experiments.store import Store
 from robustbench_char.models.folders import reading_sha256
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
-
-__all__ = ["Plan", "expand", "report_job"]
 
 _REPORTED = ("score", "outside", "sensitivity", "price")
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")

@@ -33,8 +33,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from robustbench_char.text.columns import ranges
 
-__all__ = ["CharacterSet", "Decoder", "ScRNN", "packing", "whole_products_are_exact"]
-
 Ints = NDArray[np.int64]
 
 _ROWS, _ROWS_GPU = 128, 8192

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from robustbench_char.analysis.scores import strongest, system_labels
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["SIDE_BY_SIDE", "score_figure"]
 
 CLEAN = "clean"
 SIDE_BY_SIDE = 3

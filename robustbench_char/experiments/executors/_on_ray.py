@@ -18,13 +18,11 @@ from textwrap import shorten
 from typing import Any
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors.local import perform, thread_variables
-from robustbench_char.experiments.executors.processes import output_to
-from robustbench_char.experiments.jobs import Call, Outcome
-from robustbench_char.experiments.stages import package_sha256
+from robustbench_char.experiments._jobs import Call, Outcome
+from robustbench_char.experiments._stages import package_sha256
+from robustbench_char.experiments.executors._local import perform, thread_variables
+from robustbench_char.experiments.executors._processes import output_to
 from robustbench_char.training.options import bf16_helps
-
-__all__ = ["RayExecutor"]
 
 _PROBE = 5.0  # seconds that a machine has to answer
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)  # HTTP/2, which gRPC speaks: RFC 9113, 3.4

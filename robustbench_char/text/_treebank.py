@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["treebank_spans", "treebank_tokens"]
-
 
 class _Rule(NamedTuple):
     """One substitution; it is tried on texts that held one of the characters `when` (all texts, if there are none)."""

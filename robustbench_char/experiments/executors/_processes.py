@@ -20,10 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from robustbench_char.common import InputError
-from robustbench_char.experiments.executors.local import perform, thread_variables
-from robustbench_char.experiments.jobs import Call, Outcome
-
-__all__ = ["ProcessExecutor", "output_to"]
+from robustbench_char.experiments._jobs import Call, Outcome
+from robustbench_char.experiments.executors._local import perform, thread_variables
 
 T = TypeVar("T")
 

@@ -19,10 +19,8 @@ from typing import Protocol
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.experiments.jobs import Call, Outcome
-from robustbench_char.experiments.stages import STAGES
-
-__all__ = ["Executor", "LocalExecutor", "perform", "thread_variables"]
+from robustbench_char.experiments._jobs import Call, Outcome
+from robustbench_char.experiments._stages import STAGES
 
 
 class Executor(Protocol):

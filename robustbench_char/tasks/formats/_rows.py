@@ -11,8 +11,6 @@ from robustbench_char.tasks.base import Answer, ContentKeys, Example, Task, text
 from robustbench_char.tasks.formats.conll import Survey, is_tag, to_bio2
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 
-__all__ = ["RowReader", "answer_columns", "answers_value", "column_of", "example_row", "names_of_ids"]
-
 Names = Mapping[str, Sequence[str]]
 
 

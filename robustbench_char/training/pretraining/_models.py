@@ -30,18 +30,8 @@ from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import Base, load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.models.inputs import IntArray
-from robustbench_char.training.pretraining.noise import IGNORED, TERMS, TermVocabulary
+from robustbench_char.training.pretraining._noise import IGNORED, TERMS, TermVocabulary
 from robustbench_char.training.pretraining.options import PretrainSettings, Vocabularies
-
-__all__ = [
-    "Built",
-    "PieceCharacters",
-    "build_charbert",
-    "build_encoder",
-    "fixed_vocabularies",
-    "open_tokenizer",
-    "plain",
-]
 
 
 @dataclass(frozen=True)

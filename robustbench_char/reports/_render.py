@@ -14,8 +14,6 @@ from robustbench_char.reports.blocks import Cell, Column, Picture, Table
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["FIGURES", "TABLES", "escape_latex", "inline_script", "latex_table", "render", "slug"]
-
 TABLES, FIGURES = "tables", "figures"
 """The folders beside the page, which hold every table and every figure as files."""
 

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
-from robustbench_char.experiments.jobs import MINI, Call, Source, text_path
+from robustbench_char.experiments._jobs import MINI, Call, Source, text_path
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from robustbench_char.tasks.base import NativeFile, Task
-
-__all__ = ["STAGES", "Stage", "package_sha256"]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robustbench_char.analysis.pairs import REFERENCE
-from robustbench_char.reports import formatting
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["change_figure", "gain_figure", "heat_figure"]
 
 _BEFORE, _AFTER = style.DARK[:2]
 _CELLS = ("Word", "Subword")
