@@ -14,9 +14,19 @@ from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import Record
 
 __all__ = [
-    "CHANGES", "REFERENCE", "SEED_COLUMNS", "Pair", "check_together", "comparison_table", "distinct", "drop", "grouped",
-    "pair_records", "relative_drop", "retention", "root_of", "seed_frame",
-]  # fmt: skip
+    "REFERENCE",
+    "Pair",
+    "check_together",
+    "comparison_table",
+    "distinct",
+    "drop",
+    "grouped",
+    "pair_records",
+    "relative_drop",
+    "retention",
+    "root_of",
+    "seed_frame",
+]
 
 K = TypeVar("K")
 T = TypeVar("T")

@@ -13,9 +13,18 @@ from robustbench_char.analysis.statistics import CLEAN, Statistics, System, inte
 from robustbench_char.metrics.bootstrap import Interval
 
 __all__ = [
-    "MAIN_SUITE", "error_reduction", "family_gains", "main_suite", "mean_scores", "run_scores", "single_operators",
-    "strength_sweeps", "strongest", "suites_of", "system_labels", "ties_tested", "wilson",
-]  # fmt: skip
+    "error_reduction",
+    "family_gains",
+    "main_suite",
+    "mean_scores",
+    "run_scores",
+    "single_operators",
+    "strength_sweeps",
+    "strongest",
+    "suites_of",
+    "system_labels",
+    "ties_tested",
+]
 
 MAIN_SUITE = "charbert_2020"
 """The suite that systems and tasks are compared under where it was run: the paper's."""

@@ -23,10 +23,7 @@ from robustbench_char.metrics.significance import PERMUTATIONS, holm, permutatio
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import Record, read_counts
 
-__all__ = [
-    "CLEAN", "SIGNIFICANT", "Cell", "Counted", "Key", "Run", "Statistics", "System", "cell_of",
-    "corrected_p_values", "interval_columns", "key_of", "resampled_runs", "statistics_of",
-]  # fmt: skip
+__all__ = ["CLEAN", "Statistics", "statistics_of"]  # fmt: skip
 
 CLEAN = "clean"
 SIGNIFICANT = 0.05

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
 
-__all__ = ["ANSWER_COLUMNS", "answer_rows", "attack", "attack_file", "attack_with_ledger", "source_sha256"]
+__all__ = ["attack", "attack_file", "source_sha256"]
 
 Data = TypeVar("Data", "datasets.Dataset", "datasets.DatasetDict")
 OutputFormat = Literal["native", "jsonl", "parquet"]

@@ -14,17 +14,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
-__all__ = [
-    "ANSWERS",
-    "LEDGER",
-    "MANIFEST",
-    "Counts",
-    "FileInfo",
-    "Manifest",
-    "StrengthInfo",
-    "read_manifest",
-    "write_manifest",
-]
+__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Manifest", "read_manifest"]
 
 MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
 

@@ -15,7 +15,7 @@ from robustbench_char.tasks.base import token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.text.edits import Edit, apply_edits, unchanged
 
-__all__ = ["Piece", "Shown", "shown_examples"]
+__all__ = ["Shown", "shown_examples"]
 
 
 class Piece(NamedTuple):

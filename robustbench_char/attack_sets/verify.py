@@ -23,7 +23,7 @@ from robustbench_char.text.edits import Edit, apply_edits
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read_ledger", "verify"]
+__all__ = ["verify"]
 
 _FIX = "Run the attack again; if the file was changed on purpose, it is no longer the attacked set of this ledger."
 

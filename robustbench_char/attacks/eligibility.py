@@ -16,7 +16,7 @@ from robustbench_char.text.characters import DIGIT, LETTER, WORD
 from robustbench_char.text.columns import Column, over_spans
 from robustbench_char.text.words import SPLITTERS, STOP_WORDS, Words, pieces_of, token_words
 
-__all__ = ["chosen", "eligible", "find_words", "is_stop_word", "operator_applies", "within_spans"]
+__all__ = ["find_words"]
 
 Bools = NDArray[np.bool_]
 

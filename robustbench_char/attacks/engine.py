@@ -31,7 +31,7 @@ from robustbench_char.text.edits import apply_edits as apply_edits_to_text
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import Words
 
-__all__ = ["Batch", "Edits", "Outcome", "attack_batch"]
+__all__ = ["Batch", "Outcome", "attack_batch"]
 
 DRAWS = 64
 """Draws that one edit may use."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["below", "draw", "fraction", "text_keys", "word_keys"]
+__all__ = ["text_keys"]
 
 _A = np.uint64(0x9E3779B97F4A7C15)
 _B = np.uint64(0xD1B54A32D192ED03)

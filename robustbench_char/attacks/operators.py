@@ -19,17 +19,7 @@ from robustbench_char.common import Registry
 from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
 
-__all__ = [
-    "NLPAUG_LAYOUTS",
-    "OPERATORS",
-    "CellOperator",
-    "Operator",
-    "Positions",
-    "Scene",
-    "WordOperator",
-    "Written",
-    "eligible_range",
-]
+__all__ = ["OPERATORS", "CellOperator", "Scene", "Written"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]

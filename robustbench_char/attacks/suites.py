@@ -31,8 +31,17 @@ from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["OperatorRule", "Settings", "Strength", "Suite", "SuiteFile", "WordRule",
-           "load_suite_file", "load_suites", "only_suite", "suite_names"]  # fmt: skip
+__all__ = [
+    "OperatorRule",
+    "Strength",
+    "Suite",
+    "SuiteFile",
+    "WordRule",
+    "load_suite_file",
+    "load_suites",
+    "only_suite",
+    "suite_names",
+]
 
 FOLDER = "attacks"
 MOST_WORDS = 1_000_000

@@ -24,8 +24,6 @@ from robustbench_char.text.characters import DIGIT, WORD
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import Words
 
-__all__ = ["LetterRuns", "rewrite_words", "single_edit"]
-
 Ints = NDArray[np.int64]
 TRIES = 8
 """How often a run and a result are drawn for a word before it counts as a no-op."""

@@ -1,9 +1,9 @@
 """Benchmarks: specs, the jobs they expand to, the store of results, runs, and executors of jobs.
 
 How a run works: `spec` reads the file, `_resolve` looks up everything that it names and reports all mistakes, `_expand`
-makes the jobs, `run` executes those whose results are not in the `store`, each by the function of its stage in `_stages`
-and on the chosen executor, and `run_folder` collects the numbers in the output folder. `view` shows progress,
-`estimates` predicts costs. The public functions are `run.run` and `run.plan`.
+makes the jobs, `run` executes those whose results are not in the `store`, each by the function of its stage in
+`_stages` and on the chosen executor, and `run_folder` collects the numbers in the output folder. `view` shows
+progress, `estimates` predicts costs. The public functions are `run.run` and `run.plan`.
 
 A job is represented by five types:
 

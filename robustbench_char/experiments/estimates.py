@@ -18,7 +18,7 @@ from robustbench_char.experiments._expand import Plan
 from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.store import Store
 
-__all__ = ["Costs", "Estimate", "kinds_of"]
+__all__ = ["kinds_of"]
 
 Kind = tuple[str, ...]
 """Stage, then system, then task of jobs that cost alike, as far as they are told apart."""

@@ -26,7 +26,7 @@ from robustbench_char.experiments.spec import Benchmark, load_spec
 from robustbench_char.experiments.store import Store, default_results
 from robustbench_char.experiments.view import View
 
-__all__ = ["ATTEMPTS", "Planned", "Runner", "plan", "run", "slots_of", "states_of"]
+__all__ = ["Planned", "plan", "run", "slots_of"]
 
 ATTEMPTS = 3
 """How often a job is begun whose process dies: killed for its memory, or with its machine."""

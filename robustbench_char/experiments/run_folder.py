@@ -25,7 +25,7 @@ from robustbench_char.experiments._expand import Plan
 from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.store import JOB, Cost, Store
 
-__all__ = ["RunFile", "RunFolder", "result_path"]
+__all__ = ["RunFile"]
 
 RUN = "run.json"
 FOLDERS = {

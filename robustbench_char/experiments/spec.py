@@ -20,16 +20,7 @@ from robustbench_char.defences.wordrec.options import RecogniserOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
 
-__all__ = [
-    "SPECS",
-    "Benchmark",
-    "FinetunePart",
-    "PretrainPart",
-    "RecogniserPart",
-    "SystemSpec",
-    "TaskSpec",
-    "load_spec",
-]
+__all__ = ["SPECS", "Benchmark", "load_spec"]
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""

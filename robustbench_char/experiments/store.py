@@ -27,7 +27,7 @@ from robustbench_char.common.files import not_writable, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 
-__all__ = ["JOB", "Cost", "JobFile", "Store", "default_results"]
+__all__ = ["JobFile", "Store"]
 
 JOB = "job.json"
 _WHOLE = 16 << 20  # bytes up to which a quick look reads a file whole

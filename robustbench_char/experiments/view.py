@@ -17,7 +17,7 @@ from robustbench_char.experiments._expand import Plan
 from robustbench_char.experiments._jobs import State, log_file
 from robustbench_char.experiments.estimates import Costs
 
-__all__ = ["View", "duration"]
+__all__ = ["duration"]
 
 
 class View:

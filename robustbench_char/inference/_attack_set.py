@@ -25,10 +25,7 @@ from robustbench_char.text.edits import Edit, apply_edits
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = [
-    "AttackSet", "Edits", "PieceCounter", "attack_set_of", "example_words", "matching_attack", "piece_counts",
-    "token_at", "token_starts", "word_pieces",
-]  # fmt: skip
+__all__ = []  # fmt: skip
 
 Edits: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of the ledger, in its order."""

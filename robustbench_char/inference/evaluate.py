@@ -32,7 +32,7 @@ from robustbench_char.tasks.labels import labelled, place_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PredictionSource", "evaluate", "read_labelled"]
+__all__ = ["PredictionSource", "evaluate"]
 
 UNKNOWN_TAGS = 0.01
 """Largest share of words with a tag that the source does not know (an error each); above it, the file is another

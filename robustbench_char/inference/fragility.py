@@ -23,7 +23,7 @@ from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 
-__all__ = ["fragility", "with_one_character_fewer"]
+__all__ = ["fragility"]
 
 Sentences = Sequence[tuple[str, ...]]
 

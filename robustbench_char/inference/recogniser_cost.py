@@ -18,7 +18,7 @@ from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 
-__all__ = ["recogniser_price", "recognition_price"]
+__all__ = ["recogniser_price"]
 
 _Field = str | tuple[str, ...]
 _Pair = tuple[_Field, _Field, list[bool]]

@@ -31,9 +31,7 @@ from robustbench_char.tasks.base import Family
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "Evaluation", "Predictions", "check_result_folder", "one_line", "prediction_json", "prediction_of", "write_alone",
-]  # fmt: skip
+__all__ = ["Evaluation"]  # fmt: skip
 
 RECORD = "record.json"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -57,7 +57,7 @@ from robustbench_char.tasks.sources import SourceKeywords, open_source
 from robustbench_char.text.columns import Column
 from robustbench_char.training.saved import SYSTEM, system_info
 
-__all__ = ["Sensitivity", "open_reader", "profile_sentence", "sensitivity"]
+__all__ = ["Sensitivity", "profile_sentence", "sensitivity"]
 
 _CHUNK = 256  # examples whose vectors are held at a time
 _LONGEST = 512

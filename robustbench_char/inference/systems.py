@@ -34,7 +34,7 @@ from robustbench_char.training.families import Outputs, Recipe, encoded, make_re
 from robustbench_char.training.loop import Collator
 from robustbench_char.training.saved import RECOGNISER, SystemFile, read_system, system_info
 
-__all__ = ["SavedSystem", "StoredPredictions", "device_name", "load_system", "predict_file"]
+__all__ = ["SavedSystem", "StoredPredictions", "load_system", "predict_file"]
 
 _PREDICTED, _TABLE = "predicted.json", "predicted.parquet"
 

@@ -17,27 +17,20 @@ from robustbench_char.common import InputError, Registry
 
 __all__ = [
     "METRICS",
-    "WHOLE",
     "Floats",
-    "Further",
     "Gold",
-    "Golds",
     "Labels",
     "Metric",
-    "Predicted",
     "Prediction",
     "QaGold",
     "QaPrediction",
-    "Score",
     "Scores",
     "Unit",
     "fixed",
     "paired",
-    "ratio",
     "score",
     "share",
-    "sums_of",
-]  # fmt: skip
+]
 
 T = TypeVar("T")
 G = TypeVar("G")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from robustbench_char.common import Registry
 from robustbench_char.metrics.base import WHOLE, Unit
 
-__all__ = ["BREAKDOWNS", "ExampleWords", "WordState", "bucket", "cells"]
+__all__ = ["BREAKDOWNS", "ExampleWords", "WordState", "cells"]
 
 TEXT_LENGTHS = (10, 20, 30)
 WORD_LENGTHS = (3, 6, 9)

@@ -30,7 +30,7 @@ from robustbench_char.metrics.base import (
     sums_of,
 )
 
-__all__ = ["SQUAD_V1", "SQUAD_V2", "normalize_answer"]
+__all__ = ["SQUAD_V1", "SQUAD_V2"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)  # ASCII only, as the official scripts have it

@@ -24,7 +24,7 @@ from robustbench_char.metrics.base import (
     sums_of,
 )
 
-__all__ = ["ENTITY_F1", "TAG_ACCURACY", "Words", "bio2", "entities", "word_errors"]
+__all__ = ["ENTITY_F1", "TAG_ACCURACY", "Words", "bio2", "word_errors"]
 
 Words: TypeAlias = Sequence[str]
 

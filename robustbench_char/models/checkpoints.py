@@ -31,15 +31,10 @@ from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, weights_sha256
 
 __all__ = [
-    "MINILM_SHA256",
     "Base",
-    "drop_limits",
     "is_byte_level",
-    "kind_of",
     "load_config",
-    "load_encoder",
     "load_tokenizer",
-    "loading",
     "positions_of",
     "quiet",
     "read_model",

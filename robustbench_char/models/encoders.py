@@ -42,7 +42,7 @@ from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = ["EncoderSystem", "limits_of", "read_encoder", "state_count"]
+__all__ = ["EncoderSystem", "limits_of", "read_encoder"]
 
 _NAMES = ("input_ids", "token_type_ids", "attention_mask")
 _NO_END = 1_000_000  # relative positions go on for ever

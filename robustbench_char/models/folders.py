@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 
-__all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weight_files", "weights_sha256"]
+__all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weights_sha256"]
 
 SUPPORTED_TYPES = ("bert", "roberta", "charbert")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"

@@ -19,19 +19,7 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-__all__ = [
-    "NO_TEXT",
-    "NO_WORD",
-    "Further",
-    "IntArray",
-    "PlainReader",
-    "Window",
-    "encode_contexts",
-    "encode_texts",
-    "encode_words",
-    "head_of",
-    "pad",
-]
+__all__ = ["NO_WORD", "IntArray", "PlainReader", "Window", "pad"]
 
 IntArray = npt.NDArray[np.int32]
 

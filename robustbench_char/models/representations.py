@@ -21,7 +21,7 @@ from robustbench_char.models.encoders import state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad
 from robustbench_char.models.system import System
 
-__all__ = ["Passage", "Pooling", "Representations", "Stream", "WordReader"]
+__all__ = ["Passage", "Pooling", "Stream", "WordReader"]
 
 Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]

@@ -22,7 +22,7 @@ from robustbench_char.models.inputs import Further, Window, encode_contexts, enc
 from robustbench_char.tasks.base import Family
 from robustbench_char.text.corrections import Correction
 
-__all__ = ["Defence", "Limits", "System", "labelled_config"]
+__all__ = ["Limits", "System"]
 
 
 class Defence(Protocol):

@@ -19,7 +19,7 @@ from robustbench_char.metrics.breakdowns import ExampleWords, cells
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COUNTS", "KEYS", "cell_counts", "count_table", "whole_numbers", "write_counts"]
+__all__ = ["cell_counts", "count_table", "write_counts"]
 
 COUNTS = "counts.parquet"
 KEYS = ("row", "dimension", "value")

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "PREDICTION_COLUMNS", "VOLATILE", "AttackInfo", "AugmentInfo", "DataInfo", "PredictorInfo", "PretrainingInfo",
-    "RecogniserInfo", "Record", "SystemInfo", "find_records", "read_counts", "read_predictions", "read_record",
-    "result_part", "write_predictions", "write_record",
-]  # fmt: skip
+    "PREDICTION_COLUMNS",
+    "AttackInfo",
+    "AugmentInfo",
+    "DataInfo",
+    "PretrainingInfo",
+    "RecogniserInfo",
+    "Record",
+    "SystemInfo",
+    "find_records",
+    "read_counts",
+    "read_predictions",
+    "read_record",
+    "result_part",
+    "write_predictions",
+    "write_record",
+]
 
 _EXPECTED, _FIX = "a record written by `evaluate`", "Run `robustbench-char evaluate` again."
 PREDICTIONS = "predictions.parquet"

@@ -30,7 +30,7 @@ from robustbench_char.records.counts import COUNTS, KEYS, whole_numbers
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RECORD", "find_counts", "find_files", "find_results", "is_folder", "publish", "read_table"]
+__all__ = ["publish"]
 
 M = TypeVar("M", bound=BaseModel)
 

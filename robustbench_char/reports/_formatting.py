@@ -9,11 +9,7 @@ import pandas as pd
 
 from robustbench_char.analysis.scores import ties_tested
 
-__all__ = [
-    "DASH", "SAW_ATTACK", "about_best", "about_intervals", "about_lines", "change", "count", "distance", "gain",
-    "is_missing", "join", "layer", "limits", "mark", "percent", "plain", "plural", "points", "score", "score_name",
-    "score_title", "seconds", "short_hash",
-]  # fmt: skip
+__all__ = []  # fmt: skip
 
 DASH = "–"
 _MARKS = {"operators": "†", "suite": "‡"}

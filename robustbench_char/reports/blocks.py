@@ -12,10 +12,7 @@ from robustbench_char.reports import _formatting as formatting
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Block", "Card", "Cell", "Column", "Explorer", "Note", "Part", "Picture", "Piece", "Section", "Table",
-    "drop_column", "text", "texts", "value",
-]  # fmt: skip
+__all__ = ["Column", "Section", "Table", "value"]  # fmt: skip
 
 
 class Note(NamedTuple):

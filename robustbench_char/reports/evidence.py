@@ -25,7 +25,7 @@ from robustbench_char.records.evaluation import Record, find_records
 from robustbench_char.records.recogniser_cost import PriceRecord, find_prices
 from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord, find_fragility, find_sensitivities
 
-__all__ = ["Evidence", "read_evidence", "report_frame"]
+__all__ = ["Evidence"]
 
 
 class Evidence(NamedTuple):

@@ -24,7 +24,7 @@ from robustbench_char.reports.sections import SECTIONS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Results", "load_results", "report_figures", "report_tables", "write_report"]
+__all__ = ["Results", "load_results", "write_report"]
 
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from robustbench_char.common.yaml_model import load_yaml_model
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Finding", "Reference", "load_reference", "reference_frame"]
-
 
 class CleanRow(Frozen):
     """The scores of one system on clean data: task, then metric, then percent."""

@@ -13,19 +13,7 @@ from pydantic import Field
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.text.edits import Edit
 
-__all__ = [
-    "Answer",
-    "Attacked",
-    "ContentKeys",
-    "Example",
-    "ExampleSource",
-    "Family",
-    "HubSource",
-    "NativeFile",
-    "Task",
-    "text_key",
-    "token_text",
-]
+__all__ = ["Answer", "Attacked", "Example", "ExampleSource", "Family", "NativeFile", "Task", "token_text"]
 
 Family = Literal["classification", "tagging", "question_answering"]
 

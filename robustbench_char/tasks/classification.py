@@ -8,8 +8,6 @@ from typing import Any
 from robustbench_char.tasks.base import Example, HubSource, Task
 from robustbench_char.text.edits import Edit
 
-__all__ = ["COLA", "MRPC", "QNLI", "QQP", "follow"]
-
 _GLUE = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 

@@ -8,8 +8,6 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Answer, Example, HubSource, Task
 from robustbench_char.text.edits import Edit, apply_edits, in_order, moved_end, moved_start
 
-__all__ = ["SQUAD_V1", "SQUAD_V2", "check_answer", "check_answerable", "follow"]
-
 _SPLITS = {"train": "train", "dev": "validation"}
 
 

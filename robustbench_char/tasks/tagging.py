@@ -8,8 +8,6 @@ from functools import partial
 from robustbench_char.tasks.base import Example, HubSource, Task
 from robustbench_char.text.edits import Edit
 
-__all__ = ["CONLL2003", "PTB_POS", "follow"]
-
 
 def follow(
     example: Example, fields: Mapping[str, str | tuple[str, ...]], edits: Mapping[str, Sequence[Edit]]

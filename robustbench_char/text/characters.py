@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DIGIT", "JOINER", "LETTER", "LOWER", "SPACE", "UPPER", "WORD", "flags", "lower_codes", "upper_codes"]
+__all__ = ["DIGIT", "LETTER", "LOWER", "UPPER", "WORD", "lower_codes", "upper_codes"]
 
 LETTER, DIGIT, SPACE, UPPER, LOWER, WORD, JOINER = 1, 2, 4, 8, 16, 32, 64
 """Bits of a class. WORD: letters, digits and the marks that combine with them (category M). JOINER: apostrophes and

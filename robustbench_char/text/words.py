@@ -18,7 +18,7 @@ from robustbench_char.text._treebank import treebank_spans
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
 
-__all__ = ["SPLITTERS", "STOP_WORDS", "Splitter", "Words", "pieces_of", "token_words"]
+__all__ = ["SPLITTERS", "STOP_WORDS", "Words", "pieces_of", "token_words"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from robustbench_char.records.evaluation import AugmentInfo
 from robustbench_char.tasks.base import Example, ExampleSource, Task
 from robustbench_char.training.options import AugmentOptions
 
-__all__ = ["AUGMENT_SEED", "Augmentation", "resolve_augmentation"]
+__all__ = ["AUGMENT_SEED", "resolve_augmentation"]
 
 AUGMENT_SEED = 1000
 """Default seed of attacks in training, away from the small numbers of evaluations; `evaluate` refuses an equal one."""

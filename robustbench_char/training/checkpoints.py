@@ -21,7 +21,7 @@ from robustbench_char._version import __version__
 from robustbench_char.common import InputError
 from robustbench_char.common.files import not_writable, put_json, sha256_bytes
 
-__all__ = ["default_store", "last_checkpoint", "machine", "mark_complete", "run_folder", "run_key"]
+__all__ = ["run_key"]
 
 _MARK = "complete.json"
 

@@ -21,17 +21,7 @@ from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
 from robustbench_char.training.options import Settings
 
-__all__ = [
-    "IGNORED",
-    "Outputs",
-    "Recipe",
-    "encoded",
-    "first_pieces",
-    "label_names",
-    "labels_of",
-    "make_recipe",
-    "training_features",
-]
+__all__ = ["Outputs", "Recipe", "encoded", "first_pieces", "make_recipe"]
 
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 """The logits of one window by name; those of sub-words go on over the padding of the batch."""

@@ -46,7 +46,7 @@ from robustbench_char.training.options import (
     resolve_settings,
 )
 
-__all__ = ["finetune", "trained_recogniser"]
+__all__ = ["finetune"]
 
 RECOGNISERS_FOLDER = "recognisers"
 """Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""

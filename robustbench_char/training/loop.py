@@ -25,7 +25,7 @@ from robustbench_char.models.inputs import IntArray, pad
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete
 from robustbench_char.training.options import Settings
 
-__all__ = ["Bar", "CheckpointTrainer", "Checkpoints", "Collator", "Loop", "arguments_of", "refuse_diverged"]
+__all__ = ["Collator"]
 
 T = TypeVar("T", bound="CheckpointTrainer")
 

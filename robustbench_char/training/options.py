@@ -18,17 +18,7 @@ from robustbench_char.common.options import Called, Option, Options, within
 if TYPE_CHECKING:
     from robustbench_char.tasks.base import Family
 
-__all__ = [
-    "SEEDS",
-    "AugmentOptions",
-    "FinetuneKeywords",
-    "FinetuneOptions",
-    "Precision",
-    "Settings",
-    "bf16_helps",
-    "bf16_of",
-    "resolve_settings",
-]
+__all__ = ["AugmentOptions", "FinetuneKeywords", "FinetuneOptions", "bf16_helps", "resolve_settings"]
 
 SEEDS = 2**32 - 1
 """The largest seed."""

@@ -27,7 +27,7 @@ from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
 from robustbench_char.training.pretraining.options import PretrainSettings
 
-__all__ = ["RECOGNISER", "SYSTEM", "SavedSystem", "SystemFile", "pretraining_info", "read_system", "system_info"]
+__all__ = ["RECOGNISER", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
 
 SYSTEM, PRETRAINING, LOG, RECOGNISER = "system.json", "pretraining.json", "training_log.json", "recogniser"
 SYSTEMS_FOLDER = "systems"

@@ -17,7 +17,7 @@ from robustbench_char.common.provenance import Provenance
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.models.folders import refuse_html
 
-__all__ = ["BACKGROUND", "CONFIG", "WEIGHTS", "RecogniserFile", "read_recogniser", "write_recogniser"]
+__all__ = ["CONFIG"]
 
 CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
 _FORMAT = {CONFIG: "JSON", WEIGHTS: "weights in the safetensors format"}

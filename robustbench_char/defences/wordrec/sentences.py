@@ -18,7 +18,7 @@ from robustbench_char.tasks.base import Example
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS, Words
 
-__all__ = ["Sentences", "attacked", "example_sentences", "text_sentences", "word_spans"]
+__all__ = ["attacked"]
 
 _CHUNK = 2000
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")

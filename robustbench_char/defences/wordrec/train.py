@@ -34,7 +34,7 @@ from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
 from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["enough_epochs", "resolve_recogniser", "train_recogniser"]
+__all__ = ["resolve_recogniser", "train_recogniser"]
 
 HELD_OUT_EVERY = 20
 """One sentence of so many is kept out of training, to measure on."""

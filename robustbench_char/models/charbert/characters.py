@@ -24,7 +24,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.models.folders import CHARACTER_VOCABULARY, refuse_html
 from robustbench_char.models.inputs import IntArray
 
-__all__ = ["CHARACTER_INPUTS", "CHARACTER_VOCABULARY", "CharacterCase", "CharacterVocabulary", "lay_out"]
+__all__ = ["CharacterVocabulary", "lay_out"]
 
 CHARACTER_INPUTS = ("char_input_ids", "start_ids", "end_ids")
 """What the model reads besides sub-words."""

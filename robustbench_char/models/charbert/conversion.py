@@ -37,7 +37,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import positions_of, quiet
 from robustbench_char.models.folders import refuse_html
 
-__all__ = ["ConversionReport", "Head", "convert", "reference_state"]
+__all__ = ["ConversionReport", "convert"]
 
 _CHECKPOINT = "a CharBERT checkpoint of the reference implementation"
 _FIX = "Download the checkpoint's folder again: config.json and weights of the same model."

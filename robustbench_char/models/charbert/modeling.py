@@ -43,14 +43,7 @@ from robustbench_char.common import InputError
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.checkpoints import positions_of
 
-__all__ = [
-    "CharBertForMaskedLM",
-    "CharBertForQuestionAnswering",
-    "CharBertForSequenceClassification",
-    "CharBertForTokenClassification",
-    "CharBertModel",
-    "CharBertPreTrainedModel",
-]
+__all__ = ["CharBertForMaskedLM"]
 
 IGNORED = -100
 """The label of positions that a loss leaves out."""

@@ -18,7 +18,7 @@ from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, Charac
 from robustbench_char.models.checkpoints import drop_limits, load_tokenizer
 from robustbench_char.models.inputs import IntArray, clean
 
-__all__ = ["LONGEST_PIECE", "CharBertProcessor"]
+__all__ = ["CharBertProcessor"]
 
 LONGEST_PIECE = 256
 """Characters; a longer piece, an unknown word such as a coded image, shows its first, or no batch could hold it."""

@@ -16,10 +16,7 @@ from robustbench_char.analysis.pairs import Pair
 from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import PREDICTION_COLUMNS, Record, read_predictions
 
-__all__ = [
-    "HOW_CHOSEN", "OUTCOMES", "Changed", "Choice", "Row", "Rows", "answers_of", "changed_examples", "choose",
-    "read_rows",
-]  # fmt: skip
+__all__ = []  # fmt: skip
 
 OUTCOMES = {
     "broken": "the attacked example scores lower than the clean one",

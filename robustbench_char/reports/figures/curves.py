@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["profile_figure", "scatter_figure", "strength_figure"]
+__all__ = ["profile_figure"]
 
 _WORDS = 18
 """The most words in one line of a profile; a longer sentence goes on in the next."""

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "DARK", "EDGE", "WIDTH", "axis_title", "bar_look", "frame_axes", "legend", "line_look", "name_rows", "names_width",
-    "panels", "styled", "to_png", "to_svg", "wrapped",
-]  # fmt: skip
+__all__ = ["to_svg"]  # fmt: skip
 
 P = ParamSpec("P")
 

@@ -16,7 +16,7 @@ from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
 from robustbench_char.reports.figures.style import axis_title
 
-__all__ = ["FEW", "sections"]
+__all__ = ["sections"]
 
 FEW = 100
 """Fewer examples than these are warned of: at 100, the 95% interval of an accuracy of 80% is 16 points wide."""

@@ -20,7 +20,7 @@ from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
 
-__all__ = ["Conll", "Survey", "TokenFile", "is_tag", "read_sentences", "tagged_example", "to_bio2"]
+__all__ = ["Conll"]
 
 Scheme = Literal["BIO2", "IOB1"]
 _TAG = re.compile(r"O|[BI]-\S+")

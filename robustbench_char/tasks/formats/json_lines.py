@@ -20,7 +20,7 @@ from robustbench_char.tasks.formats._lines import BOM, Pairing, check_text_file,
 from robustbench_char.tasks.formats._rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["JsonLines", "JsonText", "Node", "parse", "source_of"]
+__all__ = ["JsonLines"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -16,7 +16,7 @@ from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFi
 from robustbench_char.tasks.formats._lines import Pairing, read_lines
 from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
 
-__all__ = ["PTB_SPLITS", "PtbTrees", "open_ptb"]
+__all__ = ["open_ptb"]
 
 PTB_TAGS = frozenset(
     "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH "  # noqa: SIM905

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["DatasetTable", "ParquetTable", "normalise", "write_table"]
+__all__ = ["DatasetTable", "ParquetTable", "write_table"]
 
 _BATCH = 1000
 T = TypeVar("T")

@@ -17,15 +17,7 @@ from robustbench_char.training.options import SEEDS, Precision, bf16_of
 if TYPE_CHECKING:
     from robustbench_char.attacks.suites import Suite
 
-__all__ = [
-    "PRETRAINED",
-    "PretrainKeywords",
-    "PretrainOptions",
-    "PretrainSettings",
-    "Vocabularies",
-    "check_system",
-    "resolve_pretraining",
-]
+__all__ = ["PretrainOptions", "resolve_pretraining"]
 
 PRETRAINED = ("bert_mlm", "advbert", "charbert")
 """The systems that are pre-trained; the others start from any base."""
