@@ -39,8 +39,7 @@ def evaluate(
 
     >>> import robustbench_char as rbc
     >>> result = rbc.evaluate("ner/", input="attacked/test.txt")  # doctest: +SKIP
-    >>> result.scores["f1"], result.interval("f1").low  # doctest: +SKIP
-    (36.1, 34.9)
+    >>> f1, low = result.scores["f1"], result.interval("f1").low  # doctest: +SKIP
     """
     from robustbench_char.inference.evaluate import evaluate as run
 

@@ -236,7 +236,7 @@ def _callbacks(call: Call) -> list[TrainerCallback]:
 
 
 def _status_writer(path: Path) -> TrainerCallback:
-    """Return what writes step, steps in all and the latest loss as JSON, about once a second, for the live view."""
+    """Return what writes step, steps in all and the latest loss as JSON, about once per second, for the live view."""
     from transformers import TrainerCallback
 
     class StatusWriter(TrainerCallback):

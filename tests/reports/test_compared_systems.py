@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.records.evaluation import find_records, read_record, write_record
-from robustbench_char.reports import formatting, report_frame, score_figure, write_report
+from robustbench_char.reports import _formatting as formatting
+from robustbench_char.reports import report_frame, score_figure, write_report
 
 Make = Callable[..., Path]
 SYSTEMS = ("charbert", "bert_aug without keyboard", "bert", "bert_wordrec", "bert_aug", "advbert", "bert_mlm")

@@ -44,7 +44,7 @@ def score_figure(frame: pd.DataFrame, task: str, means: pd.DataFrame | None = No
 def _bars(part: pd.DataFrame) -> pd.DataFrame:
     """Return a row per bar: label (of the system), group (`clean` or suite), mean, low, high, saw."""
     part = part.assign(label=system_labels(part), saw=part.get("saw_attack"))
-    # One clean evaluation is paired with every suite: count it once a seed.
+    # One clean evaluation is paired with every suite: count it once per seed.
     clean = part.assign(group=CLEAN, value=part["clean"], saw=None).drop_duplicates(["label", "training_seed", "value"])
     attacked = part.assign(group=part["suite"], value=part["attacked"])
     grouped = pd.concat([clean, attacked]).groupby(["label", "group"], sort=False)
