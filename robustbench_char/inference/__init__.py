@@ -16,15 +16,24 @@ from robustbench_char.inference.results import Evaluation, Predictions
 
 if TYPE_CHECKING:
     from robustbench_char.inference.sensitivity import Sensitivity, profile_sentence
-    from robustbench_char.inference.systems import SavedSystem, StoredPredictions, load_system, predict_file
+    from robustbench_char.inference.systems import LoadedSystem, StoredPredictions, load_system, predict_file
 
 __all__ = [
-    "Evaluation", "PredictionSource", "Predictions", "PredictorSource", "SavedSystem", "Sensitivity",
-    "StoredPredictions", "evaluate", "load_system", "predict_file", "profile_sentence",
+    "Evaluation",
+    "LoadedSystem",
+    "PredictionSource",
+    "Predictions",
+    "PredictorSource",
+    "Sensitivity",
+    "StoredPredictions",
+    "evaluate",
+    "load_system",
+    "predict_file",
+    "profile_sentence",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
-    systems="SavedSystem StoredPredictions load_system predict_file",
+    systems="LoadedSystem StoredPredictions load_system predict_file",
     sensitivity="Sensitivity profile_sentence",
 )

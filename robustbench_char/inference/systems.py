@@ -34,7 +34,7 @@ from robustbench_char.training.families import Outputs, Recipe, encoded, make_re
 from robustbench_char.training.loop import Collator
 from robustbench_char.training.saved import RECOGNISER, SystemFile, read_system, system_info
 
-__all__ = ["SavedSystem", "StoredPredictions", "load_system", "predict_file"]
+__all__ = ["LoadedSystem", "StoredPredictions", "load_system", "predict_file"]
 
 _PREDICTED, _TABLE = "predicted.json", "predicted.parquet"
 
@@ -59,7 +59,7 @@ class _SystemSource:
             raise InputError(file.path, found=found, expected="another seed", fix=fix)
 
 
-class SavedSystem(_SystemSource):
+class LoadedSystem(_SystemSource):
     """A fine-tuned system with its model on the best device there is, in single precision."""
 
     def __init__(
@@ -115,14 +115,14 @@ class SavedSystem(_SystemSource):
         return [{name: table[row] for name, table in logits.items()} for row in range(len(windows))]
 
 
-def load_system(folder: Path) -> SavedSystem:
+def load_system(folder: Path) -> LoadedSystem:
     """Load a folder that `finetune` wrote. Raises InputError for a file that is missing, damaged, altered, too new."""
     started = time.monotonic()
     file = read_system(folder)
     _check_weights(folder, weights_sha256(folder), file.weights_sha256, "The weights were altered")
     kind = _open(folder, file, _recogniser(folder, file))
     model = kind.load(folder, file.task.family)
-    return SavedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
+    return LoadedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
 
 
 def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> System:
