@@ -38,8 +38,12 @@ def evaluate(
     system, task or data that do not fit, and for an output with other content.
 
     >>> import robustbench_char as rbc
-    >>> result = rbc.evaluate("ner/", input="attacked/test.txt")  # doctest: +SKIP
-    >>> f1, low = result.scores["f1"], result.interval("f1").low  # doctest: +SKIP
+    >>> system = rbc.finetune("cola", data="mini", output="cola/", layers=1, limit=40, epochs=1, progress=False)
+    >>> result = evaluate("cola/", data="mini", split="test", output="runs/clean", progress=False)
+    >>> sorted(result.scores), len(result.predictions), result.record.headline
+    (['accuracy', 'matthews'], 300, 'matthews')
+    >>> rbc.load_results("runs/")[["task", "system", "condition", "metric", "examples"]].values.tolist()
+    [['cola', 'bert', 'clean', 'matthews', 300]]
     """
     from robustbench_char.inference.evaluate import evaluate as run
 

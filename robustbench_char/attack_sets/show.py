@@ -39,6 +39,12 @@ def shown_examples(folder: str | Path, *, count: int = 10, only_edited: bool = T
     """Return the first texts of an attacked set (by default those with edits), in file order.
 
     Raises InputError for a folder that is not an attacked set, and where ledger and file disagree.
+
+    >>> from robustbench_char.attack_sets.attack import attack_file
+    >>> made = attack_file("cola", data="mini", suite="drop", output="attacked")
+    >>> (first,) = shown_examples("attacked", count=1)
+    >>> {kind for kind, text in first.pieces} == {"same", "removed"}
+    True
     """
     folder = Path(folder)
     manifest = read_manifest(folder)

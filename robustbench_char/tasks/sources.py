@@ -116,6 +116,9 @@ def write_mini(task: str, output: str | Path, *, overwrite: bool = False) -> lis
     """Write the generated data set of a task (train, dev, test) in its native format to the folder `output`.
 
     Returns the files. Raises InputError for an unknown task, and for an output with other content.
+
+    >>> [path.name for path in write_mini("cola", "mini")]
+    ['train.tsv', 'dev.tsv', 'test.tsv']
     """
     files = [mini_path(task, split) for split in MINI_SPLITS]
     with output_folder(Path(output), overwrite=overwrite) as folder:
