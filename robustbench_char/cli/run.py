@@ -31,8 +31,10 @@ def _run(*, spec: str, plan: bool, explain: str | None = None, **options: Any) -
     return None
 
 
-def _print(result: RunFile | None, output: Path | None) -> None:
-    page = Path(output or "", "report", "index.html")
+def _print(result: RunFile | None, spec: str, output: Path | None) -> None:
+    from robustbench_char.experiments.run import default_output
+
+    page = (output or default_output(spec)) / "report" / "index.html"
     if result and page.is_file():
         typer.echo(page.absolute())
     if result and result.errors:
@@ -42,7 +44,9 @@ def _print(result: RunFile | None, output: Path | None) -> None:
 @command(_run, _print)
 def run(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A shipped benchmark (see `list`), or a .yaml file.")],
-    output: Annotated[Path | None, typer.Option(help="Output directory for records, report and logs.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Output directory for records, report and logs (default: runs/NAME).")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Directory that the data paths of the spec start at.")] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print jobs with estimated time, disk and memory, then exit.")

@@ -26,7 +26,7 @@ from robustbench_char.experiments.spec import Benchmark, load_spec
 from robustbench_char.experiments.store import Store, default_results
 from robustbench_char.experiments.view import View
 
-__all__ = ["Planned", "plan", "run", "slots_of"]
+__all__ = ["Planned", "default_output", "plan", "run", "slots_of"]
 
 ATTEMPTS = 3
 """How often a job is begun whose process dies: killed for its memory, or with its machine."""
@@ -114,6 +114,11 @@ def plan(
     return Planned(path, resolved, jobs, results, states, Costs.of(results))
 
 
+def default_output(spec: str) -> Path:
+    """Return the folder of a run without `output`: `runs/` and the name of the benchmark, in the working directory."""
+    return Path("runs") / Path(spec).stem
+
+
 def run(
     spec: str,
     *,
@@ -126,18 +131,20 @@ def run(
     save_seconds: float = 120.0,
     tensorboard: bool = False,
 ) -> RunFile:
-    """Run a benchmark into the folder `output`, and return its `run.json`, whose `errors` name the jobs that failed.
+    """Run a benchmark, and return its `run.json`, whose `errors` name the jobs that failed.
 
-    `spec` is the name of a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`. Results
-    in `store`, of any run, are reused, so a run that was stopped is resumed. `executor` is local, processes or ray (a
-    cluster at `address`), with `workers` jobs at once; training saves a checkpoint every `save_seconds`, and writes
-    event files to OUTPUT/tensorboard with `tensorboard`. None of these changes a result. Raises InputError with all
-    mistakes of the spec, for a budget that the plan exceeds, and for an executor or an output that is not available.
+    `spec` is the name of a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`.
+    Records, report and logs go to the folder `output` (see `default_output`). Results in `store`, of any run, are
+    reused, so a run that was stopped is resumed. `executor` is local, processes or ray (a cluster at `address`), with
+    `workers` jobs at once; training saves a checkpoint every `save_seconds`, and writes event files to
+    OUTPUT/tensorboard with `tensorboard`. None of these changes a result. Raises InputError with all mistakes of the
+    spec, for a budget that the plan exceeds, and for an executor or an output that is not available.
     """
-    if output is None:
-        raise InputError("--output", found="no folder", expected="the folder for the results", fix="Add --output DIR.")
     planned = plan(spec, data_dir=data_dir, store=store, thorough=True)
-    benchmark, folder = planned.resolved.spec, RunFolder(Path(output), examples=planned.resolved.spec.examples)
+    benchmark, folder = (
+        planned.resolved.spec,
+        RunFolder(Path(output or default_output(spec)), examples=planned.resolved.spec.examples),
+    )
     events = folder.path / "tensorboard" if tensorboard else None
     settings = {"threads": benchmark.threads, "save_seconds": save_seconds, "tensorboard": events}
     with _executor(executor, benchmark, workers, address) as made:

@@ -235,3 +235,8 @@ def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
         load_spec(str(tmp_path / "x.yaml"))
     with pytest.raises(InputError, match=r"SPEC: found unknown name 'dmo'.*Did you mean 'demo'"):
         load_spec("dmo")
+
+
+def test_a_run_has_a_folder_of_its_own_by_default() -> None:
+    assert benchmark.default_output("cpu") == Path("runs/cpu")
+    assert benchmark.default_output("specs/tutorial.yaml") == Path("runs/tutorial")
