@@ -133,18 +133,16 @@ def run(
 ) -> RunFile:
     """Run a benchmark, and return its `run.json`, whose `errors` name the jobs that failed.
 
-    `spec` is the name of a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`.
-    Records, report and logs go to the folder `output` (see `default_output`). Results in `store`, of any run, are
-    reused, so a run that was stopped is resumed. `executor` is local, processes or ray (a cluster at `address`), with
-    `workers` jobs at once; training saves a checkpoint every `save_seconds`, and writes event files to
-    OUTPUT/tensorboard with `tensorboard`. None of these changes a result. Raises InputError with all mistakes of the
-    spec, for a budget that the plan exceeds, and for an executor or an output that is not available.
+    `spec` is a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`. Records, report and
+    logs go to `output` (see `default_output`). Results in `store`, of any run, are reused, so a stopped run is resumed.
+    `executor` is local, processes or ray (a cluster at `address`), with `workers` jobs at once; training saves a
+    checkpoint every `save_seconds`, and with `tensorboard` event files to OUTPUT/tensorboard. None of these changes a
+    result. Raises InputError with all mistakes of the spec, for a budget that the plan exceeds, and for an executor or
+    an output that is not available.
     """
     planned = plan(spec, data_dir=data_dir, store=store, thorough=True)
-    benchmark, folder = (
-        planned.resolved.spec,
-        RunFolder(Path(output or default_output(spec)), examples=planned.resolved.spec.examples),
-    )
+    benchmark = planned.resolved.spec
+    folder = RunFolder(Path(output or default_output(spec)), examples=benchmark.examples)
     events = folder.path / "tensorboard" if tensorboard else None
     settings = {"threads": benchmark.threads, "save_seconds": save_seconds, "tensorboard": events}
     with _executor(executor, benchmark, workers, address) as made:

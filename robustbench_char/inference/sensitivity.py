@@ -172,14 +172,18 @@ def sensitivity(
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
     pairs, bar = islice(_pairs(clean, attack, task), limit), progress_bar(progress)
     words, profiles = _measured(reader, pairs, profile, batch_size, bar, total)
-    record = _record(reader, info, attack, words, total, started)
-    if output is not None:
-        inputs = (clean.path, attacked)
-        with output_folder(Path(output), overwrite=overwrite, inputs=inputs, volatile=(SENSITIVITY,)) as folder:
-            words.to_parquet(folder / WORDS, index=False, compression="zstd")
-            record = record.model_copy(update={"words_sha256": sha256_file(folder / WORDS)})
-            write_sensitivity(folder, record, profiles)
-    return Sensitivity(record, words, profiles)
+    measured = Sensitivity(_record(reader, info, attack, words, total, started), words, profiles)
+    inputs = (clean.path, attacked)
+    return measured if output is None else _saved(measured, Path(output), overwrite=overwrite, inputs=inputs)
+
+
+def _saved(measured: Sensitivity, output: Path, *, overwrite: bool, inputs: Sequence[Path]) -> Sensitivity:
+    """Write a measurement, whole or not at all; its record then holds the hash of the table of words."""
+    with output_folder(output, overwrite=overwrite, inputs=inputs, volatile=(SENSITIVITY,)) as folder:
+        measured.words.to_parquet(folder / WORDS, index=False, compression="zstd")
+        record = measured.record.model_copy(update={"words_sha256": sha256_file(folder / WORDS)})
+        write_sensitivity(folder, record, measured.profiles)
+    return measured._replace(record=record)
 
 
 def _record(

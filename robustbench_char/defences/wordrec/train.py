@@ -66,32 +66,33 @@ def train_recogniser(
 ) -> Path:
     """Train a recogniser and write it to `output` atomically; return the folder.
 
-    The words come from plain text files, or from the (first) `examples` of a task's data, which `input`, `data`, `hub`
-    or `data_dir` name as in `open_source`. `back_off` says what stands for an unknown word: the word as given, "a"
-    (neutral), or the answer of the recogniser `background`. `options` are those of `options.RecogniserOptions`. Raises
-    InputError for bad input.
+    Words come from plain text, or from the (first) `examples` of a task's data, named as in `open_source`. `back_off`
+    says what stands for an unknown word: itself, "a" (neutral), or the answer of the recogniser `background`. `options`
+    are those of `options.RecogniserOptions`. Raises InputError for bad input.
     """
+    started, output = time.monotonic(), Path(output)
+    texts = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
+    record = None if task is None else get_task(task, "--task")
+    source = _source(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    inputs = [*texts, source.path] if source else texts
+    second = _second(back_off, background)
+    check_output(output, overwrite=overwrite, inputs=inputs)
+    chosen, suite = resolve_recogniser(options, seed=seed, task=record)
+    run = _Run(chosen, suite, _read(chosen, texts, source, examples))
+    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
+        recogniser = Recogniser(run.file(back_off, keep_case, leave_numbers_and_punctuation), run.network, second)
+        run.train(recogniser, progress, started)
+        recogniser.save(folder)
+    return output
+
+
+def _second(back_off: BackOff, background: Path | str | None) -> Recogniser | None:
+    """Return the recogniser that answers for unknown words, where there is one."""
     if (back_off == "background") != (background is not None):
         raise InputError(Option("background"), found="a background recogniser and the back-off background apart",
                          expected="both or neither",
                          fix="`background=` and `back_off=` background must be given together.")  # fmt: skip
-    started, output = time.monotonic(), Path(output)
-    texts = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
-    record = get_task(task, "--task") if isinstance(task, str) else task
-    source = _source(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
-    inputs = [*texts, *([source.path] if source is not None else [])]
-    check_output(output, overwrite=overwrite, inputs=inputs)
-    second = Recogniser.load(Path(background), back_off="pass_through") if background is not None else None
-    chosen, suite = resolve_recogniser(options, seed=seed, task=record)
-    data_read = _read(chosen, texts, source, examples)
-    run = _Run(chosen.model_copy(update={"epochs": chosen.epochs or enough_epochs(data_read.train)}), suite, data_read)
-    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
-        file = run.file(back_off, keep_case, leave_numbers_and_punctuation)
-        recogniser = Recogniser(file, run.network, second)
-        run.train(recogniser, progress)
-        recogniser.file = file.model_copy(update={"training": run.history(recogniser, started)})
-        recogniser.save(folder)
-    return output
+    return None if background is None else Recogniser.load(Path(background), back_off="pass_through")
 
 
 def _source(task: Task | None, named: dict[str, Any]) -> NativeFile | None:
@@ -168,6 +169,8 @@ class _Run:
     kept_epoch: int = 0
 
     def __post_init__(self) -> None:
+        epochs = self.settings.epochs or enough_epochs(self.data.train)
+        self.settings = self.settings.model_copy(update={"epochs": epochs})
         flat = [word for words in self.data.train for word in words]
         counts = Counter(map(str.lower, flat))
         self.words = tuple(sorted(counts, key=lambda word: (-counts[word], word))[: self.settings.vocabulary])
@@ -180,8 +183,8 @@ class _Run:
         self._targets = [np.array(row, np.int64) for row in numbers]
         self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
 
-    def train(self, recogniser: Recogniser, progress: bool) -> None:
-        """Train for all epochs, or until the last step; each epoch draws another attack."""
+    def train(self, recogniser: Recogniser, progress: bool, started: float) -> None:
+        """Train for all epochs, or until the last step; each epoch draws another attack. Note it in the recogniser."""
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         recogniser.to(device)
         least, kept = math.inf, self.network.state_dict()
@@ -199,7 +202,7 @@ class _Run:
                     kept = {name: weight.clone() for name, weight in self.network.state_dict().items()}
                 bar.advance(shown)
         self.network.load_state_dict(kept)
-        recogniser.to("cpu")
+        self._note(recogniser.to("cpu"), started)
 
     def _held_out_errors(self, recogniser: Recogniser) -> float:
         self.network.eval()
@@ -251,13 +254,13 @@ class _Run:
             provenance=provenance(),
         )
 
-    def history(self, recogniser: Recogniser, started: float) -> dict[str, Any]:
-        """Return what `recogniser.json` says about the training, with word error rates on the held-out sentences.
+    def _note(self, recogniser: Recogniser, started: float) -> None:
+        """Put into the recogniser's file what the training was, with word error rates on the held-out sentences.
 
         They chose the epoch, too: `recogniser-price` measures on text that had no part in training.
         """
         clean, bad = self.data.held_out, self._bad
-        return {
+        training = {
             "texts": self.data.sources,
             "suite_sha256": self.suite.sha256,
             "operators": list(self.suite.operators),
@@ -273,3 +276,4 @@ class _Run:
             "log": self.log,
             "wall_seconds": time.monotonic() - started,
         }
+        recogniser.file = recogniser.file.model_copy(update={"training": training})
