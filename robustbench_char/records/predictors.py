@@ -128,7 +128,7 @@ def _takes_a_batch(target: Callable[..., Any]) -> bool:
     except TypeError:
         return False
     except ValueError:  # a function without signature, as some in C
-        pass
+        return True
     return True
 
 
