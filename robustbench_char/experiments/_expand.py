@@ -16,7 +16,6 @@ from robustbench_char.experiments._resolve import Resolved, ResolvedTask
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.experiments.store import Store
-from robustbench_char.models.folders import reading_sha256
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
@@ -27,8 +26,19 @@ _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlp
 
 def expand(resolved: Resolved) -> Plan:
     """Return the jobs of a benchmark with their keys. Raises InputError for different jobs of one name."""
-    spec = resolved.spec
-    machine = {
+    jobs: dict[str, Job] = {}
+    for job in _jobs(resolved):
+        if jobs.setdefault(job.name, job).params != job.params:
+            raise InputError("the spec", found=f"two different jobs called {job.name}",
+                             expected="suites, tasks and recognisers of different names",
+                             fix="Rename one of the files; a task's recogniser allows only one limit.")  # fmt: skip
+    heavy = any(STAGES.get(job.stage).heavy for job in jobs.values())
+    return Plan(jobs.values(), _machine(resolved.spec) if heavy else {})
+
+
+def _machine(spec: Benchmark) -> dict[str, Any]:
+    """Return what decides results that torch computes."""
+    return {
         "threads": spec.threads,
         "device": spec.device,
         "gpus": spec.gpus_per_job if spec.device == "gpu" else 0,
@@ -36,13 +46,6 @@ def expand(resolved: Resolved) -> Plan:
         "bf16": bf16_helps(),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
-    jobs: dict[str, Job] = {}
-    for job in _jobs(resolved):
-        if jobs.setdefault(job.name, job).params != job.params:
-            raise InputError("the spec", found=f"two different jobs called {job.name}",
-                             expected="suites, tasks and recognisers of different names",
-                             fix="Rename one of the files; a task's recogniser allows only one limit.")  # fmt: skip
-    return Plan(jobs.values(), machine)
 
 
 def _jobs(resolved: Resolved) -> Iterator[Job]:
@@ -208,6 +211,8 @@ def _evaluated(
 
 
 def _base(resolved: Resolved, name: str) -> list[str]:
+    from robustbench_char.models.folders import reading_sha256  # loads torch
+
     base = resolved.bases[name]
     return [base.name, base.weights_sha256, reading_sha256(base.folder)]
 

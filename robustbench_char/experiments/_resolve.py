@@ -5,35 +5,27 @@ Every mistake is reported at once, with its key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
-from robustbench_char.common.errors import nearest
-from robustbench_char.common.options import Option, fields_of, options_of, spelled
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.common.yaml_model import Mistake, all_at_once
-from robustbench_char.defences.wordrec.options import RecogniserKeywords
-from robustbench_char.defences.wordrec.train import resolve_recogniser
 from robustbench_char.experiments._jobs import MINI, Source, job_name
-from robustbench_char.experiments.spec import Benchmark, TaskSpec
-from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
-from robustbench_char.models.system import System
+from robustbench_char.experiments._mistakes import Mistakes
+from robustbench_char.experiments.spec import Benchmark, Given, TaskSpec
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.predictors import load_predictor
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
-from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
-from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from robustbench_char.models.checkpoints import Base
+    from robustbench_char.models.system import System
 
 LAYOUT = {
     "squad_v1": ("squad/train-v1.1.json", "squad/dev-v1.1.json"),
@@ -127,7 +119,9 @@ def _data(task: Task, asked: TaskSpec, kind: str, folder: Path) -> tuple[Source 
 
 def _file(folder: Path, path: str) -> Source:
     name, at, split = path.rpartition("@")  # FOLDER@SPLIT: the sections of that split
-    return Source("files", str((folder / (name if at else path)).resolve()), split if at else None)
+    if not at or (folder / path).is_file():  # the name of a file may hold an @
+        return Source("files", str((folder / path).resolve()))
+    return Source("files", str((folder / name).resolve()), split)
 
 
 def _counts(task: Task, train: Source | None, test: Source) -> tuple[int, int]:
@@ -153,68 +147,30 @@ class Resolved:
         return SYSTEMS.get(self.spec.kind_of(name))
 
 
-def resolve(path: Path, spec: Benchmark | None, mistakes: list[Mistake], data_dir: Path | None) -> Resolved:
+def resolve(
+    path: Path, spec: Benchmark | None, mistakes: list[Mistake], data_dir: Path | None, given: Given | None = None
+) -> Resolved:
     """Return the spec with all that it names. Raises one InputError that lists every mistake, those given included."""
     if spec is None:
         raise all_at_once(path, Benchmark, mistakes)
-    wrong = _Mistakes(mistakes)
-    resolved = _resolved(spec, data_dir, wrong)
+    wrong = Mistakes(mistakes)
+    resolved = _resolved(spec, data_dir, given or Given(), wrong)
     if wrong:
         raise all_at_once(path, Benchmark, wrong)
     return resolved
 
 
-class _Mistakes(list[Mistake]):
-    """The mistakes so far; what is wrong is left out of what is resolved."""
-
-    def add(self, key: str, found: str, expected: str, fix: str) -> None:
-        """Add a mistake, unless it is here already."""
-        if (mistake := Mistake(key, found, expected, fix)) not in self:
-            self.append(mistake)
-
-    def each(self, keys: Iterable[str], make: Callable[[str], T], place: str) -> dict[str, T]:
-        """Return what is made of each key; an InputError is a mistake of that key below `place`."""
-        made = {}
-        for key in keys:
-            try:
-                made[key] = make(key)
-            except InputError as error:
-                where = f"in {error.place}, " if "/" in error.place or "." in error.place else ""
-                self.add(f"{place}.{key}", f"{where}{error.found}", error.expected, error.fix)
-        return made
-
-    def of_options(self, parts: Mapping[str, BaseModel], check: Callable[[], object]) -> None:
-        """Add the mistake that a check of options finds, below the nearest of the parts of the spec that state it."""
-        try:
-            check()
-        except InputError as error:
-            key = _KEYS.get(error.place.keyword, error.place.keyword) if isinstance(error.place, Option) else ""
-            stating = [place for place, part in parts.items() if key in part.model_fields_set]
-            stating += [place for place, part in parts.items() if part.model_fields_set]
-            place = [*stating, list(parts)[-1]][0]
-            error = spelled(error, lambda keyword: _KEYS.get(keyword, keyword))
-            self.add(f"{place}.{key}" if key else place, error.found, error.expected, error.fix)
-
-
-_KEYS = {field.keyword: field.name for field in fields_of(AugmentOptions)}
-"""Keys of the spec that Python calls otherwise."""
-
-
-def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resolved:
+def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mistakes) -> Resolved:
     folder = data_dir or Path()
     texts = (spec.text, spec.heldout_text, spec.recogniser.text if spec.recogniser else ())
     kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
     _check_data_dir(data_dir, "files" in kinds.values() or bool({*texts[0], *texts[1], *texts[2]} - {MINI}), wrong)
-    tasks = wrong.each(spec.tasks, get_task, "tasks")
+    tasks = wrong.each(spec.tasks, lambda key: given.tasks.get(key) or get_task(key), "tasks")
     data = wrong.each(tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder), "tasks")
     suites = _suites(spec, tasks, wrong)
-    for key in spec.trained():
-        _check_trained(spec, key, wrong)
     predictors = _predictors(spec, tasks, wrong)
     _check_saved(spec, folder, wrong)
-    _check_seeds(spec, wrong)
-    bases = _bases(spec, wrong)
-    _check_options(spec, tasks, bases, wrong)
+    bases = _bases(spec, tasks, wrong)
     _check_device(spec, wrong)
     keys = ("text", "heldout_text", "recogniser.text")
     text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
@@ -228,7 +184,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, wrong: _Mistakes) -> Resol
     return Resolved(spec, resolved, predictors, bases, text, heldout, words, folder)
 
 
-def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> None:
+def _check_data_dir(data_dir: Path | None, needed: bool, wrong: Mistakes) -> None:
     if data_dir is None and needed:
         wrong.add("--data-dir", "none, and files below it", "the folder that holds them",
                   "Add --data-dir FOLDER (its layout: docs/benchmarks.md).")  # fmt: skip
@@ -236,7 +192,7 @@ def _check_data_dir(data_dir: Path | None, needed: bool, wrong: _Mistakes) -> No
         wrong.add("--data-dir", f"no folder {data_dir}", "an existing folder", "Check the path.")
 
 
-def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[str, dict[str, list[Suite]]]:
+def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, dict[str, list[Suite]]]:
     """Return the suites of each task by their name in the spec, one per strength."""
     resolved = {}
     for key, task in tasks.items():
@@ -245,91 +201,16 @@ def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[s
     return resolved
 
 
-def _bases(spec: Benchmark, wrong: _Mistakes) -> dict[str, Base]:
-    """Return the bases by name; one for systems alone that take any type of encoder may be of any type."""
-    if not (trained := spec.trained()):
+def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:
+    """Return the bases by name, none where nothing is trained; all mistakes of training are added."""
+    if not spec.trained() and spec.recogniser is None:
         return {}
+    from robustbench_char.experiments._trainable import check_training  # loads torch
 
-    def base(name: str) -> Base:
-        kinds = {spec.kind_of(key) for key, system in trained.items() if name in spec.bases_of(system)}
-        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(SYSTEMS)))
-
-    bases = wrong.each(spec.bases, base, "bases")
-    names = [base.name.replace("/", "-") for base in bases.values()]
-    if len(set(names)) < len(names):
-        wrong.add("bases", ", ".join(names), "bases of different names", "Rename a folder.")
-    return bases
+    return check_training(spec, tasks, wrong)
 
 
-def _check_trained(spec: Benchmark, key: str, wrong: _Mistakes) -> None:
-    """Check that a system is registered, and can be trained as the spec says."""
-    system, name, place = spec.systems[key], spec.kind_of(key), f"systems.{key}"
-    if name not in SYSTEMS:
-        wrong.add(f"{place}.system" if system.system else place, f"unknown system {name!r}",
-                  f"one of {', '.join(SYSTEMS)}",
-                  f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}")  # fmt: skip
-        return
-    kind: type[System] = SYSTEMS.get(name)
-    if kind.pretraining and not spec.text:
-        wrong.add("text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`.")
-    if not kind.pretraining and (system.starts_from or system.pretrain.model_dump(exclude_none=True)):
-        pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.get(name).pretraining)
-        wrong.add(place, f"pre-training for {name}, which starts from the base as it is",
-                  f"pretrain and starts_from for {pretrained} alone", "Leave them out.")  # fmt: skip
-    if system.recogniser is False and kind.needs_recogniser:
-        wrong.add(f"{place}.recogniser", f"false, for {name}", "the recogniser that it is made of",
-                  "Leave it out, or use the system bert.")  # fmt: skip
-    if system.augment and system.augment.suite is None and kind.augmentation is None:
-        wrong.add(f"{place}.augment", "no suite, and a system that has none of its own",
-                  "the suite that copies are attacked with",
-                  "Add `suite`, or use the system bert_aug.")  # fmt: skip
-
-
-def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Base], wrong: _Mistakes) -> None:
-    """Make the checks of `finetune`, `pretrain` and `train-recogniser` on their options, for each base and task."""
-    if asked := spec.recogniser:
-        keywords = RecogniserKeywords(**asked.model_dump(exclude={"text"}))  # type: ignore[typeddict-item]
-        wrong.of_options({"recogniser": asked}, lambda: resolve_recogniser(keywords))
-    for key, system in spec.trained().items():
-        for base in (bases[name] for name in spec.bases_of(system) if name in bases):
-            if spec.kind_of(key) in SYSTEMS:
-                _check_system_options(spec, tasks, key, base, wrong)
-
-
-def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, base: Base, wrong: _Mistakes) -> None:
-    system, place = spec.systems[key], f"systems.{key}"
-    kind: type[System] = SYSTEMS.get(spec.kind_of(key))
-    if kind.pretraining:
-        parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
-        wrong.of_options(parts, partial(_pretraining, kind.pretraining, spec.pretrain_options(system), base))
-    for name in spec.tasks_of(system):
-        if name in tasks and spec.tasks[name].train_systems:
-            parts = {
-                f"{place}.finetune": system.finetune,
-                f"tasks.{name}.finetune": spec.tasks[name].finetune,
-                "finetune": spec.finetune,
-            }
-            wrong.of_options(parts, partial(_finetuning, spec.finetune_options(name, system), tasks[name], kind, base))
-            if (augment := system.augment) and (augment.suite or kind.augmentation):
-                check = partial(resolve_augmentation, augment, kind, tasks[name])
-                wrong.of_options({f"{place}.augment": augment}, check)
-
-
-def _finetuning(asked: dict[str, Any], task: Task, kind: type[System], base: Base) -> None:
-    limits = kind.limits(base.folder)
-    (options,) = options_of(asked, FinetuneOptions)
-    resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
-    load_config(base.folder, layers=options.layers)
-
-
-def _pretraining(system: str, asked: dict[str, Any], base: Base) -> None:
-    asked.pop("processes", None)
-    (options,) = options_of(asked, PretrainOptions)
-    config = load_config(base.folder, layers=options.layers)
-    resolve_pretraining(system, options, seed=0, positions=positions_of(config), lower=True)
-
-
-def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> dict[str, SystemInfo]:
+def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, SystemInfo]:
     predictors = {}
     for key, system in spec.systems.items():
         if system.predictor:
@@ -344,7 +225,7 @@ def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: _Mistakes) -> di
     return predictors
 
 
-def _check_saved(spec: Benchmark, folder: Path, wrong: _Mistakes) -> None:
+def _check_saved(spec: Benchmark, folder: Path, wrong: Mistakes) -> None:
     for key, system in spec.systems.items():
         for task, name in (system.saved or {}).items():
             if not (folder / name / "system.json").is_file():
@@ -352,22 +233,9 @@ def _check_saved(spec: Benchmark, folder: Path, wrong: _Mistakes) -> None:
                           "Check the path, relative to the data folder.")  # fmt: skip
 
 
-def _check_seeds(spec: Benchmark, wrong: _Mistakes) -> None:
-    """Check that no test set is attacked with a seed of training copies."""
-    copies = set()
-    for key, system in spec.systems.items():
-        name = spec.kind_of(key)
-        if system.augment or (name in SYSTEMS and SYSTEMS.get(name).augmentation):
-            seed = system.augment.seed if system.augment else None
-            copies.add(AUGMENT_SEED if seed is None else seed)
-    for key, task in spec.tasks.items():
-        if both := copies & set(spec.attack_seeds_of(key)):
-            wrong.add(f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
-                      f"{min(both)}, which training copies are attacked with", "other seeds than augment.seed",
-                      "Choose another attack seed.")  # fmt: skip
-
-
-def _check_device(spec: Benchmark, wrong: _Mistakes) -> None:
+def _check_device(spec: Benchmark, wrong: Mistakes) -> None:
+    if spec.device == "cpu" and all(system.predictor for system in spec.systems.values()):
+        return
     import torch
 
     available, per_job = torch.cuda.device_count(), spec.gpus_per_job
@@ -387,7 +255,7 @@ def _check_device(spec: Benchmark, wrong: _Mistakes) -> None:
                       "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
 
 
-def _files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: _Mistakes) -> tuple[str, ...]:
+def _files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: Mistakes) -> tuple[str, ...]:
     """Return the files of plain text (see `jobs.text_path`); one that is missing is a mistake."""
     files = [name if name == MINI else str(((data_dir or Path()) / name).resolve()) for name in names]
     for path in files if data_dir is not None else ():

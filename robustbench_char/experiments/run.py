@@ -22,7 +22,7 @@ from robustbench_char.experiments.estimates import Costs, Estimate
 from robustbench_char.experiments.executors import EXECUTORS
 from robustbench_char.experiments.executors._local import Executor
 from robustbench_char.experiments.run_folder import RunFile, RunFolder, result_path
-from robustbench_char.experiments.spec import Benchmark, load_spec
+from robustbench_char.experiments.spec import Benchmark, Given, combined, load_spec
 from robustbench_char.experiments.store import Store, default_results
 from robustbench_char.experiments.view import View
 
@@ -45,6 +45,11 @@ class Planned:
     store: Store
     states: dict[str, State]
     costs: Costs
+
+    @property
+    def name(self) -> str:
+        """The name of the benchmark: of a file, without its ending."""
+        return self.path.stem if self.path.suffix in (".yaml", ".yml") else self.path.name
 
     @property
     def waiting(self) -> list[str]:
@@ -101,26 +106,33 @@ def _short(value: object) -> str:
 
 
 def plan(
-    spec: str, *, data_dir: Path | str | None = None, store: Path | str | None = None, thorough: bool = False
+    spec: str | Benchmark,
+    *,
+    data_dir: Path | str | None = None,
+    store: Path | str | None = None,
+    thorough: bool = False,
+    given: Given | None = None,
 ) -> Planned:
     """Return the plan of a benchmark without running it. Raises InputError with all mistakes of the spec.
 
-    `thorough` checks the hash of every result, not only of small ones.
+    `spec` is a file's (see `run`), or a `Benchmark` with what is `given` along with it. `thorough` checks the hash of
+    every result, not only of small ones.
     """
-    path, benchmark, mistakes = load_spec(spec)
-    resolved = resolve(path, benchmark, mistakes, None if data_dir is None else Path(data_dir))
+    given = given or Given()
+    made = (Path(given.name), spec, list(combined(spec))) if isinstance(spec, Benchmark) else load_spec(spec)
+    resolved = resolve(*made, None if data_dir is None else Path(data_dir), given)
     jobs, results = expand(resolved), Store(default_results() if store is None else Path(store))
     states = states_of(jobs, results, lambda job: result_path(job.name) is not None, thorough=thorough)
-    return Planned(path, resolved, jobs, results, states, Costs.of(results))
+    return Planned(made[0], resolved, jobs, results, states, Costs.of(results))
 
 
-def default_output(spec: str) -> Path:
+def default_output(name: str) -> Path:
     """Return the folder of a run without `output`: `runs/` and the name of the benchmark, in the working directory."""
-    return Path("runs") / Path(spec).stem
+    return Path("runs") / Path(name).stem
 
 
 def run(
-    spec: str,
+    spec: str | Benchmark,
     *,
     output: Path | str | None = None,
     data_dir: Path | str | None = None,
@@ -130,34 +142,40 @@ def run(
     store: Path | str | None = None,
     save_seconds: float = 120.0,
     tensorboard: bool = False,
+    given: Given | None = None,
 ) -> RunFile:
     """Run a benchmark, and return its `run.json`, whose `errors` name the jobs that failed.
 
-    `spec` is a shipped benchmark, or the path of a YAML file, whose data paths start at `data_dir`. Records, report and
-    logs go to `output` (see `default_output`). Results in `store`, of any run, are reused, so a stopped run is resumed.
-    `executor` is local, processes or ray (a cluster at `address`), with `workers` jobs at once; training saves a
-    checkpoint every `save_seconds`, and with `tensorboard` event files to OUTPUT/tensorboard. None of these changes a
-    result. Raises InputError with all mistakes of the spec, for a budget that the plan exceeds, and for an executor or
-    an output that is not available.
+    `spec` is a shipped benchmark, the path of a YAML file, whose data paths start at `data_dir`, or a `Benchmark` with
+    what is `given` along with it. Records, report and logs go to `output` (see `default_output`). Results in `store`,
+    of any run, are reused, so a stopped run is resumed. `executor` is local, processes or ray (a cluster at `address`),
+    with `workers` jobs at once; training saves a checkpoint every `save_seconds`, and with `tensorboard` event files to
+    OUTPUT/tensorboard. None of these changes a result. Raises InputError with all mistakes of the spec, for a budget
+    that the plan exceeds, and for an executor or an output that is not available.
     """
-    planned = plan(spec, data_dir=data_dir, store=store, thorough=True)
+    planned = plan(spec, data_dir=data_dir, store=store, thorough=True, given=given)
     benchmark = planned.resolved.spec
-    folder = RunFolder(Path(output or default_output(spec)), examples=benchmark.examples)
+    folder = RunFolder(Path(output or Path("runs") / planned.name), examples=benchmark.examples)
     events = folder.path / "tensorboard" if tensorboard else None
     settings = {"threads": benchmark.threads, "save_seconds": save_seconds, "tensorboard": events}
     with _executor(executor, benchmark, workers, address) as made:
         _check_budget(planned, made.slots)
         folder.clear(planned.plan.keys)
-        with View(planned.plan, folder.logs, planned.costs, made.slots) as view:
-            publish = partial(folder.put, plan=planned.plan, store=planned.store)
-            runner = Runner(planned.plan, planned.store, folder.logs, made, view, planned.states, publish, settings)
-            header = {"name": planned.path.stem, "spec": benchmark.model_dump(mode="json", by_alias=True)}
+        return _run_in(folder, planned, made, settings, executor)
 
-            def write() -> RunFile:
-                states, errors = runner.states, runner.errors
-                return folder.write(planned.plan, planned.store, states, errors, executor=executor, **header)
 
-            return _run(runner, write, examples=benchmark.examples)
+def _run_in(folder: RunFolder, planned: Planned, made: Executor, settings: Mapping[str, Any], executor: str) -> RunFile:
+    benchmark = planned.resolved.spec
+    with View(planned.plan, folder.logs, planned.costs, made.slots) as view:
+        publish = partial(folder.put, plan=planned.plan, store=planned.store)
+        runner = Runner(planned.plan, planned.store, folder.logs, made, view, planned.states, publish, settings)
+        header = {"name": planned.name, "spec": benchmark.model_dump(mode="json", by_alias=True)}
+
+        def write() -> RunFile:
+            states, errors = runner.states, runner.errors
+            return folder.write(planned.plan, planned.store, states, errors, executor=executor, **header)
+
+        return _run(runner, write, examples=benchmark.examples)
 
 
 def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,10 +18,11 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import all_optional
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
 
-__all__ = ["SPECS", "Benchmark", "load_spec"]
+__all__ = ["SPECS", "Benchmark", "Given", "load_spec"]
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""
@@ -191,6 +193,18 @@ def _combine(*parts: Frozen) -> dict[str, Any]:
     return {name: value for part in parts for name, value in part.model_dump(exclude_none=True).items()}
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a spec made in Python brings along: its name, and what this process alone has of the things it names.
+
+    `tasks` and `models` (sources of predictions, by system) stand behind their names in the spec.
+    """
+
+    name: str = "benchmark"
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    models: Mapping[str, Any] = field(default_factory=dict)
+
+
 def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
     """Return the file that `name` stands for, the spec less keys of wrong form, and all mistakes that the file shows.
 
@@ -199,10 +213,10 @@ def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
     """
     path = find_declaration(SPECS, name, place="SPEC")
     spec, mistakes = load_yaml_parts(path, Benchmark)
-    return path, spec, mistakes if spec is None else [*mistakes, *_combined(spec)]
+    return path, spec, mistakes if spec is None else [*mistakes, *combined(spec)]
 
 
-def _combined(spec: Benchmark) -> Iterator[Mistake]:
+def combined(spec: Benchmark) -> Iterator[Mistake]:
     """Yield the mistakes in how the parts of a spec fit each other."""
     for key, thing, example in (("systems", "system", "bert"), ("tasks", "task", "conll2003")):
         if not getattr(spec, key):

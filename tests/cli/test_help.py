@@ -52,7 +52,7 @@ MODELS: dict[str, tuple[type[Options], ...]] = {
 }
 PRINTING = {"json", "plan", "explain", "all_texts"}
 """Options that say what is printed, or that another function serves (`plan`)."""
-PYTHON = {"progress", "callbacks", "train_sha256", "weights", "examples", "only_edited", "save_seconds", "label"}
+PYTHON = {"progress", "callbacks", "train_sha256", "weights", "examples", "only_edited", "save_seconds", "label", "given"}
 """What Python alone can give or ask for."""
 
 

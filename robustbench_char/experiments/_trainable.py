@@ -1,0 +1,134 @@
+"""What a spec says of training, checked before any work: bases, systems that are trained, their options and seeds.
+
+It loads torch, so that `_resolve` imports it only where something is trained.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from robustbench_char.common.errors import nearest
+from robustbench_char.common.options import options_of
+from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.defences.wordrec.options import RecogniserKeywords
+from robustbench_char.defences.wordrec.train import resolve_recogniser
+from robustbench_char.experiments._mistakes import Mistakes
+from robustbench_char.experiments.spec import Benchmark
+from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
+from robustbench_char.models.system import System
+from robustbench_char.tasks.base import Task
+from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
+from robustbench_char.training.options import FinetuneOptions, resolve_settings
+from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
+
+__all__ = ["check_training"]
+
+
+def check_training(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:
+    """Return the bases by name; all that is wrong with them, and with what is trained on them, is a mistake."""
+    for key in spec.trained():
+        _check_trained(spec, key, wrong)
+    _check_seeds(spec, wrong)
+    bases = _bases(spec, wrong)
+    _check_options(spec, tasks, bases, wrong)
+    return bases
+
+
+def _bases(spec: Benchmark, wrong: Mistakes) -> dict[str, Base]:
+    """Return the bases by name; one for systems alone that take any type of encoder may be of any type."""
+    if not (trained := spec.trained()):
+        return {}
+
+    def base(name: str) -> Base:
+        kinds = {spec.kind_of(key) for key, system in trained.items() if name in spec.bases_of(system)}
+        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(SYSTEMS)))
+
+    bases = wrong.each(spec.bases, base, "bases")
+    names = [base.name.replace("/", "-") for base in bases.values()]
+    if len(set(names)) < len(names):
+        wrong.add("bases", ", ".join(names), "bases of different names", "Rename a folder.")
+    return bases
+
+
+def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
+    """Check that a system is registered, and can be trained as the spec says."""
+    system, name, place = spec.systems[key], spec.kind_of(key), f"systems.{key}"
+    if name not in SYSTEMS:
+        wrong.add(f"{place}.system" if system.system else place, f"unknown system {name!r}",
+                  f"one of {', '.join(SYSTEMS)}",
+                  f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}")  # fmt: skip
+        return
+    kind: type[System] = SYSTEMS.get(name)
+    if kind.pretraining and not spec.text:
+        wrong.add("text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`.")
+    if not kind.pretraining and (system.starts_from or system.pretrain.model_dump(exclude_none=True)):
+        pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.get(name).pretraining)
+        wrong.add(place, f"pre-training for {name}, which starts from the base as it is",
+                  f"pretrain and starts_from for {pretrained} alone", "Leave them out.")  # fmt: skip
+    if system.recogniser is False and kind.needs_recogniser:
+        wrong.add(f"{place}.recogniser", f"false, for {name}", "the recogniser that it is made of",
+                  "Leave it out, or use the system bert.")  # fmt: skip
+    if system.augment and system.augment.suite is None and kind.augmentation is None:
+        wrong.add(f"{place}.augment", "no suite, and a system that has none of its own",
+                  "the suite that copies are attacked with",
+                  "Add `suite`, or use the system bert_aug.")  # fmt: skip
+
+
+def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Base], wrong: Mistakes) -> None:
+    """Make the checks of `finetune`, `pretrain` and `train-recogniser` on their options, for each base and task."""
+    if asked := spec.recogniser:
+        keywords = RecogniserKeywords(**asked.model_dump(exclude={"text"}))  # type: ignore[typeddict-item]
+        wrong.of_options({"recogniser": asked}, lambda: resolve_recogniser(keywords))
+    for key, system in spec.trained().items():
+        for base in (bases[name] for name in spec.bases_of(system) if name in bases):
+            if spec.kind_of(key) in SYSTEMS:
+                _check_system_options(spec, tasks, key, base, wrong)
+
+
+def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, base: Base, wrong: Mistakes) -> None:
+    system, place = spec.systems[key], f"systems.{key}"
+    kind: type[System] = SYSTEMS.get(spec.kind_of(key))
+    if kind.pretraining:
+        parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
+        wrong.of_options(parts, partial(_pretraining, kind.pretraining, spec.pretrain_options(system), base))
+    for name in spec.tasks_of(system):
+        if name in tasks and spec.tasks[name].train_systems:
+            parts = {
+                f"{place}.finetune": system.finetune,
+                f"tasks.{name}.finetune": spec.tasks[name].finetune,
+                "finetune": spec.finetune,
+            }
+            wrong.of_options(parts, partial(_finetuning, spec.finetune_options(name, system), tasks[name], kind, base))
+            if (augment := system.augment) and (augment.suite or kind.augmentation):
+                check = partial(resolve_augmentation, augment, kind, tasks[name])
+                wrong.of_options({f"{place}.augment": augment}, check)
+
+
+def _finetuning(asked: dict[str, Any], task: Task, kind: type[System], base: Base) -> None:
+    limits = kind.limits(base.folder)
+    (options,) = options_of(asked, FinetuneOptions)
+    resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
+    load_config(base.folder, layers=options.layers)
+
+
+def _pretraining(system: str, asked: dict[str, Any], base: Base) -> None:
+    asked.pop("processes", None)
+    (options,) = options_of(asked, PretrainOptions)
+    config = load_config(base.folder, layers=options.layers)
+    resolve_pretraining(system, options, seed=0, positions=positions_of(config), lower=True)
+
+
+def _check_seeds(spec: Benchmark, wrong: Mistakes) -> None:
+    """Check that no test set is attacked with a seed of training copies."""
+    copies = set()
+    for key, system in spec.trained().items():
+        name = spec.kind_of(key)
+        if system.augment or (name in SYSTEMS and SYSTEMS.get(name).augmentation):
+            seed = system.augment.seed if system.augment else None
+            copies.add(AUGMENT_SEED if seed is None else seed)
+    for key, task in spec.tasks.items():
+        if both := copies & set(spec.attack_seeds_of(key)):
+            wrong.add(f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
+                      f"{min(both)}, which training copies are attacked with", "other seeds than augment.seed",
+                      "Choose another attack seed.")  # fmt: skip
