@@ -52,7 +52,9 @@ MODELS: dict[str, tuple[type[Options], ...]] = {
 }
 PRINTING = {"json", "plan", "explain", "all_texts"}
 """Options that say what is printed, or that another function serves (`plan`)."""
-PYTHON = {"progress", "callbacks", "train_sha256", "weights", "examples", "only_edited", "save_seconds", "label", "given"}
+PYTHON = {
+    "progress", "callbacks", "train_sha256", "weights", "examples", "only_edited", "save_seconds", "label", "given",
+}  # fmt: skip
 """What Python alone can give or ask for."""
 
 
