@@ -16,6 +16,7 @@ from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
 from robustbench_char.common import InputError
+from robustbench_char.common.extras import needed
 
 __all__ = ["app", "main"]
 
@@ -59,7 +60,8 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line. Bad input ends with one message on standard error and exit code 2."""
     try:
-        app()
+        with needed():
+            app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)

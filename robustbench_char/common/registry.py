@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, cast
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.extras import needed
 
 __all__ = ["Registry", "lazy_names"]
 
@@ -14,13 +15,17 @@ T = TypeVar("T")
 
 
 def lazy_names(package: str, **modules: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose public names, by their module, are imported when first used."""
+    """Return the `__getattr__` of a package whose public names, by their module, are imported when first used.
+
+    An extra that is missing is an InputError with the line that installs it.
+    """
     homes = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(homes[name]), name)
+        with needed():
+            return getattr(importlib.import_module(homes[name]), name)
 
     return load
 
@@ -50,7 +55,8 @@ class Registry(Generic[T]):
         entry = self._entries[name]
         if isinstance(entry, str):
             module, _, attribute = entry.partition(":")
-            entry = cast(T, getattr(importlib.import_module(module), attribute))
+            with needed():
+                entry = cast(T, getattr(importlib.import_module(module), attribute))
             self._entries[name] = entry
         return entry
 

@@ -257,15 +257,11 @@ def _status_writer(path: Path) -> TrainerCallback:
 
 
 def _tensorboard(folder: Path) -> TrainerCallback:
-    """Return the Trainer's own callback that writes event files. Raises InputError without the package."""
+    """Return the Trainer's own callback that writes event files."""
     import transformers.integrations
-
-    library: Any = transformers.integrations
-    if not library.is_tensorboard_available():
-        raise InputError("--tensorboard", found="no package tensorboard", expected="the extra `tensorboard`",
-                         fix="Install it: pip install 'robustbench-char[tensorboard]'.")  # fmt: skip
     from torch.utils.tensorboard import SummaryWriter
 
+    library: Any = transformers.integrations
     callback: TrainerCallback = library.TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
     return callback
 

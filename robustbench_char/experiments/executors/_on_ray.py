@@ -18,6 +18,7 @@ from textwrap import shorten
 from typing import Any
 
 from robustbench_char.common import InputError
+from robustbench_char.common.extras import require
 from robustbench_char.experiments._jobs import Call, Outcome
 from robustbench_char.experiments._stages import package_sha256
 from robustbench_char.experiments.executors._local import perform, thread_variables
@@ -177,11 +178,9 @@ def _environment(threads: int, gpus: int) -> dict[str, str]:
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise InputError("--executor", found="ray, which is not installed", expected="the package ray",
-                         fix="pip install 'robustbench-char[ray]', or leave --executor out.") from None  # fmt: skip
+    require("ray", place="--executor ray")
+    import ray
+
     return ray
 
 
