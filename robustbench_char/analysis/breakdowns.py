@@ -125,4 +125,4 @@ def _row(statistics: Statistics, key: Key, cell: CellName) -> dict[str, object]:
 def _units(run: Run) -> int:
     """Return how many units a cell has: the last count, or of the cells of a table of classes all."""
     sums = run.counts.sum(0)
-    return int(sums.sum() if run.record.metric in ("matthews", "accuracy_f1") else sums[-1])
+    return round(float(sums.sum() if run.record.metric in ("matthews", "accuracy_f1") else sums[-1]))

@@ -25,7 +25,7 @@ from robustbench_char.inference.results import (
 )
 from robustbench_char.metrics.base import Gold, QaGold, Scores, score
 from robustbench_char.records.counts import count_table
-from robustbench_char.records.evaluation import PREDICTION_COLUMNS, DataInfo, SystemInfo
+from robustbench_char.records.evaluation import ERROR, DataInfo, SystemInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import labelled, place_of
 
@@ -103,7 +103,7 @@ def evaluate(
     `task` is what the user says the file holds, `name` how the record calls the file (default: its own name), `limit`
     keeps the first examples. Where the file stands in the folder of an attack, the record tells which. Raises
     InputError for another task than the source's, for examples without labels or with labels that the source does not
-    know, for altered attack files, and for an `output` with other content.
+    know, for altered attack files, for a source that fails on every example, and for an `output` with other content.
     """
     started = time.monotonic()
     data = read_labelled(source, file, task=task, limit=limit)
@@ -111,6 +111,7 @@ def evaluate(
     if output is not None:
         check_result_folder(output, source.task.name, source.info, info, overwrite=overwrite)
     predictions = source.predict(data.examples, batch_size=batch_size, progress=progress)
+    _check_any(source, data, predictions)
     evaluation = _scored(source, data, info, predictions, started)
     if output is not None:
         evaluation.save(output, overwrite=overwrite)
@@ -159,6 +160,16 @@ def _names(label: Gold) -> tuple[str, ...]:
     return (label,) if isinstance(label, str) else label if isinstance(label, tuple) else ()
 
 
+def _check_any(source: PredictionSource, data: Labelled, predictions: Predictions) -> None:
+    """Raise InputError, with the first reason, where there is no usable prediction at all: that is not a score of 0."""
+    if any(value is not None for value in predictions.values):
+        return
+    reason = f"{place_of(data.examples[0])}: {predictions.errors.get(0, 'no prediction')}"
+    found = f"no usable prediction for any of {len(data.examples)} examples, as of {reason}"
+    fix = "Correct the cause; tracebacks stand above, or in the log of the job."
+    raise InputError(f"system {source.info.name}", found=found, expected="predictions of the task", fix=fix)
+
+
 def _scored(
     source: PredictionSource, data: Labelled, info: DataInfo, predictions: Predictions, started: float
 ) -> Evaluation:
@@ -178,7 +189,7 @@ def _scored(
         "data": info,
         "scores": _reachable(scores.scores, predictions),
         "clean_gold_scores": _reachable(score(task.metric, clean, values).scores, predictions) if clean else None,
-        "counts": {**scores.counts, **predictions.counts, **_unseen_tags(source, data.labels)},
+        "counts": {**scores.counts, **predictions.counts, **_unseen_tags(source, data.labels), **_failed(predictions)},
         "task_note": task.note,
         "wall_seconds": source.seconds + time.monotonic() - started,
         "predict_seconds": predictions.seconds,
@@ -203,6 +214,11 @@ def _unseen_tags(source: PredictionSource, labels: Sequence[Gold]) -> dict[str, 
     return {"unseen_tags": sum(tag not in known for label in labels for tag in _names(label))}
 
 
+def _failed(predictions: Predictions) -> dict[str, int]:
+    failed = sum(value is None for value in predictions.values)
+    return {"failed_examples": failed} if failed else {}
+
+
 def _table(
     data: Labelled, predictions: Predictions, scores: Scores, edits: Sequence[list[dict[str, Any]]]
 ) -> pd.DataFrame:
@@ -217,4 +233,6 @@ def _table(
         "score": scores.per_example,
         "edits": [one_line(entries) for entries in edits],
     }
-    return pd.DataFrame(columns, columns=list(PREDICTION_COLUMNS))
+    if predictions.errors:
+        columns[ERROR] = [predictions.errors.get(position) for position in range(len(data.examples))]
+    return pd.DataFrame(columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,15 +41,17 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 class Predictions:
     """One prediction per example, in the order given, and the seconds from text to predictions.
 
-    `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows included)
-    and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the best
-    threshold can be sought.
+    None stands for an example without a usable prediction, which counts as wrong; `errors` maps its position to the
+    reason. `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows
+    included) and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the
+    best threshold can be sought.
     """
 
-    values: list[Prediction]
+    values: Sequence[Prediction | None]
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     no_answer_scores: bool = True
+    errors: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,14 +152,16 @@ def one_line(value: object) -> str:
     return text if text.isascii() or not _LONE_SURROGATE.search(text) else json.dumps(value)
 
 
-def prediction_json(prediction: Prediction) -> str:
-    """Return a prediction as it stands in tables of predictions."""
+def prediction_json(prediction: Prediction | None) -> str:
+    """Return a prediction, or the lack of one, as it stands in tables of predictions."""
     return one_line(asdict(prediction) if isinstance(prediction, QaPrediction) else prediction)
 
 
-def prediction_of(family: Family, text: str) -> Prediction:
+def prediction_of(family: Family, text: str) -> Prediction | None:
     """Return what `prediction_json` wrote, of a task of this family."""
     value: Any = json.loads(text)
+    if value is None:
+        return None
     if family == "question_answering":
         return QaPrediction(**value)
     return tuple(value) if family == "tagging" else str(value)

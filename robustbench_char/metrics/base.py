@@ -70,7 +70,8 @@ Prediction: TypeAlias = str | tuple[str | None, ...] | QaPrediction
 """The same for a system; a tag is None where the length limit cut a word off, an error."""
 
 Golds: TypeAlias = Sequence[Gold]
-Predicted: TypeAlias = Sequence[Prediction]
+Predicted: TypeAlias = Sequence[Prediction | None]
+"""None stands for an example that a system failed on: every metric counts it as wrong."""
 
 
 class Unit(NamedTuple):
@@ -153,7 +154,7 @@ METRICS.register("squad_v2", "robustbench_char.metrics.squad:SQUAD_V2")
 
 
 def score(metric: str, golds: Golds, predictions: Predicted, *, labels: Labels = None) -> Scores:
-    """Score predictions by a registered metric.
+    """Score predictions by a registered metric; an example without a prediction (None) counts as wrong.
 
     Raises InputError for an unknown metric, no examples, different numbers of golds and predictions, and for an example
     without a label or with one of the wrong form (rows count from 0).
@@ -175,23 +176,22 @@ def score(metric: str, golds: Golds, predictions: Predicted, *, labels: Labels =
 
 def paired(
     golds: Golds, predictions: Predicted, types: tuple[type[G], type[P]], what: str
-) -> Iterator[tuple[int, G, P]]:
+) -> Iterator[tuple[int, G, P | None]]:
     """Yield row, gold and prediction of each example. Raises InputError naming the first row of another type."""
-    gold, predicted = _typed(golds, types[0], f"gold {what}"), _typed(predictions, types[1], f"predicted {what}")
-    yield from zip(range(len(gold)), gold, predicted, strict=True)
+    for row, (gold, predicted) in enumerate(zip(golds, predictions, strict=True)):
+        right = _typed(row, gold, types[0], f"gold {what}")
+        yield row, right, None if predicted is None else _typed(row, predicted, types[1], f"predicted {what}")
 
 
-def _typed(values: Sequence[object], kind: type[T], what: str) -> list[T]:
-    for row, value in enumerate(values):
-        if not isinstance(value, kind):
-            found = f"no {what}" if value is None else f"a {what} of type {type(value).__name__}"
-            raise InputError(
-                f"row {row}",
-                found=found,
-                expected=f"a {what} of type {kind.__name__}",
-                fix="Score a labelled file of the task; test files are often released without labels.",
-            )
-    return [value for value in values if isinstance(value, kind)]
+def _typed(row: int, value: object, kind: type[T], what: str) -> T:
+    if isinstance(value, kind):
+        return value
+    raise InputError(
+        f"row {row}",
+        found=f"no {what}" if value is None else f"a {what} of type {type(value).__name__}",
+        expected=f"a {what} of type {kind.__name__}",
+        fix="Score a labelled file of the task; test files are often released without labels.",
+    )
 
 
 def fixed(*names: str) -> Callable[[Labels], tuple[str, ...]]:

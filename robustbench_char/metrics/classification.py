@@ -1,4 +1,8 @@
-"""The scores of GLUE's classification tasks (Wang et al., 2019, section 3): Matthews correlation, accuracy, F1."""
+"""The scores of GLUE's classification tasks (Wang et al., 2019, section 3): Matthews correlation, accuracy, F1.
+
+An example without a prediction counts as a wrong class: of two classes as the other one, of more as each wrong class in
+equal parts. So to fail on an example is never better than to be wrong.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,11 @@ from robustbench_char.metrics.base import (
 __all__ = ["ACCURACY", "ACCURACY_F1", "MATTHEWS"]
 
 
-def _classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[tuple[int, str, str]]:
+def _classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[tuple[int, str, str | None]]:
     """Yield row, gold and predicted class of each example. Raises InputError for a class outside `labels`."""
     for row, gold, predicted in paired(golds, predictions, (str, str), "label"):
         for what, label in (("gold", gold), ("predicted", predicted)):
-            if labels and label not in labels:
+            if labels and label is not None and label not in labels:
                 raise InputError(
                     f"row {row}",
                     found=f"the {what} label {label!r}",
@@ -58,7 +62,11 @@ def _confusion(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator
     cells = _cells(labels)
     one_hot = {cell: tuple(float(cell == other) for other in cells) for cell in cells}
     for row, gold, predicted in _classes(golds, predictions, labels):
-        yield Unit(row, one_hot[f"{gold}|{predicted}"])
+        if predicted is None:
+            wrong = [one_hot[f"{gold}|{label}"] for label in labels or () if label != gold]
+            yield Unit(row, tuple(sum(column) / len(wrong) for column in zip(*wrong, strict=True)))
+        else:
+            yield Unit(row, one_hot[f"{gold}|{predicted}"])
 
 
 def _table(sums: Floats) -> Floats:
@@ -88,7 +96,8 @@ def _two_classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterat
         fix = "Give the task two labels, or use the metric `accuracy`."
         raise InputError("labels", found=found, expected=expected, fix=fix)
     for row, gold, predicted in _classes(golds, predictions, labels):
-        positive, right = predicted == labels[1], gold == predicted
+        right = gold == predicted
+        positive = (gold == labels[1]) == right
         yield Unit(row, (float(positive and right), float(positive and not right),
                          float(not positive and not right), float(not positive and right)))  # fmt: skip
 

@@ -42,13 +42,13 @@ def normalize_answer(text: str) -> str:
 
 
 def _best_threshold(
-    raw: Sequence[float], answers: Sequence[str], odds: Sequence[float], answerable: Sequence[bool]
+    raw: Sequence[float], answers: Sequence[str], odds: Sequence[float], answerable: Sequence[bool], total: int
 ) -> tuple[float, float]:
     """Return the best score in percent and the null odds up to which answering gives it, as `evaluate-v2.0.py` does.
 
     Starting from "answer nothing", answers are let in by rising null odds, equal odds in file order. Only a strictly
     better score moves the threshold: of equally good ones the lowest is kept, and 0.0 where answering nothing is best.
-    `raw` holds scores in [0, 1].
+    `raw` holds scores in [0, 1]. The score is over `total` questions, of which those not given are wrong.
     """
     current = best = float(sum(not has for has in answerable))
     threshold = 0.0
@@ -56,14 +56,17 @@ def _best_threshold(
         current += raw[row] if answerable[row] else -1.0 if answers[row] else 0.0
         if current > best:
             best, threshold = current, odds[row]
-    return 100.0 * best / len(raw), threshold
+    return 100.0 * best / total, threshold
 
 
-def _question(gold: QaGold, text: str, version: int) -> tuple[float, float]:
+def _question(gold: QaGold, text: str | None, version: int) -> tuple[float, float]:
     """Return F1 and exact match in [0, 1] of an answer, of several gold answers by the best one for each.
 
-    Of SQuAD 2.0, gold answers that normalise to nothing are dropped; where none is left, the right answer is "".
+    Of SQuAD 2.0, gold answers that normalise to nothing are dropped; where none is left, the right answer is "". No
+    prediction at all (None) is wrong even there.
     """
+    if text is None:
+        return 0.0, 0.0
     predicted = normalize_answer(text)
     known = [normalize_answer(answer) for answer in gold.answers]
     if version == 2:
@@ -80,7 +83,7 @@ def _f1(gold: list[str], predicted: list[str], version: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _answers(golds: Golds, predictions: Predicted) -> Iterator[tuple[int, QaGold, QaPrediction]]:
+def _answers(golds: Golds, predictions: Predicted) -> Iterator[tuple[int, QaGold, QaPrediction | None]]:
     return paired(golds, predictions, (QaGold, QaPrediction), "answer")
 
 
@@ -94,20 +97,20 @@ def _v1_units(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[
                 expected="at least one answer, as SQuAD 1.1 has",
                 fix="Use the task squad_v2 for files with unanswerable questions.",
             )
-        yield Unit(row, (*_question(gold, predicted.text, 1), 1.0))
+        yield Unit(row, (*_question(gold, predicted.text if predicted else None, 1), 1.0))
 
 
 def _v2_units(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
     """Yield one unit per question. Raises InputError for null odds that are not finite."""
     for row, gold, predicted in _answers(golds, predictions):
-        if not math.isfinite(predicted.null_odds):
+        if predicted and not math.isfinite(predicted.null_odds):
             raise InputError(
                 f"row {row}",
                 found=f"null odds of {predicted.null_odds}",
                 expected="a finite number",
                 fix="Check the model: its scores overflow, or it scored no span.",
             )
-        yield Unit(row, (*_question(gold, predicted.text, 2), 1.0))
+        yield Unit(row, (*_question(gold, predicted.text if predicted else None, 2), 1.0))
 
 
 def _of_2_0(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
@@ -116,18 +119,20 @@ def _of_2_0(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     `best_*_thresh` are null odds, not percent; the best scores are those of `best_text`, since a threshold can only be
     sought over answers not yet withheld.
     """
-    pairs = [(gold, predicted) for _, gold, predicted in _answers(golds, predictions)]
-    answerable = [bool(gold.answers) for gold, _ in pairs]
+    answerable = [bool(gold.answers) for _, gold, _ in _answers(golds, predictions)]
     scores: dict[str, float] = {}
     for prefix, kind in (("HasAns", True), ("NoAns", False)):
         part = [unit for unit, has in zip(units, answerable, strict=True) if has == kind]
         if part:
             scores |= {f"{prefix}_{name}": float(of(sums_of(part))) for name, of in _SCORES.items()}
-    answers, odds = zip(*((predicted.best_text, predicted.null_odds) for _, predicted in pairs), strict=True)
-    f1, exact = zip(*(_question(gold, predicted.best_text, 2) for gold, predicted in pairs), strict=True)
-    for name, raw in (("best_exact", exact), ("best_f1", f1)):
-        scores[name], scores[f"{name}_thresh"] = _best_threshold(raw, answers, odds, answerable)
-    return scores, {"answerable": sum(answerable), "unanswerable": len(pairs) - sum(answerable)}
+    pairs = [(gold, predicted) for _, gold, predicted in _answers(golds, predictions) if predicted]
+    answers, odds = [said.best_text for _, said in pairs], [said.null_odds for _, said in pairs]
+    own = [_question(gold, said.best_text, 2) for gold, said in pairs]
+    given = [bool(gold.answers) for gold, _ in pairs]
+    for column, name in ((1, "best_exact"), (0, "best_f1")):
+        best = _best_threshold([scored[column] for scored in own], answers, odds, given, len(golds))
+        scores[name], scores[f"{name}_thresh"] = best
+    return scores, {"answerable": sum(answerable), "unanswerable": len(golds) - sum(answerable)}
 
 
 _COLUMNS = fixed("f1", "exact", "examples")

@@ -1,6 +1,7 @@
 """The scores of tagging tasks: accuracy over words; precision, recall and F1 over entities as CoNLL-2003 counts them.
 
-A word that the length limit cut off has no predicted tag. It counts as wrong, and as outside every predicted entity.
+A word that the length limit cut off has no predicted tag. It counts as wrong, and as outside every predicted entity. So
+does every word of a sentence without a prediction, which is not counted as cut off.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ def word_errors(right: Sequence[Words], given: Sequence[Words], *, cased: bool =
 def _sentences(golds: Golds, predictions: Predicted) -> Iterator[tuple[int, tuple[str, ...], tuple[str | None, ...]]]:
     """Yield row, gold and predicted tags of each sentence. Raises InputError where numbers of tags differ."""
     for row, gold, predicted in paired(golds, predictions, (tuple, tuple), "tagging"):
+        if predicted is None:
+            predicted = (None,) * len(gold)
         if len(gold) != len(predicted) or not gold:
             raise InputError(
                 f"row {row}",
@@ -92,7 +95,7 @@ def _words(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Uni
 
 
 def _word_counts(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
-    cut = sum(tag is None for _, _, tags in _sentences(golds, predictions) for tag in tags)
+    cut = sum(tag is None for tags in predictions if isinstance(tags, tuple) for tag in tags)
     return {}, {"tokens": len(units), "truncated_words": cut}
 
 
@@ -114,7 +117,7 @@ def _f1(sums: Floats) -> Floats:
 def _by_type(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     """Return the F1 of each type that occurs, and counts of entities; one is cut where one of its words was."""
     kinds = {kind: [unit for unit in units if unit.kind == kind] for kind in sorted({unit.kind for unit in units})}
-    tags = [predicted for _, _, predicted in _sentences(golds, predictions)]
+    tags = [predicted if isinstance(predicted, tuple) else () for predicted in predictions]
     cut = sum(None in tags[unit.row][slice(*unit.span)] for unit in units if unit.counts[2])
     _, predicted, gold = map(int, sums_of(units)) if units else (0, 0, 0)
     counts = {"entities": gold, "predicted_entities": predicted, "truncated_entities": cut}

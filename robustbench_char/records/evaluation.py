@@ -45,7 +45,9 @@ PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edi
 """`fields`, `gold`, `prediction` and `edits` hold JSON; `score` is the example's own (1 right, 0 wrong; F1 of a
 question, share of right tags of a tagging). `fields` maps a field to its text or tokens as evaluated. `edits` (an empty
 list on clean data) holds objects with field, word (its number under the suite's splitter), operator, start_clean,
-start_attacked, removed, inserted, word_before and word_after."""
+start_attacked, removed, inserted, word_before and word_after. Where the system failed on an example, its `prediction`
+is null, and a last column `error` holds the reason (missing for all others)."""
+ERROR = "error"
 _PREDICTIONS = f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})"
 
 
@@ -181,8 +183,9 @@ class Record(Frozen):
     """One evaluation. `scores` are in percent at full precision, `headline` names the one that tables show.
 
     `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds
-    what the scores stand on: examples, and for tagging tokens, entities, `truncated_words` (counted as errors), and so
-    on; `pieces` are the sub-words that the model read, which took `predict_seconds` (None: not measured).
+    what the scores stand on: examples, for tagging tokens, entities, `truncated_words` (counted as errors), and so on;
+    `failed_examples` have no usable prediction, count as wrong, and are absent where there are none; `pieces` are the
+    sub-words that the model read, which took `predict_seconds` (None: not measured).
     `task_note` is what a reader of the task's scores should know.
     `counts_sha256` is that of the counts of each example beside it (see `count_table`; None in older records).
     """
@@ -338,4 +341,4 @@ def read_predictions(
 
 
 def _fits(columns: list[str]) -> bool:
-    return columns == list(PREDICTION_COLUMNS)
+    return columns in ([*PREDICTION_COLUMNS], [*PREDICTION_COLUMNS, ERROR])

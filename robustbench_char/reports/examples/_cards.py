@@ -14,6 +14,7 @@ from robustbench_char.text.edits import Edit, unchanged
 
 CUT_OFF = "(cut off)"
 NO_ANSWER = "(no answer)"
+FAILED = "(failed)"
 CONTEXT = 70
 """Characters of unchanged text that are kept on either side of an attacked word."""
 _LONGEST_CELL = 160
@@ -75,24 +76,29 @@ def _marked(name: str, value: str | list[str], after: Row) -> tuple[Piece, ...]:
 
 
 def _classification(before: Row, after: Row) -> _Predicted:
-    return ("gold", "before", "after"), ((str(before.gold), str(before.prediction), str(after.prediction)),)
+    old, new = (FAILED if row.prediction is None else str(row.prediction) for row in (before, after))
+    return ("gold", "before", "after"), ((str(before.gold), old, new),)
 
 
 def _question_answering(before: Row, after: Row) -> _Predicted:
     clean, attacked = (" | ".join(answers_of(row.gold)) or NO_ANSWER for row in (before, after))
     gold = clean if clean == attacked else f"{clean} (attacked: {attacked})"
-    old, new = (_clipped(str(row.prediction["text"])) or NO_ANSWER for row in (before, after))
+    old, new = (
+        FAILED if row.prediction is None else _clipped(str(row.prediction["text"])) or NO_ANSWER
+        for row in (before, after)
+    )
     return ("gold", "before", "after"), ((_clipped(gold), old, new),)
 
 
 def _tagging(before: Row, after: Row) -> _Predicted:
     """Return a row per word of an entity, or tagged otherwise than before; where there is none, the edited words."""
     telling, edited = [], []
+    cut = [FAILED if row.prediction is None else CUT_OFF for row in (before, after)]
     tokens = (next((value for value in row.fields.values() if isinstance(value, list)), []) for row in (before, after))
     words = zip_longest(*tokens, before.gold, before.prediction or (), after.prediction or ())
     for clean, attacked, gold, old, new in words:
         word = clean if clean == attacked else f"{clean} → {attacked}"
-        row = (str(word), str(gold), old or CUT_OFF, new or CUT_OFF)
+        row = (str(word), str(gold), old or cut[0], new or cut[1])
         if old != new or str(gold).startswith(("B-", "I-")):
             telling.append(row)
         elif clean != attacked:

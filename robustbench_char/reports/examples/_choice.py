@@ -42,7 +42,7 @@ class Changed(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a predictions file, its JSON read."""
+    """One line of a predictions file, its JSON read; `prediction` is None where the system failed on the example."""
 
     id: str
     fields: dict[str, Any]

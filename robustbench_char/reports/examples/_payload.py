@@ -5,8 +5,8 @@
     fields:   [name, [text, removed, inserted, text, removed, inserted, ..., text]] for each field
     results:  [example, system, outcome, prediction before, after, distances of words for each field, or 0]
 
-Labels of words are joined by spaces, `∅` where a word was cut off; distances are those of the field's words between
-white space, or null.
+Labels of words are joined by spaces, `∅` where a word was cut off; the prediction of an example that the system failed
+on is `(failed)`. Distances are those of the field's words between white space, or null.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair, grouped
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
-from robustbench_char.reports.examples._cards import edits_that_do_not_fit, marks_of, segments
+from robustbench_char.reports.examples._cards import FAILED, edits_that_do_not_fit, marks_of, segments
 from robustbench_char.reports.examples._choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
 
 MOST_RESULTS = 20_000
@@ -176,6 +176,8 @@ def _clean_text(parts: Sequence[str]) -> str:
 
 
 def _shown(value: Any, family: str) -> str:
+    if value is None:
+        return FAILED
     if family == "tagging":
         return " ".join(CUT_OFF if tag is None else str(tag) for tag in value)
     if family == "question_answering":

@@ -116,7 +116,8 @@
     const columns = [clean(fields[0][1]), attacked(fields[0][1]), gold, before, after].map((text) => text.split(" "));
     const lines = columns[0].map((word, place) => {
       const after = columns[1][place];
-      const label = (column) => (columns[column][place] === CUT_OFF ? "(cut off)" : columns[column][place]);
+      const tag = (column) => columns[column][place] ?? columns[column][0]; // "(failed)" stands for all words
+      const label = (column) => (tag(column) === CUT_OFF ? "(cut off)" : tag(column));
       return [word === after ? word : `${word} → ${after}`, label(2), label(3), label(4)];
     });
     const telling = lines.filter(([, right, old, now]) => right !== "O" || old !== now);
