@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from robustbench_char.analysis.learning import Learning, learning
 from robustbench_char.analysis.pairs import CHANGES, REFERENCE, Pair, root_of
 from robustbench_char.analysis.statistics import CLEAN, Statistics, System, interval_columns
 from robustbench_char.metrics.bootstrap import Interval
@@ -31,6 +32,8 @@ MAIN_SUITE = "charbert_2020"
 
 _KEYS = ["task", "label", "suite"]
 _OF_RUNS = ("clean", "attacked", "drop", "retention")
+_SHARES = ("relative_drop", "retention")
+"""What is a share of the clean score, and means nothing where that is not above a constant answer's."""
 _ENDS = ("low", "high")
 
 
@@ -62,7 +65,7 @@ def run_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistic
     """Return the comparison table with `_low` and `_high` of clean, attacked, drop and retention, and `interval`.
 
     `interval` names the method: `bootstrap` where there are counts, `wilson` (of the clean and attacked score alone)
-    for an accuracy without them, or missing. Row i is pair i.
+    for an accuracy without them, or missing. Row i is pair i. Systems that have not learnt have no retention.
     """
     columns = [f"{name}_{end}" for name in _OF_RUNS for end in _ENDS]
     counted = {_run_key(row): row | {"interval": "bootstrap"} for row in statistics.run_frame().to_dict("records")}
@@ -72,7 +75,14 @@ def run_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistic
         for key, pair in zip(keys, pairs, strict=True)
     ]
     intervals = pd.DataFrame(limits, columns=[*columns, "interval"], index=frame.index)
-    return pd.concat([frame, intervals.astype(dict.fromkeys(columns, "float64"))], axis=1)
+    runs = pd.concat([frame, intervals.astype(dict.fromkeys(columns, "float64"))], axis=1)
+    known = learning(pairs, statistics)
+    systems = zip(runs["task"], zip(runs["label"], runs["base"], strict=True), strict=True)
+    unlearnt = [not known.get(system, (None, True))[1] for system in systems]
+    runs.loc[
+        unlearnt, [f"{name}{end}" for name in _SHARES for end in ("", "_low", "_high") if f"{name}{end}" in runs]
+    ] = None
+    return runs
 
 
 def _run_key(row: Mapping[Any, Any]) -> tuple[object, ...]:
@@ -103,20 +113,23 @@ def mean_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statisti
     """Return means over training and attack seeds of the rows of `comparison_table` that have a clean score.
 
     One row per task, system and suite. Columns: task, label (as shown), name and base (of the system), suite, operators
-    (that made edits, joined by +), metric, runs, examples (of one run), effective_strength, saw_attack; clean,
-    attacked, drop, relative_drop, retention, gain_clean, gain, each with `_low`, `_high` and `_note` (why there is no
-    interval); `clean_best`, `attacked_best`. A clean result counts once for each training seed.
+    (that made edits, joined by +), metric, runs, examples (of one run), effective_strength, mistyped (the share of all
+    words that was edited), saw_attack, constant and learnt (see `learning`); clean, attacked, drop, relative_drop,
+    retention, gain_clean, gain, each with `_low`, `_high` and `_note` (why there is no interval); `clean_best`,
+    `attacked_best`. A clean result counts once for each training seed; systems that have not learnt are not the best.
     """
     records = [pair.attacked for pair in pairs]
     counts = [record.data.attack.counts_by_operator if record.data.attack else {} for record in records]
     used = ["+".join(sorted(name for name, number in edits.items() if number)) for edits in counts]
     rows = frame.assign(operators=used, root=[root_of(record) for record in records]).dropna(subset=["clean"])
     rows = rows.assign(name=rows["label"], label=system_labels(rows))
-    means = pd.DataFrame([_mean_row(part, statistics) for _, part in rows.groupby(_KEYS, sort=False)])
+    rows = rows.assign(mistyped=rows["effective_strength"] * rows["eligible_words"] / rows["words"])
+    known = learning(pairs, statistics)
+    means = pd.DataFrame([_mean_row(part, statistics, known) for _, part in rows.groupby(_KEYS, sort=False)])
     return means if means.empty else _with_best(means, statistics)
 
 
-def _mean_row(part: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
+def _mean_row(part: pd.DataFrame, statistics: Statistics, known: Learning) -> dict[str, Any]:
     first = {str(key): value for key, value in part.iloc[0].items()}
     clean = part.drop_duplicates(["training_seed", "clean"])
     sides = float(part["clean"].mean()), float(part["attacked"].mean())
@@ -130,7 +143,11 @@ def _mean_row(part: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
     intervals = _intervals(first, statistics)
     row = {key: first[key] for key in (*_KEYS, "name", "base", "operators", "metric")}
     row |= {"runs": len(part), "examples": int(first["examples"]), "saw_attack": strongest(part["saw_attack"])}
-    row["effective_strength"] = part["effective_strength"].mean()
+    row |= {name: part[name].mean() for name in ("effective_strength", "mistyped")}
+    row["constant"], row["learnt"] = known[first["task"], (first["name"], first["base"])]
+    if not row["learnt"]:
+        values |= dict.fromkeys(_SHARES)
+        intervals |= dict.fromkeys(_SHARES, Interval(None, note="not learnt"))
     for name, value in values.items():
         row |= interval_columns(name, intervals.get(name)) | {name: value}
     return row
@@ -163,11 +180,12 @@ def _with_best(means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:
 
 def _tied(part: pd.DataFrame, name: str, statistics: Statistics, task: str, condition: str) -> set[System]:
     """Return the best systems; where results have no counts, the highest score alone; none of one system alone."""
+    part = part[part["learnt"]]
     systems = list(zip(part["name"], part["base"], strict=True))
     if len(systems) < 2:
         return set()
     if set(systems) <= set(statistics.systems(task, condition)):
-        return statistics.best(task, condition)
+        return statistics.best(task, condition, systems)
     highest = part[name] == part[name].max()
     return {system for system, best in zip(systems, highest, strict=True) if best}
 

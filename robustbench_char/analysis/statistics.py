@@ -131,13 +131,14 @@ class Statistics:
         """Return the systems that have counts, in the order of the records."""
         return [key[1] for key in self.cells if key[::2] == (task, condition)]
 
-    def best(self, task: str, condition: str) -> set[System]:
-        """Return the system with the highest score, and those that cannot be told from it.
+    def best(self, task: str, condition: str, systems: Sequence[System] | None = None) -> set[System]:
+        """Return the system with the highest score, of some (default: all), and those that cannot be told from it.
 
         These are the ones with a p of 0.05 or more, after Holm's correction over the systems; where there is no test,
         those whose interval of the difference holds 0. Empty where there are no two systems to compare.
         """
-        cells = {system: self.cells[task, system, condition] for system in self.systems(task, condition)}
+        systems = self.systems(task, condition) if systems is None else systems
+        cells = {system: self.cells[task, system, condition] for system in systems}
         scores = {system: _level(cell.runs).value for system, cell in cells.items()}
         scores = {system: value for system, value in scores.items() if not np.isnan(value)}
         if len(scores) < 2:

@@ -23,7 +23,7 @@ from robustbench_char.inference.results import (
     one_line,
     prediction_json,
 )
-from robustbench_char.metrics.base import Gold, QaGold, Scores, score
+from robustbench_char.metrics.base import METRICS, Gold, QaGold, Scores, score
 from robustbench_char.records.counts import count_table
 from robustbench_char.records.evaluation import ERROR, DataInfo, SystemInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
@@ -175,6 +175,7 @@ def _scored(
 ) -> Evaluation:
     """Score, against the clean answers too where an attack changed contexts, and count what breakdowns need."""
     task, attack, values = source.task, data.attack, predictions.values
+    metric = METRICS.get(task.metric)
     scores = score(task.metric, data.labels, values, labels=source.classes)
     clean = attack.clean_labels(data.examples) if attack and task.family == "question_answering" else None
     edits = attack.edits(data.examples) if attack else [[] for _ in data.examples]
@@ -189,6 +190,7 @@ def _scored(
         "data": info,
         "scores": _reachable(scores.scores, predictions),
         "clean_gold_scores": _reachable(score(task.metric, clean, values).scores, predictions) if clean else None,
+        "constant_score": metric.best_constant(metric.constants(data.labels, source.classes), task.headline),
         "counts": {**scores.counts, **predictions.counts, **_unseen_tags(source, data.labels), **_failed(predictions)},
         "task_note": task.note,
         "wall_seconds": source.seconds + time.monotonic() - started,

@@ -6,7 +6,7 @@ score is defined in docs/metrics.md. Shape legend: N examples, K counts, `...` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -103,6 +103,8 @@ class Scores:
 
 Score: TypeAlias = Callable[[Floats], Floats]
 Further: TypeAlias = tuple[dict[str, float], dict[str, int]]
+Constants: TypeAlias = Iterable[Sequence[float] | Floats]
+"""The sums [K] of the counts of each answer that may be the best one to give to all examples."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ class Metric:
     nothing below the fraction line; `headline` names the one that intervals, tests and breakdowns are of. `pooled` is
     the headline as they take it, where records round it otherwise: equal but for the last digit, which published
     records and reports both keep. An example's own score is its first count over its last, or that of another metric,
-    `alone`. `further` gives scores that are not functions of sums, and counts for the record.
+    `alone`. `further` gives scores that are not functions of sums, and counts for the record. `constants` gives the
+    sums of each answer that may be the best one for all examples, `regrouped` the same from the sums [K] of any
+    predictions and the counts of their record, nothing where these do not tell.
     """
 
     columns: Callable[[Labels], tuple[str, ...]]
@@ -124,10 +128,17 @@ class Metric:
     pooled: Score | None = None
     alone: Metric | None = None
     further: Callable[[Golds, Predicted, list[Unit]], Further] = lambda *_: ({}, {})
+    constants: Callable[[Golds, Labels], Constants] = lambda *_: ()
+    regrouped: Callable[[Floats, Mapping[str, int]], Constants] = lambda *_: ()
 
     def score(self, sums: Floats) -> Floats:
         """Return the headline score [...] of sums [..., K]."""
         return (self.pooled or self.scores[self.headline])(sums)
+
+    def best_constant(self, constants: Constants, name: str) -> float | None:
+        """Return the best score called `name` that one answer for all examples gets, in percent; None for none."""
+        of = self.scores[name]
+        return max((float(of(np.array(sums, np.float64))) for sums in constants), default=None)
 
     def evaluate(self, golds: Golds, predictions: Predicted, labels: Labels) -> Scores:
         """Score predictions of at least one example, gold and predicted in the same order."""

@@ -6,12 +6,14 @@ equal parts. So to fail on an example is never better than to be wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
+    Constants,
     Floats,
     Further,
     Golds,
@@ -102,7 +104,27 @@ def _two_classes(golds: Golds, predictions: Predicted, labels: Labels) -> Iterat
                          float(not positive and not right), float(not positive and right)))  # fmt: skip
 
 
-ACCURACY = Metric(fixed("correct", "examples"), _right, {"accuracy": share}, "accuracy", further=_correct)
+def _one_class(golds: Golds, labels: Labels) -> Constants:
+    return [(max(Counter(golds).values()), len(golds))]
+
+
+def _one_column(gold: Floats) -> Constants:
+    """Return the tables in which all examples are predicted to be of one class; `gold` [L] counts the classes."""
+    return [np.outer(gold, column).ravel() for column in np.eye(len(gold))]
+
+
+def _gold_counts(golds: Golds, labels: Labels) -> Floats:
+    return np.array([list(golds).count(label) for label in labels or ()], np.float64)
+
+
+def _one_of_two(gold: Floats) -> Constants:
+    negative, positive = gold
+    return [(positive, negative, 0.0, 0.0), (0.0, 0.0, positive, negative)]
+
+
+ACCURACY = Metric(
+    fixed("correct", "examples"), _right, {"accuracy": share}, "accuracy", further=_correct, constants=_one_class
+)
 MATTHEWS = Metric(
     columns=_cells,
     units=_confusion,
@@ -113,6 +135,8 @@ MATTHEWS = Metric(
     headline="matthews",
     pooled=_pooled_matthews,
     alone=ACCURACY,
+    constants=lambda golds, labels: _one_column(_gold_counts(golds, labels)),
+    regrouped=lambda sums, counts: _one_column(_table(sums).sum(-1)),
 )
 ACCURACY_F1 = Metric(
     columns=fixed("tp", "fp", "fn", "tn"),
@@ -123,4 +147,6 @@ ACCURACY_F1 = Metric(
     },
     headline="accuracy",
     alone=ACCURACY,
+    constants=lambda golds, labels: _one_of_two(_gold_counts(golds, labels)),
+    regrouped=lambda sums, counts: _one_of_two(np.array([sums[1] + sums[3], sums[0] + sums[2]])),
 )

@@ -10,10 +10,11 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
+    Constants,
     Further,
     Golds,
     Labels,
@@ -135,7 +136,27 @@ def _of_2_0(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further:
     return scores, {"answerable": sum(answerable), "unanswerable": len(golds) - sum(answerable)}
 
 
+def _no_answer(units: Callable[..., Iterator[Unit]]) -> Callable[[Golds, Labels], Constants]:
+    """Return what gives the sums of "" for all questions, the one constant answer that is worth giving."""
+    return lambda golds, labels: [sums_of(list(units(golds, [QaPrediction("", "")] * len(golds), labels)))]
+
+
 _COLUMNS = fixed("f1", "exact", "examples")
 _SCORES: dict[str, Score] = {"exact": lambda sums: ratio(100.0 * sums[..., 1], sums[..., -1]), "f1": share}
-SQUAD_V1 = Metric(_COLUMNS, _v1_units, _SCORES, "f1")
-SQUAD_V2 = Metric(_COLUMNS, _v2_units, _SCORES, "f1", further=_of_2_0)
+SQUAD_V1 = Metric(
+    _COLUMNS,
+    _v1_units,
+    _SCORES,
+    "f1",
+    constants=_no_answer(_v1_units),
+    regrouped=lambda sums, counts: [(0.0, 0.0, sums[-1])],
+)
+SQUAD_V2 = Metric(
+    _COLUMNS,
+    _v2_units,
+    _SCORES,
+    "f1",
+    further=_of_2_0,
+    constants=_no_answer(_v2_units),
+    regrouped=lambda sums, counts: [(n, n, sums[-1]) for n in [counts.get("unanswerable")] if n is not None],
+)

@@ -6,11 +6,13 @@ does every word of a sentence without a prediction, which is not counted as cut 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
+    Constants,
     Floats,
     Further,
     Golds,
@@ -124,7 +126,24 @@ def _by_type(golds: Golds, predictions: Predicted, units: list[Unit]) -> Further
     return {f"f1_{kind}": float(_f1(sums_of(part))) for kind, part in kinds.items()}, counts
 
 
-TAG_ACCURACY = Metric(fixed("correct", "tokens"), _words, {"accuracy": share}, "accuracy", further=_word_counts)
+def _one_tag(golds: Golds, labels: Labels) -> Constants:
+    times = Counter(tag for tags in golds if isinstance(tags, tuple) for tag in tags)
+    return [(max(times.values()), times.total())]
+
+
+def _one_entity_tag(golds: Golds, labels: Labels) -> Constants:
+    """Return the sums of one tag for all words: of O, of B (each word an entity), and of I (each sentence one)."""
+    sentences = [tags for tags in golds if isinstance(tags, tuple)]
+    gold = [(span, len(tags)) for tags in sentences for span in entities(tags)]
+    alone = Counter(kind for (kind, start, end), _ in gold if end == start + 1)
+    whole = Counter(kind for (kind, start, end), length in gold if end == start + length)
+    sides = (alone, sum(map(len, sentences))), (whole, len(sentences))
+    return [(0, 0, len(gold)), *((max(of.values(), default=0), predicted, len(gold)) for of, predicted in sides)]
+
+
+TAG_ACCURACY = Metric(
+    fixed("correct", "tokens"), _words, {"accuracy": share}, "accuracy", further=_word_counts, constants=_one_tag
+)
 ENTITY_F1 = Metric(
     columns=fixed("right", "predicted", "gold"),
     units=_entities,
@@ -137,4 +156,5 @@ ENTITY_F1 = Metric(
     pooled=lambda sums: ratio(200.0 * sums[..., 0], sums[..., 1] + sums[..., 2]),
     alone=TAG_ACCURACY,
     further=_by_type,
+    constants=_one_entity_tag,
 )

@@ -186,7 +186,8 @@ class Record(Frozen):
     what the scores stand on: examples, for tagging tokens, entities, `truncated_words` (counted as errors), and so on;
     `failed_examples` have no usable prediction, count as wrong, and are absent where there are none; `pieces` are the
     sub-words that the model read, which took `predict_seconds` (None: not measured).
-    `task_note` is what a reader of the task's scores should know.
+    `task_note` is what a reader of the task's scores should know. `constant_score` is the headline score of the best
+    answer that is the same for all examples (None: not known, in older records).
     `counts_sha256` is that of the counts of each example beside it (see `count_table`; None in older records).
     """
 
@@ -199,6 +200,7 @@ class Record(Frozen):
     data: DataInfo
     scores: dict[str, float]
     clean_gold_scores: dict[str, float] | None = None
+    constant_score: float | None = None
     counts: dict[str, int]
     task_note: str | None = None
     predictions_sha256: str

@@ -58,7 +58,7 @@ def report_frame(folders: Sequence[Path | str]) -> pd.DataFrame:
     Rows are sorted by task, system (`bert` first, then as they appear in the folders), base, suite and seeds. Raises
     InputError for a missing folder and for no record.
     """
-    return comparison_table(pair_records(_read_records([Path(folder) for folder in folders])))
+    return comparison_table(pair_records(read_records([Path(folder) for folder in folders])))
 
 
 def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
@@ -67,7 +67,7 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     Raises InputError for no record, one of a newer schema, and records that do not belong in one table.
     """
     paths = [Path(folder) for folder in folders]
-    records = _read_records(paths)
+    records = read_records(paths)
     pairs = pair_records(records)
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
     means = mean_scores(frame, pairs, statistics)
@@ -76,7 +76,8 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     return Evidence(records, pairs, frame, means, statistics, cells, examples, *others)
 
 
-def _read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
+def read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
+    """Return the records below the folders, each result once, in the order of reports (see `report_frame`)."""
     records = find_records(folders)
     systems = list(dict.fromkeys([REFERENCE, *(record.system.shown for _, record in records)]))
 

@@ -1,0 +1,206 @@
+"""What was found, in short: one sentence per task and one ranked table, for pages, commands and notebooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from robustbench_char.analysis.learning import constant_score, is_learnt
+from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records
+from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
+from robustbench_char.analysis.statistics import CLEAN, interval_columns, statistics_of
+from robustbench_char.records.evaluation import Record
+from robustbench_char.reports import _formatting as formatting
+from robustbench_char.reports._formatting import DASH
+from robustbench_char.reports.evidence import read_records
+
+__all__ = ["Summary", "read_summary", "summarise"]
+
+USUAL = 0.1
+"""The share of mistyped words that a sentence speaks of, of those that were measured the nearest."""
+
+_COLUMNS = (
+    "task", "rank", "label", "suite", "mistyped", "metric", "examples", "runs", "saw_attack", "constant", "learnt",
+    *(f"{name}{end}" for name in ("clean", "attacked", "drop", "retention") for end in ("", "_low", "_high")),
+    "attacked_best",
+)  # fmt: skip
+_SHARED = ("Task", "Score", "Attack", "Words mistyped")
+"""What stands above the table instead of in it where all rows share it."""
+NOT_LEARNT = (
+    "Not learnt: the clean score is not above that of the best answer that is the same for all examples (by its 95% "
+    "interval). What is left of it under attack says nothing, so there is no retention and no rank."
+)
+"""What is said once wherever a system has not learnt its task."""
+
+
+class Summary(NamedTuple):
+    """A row per task and system, in order of rank; scores in percent, drop in points, retention and mistyped shares.
+
+    Columns: task, rank (by attacked score; missing for what has not learnt, or met no attack), label (the system as
+    reports call it), suite, mistyped (share of all words that were edited), metric, examples, runs, saw_attack,
+    constant (score of the best constant answer), learnt; clean, attacked, drop, retention, each with `_low` and `_high`
+    of its 95% interval; attacked_best.
+    """
+
+    frame: pd.DataFrame
+
+    @property
+    def sentences(self) -> list[str]:
+        """What was found on each task."""
+        tasks = list(dict.fromkeys(self.frame["task"]))
+        found = [_sentence(self.frame[self.frame["task"] == task].to_dict("records")) for task in tasks]
+        return found if len(tasks) == 1 else [f"{task}: {text}" for task, text in zip(tasks, found, strict=True)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the marks in table and sentences mean, those that occur."""
+        notes = [formatting.SAW_ATTACK] if self.frame["saw_attack"].notna().any() else []
+        return notes if self.frame["learnt"].all() else [*notes, NOT_LEARNT]
+
+    @property
+    def heading(self) -> str:
+        """What all rows share: task, score, attack and its share of mistyped words."""
+        table = self._printed()
+        shared = [name for name in _SHARED if len(table) and table[name].nunique() == 1]
+        ends = {"Words mistyped": " of words mistyped"}
+        return ", ".join(table[name].iloc[0] + ends.get(name, "") for name in shared if table[name].iloc[0] != DASH)
+
+    def shown(self) -> pd.DataFrame:
+        """Return the table as it is printed: texts, without columns that say nothing or stand in `heading`."""
+        table = self._printed()
+        shared = [name for name in _SHARED if table[name].nunique() < 2]
+        shared += [] if (self.frame["rank"] > 1).any() else ["Rank"]
+        return table.drop(columns=[*shared, *(name for name in table if table[name].eq(DASH).all())], errors="ignore")
+
+    def _printed(self) -> pd.DataFrame:
+        columns = list(_shown(dict.fromkeys(_COLUMNS)))
+        return pd.DataFrame([_shown(row) for row in self.frame.to_dict("records")], columns=columns)
+
+    def text(self) -> str:
+        """Return sentences, table and marks as plain text."""
+        table = self.shown()
+        widths = [max(map(len, [name, *table[name]])) for name in table]
+        lines = [table.columns.tolist(), *table.to_numpy().tolist()]
+        rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([f"{self.heading}:", *rows, *self.notes, "", *self.sentences])
+
+    def html(self) -> str:
+        """Return sentences, table and marks as HTML."""
+        table = self.shown().to_html(index=False, border=0)
+        above, below = ("".join(f"<p>{escape(text)}</p>" for text in part) for part in (self.sentences, self.notes))
+        return f"{above}\n<p>{escape(self.heading)}:</p>\n{table}\n{below}"
+
+
+def read_summary(folders: Sequence[Path | str]) -> Summary:
+    """Return the summary of all records below the folders, each result once.
+
+    Raises InputError for a missing folder, no record, and records that do not belong in one table.
+    """
+    records = read_records([Path(folder) for folder in folders])
+    pairs = pair_records(records)
+    means = mean_scores(comparison_table(pairs), pairs, statistics_of(pairs))
+    paired = {pair.clean_folder for pair in pairs}
+    return summarise(means, [item for item in records if not item[1].data.attack and item[0] not in paired])
+
+
+def summarise(means: pd.DataFrame, alone: Sequence[tuple[Path, Record]] = ()) -> Summary:
+    """Return the summary of `mean_scores`, and of clean results that stand alone, each with its folder.
+
+    All systems of a task stand under one suite: of those that most of them met, the one of a strength sweep that comes
+    nearest to USUAL, or the main suite.
+    """
+    tasks = means.groupby("task", sort=False) if len(means) else ()
+    parts = [_ranked(part[part["suite"] == _compared(part)]) for _, part in tasks]
+    rows = [row for part in parts for row in part.to_dict("records")] + _clean_rows(alone)
+    return Summary(pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"}))
+
+
+def _compared(part: pd.DataFrame) -> str:
+    systems = part.groupby("suite")["label"].transform("nunique")
+    part = part[systems == systems.max()]
+    shares = strength_sweeps(part).groupby("suite", sort=False)["mistyped"].mean()
+    return main_suite(part) if shares.empty else str((shares - USUAL).abs().idxmin())
+
+
+def _ranked(part: pd.DataFrame) -> pd.DataFrame:
+    part = part.sort_values(["learnt", "attacked"], ascending=False, kind="stable")
+    return part.assign(rank=part["learnt"].cumsum().where(part["learnt"]))
+
+
+def _clean_rows(alone: Sequence[tuple[Path, Record]]) -> list[dict[str, Any]]:
+    """Return a row for each clean result that no attacked one stands beside."""
+    statistics = statistics_of([Pair(record, folder) for folder, record in alone])
+    rows = []
+    for _, record in alone:
+        key = record.task, (record.system.shown, record.system.base), CLEAN
+        cell, interval = statistics.cells.get(key), statistics.score(*key)
+        clean = record.scores[record.headline]
+        row = {"task": record.task, "label": record.system.shown, "metric": record.headline, "runs": 1}
+        row |= interval_columns("clean", interval) | {"clean": clean}
+        constant = constant_score(record, cell.runs[0].counts.sum(0) if cell else None)
+        row |= {"constant": constant, "learnt": is_learnt(interval, clean, constant)}
+        rows.append(row | {"examples": record.data.examples})
+    return rows
+
+
+def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
+    def number(name: str, show: Callable[[Any], str] = formatting.score, mark: str = "") -> str:
+        return show(row[name]) + mark + formatting.limits(row, name, show).replace("\n", " ")
+
+    return {
+        "Task": row["task"],
+        "Rank": formatting.plain(row["rank"]),
+        "System": row["label"],
+        "Attack": DASH if formatting.is_missing(row["suite"]) else row["suite"],
+        "Words mistyped": formatting.percent(row["mistyped"]),
+        "Score": formatting.score_name(row["metric"] or ""),
+        "Clean": number("clean"),
+        "Attacked": number("attacked", mark=formatting.mark(row["saw_attack"])),
+        "Drop": number("drop"),
+        "Retention": number("retention", formatting.percent) if row["learnt"] else "not learnt",
+    }
+
+
+def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """Say what the best system keeps, and of several the last one, of those that have learnt their task."""
+    metric = formatting.score_name(rows[0]["metric"])
+    learnt = [row for row in rows if row["learnt"]]
+    attacked = [row for row in learnt if not formatting.is_missing(row["attacked"])]
+    said = []
+    if attacked:
+        share = formatting.percent(attacked[0]["mistyped"]).replace(".0%", "%")
+        said.append(f"At {share} of words mistyped, {_change(metric, attacked, len(rows))}")
+    elif learnt:
+        said += [
+            f"{metric[:1].upper()}{metric[1:]} of {row['label']} on clean data is {_limited(row, 'clean')}."
+            for row in learnt
+        ]
+    if missing := [row for row in rows if not row["learnt"]]:
+        names = formatting.join([f"{row['label']} ({formatting.score(row['clean'])})" for row in missing])
+        said.append(f"Not above the best constant answer ({formatting.score(missing[0]['constant'])}): {names}.")
+    return " ".join(said)
+
+
+def _change(metric: str, rows: Sequence[Mapping[Any, Any]], systems: int) -> str:
+    first, last = rows[0], rows[-1]
+    if systems == 1:
+        return f"{metric} {_falls(first)}."
+    others = [row["label"] for row in rows[1:] if row["attacked_best"]]
+    tied = f" (not told apart from {formatting.join(others)})" if others and first["attacked_best"] else ""
+    least = "" if first is last else f"; of {last['label']} it {_falls(last)}, the lowest"
+    return f"{metric} of {first['label']} {_falls(first)}{', the highest' if least else ''}{tied}{least}."
+
+
+def _falls(row: Mapping[Any, Any]) -> str:
+    clean, attacked = formatting.score(row["clean"]), formatting.score(row["attacked"])
+    verb = "falls" if row["attacked"] < row["clean"] else "rises"
+    change = f"stays at {clean}" if clean == attacked else f"{verb} from {clean} to {attacked}"
+    return change + formatting.mark(row["saw_attack"]) + formatting.limits(row, "attacked").replace("\n", " ")
+
+
+def _limited(row: Mapping[Any, Any], name: str) -> str:
+    return formatting.score(row[name]) + formatting.limits(row, name).replace("\n", " ")
