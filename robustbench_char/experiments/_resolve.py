@@ -101,12 +101,12 @@ class ResolvedTask:
                 yield f"{suite.name}/seed_{seed}", {"attacked": job}
 
 
-def _data(task: Task, asked: TaskSpec, kind: str, folder: Path) -> tuple[Source | None, Source]:
+def _data(task: Task, asked: TaskSpec, kind: str, folder: Path, *, trained: bool) -> tuple[Source | None, Source]:
     """Return the training (None: nothing is trained) and the test data. Raises InputError where no file is named."""
     known = LAYOUT.get(task.name, (None, None))
     if kind != "files":
         known = ("train", _HUB_TEST.get(task.name, "dev") if kind == "hub" else "test")
-    paths = {"train": asked.train or known[0]} if asked.train_systems else {}
+    paths = {"train": asked.train or known[0]} if trained else {}
     sources = {}
     for key, path in {**paths, "test": asked.test or known[1]}.items():
         if path is None:
@@ -166,7 +166,9 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
     kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
     _check_data_dir(data_dir, "files" in kinds.values() or bool({*texts[0], *texts[1], *texts[2]} - {MINI}), wrong)
     tasks = wrong.each(spec.tasks, lambda key: given.tasks.get(key) or get_task(key), "tasks")
-    data = wrong.each(tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder), "tasks")
+    data = wrong.each(
+        tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.trains_on(key)), "tasks"
+    )
     suites = _suites(spec, tasks, wrong)
     predictors = _predictors(spec, tasks, wrong)
     _check_saved(spec, folder, wrong)

@@ -172,6 +172,10 @@ class Benchmark(Frozen):
         """Return the tasks of this spec that a system is trained or predicts on; `saved` names its own."""
         return tuple(key for key in system.tasks or self.tasks if key in self.tasks)
 
+    def trains_on(self, task: str) -> bool:
+        """Return whether a system is trained on a task; otherwise nothing reads its training data."""
+        return self.tasks[task].train_systems and any(task in self.tasks_of(one) for one in self.trained().values())
+
     def suites_of(self, task: str) -> tuple[str, ...]:
         """Return the suites that a task is attacked with."""
         return self.tasks[task].suites or self.suites

@@ -173,6 +173,20 @@ def test_missing_data_files_are_mistakes_of_their_task(write_spec: Write, tmp_pa
         plan(write_spec(data="files"), tmp_path, data_dir=tmp_path)
 
 
+def test_no_training_file_is_asked_for_that_nothing_reads(write_spec: Write, tmp_path: Path) -> None:
+    """Where systems are ready, and for a task that none is trained on."""
+    ready = write_spec(data="files", systems={"mine": {"saved": {"qnli": "none"}}}, tasks={"qnli": {"test": "t.tsv"}})
+    with pytest.raises(InputError) as caught:
+        plan(ready, tmp_path, data_dir=tmp_path)
+    assert "t.tsv, no such file" in str(caught.value)
+    assert "train.tsv" not in str(caught.value)
+    one = write_spec(data="files", systems={"bert": {"tasks": ["qnli"]}}, tasks={"qnli": {}, "cola": {}})
+    with pytest.raises(InputError) as caught:
+        plan(one, tmp_path, data_dir=tmp_path)
+    assert "QNLI/train.tsv" in str(caught.value)
+    assert "CoLA/train.tsv" not in str(caught.value)
+
+
 def test_a_budget_that_cannot_fit(write_spec: Write, tmp_path: Path) -> None:
     """Known once like jobs were done: the plan is refused with the expected figure, and nothing is run."""
     where: dict[str, Any] = {"store": tmp_path / "store", "executor": "local"}
