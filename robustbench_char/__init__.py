@@ -12,7 +12,7 @@ from robustbench_char._version import __version__
 from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
-    from robustbench_char._api import evaluate, report
+    from robustbench_char._api import evaluate, load_model, report
     from robustbench_char.analysis.compare_runs import compare
     from robustbench_char.attack_sets.attack import attack, attack_file
     from robustbench_char.attack_sets.show import shown_examples
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputError", "Results", "__version__", "attack", "attack_file", "compare", "convert", "evaluate", "finetune",
-    "fragility", "load_results", "plan", "pretrain", "recogniser_price", "report", "run", "sensitivity",
+    "fragility", "load_model", "load_results", "plan", "pretrain", "recogniser_price", "report", "run", "sensitivity",
     "shown_examples", "train_recogniser", "verify", "write_mini",
 ]  # fmt: skip
 
@@ -43,7 +43,7 @@ def __dir__() -> list[str]:
 __getattr__ = lazy_names(
     __name__,
     **{
-        "_api": "evaluate report",
+        "_api": "evaluate load_model report",
         "analysis.compare_runs": "compare",
         "attack_sets.attack": "attack attack_file",
         "attack_sets.show": "shown_examples",

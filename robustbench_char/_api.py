@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from robustbench_char.common import InputError
+from robustbench_char.inference.opening import open_model
+from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from robustbench_char.inference.results import Evaluation
     from robustbench_char.tasks.base import Task
 
-__all__ = ["evaluate", "report"]
+__all__ = ["evaluate", "load_model", "report"]
 
 
 def evaluate(
@@ -70,15 +72,25 @@ def _model(folder: Path | str | None, predictor: str | None, task: Task | None) 
             expected="one of them",
             fix="Give a folder that `finetune` wrote, or --predictor NAME.",
         )
-    if folder is not None:
-        from robustbench_char.inference.systems import load_system
+    return open_model(str(folder or predictor), task)
 
-        return load_system(Path(folder))
-    from robustbench_char.inference.predictors import PredictorSource
 
-    if task is None:
-        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
-    return PredictorSource.load(str(predictor), task)
+def load_model(
+    model: Path | str,
+    task: Task | str | None = None,
+    *,
+    labels: Sequence[str] | str = (),
+    defence: Path | str | None = None,
+) -> PredictionSource:
+    """Return a model that `evaluate` takes, by folder, hub id or the name of a predictor.
+
+    `task` is what it shall predict (default: what a system of `finetune` was trained on). `labels` says what each class
+    id of a model of Transformers means, where their names do not: a list, or a file of one name per line; "-" for what
+    the task does not have. `defence` is a folder that `train_recogniser` wrote: it corrects texts before the model
+    reads them. Raises InputError for what cannot be loaded, and for labels or a head that do not fit the task.
+    """
+    options = ModelOptions(labels=labels, defence=None if defence is None else str(defence))  # type: ignore[arg-type]
+    return open_model(model, None if task is None else get_task(task, "task"), options=options)
 
 
 def report(

@@ -31,7 +31,8 @@ from robustbench_char.inference._attack_set import (
     token_at,
     token_starts,
 )
-from robustbench_char.inference.systems import device_name, load_system
+from robustbench_char.inference._models import device_name
+from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem

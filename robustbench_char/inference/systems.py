@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from pydantic import Field
 from transformers import PreTrainedModel
 
@@ -19,19 +18,20 @@ from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
-from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.defences.opening import open_defence
 from robustbench_char.defences.wordrec import Recogniser
 from robustbench_char.inference._attack_set import PieceCounter, piece_counts
+from robustbench_char.inference._defended import defence_identity, defended_info, refuse_labels
+from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.evaluate import read_labelled
+from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions, prediction_json, prediction_of
 from robustbench_char.models.folders import weights_sha256
-from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import System
-from robustbench_char.tasks.base import Example, NativeFile
-from robustbench_char.training.families import Outputs, Recipe, encoded, make_recipe
-from robustbench_char.training.loop import Collator
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.training.families import make_recipe
 from robustbench_char.training.saved import RECOGNISER, SystemFile, read_system, system_info
 
 __all__ = ["LoadedSystem", "StoredPredictions", "load_system", "predict_file"]
@@ -59,60 +59,16 @@ class _SystemSource:
             raise InputError(file.path, found=found, expected="another seed", fix=fix)
 
 
-class LoadedSystem(_SystemSource):
+class LoadedSystem(LoadedModel, _SystemSource):
     """A fine-tuned system with its model on the best device there is, in single precision."""
 
     def __init__(
         self, folder: Path, file: SystemFile, kind: System, model: PreTrainedModel, *, seconds: float = 0.0
     ) -> None:
         super().__init__(folder, file, kind)
-        self.recipe: Recipe = make_recipe(file.task, file.labels, file.settings)
-        self._device = torch.accelerator.current_accelerator() or torch.device("cpu")
-        self.device, self.seconds = device_name(self._device), seconds
-        self.model: Any = model.to(self._device)  # type: ignore[arg-type]
-        self.model.eval()
-
-    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
-        """Return one prediction per example, in the order given, and count what the length limit cut.
-
-        Labels are not looked at. The seconds are from text to predictions, the work of a recogniser included.
-        """
-        if batch_size < 1:
-            raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
-        started = time.perf_counter()
-        windows = list(encoded(self.recipe, self.kind, examples))
-        by_example: list[list[Any]] = [[] for _ in examples]
-        for window, reading in zip(windows, self._readings(windows, batch_size, progress), strict=True):
-            by_example[window.row].append(reading)
-        values = [self.recipe.predict(example, own) for example, own in zip(examples, by_example, strict=True)]
-        counts = {
-            "truncated_examples": len({window.row for window in windows if window.truncated}),
-            "pieces": sum(len(window.inputs["input_ids"]) for window in windows),
-        }
-        return Predictions(values, time.perf_counter() - started, counts)
-
-    def _readings(self, windows: Sequence[Window], batch_size: int, progress: bool) -> list[Any]:
-        """Return the reading of every window, in order; the model sees them longest first, so that little is padded."""
-        order = sorted(range(len(windows)), key=lambda index: -len(windows[index].inputs["input_ids"]))
-        readings: list[Any] = [None] * len(windows)
-        collator = Collator(self.kind.padding())
-        with progress_bar(progress) as bar:
-            shown = bar.add_task("predicting", total=len(windows))
-            for start in range(0, len(order), batch_size):
-                chosen = order[start : start + batch_size]
-                outputs = self._forward([windows[index] for index in chosen], collator)
-                for index, output in zip(chosen, outputs, strict=True):
-                    readings[index] = self.recipe.read(windows[index], output)
-                bar.advance(shown, len(chosen))
-        return readings
-
-    @torch.inference_mode()
-    def _forward(self, windows: Sequence[Window], collator: Collator) -> list[Outputs]:
-        """Return the logits of each window: [L] for a class, [T, L] for tags, start and end [T] for answers."""
-        batch = collator([window.inputs for window in windows])
-        output = self.model(**{name: tensor.to(self._device) for name, tensor in batch.items()})
-        logits = {name: tensor.float().cpu().numpy() for name, tensor in output.items() if name.endswith("logits")}
-        return [{name: table[row] for name, table in logits.items()} for row in range(len(windows))]
+        self.recipe = make_recipe(file.task, file.labels, file.settings)
+        self.seconds = seconds
+        self.place(model)
 
 
 def load_system(folder: Path) -> LoadedSystem:
@@ -123,6 +79,26 @@ def load_system(folder: Path) -> LoadedSystem:
     kind = _open(folder, file, _recogniser(folder, file))
     model = kind.load(folder, file.task.family)
     return LoadedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
+
+
+def open_named(name: str, task: Task | None, options: ModelOptions) -> LoadedSystem:
+    """Return the system in a folder, behind a defence if one is named. Raises InputError for what cannot be opened."""
+    refuse_labels(options, "a system that `finetune` wrote")
+    system = load_system(Path(name).expanduser())
+    if options.defence:
+        defence = open_defence(options.defence)
+        system.info = defended_info(system.info, defence, options.defence)
+        system.kind.recogniser = defence
+        system.inputs = (*system.inputs, Path(options.defence))
+    return system
+
+
+def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
+    """Return what decides the predictions of the system in a folder (see `opening.identify_model`)."""
+    refuse_labels(options, "a system that `finetune` wrote")
+    folder = Path(name).expanduser()
+    file = read_system(folder)
+    return {"system": [file.run, weights_sha256(folder)], "defence": defence_identity(options)}
 
 
 def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> System:
@@ -145,11 +121,6 @@ def _check_weights(folder: Path, actual: str, expected: str, change: str) -> Non
         fix = f"{change} after training: copy the folder again, or fine-tune again."
         found = f"weights with SHA-256 {actual}"
         raise InputError(folder, found=found, expected=f"{expected}, as system.json says", fix=fix)
-
-
-def device_name(device: torch.device) -> str:
-    """Return how records call a device: `cpu`, or the name of the GPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 class _PredictedFile(Frozen):

@@ -27,9 +27,9 @@ from robustbench_char.models.checkpoints import (
 from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = ["AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]
+__all__ = ["AUTO_HEADS", "AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]
 
-_HEADS: dict[Family, Any] = {
+AUTO_HEADS: dict[Family, Any] = {
     "classification": AutoModelForSequenceClassification,
     "tagging": AutoModelForTokenClassification,
     "question_answering": AutoModelForQuestionAnswering,
@@ -60,14 +60,14 @@ class BertSystem(System):
         with torch.random.fork_rng(), quiet():
             torch.manual_seed(seed)
             encoder = load_encoder(base, layers=layers)
-            model = _HEADS[family].from_config(config, dtype=torch.float32)
+            model = AUTO_HEADS[family].from_config(config, dtype=torch.float32)
         # not strict: most heads have no use for the pooler
         model.base_model.load_state_dict(encoder.state_dict(), strict=False)
         return cast(PreTrainedModel, model)
 
     @classmethod
     def load(cls, folder: Path, family: Family) -> PreTrainedModel:
-        model, missing = read_model(_HEADS[family], folder)
+        model, missing = read_model(AUTO_HEADS[family], folder)
         refuse_missing(folder, missing)
         return model
 

@@ -42,11 +42,12 @@ from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, Limits, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = ["EncoderSystem", "limits_of", "read_encoder"]
+__all__ = ["INPUT_NAMES", "EncoderSystem", "length_limit", "limits_of", "read_encoder"]
 
-_NAMES = ("input_ids", "token_type_ids", "attention_mask")
+INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 _NO_END = 1_000_000  # relative positions go on for ever
 _SHORTEST = 8
+_USUAL = 512
 PIECES_A_WORD = 4
 """How many times as many pieces a text has as characters or bytes than as sub-words, for default lengths."""
 
@@ -167,7 +168,7 @@ def input_names(config: PreTrainedConfig, place: object) -> tuple[str, ...]:
         fix = "Choose another base: texts of a batch are padded to one length, which this one would read."
         raise InputError(place, found=found, expected="one that takes input_ids and attention_mask", fix=fix)
     kinds = getattr(config, "type_vocab_size", 2) > 1  # RoBERTa's has one: it does not tell texts apart
-    return tuple(name for name in _NAMES if name in taken and (kinds or name != "token_type_ids"))
+    return tuple(name for name in INPUT_NAMES if name in taken and (kinds or name != "token_type_ids"))
 
 
 def limits_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, place: object) -> Limits:
@@ -176,9 +177,13 @@ def limits_of(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, plac
     if longest < _SHORTEST:
         expected, fix = f"at least {_SHORTEST}", "Choose a base that reads longer texts."
         raise InputError(place, found=f"an encoder that reads at most {longest} pieces", expected=expected, fix=fix)
+    return Limits(longest, _scale(tokenizer))
+
+
+def _scale(tokenizer: PreTrainedTokenizerBase) -> int:
     word = "characters"
     by_character = len(tokenizer.tokenize(word)) >= len(word)
-    return Limits(longest, PIECES_A_WORD if by_character else 1)
+    return PIECES_A_WORD if by_character else 1
 
 
 def _longest(config: PreTrainedConfig, place: object) -> int:
@@ -189,9 +194,26 @@ def _longest(config: PreTrainedConfig, place: object) -> int:
         whole: int = most - most % math.lcm(config.local_transformer_stride, config.downsampling_rate)
         return whole - _margin(config)
     with torch.device("meta"), quiet():
-        modules = new_encoder(config, place).named_modules()
+        return most - _not_read(new_encoder(config, place))
+
+
+def _not_read(model: PreTrainedModel) -> int:
+    """Return how many positions are not for texts: RoBERTa's kind counts from after its padding."""
+    modules = model.named_modules()
     padded = any("position" in name and getattr(one, "padding_idx", None) is not None for name, one in modules)
-    return most - (int(config.pad_token_id or 0) + 1 if padded else 0)  # RoBERTa's kind counts from after its padding
+    return int(model.config.pad_token_id or 0) + 1 if padded else 0
+
+
+def length_limit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Limits:
+    """Return how much a fine-tuned model reads at once: what its positions and its tokenizer's own limit allow.
+
+    Where neither says, it is the usual length, as is that of contexts, which are read in windows.
+    """
+    scale = _scale(tokenizer)
+    positions = int(getattr(model.config, "max_position_embeddings", None) or -1)
+    limits = [positions - _not_read(model) if positions > 0 else _NO_END, tokenizer.model_max_length]
+    longest = min(limits)
+    return Limits(longest if longest < _NO_END else _USUAL * scale, scale)
 
 
 _DROPOUT = 0.1

@@ -25,6 +25,7 @@ __all__ = [
     "AttackInfo",
     "AugmentInfo",
     "DataInfo",
+    "ForeignModelInfo",
     "PretrainingInfo",
     "RecogniserInfo",
     "Record",
@@ -105,6 +106,37 @@ class PredictorInfo(Frozen):
     version: str | None = None
 
 
+class ForeignModelInfo(Frozen):
+    """A model that was fine-tuned elsewhere, on what is not known: its source (a hub id, or the folder's name).
+
+    `labels` pairs each label of the model, in its order, with what it means in the task (None: nothing); `missing` are
+    labels of the task that it does not have. `tag_scheme` is the model's own. `words_alone` says that its tokenizer
+    does not tell where pieces stand, so that words were tokenised one by one.
+    """
+
+    source: str
+    revision: str | None = None
+    architecture: str
+    labels: tuple[tuple[str, str | None], ...] = ()
+    missing: tuple[str, ...] = ()
+    tag_scheme: str | None = None
+    max_length: int
+    words_alone: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know before reading its scores, a sentence each."""
+        notes = []
+        renamed = [f"{name} = {meant or 'none'}" for name, meant in self.labels if name != meant]
+        if self.labels:
+            notes.append(f"labels of {self.source}: {', '.join(renamed) or 'those of the task'}")
+        if self.missing:
+            notes.append(f"labels of the task that {self.source} does not have: {', '.join(self.missing)}")
+        if self.words_alone:
+            notes.append(f"the tokenizer of {self.source} gives no offsets: words are tokenised one by one")
+        return notes
+
+
 class SystemInfo(Frozen):
     """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved.
 
@@ -112,7 +144,8 @@ class SystemInfo(Frozen):
     those of the model with its head (None: not known); `extra_parameters` those of them beyond the plain base under the
     same head. A recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what
     an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
-    `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights.
+    `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights. Of a
+    `model` that was fine-tuned elsewhere nothing is known of its training.
     """
 
     name: str
@@ -128,6 +161,7 @@ class SystemInfo(Frozen):
     augment: AugmentInfo | None = None
     recogniser: RecogniserInfo | None = None
     predictor: PredictorInfo | None = None
+    model: ForeignModelInfo | None = None
 
     @property
     def shown(self) -> str:

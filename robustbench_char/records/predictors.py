@@ -21,7 +21,7 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.records.evaluation import PredictorInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 
-__all__ = ["Predictor", "kind_of", "load_predictor", "registered"]
+__all__ = ["Predictor", "identity", "kind_of", "load_predictor", "registered"]
 
 GROUP = "robustbench_char.predictors"
 """The group of entry points that names predictors."""
@@ -83,6 +83,15 @@ def load_predictor(name: str) -> Predictor:
         raise _wrong(point, found, "an object with `predict(batch)`")
     declared = _declared(point, made)
     return Predictor(call, declared.tasks, _system(point, declared))
+
+
+def identity(name: str) -> list[str]:
+    """Return what a predictor is known by without importing it: name, entry point, distribution and its version.
+
+    Raises InputError for an unknown name, and for one that two distributions register.
+    """
+    point = _entry_point(name)
+    return [point.name, point.value, *((point.dist.name, point.dist.version) if point.dist else ())]
 
 
 def _entry_point(name: str) -> EntryPoint:

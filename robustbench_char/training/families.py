@@ -19,7 +19,7 @@ from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
-from robustbench_char.training.options import Settings
+from robustbench_char.training.options import Reading, Settings
 
 __all__ = ["Outputs", "Recipe", "encoded", "first_pieces", "make_recipe"]
 
@@ -37,7 +37,7 @@ class Recipe(ABC):
 
     task: Task
     labels: tuple[str, ...]
-    settings: Settings
+    settings: Settings | Reading
 
     @abstractmethod
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
@@ -239,7 +239,7 @@ def best_span(
     return Span(null, float(scores[row, column]), int(offsets[firsts[row], 0]), int(offsets[lasts[column], 1]))
 
 
-def make_recipe(task: Task, labels: Sequence[str], settings: Settings) -> Recipe:
+def make_recipe(task: Task, labels: Sequence[str], settings: Settings | Reading) -> Recipe:
     """Return the recipe of a task's family."""
     others: dict[str, type[Recipe]] = {"tagging": Tagging, "question_answering": QuestionAnswering}
     return others.get(task.family, Classification)(task, tuple(labels), settings)

@@ -16,9 +16,18 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Called, Option, Options, within
 
 if TYPE_CHECKING:
+    from robustbench_char.models.system import Limits
     from robustbench_char.tasks.base import Family
 
-__all__ = ["AugmentOptions", "FinetuneKeywords", "FinetuneOptions", "bf16_helps", "resolve_settings"]
+__all__ = [
+    "AugmentOptions",
+    "FinetuneKeywords",
+    "FinetuneOptions",
+    "Reading",
+    "bf16_helps",
+    "reading_of",
+    "resolve_settings",
+]
 
 SEEDS = 2**32 - 1
 """The largest seed."""
@@ -86,6 +95,25 @@ class FinetuneKeywords(TypedDict, total=False):
     augment_share: float | None
     augment_seed: int | None
     augment_without: Sequence[str] | None
+
+
+class Reading(Frozen):
+    """How much a model that was fine-tuned elsewhere reads at once; see `Settings`."""
+
+    max_length: int
+    doc_stride: int = 128
+    max_question: int = 64
+    max_answer: int = 30
+    n_best: int = 20
+
+
+def reading_of(family: Family, limits: Limits) -> Reading:
+    """Return how much is read at once: all that the model takes; of contexts, windows of the usual length."""
+    usual = 384 * limits.scale if family == "question_answering" else limits.longest
+    length = min(usual, limits.longest)
+    question = min(64 * limits.scale, length // 3)
+    stride = min(128, (length - question - _SPECIAL_PIECES) // 2)
+    return Reading(max_length=length, doc_stride=stride, max_question=question, max_answer=30 * limits.scale)
 
 
 class Settings(Frozen):

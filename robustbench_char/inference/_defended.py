@@ -1,0 +1,109 @@
+"""A defence in front of a source of predictions that cannot take one itself: predictors and endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robustbench_char.attack_sets.manifest import Manifest
+from robustbench_char.common import InputError
+from robustbench_char.inference.evaluate import PredictionSource
+from robustbench_char.inference.options import ModelOptions
+from robustbench_char.inference.results import Predictions
+from robustbench_char.metrics.base import Prediction, QaPrediction
+from robustbench_char.records.evaluation import SystemInfo
+from robustbench_char.tasks.base import Example, NativeFile
+
+if TYPE_CHECKING:
+    from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.text.corrections import Correction
+
+__all__ = ["defence_identity", "defended", "defended_info", "refuse_labels"]
+
+
+def refuse_labels(options: ModelOptions, kind: str) -> None:
+    """Raise InputError where labels are given for a model that says its own."""
+    if options.labels:
+        found, expected = f"labels for {kind}, which names its own", "them for a model of Transformers alone"
+        raise InputError("--labels", found=found, expected=expected, fix="Leave --labels out.")
+
+
+def defence_identity(options: ModelOptions) -> dict[str, Any] | None:
+    """Return what decides what the defence that is named does, as JSON."""
+    if options.defence is None:
+        return None
+    from robustbench_char.defences.opening import identify_defence
+
+    return identify_defence(options.defence)
+
+
+def defended_info(info: SystemInfo, defence: Recogniser, name: str) -> SystemInfo:
+    """Return what records say of a system behind a defence. Raises InputError for a second one."""
+    from robustbench_char.defences.wordrec import recogniser_info
+
+    if info.recogniser is not None:
+        found, expected = f"{info.shown}, which has a recogniser before it", "a system without a defence of its own"
+        raise InputError("--defence", found=found, expected=expected, fix="Leave --defence out for this system.")
+    label = f"{info.shown} + {Path(name).expanduser().resolve().name}"
+    return info.model_copy(update={"label": label, "recogniser": recogniser_info(defence)})
+
+
+def defended(source: PredictionSource, options: ModelOptions) -> PredictionSource:
+    """Return a source behind the defence that the options name, or as it is."""
+    if options.defence is None:
+        return source
+    from robustbench_char.defences.opening import open_defence
+
+    return _Defended(source, open_defence(options.defence), options.defence)
+
+
+class _Defended:
+    """A source that is given corrected texts; the answers that it quotes are mapped back to the texts as given."""
+
+    def __init__(self, source: PredictionSource, defence: Recogniser, name: str) -> None:
+        self.source, self.defence = source, defence
+        self.info = defended_info(source.info, defence, name)
+        self.task, self.origin, self.classes, self.pieces = source.task, source.origin, source.classes, source.pieces
+        self.device, self.seconds = source.device, source.seconds
+        self.inputs = (*source.inputs, Path(name))
+
+    def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
+        """Raise InputError for a file that the source must not be scored on."""
+        self.source.check(file, sha256, attack)
+
+    def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
+        """Return the source's predictions on corrected texts; the seconds are its own."""
+        texts: dict[str, Correction] = {}
+        corrected = [self._corrected(example, texts) for example in examples]
+        made = self.source.predict(corrected, batch_size=batch_size, progress=progress)
+        contexts = [str(example.fields.get("context")) for example in examples]
+        values = [_given(value, texts.get(context)) for value, context in zip(made.values, contexts, strict=True)]
+        return replace(made, values=values)
+
+    def _corrected(self, example: Example, texts: dict[str, Correction]) -> Example:
+        fields: dict[str, str | tuple[str, ...]] = {}
+        for name, value in example.fields.items():
+            if not isinstance(value, str):
+                fields[name] = tuple(self.defence.correct([value])[0])
+                continue
+            if value not in texts:
+                (texts[value],) = self.defence.correct_texts([value])
+            fields[name] = texts[value].text
+        return example._replace(fields=fields)
+
+
+def _given(value: Prediction | None, context: Correction | None) -> Prediction | None:
+    if not isinstance(value, QaPrediction) or context is None:
+        return value
+    return replace(value, text=_quoted(value.text, context), best_text=_quoted(value.best_text, context))
+
+
+def _quoted(answer: str, context: Correction) -> str:
+    """Return where an answer first stands in a corrected context, as the context was given; else the answer."""
+    start = context.text.find(answer)
+    if not answer or start < 0:
+        return answer
+    first, last = context.to_given(start, start + len(answer))
+    return context.given[int(first) : int(last)]
