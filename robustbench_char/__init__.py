@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from robustbench_char.inference.sensitivity import sensitivity
     from robustbench_char.models.charbert.conversion import convert
     from robustbench_char.reports.page import Results, load_results
+    from robustbench_char.tasks.own import classification, load, question_answering, tagging, task
     from robustbench_char.tasks.sources import write_mini
     from robustbench_char.training.finetune import finetune
     from robustbench_char.training.pretraining.run import pretrain
 
 __all__ = [
-    "InputError", "Results", "__version__", "attack", "attack_file", "compare", "convert", "evaluate", "finetune",
-    "fragility", "load_model", "load_results", "plan", "pretrain", "recogniser_price", "report", "run", "sensitivity",
-    "shown_examples", "train_recogniser", "verify", "write_mini",
+    "InputError", "Results", "__version__", "attack", "attack_file", "classification", "compare", "convert", "evaluate",
+    "finetune", "fragility", "load", "load_model", "load_results", "plan", "pretrain", "question_answering",
+    "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging", "task", "train_recogniser",
+    "verify", "write_mini",
 ]  # fmt: skip
 
 
@@ -56,6 +58,7 @@ __getattr__ = lazy_names(
         "inference.sensitivity": "sensitivity",
         "models.charbert.conversion": "convert",
         "reports.page": "Results load_results",
+        "tasks.own": "classification load question_answering tagging task",
         "tasks.sources": "write_mini",
         "training.finetune": "finetune",
         "training.pretraining.run": "pretrain",

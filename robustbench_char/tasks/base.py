@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.text.edits import Edit
@@ -89,7 +89,8 @@ class Task(Frozen):
 
     `labels` lists class names in the order of the hub's class ids; it is None for tagging, whose tags come from the
     data, and for question answering. `metric` names an entry of the evaluation's registry; `headline` is the score
-    that tables show.
+    that tables show. `columns` maps a field, or `label` and `id`, to its column in tables (CSV, JSON Lines, Parquet, in
+    memory) where that has another name.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -102,8 +103,15 @@ class Task(Frozen):
     headline: str
     format: str
     format_options: dict[str, Any] = Field(default_factory=dict)
+    columns: dict[str, str] = Field(default_factory=dict)
     hub: HubSource | None = None
     note: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty_columns(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `columns` where there are none, so that records and keys of older results stay the same."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.columns else {key: value for key, value in values.items() if key != "columns"}
 
 
 def token_text(value: str | tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ To add a task, write its record and register it here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from robustbench_char.common.errors import InputError, nearest
@@ -16,6 +16,7 @@ from robustbench_char.tasks import classification, question_answering, tagging
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.classification import COLA, MRPC, QNLI, QQP
 from robustbench_char.tasks.formats import FORMATS
+from robustbench_char.tasks.formats._rows import column_of
 from robustbench_char.tasks.question_answering import SQUAD_V1, SQUAD_V2
 from robustbench_char.tasks.tagging import CONLL2003, PTB_POS
 from robustbench_char.text.edits import Edit
@@ -29,28 +30,30 @@ for _task in (SQUAD_V1, SQUAD_V2, COLA, MRPC, QQP, QNLI, CONLL2003, PTB_POS):
 _FORMATS_OF = {"classification": ("glue_tsv",), "tagging": ("conll", "ptb"), "question_answering": ("squad_json",)}
 
 
-def get_task(name: str | Task, place: object = "TASK") -> Task:
+def get_task(name: str | Path | Task, place: object = "TASK") -> Task:
     """Return a task by its name, or a user's own by the path of a YAML file; a `Task` is returned as it is.
 
     Raises InputError: for an unknown name with the nearest one, for a file with all its mistakes.
     """
     if isinstance(name, Task):
         return name
-    if not name.endswith((".yaml", ".yml")):
-        return TASKS.get(name, place=place)
+    if not str(name).endswith((".yaml", ".yml")):
+        return TASKS.get(str(name), place=place)
     path = Path(name)
     if not path.is_file():
         raise InputError(place, found=f"no file {name}", expected="a task's YAML file", fix="Check the path.")
     task = load_yaml_model(path, Task)
-    _check(path, task)
-    return task
+    return checked(path, task)
 
 
-def _check(path: Path, task: Task) -> None:
-    """Refuse what the model of a task cannot see: parts that do not fit together, options that the format lacks."""
+def checked(place: object, task: Task) -> Task:
+    """Return a task of a user's own; `place` is how messages call it.
+
+    Refuses what the model of a task cannot see: parts that do not fit together, options that the format lacks.
+    """
 
     def wrong(key: str, found: str, expected: str, hint: str = "") -> InputError:
-        return InputError(f"{path}: {key}", found=found, expected=expected, fix=f"Correct the task.{hint}")
+        return InputError(f"{place}: {key}", found=found, expected=expected, fix=f"Correct the task.{hint}")
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", task.name) or task.name in TASKS:
         raise wrong("name", repr(task.name), "letters, digits, _ or -, and no shipped task's name")
@@ -68,11 +71,25 @@ def _check(path: Path, task: Task) -> None:
     }[task.family]
     if not fits:
         raise wrong("fields", ", ".join(task.fields) or "none", needed)
+    _check_columns(task, wrong)
     try:
-        FORMATS.get(task.format)(task, path)  # checks the options of the format; nothing is read
+        FORMATS.get(task.format)(task, Path(str(place)))  # checks the options of the format; nothing is read
     except InputError as error:
-        place = error.place.replace(f"task {task.name}", str(path))
-        raise InputError(place, found=error.found, expected=error.expected, fix=error.fix) from None
+        at = error.place.replace(f"task {task.name}", str(place))
+        raise InputError(at, found=error.found, expected=error.expected, fix=error.fix) from None
+    return task
+
+
+def _check_columns(task: Task, wrong: Callable[..., InputError]) -> None:
+    """Refuse fields that share a name, or a column of tables."""
+    parts, taken = (*task.fields, "label", "id"), dict[str, str]()
+    for part in (*parts, *task.columns):
+        if part not in parts:
+            raise wrong("columns", repr(part), f"one of {', '.join(parts)}", nearest(part, parts))
+        if parts.count(part) > 1:
+            raise wrong("fields", repr(part), "fields of different names, none of them label or id")
+        if taken.setdefault(column := column_of(task, part), part) != part:
+            raise wrong(f"columns.{part}", f"{column!r}, which is that of {taken[column]!r}", "a column of its own")
 
 
 _FAMILIES = {

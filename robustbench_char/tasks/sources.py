@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, TypeAlias, TypedDict, cast
 
 from pydantic import Field
 
@@ -19,11 +19,13 @@ from robustbench_char.common.files import output_folder
 from robustbench_char.common.options import Called, Options
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.formats.memory import Rows, open_rows
 
 __all__ = [
     "MINI_SPLITS",
     "MINI_TASKS",
     "MINI_TEXT",
+    "Input",
     "NamedSource",
     "SourceKeywords",
     "SourceOptions",
@@ -46,6 +48,10 @@ _MINI = Path(__file__).with_name("mini")  # data of the package, which `python -
 MINI_TEXT = _MINI / "text.txt"
 """Every text of mini's training splits once, one per line: what a demonstration pre-trains on."""
 _ALIASES = {"validation": "dev", "valid": "dev"}
+
+
+Input: TypeAlias = str | Path | NativeFile | Rows
+"""A path, a file that is open, or rows in memory: a `datasets.Dataset`, a data frame, a list of dictionaries."""
 
 
 class SourceOptions(Options):
@@ -75,24 +81,24 @@ class NamedSource(TypedDict, total=False):
 class SourceKeywords(NamedSource, total=False):
     """The keywords of `open_source`: exactly one of `input`, `data`, `hub` and `data_dir`."""
 
-    input: str | Path | NativeFile | None
+    input: Input | None
 
 
 def open_source(
     task: Task,
     *,
-    input: str | Path | NativeFile | None = None,
+    input: Input | None = None,
     data: str | None = None,
     hub: bool = False,
     split: str | None = None,
     data_dir: str | Path | None = None,
     option: str = "--input",
 ) -> NativeFile:
-    """Open one source of a task: the file `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
+    """Open one source of a task: the file or rows `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
 
-    An `input` that is open already is returned as it is. `split` is train, dev or test (dev by default); of a treebank
-    it may be all, which is the default there. Raises InputError unless exactly one source is named and it can be read;
-    `option` is what the command calls `input`.
+    An `input` that is open already is returned as it is; rows in memory become a file (see `open_rows`). `split` is
+    train, dev or test (dev by default); of a treebank it may be all, which is the default there. Raises InputError
+    unless exactly one source is named and it can be read; `option` is what the command calls `input`.
     """
     asked = {option: input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
     named = [option for option, value in asked.items() if value is not None]
@@ -104,12 +110,18 @@ def open_source(
         raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
                          fix=f"Leave out --split, or {option}.")  # fmt: skip
     if input is not None:
-        return open_native(task, Path(input)) if isinstance(input, str | Path) else input
+        return _opened(task, input)
     if data_dir is not None:
         return _treebank(task, Path(data_dir), split or "all")
     if data is not None:
         return _mini(task, data, _split(split or "dev", MINI_SPLITS))
     return _hub(task, split or "dev")
+
+
+def _opened(task: Task, data: Input) -> NativeFile:
+    if isinstance(data, str | Path):
+        return open_native(task, Path(data))
+    return cast(NativeFile, data) if hasattr(data, "rewrite") else open_rows(task, data)
 
 
 def write_mini(task: str, output: str | Path, *, overwrite: bool = False) -> list[Path]:

@@ -99,7 +99,7 @@ def test_iob1_tags_in_rows(kit: Any) -> None:
         ("cola", [{"sentnce": "x", "label": 0}],
          r"a.jsonl:1: found the columns sentnce, label; expected a column 'sentence'.*'sentnce'"),
         ("cola", [{"sentence": "x", "label": 2}], r"a.jsonl:1: label: found 2; expected a name, or an id below 2"),
-        ("cola", [{"sentence": "x", "label": "odd"}], r"a.jsonl:1: label: found 'odd'; expected one of unacceptable,"),
+        ("cola", [{"sentence": "x", "label": "odd"}], r"a.jsonl:1: label: found the label 'odd'; expected one of 0,"),
         ("cola", [{"sentence": 3, "label": 0}], r"a.jsonl:1: sentence: found 3; expected a text"),
         ("conll2003", [{"tokens": ["a", "b"], "ner_tags": [0]}], r"ner_tags: found \['O'\]; expected 2 tags"),
         ("conll2003", [{"tokens": ["a b"], "ner_tags": [0]}], r"tokens: found \['a b'\]; expected tokens, none empty"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.tasks.base import Answer, ContentKeys, Example, Task, text_key
@@ -15,9 +15,36 @@ Names = Mapping[str, Sequence[str]]
 
 
 def column_of(task: Task, name: str) -> str:
-    """Return the hub's column of a field, of `label` or of `id`."""
+    """Return the column of a field, of `label` or of `id` in tables: the task's own name for it, else the hub's."""
     own = {"label": {"tagging": "tags", "question_answering": "answers"}.get(task.family, "label")}
-    return (task.hub.columns if task.hub else {}).get(name, own.get(name, name))
+    return (own | (task.hub.columns if task.hub else {}) | task.columns).get(name, name)
+
+
+def class_of(task: Task, spelling: str) -> str | None:
+    """Return the class that a label stands for, or None: as the option `labels` spells it, by its name, or by its id.
+
+    A task that spells its labels has no ids beside the spellings.
+    """
+    classes, spellings = task.labels or (), task.format_options.get("labels", {})
+    name = str(spellings.get(spelling, spelling))
+    if name in classes:
+        return name
+    is_id = not spellings and spelling.isascii() and spelling.isdecimal() and int(spelling) < len(classes)
+    return classes[int(spelling)] if is_id else None
+
+
+def wrong_label(task: Task, place: str, spelling: str) -> InputError:
+    """Return the error for a label that stands for no class; it names the option that says what labels mean."""
+    spellings, classes = task.format_options.get("labels", {}), task.labels or ()
+    known = list(dict.fromkeys([*spellings, *classes]))
+    fix = f"Correct the label.{nearest(spelling, known)}"
+    if task.hub is None:  # a user's own
+        fix += (
+            f" Or let the task map it to a class: `labels: {{{spelling!r}: CLASS}}` below format_options in its file, "
+        )
+        fix += "or labels= of rbc.classification."
+    ids = "" if spellings else f", or an id below {len(classes)}"
+    return InputError(place, found=f"the label {spelling!r}", expected=f"one of {', '.join(known)}{ids}", fix=fix)
 
 
 def answer_columns(task: Task) -> dict[str, str]:
@@ -114,17 +141,15 @@ class RowReader:
         return to_bio2(tags, survey.scheme)
 
     def _class(self, place: str, column: str, value: object) -> str:
-        labels = self.task.labels or ()
-        name = self._name(place, column, value, self._names.get(column) or labels)
-        name = self.task.format_options.get("labels", {}).get(name, name)
-        if name not in labels:
-            raise _wrong(place, column, value, f"one of {', '.join(labels)}, or its id")
-        return cast(str, name)
+        name = self._name(place, column, value, self._names.get(column) or self.task.labels or ())
+        if (found := class_of(self.task, name)) is None:
+            raise wrong_label(self.task, f"{place}: {column}", name)
+        return found
 
     def _name(self, place: str, column: str, value: object, names: Sequence[str]) -> str:
         if isinstance(value, str):
             return value
-        if _is_int(value) and 0 <= value < len(names):
+        if is_int(value) and 0 <= value < len(names):
             return names[value]
         raise _wrong(place, column, value, f"a name, or an id below {len(names)}" if names else "a name, not an id")
 
@@ -136,13 +161,13 @@ class RowReader:
             raise _wrong(place, column, value, "lists `text` and `answer_start`")
         starts, texts = value["answer_start"], value["text"]
         lists = isinstance(starts, list | tuple) and isinstance(texts, list | tuple) and len(starts) == len(texts)
-        if not lists or not all(map(_is_int, starts)) or not all(isinstance(text, str) for text in texts):
+        if not lists or not all(map(is_int, starts)) or not all(isinstance(text, str) for text in texts):
             raise _wrong(place, column, value, "lists of one length: `text` of texts, `answer_start` of numbers")
         pairs = zip(starts, texts, strict=True)
         return tuple(check_answer(place, context, Answer(start, text)) for start, text in pairs)
 
 
-def _is_int(value: object) -> TypeGuard[int]:
+def is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

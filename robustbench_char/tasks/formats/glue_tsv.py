@@ -18,6 +18,7 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.formats._rows import class_of, wrong_label
 
 __all__ = ["GlueTsv"]
 
@@ -57,9 +58,8 @@ class GlueTsv(NativeFile):
     """One TSV file. Streams: no more than a line is held, and 16 bytes of each for the text keys."""
 
     def __init__(self, task: Task, path: Path) -> None:
-        self.path, self._task = path, task.name
+        self.path, self._task = path, task
         self._options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
-        self._labels = self._options.labels or {name: name for name in task.labels or ()}
         _check_options(task, self._options)
 
     def examples(self) -> Iterator[Example]:
@@ -126,7 +126,7 @@ class GlueTsv(NativeFile):
         taken = {} if columns.label is None else {columns.label: "the label"}
         for field, at in columns.fields.items():
             if at in taken:
-                raise InputError(f"task {self._task}: format_options.{option}.{field}",
+                raise InputError(f"task {self._task.name}: format_options.{option}.{field}",
                                  found=f"column {at}, which is that of {taken[at]}", expected="a column of its own",
                                  fix="Correct the option.")  # fmt: skip
             taken[at] = f"the field {field!r}"
@@ -150,12 +150,9 @@ class GlueTsv(NativeFile):
         return cells
 
     def _label(self, line: Line, spelling: str) -> str:
-        if spelling not in self._labels:
-            known = list(self._labels)
-            raise InputError(f"{self.path}:{line.number}", found=f"the label {spelling!r}",
-                             expected=f"one of {', '.join(known)}",
-                             fix=f"Correct the label, or the task.{nearest(spelling, known)}")  # fmt: skip
-        return self._labels[spelling]
+        if (name := class_of(self._task, spelling)) is None:
+            raise wrong_label(self._task, f"{self.path}:{line.number}", spelling)
+        return name
 
 
 def _check_options(task: Task, options: TsvOptions) -> None:
