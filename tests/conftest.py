@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["fixtures.bases", "fixtures.records", "fixtures.systems"]
+pytest_plugins = ["fixtures.bases", "fixtures.chat_server", "fixtures.records", "fixtures.systems"]
 
 # Before torch is imported, and for every process that a test starts: models this small only wait for each other's
 # threads, and several test processes would share the cores among many times as many threads.

@@ -58,13 +58,13 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def main() -> None:
-    """Run the command line. Bad input ends with one message on standard error and exit code 2."""
+    """Run the command line. An InputError ends with its message on standard error and its exit code."""
     try:
         with needed():
             app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("interrupted; rerun the same command to resume", err=True)
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "nearest"]
+__all__ = ["InputError", "Unfinished", "nearest"]
 
 
 class InputError(Exception):
@@ -14,6 +14,8 @@ class InputError(Exception):
     `place` is a file with line or field (`train.tsv:12`), an option (`--suite`) or a key of a YAML file.
     """
 
+    exit_code = 2
+
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
         self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
         self.found, self.expected, self.fix = found, expected, fix
@@ -21,11 +23,17 @@ class InputError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
-        return _rebuild, (self.place, self.found, self.expected, self.fix)
+        return _rebuild, (type(self), self.place, self.found, self.expected, self.fix)
 
 
-def _rebuild(place: str, found: str, expected: str, fix: str) -> InputError:
-    return InputError(place, found=found, expected=expected, fix=fix)
+class Unfinished(InputError):
+    """Work that something outside stopped in the middle: what is done is kept, and a rerun goes on (exit code 1)."""
+
+    exit_code = 1
+
+
+def _rebuild(kind: type[InputError], place: str, found: str, expected: str, fix: str) -> InputError:
+    return kind(place, found=found, expected=expected, fix=fix)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

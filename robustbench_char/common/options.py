@@ -82,7 +82,7 @@ def spelled(error: InputError, spell: Callable[[str], str]) -> InputError:
     """Return an error with its options, as place or between backticks, in another spelling of their keywords."""
     place = spell(error.place.keyword) if isinstance(error.place, Option) else error.place
     expected, fix = (_MENTION.sub(lambda match: spell(match[1]), text) for text in (error.expected, error.fix))
-    return InputError(place, found=error.found, expected=expected, fix=fix)
+    return type(error)(place, found=error.found, expected=expected, fix=fix)
 
 
 def options_of(keywords: Mapping[str, Any], *models: type[Options]) -> tuple[Any, ...]:
