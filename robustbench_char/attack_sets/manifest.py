@@ -14,7 +14,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
-__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Manifest", "read_manifest"]
+__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Manifest", "read_manifest", "sets_below"]
 
 MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
 
@@ -84,6 +84,28 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an attacked set. Raises InputError for a folder without one, or a wrong field."""
     path = folder / MANIFEST
     if not path.is_file():
-        expected, fix = "a folder that `attack` wrote", "Check the path, or run the attack again."
-        raise InputError(folder, found=f"no {MANIFEST}", expected=expected, fix=fix)
+        raise _no_set(folder, f"no {MANIFEST}")
     return read_json_model(path, Manifest, expected="a manifest that `attack` wrote", fix="Run the attack again.")
+
+
+def sets_below(folder: Path) -> list[Path]:
+    """Return the folder itself if it is an attacked set, else all sets below it (of a sweep, of suites), by name.
+
+    Raises InputError where there is none.
+    """
+    if folder.is_file():
+        raise _no_set(folder, "a file", fix="Give the folder that `attack` wrote it to.")
+    if not folder.is_dir():
+        raise _no_set(folder, "no such folder")
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    inside = [path.parent for path in folder.rglob(MANIFEST)]
+    # a name with a dot: what is being written, or was left by a stop
+    sets = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    if not sets:
+        raise _no_set(folder, f"no {MANIFEST} in it or below it")
+    return sorted(sets)
+
+
+def _no_set(folder: Path, found: str, *, fix: str = "Check the path, or run the attack again.") -> InputError:
+    return InputError(folder, found=found, expected="a folder that `attack` wrote", fix=fix)

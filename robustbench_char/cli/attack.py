@@ -10,6 +10,7 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.cli.options import Input, Output, Overwrite, TaskName, command
+from robustbench_char.common import InputError
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -18,22 +19,37 @@ if TYPE_CHECKING:
 
 __all__ = ["attack", "mini", "show", "verify"]
 
+_Sets = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A folder that `attack` wrote, with one attacked set or several.")
+]
 _STYLES = {"same": "", "removed": "red strike", "inserted": "green bold"}
 _PLAIN = {"same": "{}", "removed": "[-{}-]", "inserted": "{{+{}+}}"}
 
 
 def _attack(
-    *, task: str, suite: str, output: Path, fields: list[str] | None = None, **options: Any
+    *, task: str, suite: list[str], output: Path, fields: list[str] | None = None, **options: Any
 ) -> Iterator[tuple[Path, Manifest]]:
-    """Yield folder and manifest of each strength of a suite."""
+    """Yield folder and manifest of each suite, one per strength."""
     from robustbench_char.attack_sets.stream import suites_of
     from robustbench_char.tasks import get_task
 
-    suites = suites_of(suite, get_task(task))
-    names = [name.strip() for part in fields or [] for name in part.split(",") if name.strip()]
-    for resolved in suites:
-        folder = output if len(suites) == 1 else output / resolved.name
-        yield folder, rbc.attack_file(task, suite=resolved, output=folder, fields=names, **options)
+    record = get_task(task)
+    suites = [resolved for name in _names(suite) for resolved in suites_of(name, record)]
+    folders = [output if len(suites) == 1 else output / resolved.name for resolved in suites]
+    if twice := [path.name for path in folders if folders.count(path) > 1]:
+        fix = "Name each once; of two files with the same name, rename one."
+        raise InputError("--suite", found=f"{twice[0]} twice", expected="suites of different names", fix=fix)
+    if len(suites) > 1 and (output / "manifest.json").is_file():
+        found, fix = "an attacked set, where several would go below it", "Choose another --output."
+        raise InputError(output, found=found, expected="a folder for a folder per suite", fix=fix)
+    for resolved, folder in zip(suites, folders, strict=True):
+        yield folder, rbc.attack_file(task, suite=resolved, output=folder, fields=_names(fields), **options)
+
+
+def _names(parts: list[str] | None) -> list[str]:
+    """Return names that were given one by one, or separated by commas; a file may have commas in its name."""
+    split = [[part] if Path(part).is_file() else part.split(",") for part in parts or []]
+    return [name.strip() for names in split for name in names if name.strip()]
 
 
 def _print_attacks(attacks: Iterator[tuple[Path, Manifest]]) -> None:
@@ -52,7 +68,11 @@ def attack(
     task: TaskName,
     output: Output,
     suite: Annotated[
-        str, typer.Option(help="A suite (see `list`), the path of a .yaml file, or either with a strength: drop@0.3.")
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="A suite (see `list`), a .yaml file, or either with a strength: drop@0.3 (repeat for several).",
+        ),
     ],
     input: Input = None,
     source: SourceOptions,
@@ -71,43 +91,55 @@ def attack(
 ) -> None:
     """Attack a data set: the attacked file, edits.parquet (the ledger) and manifest.json go to --output.
 
-    A suite with a sweep writes one folder per strength below --output.
+    Several suites, and a suite with a sweep, write one folder per suite and strength below --output.
     """
 
 
-def _print_verified(manifest: Manifest, folder: Path) -> None:
-    typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")
+def _verified(folder: Path, **source: Any) -> Iterator[tuple[Path, Manifest]]:
+    from robustbench_char.attack_sets import sets_below
+
+    return ((path, rbc.verify(path, **source)) for path in sets_below(folder))
 
 
-@command("verify", _print_verified)
+def _print_verified(verified: Iterator[tuple[Path, Manifest]]) -> None:
+    for folder, manifest in verified:
+        typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")
+
+
+@command(_verified, _print_verified)
 def verify(
     *,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `attack` wrote.")],
+    folder: _Sets,
     input: Input = None,
     source: SourceOptions,
 ) -> None:
     """Replay the ledger both ways, and check labels, offsets, tags and hashes; name the first mismatch."""
 
 
-def _shown(folder: Path, count: int, all_texts: bool) -> list[Shown]:
-    return rbc.shown_examples(folder, count=count, only_edited=not all_texts)
+def _shown(folder: Path, count: int, all_texts: bool) -> dict[Path, list[Shown]]:
+    from robustbench_char.attack_sets import sets_below
+
+    return {path: rbc.shown_examples(path, count=count, only_edited=not all_texts) for path in sets_below(folder)}
 
 
-def _print_shown(examples: list[Shown]) -> None:
+def _print_shown(sets: dict[Path, list[Shown]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(soft_wrap=True, highlight=False)
-    for shown in examples:
-        line = Text(f"{shown.id} {shown.field}: ", style="dim")
-        for kind, text in shown.pieces:
-            line.append(text if console.is_terminal else _PLAIN[kind].format(text), style=_STYLES[kind])
-        console.print(line)
+    for folder, examples in sets.items():
+        if len(sets) > 1:
+            console.print(Text(f"{folder}:", style="bold"))
+        for shown in examples:
+            line = Text(f"{shown.id} {shown.field}: ", style="dim")
+            for kind, text in shown.pieces:
+                line.append(text if console.is_terminal else _PLAIN[kind].format(text), style=_STYLES[kind])
+            console.print(line)
 
 
 @command(_shown, _print_shown)
 def show(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `attack` wrote.")],
+    folder: _Sets,
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="Number of texts.")] = 10,
     all_texts: Annotated[bool, typer.Option("--all", help="Include texts without an edit.")] = False,
 ) -> None:
