@@ -14,7 +14,8 @@ from robustbench_char.common.registry import lazy_names
 if TYPE_CHECKING:
     from robustbench_char._api import evaluate, load_model, report
     from robustbench_char.analysis.compare_runs import compare
-    from robustbench_char.attack_sets.attack import attack, attack_file
+    from robustbench_char.attack_sets.attack import attack_file
+    from robustbench_char.attack_sets.in_memory import attack
     from robustbench_char.attack_sets.show import shown_examples
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.common.errors import InputError
@@ -47,7 +48,8 @@ __getattr__ = lazy_names(
     **{
         "_api": "evaluate load_model report",
         "analysis.compare_runs": "compare",
-        "attack_sets.attack": "attack attack_file",
+        "attack_sets.attack": "attack_file",
+        "attack_sets.in_memory": "attack",
         "attack_sets.show": "shown_examples",
         "attack_sets.verify": "verify",
         "common.errors": "InputError",

@@ -1,10 +1,10 @@
-"""Attacking a data set in memory or a file, which gives a folder with attacked file, ledger and manifest."""
+"""Attacking a file, which gives a folder with attacked file, ledger and manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import Literal, Unpack
 
 from robustbench_char.attack_sets.manifest import (
     ANSWERS,
@@ -23,80 +23,22 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
 from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
-from robustbench_char.tasks.formats.table import DatasetTable, write_table
+from robustbench_char.tasks.formats.table import write_table
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import NamedSource, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, open_source
 
-if TYPE_CHECKING:
-    import datasets
-    import pyarrow as pa
+__all__ = ["attack_file", "source_sha256"]
 
-__all__ = ["attack", "attack_file", "source_sha256"]
-
-Data = TypeVar("Data", "datasets.Dataset", "datasets.DatasetDict")
 OutputFormat = Literal["native", "jsonl", "parquet"]
 ANSWER_COLUMNS = ("row", "id", "kind", "index", "start_clean", "text_clean", "start_attacked", "text_attacked")
 """Columns of `answers.parquet`: the clean answers where contexts were attacked. `kind`: `answer` or `plausible`."""
 
 
-def attack(
-    dataset: Data,
-    *,
-    task: str | Task,
-    suite: str | Suite,
-    seed: int = 0,
-    fields: Iterable[str] | None = None,
-    workers: int = 1,
-) -> Data:
-    """Return a data set like `dataset`, its texts attacked and its labels still true.
-
-    `dataset` has the columns of the task on the hub. `suite` is a name (`drop@0.3`), the path of a .yaml file, or a
-    `Suite`. The same suite, seed and text give the same edits as `attack_file` makes. Raises InputError for bad input.
-
-    >>> import datasets
-    >>> clean = datasets.Dataset.from_dict({"sentence": ["The harbour was quiet."], "label": [1], "idx": [0]})
-    >>> attack(clean, task="cola", suite="drop", seed=1)["sentence"][0]
-    'The harbor was quet.'
-    """
-    request = Attack.of(get_task(task, place="task"), suite, seed, fields, option="{}")
-    return attack_with_ledger(dataset, request, workers=workers)[0]
-
-
-def attack_with_ledger(dataset: Data, request: Attack, *, workers: int = 1) -> tuple[Data, dict[str, pa.Table]]:
-    """Return the attacked data set and, by split (`data` for a single `Dataset`), the ledger of its edits.
-
-    The ledger's columns are those of `robustbench_char.attacks.ledger.LEDGER_COLUMNS`.
-    """
-    import datasets
-
-    if isinstance(dataset, datasets.DatasetDict):
-        done = {name: _attack_split(request, split, name, workers) for name, split in dataset.items()}
-        whole: Any = datasets.DatasetDict({name: attacked for name, (attacked, _) in done.items()})
-        return whole, {name: ledger for name, (_, ledger) in done.items()}
-    if not isinstance(dataset, datasets.Dataset):
-        fix = "Load it without streaming, or use the command line on a file."
-        expected = "a datasets.Dataset or DatasetDict"
-        raise InputError("dataset", found=f"a {type(dataset).__name__}", expected=expected, fix=fix)
-    attacked, ledger = _attack_split(request, dataset, "data", workers)
-    return attacked, {"data": ledger}
-
-
-def _attack_split(
-    request: Attack, split: datasets.Dataset, name: str, workers: int
-) -> tuple[datasets.Dataset, pa.Table]:
-    import pyarrow as pa
-
-    table = DatasetTable(request.task, split, Path(name))
-    parts = [ledger_schema().empty_table()]
-    attacked = table.attacked(attack_examples(request, table, Tally(), parts.append, workers=workers))
-    return attacked, pa.concat_tables(parts)
-
-
 def attack_file(
-    task: str | Task,
-    input: str | Path | NativeFile | None = None,
+    task: str | Path | Task,
+    input: Input | None = None,
     *,
-    suite: str | Suite,
+    suite: str | Path | Suite,
     output: str | Path,
     seed: int = 0,
     fields: Iterable[str] | None = None,
@@ -107,9 +49,9 @@ def attack_file(
 ) -> Manifest:
     """Write an attacked file, its ledger (edits.parquet) and its manifest to the folder `output`; return the manifest.
 
-    The clean data are the file `input`, or what `data`, `hub`, `split` and `data_dir` name, as in `open_source`.
-    `workers` are processes; the bytes are the same for any number. Raises InputError for bad input, and where `output`
-    holds something else (unless `overwrite`); nothing half-written stays.
+    The clean data are the file or rows `input`, or what `data`, `hub`, `split` and `data_dir` name, as in
+    `open_source`. `workers` are processes; the bytes are the same for any number. Raises InputError for bad input, and
+    where `output` holds something else (unless `overwrite`); nothing half-written stays.
 
     >>> made = attack_file("conll2003", data="mini", split="test", suite="charbert_2020", seed=1, output="attacked")
     >>> made.output.name, made.counts.words, made.counts.edited_words

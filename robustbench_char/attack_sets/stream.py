@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from robustbench_char.attack_sets.manifest import Counts
@@ -45,7 +46,7 @@ class Attack:
 
     @classmethod
     def of(
-        cls, task: Task, suite: str | Suite, seed: int, fields: Iterable[str] | None, *, option: str = "--{}"
+        cls, task: Task, suite: str | Path | Suite, seed: int, fields: Iterable[str] | None, *, option: str = "--{}"
     ) -> Attack:
         """Resolve a suite by name and the fields to attack; `option` is how messages write the name of an argument.
 
@@ -121,15 +122,15 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
     return tuple(name for name in task.fields if name in fields)
 
 
-def suites_of(suite: str | Suite, task: Task, *, place: str = "--suite") -> list[Suite]:
+def suites_of(suite: str | Path | Suite, task: Task, *, place: str = "--suite") -> list[Suite]:
     """Return the suites that a name stands for, one per strength; a `Suite` stands for itself.
 
     Raises InputError for an unknown name, a mistake in the file, or exceptions for a task that does not exist.
     """
     if isinstance(suite, Suite):
         return [suite]
-    suites = load_suites(suite, task=task.name, place=place)
-    check_task_names(suite, task.name)
+    suites = load_suites(str(suite), task=task.name, place=place)
+    check_task_names(str(suite), task.name)
     return suites
 
 

@@ -17,7 +17,7 @@ from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import follow
-from robustbench_char.tasks.sources import NamedSource, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, open_source
 from robustbench_char.text.edits import Edit, apply_edits
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     return table
 
 
-def verify(folder: str | Path, input: str | Path | NativeFile | None = None, **source: Unpack[NamedSource]) -> Manifest:
+def verify(folder: str | Path, input: Input | None = None, **source: Unpack[NamedSource]) -> Manifest:
     """Replay the ledger of an attacked set both ways, and check labels, offsets, tags and hashes; return its manifest.
 
     `folder` was written by `attack_file`; the other arguments name its clean source as they do there. Raises InputError

@@ -10,8 +10,7 @@ import datasets
 import pytest
 
 import robustbench_char
-from robustbench_char.attack_sets.attack import attack_file, attack_with_ledger
-from robustbench_char.attack_sets.stream import Attack
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, edit_of
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
@@ -58,13 +57,14 @@ def test_a_dict_of_splits_keeps_its_splits_features_and_other_columns() -> None:
     rows = {"sentence": ["The ferry left before sunrise.", "Him saw I."], "label": [1, 0], "idx": [7, 8]}
     split = datasets.Dataset.from_dict(rows, features=features)
     clean = datasets.DatasetDict({"train": split, "test": split})
-    attacked, ledgers = attack_with_ledger(clean, Attack.of(get_task("cola"), "drop", 1, None))
+    attacked = robustbench_char.attack(clean, task="cola", suite="drop", seed=1)
+    ledgers = attacked.ledger
     assert list(attacked) == ["train", "test"] == list(ledgers)
     for name, changed in attacked.items():
         assert changed.features == features
         assert (changed["label"], changed["idx"]) == ([1, 0], [7, 8])
-        assert ledgers[name].column_names == list(LEDGER_COLUMNS)
-        edits = [row for row in ledgers[name].to_pylist() if row["row"] == 0]
+        assert ledgers[name].columns.tolist() == list(LEDGER_COLUMNS)
+        edits = [row for row in ledgers[name].to_dict("records") if row["row"] == 0]
         done = apply_edits(rows["sentence"][0], list(map(edit_of, edits)))
         assert changed[0]["sentence"] == done != rows["sentence"][0]
     assert clean["train"][0]["sentence"] == rows["sentence"][0]
@@ -74,8 +74,10 @@ def test_bad_arguments() -> None:
     rows = datasets.Dataset.from_dict({"sentence": ["A ferry."], "label": [1]})
     with pytest.raises(InputError, match="6 strengths; expected one of them"):
         robustbench_char.attack(rows, task="cola", suite="mixed_sweep")
-    with pytest.raises(InputError, match=r"found a list; expected a datasets\.Dataset"):
-        robustbench_char.attack([{"sentence": "x"}], task="cola", suite="drop")  # type: ignore[type-var]
+    with pytest.raises(InputError, match=r"found the type dict; expected .*a datasets\.Dataset, a pandas data frame"):
+        robustbench_char.attack({"sentence": "x"}, task="cola", suite="drop")  # type: ignore[type-var]
+    with pytest.raises(InputError, match=r"found a path.*Attack a file with attack_file"):
+        robustbench_char.attack("dev.tsv", task="cola", suite="drop")  # type: ignore[type-var]
     with pytest.raises(InputError, match="Did you mean 'cola'"):
         robustbench_char.attack(rows, task="colla", suite="drop")
     with pytest.raises(InputError, match="unknown field 'text'"):

@@ -13,7 +13,8 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Answer, Edit, get_task, open_native
-from robustbench_char.tasks.formats.table import DatasetTable, normalise, write_table
+from robustbench_char.tasks.formats.memory import DatasetTable
+from robustbench_char.tasks.formats.table import normalise, write_table
 
 COLA = "src\t1\t\tThe cat slept.\nsrc\t0\t*\tSlept cat the.\nsrc\t1\t\tNA\n"
 COLA_ROWS = [

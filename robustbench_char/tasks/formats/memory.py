@@ -1,6 +1,7 @@
 """Rows in memory, in the layout of the hub: a list of dictionaries, a pandas data frame, a `datasets.Dataset`.
 
-Whatever the type, the same content is one file of JSON Lines, so that a record can name it by its hash.
+To be scored, the same content of whatever type is one file of JSON Lines, so that a record can name it by its hash. To
+be attacked, it stays what it is.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
-from robustbench_char.tasks.base import Task
-from robustbench_char.tasks.formats._rows import Names, column_of, is_int, names_of_ids
+from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task
+from robustbench_char.tasks.formats._lines import Pairing
+from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
+from robustbench_char.tasks.formats.table import new_columns, with_examples
 
 if TYPE_CHECKING:
     import datasets
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 else:
     Rows = Sequence[Mapping[str, Any]]
 
-__all__ = ["Rows", "is_a", "open_rows", "plain_rows"]
+__all__ = ["DatasetTable", "RowTable", "Rows", "is_a", "memory_table", "open_rows"]
 
 KINDS = "a datasets.Dataset, a pandas data frame, or a list of dictionaries"
 
@@ -38,6 +43,50 @@ class RowsFile(JsonLines):
 
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         return ((f"data: row {number}", row) for number, (_, row) in enumerate(super()._rows()))
+
+
+class DatasetTable(ExampleSource):
+    """A `datasets.Dataset`; `place` is how messages call it."""
+
+    def __init__(self, task: Task, dataset: datasets.Dataset, place: str = "data") -> None:
+        self._task, self._place, self._dataset = task, place, dataset.with_format(None)
+
+    def examples(self) -> Iterator[Example]:
+        """Read the rows. Raises InputError that names row and column of what is wrong."""
+        label, names = column_of(self._task, "label"), names_of_ids(self._dataset.features.to_dict())
+        named = _namer(self._task, names.get(label, ()))
+        rows = (row | {label: named(row[label])} if label in row else row for row in self._dataset)
+        yield from RowReader(self._task, names).examples(_placed(self._place, rows))
+
+    def attacked(self, attacked: Iterable[Attacked]) -> datasets.Dataset:
+        """Return a new data set with the attacked texts and answers; features and other columns stay."""
+        import datasets
+
+        clean = self._dataset.with_format("arrow")[:]
+        table = with_examples(self._task, clean, _taken(attacked, clean.num_rows))
+        return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
+
+
+class RowTable(ExampleSource):
+    """A data frame or a list of dictionaries; `place` is how messages call it."""
+
+    def __init__(self, task: Task, data: Any, place: str = "data") -> None:
+        self._task, self._place, self._data, self._rows = task, place, data, plain_rows(task, data)
+
+    def examples(self) -> Iterator[Example]:
+        """Read the rows. Raises InputError that names row and column of what is wrong."""
+        yield from RowReader(self._task, {}).examples(_placed(self._place, self._rows))
+
+    def attacked(self, attacked: Iterable[Attacked]) -> Any:
+        """Return a data frame, or a list, with the attacked texts and answers; all else stays, index and types too."""
+        examples = _taken(attacked, len(self._rows))
+        new = new_columns(self._task, examples, self._rows[0]) if examples else {}
+        return (_with_columns if is_a(self._data, "pandas.DataFrame") else _with_values)(self._data, new)
+
+
+def memory_table(task: Task, data: Any, place: str = "data") -> DatasetTable | RowTable:
+    """Return rows in memory as a table that can be attacked. Raises InputError for data of another type."""
+    return (DatasetTable if is_a(data, "datasets.Dataset") else RowTable)(task, data, place)
 
 
 def open_rows(task: Task, data: Rows) -> RowsFile:
@@ -74,13 +123,10 @@ def plain_rows(task: Task, data: Rows) -> list[dict[str, Any]]:
     Labels are names where the data or the task name them; ids in other columns stay ids.
     """
     rows, names = _read(data)
-    columns = dict.fromkeys(name for row in rows for name in row)
-    label = column_of(task, "label")
+    columns, label = dict.fromkeys(name for row in rows for name in row), column_of(task, "label")
     rows = [{name: _plain(row.get(name)) for name in columns} for row in rows]
-    if label in columns:
-        for row in rows:
-            row[label] = _label(task, row[label], names.get(label, ()))
-    return rows
+    named = _namer(task, names.get(label, ()))
+    return [row | {label: named(row[label])} for row in rows] if label in columns else rows
 
 
 def _read(data: Any) -> tuple[list[dict[str, Any]], Names]:
@@ -123,12 +169,57 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and isnan(value) else value
 
 
-def _label(task: Task, value: Any, names: Sequence[str]) -> Any:
-    """Return a label, or each of a list, by its name where it has one: of the data, as the task spells it, by id."""
-    if isinstance(value, list):
-        return [_label(task, inner, names) for inner in value]
+def _namer(task: Task, names: Sequence[str]) -> Callable[[Any], Any]:
+    """Return what gives a label, or each of a list, its name: that of the data, as the task spells it, or by its id."""
     spellings = {} if names else task.format_options.get("labels", {})
-    if str(value) in spellings:
-        return spellings[str(value)]
     known = names or task.labels or task.format_options.get("tag_names") or ()
-    return known[value] if is_int(value) and 0 <= value < len(known) else value
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list):
+            return list(map(named, value))
+        if str(value) in spellings:
+            return spellings[str(value)]
+        return known[value] if is_int(value) and 0 <= value < len(known) else value
+
+    return named
+
+
+def _placed(place: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return ((f"{place}: row {number}", row) for number, row in enumerate(rows))
+
+
+def _taken(attacked: Iterable[Attacked], count: int) -> list[Example]:
+    pairing = Pairing(attacked)
+    examples = [pairing.take(row).example for row in range(count)]
+    pairing.finish()
+    return examples
+
+
+def _with_columns(frame: pd.DataFrame, new: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    result = frame.copy(deep=False)
+    for name in frame.columns:
+        if str(name) in new:
+            old, kind = frame[name].tolist(), frame[name].dtype
+            values = pd.Series(map(_like, new[str(name)], old), index=frame.index, dtype=object)
+            result[name] = values.astype("category" if isinstance(kind, pd.CategoricalDtype) else kind)
+    return result
+
+
+def _with_values(rows: Sequence[Mapping[str, Any]], new: Mapping[str, Sequence[Any]]) -> list[Any]:
+    return [
+        {name: _like(new[str(name)][number], value) if str(name) in new else value for name, value in row.items()}
+        for number, row in enumerate(rows)
+    ]
+
+
+def _like(new: Any, old: Any) -> Any:
+    """Return a text, tokens or answers in the types of what they replace; what was missing stays missing."""
+    if isinstance(old, Mapping):
+        return {**old, **{name: _like(value, old[name]) for name, value in new.items()}}
+    if isinstance(old, np.ndarray):
+        return np.array(new, old.dtype)
+    if isinstance(old, list | tuple):
+        return type(old)(new)
+    return new if isinstance(old, str) else old

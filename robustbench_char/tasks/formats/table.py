@@ -1,4 +1,4 @@
-"""Parquet files and `datasets` in memory, in the layout of the hub, and writing examples as new tables.
+"""Parquet files in the layout of the hub, and writing examples as new tables.
 
 A rewritten Parquet file keeps schema, row groups and compression; the bytes of an unchanged one are copied. Where
 another program wrote it, undoing the edits gives the same table back, though not the same bytes.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.tasks.base import Attacked, Example, ExampleSource, NativeFile, Task
+from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats._lines import Pairing, check_text_file
 from robustbench_char.tasks.formats._rows import (
     RowReader,
@@ -28,11 +28,10 @@ from robustbench_char.tasks.formats._rows import (
 )
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["DatasetTable", "ParquetTable", "write_table"]
+__all__ = ["ParquetTable", "new_columns", "with_examples", "write_table"]
 
 _BATCH = 1000
 T = TypeVar("T")
@@ -57,7 +56,7 @@ class ParquetTable(NativeFile):
             nonlocal row, changed
             for clean in _readable(self.path, map(self._file.read_row_group, range(self._file.num_row_groups))):
                 examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
-                table = _with_examples(self._task, clean, examples)
+                table = with_examples(self._task, clean, examples)
                 changed, row = changed or table is not clean, row + clean.num_rows
                 yield table
 
@@ -86,30 +85,6 @@ class ParquetTable(NativeFile):
         batches = self._file.iter_batches(batch_size=_BATCH)
         rows = chain.from_iterable(_readable(self.path, (batch.to_pylist() for batch in batches)))
         return ((f"{self.path}: row {number}", row) for number, row in enumerate(rows))
-
-
-class DatasetTable(ExampleSource):
-    """A `datasets.Dataset` in memory; `path` only names it in messages."""
-
-    def __init__(self, task: Task, dataset: datasets.Dataset, path: Path = Path("dataset")) -> None:
-        self.path, self._task = path, task
-        self._dataset = dataset.with_format(None)
-
-    def examples(self) -> Iterator[Example]:
-        """Read the rows. Raises InputError that names row and column of what is wrong."""
-        rows = ((f"{self.path}: row {number}", row) for number, row in enumerate(self._dataset))
-        yield from RowReader(self._task, names_of_ids(self._dataset.features.to_dict())).examples(rows)
-
-    def attacked(self, attacked: Iterable[Attacked]) -> datasets.Dataset:
-        """Return a new data set with the attacked texts and answers; features and other columns stay."""
-        import datasets
-
-        clean = self._dataset.with_format("arrow")[:]
-        pairing = Pairing(attacked)
-        examples = [pairing.take(row).example for row in range(clean.num_rows)]
-        pairing.finish()
-        table = _with_examples(self._task, clean, examples)
-        return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
 
 
 def write_table(task: Task, path: Path, examples: Iterable[Example]) -> None:
@@ -182,19 +157,22 @@ def _compression(file: pq.ParquetFile) -> str:
     return "none" if name == "UNCOMPRESSED" else str(name).lower()
 
 
-def _with_examples(task: Task, clean: pa.Table, examples: Sequence[Example]) -> pa.Table:
+def new_columns(task: Task, examples: Sequence[Example], known: Collection[str]) -> dict[str, list[Any]]:
+    """Return the texts and answers of examples by their columns in a table that has the columns `known`."""
+    texts = {column_of(task, name): [example.fields[name] for example in examples] for name in task.fields}
+    return texts | {
+        column: [answers_value(getattr(example, part)) for example in examples]
+        for part, column in answer_columns(task).items()
+        if column in known
+    }
+
+
+def with_examples(task: Task, clean: pa.Table, examples: Sequence[Example]) -> pa.Table:
     """Return the table with texts and answers of the examples; the very same table where nothing changed."""
     import pyarrow as pa
 
     table = clean
-    columns: dict[str, list[Any]] = {}
-    columns |= {column_of(task, name): [example.fields[name] for example in examples] for name in task.fields}
-    columns |= {
-        column: [answers_value(getattr(example, part)) for example in examples]
-        for part, column in answer_columns(task).items()
-        if column in clean.column_names
-    }
-    for column, values in columns.items():
+    for column, values in new_columns(task, examples, clean.column_names).items():
         at = clean.schema.get_field_index(column)
         old = clean.column(at).to_pylist()
         new = [_as_stored(value, before) for value, before in zip(values, old, strict=True)]
