@@ -211,10 +211,8 @@ def _evaluated(
 
 
 def _base(resolved: Resolved, name: str) -> list[str]:
-    from robustbench_char.models.folders import reading_sha256  # loads torch
-
     base = resolved.bases[name]
-    return [base.name, base.weights_sha256, reading_sha256(base.folder)]
+    return [base.name, base.weights_sha256, base.reading_sha256]
 
 
 def _drawn_by(suite: Suite) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
 
 if TYPE_CHECKING:
-    from robustbench_char.models.checkpoints import Base
+    from robustbench_char.models.bases import Base
     from robustbench_char.models.system import System
 
 LAYOUT = {

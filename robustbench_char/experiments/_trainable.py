@@ -15,7 +15,8 @@ from robustbench_char.defences.wordrec.options import RecogniserKeywords
 from robustbench_char.defences.wordrec.train import resolve_recogniser
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments.spec import Benchmark
-from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
+from robustbench_char.models.bases import Base, resolve_base
+from robustbench_char.models.checkpoints import load_config, positions_of
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation

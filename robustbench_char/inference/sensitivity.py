@@ -34,12 +34,13 @@ from robustbench_char.inference._attack_set import (
 from robustbench_char.inference._models import device_name
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
+from robustbench_char.models.bases import Limits, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
-from robustbench_char.models.checkpoints import load_config, resolve_base
+from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.encoders import EncoderSystem, limits_of, read_encoder
 from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
-from robustbench_char.models.system import Limits, System
+from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.sensitivity import (
     SENSITIVITY,

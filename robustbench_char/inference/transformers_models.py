@@ -27,10 +27,11 @@ from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.metrics.base import Prediction
 from robustbench_char.metrics.tagging import bio2
+from robustbench_char.models.bases import Base, resolve_base
 from robustbench_char.models.bert import AUTO_HEADS
-from robustbench_char.models.checkpoints import Base, load_tokenizer, read_model, resolve_base
+from robustbench_char.models.checkpoints import load_tokenizer, read_model
 from robustbench_char.models.encoders import INPUT_NAMES, EncoderSystem, length_limit
-from robustbench_char.models.folders import CONFIG, reading_sha256
+from robustbench_char.models.folders import CONFIG
 from robustbench_char.records.evaluation import ForeignModelInfo, SystemInfo
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 from robustbench_char.tasks.label_names import LabelMap, given_labels, map_labels
@@ -119,7 +120,7 @@ def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[
     base, task = resolve_base(name, any_type=True), _named(task)
     _, labels = _checked(base, task, options)
     return {
-        "weights": [base.weights_sha256, reading_sha256(base.folder)],
+        "weights": [base.weights_sha256, base.reading_sha256],
         "labels": labels.meant,
         "defence": defence_identity(options),
     }

@@ -14,8 +14,8 @@ from transformers import (
     PreTrainedModel,
 )
 
+from robustbench_char.models.bases import Base, Limits
 from robustbench_char.models.checkpoints import (
-    Base,
     load_config,
     load_encoder,
     load_tokenizer,
@@ -24,7 +24,7 @@ from robustbench_char.models.checkpoints import (
     read_model,
     refuse_missing,
 )
-from robustbench_char.models.system import Defence, Limits, System, labelled_config
+from robustbench_char.models.system import Defence, System, labelled_config
 from robustbench_char.tasks.base import Family
 
 __all__ = ["AUTO_HEADS", "AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]

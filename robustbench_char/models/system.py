@@ -11,18 +11,19 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from robustbench_char.models.checkpoints import Base, drop_limits, load_config
+from robustbench_char.models.bases import Base, Limits
+from robustbench_char.models.checkpoints import drop_limits, load_config
 from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
 from robustbench_char.tasks.base import Family
 from robustbench_char.text.corrections import Correction
 
-__all__ = ["Limits", "System"]
+__all__ = ["System"]
 
 
 class Defence(Protocol):
@@ -36,13 +37,6 @@ class Defence(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what the defence is loaded from."""
-
-
-class Limits(NamedTuple):
-    """`longest` is the most pieces that a base reads at once; default lengths are `scale` times those of sub-words."""
-
-    longest: int
-    scale: int = 1
 
 
 class System(ABC):

@@ -24,9 +24,9 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
 from robustbench_char.defences.wordrec.files import CONFIG
+from robustbench_char.models.bases import Base, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
-from robustbench_char.models.checkpoints import Base, load_config, resolve_base
-from robustbench_char.models.folders import reading_sha256
+from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
@@ -249,7 +249,7 @@ class _Job:
             "task": self.task.model_dump(mode="json"),
             "system": self.system.recipe,
             "labels": self.labels,
-            "base": [self.base.name, self.base.weights_sha256, reading_sha256(self.base.folder)],
+            "base": [self.base.name, self.base.weights_sha256, self.base.reading_sha256],
             "settings": self.settings.model_dump(mode="json"),
             "train": [self.request.data_sha256, len(self.examples)],
             "augment": self.augmentation and self.augmentation.info().model_dump(mode="json"),

@@ -16,7 +16,7 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Called, Option, Options, within
 
 if TYPE_CHECKING:
-    from robustbench_char.models.system import Limits
+    from robustbench_char.models.bases import Limits
     from robustbench_char.tasks.base import Family
 
 __all__ = [

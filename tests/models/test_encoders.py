@@ -28,7 +28,8 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
-from robustbench_char.models.checkpoints import load_config, load_tokenizer, resolve_base
+from robustbench_char.models.bases import resolve_base
+from robustbench_char.models.checkpoints import load_config, load_tokenizer
 from robustbench_char.models.encoders import EncoderSystem, read_encoder, state_count
 
 pytestmark = pytest.mark.models

@@ -103,7 +103,7 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
     from contextlib import nullcontext
 
     from robustbench_char.attacks.suites import load_suites
-    from robustbench_char.models.checkpoints import resolve_base
+    from robustbench_char.models.bases import resolve_base
     from robustbench_char.training.pretraining._blocks import BlockCollator, BlockMaker, Corpus, heldout_blocks
     from robustbench_char.training.pretraining._models import build_encoder, open_tokenizer
     from robustbench_char.training.pretraining._noise import Masker, Noiser
@@ -160,7 +160,7 @@ def test_the_stream_forgets_the_way_it_came(pretrain_tiny: Any, monkeypatch: pyt
 def test_the_folder_loads_as_a_base(
     system: str, base: str, pretrain_tiny: Any, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    import robustbench_char.models  # noqa: F401  # registers CharBERT
+    import robustbench_char.models.charbert  # noqa: F401  # registers CharBERT
 
     folder = pretrain_tiny(system, base=request.getfixturevalue(base), steps=2)
     encoder, report = AutoModel.from_pretrained(folder, output_loading_info=True)

@@ -19,6 +19,7 @@ from robustbench_char.models.charbert.modeling import (
     CharBertForTokenClassification,
     CharBertModel,
 )
+from robustbench_char.models.charbert.processor import CharBertProcessor
 
 __all__ = [
     "CharBertConfig",
@@ -27,6 +28,7 @@ __all__ = [
     "CharBertForSequenceClassification",
     "CharBertForTokenClassification",
     "CharBertModel",
+    "CharBertProcessor",
 ]
 
 AutoConfig.register(CharBertConfig.model_type, CharBertConfig)

@@ -9,9 +9,10 @@ from typing import Self
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
+from robustbench_char.models.bases import Base
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert.processor import CharBertProcessor
-from robustbench_char.models.checkpoints import Base, load_config
+from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.folders import CHARACTER_VOCABULARY
 from robustbench_char.models.system import Defence
 from robustbench_char.tasks.base import Family

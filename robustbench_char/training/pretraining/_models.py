@@ -24,11 +24,12 @@ from transformers import (
 )
 
 from robustbench_char.common import InputError
+from robustbench_char.models.bases import Base
 from robustbench_char.models.charbert.characters import CharacterVocabulary, lay_out
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor
-from robustbench_char.models.checkpoints import Base, load_config, load_tokenizer, read_model, refuse_missing
+from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.pretraining._noise import IGNORED, TERMS, TermVocabulary
 from robustbench_char.training.pretraining.options import PretrainSettings, Vocabularies

