@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
-from robustbench_char.inference.evaluate import PredictionSource
+from robustbench_char.inference.evaluate import Asking, PredictionSource
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction, QaPrediction
@@ -73,14 +73,27 @@ class _Defended:
         """Raise InputError for a file that the source must not be scored on."""
         self.source.check(file, sha256, attack)
 
+    def requests(self, examples: Sequence[Example]) -> int:
+        """Return how many requests the source would send."""
+        return self.source.requests(self._all_corrected(examples)) if isinstance(self.source, Asking) else 0
+
+    def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
+        """Raise InputError where the source would send more requests than the user may expect."""
+        if isinstance(self.source, Asking):
+            self.source.check_requests(self._all_corrected(examples), limit)
+
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return the source's predictions on corrected texts; the seconds are its own."""
         texts: dict[str, Correction] = {}
-        corrected = [self._corrected(example, texts) for example in examples]
+        corrected = self._all_corrected(examples, texts)
         made = self.source.predict(corrected, batch_size=batch_size, progress=progress)
         contexts = [str(example.fields.get("context")) for example in examples]
         values = [_given(value, texts.get(context)) for value, context in zip(made.values, contexts, strict=True)]
         return replace(made, values=values)
+
+    def _all_corrected(self, examples: Sequence[Example], texts: dict[str, Correction] | None = None) -> list[Example]:
+        texts = {} if texts is None else texts
+        return [self._corrected(example, texts) for example in examples]
 
     def _corrected(self, example: Example, texts: dict[str, Correction]) -> Example:
         fields: dict[str, str | tuple[str, ...]] = {}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import Manifest
@@ -32,7 +32,7 @@ from robustbench_char.tasks.labels import labelled, place_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PredictionSource", "evaluate"]
+__all__ = ["Asking", "PredictionSource", "evaluate"]
 
 UNKNOWN_TAGS = 0.01
 """Largest share of words with a tag that the source does not know (an error each); above it, the file is another
@@ -64,6 +64,18 @@ class PredictionSource(Protocol):
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return one prediction per example, in the order given. Labels are not looked at."""
         ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A source that sends a request per example, which may be paid for."""
+
+    def requests(self, examples: Sequence[Example]) -> int:
+        """Return how many requests these examples need: those that are not answered yet."""
+        ...
+
+    def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
+        """Raise InputError where they are more than the user may expect."""
 
 
 class Labelled(NamedTuple):
@@ -103,13 +115,16 @@ def evaluate(
     `task` is what the user says the file holds, `name` how the record calls the file (default: its own name), `limit`
     keeps the first examples. Where the file stands in the folder of an attack, the record tells which. Raises
     InputError for another task than the source's, for examples without labels or with labels that the source does not
-    know, for altered attack files, for a source that fails on every example, and for an `output` with other content.
+    know, for altered attack files, for a source that fails on every example or would send more requests than may be
+    expected, and for an `output` with other content.
     """
     started = time.monotonic()
     data = read_labelled(source, file, task=task, limit=limit)
     info = data.info(name, limit)
     if output is not None:
         check_result_folder(output, source.task.name, source.info, info, overwrite=overwrite)
+    if isinstance(source, Asking):
+        source.check_requests(data.examples, limit)
     predictions = source.predict(data.examples, batch_size=batch_size, progress=progress)
     _check_any(source, data, predictions)
     evaluation = _scored(source, data, info, predictions, started)
@@ -195,6 +210,7 @@ def _scored(
         "task_note": task.note,
         "wall_seconds": source.seconds + time.monotonic() - started,
         "predict_seconds": predictions.seconds,
+        "cost": predictions.cost,
         "device": source.device,
     }
     table = _table(data, predictions, scores, edits)

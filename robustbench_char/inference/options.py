@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from robustbench_char.common.options import Options
+from robustbench_char.common.options import Called, Options
 
-__all__ = ["ModelOptions"]
+__all__ = ["ChatOptions", "ModelOptions"]
 
 
 def _listed(value: Any) -> Any:
@@ -16,7 +16,36 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class ModelOptions(Options):
+class ChatOptions(Options):
+    """Where a chat model (`openai:NAME`) is asked, how, and what its answers cost."""
+
+    endpoint: str | None = Field(
+        None, description="Chat models: URL of the OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1."
+    )
+    prompt: str | None = Field(
+        None, description="Chat models: a prompt's .yaml file (default: that of the task's family, see `list prompts`)."
+    )
+    key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="Chat models: the environment variable with the key, which is written nowhere; a local server may"
+        " need none.",
+    )
+    parallel: int = Field(16, ge=1, le=1024, description="Chat models: requests at once.")
+    timeout: float = Field(60.0, gt=0, description="Chat models: seconds to wait for an answer.")
+    retries: int = Field(6, ge=0, description="Chat models: further tries of a request, with growing pauses.")
+    price: str | None = Field(
+        None, description="Chat models: price of a million input tokens and of a million output tokens: 0.15,0.60."
+    )
+    cache: str | None = Field(
+        None,
+        description="Chat models: folder of answers, so that nothing is asked twice (default: in the user's cache).",
+    )
+    yes: Annotated[bool, Called(flag="--yes")] = Field(
+        False, description="Chat models: send more than 2,000 requests without --limit."
+    )
+
+
+class ModelOptions(ChatOptions):
     """How a model that is not ours is read, and what stands before it."""
 
     labels: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(

@@ -44,7 +44,7 @@ class Predictions:
     None stands for an example without a usable prediction, which counts as wrong; `errors` maps its position to the
     reason. `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows
     included) and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the
-    best threshold can be sought.
+    best threshold can be sought. `cost` is that of a priced service.
     """
 
     values: Sequence[Prediction | None]
@@ -52,6 +52,7 @@ class Predictions:
     counts: dict[str, int] = field(default_factory=dict)
     no_answer_scores: bool = True
     errors: dict[int, str] = field(default_factory=dict)
+    cost: float | None = None
 
 
 @dataclass(frozen=True)

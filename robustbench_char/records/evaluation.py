@@ -15,6 +15,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ PREDICTION_COLUMNS = ("row", "id", "fields", "gold", "prediction", "score", "edi
 question, share of right tags of a tagging). `fields` maps a field to its text or tokens as evaluated. `edits` (an empty
 list on clean data) holds objects with field, word (its number under the suite's splitter), operator, start_clean,
 start_attacked, removed, inserted, word_before and word_after. Where the system failed on an example, its `prediction`
-is null, and a last column `error` holds the reason (missing for all others)."""
+is null, and a last column `error` holds the reason; of a chat model also what of its answer could not be used (missing
+for all others)."""
 ERROR = "error"
 _PREDICTIONS = f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})"
 
@@ -145,7 +147,8 @@ class SystemInfo(Frozen):
     same head. A recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what
     an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
     `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights. Of a
-    `model` that was fine-tuned elsewhere nothing is known of its training.
+    `model` that was fine-tuned elsewhere nothing is known of its training, nor of a `chat` model, whose
+    `weights_sha256` is a hash of `chat`.
     """
 
     name: str
@@ -162,6 +165,7 @@ class SystemInfo(Frozen):
     recogniser: RecogniserInfo | None = None
     predictor: PredictorInfo | None = None
     model: ForeignModelInfo | None = None
+    chat: ChatInfo | None = None
 
     @property
     def shown(self) -> str:
@@ -219,7 +223,8 @@ class Record(Frozen):
     `clean_gold_scores` scores question answering against the answers of the clean text (None elsewhere). `counts` holds
     what the scores stand on: examples, for tagging tokens, entities, `truncated_words` (counted as errors), and so on;
     `failed_examples` have no usable prediction, count as wrong, and are absent where there are none; `pieces` are the
-    sub-words that the model read, which took `predict_seconds` (None: not measured).
+    sub-words that the model read, which took `predict_seconds` (None: not measured). Of a chat model these are the
+    seconds of all requests, `tokens_in` and `tokens_out` its own counts, and `cost` is in the currency of the price.
     `task_note` is what a reader of the task's scores should know. `constant_score` is the headline score of the best
     answer that is the same for all examples (None: not known, in older records).
     `counts_sha256` is that of the counts of each example beside it (see `count_table`; None in older records).
@@ -241,6 +246,7 @@ class Record(Frozen):
     counts_sha256: str | None = None
     wall_seconds: float
     predict_seconds: float | None = None
+    cost: float | None = None
     device: str
     created: str
     provenance: Provenance
@@ -289,7 +295,7 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
 
 
 VOLATILE = (
-    "wall_seconds", "predict_seconds", "created", "provenance", "system.pretraining.wall_seconds",
+    "wall_seconds", "predict_seconds", "cost", "created", "provenance", "system.pretraining.wall_seconds",
     "system.pretraining.tokens_per_second",
 )  # fmt: skip
 """What two records of the same result may differ in: times, commits, versions, machines."""
