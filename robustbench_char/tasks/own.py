@@ -48,7 +48,8 @@ def classification(
     metric: str = "accuracy",
     title: str | None = None,
 ) -> Task:
-    """Return a classification of your own, whose data are tables with a column for each text and one for the label.
+    """Return a classification of your own, in tables (CSV, TSV, JSON Lines, Parquet, in memory): a column for each text
+    and one for the label.
 
     `labels` are the class names in the order of their ids, or a mapping from spellings in the data to class names.
     `label` and `id` are the columns of the label and, if there is one, of a name for each example; `columns` maps a
@@ -65,8 +66,7 @@ def classification(
     named = {"label": label, **({} if id is None else {"id": id}), **(columns or {})}
     classes = tuple(dict.fromkeys(labels.values() if isinstance(labels, Mapping) else labels))
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
-    options |= {"columns": {field: named.get(field, field) for field in fields}, "label": label}
-    return _own("classification", name, title, fields, metric, format="glue_tsv", format_options=options, columns=named,
+    return _own("classification", name, title, fields, metric, format="csv", format_options=options, columns=named,
                 labels=classes)  # fmt: skip
 
 

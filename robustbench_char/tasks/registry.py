@@ -27,7 +27,11 @@ TASKS: Registry[Task] = Registry("task")
 for _task in (SQUAD_V1, SQUAD_V2, COLA, MRPC, QQP, QNLI, CONLL2003, PTB_POS):
     TASKS.register(_task.name, _task)
 
-_FORMATS_OF = {"classification": ("glue_tsv",), "tagging": ("conll", "ptb"), "question_answering": ("squad_json",)}
+_FORMATS_OF = {
+    "classification": ("glue_tsv", "csv"),
+    "tagging": ("conll", "ptb"),
+    "question_answering": ("squad_json",),
+}
 
 
 def get_task(name: str | Path | Task, place: object = "TASK") -> Task:

@@ -21,20 +21,25 @@ TABLES: Registry[Callable[[Task, Path], NativeFile]] = Registry("table")
 """What opens a table in the hub's layout, by suffix; any task may come in one."""
 
 FORMATS.register("glue_tsv", "robustbench_char.tasks.formats.glue_tsv:GlueTsv")
+FORMATS.register("csv", "robustbench_char.tasks.formats.csv_file:CsvFile")
 FORMATS.register("conll", "robustbench_char.tasks.formats.conll:Conll")
 FORMATS.register("ptb", "robustbench_char.tasks.formats.ptb:open_ptb")
 FORMATS.register("squad_json", "robustbench_char.tasks.formats.squad_json:SquadJson")
 TABLES.register(".jsonl", "robustbench_char.tasks.formats.json_lines:JsonLines")
 TABLES.register(".parquet", "robustbench_char.tasks.formats.table:ParquetTable")
+_SEPARATED = {".csv": "csv", ".tsv": "glue_tsv"}
 
 
 def open_native(task: Task, path: Path) -> NativeFile:
     """Open a file of a task: a table by its suffix, anything else in the task's own format; nothing is read yet.
 
-    Raises InputError where there is no such file. A Penn Treebank may be a folder of trees.
+    A classification may come as CSV or TSV, by suffix, whichever of them is its own format. Raises InputError where
+    there is no such file. A Penn Treebank may be a folder of trees.
     """
     if not path.exists():
         raise InputError(path, found="no such file or folder", expected=f"data of the task {task.name}",
                          fix="Check the path given to --input.")  # fmt: skip
-    opener = TABLES.get(path.suffix) if path.suffix in TABLES else FORMATS.get(task.format)
-    return opener(task, path)
+    if path.suffix in TABLES:
+        return TABLES.get(path.suffix)(task, path)
+    named = _SEPARATED.get(path.suffix) if task.family == "classification" else None
+    return FORMATS.get(named or task.format)(task, path)

@@ -18,14 +18,13 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
-from robustbench_char.tasks.formats._rows import class_of, wrong_label
+from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
 
 __all__ = ["GlueTsv"]
 
 
 class TsvLayout(Frozen):
     """Where the columns of a file are: by name where it has a header, by 0-based number anywhere.
-
     A label column that the header lacks makes the file unlabelled. `width` fixes the number of columns of a file
     without header (otherwise its first line does).
     """
@@ -38,8 +37,12 @@ class TsvLayout(Frozen):
 
 
 class TsvOptions(TsvLayout):
-    """A layout, the classes behind the spellings of the label column, and the layout of test files where it differs."""
+    """A layout, the classes behind the spellings of the label column, and the layout of test files where it differs.
 
+    Without `columns`, fields and label are where tables have them (see `Task.columns`).
+    """
+
+    columns: dict[str, str | int] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     test: TsvLayout | None = None
 
@@ -59,7 +62,10 @@ class GlueTsv(NativeFile):
 
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._task = path, task
-        self._options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
+        options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
+        columns = options.columns or {name: column_of(task, name) for name in task.fields}
+        label = column_of(task, "label") if options.label is None and not options.columns else options.label
+        self._options = options.model_copy(update={"columns": columns, "label": label})
         _check_options(task, self._options)
 
     def examples(self) -> Iterator[Example]:
