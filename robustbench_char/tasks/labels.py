@@ -42,7 +42,8 @@ def labelled(task: Task, file: NativeFile, examples: Sequence[Example]) -> list[
                 f"{file.path}: {place_of(example)}",
                 found="an example without label",
                 expected="labelled examples to score",
-                fix="Evaluate on the dev file; test files are often released without labels.",
+                fix="Evaluate on the dev file: test files are often released without labels. If the column of labels "
+                "has another name than the task expects, say it in `columns` of the task.",
             )
         labels.append(gold)
     if not labels:

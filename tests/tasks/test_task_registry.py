@@ -73,7 +73,11 @@ def test_a_task_of_the_users_own(tmp_path: Path) -> None:
         ("name: rte", "name: ../rte", r"mine.yaml: name: found '../rte'"),
         ("name: rte", "name: cola", r"name: found 'cola'; expected .*no shipped task's name"),
         ("format: glue_tsv", "format: glue_tvs", r"mine.yaml: format: found 'glue_tvs'.*Did you mean 'glue_tsv'"),
-        ("format: glue_tsv", "format: conll", r"format: found 'conll'; expected glue_tsv \(family classification\)"),
+        (
+            "format: glue_tsv",
+            "format: conll",
+            r"format: found 'conll'; expected glue_tsv or csv \(family classification\)",
+        ),
         ("family: classification", "family: clasification", r"family: .*Did you mean 'classification'"),
         ("labels: [entailment, not_entailment]\n", "", r"labels: found no labels"),
         ("  id: index", "  idd: index", r"mine.yaml: format_options: idd: found unknown key 'idd'.*Did you mean 'id'"),
