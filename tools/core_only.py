@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 TEXT = "The harbour was quiet, and nobody had seen the boat for days.\n"
+RESULTS = Path(__file__).resolve().parents[1] / "reports/results/first_comparison"
 WORKING = (
     "list",
     "validate --all",
@@ -20,6 +21,9 @@ WORKING = (
     "attack mrpc --data mini --suite drop --output attacked",
     "verify attacked --data mini",
     "show attacked -n 1",
+    "run demo --plan",
+    f"compare {RESULTS} {RESULTS}",
+    f"report {RESULTS} --no-examples --output page",
 )
 """Commands that need no extra; later ones read what earlier ones wrote."""
 REFUSED = {
@@ -32,7 +36,10 @@ REFUSED = {
     "convert model --output out": "models",
     "train-recogniser --text plain.txt --output out": "models",
     "recogniser-price model --task mrpc --attacked attacked --data mini": "models",
-    "run demo": "models",
+    "run demo --executor local": "offline",
+    "run plain.yaml --executor local": "models",
+    "run demo --executor ray": "ray",
+    "run demo --tensorboard": "tensorboard",
 }
 """Commands that need an extra, and which."""
 
@@ -54,6 +61,8 @@ def write_inputs(folder: Path) -> None:
     model, sizes = folder / "model", {"hidden_size": 8, "num_hidden_layers": 1, "max_position_embeddings": 64}
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))
+    spec = {"systems": {"bert": {}}, "tasks": {"mrpc": {}}, "data": "mini", "bases": [str(model)], "suites": ["drop"]}
+    (folder / "plain.yaml").write_text(json.dumps({"schema": 1, **spec}))
     (model / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     header = json.dumps({"weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
     (model / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))

@@ -6,17 +6,55 @@ Its base class stands in a room above, so who asks for a class says of what type
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 from robustbench_char.common.registry import Registry
 
-__all__ = ["SYSTEMS"]
+__all__ = ["SYSTEMS", "Traits"]
 
-SYSTEMS: Registry[type[Any]] = Registry("system")
-SYSTEMS.register("bert", "robustbench_char.models.bert:BertSystem")
-SYSTEMS.register("bert_mlm", "robustbench_char.models.bert:BertMlmSystem")
-SYSTEMS.register("advbert", "robustbench_char.models.bert:AdvBertSystem")
-SYSTEMS.register("bert_wordrec", "robustbench_char.models.bert:BertWordRecSystem")
-SYSTEMS.register("charbert", "robustbench_char.models.charbert.system:CharBertSystem")
-SYSTEMS.register("bert_aug", "robustbench_char.models.bert:BertAugSystem")
-SYSTEMS.register("encoder", "robustbench_char.models.encoders:EncoderSystem")
+
+@dataclass(frozen=True)
+class Traits:
+    """What decides how a system is trained: the attributes of its class, which `models.system.System` explains."""
+
+    name: str
+    recipe: str
+    pretraining: str | None = None
+    any_type: bool = False
+    needs_recogniser: bool = False
+    augmentation: str | None = None
+
+
+class Systems(Registry[type[Any]]):
+    """The registry of systems. Those with traits are planned without their class, and so without a model library."""
+
+    def __init__(self) -> None:
+        super().__init__("system")
+        self.declared: dict[str, Traits] = {}
+
+    def register(self, name: str, entry: type[Any] | str, recipe: str | None = None, **traits: Any) -> None:
+        """Add one name, with the traits of its class where it is to be planned without it."""
+        super().register(name, entry)
+        if recipe:
+            self.declared[name] = Traits(name, recipe, **traits)
+
+    def traits(self, name: str) -> Traits:
+        """Return the traits of a system: those declared here, else those of its class, which is loaded."""
+        return self.declared.get(name) or traits_of(self.get(name))
+
+
+def traits_of(system: type[Any]) -> Traits:
+    """Return the traits of a class."""
+    return Traits(**{field.name: getattr(system, field.name) for field in fields(Traits)})
+
+
+SYSTEMS = Systems()
+_BERT, _CHARBERT = "robustbench_char.models.bert", "robustbench_char.models.charbert.system"
+SYSTEMS.register("bert", f"{_BERT}:BertSystem", "bert/1")
+SYSTEMS.register("bert_mlm", f"{_BERT}:BertMlmSystem", "bert/1", pretraining="bert_mlm")
+SYSTEMS.register("advbert", f"{_BERT}:AdvBertSystem", "bert/1", pretraining="advbert")
+SYSTEMS.register("bert_wordrec", f"{_BERT}:BertWordRecSystem", "bert/1", needs_recogniser=True)
+SYSTEMS.register("charbert", f"{_CHARBERT}:CharBertSystem", "charbert/1", pretraining="charbert")
+SYSTEMS.register("bert_aug", f"{_BERT}:BertAugSystem", "bert/1", augmentation="mixed")
+SYSTEMS.register("encoder", "robustbench_char.models.encoders:EncoderSystem", "encoder/1", any_type=True)

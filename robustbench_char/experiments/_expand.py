@@ -10,6 +10,7 @@ from typing import Any
 
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
+from robustbench_char.common.extras import installed
 from robustbench_char.common.files import read_json, sha256_file, shipped
 from robustbench_char.experiments._jobs import Call, Job, job_name, text_path
 from robustbench_char.experiments._resolve import Resolved, ResolvedTask
@@ -44,7 +45,7 @@ def _machine(spec: Benchmark) -> dict[str, Any]:
         "gpus": spec.gpus_per_job if spec.device == "gpu" else 0,
         "machine": platform.machine(),
         "bf16": bf16_helps(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) if installed(name) else None for name in _LIBRARIES},
     }
 
 

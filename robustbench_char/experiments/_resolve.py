@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
-from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.common.extras import installed
+from robustbench_char.common.systems import SYSTEMS, Traits
 from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
+from robustbench_char.experiments._trainable import check_training
 from robustbench_char.experiments.spec import Benchmark, Given, TaskSpec
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.predictors import load_predictor
@@ -25,7 +27,6 @@ from robustbench_char.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from robustbench_char.models.bases import Base
-    from robustbench_char.models.system import System
 
 LAYOUT = {
     "squad_v1": ("squad/train-v1.1.json", "squad/dev-v1.1.json"),
@@ -142,9 +143,9 @@ class Resolved:
     recogniser_text: tuple[str, ...]
     folder: Path
 
-    def kind(self, name: str) -> type[System]:
-        """Return the class of a system of the spec that is trained."""
-        return SYSTEMS.get(self.spec.kind_of(name))
+    def kind(self, name: str) -> Traits:
+        """Return what decides how a system of the spec is trained."""
+        return SYSTEMS.traits(self.spec.kind_of(name))
 
 
 def resolve(
@@ -207,8 +208,6 @@ def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str
     """Return the bases by name, none where nothing is trained; all mistakes of training are added."""
     if not spec.trained() and spec.recogniser is None:
         return {}
-    from robustbench_char.experiments._trainable import check_training  # loads torch
-
     return check_training(spec, tasks, wrong)
 
 
@@ -238,9 +237,7 @@ def _check_saved(spec: Benchmark, folder: Path, wrong: Mistakes) -> None:
 def _check_device(spec: Benchmark, wrong: Mistakes) -> None:
     if spec.device == "cpu" and all(system.predictor for system in spec.systems.values()):
         return
-    import torch
-
-    available, per_job = torch.cuda.device_count(), spec.gpus_per_job
+    available, per_job = _gpus(), spec.gpus_per_job
     if spec.device == "cpu":
         if available:
             wrong.add("device", "cpu, on a machine with a GPU", "gpu, which training would use",
@@ -255,6 +252,14 @@ def _check_device(spec: Benchmark, wrong: Mistakes) -> None:
         if (pretrain.processes or 1) > per_job:
             wrong.add(f"{place}.processes", f"{pretrain.processes}", f"at most {per_job}",
                       "Raise gpus_per_job: each process has a GPU of its own.")  # fmt: skip
+
+
+def _gpus() -> int:
+    if not installed("torch"):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: Mistakes) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """What a spec says of training, checked before any work: bases, systems that are trained, their options and seeds.
 
-It loads torch, so that `_resolve` imports it only where something is trained.
+No model library is needed: how much a base reads is in its config.json, but for systems that take any type of base.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from functools import partial
 from typing import Any
 
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.extras import installed
 from robustbench_char.common.options import options_of
-from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.wordrec.options import RecogniserKeywords
-from robustbench_char.defences.wordrec.train import resolve_recogniser
+from robustbench_char.common.systems import SYSTEMS, Traits
+from robustbench_char.defences.wordrec.options import RecogniserKeywords, resolve_recogniser
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments.spec import Benchmark
-from robustbench_char.models.bases import Base, resolve_base
-from robustbench_char.models.checkpoints import load_config, positions_of
-from robustbench_char.models.system import System
+from robustbench_char.models.bases import Base, Limits, check_layers, positions_in, resolve_base
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
 from robustbench_char.training.options import FinetuneOptions, resolve_settings
@@ -43,7 +41,8 @@ def _bases(spec: Benchmark, wrong: Mistakes) -> dict[str, Base]:
 
     def base(name: str) -> Base:
         kinds = {spec.kind_of(key) for key, system in trained.items() if name in spec.bases_of(system)}
-        return resolve_base(name, any_type=all(SYSTEMS.get(kind).any_type for kind in kinds & set(SYSTEMS)))
+        any_type = all(SYSTEMS.traits(kind).any_type for kind in kinds & set(SYSTEMS))
+        return resolve_base(name, any_type=any_type, planned=True)
 
     bases = wrong.each(spec.bases, base, "bases")
     names = [base.name.replace("/", "-") for base in bases.values()]
@@ -60,11 +59,11 @@ def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
                   f"one of {', '.join(SYSTEMS)}",
                   f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}")  # fmt: skip
         return
-    kind: type[System] = SYSTEMS.get(name)
+    kind = SYSTEMS.traits(name)
     if kind.pretraining and not spec.text:
         wrong.add("text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`.")
     if not kind.pretraining and (system.starts_from or system.pretrain.model_dump(exclude_none=True)):
-        pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.get(name).pretraining)
+        pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.traits(name).pretraining)
         wrong.add(place, f"pre-training for {name}, which starts from the base as it is",
                   f"pretrain and starts_from for {pretrained} alone", "Leave them out.")  # fmt: skip
     if system.recogniser is False and kind.needs_recogniser:
@@ -89,7 +88,7 @@ def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Bas
 
 def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, base: Base, wrong: Mistakes) -> None:
     system, place = spec.systems[key], f"systems.{key}"
-    kind: type[System] = SYSTEMS.get(spec.kind_of(key))
+    kind = SYSTEMS.traits(spec.kind_of(key))
     if kind.pretraining:
         parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
         wrong.of_options(parts, partial(_pretraining, kind.pretraining, spec.pretrain_options(system), base))
@@ -106,18 +105,35 @@ def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, bas
                 wrong.of_options({f"{place}.augment": augment}, check)
 
 
-def _finetuning(asked: dict[str, Any], task: Task, kind: type[System], base: Base) -> None:
-    limits = kind.limits(base.folder)
+def _finetuning(asked: dict[str, Any], task: Task, kind: Traits, base: Base) -> None:
     (options,) = options_of(asked, FinetuneOptions)
-    resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
-    load_config(base.folder, layers=options.layers)
+    if (limits := _limits(kind, base, options.layers)) is not None:
+        resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
+
+
+def _limits(kind: Traits, base: Base, layers: int | None) -> Limits | None:
+    """Return how much a base reads, None where no library is installed that knows. Raises InputError for its layers."""
+    if kind.name in SYSTEMS.declared and not kind.any_type:
+        return _plain_limits(base, layers)
+    if not installed("torch") or not installed("transformers"):
+        return None
+    from robustbench_char.models.checkpoints import load_config
+
+    limits: Limits = SYSTEMS.get(kind.name).limits(base.folder)
+    load_config(base.folder, layers=layers)
+    return limits
+
+
+def _plain_limits(base: Base, layers: int | None) -> Limits:
+    check_layers(layers, base.config.get("num_hidden_layers", 12))
+    return Limits(positions_in(base.config))
 
 
 def _pretraining(system: str, asked: dict[str, Any], base: Base) -> None:
     asked.pop("processes", None)
     (options,) = options_of(asked, PretrainOptions)
-    config = load_config(base.folder, layers=options.layers)
-    resolve_pretraining(system, options, seed=0, positions=positions_of(config), lower=True)
+    positions = _plain_limits(base, options.layers).longest
+    resolve_pretraining(system, options, seed=0, positions=positions, lower=True)
 
 
 def _check_seeds(spec: Benchmark, wrong: Mistakes) -> None:
@@ -125,7 +141,7 @@ def _check_seeds(spec: Benchmark, wrong: Mistakes) -> None:
     copies = set()
     for key, system in spec.trained().items():
         name = spec.kind_of(key)
-        if system.augment or (name in SYSTEMS and SYSTEMS.get(name).augmentation):
+        if system.augment or (name in SYSTEMS and SYSTEMS.traits(name).augmentation):
             seed = system.augment.seed if system.augment else None
             copies.add(AUGMENT_SEED if seed is None else seed)
     for key, task in spec.tasks.items():

@@ -27,6 +27,7 @@ from robustbench_char.experiments.run_folder import RunFile, RunFolder, result_p
 from robustbench_char.experiments.spec import Benchmark, Given, combined, load_spec
 from robustbench_char.experiments.store import Store, default_results
 from robustbench_char.experiments.view import View
+from robustbench_char.models.bases import MINILM_PACKAGE
 
 __all__ = ["Planned", "default_output", "plan", "run", "slots_of"]
 
@@ -156,12 +157,12 @@ def run(
     that the plan exceeds, and for an executor or an output that is not available.
     """
     planned = plan(spec, data_dir=data_dir, store=store, thorough=True, given=given)
-    _check_extras(planned, tensorboard)
     benchmark = planned.resolved.spec
     folder = RunFolder(Path(output or Path("runs") / planned.name), examples=benchmark.examples)
     events = folder.path / "tensorboard" if tensorboard else None
     settings = {"threads": benchmark.threads, "save_seconds": save_seconds, "tensorboard": events}
     with _executor(executor, benchmark, workers, address) as made:
+        _check_extras(planned, tensorboard)
         _check_budget(planned, made.slots)
         folder.clear(planned.plan.keys)
         return _run_in(folder, planned, made, settings, executor)
@@ -183,10 +184,12 @@ def _run_in(folder: RunFolder, planned: Planned, made: Executor, settings: Mappi
 
 def _check_extras(planned: Planned, tensorboard: bool) -> None:
     """Raise InputError, before any work is done, for an extra that these jobs need and that is not installed."""
-    if any(STAGES.get(planned.plan.jobs[name].stage).heavy for name in planned.waiting):
-        require("torch", "transformers", "accelerate")
     if tensorboard:
         require("tensorboard", place="--tensorboard")
+    if any(STAGES.get(planned.plan.jobs[name].stage).heavy for name in planned.waiting):
+        if any(base.name == "minilm" for base in planned.resolved.bases.values()):
+            require(MINILM_PACKAGE, place="minilm")
+        require("torch", "transformers", "accelerate")
 
 
 def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:

@@ -11,7 +11,7 @@ from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, 
 from robustbench_char.attacks.suites import Suite, load_suites, only_suite
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option
-from robustbench_char.models.system import System
+from robustbench_char.common.systems import Traits
 from robustbench_char.records.evaluation import AugmentInfo
 from robustbench_char.tasks.base import Example, ExampleSource, Task
 from robustbench_char.training.options import AugmentOptions
@@ -61,7 +61,7 @@ class _InMemory(ExampleSource):
         return iter(self.held)
 
 
-def resolve_augmentation(asked: AugmentOptions, system: type[System], task: Task) -> Augmentation | None:
+def resolve_augmentation(asked: AugmentOptions, system: Traits, task: Task) -> Augmentation | None:
     """Return the augmentation asked for, or else the system's own default, if any.
 
     Raises InputError for an unknown suite or operator, a suite of several strengths, and for options of an augmentation

@@ -272,7 +272,7 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     examples = _labelled(asked, settings)
     labels = label_names(asked.task, examples)
     _refuse_unknown(examples, labels, asked.place)
-    augmentation = resolve_augmentation(asked.augment, system, asked.task)
+    augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task)
     front = _recogniser(asked, system, store, progress)
     info = recogniser_info(front) if front else None
     return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 from pydantic import Field
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.extras import installed
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Called, Option, Options, within
 
@@ -172,12 +173,13 @@ def bf16_of(precision: Precision) -> bool:
 
 def bf16_helps() -> bool:
     """Return whether bfloat16 is computed in hardware here: on a GPU that says so, or a CPU with avx512_bf16 or AMX."""
-    import torch
+    if installed("torch"):
+        import torch
 
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if torch.accelerator.is_available():
-        return False
+        if torch.cuda.is_available():
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        if torch.accelerator.is_available():
+            return False
     cpuinfo = Path("/proc/cpuinfo")
     flags = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags

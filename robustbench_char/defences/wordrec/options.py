@@ -5,13 +5,21 @@ Quick to import: commands are described by it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from pydantic import Field
 
-from robustbench_char.common.options import Called, Options
+from robustbench_char.common.errors import InputError
+from robustbench_char.common.options import Called, Option, Options, options_of, within
 
-__all__ = ["BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings"]
+if TYPE_CHECKING:
+    from robustbench_char.attacks.suites import Suite
+    from robustbench_char.tasks.base import Task
+
+__all__ = ["BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings", "resolve_recogniser"]
+
+_TEXT = "text"
+"""The task that suites are resolved for where training reads plain text."""
 
 BackOff = Literal["pass_through", "neutral", "background"]
 """What stands for a word that the recogniser does not know: itself, `a`, or what a second recogniser says."""
@@ -59,3 +67,20 @@ class RecogniserSettings(RecogniserOptions):
     """All that decides the outcome besides the text, as stored in `recogniser.json`."""
 
     seed: int = 0
+
+
+def resolve_recogniser(
+    options: RecogniserKeywords, *, seed: int = 0, task: Task | None = None
+) -> tuple[RecogniserSettings, Suite]:
+    """Return the settings of a training and its attack. Raises InputError for an option that no training could use."""
+    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.text.words import SPLITTERS
+
+    (chosen,) = options_of(options, RecogniserOptions)
+    within("seed", seed, 0, 2**32 - 1)
+    SPLITTERS.get(chosen.splitter, place=Option("splitter"))
+    suites = load_suites(chosen.suite, task=task.name if task else _TEXT, place=Option("suite"))
+    if len(suites) != 1:
+        raise InputError(Option("suite"), found=f"{len(suites)} strengths in {chosen.suite}", expected="one suite",
+                         fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
+    return RecogniserSettings(seed=seed, **chosen.model_dump()), suites[0]

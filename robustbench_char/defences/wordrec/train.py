@@ -17,31 +17,33 @@ from numpy.typing import NDArray
 from torch import nn
 
 from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name
-from robustbench_char.common.options import Option, options_of, within
+from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN, packing
 from robustbench_char.defences.wordrec._recogniser import Recogniser
 from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
-from robustbench_char.defences.wordrec.options import BackOff, RecogniserKeywords, RecogniserOptions, RecogniserSettings
+from robustbench_char.defences.wordrec.options import (
+    BackOff,
+    RecogniserKeywords,
+    RecogniserSettings,
+    resolve_recogniser,
+)
 from robustbench_char.defences.wordrec.sentences import Sentences, attacked, example_sentences, text_sentences
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
-from robustbench_char.text.words import SPLITTERS
 
-__all__ = ["resolve_recogniser", "train_recogniser"]
+__all__ = ["train_recogniser"]
 
 HELD_OUT_EVERY = 20
 """One sentence of so many is kept out of training, to measure on."""
 _ENOUGH, _EPOCHS = 1_800_000, (6, 100)
 """Words that training sees by default, and the least and most epochs: less text takes more of them."""
-_TEXT = "text"
-"""The task that suites are resolved for where training reads plain text."""
 
 
 def train_recogniser(
@@ -109,20 +111,6 @@ def enough_epochs(sentences: Sentences) -> int:
     """Return the epochs that training takes by default."""
     least, most = _EPOCHS
     return min(most, max(least, math.ceil(_ENOUGH / max(1, sum(map(len, sentences))))))
-
-
-def resolve_recogniser(
-    options: RecogniserKeywords, *, seed: int = 0, task: Task | None = None
-) -> tuple[RecogniserSettings, Suite]:
-    """Return the settings of a training and its attack. Raises InputError for an option that no training could use."""
-    (chosen,) = options_of(options, RecogniserOptions)
-    within("seed", seed, 0, 2**32 - 1)
-    SPLITTERS.get(chosen.splitter, place=Option("splitter"))
-    suites = load_suites(chosen.suite, task=task.name if task else _TEXT, place=Option("suite"))
-    if len(suites) != 1:
-        raise InputError(Option("suite"), found=f"{len(suites)} strengths in {chosen.suite}", expected="one suite",
-                         fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
-    return RecogniserSettings(seed=seed, **chosen.model_dump()), suites[0]
 
 
 @dataclass(frozen=True)
