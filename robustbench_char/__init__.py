@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robustbench_char.common.errors import InputError
     from robustbench_char.defences.wordrec.train import train_recogniser
     from robustbench_char.experiments.run import plan, run
+    from robustbench_char.inference.chat.opening import chat
     from robustbench_char.inference.fragility import fragility
     from robustbench_char.inference.recogniser_cost import recogniser_price
     from robustbench_char.inference.sensitivity import sensitivity
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from robustbench_char.training.pretraining.run import pretrain
 
 __all__ = [
-    "InputError", "Results", "__version__", "attack", "attack_file", "classification", "compare", "convert", "evaluate",
-    "finetune", "fragility", "load", "load_model", "load_results", "plan", "pretrain", "question_answering",
+    "InputError", "Results", "__version__", "attack", "attack_file", "chat", "classification", "compare", "convert",
+    "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "pretrain", "question_answering",
     "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging", "task", "train_recogniser",
     "verify", "write_mini",
 ]  # fmt: skip
@@ -55,6 +56,7 @@ __getattr__ = lazy_names(
         "common.errors": "InputError",
         "defences.wordrec.train": "train_recogniser",
         "experiments.run": "plan run",
+        "inference.chat.opening": "chat",
         "inference.fragility": "fragility",
         "inference.recogniser_cost": "recogniser_price",
         "inference.sensitivity": "sensitivity",

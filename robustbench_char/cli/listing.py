@@ -20,11 +20,11 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="tasks, suites, benchmarks, operators, systems, predictors, layouts, alphabets or splitters."
+            help="tasks, suites, benchmarks, operators, systems, predictors, prompts, layouts, alphabets or splitters."
         ),
     ] = None,
 ) -> None:
-    """List the tasks, attack suites, benchmarks, operators, systems, registered predictors, layouts, and so on."""
+    """List tasks, attack suites, benchmarks, operators, systems, registered predictors, prompts, layouts, and so on."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
         raise InputError(
@@ -46,6 +46,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.common.files import shipped
     from robustbench_char.common.systems import SYSTEMS
     from robustbench_char.experiments.spec import SPECS, load_spec
+    from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.records.predictors import registered
     from robustbench_char.tasks.registry import TASKS
     from robustbench_char.text.letters import ALPHABETS, LAYOUTS
@@ -60,6 +61,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
         "operators": _plain(OPERATORS),
         "systems": _plain(SYSTEMS),
         "predictors": registered(),
+        "prompts": [(name, load_prompt_file(name).about) for name in prompt_names()],
         "layouts": _plain(LAYOUTS),
         "alphabets": _plain(ALPHABETS),
         "splitters": _plain(SPLITTERS),
@@ -73,11 +75,11 @@ def _plain(names: Iterable[str]) -> list[tuple[str, str]]:
 def validate(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Attack suites, tasks or benchmarks, as .yaml files."),
+        typer.Argument(metavar="[FILE]...", help="Attack suites, tasks, prompts or benchmarks, as .yaml files."),
     ] = None,
     all_shipped: Annotated[bool, typer.Option("--all", help="Check all declarations that are shipped.")] = False,
 ) -> None:
-    """Check attack suites, task files and the form of benchmarks; every suite against every task."""
+    """Check attack suites, tasks, prompts and the form of benchmarks; every suite against every task."""
     if not files and not all_shipped:
         raise InputError(
             "validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all."
@@ -90,11 +92,12 @@ def validate(
 
 
 def _file(path: Path) -> str:
-    """Check one file: a task names its metric, a benchmark its systems; else it is an attack suite."""
+    """Check one file: a task names its metric, a benchmark its systems, a prompt a user message; else it is a suite."""
     import yaml
 
     from robustbench_char.attacks.suites import load_suite_file
     from robustbench_char.common.files import check_file
+    from robustbench_char.inference.chat.prompts import load_prompt_file
     from robustbench_char.tasks.registry import get_task
 
     text = check_file(path, option="validate").read_bytes()
@@ -106,6 +109,8 @@ def _file(path: Path) -> str:
         return f"{path}: task {get_task(str(path), place='validate').name}"
     if isinstance(value, dict) and "systems" in value:
         return _benchmark(str(path))
+    if isinstance(value, dict) and "user" in value:
+        return f"{path}: prompt for {load_prompt_file(str(path)).family}"
     _suite(str(path), load_suite_file(str(path), place="validate"))
     return f"{path}: attack suite"
 
@@ -138,6 +143,7 @@ def _shipped() -> list[str]:
     from robustbench_char.attacks.suites import load_suite_file, suite_names
     from robustbench_char.common.files import shipped
     from robustbench_char.experiments.spec import SPECS
+    from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.tasks.registry import TASKS
 
     for name in suite_names():
@@ -145,4 +151,6 @@ def _shipped() -> list[str]:
     for task in TASKS:
         TASKS.get(task)
     benchmarks = [_benchmark(name) for name in shipped(SPECS)]
-    return [*benchmarks, *(f"suite {name}" for name in suite_names()), *(f"task {name}" for name in TASKS)]
+    prompts = [f"prompt {name} for {load_prompt_file(name).family}" for name in prompt_names()]
+    suites, tasks = (f"suite {name}" for name in suite_names()), (f"task {name}" for name in TASKS)
+    return [*benchmarks, *suites, *tasks, *prompts]

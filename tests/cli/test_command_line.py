@@ -105,6 +105,7 @@ def test_list_names_what_there_is() -> None:
         "bert",
         "qwertz",
         "treebank",
+        "tagging_words",
     ):
         assert name in text
     assert "charbert_2020" not in succeeds("list", "tasks")
@@ -115,6 +116,7 @@ def test_validate_all_and_own_files(tmp_path: Path) -> None:
     text = succeeds("validate", "--all", cwd=tmp_path)
     assert "suite charbert_2020" in text
     assert "task squad_v2" in text
+    assert "prompt tagging for tagging" in text
     bad = tmp_path / "bad.yaml"
     bad.write_text("schema: 1\ndescription: x\noperators: {dorp: {}}\npositons: all\nstrength: {rate: 1.5}\n")
     message = fails("validate", bad)
@@ -122,6 +124,8 @@ def test_validate_all_and_own_files(tmp_path: Path) -> None:
         assert part in message
     bad.write_text("schema: 1\ndescription: x\noperators: {drop: {}}\ntasks: {conll2004: {case: lower}}\n")
     assert "Did you mean 'conll2003'?" in fails("validate", bad)
+    bad.write_text("schema: 1\nfamily: classification\nuser: '{fields}'\n")
+    assert "found no placeholder {labels}" in fails("validate", bad)
     assert "found nothing to check" in fails("validate")
 
 
