@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
@@ -18,25 +18,10 @@ from robustbench_char.tasks.base import Example, NativeFile
 
 if TYPE_CHECKING:
     from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.inference._models import LoadedModel
     from robustbench_char.text.corrections import Correction
 
-__all__ = ["defence_identity", "defended", "defended_info", "refuse_labels"]
-
-
-def refuse_labels(options: ModelOptions, kind: str) -> None:
-    """Raise InputError where labels are given for a model that says its own."""
-    if options.labels:
-        found, expected = f"labels for {kind}, which names its own", "them for a model of Transformers alone"
-        raise InputError("--labels", found=found, expected=expected, fix="Leave --labels out.")
-
-
-def defence_identity(options: ModelOptions) -> dict[str, Any] | None:
-    """Return what decides what the defence that is named does, as JSON."""
-    if options.defence is None:
-        return None
-    from robustbench_char.defences.opening import identify_defence
-
-    return identify_defence(options.defence)
+__all__ = ["defend", "defended", "defended_info"]
 
 
 def defended_info(info: SystemInfo, defence: Recogniser, name: str) -> SystemInfo:
@@ -48,6 +33,15 @@ def defended_info(info: SystemInfo, defence: Recogniser, name: str) -> SystemInf
         raise InputError("--defence", found=found, expected=expected, fix="Leave --defence out for this system.")
     label = f"{info.shown} + {Path(name).expanduser().resolve().name}"
     return info.model_copy(update={"label": label, "recogniser": recogniser_info(defence)})
+
+
+def defend(model: LoadedModel, name: str) -> None:
+    """Put a defence before a model that is loaded: it corrects texts before they are encoded."""
+    from robustbench_char.defences.opening import open_defence
+
+    model.kind.recogniser = defence = open_defence(name)
+    model.info = defended_info(model.info, defence, name)
+    model.inputs = (*model.inputs, Path(name))
 
 
 def defended(source: PredictionSource, options: ModelOptions) -> PredictionSource:

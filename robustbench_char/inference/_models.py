@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from robustbench_char.common import InputError
 from robustbench_char.common.process import progress_bar
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction
-from robustbench_char.models.inputs import Window
+from robustbench_char.models.inputs import Window, pad
 from robustbench_char.models.system import System
+from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.tasks.base import Example
 from robustbench_char.training.families import Outputs, Recipe, encoded
-from robustbench_char.training.loop import Collator
 
-__all__ = ["LoadedModel", "device_name"]
+__all__ = ["Batching", "LoadedModel", "depends_on_padding", "device_name"]
+
+_PROBE = 64
+
+
+class Batching(NamedTuple):
+    """How windows share a batch: those of one length only, each by itself, and filled up to `least` pieces."""
+
+    alike: bool = False
+    alone: bool = False
+    least: int = 1
 
 
 class LoadedModel:
-    """A model on the best device there is, in single precision: windows in, predictions out.
-
-    `alike` says that windows of one length alone share a batch, for models whose results depend on padding.
-    """
+    """A model on the best device there is, in single precision: windows in, predictions out."""
 
     kind: System
     recipe: Recipe
-    alike = False
+    info: SystemInfo
+    inputs: tuple[Path, ...]
+    batching = Batching()
 
     def place(self, model: Any) -> None:
         """Move the model to the device."""
@@ -75,22 +87,32 @@ class LoadedModel:
 
     def _batches(self, windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
         lengths = [len(window.inputs["input_ids"]) for window in windows]
-        batch: list[int] = []
-        for index in sorted(range(len(windows)), key=lambda index: -lengths[index]):
-            if batch and (len(batch) == batch_size or (self.alike and lengths[batch[0]] != lengths[index])):
+        order = sorted(range(len(windows)), key=lambda index: -lengths[index])
+        most = 1 if self.batching.alone else batch_size
+        for _, alike in groupby(order, key=lambda index: lengths[index] if self.batching.alike else 0):
+            while batch := list(islice(alike, most)):
                 yield batch
-                batch = []
-            batch.append(index)
-        if batch:
-            yield batch
 
     @torch.inference_mode()
     def forward(self, windows: Sequence[Window]) -> list[Outputs]:
         """Return the logits of each window: [L] for a class, [T, L] for tags, start and end [T] for answers."""
-        batch = Collator(self.kind.padding())([window.inputs for window in windows])
+        tables = pad([window.inputs for window in windows], self.kind.padding(), least=self.batching.least)
+        batch = {name: torch.from_numpy(table) for name, table in tables.items()}
         output = self.model(**{name: tensor.to(self._device) for name, tensor in batch.items()})
         logits = {name: tensor.float().cpu().numpy() for name, tensor in output.items() if name.endswith("logits")}
         return [{name: table[row] for name, table in logits.items()} for row in range(len(windows))]
+
+
+def depends_on_padding(model: LoadedModel, words: bool, longest: int) -> bool:
+    """Return whether a short text has other outputs beside a longer one, whose length it is padded to."""
+    texts = [["a", "b"], ("a b " * min(longest // 2, _PROBE)).split()]
+    if words:
+        short, long = model.kind.word_windows(texts, max_length=longest)
+    else:
+        short, long = model.kind.text_windows([" ".join(words) for words in texts], None, max_length=longest)
+    (alone,), (padded, _) = model.forward([short]), model.forward([short, long])
+    pairs = [(one, padded[name][: len(one)]) for name, one in alone.items()]
+    return any(not np.allclose(one, other, rtol=1e-3, atol=1e-3 * float(np.abs(one).max())) for one, other in pairs)
 
 
 def device_name(device: torch.device) -> str:

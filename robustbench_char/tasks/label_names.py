@@ -30,17 +30,21 @@ _SAME = (
 )
 """Names that mean the same; other pairs are for `--labels`."""
 _UNNAMED = re.compile(r"LABEL_\d+", re.IGNORECASE)
-_NO_TAGS = {"[pad]", "<pad>", "[cls]", "[sep]", "x"}
+_NO_TAGS = {"[pad]", "<pad>", "[cls]", "[sep]"}
 """What some models have beside tags, for pieces that are not the first of a word."""
 _MARKS = {"B": "B", "I": "I", "L": "I", "E": "I", "M": "I", "U": "B", "S": "B"}
 """Marks of all schemes, and what they are in one where B begins an entity and I goes on with it."""
 
 
 class LabelMap(NamedTuple):
-    """The labels of a model in the order of its ids, what each means in the task (None: nothing), its tag scheme."""
+    """The labels of a model in the order of its ids, and what each means in the task (None: nothing).
+
+    `missing` are labels of the task that it does not have, `scheme` is that of its tags.
+    """
 
     names: tuple[str, ...] = ()
     meant: tuple[str | None, ...] = ()
+    missing: tuple[str, ...] = ()
     scheme: str | None = None
 
 
@@ -78,20 +82,23 @@ def map_labels(task: Task, names: Sequence[str], given: Sequence[str] = (), *, p
         meant = _by_kind(names, known) if entities else [_meant(task, name, known) for name in names]
         if not _complete(names, meant, known, entities):
             raise _mismatch(task, names, known, meant, place)
+    missing = _missing(meant, known, entities)
     if not entities:
-        return LabelMap(tuple(names), tuple(meant))
-    return LabelMap(tuple(names), _in_bio(meant), _scheme(given or names))
+        return LabelMap(tuple(names), tuple(meant), missing)
+    return LabelMap(tuple(names), _in_bio(meant), missing, _scheme([tag or "O" for tag in meant]))
 
 
 def _complete(names: Sequence[str], meant: Sequence[str | None], known: Sequence[str], entities: bool) -> bool:
     """Return whether every label means one of the task's, and each of those is meant."""
-    if all(_UNNAMED.fullmatch(name) for name in names):
-        return False
-    missing = set(known) - {*meant}
-    if entities:  # a scheme need not have every mark of every type
-        missing = {tag[2:] for tag in known if tag != "O"} - {tag[2:] for tag in meant if tag}
     unknown = [name for name, one in zip(names, meant, strict=True) if one is None and name.lower() not in _NO_TAGS]
-    return not missing and not unknown
+    return not unknown and not _missing(meant, known, entities)
+
+
+def _missing(meant: Sequence[str | None], known: Sequence[str], entities: bool) -> tuple[str, ...]:
+    """Return the labels of the task that none of the model means; of entities their types, whatever their marks."""
+    if entities:
+        known, meant = [tag[2:] for tag in known], [tag and tag[2:] for tag in meant]
+    return tuple(dict.fromkeys(label for label in known if label and label not in meant))
 
 
 def _plain(name: str) -> str:
@@ -101,13 +108,11 @@ def _plain(name: str) -> str:
 def _meant(task: Task, name: str, known: Sequence[str]) -> str | None:
     """Return the label of the task that a name means; a name is known by itself where the task lists none."""
     if not known:
-        return None if _plain(name) in _NO_TAGS or name.lower() in _NO_TAGS else name
-    if name in known:
-        return name
-    numbers = {str(number): label for number, label in enumerate(known)} if task.family == "classification" else {}
-    if name in (numbers | task.format_options.get("labels", {})):
-        return str((numbers | task.format_options.get("labels", {}))[name])
-    return _alike(name, known)
+        return None if name.lower() in _NO_TAGS or _UNNAMED.fullmatch(name) else name
+    if name in known or task.family != "classification":
+        return name if name in known else None
+    spelled = {str(number): label for number, label in enumerate(known)} | task.format_options.get("labels", {})
+    return str(spelled[name]) if name in spelled else _alike(name, known)
 
 
 def _alike(name: str, known: Sequence[str]) -> str | None:
@@ -132,7 +137,8 @@ def _by_kind(names: Sequence[str], known: Sequence[str]) -> list[str | None]:
     for name in names:
         mark, kind = _parts(name)
         alike = _alike(kind, kinds) if kinds else kind
-        meant.append("O" if mark == "O" else None if alike is None or name.lower() in _NO_TAGS else f"{mark}-{alike}")
+        none = alike is None or name.lower() in _NO_TAGS or _UNNAMED.fullmatch(name)
+        meant.append("O" if mark == "O" else None if none else f"{mark}-{alike}")
     return meant
 
 
@@ -142,7 +148,7 @@ def _in_bio(tags: Sequence[str | None]) -> tuple[str | None, ...]:
 
 
 def _scheme(tags: Sequence[str]) -> str:
-    parts = [_parts(tag) for tag in tags if tag != _NOTHING and tag.lower() not in _NO_TAGS]
+    parts = [_parts(tag) for tag in tags]
     marks = {mark for mark, _ in parts}
     if marks & set("LU"):
         return "BILOU"

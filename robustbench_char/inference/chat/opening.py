@@ -11,7 +11,8 @@ from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.extras import require
 from robustbench_char.common.options import Option, options_of
-from robustbench_char.inference._defended import defence_identity, defended
+from robustbench_char.inference._defended import defended
+from robustbench_char.inference._identities import defence_identity
 from robustbench_char.inference.chat.client import DEFAULT_KEY, read_key
 from robustbench_char.inference.chat.prompts import Prompt, load_prompt
 from robustbench_char.inference.chat.source import ChatSource, chat_info
