@@ -10,8 +10,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pyarrow.parquet as pq
-
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 from robustbench_char.common import InputError
@@ -65,6 +63,8 @@ class AttackSet:
 
     def edits(self, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:
         """Return the ledger's edits of each example; those of a shared context for every question that has it."""
+        import pyarrow.parquet as pq  # here, so that names are listed without it
+
         own: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         shared: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         for entry in pq.read_table(self.folder / LEDGER, columns=["row", "id", *_EDIT_KEYS]).to_pylist():
@@ -77,6 +77,8 @@ class AttackSet:
         """Return the answers as the clean contexts spell them, or None where contexts were not attacked."""
         if not (self.folder / ANSWERS).is_file():
             return None
+        import pyarrow.parquet as pq
+
         answers = {example.row: [answer.text for answer in example.answers] for example in examples}
         for entry in pq.read_table(self.folder / ANSWERS, columns=["row", "kind", "index", "text_clean"]).to_pylist():
             if entry["kind"] == "answer" and entry["row"] in answers:  # `examples` may be the first ones alone
