@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from robustbench_char.common import InputError
+from robustbench_char.common.options import options_of
 from robustbench_char.inference.opening import open_model
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.registry import get_task
@@ -79,7 +80,7 @@ def load_model(
     model: Path | str,
     task: Task | str | None = None,
     *,
-    labels: Sequence[str] | str = (),
+    labels: Sequence[str] | Path | str = (),
     defence: Path | str | None = None,
 ) -> PredictionSource:
     """Return a model that `evaluate` takes, by folder, hub id or the name of a predictor.
@@ -89,7 +90,7 @@ def load_model(
     the task does not have. `defence` is a folder that `train_recogniser` wrote: it corrects texts before the model
     reads them. Raises InputError for what cannot be loaded, and for labels or a head that do not fit the task.
     """
-    options = ModelOptions(labels=labels, defence=None if defence is None else str(defence))  # type: ignore[arg-type]
+    (options,) = options_of({"labels": labels, "defence": defence and str(defence)}, ModelOptions)
     return open_model(model, None if task is None else get_task(task, "task"), options=options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -13,7 +14,7 @@ __all__ = ["ChatOptions", "ModelOptions"]
 
 def _listed(value: Any) -> Any:
     """Return one text as a list: names parted by commas, or a file."""
-    return (value,) if isinstance(value, str) else value
+    return (str(value),) if isinstance(value, str | Path) else value
 
 
 class ChatOptions(Options):

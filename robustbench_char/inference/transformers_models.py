@@ -134,7 +134,14 @@ def _padding(tokenizer: PreTrainedTokenizerBase, name: str) -> PreTrainedTokeniz
 def _batching(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Batching:
     config: Any = model.config
     alone = None in (tokenizer.pad_token_id, config.pad_token_id)
-    return Batching(alone=alone, least=config.downsampling_rate if config.model_type == "canine" else 1)
+    return Batching(alone=alone, least=_shortest(config))
+
+
+def _shortest(config: Any) -> int:
+    """Return the shortest input that a model takes: those that pool their states fail on less."""
+    if config.model_type == "canine":
+        return int(config.downsampling_rate)
+    return 2 ** (len(config.block_sizes) - 1) + 1 if config.model_type == "funnel" else 1
 
 
 def _input_names(model: PreTrainedModel) -> tuple[str, ...]:

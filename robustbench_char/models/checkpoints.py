@@ -144,12 +144,6 @@ def loading(folder: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
-        if "trust_remote_code" in reason:
-            found, expected = "a model or tokenizer whose code stands in its repository", "one that Transformers has"
-            fix = (
-                "Such code is never run (trust_remote_code stays off): evaluate the model through a predictor of yours."
-            )
-            raise InputError(folder, found=found, expected=expected, fix=fix) from error
         found = f"a model that cannot be loaded ({reason})"
         fix = "Download or save the model folder again."
         raise InputError(folder, found=found, expected="a complete model folder", fix=fix) from error
