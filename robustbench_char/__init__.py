@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from robustbench_char.inference.recogniser_cost import recogniser_price
     from robustbench_char.inference.sensitivity import sensitivity
     from robustbench_char.models.charbert.conversion import convert
-    from robustbench_char.reports.page import Results, load_results
+    from robustbench_char.reports.results import Results, load_results
     from robustbench_char.tasks.own import classification, load, question_answering, tagging, task
     from robustbench_char.tasks.sources import write_mini
     from robustbench_char.training.finetune import finetune
@@ -61,7 +61,7 @@ __getattr__ = lazy_names(
         "inference.recogniser_cost": "recogniser_price",
         "inference.sensitivity": "sensitivity",
         "models.charbert.conversion": "convert",
-        "reports.page": "Results load_results",
+        "reports.results": "Results load_results",
         "tasks.own": "classification load question_answering tagging task",
         "tasks.sources": "write_mini",
         "training.finetune": "finetune",

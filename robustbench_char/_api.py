@@ -26,7 +26,7 @@ def evaluate(
     folder: Path | str | None = None,
     *,
     predictor: str | None = None,
-    task: Task | str | None = None,
+    task: Task | Path | str | None = None,
     output: Path | str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
@@ -78,7 +78,7 @@ def _model(folder: Path | str | None, predictor: str | None, task: Task | None) 
 
 def load_model(
     model: Path | str,
-    task: Task | str | None = None,
+    task: Task | Path | str | None = None,
     *,
     labels: Sequence[str] | Path | str = (),
     defence: Path | str | None = None,

@@ -10,7 +10,7 @@ from pydantic import Field
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import write_json
-from robustbench_char.common.frozen import Frozen, read_json_model
+from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
@@ -73,6 +73,18 @@ class Manifest(Frozen):
     counts: Counts
     no_op_share: float | None
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        effective, edits = self.strength.effective, sorted(self.counts.by_operator.items())
+        share = "no eligible word" if effective is None else f"{effective:.1%} of the eligible words"
+        return lines_of(
+            f"Attacked set of {self.task}, {self.suite.name}, seed {self.seed}",
+            file=f"{self.output.name}, {self.output.rows:,} examples, attacked in {', '.join(self.fields)}",
+            edited=f"{self.counts.edited_words:,} of {self.counts.words:,} words ({share})",
+            edits=", ".join(f"{name} {number:,}" for name, number in edits),
+        )
+
+    __str__ = __repr__
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import read_json
 
-__all__ = ["Frozen", "read_json_model"]
+__all__ = ["Frozen", "lines_of", "read_json_model"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,3 +41,8 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
         field = ".".join(map(str, first["loc"])) or "the whole file"
         found = "an unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise InputError(f"{path}: {field}", found=found, expected=expected, fix=fix) from None
+
+
+def lines_of(title: str, **lines: str) -> str:
+    """Return a title and named lines below it, without the empty ones: how a record is printed."""
+    return "\n".join([title, *(f"  {name:<8} {line}" for name, line in lines.items() if line)])

@@ -109,7 +109,7 @@ def _short(value: object) -> str:
 
 
 def plan(
-    spec: str | Benchmark,
+    spec: Path | str | Benchmark,
     *,
     data_dir: Path | str | None = None,
     store: Path | str | None = None,
@@ -122,7 +122,7 @@ def plan(
     every result, not only of small ones.
     """
     given = given or Given()
-    made = (Path(given.name), spec, list(combined(spec))) if isinstance(spec, Benchmark) else load_spec(spec)
+    made = (Path(given.name), spec, list(combined(spec))) if isinstance(spec, Benchmark) else load_spec(str(spec))
     resolved = resolve(*made, None if data_dir is None else Path(data_dir), given)
     jobs, results = expand(resolved), Store(default_results() if store is None else Path(store))
     states = states_of(jobs, results, lambda job: result_path(job.name) is not None, thorough=thorough)
@@ -135,7 +135,7 @@ def default_output(name: str) -> Path:
 
 
 def run(
-    spec: str | Benchmark,
+    spec: Path | str | Benchmark,
     *,
     output: Path | str | None = None,
     data_dir: Path | str | None = None,

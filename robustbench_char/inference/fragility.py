@@ -33,7 +33,7 @@ Sentences = Sequence[tuple[str, ...]]
 def fragility(
     tokenizer: Path | str,
     *,
-    task: Task | str = "ptb_pos",
+    task: Task | Path | str = "ptb_pos",
     output: Path | str | None = None,
     seed: int = 0,
     overwrite: bool = False,

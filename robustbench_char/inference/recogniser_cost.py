@@ -104,7 +104,7 @@ def _other_file(found: str) -> InputError:
 def recogniser_price(
     folder: Path | str | Recogniser,
     *,
-    task: Task | str,
+    task: Task | Path | str,
     attacked: Path | str,
     output: Path | str | None = None,
     overwrite: bool = False,

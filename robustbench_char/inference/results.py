@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from robustbench_char.records.evaluation import (
     write_predictions,
     write_record,
 )
+from robustbench_char.records.readable import readable
 from robustbench_char.tasks.base import Family
 
 if TYPE_CHECKING:
@@ -99,6 +101,42 @@ class Evaluation:
         counts = cell_counts(self.counts, self.predictions["row"].tolist())
         return interval(counts, known[score or headline])
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row per example without JSON: the columns READABLE_COLUMNS of `records.readable`."""
+        return readable(self.predictions)
+
+    def examples(self, outcome: str = "wrong", *, most: int | None = 20) -> pd.DataFrame:
+        """Return at most `most` rows of `frame` with one outcome, the lowest scores first.
+
+        `outcome` is right (entirely), wrong (not entirely), or failed (there is no prediction). Raises InputError for
+        another.
+        """
+        frame = self.frame().sort_values("score", kind="stable")
+        chosen = {
+            "right": frame["score"] == 1,
+            "wrong": frame["score"] < 1,
+            "failed": frame["prediction"].isna(),
+        }
+        if outcome not in chosen:
+            expected, fix = f"one of {', '.join(chosen)}", f"Correct the name.{nearest(outcome, chosen)}"
+            raise InputError("outcome", found=repr(outcome), expected=expected, fix=fix)
+        return frame[chosen[outcome]].head(most or len(frame)).reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        return repr(self.record).replace("Record of", "Evaluation of", 1)
+
+    def _repr_html_(self) -> str:
+        """Return the record and its scores with their 95% intervals, for notebooks."""
+        import pandas as pd
+
+        known = METRICS.get(self.record.metric).scores
+        limits = {name: _limits(self.interval(name)) if name in known else "" for name in self.scores}
+        scores = self.scores.items()
+        rows = [{"score": name, "value": f"{value:.2f}", "95% interval": limits[name]} for name, value in scores]
+        title, *lines = repr(self).split("\n")
+        told = "<br>".join(escape(line.strip()) for line in lines if not line.startswith("  scores"))
+        return f"<p><b>{escape(title)}</b><br>{told}</p>\n{pd.DataFrame(rows).to_html(index=False, border=0)}"
+
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write record, predictions and counts to a folder, atomically; return the folder.
 
@@ -113,6 +151,10 @@ class Evaluation:
             write_counts(target, self.counts)
             write_record(target, record)
         return folder
+
+
+def _limits(interval: Interval) -> str:
+    return interval.note if interval.low is None else f"[{interval.low:.2f}, {interval.high:.2f}]"
 
 
 def check_result_folder(folder: Path, task: str, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:

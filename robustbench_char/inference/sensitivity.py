@@ -140,7 +140,7 @@ def _plain_kind(folder: Path, words: bool) -> tuple[System, Limits]:
 def sensitivity(
     model: Path | str,
     *,
-    task: Task | str,
+    task: Task | Path | str,
     attacked: Path | str,
     output: Path | str | None = None,
     layer: int = -1,

@@ -17,6 +17,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
+from robustbench_char.records.readable import record_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,6 +251,11 @@ class Record(Frozen):
     device: str
     created: str
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        return record_lines(self)
+
+    __str__ = __repr__
 
     @property
     def condition(self) -> str:

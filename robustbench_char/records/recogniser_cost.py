@@ -11,6 +11,7 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
 from robustbench_char.records.published import find_results
+from robustbench_char.records.readable import price_lines
 
 __all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices"]
 
@@ -52,6 +53,11 @@ class PriceRecord(Frozen):
     errors: WordErrors
     created: str
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        return price_lines(self)
+
+    __str__ = __repr__
 
 
 def find_prices(folders: list[Path]) -> list[PriceRecord]:

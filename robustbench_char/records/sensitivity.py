@@ -18,6 +18,7 @@ from robustbench_char.common.provenance import Provenance
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS
 from robustbench_char.records.evaluation import AttackInfo, SystemInfo
 from robustbench_char.records.published import find_results, read_table
+from robustbench_char.records.readable import fragility_lines, sensitivity_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +84,11 @@ class SensitivityRecord(Frozen):
         """The name that reports call the system or model by."""
         return self.system.shown if self.system else self.model.name if self.model else ""
 
+    def __repr__(self) -> str:
+        return sensitivity_lines(self)
+
+    __str__ = __repr__
+
     def group(self, group: str, value: str) -> Group | None:
         """Return one row of the summary, or None where there is no such word."""
         return next((row for row in self.summary if (row.group, row.value) == (group, value)), None)
@@ -146,6 +152,11 @@ class FragilityRecord(Frozen):
     noun_types: tuple[Deletions, ...]
     created: str
     provenance: Provenance
+
+    def __repr__(self) -> str:
+        return fragility_lines(self)
+
+    __str__ = __repr__
 
 
 def write_sensitivity(folder: Path, record: SensitivityRecord, profiles: tuple[Profile, ...]) -> None:

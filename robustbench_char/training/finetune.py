@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
 from transformers import PreTrainedModel, TrainerCallback
 
@@ -32,7 +32,7 @@ from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import Input, open_source
 from robustbench_char.training import saved
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
@@ -55,20 +55,20 @@ Log = list[dict[str, float | None]]
 
 
 def finetune(
-    task: Task | str,
+    task: Task | Path | str,
     *,
-    train: Path | str | NativeFile | Sequence[Example] | None = None,
+    train: Input | Sequence[Example] | None = None,
     data: str | None = None,
     hub: bool = False,
     split: str | None = None,
-    data_dir: Path | None = None,
+    data_dir: Path | str | None = None,
     train_sha256: str | None = None,
     output: Path | str | None = None,
     system: str = "bert",
     base: Path | str = "minilm",
     label: str | None = None,
     recogniser: Path | str | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     seed: int = 0,
     overwrite: bool = False,
     store: Path | str | None = None,
@@ -77,34 +77,38 @@ def finetune(
     callbacks: Sequence[TrainerCallback] = (),
     **options: Unpack[FinetuneKeywords],
 ) -> saved.SavedSystem:
-    """Fine-tune a system on a file of a task and write it to `output` atomically; rerun the same call to resume.
+    """Fine-tune a system on the data of a task and write it to `output` atomically; rerun the same call to resume.
 
-    Instead of `train`, `data` ("mini"), `hub` or `data_dir` name a source; examples in memory need `train_sha256`.
+    `train` is a file, or rows in memory (see `load`). Instead, `data` ("mini"), `hub` or `data_dir` name a source;
+    `Example`s need `train_sha256`.
     `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `recogniser` is put before the system
     (`bert_wordrec` trains one by default). `weights` is a system of the same training, whose weights are taken. Without
     `output` the result goes to `store` (default: the user's data folder), where training is saved every `save_seconds`.
     Raises InputError for wrong options, an unusable base, examples without label, an `output` with other content.
     """
     chosen, augment = options_of(options, FinetuneOptions, AugmentOptions)
-    record = get_task(task) if isinstance(task, str) else task
+    record = get_task(task)
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = Path(recogniser) if recogniser else None, Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
     job = _resolve(asked, home, progress=progress)
     folder = Path(output) if output else home / saved.SYSTEMS_FOLDER / job.run
     loop = partial(Loop, save_seconds=save_seconds, progress=progress, callbacks=tuple(callbacks))
-    return _finished(job, folder, overwrite, home, loop, weights)
+    return _finished(job, folder, overwrite, home, loop, Path(weights) if weights else None)
+
+
+def _are_examples(train: object) -> TypeGuard[Sequence[Example]]:
+    return isinstance(train, list | tuple) and all(isinstance(one, Example) for one in train)
 
 
 def _source(
-    task: Task, train: Path | str | NativeFile | Sequence[Example] | None, named: dict[str, Any]
+    task: Task, train: Input | Sequence[Example] | None, named: dict[str, Any]
 ) -> NativeFile | Sequence[Example]:
     """Return the training data: the train split of a named source unless it says otherwise."""
-    if train is not None and not isinstance(train, Path | str):
+    if _are_examples(train):
         return train
     split = named["split"] if train is not None else named["split"] or "train"
-    file = None if train is None else Path(train)
-    return open_source(task, input=file, **{**named, "split": split}, option="--train")
+    return open_source(task, input=train, **{**named, "split": split}, option="--train")
 
 
 def _finished(

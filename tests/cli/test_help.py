@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,13 @@ def test_every_public_name_is_there_and_described() -> None:
     assert set(rbc.__all__) == set(dir(rbc))
     with pytest.raises(AttributeError, match="no attribute 'attak'"):
         rbc.attak  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [name for name in rbc.__all__ if inspect.isfunction(getattr(rbc, name))])
+def test_a_path_may_be_a_text_or_a_path(name: str) -> None:
+    """So may the file of a task, a suite or a benchmark."""
+    files = {"Path", "Task", "Suite", "Benchmark"}
+    for parameter in inspect.signature(getattr(rbc, name)).parameters.values():
+        words = set(re.findall(r"\w+", str(parameter.annotation)))
+        if words & files:
+            assert {"str", "Path"} <= words, f"{name}({parameter.name}: {parameter.annotation})"

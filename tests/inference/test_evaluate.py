@@ -21,6 +21,7 @@ from robustbench_char.inference.systems import StoredPredictions, load_system, p
 from robustbench_char.metrics.base import METRICS, QaGold, QaPrediction, score
 from robustbench_char.records.counts import cell_counts
 from robustbench_char.records.evaluation import read_counts, read_predictions, read_record
+from robustbench_char.records.readable import READABLE_COLUMNS
 from robustbench_char.tasks.base import Answer, Example, Task
 
 pytestmark = pytest.mark.models
@@ -72,6 +73,23 @@ def test_the_result_holds_scores_interval_and_predictions(make_file: Any, train_
     pd.testing.assert_frame_equal(table, result.predictions)
     with pytest.raises(InputError, match="in the output folder"):
         result.save(file.path.parent, overwrite=True)
+
+
+def test_the_result_as_tables_and_in_a_few_lines(make_file: Any, train_tiny: Any) -> None:
+    file = make_file("tagging")
+    result = evaluate(load_system(train_tiny("tagging", file, epochs=1)), file, progress=False)
+    frame = result.frame()
+    assert tuple(frame.columns) == READABLE_COLUMNS
+    assert frame["text"][3] == " ".join(file.held[3].fields["tokens"])
+    assert frame["gold"][3] == list(file.held[3].label)
+    wrong = result.examples("wrong", most=None)
+    assert len(wrong) + len(result.examples("right", most=None)) == len(frame)
+    assert wrong["score"].is_monotonic_increasing
+    assert result.examples("failed").empty
+    with pytest.raises(InputError, match=r"outcome: found 'wrog'; .*Did you mean 'wrong'"):
+        result.examples("wrog")
+    assert repr(result).startswith("Evaluation of bert on names, clean\n")
+    assert "<td>f1</td>" in result._repr_html_()
 
 
 def test_predicting_and_scoring_in_two_steps(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,9 @@ import pytest
 import robustbench_char as rbc
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.reports import report_tables
+from robustbench_char.reports.examples._choice import OUTCOMES
+from robustbench_char.reports.examples._frame import EXAMPLE_COLUMNS
+from robustbench_char.reports.results import FRAME_COLUMNS
 
 SET = Path(__file__).resolve().parents[2] / "reports" / "results" / "first_comparison"
 
@@ -41,3 +46,76 @@ def test_tables_figures_and_report_are_those_of_the_report(tmp_path: Path) -> No
 def test_a_folder_without_results(tmp_path: Path) -> None:
     with pytest.raises(rbc.InputError, match="at least one evaluation"):
         rbc.load_results(tmp_path)
+
+
+def test_a_row_per_task_system_and_suite_with_intervals(make_runs: Callable[..., Path]) -> None:
+    folder = make_runs(tasks=("qnli", "conll2003"), systems=("bert", "charbert"), counts=True)
+    results = rbc.load_results(folder)
+    frame = results.frame()
+    assert type(frame) is pd.DataFrame
+    assert tuple(frame.columns) == FRAME_COLUMNS
+    assert len(frame) == len(frame[["task", "system", "suite"]].drop_duplicates()) > 2
+    assert ((frame["attacked_low"] <= frame["attacked"]) & (frame["attacked"] <= frame["attacked_high"])).all()
+    assert frame["drop"].tolist() == pytest.approx((frame["clean"] - frame["attacked"]).tolist())
+    html = results._repr_html_()
+    assert all(text in html for text in ("<table", "charbert", "words mistyped"))
+
+
+def test_clean_results_alone_have_a_row_and_no_figure(make_runs: Callable[..., Path]) -> None:
+    results = rbc.load_results(make_runs(suites=()))
+    (row,) = results.frame().to_dict("records")
+    assert (row["system"], row["task"], pd.isna(row["suite"]), pd.isna(row["attacked"])) == ("bert", "qnli", True, True)
+    with pytest.raises(rbc.InputError, match=r"task: found none to draw; expected results on clean and on attacked"):
+        results.plot()
+    with pytest.raises(rbc.InputError, match=r"found no predictions on both clean and attacked data"):
+        results.examples()
+
+
+@pytest.mark.parametrize("task", ["qnli", "conll2003", "squad_v2"])
+def test_examples_before_and_after(make_runs: Callable[..., Path], task: str) -> None:
+    results = rbc.load_results(make_runs(tasks=(task,)))
+    every = results.examples(None, most=None)
+    assert tuple(every.columns) == EXAMPLE_COLUMNS
+    assert set(every["outcome"]) <= set(OUTCOMES)
+    assert (every["text"] != every["attacked_text"]).all()
+    broken = results.examples()
+    assert (broken["outcome"] == "broken").all()
+    assert (broken["lost"] > 0).all()
+    assert broken.groupby("suite")["lost"].apply(lambda lost: lost.is_monotonic_decreasing).all()
+    assert len(results.examples(most=1)) == broken["suite"].nunique()
+    before, after = broken.iloc[0]["edits"].split(", ")[0].split(" → ")
+    assert before in broken.iloc[0]["text"]
+    assert after in broken.iloc[0]["attacked_text"]
+    with pytest.raises(
+        rbc.InputError, match=r"outcome: found 'brokn'; expected one of broken, .*Did you mean 'broken'"
+    ):
+        results.examples("brokn")
+
+
+def test_the_figure_is_a_curve_bars_or_all_tasks(make_runs: Callable[..., Path]) -> None:
+    results = rbc.load_results(make_runs(tasks=("qnli", "conll2003"), counts=True))
+    assert results.plot("qnli").axes[0].patches  # bars
+    assert results.plot().axes
+    with pytest.raises(rbc.InputError, match=r"task: found 'qnl'; expected one of .*qnli.*Did you mean 'qnli'"):
+        results.plot("qnl")
+
+
+def test_a_sweep_is_drawn_as_a_curve(monkeypatch: pytest.MonkeyPatch, make_runs: Callable[..., Path]) -> None:
+    results = rbc.load_results(make_runs())
+    drawn: list[pd.DataFrame] = []
+    monkeypatch.setattr("robustbench_char.reports.results.strength_sweeps", lambda means: means)
+    monkeypatch.setattr("robustbench_char.reports.results.strength_figure", drawn.append)
+    results.plot()
+    assert drawn[0]["task"].tolist()[0] == "qnli"
+
+
+def test_records_that_do_not_belong_in_one_table_are_shown_by_row(make_runs: Callable[..., Path]) -> None:
+    folder = make_runs()
+    (path, *_) = sorted(folder.rglob("record.json"))
+    other = json.loads(path.read_text()) | {"metric": "matthews", "headline": "matthews", "scores": {"matthews": 1.0}}
+    (folder / "other").mkdir()
+    (folder / "other" / "record.json").write_text(json.dumps(other))
+    results = rbc.load_results(folder)
+    with pytest.raises(rbc.InputError, match="one table"):
+        results.frame()
+    assert "effective_strength" in results._repr_html_()

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import SafetensorError
 from transformers import TrainerCallback
 
+import robustbench_char as rbc
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference.evaluate import evaluate
@@ -164,6 +166,20 @@ def test_a_damaged_result_is_not_taken_for_finished(make_file: Any, train_tiny: 
 def test_limit_keeps_the_first_examples(make_file: Any, train_tiny: Any) -> None:
     folder = train_tiny("classification", make_file("classification"), limit=10, epochs=1)
     assert json.loads((folder / "system.json").read_text())["train"]["examples"] == 10
+
+
+def test_rows_in_memory_are_trained_on_and_scored(tiny_base: str, tmp_path: Path) -> None:
+    rows = [{"title": f"{word} tools", "stars": 1 + 4 * (word == "fine")} for word in ("fine", "bad", "fine", "poor")]
+    task = rbc.classification("title", {1: "bad", 5: "good"}, label="stars")
+    options: Any = {"base": tiny_base, "epochs": 1, "max_length": 24, "progress": False}
+    folders = [
+        rbc.finetune(task, train=data, output=str(tmp_path / name), store=str(tmp_path / "s"), **options).folder
+        for name, data in (("a", rows), ("b", pd.DataFrame(rows)))
+    ]
+    first, second = (load_system(folder).info for folder in folders)
+    assert (first.weights_sha256, first.training_sha256) == (second.weights_sha256, second.training_sha256)
+    result = rbc.evaluate(folders[0], input=rows, progress=False)
+    assert result.frame()["gold"].tolist() == ["good", "bad", "good", "bad"]
 
 
 def test_bf16_trains_single_precision_weights(make_file: Any, train_tiny: Any) -> None:

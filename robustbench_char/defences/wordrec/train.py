@@ -36,7 +36,7 @@ from robustbench_char.defences.wordrec.sentences import Sentences, attacked, exa
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import open_source
+from robustbench_char.tasks.sources import Input, open_source
 
 __all__ = ["train_recogniser"]
 
@@ -50,8 +50,8 @@ def train_recogniser(
     *,
     output: Path | str,
     text: Path | str | Sequence[Path | str] = (),
-    task: Task | str | None = None,
-    input: Path | str | NativeFile | None = None,
+    task: Task | Path | str | None = None,
+    input: Input | None = None,
     data: str | None = None,
     hub: bool = False,
     split: str | None = None,
@@ -101,7 +101,7 @@ def _source(task: Task | None, named: dict[str, Any]) -> NativeFile | None:
     """Return the data of a task, or None where plain text is read."""
     if task is not None:
         return open_source(task, **named)
-    if any(value for value in named.values()):
+    if any(value is not None and value is not False for value in named.values()):
         raise InputError("--task", found="a data set without a task", expected="the task that the data belong to",
                          fix="Name the task, or give plain text.")  # fmt: skip
     return None
