@@ -25,6 +25,7 @@ SECTIONS.register("breakdowns", "robustbench_char.reports.sections.breakdowns:se
 SECTIONS.register("sensitivity", "robustbench_char.reports.sections.sensitivity:sections")
 SECTIONS.register("fragility", "robustbench_char.reports.sections.words:fragility")
 SECTIONS.register("recogniser", "robustbench_char.reports.sections.words:recogniser")
+SECTIONS.register("chat", "robustbench_char.reports.sections.chat:sections")
 SECTIONS.register("published", "robustbench_char.reports.sections.published:sections")
 SECTIONS.register("examples", "robustbench_char.reports.examples:sections")
 SECTIONS.register("details", "robustbench_char.reports.sections.details:sections")

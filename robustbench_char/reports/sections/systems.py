@@ -11,6 +11,7 @@ import pandas as pd
 from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
+from robustbench_char.records.predictors import EXTERNAL
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
@@ -222,10 +223,10 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
 
 
 def _fairness(records: Sequence[Record]) -> list[Table]:
-    """Return what systems share by task, and those pre-trained further; predictors of other packages tell nothing."""
+    """Return what systems share by task, and those pre-trained further; predictors and chat models tell nothing."""
     groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     pretrained = []
-    for record in (record for record in records if record.system.predictor is None):
+    for record in (record for record in records if record.system.base != EXTERNAL):
         groups.setdefault(record.task, []).append((record.system.shown, _trained(record)))
         if info := record.system.pretraining:
             known = {"text": formatting.short_hash(info.text_sha256), "steps": info.steps, "tokens": info.tokens}
