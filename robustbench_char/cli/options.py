@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_origin
 import typer
 
 import robustbench_char as rbc
+from robustbench_char.cli.checks import CHECKS
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Options, fields_of, spelled
 
@@ -52,9 +53,11 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
 
         @wraps(declaration)
         def run(**given: Any) -> None:
-            made = getattr(rbc, function) if isinstance(function, str) else function
             keywords = {name: value for name, value in given.items() if value is not None and name != "json"}
             try:
+                if isinstance(function, str) and function in CHECKS:
+                    CHECKS[function](keywords)
+                made = getattr(rbc, function) if isinstance(function, str) else function
                 result = made(**keywords)
                 if given.get("json") and "json" not in shown:
                     typer.echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))

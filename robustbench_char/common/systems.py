@@ -39,9 +39,9 @@ class Systems(Registry[type[Any]]):
         if recipe:
             self.declared[name] = Traits(name, recipe, **traits)
 
-    def traits(self, name: str) -> Traits:
+    def traits(self, name: str, *, place: object | None = None) -> Traits:
         """Return the traits of a system: those declared here, else those of its class, which is loaded."""
-        return self.declared.get(name) or traits_of(self.get(name))
+        return self.declared.get(name) or traits_of(self.get(name, place=place))
 
 
 def traits_of(system: type[Any]) -> Traits:

@@ -21,7 +21,7 @@ from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augment
 from robustbench_char.training.options import FinetuneOptions, resolve_settings
 from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
-__all__ = ["check_training"]
+__all__ = ["check_finetuning", "check_pretraining", "check_training"]
 
 
 def check_training(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:
@@ -107,6 +107,11 @@ def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, bas
 
 def _finetuning(asked: dict[str, Any], task: Task, kind: Traits, base: Base) -> None:
     (options,) = options_of(asked, FinetuneOptions)
+    check_finetuning(options, task, kind, base)
+
+
+def check_finetuning(options: FinetuneOptions, task: Task, kind: Traits, base: Base) -> None:
+    """Raise InputError for options that do not fit a base, as far as that is known without a model library."""
     if (limits := _limits(kind, base, options.layers)) is not None:
         resolve_settings(options, seed=0, family=task.family, positions=limits.longest, scale=limits.scale)
 
@@ -132,6 +137,11 @@ def _plain_limits(base: Base, layers: int | None) -> Limits:
 def _pretraining(system: str, asked: dict[str, Any], base: Base) -> None:
     asked.pop("processes", None)
     (options,) = options_of(asked, PretrainOptions)
+    check_pretraining(system, options, base)
+
+
+def check_pretraining(system: str, options: PretrainOptions, base: Base) -> None:
+    """Raise InputError for options that do not fit a base."""
     positions = _plain_limits(base, options.layers).longest
     resolve_pretraining(system, options, seed=0, positions=positions, lower=True)
 

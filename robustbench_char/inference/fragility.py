@@ -17,9 +17,7 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.inference._attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletions, nouns, split_shares
-from robustbench_char.models import charbert  # noqa: F401  # registers it with Transformers
 from robustbench_char.models.bases import resolve_base
-from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
@@ -59,6 +57,9 @@ def fragility(
 def _measured(file: NativeFile, task: Task, tokenizer: str, seed: int) -> FragilityRecord:
     sentences, tags = _read(file, task)
     base = resolve_base(tokenizer, any_type=True)
+    from robustbench_char.models import charbert  # noqa: F401  # registers it with Transformers
+    from robustbench_char.models.checkpoints import load_tokenizer
+
     pairs = with_one_character_fewer(nouns(sentences, tags) if tags else [], seed)
     words = [word for sentence in sentences for word in sentence]
     loaded = load_tokenizer(base.folder, words=True, offsets=False)

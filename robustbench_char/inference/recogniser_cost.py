@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.defences.wordrec import Recogniser, recogniser_info
+from robustbench_char.defences.wordrec.files import check_recogniser
 from robustbench_char.inference._attack_set import matching_attack
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.tagging import Words, word_errors
@@ -17,6 +17,9 @@ from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErr
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
+
+if TYPE_CHECKING:
+    from robustbench_char.defences.wordrec import Recogniser
 
 __all__ = ["recogniser_price"]
 
@@ -116,9 +119,13 @@ def recogniser_price(
     data. `output` keeps the record, which reports show. Raises InputError for an attack on other data.
     """
     task = get_task(task, "--task")
-    recogniser = Recogniser.load(Path(folder)) if isinstance(folder, str | Path) else folder
+    if isinstance(folder, str | Path):
+        check_recogniser(Path(folder))
     clean = open_source(task, **source)
     attack = matching_attack(Path(attacked), clean, task)
+    from robustbench_char.defences.wordrec import Recogniser, recogniser_info  # loads torch
+
+    recogniser = Recogniser.load(Path(folder)) if isinstance(folder, str | Path) else folder
     bad = open_source(task, input=attack.folder / attack.manifest.output.name)
     record = PriceRecord(
         task=task.name,

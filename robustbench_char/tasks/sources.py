@@ -110,7 +110,7 @@ def open_source(
         raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
                          fix=f"Leave out --split, or {option}.")  # fmt: skip
     if input is not None:
-        return _opened(task, input)
+        return _opened(task, input, option)
     if data_dir is not None:
         return _treebank(task, Path(data_dir), split or "all")
     if data is not None:
@@ -118,9 +118,9 @@ def open_source(
     return _hub(task, split or "dev")
 
 
-def _opened(task: Task, data: Input) -> NativeFile:
+def _opened(task: Task, data: Input, option: str) -> NativeFile:
     if isinstance(data, str | Path):
-        return open_native(task, Path(data))
+        return open_native(task, Path(data), option=option)
     return cast(NativeFile, data) if hasattr(data, "rewrite") else open_rows(task, data)
 
 

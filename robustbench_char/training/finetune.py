@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard, Unpack
 
@@ -30,10 +29,11 @@ from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.labels import gold_of, place_of
+from robustbench_char.tasks.labels import place_of
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, open_source
 from robustbench_char.training import saved
+from robustbench_char.training._examples import training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
 from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe, training_features
@@ -273,7 +273,7 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     family = asked.task.family
     settings = resolve_settings(asked.options, seed=asked.seed, family=family, positions=longest, scale=scale)
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
-    examples = _labelled(asked, settings)
+    examples = training_examples(asked.task, asked.train, asked.place, settings.limit)
     labels = label_names(asked.task, examples)
     _refuse_unknown(examples, labels, asked.place)
     augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task)
@@ -296,21 +296,6 @@ def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
         history, fix = "`pretrain` did not write", f"Pre-train it first: `{command}`."
     expected = f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint"
     raise InputError(Option("base"), found=f"{base.name}, a base that {history}", expected=expected, fix=fix)
-
-
-def _labelled(asked: _Request, settings: Settings) -> list[Example]:
-    """Return the training examples. Raises InputError for the first one without a label, and when there are none."""
-    given = iter(asked.train) if isinstance(asked.train, Sequence) else asked.train.examples()
-    examples = list(islice(given, settings.limit))
-    for example in examples:
-        if gold_of(asked.task, example) is None:
-            place, expected = f"{asked.place}: {place_of(example)}", "labelled examples to train on"
-            fix = "Train on the train file; test files are often released without labels."
-            raise InputError(place, found="an example without label", expected=expected, fix=fix)
-    if not examples:
-        fix = "Check the file given to `train=`."
-        raise InputError(asked.place, found="no examples", expected="at least one example", fix=fix)
-    return examples
 
 
 def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where: object) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
@@ -17,7 +15,10 @@ from robustbench_char.common.provenance import Provenance
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.models.folders import refuse_html
 
-__all__ = ["CONFIG"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["CONFIG", "check_recogniser"]
 
 CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
 _FORMAT = {CONFIG: "JSON", WEIGHTS: "weights in the safetensors format"}
@@ -57,8 +58,8 @@ class RecogniserFile(Frozen):
         return self
 
 
-def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
-    """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
+def check_recogniser(folder: Path) -> RecogniserFile:
+    """Read the config and check the weights' hash. Raises InputError as `read_recogniser` does; torch is not loaded."""
     for name, expected in _FORMAT.items():
         if not (folder / name).is_file():
             found = f"no {name}" if folder.is_dir() else "no such folder"
@@ -70,6 +71,14 @@ def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
     if sha256 != file.weights_sha256:
         expected = f"{file.weights_sha256}, as {CONFIG} says"
         raise InputError(path, found=f"weights with SHA-256 {sha256}", expected=expected, fix=_AGAIN)
+    return file
+
+
+def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
+    """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
+    from safetensors.torch import load_file
+
+    file, path = check_recogniser(folder), folder / WEIGHTS
     try:
         weights = load_file(path)
     except SafetensorError as error:
@@ -102,6 +111,8 @@ def _check_shapes(folder: Path, file: RecogniserFile, weights: dict[str, Tensor]
 
 def write_recogniser(folder: Path, file: RecogniserFile, weights: dict[str, Tensor]) -> RecogniserFile:
     """Write both files into a folder that exists; return the config with the hash of the weights."""
+    from safetensors.torch import save_file
+
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     except SafetensorError as error:  # a full disk

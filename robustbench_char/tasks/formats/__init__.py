@@ -30,7 +30,7 @@ TABLES.register(".parquet", "robustbench_char.tasks.formats.table:ParquetTable")
 _SEPARATED = {".csv": "csv", ".tsv": "glue_tsv"}
 
 
-def open_native(task: Task, path: Path) -> NativeFile:
+def open_native(task: Task, path: Path, *, option: str = "--input") -> NativeFile:
     """Open a file of a task: a table by its suffix, anything else in the task's own format; nothing is read yet.
 
     A classification may come as CSV or TSV, by suffix, whichever of them is its own format. Raises InputError where
@@ -38,7 +38,7 @@ def open_native(task: Task, path: Path) -> NativeFile:
     """
     if not path.exists():
         raise InputError(path, found="no such file or folder", expected=f"data of the task {task.name}",
-                         fix="Check the path given to --input.")  # fmt: skip
+                         fix=f"Check the path given to {option}.")  # fmt: skip
     if path.suffix in TABLES:
         return TABLES.get(path.suffix)(task, path)
     named = _SEPARATED.get(path.suffix) if task.family == "classification" else None

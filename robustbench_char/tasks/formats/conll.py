@@ -200,7 +200,7 @@ def read_sentences(path: Path, widths: Sequence[int]) -> Iterator[Sentence]:
         yield sentence
     elif not any_token:
         raise InputError(path, found="no token", expected="at least one sentence",
-                         fix="Check the file given to --input.")  # fmt: skip
+                         fix="Check the file.")  # fmt: skip
 
 
 def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputError:

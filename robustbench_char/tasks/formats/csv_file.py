@@ -67,7 +67,7 @@ class CsvFile(NativeFile):
         first = next(examples, None)
         if first is None:
             raise InputError(self.path, found="a header and no rows", expected="at least one example",
-                             fix="Check the file given to --input.")  # fmt: skip
+                             fix="Check the file.")  # fmt: skip
         yield first
         yield from examples
 

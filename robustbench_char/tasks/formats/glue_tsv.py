@@ -81,7 +81,7 @@ class GlueTsv(NativeFile):
             yield Example(row, str(row) if own is None else own, key, fields, label)
         if row < 0:
             raise InputError(self.path, found="a header and no rows", expected="at least one example",
-                             fix="Check the file given to --input.")  # fmt: skip
+                             fix="Check the file.")  # fmt: skip
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
         """Write the file with the attacked texts in their cells; everything else stays byte for byte."""

@@ -202,7 +202,7 @@ def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> N
                          fix="Correct the file, or download it again.") from None  # fmt: skip
     except RecursionError:
         raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
-                         fix="Check the file given to --input.") from None  # fmt: skip
+                         fix="Check the file.") from None  # fmt: skip
 
 
 def _skip(text: str, at: int) -> int:

@@ -106,7 +106,7 @@ class SquadJson(NativeFile):
         paragraphs = list(_Reader(self.path, self._text, self._options).paragraphs())
         if not any(paragraph.questions for paragraph in paragraphs):
             raise InputError(self.path, found="no question", expected="at least one question",
-                             fix="Check the file given to --input.")  # fmt: skip
+                             fix="Check the file.")  # fmt: skip
         return paragraphs
 
     def _edits(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Edit]:

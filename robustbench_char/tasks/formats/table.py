@@ -74,7 +74,7 @@ class ParquetTable(NativeFile):
         (file,) = _readable(self.path, map(pq.ParquetFile, [check_text_file(self.path)]))
         if file.metadata.num_rows == 0:
             raise InputError(self.path, found="a table without rows", expected="at least one example",
-                             fix="Check the file given to --input.")  # fmt: skip
+                             fix="Check the file.")  # fmt: skip
         names = file.schema_arrow.names
         if twice := [name for name in names if names.count(name) > 1]:
             raise InputError(self.path, found=f"the column {twice[0]!r} twice", expected="columns of different names",

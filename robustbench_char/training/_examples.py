@@ -1,0 +1,30 @@
+"""The examples that a system is trained on, read and checked. No model library is loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from robustbench_char.common.errors import InputError
+from robustbench_char.tasks.base import Example, NativeFile, Task
+from robustbench_char.tasks.labels import gold_of, place_of
+
+
+def training_examples(
+    task: Task, source: NativeFile | Sequence[Example], name: object, limit: int | None
+) -> list[Example]:
+    """Return the first `limit` examples of a source, which messages call `name`.
+
+    Raises InputError for the first one without a label, and when there are none.
+    """
+    given = iter(source) if isinstance(source, Sequence) else source.examples()
+    examples = list(islice(given, limit))
+    for example in examples:
+        if gold_of(task, example) is None:
+            place, expected = f"{name}: {place_of(example)}", "labelled examples to train on"
+            fix = "Train on the train file; test files are often released without labels."
+            raise InputError(place, found="an example without label", expected=expected, fix=fix)
+    if not examples:
+        fix = "Check the file given to `train=`."
+        raise InputError(str(name), found="no examples", expected="at least one example", fix=fix)
+    return examples
