@@ -17,7 +17,7 @@ from robustbench_char.records.evaluation import read_counts, read_predictions, r
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "your_model.md").read_text(encoding="utf-8")
 PROGRAM = Path(sys.executable).with_name("robustbench-char")
-HEAVY = ("torch", "transformers", "accelerate", "safetensors")
+HEAVY = ("torch", "transformers", "accelerate")
 
 
 @pytest.fixture
