@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_origin
@@ -58,7 +60,8 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
                 if isinstance(function, str) and function in CHECKS:
                     CHECKS[function](keywords)
                 made = getattr(rbc, function) if isinstance(function, str) else function
-                result = made(**keywords)
+                with _told():
+                    result = made(**keywords)
                 if given.get("json") and "json" not in shown:
                     typer.echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
                 else:
@@ -71,6 +74,27 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
         return run
 
     return decorate
+
+
+class _Echo(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(f"{'note' if record.levelno == logging.INFO else 'warning'}: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Print what the package logs for its user, such as a warning, to stderr; what others log goes its way."""
+    logger, handler = logging.getLogger("robustbench_char"), _Echo()
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = propagate
 
 
 def _parameters(model: type[Options]) -> Iterator[inspect.Parameter]:

@@ -11,7 +11,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json
 from robustbench_char.defences.opening import identify_defence
 from robustbench_char.inference.options import ModelOptions
-from robustbench_char.models.bases import Base, resolve_base
+from robustbench_char.models.bases import HEADS, Base, heads_in, labels_in, resolve_base
 from robustbench_char.records.predictors import identity
 from robustbench_char.tasks.base import Family, Task
 from robustbench_char.tasks.label_names import LabelMap, given_labels, map_labels
@@ -27,13 +27,6 @@ __all__ = [
 ]
 
 SYSTEM = "system.json"
-_HEADS: dict[str, Family] = {
-    "ForSequenceClassification": "classification",
-    "ForTokenClassification": "tagging",
-    "ForQuestionAnswering": "question_answering",
-    "ForQuestionAnsweringSimple": "question_answering",
-}
-"""How the names of architectures end, by what their head predicts."""
 
 
 def identify_saved(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
@@ -92,13 +85,7 @@ def fine_tuned_model(name: str, task: Task, options: ModelOptions) -> tuple[Base
     check_head(name, base.config, task.family)
     if task.family == "question_answering":
         return base, LabelMap()
-    return base, map_labels(task, _labels(base.config), given_labels(options.labels), place=name)
-
-
-def _labels(config: Mapping[str, Any]) -> list[str]:
-    """Return the labels of a model in the order of its ids; without names, those that Transformers gives them."""
-    named = config.get("id2label") or {str(number): f"LABEL_{number}" for number in range(config.get("num_labels", 2))}
-    return [str(named[key]) for key in sorted(named, key=int)]
+    return base, map_labels(task, labels_in(base.config), given_labels(options.labels), place=name)
 
 
 def _check_code(name: str, config: Mapping[str, Any]) -> None:
@@ -113,10 +100,10 @@ def _check_code(name: str, config: Mapping[str, Any]) -> None:
 def check_head(name: str, config: Mapping[str, Any], family: Family) -> None:
     """Raise InputError for a model whose head is of another family, or that has none."""
     architectures = config.get("architectures") or []
-    heads = {family for ending, family in _HEADS.items() if any(one.endswith(ending) for one in architectures)}
+    heads = set(heads_in(config).values())
     if family in heads or not architectures:  # without the name, the weights will say
         return
-    wanted = next(ending for ending, other in _HEADS.items() if other == family)
+    wanted = next(ending for ending, other in HEADS.items() if other == family)
     expected = f"a model ...{wanted}, for {family.replace('_', ' ')}"
     if not heads:
         raise headless(name, f"{', '.join(architectures)}, which has no head for such a task", expected)

@@ -7,6 +7,7 @@ what config.json says of head and labels.
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -37,6 +38,7 @@ from robustbench_char.training.options import Reading, reading_of
 
 __all__ = ["TransformersModel"]
 
+_LOG = logging.getLogger(__name__)
 UNKNOWN = "unknown"
 """What records name as the base of a model that was fine-tuned elsewhere."""
 
@@ -104,7 +106,10 @@ def open_named(name: str, task: Task | None, options: ModelOptions) -> Transform
 
     Raises InputError for what cannot be opened.
     """
-    return TransformersModel(name, task_of(task), options)
+    model = TransformersModel(name, task_of(task), options)
+    for note in model.info.model.notes if model.info.model else ():
+        _LOG.info(note)
+    return model
 
 
 def _loaded(name: str, base: Base, family: Family) -> PreTrainedModel:

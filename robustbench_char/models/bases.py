@@ -18,8 +18,11 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.extras import installed, missing_extra
 from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
+from robustbench_char.tasks.base import Family
 
-__all__ = ["HUB_ID", "Base", "Limits", "check_layers", "positions_in", "resolve_base"]
+__all__ = [
+    "HEADS", "HUB_ID", "Base", "Limits", "check_layers", "heads_in", "labels_in", "positions_in", "resolve_base",
+]  # fmt: skip
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
@@ -59,6 +62,31 @@ class Base:
     revision: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)
     reading_sha256: str = ""
+
+
+HEADS: dict[str, Family] = {
+    "ForSequenceClassification": "classification",
+    "ForTokenClassification": "tagging",
+    "ForQuestionAnswering": "question_answering",
+    "ForQuestionAnsweringSimple": "question_answering",
+}
+"""How the names of architectures end, by what their head predicts."""
+
+
+def heads_in(config: Mapping[str, Any]) -> dict[str, Family]:
+    """Return the architectures that a config.json names which have a head for a task, and its family."""
+    return {
+        name: family
+        for name in config.get("architectures") or ()
+        for ending, family in HEADS.items()
+        if name.endswith(ending)
+    }
+
+
+def labels_in(config: Mapping[str, Any]) -> list[str]:
+    """Return the labels of a model in the order of its ids; without names, those that Transformers gives them."""
+    named = config.get("id2label") or {str(number): f"LABEL_{number}" for number in range(config.get("num_labels", 2))}
+    return [str(named[key]) for key in sorted(named, key=int)]
 
 
 class Limits(NamedTuple):

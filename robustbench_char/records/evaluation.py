@@ -149,7 +149,7 @@ class SystemInfo(Frozen):
     an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
     `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights. Of a
     `model` that was fine-tuned elsewhere nothing is known of its training, nor of a `chat` model, whose
-    `weights_sha256` is a hash of `chat`.
+    `weights_sha256` is a hash of `chat`. `dropped_head`: the base was fine-tuned already, and lost this head.
     """
 
     name: str
@@ -167,6 +167,7 @@ class SystemInfo(Frozen):
     predictor: PredictorInfo | None = None
     model: ForeignModelInfo | None = None
     chat: ChatInfo | None = None
+    dropped_head: str | None = None
 
     @property
     def shown(self) -> str:

@@ -23,7 +23,7 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
 from robustbench_char.defences.wordrec.files import CONFIG
-from robustbench_char.models.bases import Base, resolve_base
+from robustbench_char.models.bases import Base, heads_in, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import System
@@ -37,6 +37,7 @@ from robustbench_char.training._examples import training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
 from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe, training_features
+from robustbench_char.training.heads import kept_labels, tell_dropped
 from robustbench_char.training.loop import Collator, Loop
 from robustbench_char.training.options import (
     AugmentOptions,
@@ -142,7 +143,10 @@ def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, S
     recipe = make_recipe(job.task, job.labels, job.settings)
     copies = job.augmentation.copies(job.task, job.examples) if job.augmentation else []
     features, truncated = training_features(recipe, kind, [*job.examples, *copies])
-    model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)
+    if job.keeps_head:
+        model = kind.load(job.base.folder, job.task.family)
+    else:
+        model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)
     collator = Collator({**kind.padding(), "labels": IGNORED})
     log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
     kind.recogniser = job.recogniser
@@ -163,7 +167,7 @@ def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: L
         system=job.system.name,
         task=job.task,
         labels=job.labels,
-        base=saved.BaseInfo(name=job.base.name, revision=job.base.revision, weights_sha256=job.base.weights_sha256),
+        base=job.base_info,
         settings=job.settings,
         train=info,
         parameters=sum(weight.numel() for weight in model.parameters()),
@@ -217,7 +221,7 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Job:
-    """One run as resolved, before anything is trained."""
+    """One run as resolved, before anything is trained; `keeps_head` says that the base's own head stays."""
 
     request: _Request
     system: type[System]
@@ -229,11 +233,20 @@ class _Job:
     augmentation: Augmentation | None
     recogniser: Recogniser | None
     recogniser_info: RecogniserInfo | None
+    keeps_head: bool
 
     @property
     def task(self) -> Task:
         """The task that is trained."""
         return self.request.task
+
+    @property
+    def base_info(self) -> saved.BaseInfo:
+        """What is saved of the base."""
+        base, head = self.base, None if self.keeps_head else next(iter(heads_in(self.base.config)), None)
+        return saved.BaseInfo(
+            name=base.name, revision=base.revision, weights_sha256=base.weights_sha256, dropped_head=head
+        )
 
     @cached_property
     def training(self) -> str:
@@ -275,11 +288,14 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = training_examples(asked.task, asked.train, asked.place, settings.limit)
     labels = label_names(asked.task, examples)
+    kept = kept_labels(base, system, settings, asked.task, labels)
+    tell_dropped(asked.base, base, asked.task, kept is not None)
     _refuse_unknown(examples, labels, asked.place)
     augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task)
     front = _recogniser(asked, system, store, progress)
     info = recogniser_info(front) if front else None
-    return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info)
+    labels, keeps = (labels, False) if kept is None else (kept, True)
+    return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info, keeps)
 
 
 def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:

@@ -56,6 +56,8 @@ class Loop:
         `new` names the parameters that `settings.new_learning_rate` is for. Process-wide random state is put back.
         """
         steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
+        if not steps:
+            return []
 
         def make(bar: Bar) -> _Trainer:
             trainer = _Trainer(

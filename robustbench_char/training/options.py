@@ -40,7 +40,9 @@ Precision = Literal["auto", "bf16", "fp32"]
 class FinetuneOptions(Options):
     """Options of fine-tuning; None is resolved by `resolve_settings`. Lengths count sub-words with special ones."""
 
-    epochs: float = Field(3.0, gt=0, le=1e6, description="Passes over the training data.")
+    epochs: float = Field(
+        3.0, ge=0, le=1e6, description="Passes over the training data; 0 keeps all weights, a head that fits included."
+    )
     learning_rate: Annotated[float, Called(flag="--lr")] = Field(
         1e-4, gt=0, le=1, description="Peak learning rate; 1e-4 suits MiniLM, 2e-5 to 5e-5 larger encoders."
     )

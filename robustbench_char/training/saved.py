@@ -37,11 +37,15 @@ VOLATILE = (SYSTEM, PRETRAINING, LOG)
 
 
 class BaseInfo(Frozen):
-    """The checkpoint that training started from; `name` is not a path, `revision` the hub's commit."""
+    """The checkpoint that training started from; `name` is not a path, `revision` the hub's commit.
+
+    `dropped_head` is the head for a task that it had, and that a new one took the place of.
+    """
 
     name: str
     revision: str | None
     weights_sha256: str
+    dropped_head: str | None = None
 
 
 class TrainInfo(Frozen):
@@ -200,6 +204,7 @@ def system_info(file: SystemFile) -> SystemInfo:
     return SystemInfo(
         name=file.system,
         base=file.pretraining.base if file.pretraining else file.base.name,
+        dropped_head=file.base.dropped_head,
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,
         settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},

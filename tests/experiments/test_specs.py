@@ -55,7 +55,7 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
             r"systems\.bert: found predictor and saved",
         ),
         ({"systems": {"bert": {"starts_from": "bert"}}}, r"systems\.bert\.starts_from: found a circle: bert -> bert"),
-        ({"finetune": {"epochs": -1.0}}, r"finetune\.epochs: found -1\.0; expected greater than 0"),
+        ({"finetune": {"epochs": -1.0}}, r"finetune\.epochs: found -1\.0; expected greater than or equal to 0"),
         ({"finetune": {"learning_rate": 2.0}}, r"finetune\.learning_rate: found 2\.0"),
         ({"finetune": {"layers": 9}}, r"finetune\.layers: found 9; expected a number from 1 to 2"),
         ({"tasks": {"qnli": {"finetune": {"max_length": 999}}}}, r"tasks\.qnli\.finetune\.max_length: found 999"),

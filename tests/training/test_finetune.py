@@ -200,7 +200,7 @@ def test_nothing_is_said_without_progress(make_file: Any, train_tiny: Any, capfd
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, r"epochs=: found 0; expected more than 0"),
+        ({"epochs": -1}, r"epochs=: found -1; expected at least 0"),
         ({"epochs": float("nan")}, "epochs=: found nan"),
         ({"learning_rate": -1.0}, r"learning_rate=: found -1\.0"),
         ({"batch_size": 0}, "batch_size=: found 0; expected at least 1"),
