@@ -259,6 +259,27 @@ def test_requests_run_side_by_side_up_to_a_limit(chat_server: ChatServer, ask: A
     assert chat_server.most_at_once == 3
 
 
+def test_an_interrupt_keeps_what_was_answered(
+    chat_server: ChatServer, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat_server.answer = gold("qnli")
+    take = source_module._Round.take
+
+    def interrupted(self: Any, place: int, future: Any) -> None:
+        take(self, place, future)
+        if len(self.answers) == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(source_module._Round, "take", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(limit=200)
+    asked = len(chat_server.asked)
+    assert 5 <= asked < 100
+    assert ask(limit=200).scores["accuracy"] == 100
+    assert len(chat_server.asked) == 200
+
+
 @pytest.mark.parametrize("echo", ["answer", "error"])
 def test_the_key_is_written_nowhere(
     chat_server: ChatServer, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any, echo: str
@@ -310,7 +331,9 @@ def test_many_requests_need_a_limit(
         ("openai:tiny", {"endpoint": "localhost:8000"}, r"endpoint=: found 'localhost:8000'; expected a URL with http"),
         ("openai:tiny", {"endpoint": "http://me:secret@host/v1"}, r"found a URL with a user, a query or a fragment"),
         ("openai:", {}, r"openai:: found no name; expected openai:NAME"),
+        ("openai:tiny", {"endpoint": "host/v1?key=secret"}, r"found a URL with a user, a query or a fragment"),
         ("openai:tiny", {"key_env": "NO_SUCH_KEY"}, r"key_env=: found NO_SUCH_KEY, which is not set"),
+        ("openai:tiny", {"key_env": KEY}, r"key_env=: found no such variable; .*its name, never the key\.$"),
         ("openai:tiny", {"price": "0.15"}, r"price=: found '0.15'; expected the price of a million input tokens and"),
         (
             "openai:tiny",
@@ -321,8 +344,10 @@ def test_many_requests_need_a_limit(
 )
 def test_options_that_cannot_work(name: str, options: dict[str, Any], message: str) -> None:
     given = ModelOptions(**{"endpoint": "http://127.0.0.1:9/v1", **options})
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as raised:
         open_model(name, get_task("qnli"), options=given)
+    assert "secret" not in str(raised.value)
+    assert KEY not in str(raised.value)
 
 
 def test_tags_must_be_known() -> None:
@@ -347,6 +372,8 @@ def test_identity() -> None:
     known = identify_model("openai:tiny", task, options=options)
     assert known == identify_model("openai:tiny", task, options=plain)
     json.dumps(known)
+    own = open_model("openai:tiny", task, options=plain.model_copy(update={"prompt": "question_answering"}))
+    assert own.info.shown == "openai:tiny, prompt question_answering"
     made = chat("http://127.0.0.1:9/v1", model="tiny")
     bound = identify_model(made, task)
     assert {**bound, "kind": "chat"} == known

@@ -265,12 +265,14 @@ def _names(param: str | None, said: str, name: str) -> bool:
 def read_key(variable: str) -> str | None:
     """Return the key in an environment variable; None where the default one is not set, as for a local server.
 
-    Raises InputError where another variable is named that is not set.
+    Raises InputError where another variable is named that is not set; what may be a key itself is not repeated.
     """
     key = os.environ.get(variable, "").strip()
     if not key and variable != DEFAULT_KEY:
-        found, expected = f"{variable}, which is not set", "the name of an environment variable with the key"
-        raise InputError(Option("key_env"), found=found, expected=expected, fix=f"Set it: export {variable}=...")
+        found = f"{variable}, which is not set" if re.fullmatch("[A-Z_][A-Z0-9_]*", variable) else "no such variable"
+        expected = "the name of an environment variable that holds the key"
+        fix = "Set it, export MY_KEY=..., and give its name, never the key."
+        raise InputError(Option("key_env"), found=found, expected=expected, fix=fix)
     return key or None
 
 

@@ -83,9 +83,7 @@ def chat(
 
 def open_named(name: str, task: Task | None, options: ModelOptions) -> PredictionSource:
     """Return a chat model by its name. Raises InputError for options that cannot work, and without the extra `llm`."""
-    require("openai", place=name)
     model, endpoint, prompt = _parts(name, task, options)
-    read_key(options.key_env)
     return defended(ChatSource(model, endpoint, prompt, options), options)
 
 
@@ -97,6 +95,8 @@ def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[
 
 
 def _parts(name: str, task: Task | None, options: ModelOptions) -> tuple[str, str, Prompt]:
+    require("openai", place=name)
+    read_key(options.key_env)
     model = name.removeprefix(PREFIX).strip()
     if not model:
         raise InputError(name, found="no name", expected="openai:NAME", fix="Name the model as its endpoint does.")
@@ -114,15 +114,15 @@ def endpoint_of(url: str | None) -> str:
     if not url:
         raise InputError(Option("endpoint"), found="none", expected="the URL of the endpoint of a chat model", fix=fix)
     parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(Option("endpoint"), found=repr(url), expected="a URL with http or https", fix=fix)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise InputError(
             Option("endpoint"),
             found="a URL with a user, a query or a fragment",
             expected="a plain one: it is written into records",
             fix="Put the key into an environment variable and name it with `key_env=`.",
         )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(Option("endpoint"), found=repr(url), expected="a URL with http or https", fix=fix)
     return url.strip().rstrip("/").removesuffix(_PATH).rstrip("/")
 
 

@@ -137,6 +137,7 @@ class ChatSource:
         self.chat = chat_info(model, endpoint, prompt)
         self.info = SystemInfo(
             name=f"openai:{model}",
+            label=f"openai:{model}, prompt {Path(options.prompt).stem}" if options.prompt else None,
             base=EXTERNAL,
             parameters=None,
             training_seed=None,
