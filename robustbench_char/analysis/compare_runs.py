@@ -6,7 +6,7 @@ Shape legend: N examples, K counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -147,12 +147,7 @@ def compare(a: Path | str, b: Path | str) -> SetComparison:
     in_a, in_b = _results(Path(a)), _results(Path(b))
     matched = {result: (in_a[result], in_b[result]) for result in sorted(in_a, key=_order) if result in in_b}
     if not matched:
-        raise InputError(
-            f"{a} and {b}",
-            found="no result that both have",
-            expected="results of the same tasks, systems (by label and base), training seeds, suites and attack seeds",
-            fix="Check that the two folders hold two versions of one comparison.",
-        )
+        raise _nothing_matches(a, b, in_a, in_b)
     groups, apart = _grouped(matched)
     return SetComparison(
         matched=len(matched),
@@ -161,6 +156,28 @@ def compare(a: Path | str, b: Path | str) -> SetComparison:
         only_a=tuple(result for result in sorted(in_a, key=_order) if result not in in_b),
         only_b=tuple(result for result in sorted(in_b, key=_order) if result not in in_a),
         changes=tuple(_changes([(a[1], b[1]) for a, b in matched.values()])),
+    )
+
+
+def _nothing_matches(a: Path | str, b: Path | str, in_a: Iterable[Result], in_b: Iterable[Result]) -> InputError:
+    """Return the error for two sets without a result in common; clean against attacked is another command's work."""
+    place = f"{a} and {b}"
+    conditions = [{result.condition for result in results} for results in (in_a, in_b)]
+    ours, theirs = ({(one.task, one.system, one.base) for one in results} for results in (in_a, in_b))
+    if ours & theirs and not conditions[0] & conditions[1]:
+        first, second = (", ".join(sorted(names)) for names in conditions)
+        return InputError(
+            place,
+            found=f"the same systems under other conditions ({first} in one, {second} in the other)",
+            expected="the same conditions in both: `compare` tells two versions of one comparison apart",
+            fix=f"What an attack costs is shown by `robustbench-char report {a} {b}`, and measured in one go by "
+            "`robustbench-char evaluate` with --suite.",
+        )
+    return InputError(
+        place,
+        found="no result that both have",
+        expected="results of the same tasks, systems (by label and base), training seeds, suites and attack seeds",
+        fix="Check that the two folders hold two versions of one comparison.",
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report_figures", "report_tables", "write_report"]
 
+PAGE, TEXT = "index.html", "report.md"
+
 
 def report_tables(folders: Sequence[Path | str]) -> dict[str, pd.DataFrame]:
     """Return every table that a report on these folders has, unrounded, by the name of its file.
@@ -47,7 +49,7 @@ def write_report(
     With `examples` off, no text of a prediction is read or written. Systems stand in the order in which they are found,
     `bert` first; the same records in the same order give the same bytes. Raises InputError for folders without records,
     records that do not belong in one table, predictions that are not those of their record, and an output folder that
-    has other content or cannot be written.
+    has content other than an earlier report, which is replaced, or cannot be written.
     """
     evidence = read_evidence(folders, examples=examples)
     sections = _sections(evidence)
@@ -58,12 +60,19 @@ def write_report(
     script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
     values: dict[str, Any] = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
     values |= {"pictures": drawn, "explorer_script": script, "allowed_script": allowed}
-    with output_folder(Path(output), overwrite=overwrite, inputs=[Path(folder) for folder in folders]) as folder:
-        _write(folder / "index.html", render("report.html.j2", values))
-        _write(folder / "report.md", render("report.md.j2", values))
+    replaced = overwrite or _is_report(Path(output))
+    with output_folder(Path(output), overwrite=replaced, inputs=[Path(folder) for folder in folders]) as folder:
+        _write(folder / PAGE, render("report.html.j2", values))
+        _write(folder / TEXT, render("report.md.j2", values))
         _write_tables(folder / TABLES, tables)
         _write_figures(folder / FIGURES, pictures, drawn)
-    return Path(output) / "index.html"
+    return Path(output) / PAGE
+
+
+def _is_report(folder: Path) -> bool:
+    """Return whether a folder holds a report and nothing else."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return {PAGE, TEXT} <= names <= {PAGE, TEXT, TABLES, FIGURES}
 
 
 def _sections(evidence: Evidence) -> list[Section]:

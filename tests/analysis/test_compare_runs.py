@@ -217,6 +217,16 @@ def test_sets_with_nothing_in_common(sets: Sets) -> None:
         compare(sets.a, sets.b)
 
 
+def test_clean_against_attacked_is_for_another_command(sets: Sets) -> None:
+    sets.add(sets.a, right((0, 80)))
+    sets.add(sets.b, right((0, 60)), suite="drop")
+    message = (
+        r"found the same systems under other conditions \(clean in one, drop in the other\); .*-char report \S+/a "
+    )
+    with pytest.raises(InputError, match=message):
+        compare(sets.a, sets.b)
+
+
 def test_two_results_of_one_thing_in_a_set(sets: Sets) -> None:
     sets.both(right((0, 80)), right((0, 80)))
     sets.add(sets.b, right((0, 70)))

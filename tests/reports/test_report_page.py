@@ -276,6 +276,16 @@ def test_an_output_with_other_content_is_kept(make_runs: Make, tmp_path: Path) -
     assert not (out / "mine.txt").exists()
 
 
+def test_a_report_is_written_again_into_its_own_folder(make_runs: Make, tmp_path: Path) -> None:
+    root, out = make_runs(TASKS, ("bert", "charbert")), tmp_path / "out"
+    first = write_report([next(root.iterdir())], out).read_text(encoding="utf-8")
+    assert write_report([root], out).read_text(encoding="utf-8") != first
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="an output folder with other content"):
+        write_report([next(root.iterdir())], out)
+    assert (out / "notes.txt").is_file()
+
+
 def test_an_output_that_cannot_be_written(make_runs: Make, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="it cannot be written"):
