@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from robustbench_char.experiments.run import plan, run
     from robustbench_char.inference.chat.opening import chat
     from robustbench_char.inference.fragility import fragility
+    from robustbench_char.inference.predictors import predictor
     from robustbench_char.inference.recogniser_cost import recogniser_price
     from robustbench_char.inference.sensitivity import sensitivity
     from robustbench_char.models.charbert.conversion import convert
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputError", "Results", "__version__", "attack", "attack_file", "chat", "classification", "compare", "convert",
-    "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "pretrain", "question_answering",
-    "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging", "task", "train_recogniser",
-    "verify", "write_mini",
+    "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "predictor", "pretrain",
+    "question_answering", "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging", "task",
+    "train_recogniser", "verify", "write_mini",
 ]  # fmt: skip
 
 
@@ -58,6 +59,7 @@ __getattr__ = lazy_names(
         "experiments.run": "plan run",
         "inference.chat.opening": "chat",
         "inference.fragility": "fragility",
+        "inference.predictors": "predictor",
         "inference.recogniser_cost": "recogniser_price",
         "inference.sensitivity": "sensitivity",
         "models.charbert.conversion": "convert",

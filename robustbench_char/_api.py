@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from robustbench_char.inference.evaluate import PredictionSource
+    from robustbench_char.inference.opening import Unbound
     from robustbench_char.inference.results import Evaluation
     from robustbench_char.tasks.base import Task
 
@@ -23,7 +24,7 @@ __all__ = ["evaluate", "load_model", "report"]
 
 
 def evaluate(
-    folder: Path | str | None = None,
+    folder: Path | str | Unbound | PredictionSource | None = None,
     *,
     predictor: str | None = None,
     task: Task | Path | str | None = None,
@@ -33,12 +34,12 @@ def evaluate(
     progress: bool = True,
     **source: Unpack[SourceKeywords],
 ) -> Evaluation:
-    """Score a saved system, or a registered predictor, on a data set; return scores, interval, predictions, record.
+    """Score a saved system, or a predictor, on a data set; return scores, interval, predictions, record.
 
-    `folder` is what `finetune` wrote; `predictor` names what another package registers, and needs `task`. A file that
-    stands in the folder that `attack_file` wrote counts as attacked: the record takes the attack from there. With
-    `output` record, predictions and counts are written, atomically. Scores are in percent. Raises InputError for a
-    system, task or data that do not fit, and for an output with other content.
+    `folder` is what `finetune` wrote, or a model made in Python; `predictor` is `module:function`, `path.py:function`
+    or a registered name, and needs `task`. A file in the folder that `attack_file` wrote counts as attacked: the record
+    takes the attack from there. With `output` record, predictions and counts are written, atomically. Scores are in
+    percent. Raises InputError for a system, task or data that do not fit, and for an output with other content.
 
     >>> import robustbench_char as rbc
     >>> system = rbc.finetune("cola", data="mini", output="cola/", layers=1, limit=40, epochs=1, progress=False)
@@ -64,7 +65,9 @@ def evaluate(
     )
 
 
-def _model(folder: Path | str | None, predictor: str | None, task: Task | None) -> PredictionSource:
+def _model(
+    folder: Path | str | Unbound | PredictionSource | None, predictor: str | None, task: Task | None
+) -> PredictionSource:
     """Return the one source of predictions that was named."""
     if (folder is None) == (predictor is None):
         raise InputError(
@@ -73,11 +76,11 @@ def _model(folder: Path | str | None, predictor: str | None, task: Task | None) 
             expected="one of them",
             fix="Give a folder that `finetune` wrote, or --predictor NAME.",
         )
-    return open_model(str(folder or predictor), task)
+    return open_model(folder, task) if folder is not None else open_model(str(predictor), task, kind="predictor")
 
 
 def load_model(
-    model: Path | str,
+    model: Path | str | Unbound,
     task: Task | Path | str | None = None,
     *,
     labels: Sequence[str] | Path | str = (),

@@ -29,7 +29,8 @@ def evaluate(
     *,
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder that `finetune` wrote.")] = None,
     predictor: Annotated[
-        str | None, typer.Option(help="Instead of DIR: a predictor that another package registers (see `list`).")
+        str | None,
+        typer.Option(help="Instead of DIR: a function, as file.py:function or module:function, or a registered name."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Task; inferred from DIR, and checked if given.")] = None,
     input: Input = None,

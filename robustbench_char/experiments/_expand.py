@@ -17,7 +17,7 @@ from robustbench_char.experiments._resolve import Resolved, ResolvedTask
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.experiments.store import Store
-from robustbench_char.records.evaluation import SystemInfo
+from robustbench_char.records.predictors import absolute_name
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
@@ -68,7 +68,7 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
             if system.saved and task.key in system.saved:
                 yield from _saved(resolved, task, key, system.saved[task.key])
             if system.predictor and task.key in spec.tasks_of(system):
-                yield from _outside(task, system, resolved.predictors[system.predictor])
+                yield from _outside(task, key, system, system.predictor, resolved.predictors[key])
 
 
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
@@ -177,12 +177,14 @@ def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Ite
     yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
 
 
-def _outside(task: ResolvedTask, system: SystemSpec, info: SystemInfo) -> Iterator[Job]:
-    predictor = info.model_dump(mode="json", exclude_none=True)
-    params = {**task.params, "limit": task.spec.test_limit, "predictor": predictor}
+def _outside(
+    task: ResolvedTask, key: str, system: SystemSpec, predictor: str, decides: dict[str, Any]
+) -> Iterator[Job]:
+    params = {**task.params, "limit": task.spec.test_limit, "predictor": decides, "label": key}
+    paths = {**task.paths, "predictor": absolute_name(predictor)}
     for condition, attacked in task.conditions(system.suites):
-        name = job_name("score", "external", info.name, task.name, *condition.split("/"))
-        yield Job(name, "outside", params, attacked, task.paths, task.evaluated)
+        name = job_name("score", "external", key, task.name, *condition.split("/"))
+        yield Job(name, "outside", params, attacked, paths, task.evaluated)
 
 
 def _evaluated(
@@ -228,14 +230,18 @@ def _tokens(options: Mapping[str, Any]) -> float:
     return float(options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128))
 
 
-def report_job(plan: Plan, done: Collection[str], *, examples: bool) -> Job:
+def report_job(plan: Plan, done: Collection[str], store: Store, *, examples: bool) -> Job:
     """Return the job of the report on the results that are done, in the order in which `report DIR` reads them.
 
-    A report is cheap: it is made again whenever the package or a published number that it shows changes.
+    A report is cheap: it is made again whenever the package or a published number that it shows changes, and where
+    examples had failed, which a later run asks for again under the same key.
     """
     order = sorted((job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done), key=Path)
     reference = {name: sha256_file(path) for name, path in shipped("reports/reference").items()}
     params = {"order": order, "examples": examples, "package": package_sha256(), "reference": reference}
+    results = ((name, plan.jobs[name].stage, plan.keys[name]) for name in order)
+    failed = {name: sha256_file(store.path(*at) / "record.json") for name, *at in results if store.failed(*at)}
+    params |= {"failed": failed} if failed else {}
     return Job("report", "report", params, {name: name for name in order}, work=len(order))
 
 

@@ -20,8 +20,7 @@ from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments._trainable import check_training
 from robustbench_char.experiments.spec import Benchmark, Given, TaskSpec
-from robustbench_char.records.evaluation import SystemInfo
-from robustbench_char.records.predictors import load_predictor
+from robustbench_char.records.predictors import identity
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
 
@@ -136,7 +135,7 @@ class Resolved:
 
     spec: Benchmark
     tasks: dict[str, ResolvedTask]
-    predictors: dict[str, SystemInfo]
+    predictors: dict[str, dict[str, Any]]
     bases: dict[str, Base]
     text: tuple[str, ...]
     heldout: tuple[str, ...]
@@ -171,7 +170,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
         tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.trains_on(key)), "tasks"
     )
     suites = _suites(spec, tasks, wrong)
-    predictors = _predictors(spec, tasks, wrong)
+    predictors = _predictors(spec, wrong)
     _check_saved(spec, folder, wrong)
     bases = _bases(spec, tasks, wrong)
     _check_device(spec, wrong)
@@ -211,16 +210,13 @@ def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str
     return check_training(spec, tasks, wrong)
 
 
-def _predictors(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, SystemInfo]:
+def _predictors(spec: Benchmark, wrong: Mistakes) -> dict[str, dict[str, Any]]:
+    """Return what decides the predictions of each predictor, by its key; none is imported here, but by its jobs."""
     predictors = {}
     for key, system in spec.systems.items():
         if system.predictor:
             try:
-                predictor = load_predictor(system.predictor)
-                for task in spec.tasks_of(system):
-                    if task in tasks:
-                        predictor.check_serves(tasks[task])
-                predictors[system.predictor] = predictor.system
+                predictors[key] = identity(system.predictor)
             except InputError as error:
                 wrong.add(f"systems.{key}.predictor", error.found, error.expected, error.fix)
     return predictors

@@ -168,12 +168,20 @@ def _score(call: Call, output: Path) -> None:
 
 
 def _outside(call: Call, output: Path) -> None:
-    """Predict and score with another package's predictor; the two cannot be separated for external predictors."""
+    """Predict and score with a predictor; the two cannot be separated for external predictors.
+
+    Raises InputError where its source is another than when the run was planned.
+    """
     from robustbench_char.inference.evaluate import evaluate
     from robustbench_char.inference.predictors import PredictorSource
+    from robustbench_char.records.predictors import identity, load_predictor
 
-    predictor, limit = PredictorSource.load(call.job.params["predictor"]["name"], _task(call)), call.job.params["limit"]
-    evaluate(predictor, _evaluated(call), name=_source_name(call), limit=limit, output=output)
+    params, name = call.job.params, call.job.paths["predictor"]
+    if identity(name) != params["predictor"]:
+        raise InputError(f"predictor {name}", found="a source that was edited during the run",
+                         expected="the one that the run began with", fix="Rerun the benchmark.")  # fmt: skip
+    source = PredictorSource.load(load_predictor(name).labelled(params["label"]), _task(call))
+    evaluate(source, _evaluated(call), name=_source_name(call), limit=params["limit"], output=output)
 
 
 def _sensitivity(call: Call, output: Path) -> None:

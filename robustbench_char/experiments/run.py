@@ -73,7 +73,7 @@ class Planned:
         if self.states[name] == "not needed":
             return [*lines, "everything that needs its result is done"]
         if store.path(job.stage, key).exists():
-            return [*lines, f"its result is damaged: {store.damage(job.stage, key)}"]
+            return [*lines, f"its result is not whole: {store.damage(job.stage, key)}"]
         return [*lines, *_explain_changes(job, plan.decides[name], store)]
 
     def estimate(self, slots: int) -> Estimate:
@@ -199,7 +199,7 @@ def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> Run
         for name in runner.done():
             runner.publish(runner.plan.jobs[name])
         runner.finish()
-        report = report_job(runner.plan, runner.done(), examples=examples)
+        report = report_job(runner.plan, runner.done(), runner.store, examples=examples)
         if report.needs:
             runner.add(report)
             runner.finish()

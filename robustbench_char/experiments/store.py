@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import not_writable, sha256_file, write_json
+from robustbench_char.common.files import not_writable, read_json, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 
@@ -93,7 +93,7 @@ class Store:
         )
 
     def damage(self, stage: str, key: str, *, thorough: bool = True) -> str | None:
-        """Return what is wrong with a result, or None for a whole one.
+        """Return what is wrong with a result, or None for a whole one. One with failed examples is not.
 
         Files of more than 16 MiB are read through only if `thorough`; otherwise their size is compared.
         """
@@ -110,7 +110,15 @@ class Store:
                 return f"{name}: missing or of another size"
             if (thorough or file.bytes <= _WHOLE) and sha256_file(path) != file.sha256:
                 return f"{name}: another content than was written"
-        return None
+        return self.failed(stage, key)
+
+    def failed(self, stage: str, key: str) -> str | None:
+        """Return how many examples a predictor failed on, which a later run asks for again, or None."""
+        if stage != "outside":
+            return None
+        record = read_json(self.path(stage, key) / "record.json")
+        number = record["counts"].get("failed_examples") if record["system"].get("predictor") else None
+        return f"{number} failed examples, which are asked for again" if number else None
 
     @contextmanager
     def writing(self, stage: str, key: str) -> Iterator[Path | None]:

@@ -20,6 +20,7 @@ from robustbench_char.inference.results import (
     Evaluation,
     Predictions,
     check_result_folder,
+    no_prediction,
     one_line,
     prediction_json,
 )
@@ -130,6 +131,7 @@ def evaluate(
     evaluation = _scored(source, data, info, predictions, started)
     if output is not None:
         evaluation.save(output, overwrite=overwrite)
+    predictions.complete()
     return evaluation
 
 
@@ -179,10 +181,8 @@ def _check_any(source: PredictionSource, data: Labelled, predictions: Prediction
     """Raise InputError, with the first reason, where there is no usable prediction at all: that is not a score of 0."""
     if any(value is not None for value in predictions.values):
         return
-    reason = f"{place_of(data.examples[0])}: {predictions.errors.get(0, 'no prediction')}"
-    found = f"no usable prediction for any of {len(data.examples)} examples, as of {reason}"
-    fix = "Correct the cause; tracebacks stand above, or in the log of the job."
-    raise InputError(f"system {source.info.name}", found=found, expected="predictions of the task", fix=fix)
+    reason = predictions.errors.get(0, "no prediction")
+    raise no_prediction(source.info, data.examples[0], reason, len(data.examples))
 
 
 def _scored(

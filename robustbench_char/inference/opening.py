@@ -75,7 +75,7 @@ def kind_of_model(name: Path | str) -> Kind:
         return "saved" if (path / SYSTEM).is_file() else "transformers"
     if text.startswith("openai:"):
         return "chat"
-    if ":" in text or text in {point for point, _ in registered()}:
+    if ":" in text or text.endswith(".py") or text in {point for point, _ in registered()}:
         return "predictor"
     if not path.exists() and HUB_ID.fullmatch(text):
         return "transformers"
@@ -85,21 +85,30 @@ def kind_of_model(name: Path | str) -> Kind:
 
 
 def open_model(
-    name: Path | str | PredictionSource | Unbound, task: Task | None = None, *, options: ModelOptions | None = None
+    name: Path | str | PredictionSource | Unbound,
+    task: Task | None = None,
+    *,
+    options: ModelOptions | None = None,
+    kind: Kind | None = None,
 ) -> PredictionSource:
     """Return the source of predictions that `name` stands for; a source that is ready is returned as it is.
 
-    `task` is what it shall predict (None: a saved system's own). Raises InputError for what cannot be opened.
+    `task` is what it shall predict (None: a saved system's own), `kind` what the name is of (None: what it looks like).
+    Raises InputError for what cannot be opened.
     """
     if isinstance(name, Unbound):
         return name.bind(task_of(task), options or ModelOptions())
     if not isinstance(name, Path | str):
         return name
-    return _opener(kind_of_model(name))(str(name), task, options or ModelOptions())
+    return _opener(kind or kind_of_model(name))(str(name), task, options or ModelOptions())
 
 
 def identify_model(
-    name: Path | str | PredictionSource | Unbound, task: Task | None = None, *, options: ModelOptions | None = None
+    name: Path | str | PredictionSource | Unbound,
+    task: Task | None = None,
+    *,
+    options: ModelOptions | None = None,
+    kind: Kind | None = None,
 ) -> dict[str, Any]:
     """Return what decides the predictions of a model, as JSON, with its `kind`.
 
@@ -109,7 +118,7 @@ def identify_model(
         return {"kind": "unbound", **name.identify(task_of(task), options or ModelOptions())}
     if not isinstance(name, Path | str):
         return {"kind": "ready", "system": name.info.model_dump(mode="json")}
-    kind = kind_of_model(name)
+    kind = kind or kind_of_model(name)
     return {"kind": kind, **_IDENTIFY[kind](str(name), task, options or ModelOptions())}
 
 

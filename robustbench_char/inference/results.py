@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from html import escape
@@ -28,7 +28,8 @@ from robustbench_char.records.evaluation import (
     write_record,
 )
 from robustbench_char.records.readable import readable
-from robustbench_char.tasks.base import Family
+from robustbench_char.tasks.base import Example, Family
+from robustbench_char.tasks.labels import place_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ class Predictions:
     None stands for an example without a usable prediction, which counts as wrong; `errors` maps its position to the
     reason. `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows
     included) and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the
-    best threshold can be sought. `cost` is that of a priced service.
+    best threshold can be sought. `cost` is that of a priced service. `complete` is called when they were scored, and
+    the result was written.
     """
 
     values: Sequence[Prediction | None]
@@ -55,6 +57,7 @@ class Predictions:
     no_answer_scores: bool = True
     errors: dict[int, str] = field(default_factory=dict)
     cost: float | None = None
+    complete: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -140,12 +143,13 @@ class Evaluation:
     def save(self, folder: Path | str, *, overwrite: bool = False) -> Path:
         """Write record, predictions and counts to a folder, atomically; return the folder.
 
-        The same result that was written before stays as it is. Raises InputError for a folder with other content, and
-        for one that holds the inputs.
+        The same result that was written before stays as it is; one with failed examples is replaced. Raises InputError
+        for a folder with other content, and for one that holds the inputs.
         """
         record, folder = self.record, Path(folder)
-        again = check_result_folder(folder, record.task, record.system, record.data, overwrite=overwrite)
-        volatile = (RECORD,) if again else ()
+        old = check_result_folder(folder, record.task, record.system, record.data, overwrite=overwrite)
+        overwrite = overwrite or bool(old and old.counts.get("failed_examples"))  # those were asked again
+        volatile = (RECORD,) if old else ()
         with output_folder(folder, overwrite=overwrite, volatile=volatile, inputs=self.inputs) as target:
             write_predictions(target, self.predictions)
             write_counts(target, self.counts)
@@ -157,21 +161,30 @@ def _limits(interval: Interval) -> str:
     return interval.note if interval.low is None else f"[{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def check_result_folder(folder: Path, task: str, system: SystemInfo, data: DataInfo, *, overwrite: bool) -> bool:
-    """Return whether a folder holds an evaluation of this system on these data, whose times alone may differ.
+def check_result_folder(
+    folder: Path, task: str, system: SystemInfo, data: DataInfo, *, overwrite: bool
+) -> Record | None:
+    """Return the record of a folder that holds an evaluation of this system on these data, None for a free folder.
 
     Raises InputError for other content, and for a folder that cannot be written.
     """
     check_writable(folder)
     if is_free(folder):
-        return False
+        return None
     if (folder / RECORD).is_file():
         old = read_record(folder / RECORD)
         if (old.task, old.system, old.data) == (task, system, data):
-            return True
+            return old
     if not overwrite:
         raise other_content(folder, "the record of this very evaluation")
-    return False
+    return None
+
+
+def no_prediction(system: SystemInfo, example: Example, reason: str, examples: int) -> InputError:
+    """Return the error for a system that failed on all of so many examples, of which this one was the first."""
+    found = f"no usable prediction for any of {examples} examples; {place_of(example)}: {reason}"
+    fix = "Correct the cause; tracebacks stand above, or in the log of the job."
+    return InputError(f"system {system.shown}", found=found, expected="predictions of the task", fix=fix)
 
 
 def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inputs: Iterable[Path]) -> None:

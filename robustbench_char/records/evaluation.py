@@ -101,12 +101,17 @@ class RecogniserInfo(Frozen):
 
 
 class PredictorInfo(Frozen):
-    """Where a system that is not ours comes from: distribution and entry point, and the version it gives itself."""
+    """Where a predictor comes from: module (or name of the file) and attribute, the package that registers it.
 
-    distribution: str
-    distribution_version: str
+    `version` is the one that it gives itself; `source_sha256` is a hash of its source, None where a version stands for
+    it and in older records.
+    """
+
+    distribution: str = ""
+    distribution_version: str = ""
     entry_point: str
     version: str | None = None
+    source_sha256: str | None = None
 
 
 class ForeignModelInfo(Frozen):
@@ -147,7 +152,7 @@ class SystemInfo(Frozen):
     those of the model with its head (None: not known); `extra_parameters` those of them beyond the plain base under the
     same head. A recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what
     an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
-    `weights_sha256` is a hash of its name and of `predictor`, which does not change with its code or weights. Of a
+    `weights_sha256` is a hash of its name and of `predictor`, which changes with its source or version alone. Of a
     `model` that was fine-tuned elsewhere nothing is known of its training, nor of a `chat` model, whose
     `weights_sha256` is a hash of `chat`. `dropped_head`: the base was fine-tuned already, and lost this head.
     """

@@ -28,7 +28,8 @@ def path(install: Any) -> dict[str, str]:
     points = project["entry-points"]["robustbench_char.predictors"]
     attributes = {name: value.partition(":")[2] for name, value in points.items()}
     site = install(code, attributes, name="my_predictors", version=project["version"])
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    paths = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": paths, "XDG_CACHE_HOME": str(site / "cache")}
 
 
 def run(path: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -135,9 +136,12 @@ def test_what_is_refused(path: dict[str, str], tmp_path: Path) -> None:
         "Did you mean 'overlap'?": ("--predictor", "overlapp", "--task", "qnli"),
         "predictor capitals: found the task qnli; expected a task that it serves: conll2003": (
             "--predictor", "capitals", "--task", "qnli"),
-        "found KeyError: 'question'; expected predictions": ("--predictor", "overlap", "--task", "cola"),
     }  # fmt: skip
     for expected, arguments in cases.items():
         message = fails(path, "evaluate", *arguments, *data)
         assert expected in message
         assert not (tmp_path / "out").exists()
+    done = run(path, "evaluate", "--predictor", "overlap", "--task", "cola", *data)  # its own traceback is shown
+    assert done.returncode == 2
+    assert "error: system overlap: found no usable prediction for any of 32 examples; row 0" in done.stderr
+    assert "KeyError: 'question'; expected predictions of the task" in done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
@@ -29,6 +29,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 """
 
 
+@settings(settings.get_profile("few"))
 @given(st.lists(st.tuples(st.sampled_from("ab"), texts, answers.filter(lambda value: value is not None))))
 def test_the_last_answer_of_each_model_is_found(
     tmp_path_factory: pytest.TempPathFactory, puts: list[tuple[str, Any, Any]]

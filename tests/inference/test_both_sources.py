@@ -58,7 +58,7 @@ def test_one_report_of_both(predictor: str, tiny_base: str, tmp_path: Path) -> N
     found = statistics_of(evidence.pairs).systems(task.name, "charbert_2020")
     assert set(found) == {("bert", "tiny-bert"), ("capital letters", "external")}
     page = write_report([tmp_path / "scores"], tmp_path / "report").read_text(encoding="utf-8")
-    for text in ("external", "unknown device", "capital letters (capitals_module:Capitals of capitals 0.1.0)"):
+    for text in ("external", "unknown device", "capital letters (capitals_module:Capitals of capitals 0.1.0, source "):
         assert text in page
     assert "Fairness" not in page  # of one system alone something is known
     with pytest.raises(InputError, match="--task: found data of the task qnli; expected conll2003, which the system"):

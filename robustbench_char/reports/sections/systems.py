@@ -121,15 +121,17 @@ def _systems(records: list[Record]) -> Table:
 
 
 def _predictors(records: list[Record]) -> list[Note]:
-    """Return a note on the systems of other packages, if any."""
+    """Return a note on predictors, if any."""
     names: dict[str, None] = {}
     for shown, made in ((record.system.shown, record.system.predictor) for record in records):
         if made:
+            package = f" of {made.distribution} {made.distribution_version}" if made.distribution else ""
             version = f", version {made.version}" if made.version else ""
-            names[f"{shown} ({made.entry_point} of {made.distribution} {made.distribution_version}{version})"] = None
+            source = f", source {made.source_sha256[:8]}" if made.source_sha256 else ""
+            names[f"{shown} ({made.entry_point}{package}{version}{source})"] = None
     note = (
-        f"Registered by other packages: {'; '.join(names)}. How they were trained, and whether they saw an attack, "
-        "is not known; their hash is that of names and versions, not of weights."
+        f"Predictors: {'; '.join(names)}. How they were trained, and whether they saw an attack, is not known; their "
+        "hash is that of their source, or of a version that they are given, not of weights."
     )
     return [Note(note)] if names else []
 
