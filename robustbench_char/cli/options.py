@@ -78,7 +78,8 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
 
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(f"{'note' if record.levelno == logging.INFO else 'warning'}: {record.getMessage()}", err=True)
+        kind = "note" if record.levelno == logging.INFO else "warning"
+        typer.echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of a user's code, where there is one
 
 
 @contextmanager
