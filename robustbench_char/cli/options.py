@@ -79,7 +79,7 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = "note" if record.levelno == logging.INFO else "warning"
-        typer.echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of a user's code, where there is one
+        typer.echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of what a user wrote, if any
 
 
 @contextmanager
