@@ -211,6 +211,7 @@ def _scored(
         "wall_seconds": source.seconds + time.monotonic() - started,
         "predict_seconds": predictions.seconds,
         "cost": predictions.cost,
+        "served": predictions.served,
         "device": source.device,
     }
     table = _table(data, predictions, scores, edits)

@@ -47,8 +47,8 @@ class Predictions:
     None stands for an example without a usable prediction, which counts as wrong; `errors` maps its position to the
     reason. `counts` are those of the source, such as `pieces` (sub-words read, special ones and overlapping windows
     included) and `truncated_examples`. `no_answer_scores`: every answer came with its no-answer score, over which the
-    best threshold can be sought. `cost` is that of a priced service. `complete` is called when they were scored, and
-    the result was written.
+    best threshold can be sought. `cost` is that of a priced service, `served` what models of an endpoint call
+    themselves. `complete` is called when they were scored, and the result was written.
     """
 
     values: Sequence[Prediction | None]
@@ -57,6 +57,7 @@ class Predictions:
     no_answer_scores: bool = True
     errors: dict[int, str] = field(default_factory=dict)
     cost: float | None = None
+    served: tuple[str, ...] = ()
     complete: Callable[[], None] = lambda: None
 
 

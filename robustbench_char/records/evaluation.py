@@ -231,7 +231,8 @@ class Record(Frozen):
     what the scores stand on: examples, for tagging tokens, entities, `truncated_words` (counted as errors), and so on;
     `failed_examples` have no usable prediction, count as wrong, and are absent where there are none; `pieces` are the
     sub-words that the model read, which took `predict_seconds` (None: not measured). Of a chat model these are the
-    seconds of all requests, `tokens_in` and `tokens_out` its own counts, and `cost` is in the currency of the price.
+    seconds of all requests, `tokens_in` and `tokens_out` its own counts, `cost` is in the currency of the
+    price, and `served` is what the model calls itself.
     `task_note` is what a reader of the task's scores should know. `constant_score` is the headline score of the best
     answer that is the same for all examples (None: not known, in older records).
     `counts_sha256` is that of the counts of each example beside it (see `count_table`; None in older records).
@@ -254,6 +255,7 @@ class Record(Frozen):
     wall_seconds: float
     predict_seconds: float | None = None
     cost: float | None = None
+    served: tuple[str, ...] = ()
     device: str
     created: str
     provenance: Provenance

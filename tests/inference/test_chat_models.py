@@ -71,7 +71,7 @@ def test_a_model_that_is_always_right(chat_server: ChatServer, ask: Ask, task: s
     assert record.system.chat is not None
     assert (record.system.name, record.system.chat.endpoint) == ("openai:tiny", chat_server.url)
     assert record.system.chat.messages["user"].strip()
-    assert record.device == "endpoint"
+    assert (record.device, record.served) == ("endpoint", ("tiny-2026-11-01",))
 
 
 def test_nothing_is_asked_twice(chat_server: ChatServer, ask: Ask, tmp_path: Path) -> None:
@@ -278,6 +278,12 @@ def test_an_interrupt_keeps_what_was_answered(
     assert 5 <= asked < 100
     assert ask(limit=200).scores["accuracy"] == 100
     assert len(chat_server.asked) == 200
+
+
+def test_half_of_a_surrogate_pair_is_kept_as_a_question_mark(chat_server: ChatServer, ask: Ask) -> None:
+    chat_server.answer = lambda request: Reply(body='{"choices": [{"index": 0, "message": {"content": "No \\ud83d"}}]}')
+    with pytest.raises(InputError, match=r"the answer: No \?"):
+        ask()
 
 
 @pytest.mark.parametrize("echo", ["answer", "error"])

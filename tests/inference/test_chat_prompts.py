@@ -44,6 +44,11 @@ def test_a_text_is_no_placeholder() -> None:
     assert "sentence: Say {labels} and {x}." in prompt.messages(example(sentence="Say {labels} and {x}."))[1]["content"]
 
 
+def test_half_of_a_surrogate_pair_is_asked_as_a_question_mark() -> None:
+    prompt = load_prompt(None, get_task("cola"), ("a", "b"))
+    assert "sentence: Wh?y" in prompt.messages(example(sentence="Wh\ud83dy"))[1]["content"]
+
+
 def own(tmp_path: Path, user: str, family: str = "classification", **more: str) -> str:
     path = tmp_path / "own.yaml"
     lines = ["schema: 1", f"family: {family}", f"user: {user!r}", *(f"{key}: {text!r}" for key, text in more.items())]

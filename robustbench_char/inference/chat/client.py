@@ -11,8 +11,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
@@ -49,9 +49,10 @@ _OF_ALL = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote, why it stopped, sub-words read and written as it counts them, and the seconds it took.
+    """What a model wrote, why it stopped, tokens read and written as it counts them, and the seconds it took.
 
-    `without` names the PARAMETERS that the endpoint refused, `served` the model as it calls itself.
+    `without` names the PARAMETERS that the endpoint refused, `served` is what the model calls itself. It is kept on
+    disk as a JSON object of these fields.
     """
 
     text: str
@@ -60,16 +61,7 @@ class Answer:
     tokens_out: int
     seconds: float
     served: str | None = None
-    without: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer as it is kept on disk."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Answer:
-        """Return what `to_json` wrote."""
-        return cls(**{**value, "without": tuple(value["without"])})
+    without: Sequence[str] = ()
 
 
 class Refused(Exception):
@@ -89,11 +81,11 @@ class Outage(Exception):
 
 
 class _Again(Exception):
-    """Worth another try, after `wait` seconds where the endpoint says so."""
+    """Worth another try, after `wait` seconds where the endpoint says so; `limited`: no other may start before."""
 
-    def __init__(self, found: str, wait: float | None = None) -> None:
+    def __init__(self, found: str, wait: float | None = None, *, limited: bool = False) -> None:
         super().__init__(found)
-        self.wait = wait
+        self.wait, self.limited = wait, limited
 
 
 class Pace:
@@ -148,18 +140,19 @@ class Endpoint:
                     continue
                 tries += 1
                 if tries <= self.options.retries:
-                    self._back_off(again.wait, tries)
+                    self._back_off(again, tries)
         raise Unanswered(f"{found}, after {tries} tries")
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def _back_off(self, wait: float | None, tries: int) -> None:
-        if wait is not None:
-            self._pace.hold(wait)
+    def _back_off(self, again: _Again, tries: int) -> None:
+        seconds = again.wait or min(_LONGEST_PAUSE, 0.5 * 2.0 ** (tries - 1))
+        if again.limited:
+            self._pace.hold(seconds)
         else:
-            self._pause(min(_LONGEST_PAUSE, 0.5 * 2.0 ** (tries - 1)))
+            self._pause(seconds)
 
     def _once(self, messages: list[dict[str, str]], refused: tuple[str, ...]) -> Answer:
         import openai
@@ -186,7 +179,7 @@ class Endpoint:
         message = choice.message
         text = (message.content or message.refusal or "") if message else ""
         return Answer(
-            text=self._clean(text, limit=None),
+            text=self._clean(text, limit=None).encode("utf-8", "replace").decode(),  # no half of a surrogate pair
             finish=choice.finish_reason,
             tokens_in=(usage.prompt_tokens or 0) if usage else 0,
             tokens_out=(usage.completion_tokens or 0) if usage else 0,
@@ -201,23 +194,21 @@ class Endpoint:
         found = f"HTTP {status} ({said})"
         if status in _OF_ALL:
             return Outage(found, _OF_ALL[status])
-        if status == 429:
-            return self._limited(error, found)
-        if status in (408, 409) or status >= 500:
-            return _Again(found, wait_of(error.response.headers))
+        if status in (408, 409, 429) or status >= 500:
+            return self._for_now(error, found)
         if odd := next((name for name in PARAMETERS if name not in refused and _names(error.param, said, name)), None):
             self._refused = tuple(dict.fromkeys((*self._refused, odd)))
             return _Again(found)
         return Refused(found)
 
-    def _limited(self, error: openai.APIStatusError, found: str) -> Exception:
-        """Return what a rate limit or a quota means."""
-        if any(code in (error.code, error.type) or code in found for code in _QUOTA):
+    def _for_now(self, error: openai.APIStatusError, found: str) -> Exception:
+        """Return what a failure, a rate limit or a quota means."""
+        if error.status_code == 429 and any(code in (error.code, error.type) or code in found for code in _QUOTA):
             return Outage(f"{found}: the quota is used up", "Add credit, then rerun: only what is missing is asked.")
         wait = wait_of(error.response.headers)
         if wait is not None and wait > _LONGEST_WAIT:
             return Outage(f"{found}: it asks to wait {wait:.0f} seconds", "Rerun then: only what is missing is asked.")
-        return _Again(found, wait)
+        return _Again(found, wait, limited=wait is not None or error.status_code == 429)
 
     def _not_there(self, error: openai.APIConnectionError) -> Exception:
         import openai

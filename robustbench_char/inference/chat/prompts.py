@@ -85,7 +85,8 @@ class Prompt:
 
     @staticmethod
     def _filled(template: str, values: Mapping[str, str]) -> str:
-        return _PLACEHOLDER.sub(lambda match: values[match[1]], template).strip()
+        text = _PLACEHOLDER.sub(lambda match: values[match[1]], template).strip()
+        return text.encode("utf-8", "replace").decode()  # half of a surrogate pair cannot be sent
 
 
 def prompt_names() -> list[str]:

@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -176,6 +176,7 @@ class ChatSource:
             no_answer_scores=False,
             errors={row: reading.problem for row, reading in enumerate(readings) if reading.problem},
             cost=self._cost(answers),
+            served=tuple(sorted({answer.served for answer in answers if answer.served})),
         )
 
     def _asked(self, examples: Sequence[Example]) -> tuple[list[Messages], list[int]]:
@@ -197,7 +198,7 @@ class ChatSource:
     def _answered(self, asked: Sequence[Messages], progress: bool) -> _Round:
         """Return the answers to all requests, those kept from before included."""
         kept = self._kept()
-        found = {place: Answer.from_json(value) for place, value in enumerate(kept.get_all(asked)) if value is not None}
+        found = {place: Answer(**value) for place, value in enumerate(kept.get_all(asked)) if value is not None}
         done = _Round(answers=dict(found))
         missing = [place for place in range(len(asked)) if place not in found]
         if missing:
@@ -217,7 +218,7 @@ class ChatSource:
             if stop.is_set():
                 return None
             answer = endpoint.ask(asked[place])
-            kept.put(asked[place], answer.to_json())
+            kept.put(asked[place], asdict(answer))
             return answer
 
         try:
