@@ -41,7 +41,8 @@ def sensitivity(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A folder that `finetune` wrote, an encoder's folder or hub id, or minilm."
+            metavar="MODEL",
+            help="A folder that `finetune` wrote; the folder or hub id of an encoder, fine-tuned or not; or minilm.",
         ),
     ],
     task: DataTask,
@@ -65,6 +66,9 @@ def sensitivity(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first examples.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size; does not affect the result.")] = 32,
+    defence: Annotated[
+        Path | None, typer.Option(help="Put a defence before the model: the folder that `train-recogniser` wrote.")
+    ] = None,
     profile: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="Write the words of this example to profile.json (repeat for more)."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +32,13 @@ def defended_info(info: SystemInfo, defence: Recogniser, name: str) -> SystemInf
     if info.recogniser is not None:
         found, expected = f"{info.shown}, which has a recogniser before it", "a system without a defence of its own"
         raise InputError("--defence", found=found, expected=expected, fix="Leave --defence out for this system.")
-    label = f"{info.shown} + {Path(name).expanduser().resolve().name}"
+    label = defended_name(info.shown, name)
     return info.model_copy(update={"label": label, "recogniser": recogniser_info(defence)})
+
+
+def defended_name(shown: str, defence: str) -> str:
+    """Return how reports call a model behind a defence."""
+    return f"{shown} + {Path(defence).expanduser().resolve().name}"
 
 
 def defend(model: LoadedModel, name: str) -> None:
@@ -69,36 +75,36 @@ class _Defended:
 
     def requests(self, examples: Sequence[Example]) -> int:
         """Return how many requests the source would send."""
-        return self.source.requests(self._all_corrected(examples)) if isinstance(self.source, Asking) else 0
+        return self.source.requests(self._corrected(examples)[0]) if isinstance(self.source, Asking) else 0
 
     def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
         """Raise InputError where the source would send more requests than the user may expect."""
         if isinstance(self.source, Asking):
-            self.source.check_requests(self._all_corrected(examples), limit)
+            self.source.check_requests(self._corrected(examples)[0], limit)
 
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
-        """Return the source's predictions on corrected texts; the seconds are its own."""
-        texts: dict[str, Correction] = {}
-        corrected = self._all_corrected(examples, texts)
+        """Return the source's predictions on corrected texts; the seconds are from text to predictions."""
+        started = time.perf_counter()
+        corrected, texts = self._corrected(examples)
+        seconds = time.perf_counter() - started
         made = self.source.predict(corrected, batch_size=batch_size, progress=progress)
-        contexts = [str(example.fields.get("context")) for example in examples]
-        values = [_given(value, texts.get(context)) for value, context in zip(made.values, contexts, strict=True)]
-        return replace(made, values=values)
+        contexts = [texts.get(str(example.fields.get("context"))) for example in examples]
+        values = [_given(value, context) for value, context in zip(made.values, contexts, strict=True)]
+        return replace(made, values=values, seconds=made.seconds + seconds)
 
-    def _all_corrected(self, examples: Sequence[Example], texts: dict[str, Correction] | None = None) -> list[Example]:
-        texts = {} if texts is None else texts
-        return [self._corrected(example, texts) for example in examples]
-
-    def _corrected(self, example: Example, texts: dict[str, Correction]) -> Example:
-        fields: dict[str, str | tuple[str, ...]] = {}
-        for name, value in example.fields.items():
-            if not isinstance(value, str):
-                fields[name] = tuple(self.defence.correct([value])[0])
-                continue
-            if value not in texts:
-                (texts[value],) = self.defence.correct_texts([value])
-            fields[name] = texts[value].text
-        return example._replace(fields=fields)
+    def _corrected(self, examples: Sequence[Example]) -> tuple[list[Example], dict[str, Correction]]:
+        """Return examples with their fields corrected, each distinct one once, and the corrections of texts."""
+        values = dict.fromkeys(value for example in examples for value in example.fields.values())
+        texts = [value for value in values if isinstance(value, str)]
+        tokens = [value for value in values if not isinstance(value, str)]
+        corrections = dict(zip(texts, self.defence.correct_texts(texts), strict=True))
+        new: dict[str | tuple[str, ...], str | tuple[str, ...]] = {text: one.text for text, one in corrections.items()}
+        new |= {words: tuple(one) for words, one in zip(tokens, self.defence.correct(tokens), strict=True)}
+        corrected = [
+            example._replace(fields={name: new[value] for name, value in example.fields.items()})
+            for example in examples
+        ]
+        return corrected, corrections
 
 
 def _given(value: Prediction | None, context: Correction | None) -> Prediction | None:

@@ -23,6 +23,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, sha256_file
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
+from robustbench_char.defences.opening import open_defence
 from robustbench_char.inference._attack_set import (
     AttackSet,
     Edits,
@@ -31,6 +32,7 @@ from robustbench_char.inference._attack_set import (
     token_at,
     token_starts,
 )
+from robustbench_char.inference._defended import defend, defended_name
 from robustbench_char.inference._models import device_name
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
@@ -57,7 +59,7 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 from robustbench_char.text.columns import Column
-from robustbench_char.training.saved import SYSTEM, system_info
+from robustbench_char.training.saved import SYSTEM
 
 __all__ = ["Sensitivity", "profile_sentence", "sensitivity"]
 
@@ -102,12 +104,13 @@ def open_reader(
     pooling: Pooling = "mean",
     stream: Stream = "both",
     max_length: int | None = None,
+    defence: Path | str | None = None,
 ) -> tuple[WordReader, SystemInfo | ModelInfo]:
     """Return a reader of words, and what records say of the model.
 
-    `model` is a folder that `finetune` wrote, any encoder's folder, a hub id, or `minilm`; without a task it may be a
-    system of any, and an encoder reads words one by one. Raises InputError for one that cannot be used, and for a
-    system of another task.
+    `model` is a folder that `finetune` wrote, any encoder's folder, fine-tuned or not, a hub id, or `minilm`; without a
+    task it may be a system of any, and an encoder reads words one by one. `defence` is put before it. Raises InputError
+    for one that cannot be used, and for a system of another task.
     """
     if (Path(model).expanduser() / SYSTEM).is_file():
         system = load_system(Path(model).expanduser())
@@ -115,17 +118,21 @@ def open_reader(
             expected = f"{system.file.task.name}, which the system was fine-tuned on"
             fix = "Name the system's own task, or another system."
             raise InputError("--task", found=task.name, expected=expected, fix=fix)
+        if defence is not None:
+            defend(system, str(defence))
         length = max_length or system.file.settings.max_length
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
-        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system_info(system.file)
+        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system.info
     words = task is None or task.family == "tagging"
     base = resolve_base(model, any_type=True)
     kind, limits = _plain_kind(base.folder, words)
     plain: Any = read_encoder(base.folder)
     on_device = plain.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
     length = max_length or min(_LONGEST * limits.scale, limits.longest)
+    kind.recogniser = open_defence(str(defence)) if defence else None
     reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words)
-    return reader, ModelInfo(name=base.name, weights_sha256=base.weights_sha256)
+    name = defended_name(base.name, str(defence)) if defence else base.name
+    return reader, ModelInfo(name=name, weights_sha256=base.weights_sha256)
 
 
 def _plain_kind(folder: Path, words: bool) -> tuple[System, Limits]:
@@ -150,6 +157,7 @@ def sensitivity(
     limit: int | None = None,
     batch_size: int = 32,
     profile: Sequence[str] = (),
+    defence: Path | str | None = None,
     label: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -158,28 +166,33 @@ def sensitivity(
     """Measure sensitivity S: how much each word's contextual representation shifts under an attack.
 
     S is the mean over words of 1 - cos, from 0 to 2 (Ma et al. 2020, section 5; docs/metrics.md). `model` is a folder
-    that `finetune` wrote, any encoder's folder or hub id, or "minilm"; `attacked` the folder that `attack_file` wrote
-    for these data. `layer` counts hidden states (-1 the last, 0 the embeddings), `limit` keeps the first examples.
-    `profile` lists ids of examples whose words are returned one by one; `label` is how the record calls a saved system
-    (default: its own). Returns the record, a data frame of one row per word, and the profiles; `output` keeps them.
-    Raises InputError for a model that cannot be used and for data that were not attacked so.
+    that `finetune` wrote, the folder or hub id of an encoder, fine-tuned or not, or "minilm"; `attacked` the folder
+    that `attack_file` wrote for these data. `layer` counts hidden states (-1 the last, 0 the embeddings), `limit` keeps
+    the first examples. `defence` is a folder of `train_recogniser` to put before the model, `profile` lists ids of
+    examples whose words are returned, `label` is how the record calls the model. Returns record, data frame of words
+    and profiles. Raises InputError for a model that cannot be used and for data that were not attacked so.
     """
     started = time.monotonic()
-    task = get_task(task, "--task")
-    clean, attacked = open_source(task, **source), Path(attacked)
-    reader, info = open_reader(str(model), task, layer=layer, pooling=pooling, stream=stream, max_length=max_length)
-    if label is not None and isinstance(info, SystemInfo):
-        info = info.model_copy(update={"label": label})
+    task, attacked = get_task(task, "--task"), Path(attacked)
+    clean = open_source(task, **source)
+    how: dict[str, Any] = {"layer": layer, "pooling": pooling, "stream": stream, "max_length": max_length}
+    reader, info = open_reader(str(model), task, defence=defence, **how)
+    info = _called(info, label)
     attack = matching_attack(attacked, clean, task)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
     pairs, bar = islice(_pairs(clean, attack, task), limit), progress_bar(progress)
     words, profiles = _measured(reader, pairs, profile, batch_size, bar, total)
     measured = Sensitivity(_record(reader, info, attack, words, total, started), words, profiles)
-    inputs = (clean.path, attacked)
-    return measured if output is None else _saved(measured, Path(output), overwrite=overwrite, inputs=inputs)
+    return measured if output is None else _saved(measured, Path(output), overwrite, (clean.path, attacked))
 
 
-def _saved(measured: Sensitivity, output: Path, *, overwrite: bool, inputs: Sequence[Path]) -> Sensitivity:
+def _called(info: SystemInfo | ModelInfo, label: str | None) -> SystemInfo | ModelInfo:
+    if label is None:
+        return info
+    return info.model_copy(update={"label" if isinstance(info, SystemInfo) else "name": label})
+
+
+def _saved(measured: Sensitivity, output: Path, overwrite: bool, inputs: Sequence[Path]) -> Sensitivity:
     """Write a measurement, whole or not at all; its record then holds the hash of the table of words."""
     with output_folder(output, overwrite=overwrite, inputs=inputs, volatile=(SENSITIVITY,)) as folder:
         measured.words.to_parquet(folder / WORDS, index=False, compression="zstd")

@@ -80,8 +80,7 @@ def finetune(
 ) -> saved.SavedSystem:
     """Fine-tune a system on the data of a task and write it to `output` atomically; rerun the same call to resume.
 
-    `train` is a file, or rows in memory (see `load`). Instead, `data` ("mini"), `hub` or `data_dir` name a source;
-    `Example`s need `train_sha256`.
+    `train` is a file, or rows in memory (`Example`s need `train_sha256`); or `data`, `hub` or `data_dir` name a source.
     `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `recogniser` is put before the system
     (`bert_wordrec` trains one by default). `weights` is a system of the same training, whose weights are taken. Without
     `output` the result goes to `store` (default: the user's data folder), where training is saved every `save_seconds`.
