@@ -31,6 +31,7 @@ from robustbench_char.models.bert import AUTO_HEADS
 from robustbench_char.models.checkpoints import load_tokenizer, read_model
 from robustbench_char.models.encoders import INPUT_NAMES, EncoderSystem, length_limit
 from robustbench_char.records.evaluation import ForeignModelInfo, SystemInfo
+from robustbench_char.records.predictors import EXTERNAL
 from robustbench_char.tasks.base import Example, Family, NativeFile, Task
 from robustbench_char.tasks.label_names import LabelMap
 from robustbench_char.training.families import Outputs, make_recipe
@@ -39,8 +40,6 @@ from robustbench_char.training.options import Reading, reading_of
 __all__ = ["TransformersModel"]
 
 _LOG = logging.getLogger(__name__)
-UNKNOWN = "unknown"
-"""What records name as the base of a model that was fine-tuned elsewhere."""
 
 
 class TransformersModel(LoadedModel):
@@ -165,7 +164,7 @@ def _info(
 ) -> SystemInfo:
     return SystemInfo(
         name=base.name,
-        base=UNKNOWN,
+        base=EXTERNAL,
         parameters=sum(weight.numel() for weight in model.parameters()),
         training_seed=None,
         training_sha256=None,

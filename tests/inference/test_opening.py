@@ -86,7 +86,7 @@ def test_the_record_says_how_a_model_was_read(tagger: Callable[..., Path]) -> No
     system = result.record.system
     assert (system.name, system.base, system.training_seed, result.record.saw_attack) == (
         "tagger",
-        "unknown",
+        "external",
         None,
         None,
     )

@@ -25,7 +25,13 @@ def sections(evidence: Evidence) -> list[Section]:
     run = Section("systems", "What was run", (*_versions(records), _weights(records)))
     if not any(_tells(record) for record in records):
         return [run]
-    blocks: tuple[Block, ...] = (_systems(records), *_predictors(records), _costs(records), *_fairness(records))
+    blocks: tuple[Block, ...] = (
+        _systems(records),
+        *_models(records),
+        *_predictors(records),
+        _costs(records),
+        *_fairness(records),
+    )
     return [run, Section("compared", "Systems", blocks)]
 
 
@@ -118,6 +124,22 @@ def _systems(records: list[Record]) -> Table:
         "Pre-training is what came on top of the base."
     )
     return Table("compared", caption, frame, columns)
+
+
+def _models(records: list[Record]) -> list[Note]:
+    """Return a note on each model that was fine-tuned elsewhere: how it was read, and what is not known."""
+    models = {record.system.shown: record.system.model for record in records if record.system.model}
+    notes = []
+    for shown, model in models.items():
+        revision = f", revision {model.revision[:12]}" if model.revision else ""
+        scheme = f", tags in {model.tag_scheme}" if model.tag_scheme else ""
+        how = f"{model.architecture} from {model.source}{revision}, at most {model.max_length:,} sub-words{scheme}"
+        told = "; ".join(model.notes)
+        notes.append(Note(f"{shown}: {how}. {f'{told[0].upper()}{told[1:]}. ' if told else ''}{_UNKNOWN}"))
+    return notes
+
+
+_UNKNOWN = "What it was trained on, and whether it saw an attack, is not known."
 
 
 def _predictors(records: list[Record]) -> list[Note]:
