@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.common.errors import InputError
     from robustbench_char.defences.wordrec.train import train_recogniser
+    from robustbench_char.experiments.check import check
     from robustbench_char.experiments.run import plan, run
     from robustbench_char.inference.chat.opening import chat
     from robustbench_char.inference.fragility import fragility
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from robustbench_char.training.pretraining.run import pretrain
 
 __all__ = [
-    "InputError", "Results", "__version__", "attack", "attack_file", "chat", "classification", "compare", "convert",
-    "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "predictor", "pretrain",
-    "question_answering", "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging", "task",
-    "train_recogniser", "verify", "write_mini",
+    "InputError", "Results", "__version__", "attack", "attack_file", "chat", "check", "classification", "compare",
+    "convert", "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "predictor",
+    "pretrain", "question_answering", "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging",
+    "task", "train_recogniser", "verify", "write_mini",
 ]  # fmt: skip
 
 
@@ -56,6 +57,7 @@ __getattr__ = lazy_names(
         "attack_sets.verify": "verify",
         "common.errors": "InputError",
         "defences.wordrec.train": "train_recogniser",
+        "experiments.check": "check",
         "experiments.run": "plan run",
         "inference.chat.opening": "chat",
         "inference.fragility": "fragility",

@@ -2,81 +2,139 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import check_writable
 from robustbench_char.common.options import options_of
 from robustbench_char.inference.opening import open_model
-from robustbench_char.inference.options import ModelOptions
+from robustbench_char.inference.options import ModelKeywords, ModelOptions
+from robustbench_char.records.predictors import absolute_name, identity
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import SourceKeywords, open_source
+from robustbench_char.tasks.sources import Input, NamedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from robustbench_char.attacks.suites import Suite
     from robustbench_char.inference.evaluate import PredictionSource
     from robustbench_char.inference.opening import Unbound
     from robustbench_char.inference.results import Evaluation
-    from robustbench_char.tasks.base import Task
+    from robustbench_char.reports.results import Results
+    from robustbench_char.tasks.base import NativeFile, Task
 
 __all__ = ["evaluate", "load_model", "report"]
 
 
+class EvaluateKeywords(NamedSource, ModelKeywords, total=False):
+    """Where data come from other than `input`, and the options of a model."""
+
+
 def evaluate(
-    folder: Path | str | Unbound | PredictionSource | None = None,
+    model: Path | str | Unbound | PredictionSource | None = None,
+    input: Input | None = None,
     *,
     predictor: str | None = None,
     task: Task | Path | str | None = None,
+    suites: Sequence[str] = (),
+    seeds: int | str | Sequence[int] | None = None,
+    limit: int | None = None,
     output: Path | str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
     progress: bool = True,
-    **source: Unpack[SourceKeywords],
-) -> Evaluation:
-    """Score a saved system, or a predictor, on a data set; return scores, interval, predictions, record.
+    **options: Unpack[EvaluateKeywords],
+) -> Evaluation | Results:
+    """Score a model on a data set; return scores, interval, predictions, record; on several sets, return `Results`.
 
-    `folder` is what `finetune` wrote, or a model made in Python; `predictor` is `module:function`, `path.py:function`
-    or a registered name, and needs `task`. A file in the folder that `attack_file` wrote counts as attacked: the record
-    takes the attack from there. With `output` record, predictions and counts are written, atomically. Scores are in
-    percent. Raises InputError for a system, task or data that do not fit, and for an output with other content.
+    `model` is a folder, a hub id, a predictor (also as `predictor`) or a model made in Python; a `task` is needed
+    unless `finetune` wrote it. With `suites` the data are scored clean and attacked, with so many `seeds` or those
+    listed; of a folder of attacked sets each is. A file in the folder that `attack_file` wrote counts as attacked: the
+    record takes the attack from there. `limit` keeps the first examples. With `output` record, predictions and counts
+    are written, atomically. Scores are in percent. Raises InputError for a model, task or data that do not fit, and for
+    an output with other content.
 
     >>> import robustbench_char as rbc
     >>> system = rbc.finetune("cola", data="mini", output="cola/", layers=1, limit=40, epochs=1, progress=False)
     >>> result = evaluate("cola/", data="mini", split="test", output="runs/clean", progress=False)
     >>> sorted(result.scores), len(result.predictions), result.record.headline
     (['accuracy', 'matthews'], 300, 'matthews')
-    >>> rbc.load_results("runs/")[["task", "system", "condition", "metric", "examples"]].values.tolist()
-    [['cola', 'bert', 'clean', 'matthews', 300]]
     """
+    from robustbench_char.inference.asked import parted
+
+    named, (source, asked) = _one(model, predictor), parted(options, ModelOptions)
+    how: dict[str, Any] = {"limit": limit, "batch_size": batch_size, "overwrite": overwrite, "progress": progress}
+    return _evaluated(named, asked, task, input, source, (suites, seeds), output, how)
+
+
+def _evaluated(
+    named: Any,
+    asked: ModelOptions,
+    task: Task | Path | str | None,
+    input: Input | None,
+    source: NamedSource,
+    attacks: tuple[Sequence[str], int | str | Sequence[int] | None],
+    output: Path | str | None,
+    how: dict[str, Any],
+) -> Evaluation | Results:
+    """Look up all that is named, the model last, and score it on one set or on several."""
+    from robustbench_char.inference.asked import attacks_of, files_of, task_named
     from robustbench_char.inference.evaluate import evaluate as run
 
-    chosen = None if task is None else get_task(task, "--task")
-    model = _model(folder, predictor, chosen)
-    return run(
-        model,
-        open_source(model.task, **source),
-        task=chosen,
-        name="mini" if source.get("data") else None,
-        batch_size=batch_size,
-        output=None if output is None else Path(output),
-        overwrite=overwrite,
-        progress=progress,
-    )
+    chosen = task_named(task, [named])
+    files, attacked_by = files_of(chosen, input, **source), attacks_of(chosen, *attacks)
+    if attacked_by and list(files) != ["clean"]:
+        raise InputError("--suite", found="suites, and attacked sets to score", expected="one of them",
+                         fix="Name the clean file.")  # fmt: skip
+    if output is not None:
+        check_writable(Path(output))
+    opened = open_model(named, chosen, options=asked)
+    if attacked_by or len(files) > 1:
+        return _on_several(opened, files, attacked_by, output, how)
+    name, folder = "mini" if source.get("data") else None, None if output is None else Path(output)
+    return run(opened, *files.values(), task=chosen, name=name, output=folder, **how)
 
 
-def _model(
-    folder: Path | str | Unbound | PredictionSource | None, predictor: str | None, task: Task | None
-) -> PredictionSource:
-    """Return the one source of predictions that was named."""
-    if (folder is None) == (predictor is None):
+def _on_several(
+    source: PredictionSource,
+    files: Mapping[str, NativeFile],
+    attacks: Sequence[tuple[Suite, int]],
+    output: Path | str | None,
+    how: dict[str, Any],
+) -> Results:
+    """Score files and their attacks into a folder each, below `output` or where the results alone keep them."""
+    from robustbench_char.inference.asked import attacked_files
+    from robustbench_char.inference.evaluate import evaluate as run
+    from robustbench_char.reports.results import load_results
+
+    folder = Path(tempfile.mkdtemp(prefix="robustbench-char-")) if output is None else Path(output)
+    clean = next(iter(files.values()))
+    attacked = attacked_files(source.task, clean, attacks, folder / "attacked", overwrite=how["overwrite"])
+    for name, file in (*files.items(), *attacked):
+        run(source, file, output=folder / name, **how)
+    results = load_results(folder)
+    if output is None:
+        weakref.finalize(results, shutil.rmtree, folder, ignore_errors=True)
+    return results
+
+
+def _one(model: Any, predictor: str | None) -> Any:
+    """Return the one model that was named."""
+    if (model is None) == (predictor is None):
         raise InputError(
             "evaluate",
-            found="DIR and --predictor" if folder else "neither DIR nor --predictor",
+            found="MODEL and --predictor" if model else "neither MODEL nor --predictor",
             expected="one of them",
-            fix="Give a folder that `finetune` wrote, or --predictor NAME.",
+            fix="Give a model: a folder, an id of the hub, or a predictor.",
         )
-    return open_model(folder, task) if folder is not None else open_model(str(predictor), task, kind="predictor")
+    if predictor is None:
+        return model
+    identity(predictor)  # no folder, no id
+    return absolute_name(predictor)
 
 
 def load_model(

@@ -29,7 +29,7 @@ WORKING = (
 REFUSED = {
     "finetune mrpc --data mini --base model --output out": "models",
     "finetune mrpc --data mini --output out": "models",
-    "evaluate system --data mini": "models",
+    "evaluate system --task cola --data mini": "models",
     "sensitivity model --task mrpc --attacked attacked --data mini": "models",
     "fragility model --data mini": "models",
     "pretrain bert_mlm --text plain.txt --base model --output out": "models",

@@ -85,24 +85,6 @@ def _train_recogniser(given: Given) -> None:
     check_output(given["output"], overwrite=given["overwrite"], inputs=texts)
 
 
-def _evaluate(given: Given) -> None:
-    model = given.get("model", given.get("folder"))
-    task = get_task(given["task"], "--task") if "task" in given else _task_of(model)
-    if task:
-        _source(task, given)
-    if "output" in given:
-        check_writable(given["output"])
-
-
-def _task_of(model: object) -> Task | None:
-    """Return the task of a saved system; what is wrong with its file is said where it is read."""
-    path = Path(str(model)).expanduser() / "system.json"
-    try:
-        return Task.model_validate(read_json(path)["task"], strict=False) if path.is_file() else None
-    except (InputError, ValueError, TypeError, KeyError):
-        return None
-
-
 def _sensitivity(given: Given) -> None:
     from robustbench_char.inference._attack_set import matching_attack
     from robustbench_char.models.bases import resolve_base
@@ -120,7 +102,6 @@ CHECKS: dict[str, Callable[[Given], None]] = {
     "pretrain": _pretrain,
     "convert": _convert,
     "train_recogniser": _train_recogniser,
-    "evaluate": _evaluate,
     "sensitivity": _sensitivity,
 }
 

@@ -1,4 +1,4 @@
-"""`evaluate`: score a saved system, or a predictor of another package, on a data set."""
+"""`evaluate`: score a model on a data set, clean or attacked."""
 
 from __future__ import annotations
 
@@ -7,34 +7,53 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Input, Json, Overwrite, command
+from robustbench_char.cli.options import Input, Json, Limit, Overwrite, Seeds, Suites, command
+from robustbench_char.cli.results import show_evaluation, show_numbers
+from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
     from robustbench_char.inference.results import Evaluation
+    from robustbench_char.reports.results import Results
 
 __all__ = ["evaluate"]
 
 
-def _print(result: Evaluation, output: Path | None) -> None:
-    record = result.record
-    scores = ", ".join(f"{name} {value:.2f}" for name, value in record.scores.items())
+def _print(result: Evaluation | Results, output: Path | None) -> None:
+    from robustbench_char.inference.results import Evaluation
+
+    if isinstance(result, Evaluation):
+        show_evaluation(result)
+    else:
+        show_numbers(result.folders[0])
     if output is None:
         typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
-    typer.echo(f"{record.task}, {record.condition}, {record.data.examples:,} examples: {scores}")
+    else:
+        typer.echo(output)
 
 
 @command("evaluate", _print)
 def evaluate(
     *,
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="A folder that `finetune` wrote.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="A folder, an id on the Hugging Face hub, or a predictor (see `list`)."),
+    ] = None,
     predictor: Annotated[
         str | None,
-        typer.Option(help="Instead of DIR: a function, as file.py:function or module:function, or a registered name."),
+        typer.Option(
+            help="Instead of MODEL: a function, as file.py:function or module:function, or a registered name."
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Task; inferred from DIR, and checked if given.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task (see `list`), or a .yaml file; known for a folder that `finetune` wrote.")
+    ] = None,
     input: Input = None,
     source: SourceOptions,
+    suites: Suites = None,
+    seeds: Seeds = None,
+    limit: Limit = None,
+    options: ModelOptions,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Output directory for record, predictions and counts (written atomically)."),
@@ -43,7 +62,7 @@ def evaluate(
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score a saved system, or a predictor, on a data set, clean or attacked.
+    """Score a model on a data set, clean or attacked; with --suite on both, and with a folder of sets on each.
 
     Leave an attacked file in the folder that `attack` wrote: its manifest tells the record about the attack.
     """

@@ -8,6 +8,7 @@ import typer
 
 from robustbench_char._version import __version__
 from robustbench_char.cli.attack import attack, mini, show, verify
+from robustbench_char.cli.check import check
 from robustbench_char.cli.compare import compare, report
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.listing import list_names, validate
@@ -43,6 +44,7 @@ for _name, _command in (
     ("sensitivity", sensitivity),
     ("fragility", fragility),
     ("report", report),
+    ("check", check),
     ("run", run),
     ("compare", compare),
     ("validate", validate),

@@ -17,7 +17,9 @@ from robustbench_char.cli.checks import CHECKS
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Options, fields_of, spelled
 
-__all__ = ["Attacked", "DataTask", "Input", "Json", "Output", "Overwrite", "TaskName", "command"]
+__all__ = [
+    "Attacked", "DataTask", "Input", "Json", "Limit", "Output", "Overwrite", "Seeds", "Suites", "TaskName", "command",
+]  # fmt: skip
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
@@ -28,6 +30,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Input = Annotated[
     Path | None,
     typer.Option("--input", help="A file in the task's native format, or .jsonl or .parquet in the hub's layout."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Score the first examples only.")]
+Suites = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--suite",
+        metavar="NAME",
+        help="Attack with this suite (see `list`), a .yaml file, or either with a strength: keyboard@0.1 (repeat for"
+        " several).",
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Attack with the seeds 1 to N, or with those listed: 4,5,6 (default: 1)."),
 ]
 Output = Annotated[Path, typer.Option("--output", help="Output directory (written atomically).")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output folder that has other content.")]

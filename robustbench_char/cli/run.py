@@ -9,6 +9,7 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.cli.options import command
+from robustbench_char.cli.results import show_run
 
 if TYPE_CHECKING:
     from robustbench_char.experiments.run import Planned
@@ -34,11 +35,8 @@ def _run(*, spec: str, plan: bool, explain: str | None = None, **options: Any) -
 def _print(result: RunFile | None, spec: str, output: Path | None) -> None:
     from robustbench_char.experiments.run import default_output
 
-    page = (output or default_output(spec)) / "report" / "index.html"
-    if result and page.is_file():
-        typer.echo(page.absolute())
-    if result and result.errors:
-        raise typer.Exit(1)
+    if result:
+        show_run(output or default_output(spec), result.errors)
 
 
 @command(_run, _print)

@@ -1,16 +1,41 @@
-"""What a computation shares with its process: the terminal (a progress bar) and the process-wide random state."""
+"""What a computation shares with its process: progress (a bar, a file) and the process-wide random state."""
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["progress_bar", "random_state_kept"]
+__all__ = ["progress_bar", "progress_to", "random_state_kept", "write_status"]
+
+_REPORTED: list[Path] = []
+"""The files that progress is written to, innermost last."""
+_EVERY = 1.0  # seconds between two writes
+
+
+@contextmanager
+def progress_to(path: Path) -> Iterator[None]:
+    """Have progress bars that begin in this block write how far they are to a file too, as `write_status` does."""
+    _REPORTED.append(path)
+    try:
+        yield
+    finally:
+        _REPORTED.remove(path)
+
+
+def write_status(path: Path, *, step: float, steps: float, loss: float | None = None) -> None:
+    """Write how far something is as JSON, atomically, for whoever watches from another process."""
+    scratch = path.with_name(f".{path.name}")
+    scratch.write_text(json.dumps({"step": step, "steps": steps, "loss": loss}), encoding="utf-8")
+    os.replace(scratch, path)
 
 
 def progress_bar(shown: bool) -> Progress:
@@ -25,7 +50,22 @@ def progress_bar(shown: bool) -> Progress:
         progress.TimeElapsedColumn(),
         progress.TimeRemainingColumn(),
     )
-    return progress.Progress(*columns, console=Console(stderr=True), disable=not shown)
+    if not _REPORTED:
+        return progress.Progress(*columns, console=Console(stderr=True), disable=not shown)
+
+    class Reported(progress.Progress):
+        """Writes about once per second how far its latest task is."""
+
+        path, last = _REPORTED[-1], 0.0
+
+        def advance(self, task_id: progress.TaskID, advance: float = 1) -> None:
+            super().advance(task_id, advance)
+            if time.monotonic() - self.last >= _EVERY:
+                self.last = time.monotonic()
+                task: Any = self.tasks[-1]
+                write_status(self.path, step=task.completed, steps=task.total or 0)
+
+    return Reported(*columns, console=Console(stderr=True))
 
 
 @contextmanager

@@ -12,16 +12,15 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import installed
 from robustbench_char.common.files import read_json, sha256_file, shipped
-from robustbench_char.experiments._jobs import Call, Job, job_name, text_path
+from robustbench_char.experiments._jobs import READY, Call, Job, job_name, text_path
 from robustbench_char.experiments._resolve import Resolved, ResolvedTask
 from robustbench_char.experiments._stages import STAGES, package_sha256
-from robustbench_char.experiments.spec import Benchmark, SystemSpec
+from robustbench_char.experiments.spec import Benchmark, Ready, SystemSpec
 from robustbench_char.experiments.store import Store
-from robustbench_char.records.predictors import absolute_name
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
-_REPORTED = ("score", "outside", "sensitivity", "price")
+_REPORTED = ("score", *READY, "sensitivity", "price")
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
 
 
@@ -67,8 +66,8 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
         for key, system in spec.systems.items():
             if system.saved and task.key in system.saved:
                 yield from _saved(resolved, task, key, system.saved[task.key])
-            if system.predictor and task.key in spec.tasks_of(system):
-                yield from _outside(task, key, system, system.predictor, resolved.predictors[key])
+            if (key, task.key) in resolved.ready:
+                yield from _ready(spec, task, key, resolved.ready[key, task.key])
 
 
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
@@ -177,14 +176,17 @@ def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Ite
     yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
 
 
-def _outside(
-    task: ResolvedTask, key: str, system: SystemSpec, predictor: str, decides: dict[str, Any]
-) -> Iterator[Job]:
-    params = {**task.params, "limit": task.spec.test_limit, "predictor": decides, "label": key}
-    paths = {**task.paths, "predictor": absolute_name(predictor)}
+def _ready(spec: Benchmark, task: ResolvedTask, key: str, model: Ready) -> Iterator[Job]:
+    """Yield what predicts and scores with a model that is ready."""
+    system = spec.systems[key]
+    name = job_name("models" if system.model else "external", key, task.name)
+    params = {**task.params, "model": model.identity, "label": key}
+    paths = {**task.paths, "model": model.name, "options": model.options}
+    limited, stage = {**params, "limit": task.spec.test_limit}, "model" if model.heavy else "outside"
     for condition, attacked in task.conditions(system.suites):
-        name = job_name("score", "external", key, task.name, *condition.split("/"))
-        yield Job(name, "outside", params, attacked, paths, task.evaluated)
+        yield Job(f"score/{name}/{condition}", stage, limited, attacked, paths, task.evaluated)
+    if model.heavy:
+        yield from _sensitivity(spec, task, name, params, {}, paths)
 
 
 def _evaluated(
@@ -202,6 +204,13 @@ def _evaluated(
         predict, inputs = f"predict/{name}/{condition}", {**needs, **attacked}
         yield Job(predict, "predict", {**params, "limit": task.spec.test_limit}, inputs, paths, work)
         yield Job(f"score/{name}/{condition}", "score", params, {**inputs, "predicted": predict}, paths, work)
+    yield from _sensitivity(spec, task, name, params, needs, paths)
+
+
+def _sensitivity(
+    spec: Benchmark, task: ResolvedTask, name: str, params: dict[str, Any], needs: dict[str, str], paths: dict[str, Any]
+) -> Iterator[Job]:
+    """Yield what measures the sensitivity of one system, where the spec asks for it."""
     asked = spec.sensitivity
     if asked and task.key in (asked.tasks or spec.tasks):
         params, suites = {**params, "limit": asked.limit or task.spec.test_limit}, task.named(asked.suites)
@@ -210,7 +219,7 @@ def _evaluated(
             first.setdefault(suite.name, job)
         for suite_name in (suite_name for suite_name in first if suite_name in suites):
             inputs = {**needs, "attacked": first[suite_name]}
-            yield Job(f"sensitivity/{name}/{suite_name}", "sensitivity", params, inputs, paths, 2 * work)
+            yield Job(f"sensitivity/{name}/{suite_name}", "sensitivity", params, inputs, paths, 2 * task.evaluated)
 
 
 def _base(resolved: Resolved, name: str) -> list[str]:

@@ -16,6 +16,9 @@ from robustbench_char.tasks.sources import MINI_TEXT, open_source
 MINI = "mini"
 """The text that is made of the generated data sets."""
 
+READY = ("model", "outside")
+"""The stages of models that predict and are not trained here: those that need torch, and all others."""
+
 State = Literal["done", "waiting", "running", "failed", "blocked", "not needed"]
 
 

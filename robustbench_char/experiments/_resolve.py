@@ -5,7 +5,7 @@ Every mistake is reported at once, with its key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments._trainable import check_training
-from robustbench_char.experiments.spec import Benchmark, Given, TaskSpec
-from robustbench_char.records.predictors import identity
+from robustbench_char.experiments.spec import Benchmark, Given, Ready, TaskSpec
+from robustbench_char.inference.opening import Kind, identify_model
+from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
 
@@ -131,11 +132,11 @@ def _counts(task: Task, train: Source | None, test: Source) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A spec with all that it names; keys are those of the spec."""
+    """A spec with all that it names; keys are those of the spec, of what is `ready` of system and task."""
 
     spec: Benchmark
     tasks: dict[str, ResolvedTask]
-    predictors: dict[str, dict[str, Any]]
+    ready: dict[tuple[str, str], Ready]
     bases: dict[str, Base]
     text: tuple[str, ...]
     heldout: tuple[str, ...]
@@ -170,10 +171,12 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
         tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.trains_on(key)), "tasks"
     )
     suites = _suites(spec, tasks, wrong)
-    predictors = _predictors(spec, wrong)
+    ready = _ready(spec, tasks, folder, given, wrong)
     _check_saved(spec, folder, wrong)
     bases = _bases(spec, tasks, wrong)
-    _check_device(spec, wrong)
+    own = any(not system.model and not system.predictor for system in spec.systems.values())
+    if spec.device == "gpu" or own or any(model.heavy for model in ready.values()):
+        _check_device(spec, wrong)
     keys = ("text", "heldout_text", "recogniser.text")
     text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
     readable = [key for key in data if data_dir is not None or kinds[key] != "files"]
@@ -183,7 +186,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
         key: ResolvedTask(key, tasks[key], spec.tasks[key], *data[key], examples[key], suites[key], seeds_of(key))
         for key in (() if wrong else tasks)
     }
-    return Resolved(spec, resolved, predictors, bases, text, heldout, words, folder)
+    return Resolved(spec, resolved, ready, bases, text, heldout, words, folder)
 
 
 def _check_data_dir(data_dir: Path | None, needed: bool, wrong: Mistakes) -> None:
@@ -210,16 +213,42 @@ def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str
     return check_training(spec, tasks, wrong)
 
 
-def _predictors(spec: Benchmark, wrong: Mistakes) -> dict[str, dict[str, Any]]:
-    """Return what decides the predictions of each predictor, by its key; none is imported here, but by its jobs."""
-    predictors = {}
+def _ready(
+    spec: Benchmark, tasks: dict[str, Task], folder: Path, given: Given, wrong: Mistakes
+) -> dict[tuple[str, str], Ready]:
+    """Return the models and predictors of a spec that are not trained here, for each of their tasks."""
+    ready = {}
     for key, system in spec.systems.items():
-        if system.predictor:
-            try:
-                predictors[key] = identity(system.predictor)
-            except InputError as error:
-                wrong.add(f"systems.{key}.predictor", error.found, error.expected, error.fix)
-    return predictors
+        asked = system.model or system.predictor
+        for task in spec.tasks_of(system) if asked else ():
+            if asked and task in tasks:
+                try:
+                    ready[key, task] = given.ready.get(key) or ready_model(
+                        asked, tasks[task], system.options, folder, "predictor" if system.predictor else None
+                    )
+                except InputError as error:
+                    place = f"systems.{key}.{'model' if system.model else 'predictor'}"
+                    wrong.add(place, error.found, error.expected, error.fix)
+    return ready
+
+
+def ready_model(
+    name: Any, task: Task, options: Mapping[str, Any], folder: Path = Path(), kind: Kind | None = None
+) -> Ready:
+    """Return a model that is not trained here, by what `open_model` takes; paths may start at `folder`.
+
+    Raises InputError as `identify_model` does.
+    """
+    chosen = ModelOptions.model_validate(options, strict=False)
+    named = _located(folder, str(name)) if isinstance(name, str | Path) else name
+    return Ready(named, options, identify_model(named, task, options=chosen, kind=kind))
+
+
+def _located(folder: Path, name: str) -> str:
+    """Return the whole path of a folder, or of the file in `FILE.py:function`; other names as they are."""
+    where, colon, function = name.rpartition(":") if ".py:" in name else (name, "", "")
+    found = next((path for path in (folder / where, Path(where).expanduser()) if path.exists()), None)
+    return f"{found.resolve()}{colon}{function}" if found else name
 
 
 def _check_saved(spec: Benchmark, folder: Path, wrong: Mistakes) -> None:
@@ -231,8 +260,6 @@ def _check_saved(spec: Benchmark, folder: Path, wrong: Mistakes) -> None:
 
 
 def _check_device(spec: Benchmark, wrong: Mistakes) -> None:
-    if spec.device == "cpu" and all(system.predictor for system in spec.systems.values()):
-        return
     available, per_job = _gpus(), spec.gpus_per_job
     if spec.device == "cpu":
         if available:

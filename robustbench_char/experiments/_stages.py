@@ -14,18 +14,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
+from robustbench_char.common.process import write_status
 from robustbench_char.experiments._jobs import MINI, Call, Source, text_path
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from robustbench_char.inference.evaluate import PredictionSource
     from robustbench_char.tasks.base import NativeFile, Task
 
 
@@ -167,30 +170,56 @@ def _score(call: Call, output: Path) -> None:
     evaluate(stored, _evaluated(call), name=_source_name(call), limit=stored.limit, output=output)
 
 
-def _outside(call: Call, output: Path) -> None:
-    """Predict and score with a predictor; the two cannot be separated for external predictors.
-
-    Raises InputError where its source is another than when the run was planned.
-    """
+def _model(call: Call, output: Path) -> None:
+    """Predict and score with a model that is ready."""
     from robustbench_char.inference.evaluate import evaluate
-    from robustbench_char.inference.predictors import PredictorSource
-    from robustbench_char.records.predictors import identity, load_predictor
 
-    params, name = call.job.params, call.job.paths["predictor"]
-    if identity(name) != params["predictor"]:
-        raise InputError(f"predictor {name}", found="a source that was edited during the run",
-                         expected="the one that the run began with", fix="Rerun the benchmark.")  # fmt: skip
-    source = PredictorSource.load(load_predictor(name).labelled(params["label"]), _task(call))
+    source, params = copy(_opened(call)), call.job.params
+    if source.info.predictor is None or source.info.label is None:  # a predictor may name itself
+        source.info = source.info.model_copy(update={"label": params["label"]})
     evaluate(source, _evaluated(call), name=_source_name(call), limit=params["limit"], output=output)
+
+
+def _opened(call: Call) -> PredictionSource:
+    """Return a model as a source of predictions: of this process, or opened by its name."""
+    from robustbench_char.inference.opening import identify_model, open_model
+    from robustbench_char.inference.options import ModelOptions
+
+    name, options, params = call.job.paths["model"], call.job.paths["options"], call.job.params
+    if call.job.stage == "model":
+        return _open(name, *(json.dumps(part, sort_keys=True) for part in (params["task"], params["model"], options)))
+    chosen, kind = ModelOptions.model_validate(options, strict=False), params["model"]["kind"]
+    known = {"kind": kind} if isinstance(name, str) else {}
+    if kind == "predictor" and identify_model(name, _task(call), options=chosen, kind=kind) != params["model"]:
+        raise InputError(f"predictor {name}", found="a source that was edited during the run",
+                         expected="the one that the run began with", fix="Run the same command again.")  # fmt: skip
+    return open_model(name, _task(call), options=chosen, **known)
+
+
+@lru_cache(maxsize=1)
+def _open(name: str, task: str, identity: str, options: str) -> PredictionSource:
+    """Open a model once for the jobs of a process that need it one after another; `identity` tells versions apart."""
+    from robustbench_char.inference.opening import open_model
+    from robustbench_char.inference.options import ModelOptions
+    from robustbench_char.tasks.base import Task
+
+    chosen = ModelOptions.model_validate_json(options)
+    return open_model(name, Task.model_validate_json(task), options=chosen)
 
 
 def _sensitivity(call: Call, output: Path) -> None:
     from robustbench_char.inference.sensitivity import sensitivity
 
     clean, attacked, label = _source(call, "test"), call.inputs["attacked"], call.job.params.get("label")
-    limit = call.job.params["limit"]
+    limit, model = call.job.params["limit"], call.job.paths.get("model")
     sensitivity(
-        _system(call), task=_task(call), input=clean, attacked=attacked, limit=limit, output=output, label=label
+        model or _system(call),
+        task=_task(call),
+        input=clean,
+        attacked=attacked,
+        limit=limit,
+        output=output,
+        label=label,
     )
 
 
@@ -257,9 +286,7 @@ def _status_writer(path: Path) -> TrainerCallback:
         def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             if time.monotonic() - self.last >= 1.0:
                 self.last = time.monotonic()
-                scratch = path.with_name(f".{path.name}")
-                scratch.write_text(json.dumps({"step": state.global_step, "steps": state.max_steps, "loss": self.loss}))
-                os.replace(scratch, path)
+                write_status(path, step=state.global_step, steps=state.max_steps, loss=self.loss)
 
     return StatusWriter()
 
@@ -281,7 +308,8 @@ for _name, _stage in {
     "finetune": Stage(_finetune, version=1),
     "predict": Stage(_predict, version=1),
     "score": Stage(_score, version=1),
-    "outside": Stage(_outside, version=1, heavy=False),
+    "model": Stage(_model, version=1),
+    "outside": Stage(_model, version=2, heavy=False),
     "sensitivity": Stage(_sensitivity, version=1),
     "price": Stage(_price, version=1),
     "report": Stage(_report, version=1, heavy=False),

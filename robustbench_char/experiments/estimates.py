@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from robustbench_char.common.files import shipped_file
 from robustbench_char.experiments._expand import Plan
-from robustbench_char.experiments._jobs import Job
+from robustbench_char.experiments._jobs import READY, Job
 from robustbench_char.experiments.store import Store
 
 __all__ = ["kinds_of"]
@@ -126,7 +126,7 @@ def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[st
     if "weights" in needs:  # nothing is trained: the weights are another system's
         yield (f"{stage}, weights taken over",)
         return
-    if stage in ("finetune", "predict", "score", "sensitivity") and len(parts) > 3:
+    if stage in ("finetune", "predict", "score", "sensitivity", *READY) and len(parts) > 3:
         yield stage, parts[2], parts[3]
         yield stage, parts[2]
     elif stage == "pretrain":

@@ -22,7 +22,7 @@ from robustbench_char.common.files import put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments._expand import Plan
-from robustbench_char.experiments._jobs import Job
+from robustbench_char.experiments._jobs import READY, Job
 from robustbench_char.experiments.store import JOB, Cost, Store
 
 __all__ = ["RunFile"]
@@ -39,6 +39,7 @@ FOLDERS = {
 """Where the numbers of jobs go, by the first part of their names; those of other jobs stay in the store."""
 NUMBERS = {
     "score": ("record.json", "counts.parquet"),
+    "model": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
     "sensitivity": ("sensitivity.json",),
     "price": ("recogniser_price.json",),
@@ -46,7 +47,7 @@ NUMBERS = {
     "pretrain": ("pretraining.json", "training_log.json"),
 }
 """The files of each stage that hold numbers alone."""
-TEXTS = {"score": ("predictions.parquet",), "outside": ("predictions.parquet",), "sensitivity": ("words.parquet",)}
+TEXTS = dict.fromkeys(("score", *READY), ("predictions.parquet",)) | {"sensitivity": ("words.parquet",)}
 """Those with texts of the data, or large ones, which go with them if `examples` are wanted."""
 
 

@@ -18,11 +18,12 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import all_optional
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
 
-__all__ = ["SPECS", "Benchmark", "Given", "load_spec"]
+__all__ = ["SPECS", "Benchmark", "Given", "Ready", "load_spec"]
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""
@@ -63,13 +64,13 @@ Seeds = Annotated[tuple[int, ...], AfterValidator(_seeds)]
 Names = Annotated[tuple[str, ...], AfterValidator(_names)]
 
 
-class SystemSpec(Frozen):
+class SystemSpec(all_optional(ModelOptions)):  # type: ignore[misc]
     """One system that is compared. `system` is its registered name, by default the key that it stands under.
 
     `pretrain` and `finetune` change options for this system alone. `starts_from` names another system of this spec,
     whose encoder its pre-training goes on from. `recogniser` puts the spec's word recogniser in front of it. `bases`
-    and `tasks` restrict it to some. `predictor` (a registered callable) or `saved` (the folder of a fine-tuned system,
-    by task) take the place of training.
+    and `tasks` restrict it to some. One of these may take the place of training: `model` (any that `check` takes, with
+    its options beside it), `predictor` (a registered callable), `saved` (the folder of a fine-tuned system, by task).
     """
 
     system: str | None = None
@@ -82,13 +83,20 @@ class SystemSpec(Frozen):
     starts_from: str | None = None
     augment: AugmentOptions | None = None
     recogniser: bool | None = None
+    model: str | None = None
     predictor: str | None = None
     saved: dict[str, str] | None = None
 
     @property
     def trained(self) -> bool:
         """Whether the system is trained here."""
-        return not self.predictor and not self.saved
+        return not (self.model or self.predictor or self.saved)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `model`, those that are given."""
+        options: dict[str, Any] = self.model_dump(mode="json", include={*ModelOptions.model_fields}, exclude_none=True)
+        return options
 
 
 class TaskSpec(Frozen):
@@ -198,15 +206,26 @@ def _combine(*parts: Frozen) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a spec made in Python brings along: its name, and what this process alone has of the things it names.
+class Ready:
+    """A model that is not trained here: what `open_model` takes, and what decides its predictions on one task."""
 
-    `tasks` and `models` (sources of predictions, by system) stand behind their names in the spec.
-    """
+    name: Any
+    options: Mapping[str, Any]
+    identity: Mapping[str, Any]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether it computes with torch, as far as that is known here."""
+        return self.identity["kind"] in ("saved", "transformers")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a spec made in Python brings along: its name, and what its names of tasks and systems stand for."""
 
     name: str = "benchmark"
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    models: Mapping[str, Any] = field(default_factory=dict)
+    ready: Mapping[str, Ready] = field(default_factory=dict)
 
 
 def load_spec(name: str) -> tuple[Path, Benchmark | None, list[Mistake]]:
@@ -257,10 +276,14 @@ def _system(spec: Benchmark, key: str, system: SystemSpec) -> Iterator[Mistake]:
     run = dict.fromkeys(name for task in spec.tasks_of(system) for name in spec.suites_of(task))
     yield from _unknown(f"{key}.suites", system.suites, run)
     beside = () if system.trained else sorted(system.model_fields_set & _OF_TRAINING)
-    if beside or (system.predictor and system.saved):
-        yield Mistake(key, f"{', '.join(beside) or 'predictor and saved'} with a system that is ready",
-                      "one of: a system that is trained, a predictor, saved folders",
+    named = [name for name in ("model", "predictor", "saved") if getattr(system, name)]
+    if beside or len(named) > 1:
+        yield Mistake(key, f"{', '.join(beside) or ' and '.join(named)} with a system that is ready",
+                      "one of: a system that is trained, a model, a predictor, saved folders",
                       "Leave the others out.")  # fmt: skip
+    if system.options and not system.model:
+        yield Mistake(key, f"{', '.join(system.options)} without a model", "options of `model`",
+                      "Name the model: `model: FOLDER_OR_ID`.")  # fmt: skip
     if system.saved and system.tasks is not None:
         yield Mistake(f"{key}.tasks", "tasks beside saved folders", "the tasks of `saved` alone", "Leave it out.")
 

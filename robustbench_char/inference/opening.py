@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import read_json
+from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.inference._identities import (
     SYSTEM,
     identify_fine_tuned,
@@ -21,12 +23,12 @@ from robustbench_char.inference._identities import (
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.models.bases import HUB_ID
 from robustbench_char.records.predictors import registered
+from robustbench_char.tasks.base import Task
 
 if TYPE_CHECKING:
     from robustbench_char.inference.evaluate import PredictionSource
-    from robustbench_char.tasks.base import Task
 
-__all__ = ["Kind", "Unbound", "identify_model", "kind_of_model", "open_model"]
+__all__ = ["Kind", "Unbound", "identify_model", "kind_of_model", "open_model", "task_of_model"]
 
 Kind: TypeAlias = Literal["saved", "transformers", "predictor", "chat"]
 _Open: TypeAlias = "Callable[[str, Task | None, ModelOptions], PredictionSource]"
@@ -82,6 +84,19 @@ def kind_of_model(name: Path | str) -> Kind:
     found = "a file" if path.exists() else "no such folder"
     expected = "a model: a folder, an id on the Hugging Face hub, openai:NAME, or a predictor (see `list predictors`)"
     raise InputError(text, found=found, expected=expected, fix="Check the path.")
+
+
+def task_of_model(name: Path | str | PredictionSource | Unbound) -> Task | None:
+    """Return the task of a model that says it by itself: what `finetune` wrote, or a source that is ready.
+
+    Raises InputError for a `system.json` that is damaged.
+    """
+    if not isinstance(name, Path | str):
+        return None if isinstance(name, Unbound) else name.task
+    if kind_of_model(name) != "saved":
+        return None
+    path = Path(name).expanduser() / SYSTEM
+    return check_mapping(read_json(path).get("task", {}), Task, place=f"{path}: task")
 
 
 def open_model(

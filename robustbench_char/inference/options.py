@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.options import Called, Options
 
-__all__ = ["ChatOptions", "ModelOptions"]
+__all__ = ["ChatOptions", "CheckKeywords", "CheckOptions", "ModelKeywords", "ModelOptions"]
 
 
 def _listed(value: Any) -> Any:
     """Return one text as a list: names parted by commas, or a file."""
-    return (str(value),) if isinstance(value, str | Path) else value
+    if isinstance(value, str | Path):
+        return (str(value),)
+    return tuple(value) if isinstance(value, list) else value
 
 
 class ChatOptions(Options):
@@ -46,14 +49,40 @@ class ChatOptions(Options):
     )
 
 
-class ModelOptions(ChatOptions):
-    """How a model that is not ours is read, and what stands before it."""
+class CheckOptions(ChatOptions):
+    """How a model that is not ours is read."""
 
     labels: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (),
         description="What each class id of the model means, in order: a,b,c or a file with one name per line;"
         " - for what the task does not have.",
     )
+
+
+class ModelOptions(CheckOptions):
+    """How a model is read, and what stands before it."""
+
     defence: str | None = Field(
         None, description="Put a defence before the model: the folder that `train-recogniser` wrote."
     )
+
+
+class CheckKeywords(TypedDict, total=False):
+    """The keywords of `CheckOptions`, which say what they mean; None stands for the default."""
+
+    endpoint: str | None
+    prompt: str | None
+    key_env: str | None
+    parallel: int | None
+    timeout: float | None
+    retries: int | None
+    price: str | None
+    cache: str | None
+    yes: bool | None
+    labels: Sequence[str] | str | None
+
+
+class ModelKeywords(CheckKeywords, total=False):
+    """The keywords of `ModelOptions`."""
+
+    defence: str | None

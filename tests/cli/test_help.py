@@ -20,6 +20,7 @@ import robustbench_char as rbc
 from robustbench_char.cli.main import app
 from robustbench_char.common.options import Options, fields_of
 from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.inference.options import CheckOptions, ModelOptions
 from robustbench_char.tasks.sources import SourceKeywords, SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
@@ -42,11 +43,14 @@ FUNCTIONS: dict[str, Any] = {
     "fragility": rbc.fragility,
     "report": rbc.report,
     "run": rbc.run,
+    "check": rbc.check,
     "compare": rbc.compare,
 }
 """The function that each command calls; `list` and `validate` only print names."""
 
 MODELS: dict[str, tuple[type[Options], ...]] = {
+    "check": (CheckOptions, SourceOptions),
+    "evaluate": (ModelOptions, SourceOptions),
     "finetune": (FinetuneOptions, AugmentOptions),
     "pretrain": (PretrainOptions,),
     "train-recogniser": (RecogniserOptions,),

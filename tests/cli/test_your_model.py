@@ -129,8 +129,8 @@ print([name for name in {HEAVY} if name in sys.modules])
 def test_what_is_refused(path: dict[str, str], tmp_path: Path) -> None:
     data = ("--data", "mini", "--output", tmp_path / "out")
     cases = {
-        "evaluate: found neither DIR nor --predictor; expected one of them": ("--task", "qnli"),
-        "evaluate: found DIR and --predictor; expected one of them": (tmp_path, "--predictor", "overlap"),
+        "evaluate: found neither MODEL nor --predictor; expected one of them": ("--task", "qnli"),
+        "evaluate: found MODEL and --predictor; expected one of them": (tmp_path, "--predictor", "overlap"),
         "--task: found none; expected the task of the data": ("--predictor", "overlap"),
         "Did you mean 'qnli'?": ("--predictor", "overlap", "--task", "qnlii"),
         "Did you mean 'overlap'?": ("--predictor", "overlapp", "--task", "qnli"),

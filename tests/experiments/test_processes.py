@@ -85,7 +85,7 @@ def test_each_process_has_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"--executor: found ray, which is not installed.*robustbench-char\[ray\]"):
+    with pytest.raises(InputError, match=r"--executor ray: found no package ray.*robustbench-char\[ray\]"):
         RayExecutor(threads=1)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from robustbench_char.common import InputError
+from robustbench_char.common.process import progress_to
 from robustbench_char.common.provenance import provenance
 from robustbench_char.experiments._jobs import Call, Outcome
 from robustbench_char.experiments._stages import STAGES
@@ -99,7 +100,7 @@ def _make(call: Call, folder: Path) -> None:
     started, before = time.monotonic(), sum(os.times()[:4])
     _print(f"{datetime.now(UTC).isoformat(timespec='seconds')} {job.name} ({call.key})")
     _reset_peak()
-    with _repeatable(call.threads) if stage.heavy else nullcontext():
+    with progress_to(call.status), _repeatable(call.threads) if stage.heavy else nullcontext():
         stage.run(call, folder / call.key)
     file = {"name": job.name, "stage": job.stage, "key": call.key, "decides": dict(call.decides)}
     cost = {

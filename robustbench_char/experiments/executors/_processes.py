@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import types
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -92,7 +93,7 @@ class ProcessExecutor:
         cores, gpus = self._shares[number]
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=_serve, args=(theirs, cores, os.getpid()), daemon=True)
-        with _environment(self._threads, gpus if self._gpus else None):
+        with _environment(self._threads, gpus if self._gpus else None), _without_main():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -152,6 +153,17 @@ def _flush_to(output: int, errors: int) -> None:
     for stream, number, target in ((sys.stdout, 1, output), (sys.stderr, 2, errors)):
         stream.flush()
         os.dup2(target, number)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program from a process started inside: it needs nothing of it, and a script would run there again."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @contextmanager

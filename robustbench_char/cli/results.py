@@ -1,0 +1,64 @@
+"""What commands print of results: numbers first, then where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from robustbench_char.inference.results import Evaluation
+    from robustbench_char.metrics.bootstrap import Interval
+    from robustbench_char.records.evaluation import Record
+
+__all__ = ["show_evaluation", "show_numbers", "show_run"]
+
+
+def show_evaluation(result: Evaluation) -> None:
+    """Print one result: its scores, the headline with its interval."""
+    _notes([result.record])
+    typer.echo(_line(result.record, result.interval()))
+
+
+def show_numbers(folder: Path) -> None:
+    """Print the table and the sentences of all records below a folder; where none is clean, a line for each."""
+    from robustbench_char.records.evaluation import find_records
+    from robustbench_char.reports.summary import read_summary
+
+    records = [record for _, record in find_records([folder])]
+    _notes(records)
+    if any(record.data.attack is None for record in records):
+        typer.echo(read_summary([folder]).text())
+    else:
+        typer.echo("\n".join(map(_line, records)))
+
+
+def show_run(folder: Path, errors: Mapping[str, str]) -> None:
+    """Print the numbers of a run, each job that failed, and the path of the report; a failed job exits with code 1."""
+    if (folder / "records").is_dir():
+        show_numbers(folder / "records")
+    for job, error in errors.items():
+        typer.echo(f"failed: {job}: {error}", err=True)
+    page = folder / "report" / "index.html"
+    if page.is_file():
+        typer.echo(page.absolute())
+    if errors:
+        typer.echo(f"logs: {folder / 'logs'}", err=True)
+        raise typer.Exit(1)
+
+
+def _line(record: Record, interval: Interval | None = None) -> str:
+    scores = {name: f"{name} {value:.2f}" for name, value in record.scores.items()}
+    if interval is not None and interval.low is not None:
+        scores[record.headline] += f" [{interval.low:.2f}, {interval.high:.2f}]"
+    first = [scores.pop(record.headline), *scores.values()]
+    return f"{record.task}, {record.condition}, {record.data.examples:,} examples: {', '.join(first)}"
+
+
+def _notes(records: list[Record]) -> None:
+    """Print what is to know of models that were fine-tuned elsewhere, once."""
+    models = (record.system.model for record in records)
+    for note in dict.fromkeys(note for model in models if model for note in model.notes):
+        typer.echo(note)

@@ -1,0 +1,184 @@
+"""`check`: models from their names to a report, stopped and resumed, and what is refused before any work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import robustbench_char as rbc
+from robustbench_char.common import InputError
+from robustbench_char.experiments.check import SUITES, _named
+from robustbench_char.experiments.view import View
+from robustbench_char.inference.asked import seeds_of
+
+PROGRAM = Path(sys.executable).with_name("robustbench-char")
+FEW: dict[str, Any] = {"task": "cola", "data": "mini", "suites": ["drop", "keyboard@0.1"], "limit": 12}
+
+
+@pytest.fixture(scope="module")
+def model(shared_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a classifier as a user's Trainer saves one."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    names = {0: "unacceptable", 1: "acceptable"}
+    folder = tmp_path_factory.mktemp("models") / "mine"
+    made = AutoModelForSequenceClassification.from_pretrained(shared_bert, num_labels=2, id2label=names)
+    made.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(shared_bert).save_pretrained(folder)
+    return folder
+
+
+def check(model: Any, tmp_path: Path, **changes: Any) -> rbc.Results:
+    where = {"output": tmp_path / "out", "store": tmp_path / "store", "executor": "local"}
+    return rbc.check(model, **{**FEW, **where, **changes})
+
+
+def made(store: Path) -> dict[str, int]:
+    """Return when each result was written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in store.glob("*/*/job.json")}
+
+
+def test_a_model_from_its_folder_to_a_report(model: Path, tmp_path: Path) -> None:
+    results = check(model, tmp_path, seeds=2)
+    assert set(results["system"]) == {"mine"}
+    assert sorted(results["condition"]) == ["clean", "drop", "drop", "keyboard@0.1", "keyboard@0.1"]
+    assert set(results["examples"]) == {12}
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["name"] == "mine-cola"
+    assert run["spec"]["about"] == "mine on cola"
+    assert {job["state"] for job in run["jobs"].values()} == {"done"}
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+    before = made(tmp_path / "store")
+    check(model, tmp_path, seeds=2)
+    assert made(tmp_path / "store") == before
+
+
+def test_a_stop_and_the_same_command_again(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def stop(self: View, text: str) -> None:
+        said.append(text)
+        if len(said) == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(View, "say", stop)
+        with pytest.raises(KeyboardInterrupt):
+            check(model, tmp_path)
+    done = made(tmp_path / "store")
+    assert len(done) == 4
+    assert len(check(model, tmp_path)) == 3
+    assert made(tmp_path / "store").items() >= done.items()
+
+
+def test_the_results_are_those_of_evaluate(model: Path, tmp_path: Path) -> None:
+    results = check(model, tmp_path)
+    alone = rbc.evaluate(model, task="cola", data="mini", limit=12, progress=False)
+    assert results.set_index("condition").loc["clean", "score"] == alone.scores["matthews"]
+
+
+def test_models_and_data_of_this_process(model: Path, tmp_path: Path) -> None:
+    rows = [{"sentence": "The harbour was quiet.", "label": 1}, {"sentence": "Quiet the was.", "label": 0}]
+    source = rbc.load_model(model, "cola")
+    results = check(source, tmp_path, data=None, input=rows, executor=None, suites=["drop"])
+    assert results["examples"].tolist() == [2, 2]
+    assert source.info.label is None
+
+
+def test_a_model_in_a_spec(model: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "schema: 1\ndata: mini\nsuites: [drop]\nsensitivity: {suites: [drop], limit: 3}\n"
+        f"systems: {{theirs: {{model: {model}}}}}\ntasks: {{cola: {{test_limit: 5}}}}\n"
+    )
+    done = rbc.run(str(spec), output=tmp_path / "out", store=tmp_path / "store", executor="local")
+    assert done.errors == {}
+    assert "sensitivity/models/theirs/cola/drop" in done.jobs
+    assert rbc.load_results(tmp_path / "out")["system"].tolist() == ["theirs", "theirs"]
+
+
+@pytest.mark.parametrize(
+    ("systems", "message"),
+    [
+        ("{x: {model: MODEL, predictor: y}}", r"systems\.x: found model and predictor with a system that is ready"),
+        ("{x: {model: MODEL, finetune: {epochs: 1}}}", r"systems\.x: found finetune with a system that is ready"),
+        ("{bert: {labels: [a, b]}}", r"systems\.bert: found labels without a model"),
+        ("{x: {model: MODEL, labels: [a, b]}}", r"systems\.x\.model: found .*"),
+        ("{x: {model: /no/such/folder}}", r"systems\.x\.model: found no such folder"),
+    ],
+)
+def test_mistakes_in_a_spec(model: Path, tmp_path: Path, systems: str, message: str) -> None:
+    spec = tmp_path / "spec.yaml"
+    systems = systems.replace("MODEL", str(model))
+    spec.write_text(f"schema: 1\ndata: mini\nsuites: [drop]\nsystems: {systems}\ntasks: {{cola: {{}}}}\n")
+    with pytest.raises(InputError, match=message):
+        rbc.plan(str(spec), store=tmp_path / "store")
+
+
+def test_names_tell_models_apart(tmp_path: Path) -> None:
+    for name in ("a/ner", "b/ner", "c/b-ner"):
+        (tmp_path / name).mkdir(parents=True)
+    models = [tmp_path / "a/ner", str(tmp_path / "b/ner"), tmp_path / "c/b-ner", "org/ner", "openai:gpt-x", "x.py:tag"]
+    assert list(_named([*models, models[0]], {}, [])) == ["a-ner", "b-ner", "b-ner-2", "org/ner", "gpt-x", "x.tag"]
+    behind = _named(["org/ner"], {"labels": ["a"]}, ["defences/scrnn"])
+    assert behind["org/ner+scrnn"] == ("org/ner", {"labels": ["a"], "defence": "defences/scrnn"})
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert seeds_of(None) == seeds_of(1) == seeds_of("1") == (1,)
+    assert seeds_of(3) == seeds_of("3") == (1, 2, 3)
+    assert seeds_of("4,5") == seeds_of([4, 5]) == (4, 5)
+    for wrong in (0, "x", "1,1", [-1]):
+        with pytest.raises(InputError, match="--seeds: found"):
+            seeds_of(wrong)
+
+
+CASES = (
+    ("--task: found none", {"task": None}),
+    ("TASK|--task: found unknown task 'colaa'", {"task": "colaa"}),
+    ("--suite: found unknown name 'drp'.*Did you mean 'drop'", {"suites": ["drp"]}),
+    ("no.tsv: found no such file", {"data": None, "input": "no.tsv"}),
+    ("--input: found no data", {"data": None}),
+    ("--executor: found unknown executor 'x'", {"executor": "x"}),
+    ("/no/model: found no such folder", {"models": "/no/model"}),
+    ("notes: found a folder with other content", {"output": "notes"}),
+)
+
+
+def test_bad_input_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "x.txt").write_text("mine")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    code = f"""
+import re, sys
+import robustbench_char as rbc
+for message, changes in {CASES!r}:
+    try:
+        rbc.check(**{{"models": "model", "store": "store", **{FEW!r}, **changes}})
+    except rbc.InputError as error:
+        assert re.search(message, str(error)), (message, str(error))
+    else:
+        raise AssertionError(message)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes", "model"}
+
+
+def test_the_command_prints_numbers_and_then_the_path(model: Path, tmp_path: Path) -> None:
+    line = ["check", model, "--task", "cola", "--data", "mini", "--suite", "keyboard@0.1", "--limit", "30"]
+    line += ["--output", tmp_path / "out", "--store", tmp_path / "store", "--workers", "1"]
+    done = subprocess.run([PROGRAM, *map(str, line)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *numbers, page = done.stdout.splitlines()
+    assert page == str(tmp_path / "out" / "report" / "index.html")
+    text = "\n".join(numbers)
+    for part in ("System", "Clean", "Attacked", "mine", "labels of mine: those of the task"):
+        assert part in text
+    assert len(SUITES) == 6
