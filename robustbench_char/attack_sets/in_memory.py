@@ -46,7 +46,7 @@ def attack(
 
     >>> attacked = attack([{"sentence": "The harbour was quiet.", "label": 1}], task="cola", suite="drop", seed=1)
     >>> attacked[0]["sentence"], attacked.strength
-    ('The harbor was quet.', 0.5)
+    ('The harbor was quet.', 1.0)
     >>> attacked.ledger[["word_before", "word_after"]].values.tolist()
     [['harbour', 'harbor'], ['quiet', 'quet']]
     """

@@ -1,19 +1,17 @@
-"""Records and predictions as people read them: a few lines, and tables without JSON."""
+"""Records and predictions as people read them: a few lines, and tables without JSON.
+
+The records themselves are not imported here: they print by these functions.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from robustbench_char.common.frozen import lines_of
-
-if TYPE_CHECKING:
-    from robustbench_char.records.evaluation import AttackInfo, Record
-    from robustbench_char.records.recogniser_cost import PriceRecord
-    from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord
 
 __all__ = ["READABLE_COLUMNS", "readable"]
 
@@ -54,8 +52,8 @@ def _edits(edits: list[Mapping[str, Any]]) -> str:
     return ", ".join(f"{edit['word_before']} → {edit['word_after']}" for edit in edits)
 
 
-def record_lines(record: Record) -> str:
-    """Return an evaluation in a few lines."""
+def record_lines(record: Any) -> str:
+    """Return a `Record` in a few lines."""
     data, scores = record.data, {record.headline: 0.0} | record.scores
     limited = f" (the first {data.limit:,} alone)" if data.limit else ""
     attack = f", {attack_line(data.attack)}" if data.attack else ", clean"
@@ -70,14 +68,14 @@ def record_lines(record: Record) -> str:
     )
 
 
-def attack_line(attack: AttackInfo) -> str:
-    """Return an attack in a few words."""
+def attack_line(attack: Any) -> str:
+    """Return an `AttackInfo` in a few words."""
     share = "" if attack.effective_strength is None else f", {attack.effective_strength:.1%} of eligible words"
     return f"attacked by {attack.suite} (seed {attack.seed}{share}, {attack.edits:,} edits)"
 
 
-def sensitivity_lines(record: SensitivityRecord) -> str:
-    """Return a measurement of S in a few lines."""
+def sensitivity_lines(record: Any) -> str:
+    """Return a `SensitivityRecord` in a few lines."""
     whole = record.group("all", "all")
     s = "none" if whole is None or whole.s is None else f"{whole.s:.4f} [{whole.low:.4f}, {whole.high:.4f}]"
     return lines_of(
@@ -88,8 +86,8 @@ def sensitivity_lines(record: SensitivityRecord) -> str:
     )
 
 
-def fragility_lines(record: FragilityRecord) -> str:
-    """Return the fragility of a tokenizer in a few lines."""
+def fragility_lines(record: Any) -> str:
+    """Return a `FragilityRecord` in a few lines."""
     shares = {"words": (record.split_words, record.words), "entities": (record.split_entities, record.entities)}
     said = [f"{share:.1%} of {number:,} {name}" for name, (share, number) in shares.items() if share is not None]
     return lines_of(
@@ -100,8 +98,8 @@ def fragility_lines(record: FragilityRecord) -> str:
     )
 
 
-def price_lines(record: PriceRecord) -> str:
-    """Return what a recogniser repairs and breaks in a few lines."""
+def price_lines(record: Any) -> str:
+    """Return a `PriceRecord`, what a recogniser repairs and breaks, in a few lines."""
     errors = record.errors
     shares = {"before": errors.wer_before, "after": errors.wer_after, "of clean words changed": errors.clean_changed}
     return lines_of(
