@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import robustbench_char as rbc
-from robustbench_char.records.evaluation import find_records
+from robustbench_char.records.evaluation import find_records, write_predictions
 from robustbench_char.reports import report_tables
 from robustbench_char.reports.examples._choice import OUTCOMES
 from robustbench_char.reports.examples._frame import EXAMPLE_COLUMNS
@@ -90,6 +90,16 @@ def test_examples_before_and_after(make_runs: Callable[..., Path], task: str) ->
         rbc.InputError, match=r"outcome: found 'brokn'; expected one of broken, .*Did you mean 'broken'"
     ):
         results.examples("brokn")
+
+
+def test_an_attack_without_edits_has_no_examples(make_runs: Callable[..., Path]) -> None:
+    folder = make_runs(suites=("drop",))
+    attacked = next(folder.glob("*drop*"))
+    frame = pd.read_parquet(attacked / "predictions.parquet").assign(edits="[]")
+    record = json.loads((attacked / "record.json").read_text())
+    record["predictions_sha256"] = write_predictions(attacked, frame)
+    (attacked / "record.json").write_text(json.dumps(record))
+    assert rbc.load_results(folder).examples().empty
 
 
 def test_the_figure_is_a_curve_bars_or_all_tasks(make_runs: Callable[..., Path]) -> None:

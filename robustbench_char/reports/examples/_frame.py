@@ -45,7 +45,7 @@ def _tables(pairs: Sequence[Pair], outcome: str | None, most: int | None) -> Ite
     for pair, table in changed_examples(pairs):
         clean, attacked = _read(pair.clean_folder, pair.clean), _read(pair.attacked_folder, pair.attacked)
         chosen = (table if outcome is None else table[table["outcome"] == outcome]).set_index("row")[["outcome"]]
-        chosen = chosen.assign(lost=clean["score"] - attacked["score"])
+        chosen = chosen.assign(lost=(clean["score"] - attacked["score"]).reindex(chosen.index))
         chosen = chosen.sort_values("lost", ascending=False, kind="stable").head(len(chosen) if most is None else most)
         before, after = (readable(side.loc[chosen.index].reset_index()).set_index("row") for side in (clean, attacked))
         told = after.rename(columns={"text": "attacked_text", "prediction": "attacked_prediction"})
