@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,6 @@ class Predictor:
     def name(self) -> str:
         """The name it is known by."""
         return self.system.name
-
-    def labelled(self, label: str) -> Predictor:
-        """Return it under the name that reports shall call it by, unless it gives itself one."""
-        known = self.system.label or label == self.name
-        return self if known else replace(self, system=self.system.model_copy(update={"label": label}))
 
     def check_serves(self, task: Task) -> None:
         """Raise InputError for a task that the predictor does not serve."""

@@ -68,8 +68,6 @@ def test_a_class_of_a_file_has_a_name_and_is_told_the_task(folder: Path) -> None
     loaded = load_predictor("mine.py:Model")
     assert (loaded.system.shown, loaded.system.predictor and loaded.system.predictor.version) == ("my model", "3")
     assert loaded([{}], TASK) == ["unacceptable"]
-    assert loaded.labelled("other").system.shown == "my model"
-    assert load_predictor("mine.py:predict").labelled("other").system.shown == "other"
 
 
 def test_modules_that_the_session_has_stay_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
