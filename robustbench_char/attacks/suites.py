@@ -266,7 +266,7 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
     file = load_suite_file(base, place=place)
     stem = Path(base).stem if base.endswith((".yaml", ".yml")) else base
     if at:
-        strengths = [_asked(asked, file, place)]
+        strengths = [_asked(base, asked, file, place)]
     elif file.sweep is not None:
         strengths = file.sweep.strengths()
     else:
@@ -289,14 +289,14 @@ def _resolve(file: SuiteFile, name: str, stem: str, task: str, strength: Strengt
     return Suite(name=name, family=family, strength=strength, edits_per_word=file.edits_per_word, **shared)
 
 
-def _asked(text: str, file: SuiteFile, place: str) -> Strength:
+def _asked(base: str, text: str, file: SuiteFile, place: str) -> Strength:
     counts = file.strength.words is not None or bool(file.sweep and file.sweep.words)
     try:
         return Strength(words=int(text)) if counts else Strength(rate=float(text))
     except ValueError:  # pydantic's ValidationError is one too
         expected, example = (f"a number of words from 0 to {MOST_WORDS}", 2) if counts else ("a rate in [0, 1]", 0.3)
         raise InputError(place, found=f"strength {text!r}", expected=expected,
-                         fix=f"Write the suite as NAME@STRENGTH, for example @{example}.") from None  # fmt: skip
+                         fix=f"Write the suite as NAME@STRENGTH, for example {base}@{example}.") from None  # fmt: skip
 
 
 def _number(strength: Strength) -> str:

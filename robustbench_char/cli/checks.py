@@ -61,10 +61,11 @@ def _pretrain(given: Given) -> None:
 
 def _convert(given: Given) -> None:
     folder = given["checkpoint"]
-    if not folder.is_dir():
-        found, expected = "a file" if folder.exists() else "no such folder", "the folder of a checkpoint"
-        raise InputError(folder, found=found, expected=expected, fix="Give the folder that has its config.json.")
-    read_json(check_file(folder / "config.json", option="CHECKPOINT_DIR"))
+    if not (folder / "config.json").is_file():
+        found = "no config.json" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
+        expected, fix = "the folder of a CharBERT checkpoint", "Give the folder that has config.json and the weights."
+        raise InputError(folder, found=found, expected=expected, fix=fix)
+    read_json(folder / "config.json")
     if "char_vocab" in given:
         check_file(given["char_vocab"], option="--char-vocab")
     check_writable(given["output"])
@@ -72,10 +73,12 @@ def _convert(given: Given) -> None:
 
 def _train_recogniser(given: Given) -> None:
     from robustbench_char.defences.wordrec.files import check_recogniser
-    from robustbench_char.defences.wordrec.options import RecogniserOptions, resolve_recogniser
+    from robustbench_char.defences.wordrec.options import RecogniserOptions, check_words, resolve_recogniser
 
     texts = [check_file(path, option="--text") for path in given.get("text", ())]
     task = get_task(given["task"], "--task") if "task" in given else None
+    if task or (not {"input", "data", "data_dir"} & {*given} and not given["hub"]):
+        check_words(texts, task)
     if task:
         texts.append(_source(task, given).path)
     if "background" in given:

@@ -118,11 +118,11 @@ def _file(path: Path) -> str:
 def _benchmark(name: str) -> str:
     """Check the form of a benchmark; `run --plan` checks what it names too, which needs its data and models."""
     from robustbench_char.common.yaml_model import all_at_once
-    from robustbench_char.experiments.spec import Benchmark, load_spec
+    from robustbench_char.experiments.spec import load_spec
 
     path, _, mistakes = load_spec(name)
     if mistakes:
-        raise all_at_once(path, Benchmark, mistakes)
+        raise all_at_once(path, mistakes)
     return f"{name}: benchmark (its form; `run {name} --plan` checks the rest)"
 
 

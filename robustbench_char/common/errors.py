@@ -37,6 +37,7 @@ def _rebuild(kind: type[InputError], place: str, found: str, expected: str, fix:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the known name most like `name`, or an empty string."""
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {match[0]!r}?" if match else ""
+    """Return ` Did you mean 'x'?` for the known name most like `name`, whatever its case, or an empty string."""
+    by_case = {one.casefold(): one for one in reversed(list(known))}
+    match = difflib.get_close_matches(name.casefold(), list(by_case)[::-1], n=1, cutoff=0.5)
+    return f" Did you mean {by_case[match[0]]!r}?" if match else ""

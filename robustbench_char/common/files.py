@@ -219,6 +219,9 @@ def _check_replaceable(target: Path, overwrite: bool, kept: str, ours: bool) -> 
 
 def other_content(target: Path, kept: str) -> InputError:
     """Return the error for an output folder that holds something else than `kept`, which may stay."""
+    if target.is_file():
+        fix = "Choose another --output."
+        return InputError(target, found="a file", expected="a folder for the output", fix=fix)
     found, fix = "an output folder with other content", "Choose another --output, or add --overwrite to replace it."
     return InputError(target, found=found, expected=f"a new folder, or {kept}", fix=fix)
 

@@ -87,9 +87,9 @@ def check_mapping(value: Mapping[str, Any], model: type[M], *, place: object, mi
         checked = model.model_validate_json(text)
     except ValidationError as error:
         known += [_describe(model, dict(item)) for item in error.errors(include_url=False)]
-        raise all_at_once(place, model, known) from None
+        raise all_at_once(place, known) from None
     if known:
-        raise all_at_once(place, model, known)
+        raise all_at_once(place, known)
     return checked
 
 
@@ -126,7 +126,9 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else path
-        raise InputError(place, found=str(getattr(error, "problem", None) or error), expected="valid YAML",
+        reason = str(getattr(error, "problem", None) or error)
+        found = reason if isinstance(error, yaml.constructor.ConstructorError) else f"malformed YAML ({reason})"
+        raise InputError(place, found=found, expected="valid YAML",
                          fix="Correct that line.") from None  # fmt: skip
     except (ValueError, RecursionError) as error:  # a date or a number that cannot be; nested too deeply
         raise InputError(path, found=f"a value that cannot be read ({error})", expected="plain keys and values",
@@ -164,13 +166,13 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def all_at_once(place: object, model: type[BaseModel], mistakes: Sequence[Mistake]) -> InputError:
+def all_at_once(place: object, mistakes: Sequence[Mistake]) -> InputError:
     """Return the one error that lists all mistakes of a file."""
     if len(mistakes) == 1:
         key, found, expected, fix = mistakes[0]
         return InputError(f"{place}: {key}", found=found, expected=expected, fix=fix)
     lines = [f"\n  {key}: found {found}; expected {expected}. {fix}" for key, found, expected, fix in mistakes]
-    return InputError(place, found=f"{len(mistakes)} mistakes", expected=f"a valid {model.__name__}",
+    return InputError(place, found=f"{len(mistakes)} mistakes", expected="none",
                       fix="Correct each of them:" + "".join(lines))  # fmt: skip
 
 

@@ -153,11 +153,11 @@ def resolve(
 ) -> Resolved:
     """Return the spec with all that it names. Raises one InputError that lists every mistake, those given included."""
     if spec is None:
-        raise all_at_once(path, Benchmark, mistakes)
+        raise all_at_once(path, mistakes)
     wrong = Mistakes(mistakes)
     resolved = _resolved(spec, data_dir, given or Given(), wrong)
     if wrong:
-        raise all_at_once(path, Benchmark, wrong)
+        raise all_at_once(path, wrong)
     return resolved
 
 

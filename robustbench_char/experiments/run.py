@@ -234,7 +234,7 @@ def _check_budget(planned: Planned, slots: int) -> None:
         if allowed is not None and expected > allowed
     ]  # fmt: skip
     if mistakes:
-        raise all_at_once(planned.path, Benchmark, mistakes)
+        raise all_at_once(planned.path, mistakes)
 
 
 def states_of(plan: Plan, store: Store, wanted: Callable[[Job], bool], *, thorough: bool) -> dict[str, State]:

@@ -22,6 +22,7 @@ from robustbench_char.inference._identities import (
 )
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.models.bases import HUB_ID
+from robustbench_char.models.folders import CONFIG
 from robustbench_char.records.predictors import registered
 from robustbench_char.tasks.base import Task
 
@@ -74,6 +75,9 @@ def kind_of_model(name: Path | str) -> Kind:
     """
     text, path = str(name), Path(name).expanduser()
     if path.is_dir():
+        if not (path / SYSTEM).is_file() and not (path / CONFIG).is_file():
+            expected = "a folder that `finetune` wrote, or one with a fine-tuned model of Transformers"
+            raise InputError(text, found=f"neither {SYSTEM} nor {CONFIG}", expected=expected, fix="Check the path.")
         return "saved" if (path / SYSTEM).is_file() else "transformers"
     if text.startswith("openai:"):
         return "chat"

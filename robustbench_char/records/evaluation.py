@@ -352,8 +352,8 @@ def find_records(folders: list[Path]) -> list[tuple[Path, Record]]:
     """
     for folder in folders:
         if not is_folder(folder):
-            expected = "a folder that `evaluate` wrote"
-            raise InputError(folder, found="no such folder", expected=expected, fix="Check the path.")
+            raise InputError(folder, found="a file" if folder.is_file() else "no such folder",
+                             expected="a folder that `evaluate` wrote", fix="Check the path.")  # fmt: skip
     records = find_results(folders, RECORD, Record, expected=_EXPECTED, fix=_FIX)
     if not records:
         place, fix = ", ".join(map(str, folders)), "Run `robustbench-char evaluate` first."

@@ -82,7 +82,7 @@ def test_a_link_as_the_output_leads_to_its_folder(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(InputError, match="other content"):
+    with pytest.raises(InputError, match="out: found a file; expected a folder for the output"):
         write(tmp_path / "out", "one")
     assert (tmp_path / "out").read_text() == "a file"
 

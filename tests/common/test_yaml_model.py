@@ -78,7 +78,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         _load(tmp_path, "nam: a\nstrength: {rate: -1, mode: x}\n")
     message = str(caught.value)
-    assert "found 5 mistakes; expected a valid Outer" in message
+    assert "found 5 mistakes; expected none. Correct each of them:" in message
     for part in ("schema: 1", "'nam'", "name: found no such key", "strength.rate", "strength.mode"):
         assert part in message
 

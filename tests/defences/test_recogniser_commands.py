@@ -72,5 +72,5 @@ def test_train_from_text_with_every_option(tmp_path: Path) -> None:
 def test_refuses_data_without_a_task(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--task: found a data set without a task"):
         run("train-recogniser", "--data", "mini", "--output", tmp_path / "out")
-    with pytest.raises(InputError, match="--text: found not one source of words"):
+    with pytest.raises(InputError, match="--text: found neither text nor a task"):
         run("train-recogniser", "--output", tmp_path / "out")

@@ -225,7 +225,7 @@ def test_never_replaces_what_another_program_wrote(tmp_path: Path, text: Path) -
 
 
 def test_wants_one_source_of_words(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not one source of words"):
+    with pytest.raises(InputError, match="expected one source of words"):
         train_recogniser(output=tmp_path / "out")
 
 

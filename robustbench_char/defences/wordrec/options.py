@@ -5,6 +5,8 @@ Quick to import: commands are described by it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from pydantic import Field
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from robustbench_char.attacks.suites import Suite
     from robustbench_char.tasks.base import Task
 
-__all__ = ["BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings", "resolve_recogniser"]
+__all__ = [
+    "BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings", "check_words", "resolve_recogniser",
+]  # fmt: skip
 
 _TEXT = "text"
 """The task that suites are resolved for where training reads plain text."""
@@ -84,3 +88,11 @@ def resolve_recogniser(
         raise InputError(Option("suite"), found=f"{len(suites)} strengths in {chosen.suite}", expected="one suite",
                          fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
     return RecogniserSettings(seed=seed, **chosen.model_dump()), suites[0]
+
+
+def check_words(texts: Sequence[Path], task: object | None) -> None:
+    """Raise InputError unless words come from plain text, or from a task's data."""
+    if bool(texts) == (task is not None):
+        raise InputError(Option("text"), found="both plain text and a task" if texts else "neither text nor a task",
+                         expected="one source of words",
+                         fix="Give `text=` files, or `task=` with a file of its data.")  # fmt: skip

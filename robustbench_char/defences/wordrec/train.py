@@ -30,6 +30,7 @@ from robustbench_char.defences.wordrec.options import (
     BackOff,
     RecogniserKeywords,
     RecogniserSettings,
+    check_words,
     resolve_recogniser,
 )
 from robustbench_char.defences.wordrec.sentences import Sentences, attacked, example_sentences, text_sentences
@@ -125,9 +126,7 @@ class _Data:
 def _read(
     settings: RecogniserSettings, texts: Sequence[Path], source: NativeFile | None, examples: int | None
 ) -> _Data:
-    if bool(texts) == (source is not None):
-        raise InputError(Option("text"), found="not one source of words", expected="text files, or a task and its file",
-                         fix="Give `text=` files, or `task=` with a file of its data.")  # fmt: skip
+    check_words(texts, source)
     cut: dict[str, Any] = {"splitter": settings.splitter, "longest": settings.max_words, "limit": settings.limit}
     if source is not None:
         sentences, paths = example_sentences(islice(source.examples(), examples), **cut), [source.path]

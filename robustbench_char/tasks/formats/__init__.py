@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import check_file
 from robustbench_char.common.registry import Registry
 from robustbench_char.tasks.base import NativeFile, Task
 
@@ -39,6 +40,8 @@ def open_native(task: Task, path: Path, *, option: str = "--input") -> NativeFil
     if not path.exists():
         raise InputError(path, found="no such file or folder", expected=f"data of the task {task.name}",
                          fix=f"Check the path given to {option}.")  # fmt: skip
+    if task.format != "ptb":
+        check_file(path, option=option)
     if path.suffix in TABLES:
         return TABLES.get(path.suffix)(task, path)
     named = _SEPARATED.get(path.suffix) if task.family == "classification" else None
