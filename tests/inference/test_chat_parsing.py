@@ -140,6 +140,7 @@ def test_tags_of_words() -> None:
         ("No answer.", ""),
         ('"no answer"', ""),
         ("Answer: no answer", ""),
+        ("Sure! No answer.", ""),
         ("<think>It says Rome? No.</think>Paris", "Paris"),
     ],
 )

@@ -221,7 +221,7 @@ def _end(words: Sequence[str], text: str, taken: Sequence[bool]) -> int | None:
 def _quoted(text: str, context: str) -> Reading:
     """Return the answer without what stands around a quote; `no answer` is the empty one."""
     plain = _LEAD.sub("", text.strip(_QUOTES + " \n")).strip(_QUOTES + " .\n")
-    if re.fullmatch(r"(?:there is )?no answer|unanswerable", plain.casefold()):
+    if re.fullmatch(r"(?:.*[.!:\n]\s*)?(?:there is )?no answer|unanswerable", plain.casefold(), re.S):
         return Reading(QaPrediction(text="", best_text=""))
     for form in _forms(text):
         if form in context:
