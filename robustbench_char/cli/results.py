@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from robustbench_char.records.evaluation import Record
 
 __all__ = ["show_evaluation", "show_numbers", "show_run"]
+
+_COUNTED = ("failed_examples", "tokens_in", "tokens_out")
 
 
 def show_evaluation(result: Evaluation) -> None:
@@ -36,17 +39,26 @@ def show_numbers(folder: Path) -> None:
 
 
 def show_run(folder: Path, errors: Mapping[str, str]) -> None:
-    """Print the numbers of a run, each job that failed, and the path of the report; a failed job exits with code 1."""
+    """Print the numbers of a run, why jobs failed, and the path of the report; a failed job exits with code 1."""
     if (folder / "records").is_dir():
         show_numbers(folder / "records")
-    for job, error in errors.items():
-        typer.echo(f"failed: {job}: {error}", err=True)
+    for error, jobs in _alike(errors):
+        more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+        typer.echo(f"failed: {jobs[0]}{more}: {error}", err=True)
     page = folder / "report" / "index.html"
     if page.is_file():
         typer.echo(page.absolute())
     if errors:
         typer.echo(f"logs: {folder / 'logs'}", err=True)
         raise typer.Exit(1)
+
+
+def _alike(errors: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each reason once, with its jobs: one outage may end many; numbers in it do not count."""
+    groups: dict[str, list[str]] = {}
+    for job, error in errors.items():
+        groups.setdefault(re.sub(r"\d+", "#", error), []).append(job)
+    yield from ((errors[jobs[0]], jobs) for jobs in groups.values())
 
 
 def _line(record: Record, interval: Interval | None = None) -> str:
@@ -58,7 +70,23 @@ def _line(record: Record, interval: Interval | None = None) -> str:
 
 
 def _notes(records: list[Record]) -> None:
-    """Print what is to know of models that were fine-tuned elsewhere, once."""
+    """Print what is to know of models that are not ours, each thing once."""
     models = (record.system.model for record in records)
     for note in dict.fromkeys(note for model in models if model for note in model.notes):
         typer.echo(note)
+    for shown in dict.fromkeys(record.system.shown for record in records):
+        for note in _answers([record for record in records if record.system.shown == shown]):
+            typer.echo(f"{shown}: {note}")
+
+
+def _answers(records: list[Record]) -> Iterator[str]:
+    """Yield how many predictions of a system could not be used, and tokens and cost of a chat model."""
+    counts = {name: sum(record.counts.get(name, 0) for record in records) for name in _COUNTED}
+    if failed := counts["failed_examples"]:
+        total = sum(record.data.examples for record in records)
+        what = f"{failed:,} of {total:,} predictions could not be used and count as wrong"
+        yield f"{what}; the column `error` of predictions.parquet has the reasons"
+    if records[0].system.chat:
+        costs = [record.cost for record in records if record.cost is not None]
+        cost = f", cost {sum(costs):.4f}" if costs else ""
+        yield f"{counts['tokens_in']:,} tokens in, {counts['tokens_out']:,} tokens out{cost}"

@@ -150,14 +150,16 @@ def _named(models: Iterable[Any], options: dict[str, Any], defences: Iterable[st
 def _name(model: Any) -> str:
     """Return what a model is called: a folder by its name, an id by itself, a function by its file and name."""
     if isinstance(model, Unbound):
-        return str(model.name).rpartition(":")[2]
+        return str(model.name).removeprefix("openai:")
     if not isinstance(model, str | Path):
         return str(model.info.shown)
     folder = Path(model).expanduser()
     if folder.exists():
         return folder.resolve().name
+    if str(model).startswith("openai:"):
+        return str(model).removeprefix("openai:")
     place, colon, function = str(model).rpartition(":")
-    return f"{Path(place).stem}.{function}" if colon and place != "openai" else function
+    return f"{Path(place).stem}.{function}" if colon else function
 
 
 def _test(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +13,9 @@ from fixtures.chat_server import ChatServer, Reply, from_gold
 import robustbench_char.inference.chat.source as source_module
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import Unfinished
-from robustbench_char.inference.chat.client import wait_of
-from robustbench_char.inference.chat.opening import chat
-from robustbench_char.inference.chat.source import ChatSource, check_requests, read_price
+from robustbench_char.inference.chat.source import ChatSource, check_requests
 from robustbench_char.inference.evaluate import Asking, evaluate
-from robustbench_char.inference.opening import identify_model, kind_of_model, open_model
+from robustbench_char.inference.opening import open_model
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Evaluation
 from robustbench_char.tasks.base import Task
@@ -311,7 +307,7 @@ def test_many_requests_need_a_limit(
 ) -> None:
     monkeypatch.setattr(source_module, "MOST_REQUESTS", 290)
     chat_server.answer = gold("qnli")
-    message = r"limit=: found 300 requests to be sent.*; expected at most 290 unless you say so\. .*`limit=`.*`yes=`"
+    message = r"limit=: found 300 requests planned; expected at most 290 unless you say so\. .*`limit=`.*`yes=`"
     with pytest.raises(InputError, match=message):
         ask(limit=None)
     assert chat_server.asked == []
@@ -324,78 +320,3 @@ def test_many_requests_need_a_limit(
     examples = list(open_source(get_task("qnli"), data="mini", split="test").examples())
     assert source.requests(examples) == 280
     source.check_requests(examples, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        (
-            "openai:tiny",
-            {"endpoint": None},
-            r"endpoint=: found none; expected the URL .*openai\.com/v1",
-        ),
-        ("openai:tiny", {"endpoint": "localhost:8000"}, r"endpoint=: found 'localhost:8000'; expected a URL with http"),
-        ("openai:tiny", {"endpoint": "http://me:secret@host/v1"}, r"found a URL with a user, a query or a fragment"),
-        ("openai:", {}, r"openai:: found no name; expected openai:NAME"),
-        ("openai:tiny", {"endpoint": "host/v1?key=secret"}, r"found a URL with a user, a query or a fragment"),
-        ("openai:tiny", {"key_env": "NO_SUCH_KEY"}, r"key_env=: found NO_SUCH_KEY, which is not set"),
-        ("openai:tiny", {"key_env": KEY}, r"key_env=: found no such variable; .*its name, never the key\.$"),
-        ("openai:tiny", {"price": "0.15"}, r"price=: found '0.15'; expected the price of a million input tokens and"),
-        (
-            "openai:tiny",
-            {"labels": ("entailment", "neutral")},
-            r"labels=: found entailment, neutral; expected the",
-        ),
-    ],
-)
-def test_options_that_cannot_work(name: str, options: dict[str, Any], message: str) -> None:
-    given = ModelOptions(**{"endpoint": "http://127.0.0.1:9/v1", **options})
-    with pytest.raises(InputError, match=message) as raised:
-        open_model(name, get_task("qnli"), options=given)
-    assert "secret" not in str(raised.value)
-    assert KEY not in str(raised.value)
-
-
-def test_tags_must_be_known() -> None:
-    task = get_task("conll2003").model_copy(update={"format_options": {}})
-    with pytest.raises(InputError, match=r"labels=: found none for conll2003, which lists no tags"):
-        identify_model("openai:tiny", task, options=ModelOptions(endpoint="http://127.0.0.1:9"))
-    options = ModelOptions(endpoint="http://127.0.0.1:9", labels=("O,B-PER,I-PER,ORG",))
-    assert identify_model("openai:tiny", task, options=options)["choices"] == ["PER", "ORG"]
-
-
-def test_the_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(InputError, match=r"openai:tiny: found no package openai; .*robustbench-char\[llm\]"):
-        open_model("openai:tiny", get_task("qnli"), options=ModelOptions(endpoint="http://127.0.0.1:9/v1"))
-
-
-def test_identity() -> None:
-    assert kind_of_model("openai:gpt-x") == "chat"
-    options = ModelOptions(endpoint="http://127.0.0.1:9/v1", parallel=3, price="1,2", cache="x", timeout=3, yes=True)
-    plain = ModelOptions(endpoint="http://127.0.0.1:9/v1/")
-    task = get_task("squad_v2")
-    known = identify_model("openai:tiny", task, options=options)
-    assert known == identify_model("openai:tiny", task, options=plain)
-    json.dumps(known)
-    own = open_model("openai:tiny", task, options=plain.model_copy(update={"prompt": "question_answering"}))
-    assert own.info.shown == "openai:tiny, prompt question_answering"
-    made = chat("http://127.0.0.1:9/v1", model="tiny")
-    bound = identify_model(made, task)
-    assert {**bound, "kind": "chat"} == known
-    assert open_model(made, task).info.shown == made.name == "openai:tiny"
-    with pytest.raises(InputError, match=r"--task: found none"):
-        open_model(made)
-    with pytest.raises(InputError, match=r"parallel=: found 0; expected at least 1"):
-        chat("http://127.0.0.1:9/v1", model="tiny", parallel=0)
-
-
-def test_prices_and_waits() -> None:
-    assert read_price("0.15, 0.6") == (0.15, 0.6)
-    for odd in ("a,b", "1", "1,2,3", "-1,2", "nan,1"):
-        with pytest.raises(InputError, match="price="):
-            read_price(odd)
-    assert wait_of({"retry-after": "2.5"}) == 2.5
-    assert wait_of({"retry-after": "Sat, 28 Nov 2020 00:00:00 GMT"}) == 0
-    assert wait_of({}) is None
-    assert wait_of({"retry-after": "soon"}) is None

@@ -53,7 +53,7 @@ def check_requests(planned: int, *, limit: int | None, yes: bool) -> None:
     if planned > MOST_REQUESTS and limit is None and not yes:
         raise InputError(
             Option("limit"),
-            found=f"{planned:,} requests to be sent, not counting answers that are kept already",
+            found=f"{planned:,} requests planned",
             expected=f"at most {MOST_REQUESTS:,} unless you say so",
             fix="Name the number of examples with `limit=`, or add `yes=`.",
         )
@@ -223,12 +223,12 @@ class ChatSource:
 
         try:
             with ThreadPoolExecutor(min(self.options.parallel, len(missing))) as pool, progress_bar(progress) as bar:
-                shown = bar.add_task("asking", total=len(asked), completed=len(asked) - len(missing))
+                shown = bar.add_task("asking", total=len(asked), completed=len(done.answers))
                 futures = {pool.submit(one, place): place for place in missing}
                 try:
                     for future in as_completed(futures):
                         done.take(futures[future], future)
-                        bar.advance(shown, 1)
+                        bar.update(shown, completed=len(done.answers) + len(done.refused))
                         if done.outage:
                             stop.set()
                 finally:
