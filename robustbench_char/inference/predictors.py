@@ -118,7 +118,7 @@ class PredictorSource:
         values: list[Any] = []
         try:
             values = self._returned(batch)
-        except Exception as error:  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             if len(batch) == 1:
                 return [self._failed(batch[0], error, time.perf_counter() - started)]
         if not values:
@@ -149,7 +149,7 @@ class PredictorSource:
         except _Odd as odd:
             return self._failed(example, odd, seconds)
 
-    def _failed(self, example: Example, error: Exception, seconds: float) -> _Said:
+    def _failed(self, example: Example, error: BaseException, seconds: float) -> _Said:
         """Return that an example failed; the log has the traceback of each reason once."""
         odd = isinstance(error, _Odd)
         reason = str(error) if odd else f"{type(error).__name__}: {error}"
@@ -179,7 +179,7 @@ class PredictorSource:
         )
 
 
-def _from_outside(error: Exception) -> Exception:
+def _from_outside(error: BaseException) -> BaseException:
     """Return an error whose traceback begins in the code of the user."""
     trace = error.__traceback__
     while trace and trace.tb_next and trace.tb_frame.f_globals.get("__name__", "").startswith("robustbench_char."):

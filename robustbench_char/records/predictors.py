@@ -117,7 +117,7 @@ def load_predictor(name: str) -> Predictor:
     place = f"predictor {known} (of {' '.join(code.distribution)})" if code.distribution[0] else f"predictor {name}"
     try:
         target = code.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end by itself
         found = f"{code.target} fails to import ({_message(error)})"
         raise _wrong(place, found, "`module:attribute`") from error
     with code.importable():
@@ -294,7 +294,7 @@ def kind_of(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

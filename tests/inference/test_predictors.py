@@ -163,6 +163,13 @@ def test_an_exception_is_an_error_of_its_example_and_the_log_has_the_traceback(
     assert last.getMessage() == "predictor mine: 2 of 6 examples failed and count as wrong"
 
 
+def test_a_predictor_that_ends_the_program_fails() -> None:
+    def call(batch: list[dict[str, Any]]) -> list[str]:
+        return ["acceptable"] if batch[0]["sentence"] == "0" else sys.exit("bye")
+
+    assert predict(call, COLA, numbered(2), batch_size=1).errors == {1: "SystemExit: bye"}
+
+
 def test_a_predictor_that_fails_on_everything_is_one_error() -> None:
     source = PredictorSource(predictor(lambda batch: batch[0]["none"], name="mine", version="1"), COLA)
     expected = r"system mine: found no usable prediction for any of 5 examples; row 0 \(id .*\): KeyError: 'none'; exp"
@@ -355,6 +362,8 @@ def test_failures_in_the_report(tmp_path: Path) -> None:
             assert result.record.counts["failed_examples"] > 3
     page = rbc.report(tmp_path / "scores", tmp_path / "report").read_text(encoding="utf-8")
     assert "(failed)" in page
+    counts = read_record(tmp_path / "scores" / "cola" / "clean" / "record.json").counts
+    assert f"count as wrong: mine on {counts['failed_examples']} of 300 (clean); mine on" in page
     path = tmp_path / "scores" / "cola" / "clean" / "predictions.parquet"
     pd.read_parquet(path)[list(PREDICTION_COLUMNS)].to_parquet(path, index=False)
     older = read_predictions(path.parent)

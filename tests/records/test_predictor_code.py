@@ -155,11 +155,13 @@ def test_a_file_is_named_from_any_directory(folder: Path, monkeypatch: pytest.Mo
         ("mine.py:WORD", r"predictor mine\.py:WORD: found mine\.py:WORD is a value of type str; expected a function"),
         ("raising.py:predict", r"raising\.py:predict fails to import \(ZeroDivisionError: division by zero\)"),
         ("raising.py:predict.x", r"fails to import"),
+        ("script.py:predict", r"script\.py:predict fails to import \(SystemExit: 2\)"),
     ],
 )
 def test_what_cannot_be_used(folder: Path, name: str, message: str) -> None:
     (folder / "broken.py").write_text("x = 1\ndef predict(batch:\n")
     (folder / "raising.py").write_text("1 / 0\ndef predict(batch): pass\n")
+    (folder / "script.py").write_text("import sys\ndef predict(batch): pass\nsys.exit(2)\n")
     with pytest.raises(InputError, match=message):
         load_predictor(name)
 

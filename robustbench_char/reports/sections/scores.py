@@ -46,11 +46,18 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
 
 
 def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
-    """Return what a reader of the task's scores should know: notes of records, few examples, missing clean results."""
+    """Return what a reader of the task's scores should know: notes, few or failed examples, missing clean results."""
     notes = [Note(note) for note in dict.fromkeys(record.task_note for record in evidence.tasks[task]) if note]
     if fewest < FEW:
         few = f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
         notes.append(Note(f"{few}differences mean nothing.", "warning"))
+    failed = [
+        f"{record.system.shown} on {number} of {record.data.examples:,} ({record.condition})"
+        for record in evidence.tasks[task]
+        if (number := record.counts.get("failed_examples"))
+    ]
+    if failed:
+        notes.append(Note(f"Examples without a usable prediction count as wrong: {'; '.join(failed)}.", "warning"))
     attacked = [pair.attacked for pair in evidence.pairs if pair.attacked.task == task and pair.clean is None]
     if attacked:
         alone = formatting.join([f"{record.system.shown} under {record.condition}" for record in attacked])
