@@ -168,7 +168,7 @@ def _check_labels(
     if len(unknown) > UNKNOWN_TAGS * words:
         example, tag = unknown[0]
         expected = f"a label that the system knows: {', '.join(source.classes)}"
-        place = f"{file.path}: {place_of(example)}"
+        place = place_of(example, file)
         raise InputError(place, found=f"the label {tag!r}", expected=expected, fix=_SAME_TASK)
 
 

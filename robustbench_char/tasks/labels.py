@@ -16,9 +16,10 @@ def may_decline(task: Task) -> bool:
     return task.metric == "squad_v2"
 
 
-def place_of(example: Example) -> str:
-    """Return the name of an example in messages."""
-    return f"row {example.row} (id {example.id})"
+def place_of(example: Example, file: NativeFile | None = None) -> str:
+    """Return the name of an example in messages, with that of its file; rows in memory are `data` (see `RowsFile`)."""
+    name = f"row {example.row} (id {example.id})"
+    return name if file is None else f"{getattr(file, 'place', file.path)}: {name}"
 
 
 def gold_of(task: Task, example: Example) -> Gold | None:
@@ -39,7 +40,7 @@ def labelled(task: Task, file: NativeFile, examples: Sequence[Example]) -> list[
         gold = gold_of(task, example)
         if gold is None:
             raise InputError(
-                f"{file.path}: {place_of(example)}",
+                place_of(example, file),
                 found="an example without label",
                 expected="labelled examples to score",
                 fix="Evaluate on the dev file: test files are often released without labels. If the column of labels "

@@ -133,6 +133,14 @@ def test_splits_have_a_ledger_each_and_one_strength() -> None:
                    task=REVIEWS, suite="drop")  # fmt: skip
 
 
+def test_half_a_character() -> None:
+    rows = [{"title": "A whole one", "stars": 1}, {"title": "half \ud800 one", "stars": 1}]
+    with pytest.raises(
+        rbc.InputError, match=r"data: row 1: title: found half a surrogate pair; expected whole characters"
+    ):
+        rbc.attack(rows, task=REVIEWS, suite="drop")
+
+
 def test_an_empty_list_and_own_keys_of_any_type() -> None:
     assert rbc.attack([], task=REVIEWS, suite="drop") == []
     rows: Any = [{"title": "harbour", "stars": 1, 3: "x"}, {"title": "ferry", "stars": 2, "more": 1}]

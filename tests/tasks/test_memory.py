@@ -102,3 +102,16 @@ def test_odd_values_are_kept_as_text() -> None:
 def test_bad_rows(data: Any, message: str) -> None:
     with pytest.raises(rbc.InputError, match=message):
         list(rbc.load(data, task="cola").examples())
+
+
+def test_messages_name_the_data_and_not_the_temporary_file() -> None:
+    always = rbc.predictor(lambda texts: ["x"] * len(texts), name="always", version="1")
+    task = rbc.classification("title", ["x", "y"])
+    with pytest.raises(
+        rbc.InputError, match=r"^data: row 0 \(id 0\): found an example without label.*`columns` of the"
+    ):
+        rbc.evaluate(always, [{"title": "A."}], task=task, progress=False)
+    with pytest.raises(
+        rbc.InputError, match=r"^data: row 0: found the columns label, titel; .*Rename the column, or say"
+    ):
+        list(rbc.load([{"titel": "A.", "label": "x"}], task=task).examples())

@@ -106,8 +106,10 @@ class RowReader:
 
     def _text(self, place: str, row: Mapping[str, Any], column: str) -> str | tuple[str, ...]:
         if column not in row:
-            raise InputError(place, found=f"the columns {', '.join(row)}", expected=f"a column {column!r}",
-                             fix=f"Give a table in the hub's layout.{nearest(column, row)}")  # fmt: skip
+            own = "Rename the column, or say its name in `columns` of the task."
+            fix = f"{'Give a table in the layout of the hub.' if self.task.hub else own}{nearest(column, row)}"
+            found, expected = f"the columns {', '.join(row)}", f"a column {column!r}"
+            raise InputError(place, found=found, expected=expected, fix=fix)
         value = row[column]
         if self.task.family != "tagging" and isinstance(value, str):
             return value

@@ -7,6 +7,7 @@ be attacked, it stays what it is.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
-from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task
+from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
 from robustbench_char.tasks.formats._lines import Pairing
 from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
@@ -35,14 +36,17 @@ else:
 
 __all__ = ["DatasetTable", "RowTable", "Rows", "is_a", "memory_table", "open_rows"]
 
+_HALF = re.compile("[\ud800-\udfff]")
 KINDS = "a datasets.Dataset, a pandas data frame, or a list of dictionaries"
 
 
 class RowsFile(JsonLines):
-    """Rows in memory as a file; messages name the row and not the line."""
+    """Rows in memory as a file; messages name the row and not file and line."""
+
+    place = "data"
 
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        return ((f"data: row {number}", row) for number, (_, row) in enumerate(super()._rows()))
+        return _placed(self.place, (row for _, row in super()._rows()))
 
 
 class DatasetTable(ExampleSource):
@@ -75,7 +79,13 @@ class RowTable(ExampleSource):
 
     def examples(self) -> Iterator[Example]:
         """Read the rows. Raises InputError that names row and column of what is wrong."""
-        yield from RowReader(self._task, {}).examples(_placed(self._place, self._rows))
+        for example in RowReader(self._task, {}).examples(_placed(self._place, self._rows)):
+            for name, value in example.fields.items():
+                if _HALF.search(token_text(value)):
+                    raise InputError(f"{self._place}: row {example.row}: {column_of(self._task, name)}",
+                                     found="half a surrogate pair", expected="whole characters",
+                                     fix="Decode the text again, or leave out the row.")  # fmt: skip
+            yield example
 
     def attacked(self, attacked: Iterable[Attacked]) -> Any:
         """Return a data frame, or a list, with the attacked texts and answers; all else stays, index and types too."""
