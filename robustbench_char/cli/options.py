@@ -29,7 +29,9 @@ Attacked = Annotated[Path, typer.Option("--attacked", help="The folder that `att
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Input = Annotated[
     Path | None,
-    typer.Option("--input", help="A file in the task's native format, or .jsonl or .parquet in the hub's layout."),
+    typer.Option(
+        "--input", help="A file in the task's native format, or .csv, .jsonl or .parquet in the hub's layout."
+    ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Score the first examples only.")]
 Suites = Annotated[
