@@ -37,7 +37,10 @@ def evaluate(
     *,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="A folder, an id on the Hugging Face hub, or a predictor (see `list`)."),
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A folder, an id on the Hugging Face hub, openai:NAME, or a predictor (file.py:function).",
+        ),
     ] = None,
     predictor: Annotated[
         str | None,

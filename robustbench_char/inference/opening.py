@@ -86,7 +86,7 @@ def kind_of_model(name: Path | str) -> Kind:
     if not path.exists() and HUB_ID.fullmatch(text):
         return "transformers"
     found = "a file" if path.exists() else "no such folder"
-    expected = "a model: a folder, an id on the Hugging Face hub, openai:NAME, or a predictor (see `list predictors`)"
+    expected = "a model: a folder, an id on the Hugging Face hub, openai:NAME, or a predictor (file.py:function)"
     raise InputError(text, found=found, expected=expected, fix="Check the path.")
 
 

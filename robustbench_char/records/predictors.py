@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 import json
 import secrets
+import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -82,8 +83,8 @@ class Predictor:
             raise InputError(f"predictor {self.name}", found=f"the task {task.name}", expected=expected, fix=fix)
 
     def __call__(self, batch: list[dict[str, Any]], task: Task) -> Any:
-        """Return what the callable returns for a batch."""
-        with self.code.importable() if self.code else nullcontext():
+        """Return what the callable returns for a batch; what it prints goes to standard error."""
+        with redirect_stdout(sys.stderr), self.code.importable() if self.code else nullcontext():
             return self.call(batch, task) if _wants_task(self.call) else self.call(batch)
 
 
@@ -116,11 +117,12 @@ def load_predictor(name: str) -> Predictor:
     known, code = _found(name)
     place = f"predictor {known} (of {' '.join(code.distribution)})" if code.distribution[0] else f"predictor {name}"
     try:
-        target = code.load()
+        with redirect_stdout(sys.stderr):
+            target = code.load()
     except (Exception, SystemExit) as error:  # a script may end by itself
         found = f"{code.target} fails to import ({_message(error)})"
         raise _wrong(place, found, "`module:attribute`") from error
-    with code.importable():
+    with redirect_stdout(sys.stderr), code.importable():
         call, made = _made(place, code.target, target)
     declared = _declared(place, made)
     info = PredictorInfo(

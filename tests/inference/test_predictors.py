@@ -301,6 +301,15 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path)
 
 
+def test_what_it_prints_is_no_result(site: Site) -> None:
+    (site.folder / "mine.py").write_text("print(1)\ndef predict(batch, task):\n    print(2)\n" + "    return " +
+                                         "[task.labels[1]] * len(batch)\n")  # fmt: skip
+    code, out, err = site.run("--json", "--batch-size", "300")
+    assert code == 0, err
+    assert json.loads(out)["system"]["name"] == "mine.predict"
+    assert err.startswith("1\n2\n")
+
+
 def test_the_command_goes_on_from_failures(site: Site) -> None:
     site.state("BROKEN")
     code, _, err = site.run()
