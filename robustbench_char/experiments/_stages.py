@@ -212,6 +212,7 @@ def _sensitivity(call: Call, output: Path) -> None:
 
     clean, attacked, label = _source(call, "test"), call.inputs["attacked"], call.job.params.get("label")
     limit, model = call.job.params["limit"], call.job.paths.get("model")
+    defence = call.job.paths.get("options", {}).get("defence")
     sensitivity(
         model or _system(call),
         task=_task(call),
@@ -220,6 +221,7 @@ def _sensitivity(call: Call, output: Path) -> None:
         limit=limit,
         output=output,
         label=label,
+        defence=defence,
     )
 
 

@@ -140,11 +140,16 @@ def _named(models: Iterable[Any], options: dict[str, Any], defences: Iterable[st
     for model, name in zip(models, short, strict=True):
         if short.count(name) > 1 and isinstance(model, str | Path):
             name = f"{Path(model).expanduser().resolve().parent.name}-{name}"
-        own = next(one for number in count(1) if (one := name if number == 1 else f"{name}-{number}") not in named)
+        own = _free(name, named)
         named[own] = (model, options)
-        for defence in dict.fromkeys(defences):
-            named[f"{own}+{Path(defence).name}"] = (model, {**options, "defence": defence})
+        for defence in dict.fromkeys(map(str, defences)):
+            behind = _free(f"{own}+{Path(defence).expanduser().resolve().name}", named)
+            named[behind] = (model, {**options, "defence": defence})
     return named
+
+
+def _free(name: str, taken: Named) -> str:
+    return next(one for number in count(1) if (one := name if number == 1 else f"{name}-{number}") not in taken)
 
 
 def _name(model: Any) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 import robustbench_char as rbc
+from robustbench_char.cli.main import main
 from robustbench_char.common import InputError
+from robustbench_char.experiments._jobs import Call
+from robustbench_char.experiments._stages import STAGES, Stage
 from robustbench_char.experiments.check import SUITES, _named
 from robustbench_char.experiments.view import View
-from robustbench_char.inference.asked import seeds_of
 
 PROGRAM = Path(sys.executable).with_name("robustbench-char")
 FEW: dict[str, Any] = {"task": "cola", "data": "mini", "suites": ["drop", "keyboard@0.1"], "limit": 12}
@@ -43,21 +45,46 @@ def made(store: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in store.glob("*/*/job.json")}
 
 
-def test_a_model_from_its_folder_to_a_report(model: Path, tmp_path: Path) -> None:
-    results = check(model, tmp_path, seeds=2)
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes most time, where the page is not looked at."""
+
+    def write(call: Call, output: Path) -> None:
+        output.mkdir()
+        (output / "index.html").write_text("")
+
+    monkeypatch.setitem(STAGES._entries, "report", Stage(write, heavy=False))
+
+
+@pytest.fixture(scope="module")
+def checked(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, rbc.Results]:
+    """Return the folder of a check of the model, and its results."""
+    folder = tmp_path_factory.mktemp("checked")
+    return folder, check(model, folder, seeds=2)
+
+
+def test_a_model_from_its_folder_to_a_report(model: Path, checked: tuple[Path, rbc.Results]) -> None:
+    folder, results = checked
     assert set(results["system"]) == {"mine"}
     assert sorted(results["condition"]) == ["clean", "drop", "drop", "keyboard@0.1", "keyboard@0.1"]
     assert set(results["examples"]) == {12}
-    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert results.attrs["errors"] == {}
+    run = json.loads((folder / "out" / "run.json").read_text())
     assert run["name"] == "mine-cola"
     assert run["spec"]["about"] == "mine on cola"
     assert {job["state"] for job in run["jobs"].values()} == {"done"}
-    assert (tmp_path / "out" / "report" / "index.html").is_file()
-    before = made(tmp_path / "store")
-    check(model, tmp_path, seeds=2)
-    assert made(tmp_path / "store") == before
+    assert (folder / "out" / "report" / "index.html").is_file()
+    alone = rbc.evaluate(model, task="cola", data="mini", limit=12, progress=False)
+    assert results.set_index("condition").loc["clean", "score"] == alone.scores["matthews"]
 
 
+def test_the_same_command_again_does_nothing(model: Path, checked: tuple[Path, rbc.Results]) -> None:
+    before = made(checked[0] / "store")
+    assert len(check(model, checked[0], seeds=2)) == 5
+    assert made(checked[0] / "store") == before
+
+
+@pytest.mark.usefixtures("no_page")
 def test_a_stop_and_the_same_command_again(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
 
@@ -76,12 +103,7 @@ def test_a_stop_and_the_same_command_again(model: Path, tmp_path: Path, monkeypa
     assert made(tmp_path / "store").items() >= done.items()
 
 
-def test_the_results_are_those_of_evaluate(model: Path, tmp_path: Path) -> None:
-    results = check(model, tmp_path)
-    alone = rbc.evaluate(model, task="cola", data="mini", limit=12, progress=False)
-    assert results.set_index("condition").loc["clean", "score"] == alone.scores["matthews"]
-
-
+@pytest.mark.usefixtures("no_page")
 def test_models_and_data_of_this_process(model: Path, tmp_path: Path) -> None:
     rows = [{"sentence": "The harbour was quiet.", "label": 1}, {"sentence": "Quiet the was.", "label": 0}]
     source = rbc.load_model(model, "cola")
@@ -90,6 +112,7 @@ def test_models_and_data_of_this_process(model: Path, tmp_path: Path) -> None:
     assert source.info.label is None
 
 
+@pytest.mark.usefixtures("no_page")
 def test_a_model_in_a_spec(model: Path, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(
@@ -125,17 +148,9 @@ def test_names_tell_models_apart(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     models = [tmp_path / "a/ner", str(tmp_path / "b/ner"), tmp_path / "c/b-ner", "org/ner", "openai:gpt-x", "x.py:tag"]
     assert list(_named([*models, models[0]], {}, [])) == ["a-ner", "b-ner", "b-ner-2", "org/ner", "gpt-x", "x.tag"]
-    behind = _named(["org/ner"], {"labels": ["a"]}, ["defences/scrnn"])
-    assert behind["org/ner+scrnn"] == ("org/ner", {"labels": ["a"], "defence": "defences/scrnn"})
-
-
-def test_seeds_are_a_number_or_a_list() -> None:
-    assert seeds_of(None) == seeds_of(1) == seeds_of("1") == (1,)
-    assert seeds_of(3) == seeds_of("3") == (1, 2, 3)
-    assert seeds_of("4,5") == seeds_of([4, 5]) == (4, 5)
-    for wrong in (0, "x", "1,1", [-1]):
-        with pytest.raises(InputError, match="--seeds: found"):
-            seeds_of(wrong)
+    behind = _named(["org/ner"], {"labels": ["a"]}, ["a/scrnn", "b/scrnn"])
+    assert list(behind) == ["org/ner", "org/ner+scrnn", "org/ner+scrnn-2"]
+    assert behind["org/ner+scrnn"] == ("org/ner", {"labels": ["a"], "defence": "a/scrnn"})
 
 
 CASES = (
@@ -171,6 +186,45 @@ assert "torch" not in sys.modules
     assert {path.name for path in tmp_path.iterdir()} == {"notes", "model"}
 
 
+COUNTING = """
+import pathlib
+
+CALLS = pathlib.Path(__file__).with_name("calls")
+
+def predict(batch):
+    if BAD and any(word in example["sentence"] for example in batch for word in BAD):
+        raise ValueError("no")
+    with CALLS.open("a") as calls:
+        calls.write("x" * len(batch))
+    return ["acceptable" for example in batch]
+"""
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_failed_job_has_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A predictor that is edited so that it answers nothing any more."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("BAD = ()\n" + COUNTING)
+    line = ["check", "mine.py:predict", "--task", "cola", "--data", "mini", "--suite", "drop", "--limit", "30"]
+    line += ["--output", "out", "--store", "store", "--executor", "local"]
+
+    def run(code: int) -> str:
+        monkeypatch.setattr("sys.argv", ["robustbench-char", *line])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert (stopped.value.code or 0) == code
+        return "".join(capsys.readouterr())
+
+    assert "failed: " not in run(0)
+    (tmp_path / "mine.py").write_text("BAD = ('a', 'e', 'i', 'o', 'u')\n" + COUNTING)
+    failed = run(1)
+    assert "no score" in failed
+    assert "Traceback" not in failed
+
+
+@pytest.mark.slow
 def test_the_command_prints_numbers_and_then_the_path(model: Path, tmp_path: Path) -> None:
     line = ["check", model, "--task", "cola", "--data", "mini", "--suite", "keyboard@0.1", "--limit", "30"]
     line += ["--output", tmp_path / "out", "--store", tmp_path / "store", "--workers", "1"]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from robustbench_char.common.process import progress_bar, progress_to, write_status
 from robustbench_char.common.provenance import provenance
 from robustbench_char.experiments._expand import Plan
-from robustbench_char.experiments._jobs import Job
+from robustbench_char.experiments._jobs import Job, log_file
 from robustbench_char.experiments.estimates import Costs
 from robustbench_char.experiments.store import Store
 from robustbench_char.experiments.view import View, duration
@@ -99,6 +101,39 @@ def test_a_live_view_on_a_terminal(tmp_path: Path) -> None:
     assert name in shown
     assert "1,200 of 5,000" in shown
     assert "0.457" in shown
+
+
+def test_a_bar_for_each_model(tmp_path: Path) -> None:
+    """Its share of examples, those of a running job as far as it is, and the time left at the speed so far."""
+    jobs = Plan(
+        [
+            Job(f"score/models/{model}/qnli/{condition}", "outside", {"n": model + condition}, work=100.0)
+            for model in ("mine", "theirs")
+            for condition in ("clean", "drop")
+        ],
+        {},
+    )
+    first, logs = "score/models/mine/qnli/clean", tmp_path / "logs"
+    logs.mkdir()
+    write_status(log_file(logs, first, "status"), step=25, steps=50)
+    screen = io.StringIO()
+    with View(jobs, logs, Costs([]), 2, Console(file=screen, force_terminal=True, width=120)) as view:
+        view.show(dict.fromkeys(jobs.jobs, "waiting"))
+        view.live.refresh()
+        view.show(dict.fromkeys(jobs.jobs, "waiting") | {first: "running"})
+        view.live.refresh()
+    shown = screen.getvalue()
+    assert "50 of 200" in shown
+    assert "0 of 200" in shown
+    assert re.search(r"50 of 200 +\S+ s left", shown)
+    assert "about" not in shown  # nothing like these jobs was done before
+
+
+def test_a_progress_bar_tells_a_file_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_char.common.process._EVERY", 0.0)
+    with progress_to(tmp_path / "status"), progress_bar(True) as bar:
+        bar.advance(bar.add_task("predicting", total=8), 3)
+    assert json.loads((tmp_path / "status").read_text()) == {"step": 3, "steps": 8, "loss": None}
 
 
 @pytest.mark.parametrize(
