@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from robustbench_char.reports.figures._bars import score_figure
 from robustbench_char.reports.figures._changes import change_figure
 from robustbench_char.reports.figures.curves import strength_figure
 from robustbench_char.reports.page import report_figures, report_tables, write_report
-from robustbench_char.reports.summary import read_summary
+from robustbench_char.reports.summary import Summary, read_summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,8 @@ class Results(pd.DataFrame):
 
     Columns: `task`, `system` (as reports call it), `base`, `training_seed`, `condition` (`clean` or a suite),
     `attack_seed`, `effective_strength` (share of eligible words), `saw_attack`, `metric`, `score` (the headline, in
-    percent), `examples`, `created`, `folder`. Missing values stand where something does not apply.
+    percent), `examples`, `created`, `folder`. Missing values stand where something does not apply. What the methods
+    return is of the records as they were when it was first asked for.
     """
 
     _metadata = ["folders"]  # noqa: RUF012  (the name and kind that pandas asks for)
@@ -51,16 +53,27 @@ class Results(pd.DataFrame):
     def _constructor(self) -> Callable[..., pd.DataFrame]:
         return pd.DataFrame
 
+    @cached_property
+    def _means(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """A row per attacked result with a clean one, and a row per task, system and suite."""
+        pairs = pair_records(read_records(self.folders))
+        frame = comparison_table(pairs)
+        return frame.dropna(subset=["clean"]), mean_scores(frame, pairs, statistics_of(pairs))
+
+    @cached_property
+    def _summary(self) -> Summary:
+        return read_summary(self.folders)
+
     def frame(self) -> pd.DataFrame:
         """Return a row per task, system and attack suite, means over seeds: FRAME_COLUMNS.
 
         A system without any attacked result has one row, with missing values for the attack. Raises InputError for
         records that do not belong in one table.
         """
-        records, (_, rows) = read_records(self.folders), _means(self.folders)
+        records, (_, rows) = read_records(self.folders), self._means
         attacked = {(record.task, record.system.shown) for _, record in records if record.data.attack}
         if any((record.task, record.system.shown) not in attacked for _, record in records):
-            clean = read_summary(self.folders).frame
+            clean = self._summary.frame
             rows = pd.concat([rows, clean[clean["suite"].isna()]], ignore_index=True)
         rows = rows.rename(columns={"label": "system", "effective_strength": "strength"})
         return rows.reindex(columns=list(FRAME_COLUMNS))
@@ -79,7 +92,7 @@ class Results(pd.DataFrame):
 
         Raises InputError for a task without attacked results beside clean ones.
         """
-        frame, means = _means(self.folders)
+        frame, means = self._means
         tasks = list(dict.fromkeys(means["task"])) if len(means) else []
         if task not in (None, *tasks) or not tasks:
             expected = f"one of {', '.join(tasks)}" if tasks else "results on clean and on attacked data"
@@ -106,7 +119,7 @@ class Results(pd.DataFrame):
     def _repr_html_(self) -> str:
         """Return what was found and the ranked table; of records that do not belong in one table, the rows."""
         try:
-            return read_summary(self.folders).html()
+            return self._summary.html()
         except InputError:
             return str(pd.DataFrame(self)._repr_html_())  # type: ignore[operator]
 
@@ -121,13 +134,6 @@ def load_results(*folders: Path | str) -> Results:
     results = Results(frame.astype({"training_seed": "Int64", "attack_seed": "Int64"}))
     results.folders = paths
     return results
-
-
-def _means(folders: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a row per attacked result with a clean one, and a row per task, system and suite."""
-    pairs = pair_records(read_records(folders))
-    frame = comparison_table(pairs)
-    return frame.dropna(subset=["clean"]), mean_scores(frame, pairs, statistics_of(pairs))
 
 
 def _row(folder: Path, record: Record) -> dict[str, Any]:
