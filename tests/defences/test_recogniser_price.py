@@ -14,7 +14,7 @@ from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.inference import recogniser_cost as prices
+from robustbench_char.defences import wordrec
 from robustbench_char.inference.recogniser_cost import recogniser_price, recognition_price
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.records.evaluation import RecogniserInfo
@@ -112,7 +112,7 @@ def attack(tmp_path: Path) -> tuple[Task, Path, Path]:
 def trained(monkeypatch: pytest.MonkeyPatch) -> Any:
     info = RecogniserInfo(vocabulary=4, suite="mixed", operators=("swap",), parameters=9, backoff="neutral",
                           weights_sha256="5" * 64)  # fmt: skip
-    monkeypatch.setattr(prices, "recogniser_info", lambda recogniser: info)
+    monkeypatch.setattr(wordrec, "recogniser_info", lambda recogniser: info, raising=False)
     return RECOGNISER
 
 
