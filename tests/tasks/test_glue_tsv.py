@@ -52,6 +52,15 @@ def test_ids(kit: Any) -> None:
     assert (qnli.key, qnli.label) == ("5", None)
 
 
+def test_labels_may_be_ids_or_names(kit: Any) -> None:
+    ids = QNLI.replace("not_entailment", "1").replace("entailment", "0")
+    assert list(kit.open("qnli", ids).examples()) == list(kit.open("qnli", QNLI).examples())
+    (example,) = kit.open("mrpc", MRPC.replace("\n1\t", "\nequivalent\t")).examples()
+    assert example.label == "equivalent"
+    with pytest.raises(InputError, match=r"data.txt:2: found the label '2'; expected one of .*, or an id below 2"):
+        list(kit.open("qnli", ids.replace("\t0\n", "\t2\n")).examples())
+
+
 @pytest.mark.parametrize(
     ("task", "data"),
     [
