@@ -36,7 +36,7 @@ def constant_score(record: Record, sums: Floats | None = None) -> float | None:
 def learning(pairs: Sequence[Pair], statistics: Statistics) -> Learning:
     """Return what each system with clean results has learnt: it has not if its interval reaches the best constant.
 
-    Where there is no interval the score itself has to be above; where that constant is not known nothing is said.
+    Where there is no interval the score itself has to be above.
     """
     clean = [pair.clean for pair in pairs if pair.clean]
     groups = grouped(clean, lambda record: (record.task, (record.system.shown, record.system.base)))
@@ -44,9 +44,12 @@ def learning(pairs: Sequence[Pair], statistics: Statistics) -> Learning:
 
 
 def is_learnt(score: Interval | None, value: float, constant: float | None) -> bool:
-    """Return whether a clean score is above the best constant answer's, by its interval where it has one."""
+    """Return whether a clean score is above the best constant answer's, by its interval where it has one.
+
+    Where that is not known it is at least 0.
+    """
     least = score.low if score and score.low is not None else value
-    return constant is None or least > constant
+    return least > (constant or 0.0)
 
 
 def _learnt(records: Sequence[Record], key: tuple[str, System], statistics: Statistics) -> tuple[float | None, bool]:

@@ -65,7 +65,8 @@ def run_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistic
     """Return the comparison table with `_low` and `_high` of clean, attacked, drop and retention, and `interval`.
 
     `interval` names the method: `bootstrap` where there are counts, `wilson` (of the clean and attacked score alone)
-    for an accuracy without them, or missing. Row i is pair i. Systems that have not learnt have no retention.
+    for an accuracy without them, or missing; `learnt` is false for systems that have not learnt, which have no
+    retention. Row i is pair i.
     """
     columns = [f"{name}_{end}" for name in _OF_RUNS for end in _ENDS]
     counted = {_run_key(row): row | {"interval": "bootstrap"} for row in statistics.run_frame().to_dict("records")}
@@ -78,11 +79,9 @@ def run_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statistic
     runs = pd.concat([frame, intervals.astype(dict.fromkeys(columns, "float64"))], axis=1)
     known = learning(pairs, statistics)
     systems = zip(runs["task"], zip(runs["label"], runs["base"], strict=True), strict=True)
-    unlearnt = [not known.get(system, (None, True))[1] for system in systems]
-    runs.loc[
-        unlearnt, [f"{name}{end}" for name in _SHARES for end in ("", "_low", "_high") if f"{name}{end}" in runs]
-    ] = None
-    return runs
+    learnt = pd.Series([known.get(system, (None, True))[1] for system in systems], runs.index, dtype=bool)
+    shares = [*_SHARES, *(f"retention_{end}" for end in _ENDS)]
+    return runs.assign(learnt=learnt, **{name: runs[name].where(learnt) for name in shares})
 
 
 def _run_key(row: Mapping[Any, Any]) -> tuple[object, ...]:

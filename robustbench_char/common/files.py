@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -127,14 +127,20 @@ def find_declaration(folder: str, name: str, *, place: str) -> Path:
 
 @contextmanager
 def output_folder(
-    target: Path, *, overwrite: bool = False, volatile: tuple[str, ...] = (), inputs: Iterable[Path] = ()
+    target: Path,
+    *,
+    overwrite: bool = False,
+    volatile: tuple[str, ...] = (),
+    inputs: Iterable[Path] = (),
+    earlier: Callable[[Path], bool] | None = None,
 ) -> Iterator[Path]:
     """Give a temporary folder to write into, and move it to `target` when the block ends without an error.
 
     When `target` exists with the same content, nothing is touched. When it differs, InputError is raised unless
     `overwrite`, which replaces only what this program wrote, and never a folder that holds one of `inputs` or in which
-    the user stands. Files named in `volatile` (they hold times, hosts) are left out of the comparison. A full disk, or
-    one without the right to write, is an InputError too.
+    the user stands. Files named in `volatile` (they hold times, hosts) are left out of the comparison. What `earlier`
+    recognises as an earlier output is replaced without `overwrite`. A full disk, or one without the right to write, is
+    an InputError too.
     """
     target = target.resolve()
     _keep_inputs(target, inputs)
@@ -142,7 +148,8 @@ def output_folder(
     try:
         os.chmod(scratch, 0o755)  # mkdtemp makes folders that nobody else can read
         yield scratch
-        _put(scratch, target, overwrite=overwrite, volatile=volatile)
+        known = earlier is not None and target.is_dir() and earlier(target)
+        _put(scratch, target, overwrite=overwrite, volatile=volatile, known=known)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith((str(scratch), str(target))):
             raise not_writable(target, error) from None
@@ -189,7 +196,7 @@ def _keep_inputs(target: Path, inputs: Iterable[Path]) -> None:
             raise InputError(target, found=found, expected=expected, fix="Choose another --output.")
 
 
-def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, ...]) -> None:
+def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, ...], known: bool) -> None:
     for path in scratch.rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o777 == 0o600:
             path.chmod(0o644)  # some libraries write files that nobody else can read
@@ -199,8 +206,10 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
     if not is_free(target):
-        ours = _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ())))
-        _check_replaceable(target, overwrite, "one with the same content", ours)
+        ours = (
+            known or _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ())))
+        )
+        _check_replaceable(target, overwrite or known, "one with the same content", ours)
     retired = scratch.with_name(scratch.name + ".old")
     os.replace(target, retired)
     os.replace(scratch, target)

@@ -239,15 +239,22 @@ def _tokens(options: Mapping[str, Any]) -> float:
     return float(options.get("steps", 1000) * options.get("batch_size", 16) * options.get("block_size", 128))
 
 
-def report_job(plan: Plan, done: Collection[str], store: Store, *, examples: bool) -> Job:
+def report_job(plan: Plan, done: Collection[str], store: Store, *, examples: bool, run: tuple[str, str]) -> Job:
     """Return the job of the report on the results that are done, in the order in which `report DIR` reads them.
 
-    A report is cheap: it is made again whenever the package or a published number that it shows changes, and where
-    examples had failed, which a later run asks for again under the same key.
+    `run` is name and description of the benchmark, which title the page. A report is cheap: it is made again whenever
+    the package or a published number that it shows changes, and where examples had failed, which a later run asks for
+    again under the same key.
     """
     order = sorted((job.name for job in plan.jobs.values() if job.stage in _REPORTED and job.name in done), key=Path)
     reference = {name: sha256_file(path) for name, path in shipped("reports/reference").items()}
-    params = {"order": order, "examples": examples, "package": package_sha256(), "reference": reference}
+    params = {
+        "order": order,
+        "examples": examples,
+        "run": list(run),
+        "package": package_sha256(),
+        "reference": reference,
+    }
     results = ((name, plan.jobs[name].stage, plan.keys[name]) for name in order)
     failed = {name: sha256_file(store.path(*at) / "record.json") for name, *at in results if store.failed(*at)}
     params |= {"failed": failed} if failed else {}

@@ -236,7 +236,7 @@ def _report(call: Call, output: Path) -> None:
     from robustbench_char.reports.page import write_report
 
     folders = [call.inputs[role] for role in call.job.params["order"]]
-    write_report(folders, output, examples=call.job.params["examples"])
+    write_report(folders, output, examples=call.job.params["examples"], run=tuple(call.job.params["run"]))
 
 
 def _task(call: Call) -> Task:

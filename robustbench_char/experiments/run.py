@@ -179,7 +179,7 @@ def _run_in(folder: RunFolder, planned: Planned, made: Executor, settings: Mappi
             states, errors = runner.states, runner.errors
             return folder.write(planned.plan, planned.store, states, errors, executor=executor, **header)
 
-        return _run(runner, write, examples=benchmark.examples)
+        return _run(runner, write, examples=benchmark.examples, run=(planned.name, benchmark.about))
 
 
 def _check_extras(planned: Planned, tensorboard: bool) -> None:
@@ -192,14 +192,14 @@ def _check_extras(planned: Planned, tensorboard: bool) -> None:
         require("torch", "transformers", "accelerate")
 
 
-def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool) -> RunFile:
+def _run(runner: Runner, write: Callable[[], RunFile], *, examples: bool, run: tuple[str, str]) -> RunFile:
     """Do all jobs, then the report on every result that there is. `run.json` is the first file: it marks the folder."""
     write()
     try:
         for name in runner.done():
             runner.publish(runner.plan.jobs[name])
         runner.finish()
-        report = report_job(runner.plan, runner.done(), runner.store, examples=examples)
+        report = report_job(runner.plan, runner.done(), runner.store, examples=examples, run=run)
         if report.needs:
             runner.add(report)
             runner.finish()

@@ -13,11 +13,17 @@ __all__ = []  # fmt: skip
 
 DASH = "–"
 _MARKS = {"operators": "†", "suite": "‡"}
-SAW_ATTACK = (
-    "† The system saw operators of this attack in training (augmented copies, or its recogniser). "
-    "‡ It was trained under this very suite."
+_ABOUT_MARKS = {
+    "operators": "† The system saw operators of this attack in training (augmented copies, or its recogniser).",
+    "suite": "‡ The system was trained under this very suite.",
+}
+
+NOT_LEARNT = "not learnt"
+"""What stands in place of the retention of a system that has not learnt its task (see `analysis.learning`)."""
+ABOUT_NOT_LEARNT = (
+    "Not learnt: the clean score is not above that of the best answer that is the same for all examples (by its 95% "
+    "interval). What is left of it under attack says nothing, so there is no retention and no rank."
 )
-"""What the marks beside scores mean."""
 
 _NAMES = {
     "f1": "F1",
@@ -41,6 +47,16 @@ def score(value: Any) -> str:
 def percent(fraction: Any, *, missing: str = DASH) -> str:
     """Print a share (1.0 is all) in percent with one decimal."""
     return missing if is_missing(fraction) else _signed(f"{100 * float(fraction):.1f}%")
+
+
+def share(fraction: Any) -> str:
+    """Print a share as sentences say it: `10%`, `9.7%`."""
+    return percent(fraction).replace(".0%", "%")
+
+
+def system(label: Any, learnt: Any = True) -> str:
+    """Print what a system is called, and that it has not learnt its task."""
+    return str(label) if learnt is not False else f"{label} ({NOT_LEARNT})"
 
 
 def gain(value: Any) -> str:
@@ -77,6 +93,12 @@ def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] = score
 def mark(saw: Any) -> str:
     """Return the mark of a score under an attack that the system saw in training (`Record.saw_attack`)."""
     return "" if is_missing(saw) else _MARKS[saw]
+
+
+def about_marks(saw: pd.Series[Any]) -> list[str]:
+    """Return what the marks of some scores mean (see `mark`), as one text, or nothing where there is none."""
+    said = " ".join(text for name, text in _ABOUT_MARKS.items() if name in set(saw.dropna()))
+    return [said] if said else []
 
 
 def count(value: Any) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.reports.blocks import Cell, Column, Picture, Table
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 TABLES, FIGURES = "tables", "figures"
 """The folders beside the page, which hold every table and every figure as files."""
+
+PAGE, TEXT = "index.html", "report.md"
+_MARKS = (b'<meta name="generator" content="robustbench-char">', b"<title>Robustness report</title>")
+"""What stands at the head of a page, the latter in those of version 0.1."""
+_ENDINGS = {TABLES: (".csv", ".md", ".tex"), FIGURES: (".svg", ".png")}
 
 _LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -36,6 +42,15 @@ def inline_script() -> tuple[str, str]:
     text = (files("robustbench_char.reports") / "templates" / "explorer.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return text, f"'sha256-{digest}'"
+
+
+def is_report(folder: Path) -> bool:
+    """Return whether a folder holds a report and nothing else."""
+    page = folder / PAGE
+    if not page.is_file() or not any(mark in page.read_bytes()[:4096] for mark in _MARKS):
+        return False
+    paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {Path(PAGE), Path(TEXT)}
+    return all(path.suffix in _ENDINGS.get(path.parent.as_posix(), ()) for path in paths)
 
 
 def slug(name: str) -> str:
@@ -85,9 +100,10 @@ def escape_latex(text: str) -> str:
 
 def latex_table(table: Table, label: str) -> str:
     r"""Return a `table` environment with the printed columns, captioned; it needs \usepackage{booktabs}."""
-    aligned = "".join("l" if column.align == "left" else "r" for column in table.columns)
-    head = " & ".join(escape_latex(column.title) for column in table.columns)
-    rows = [" & ".join(map(_latex_cell, cells, table.columns)) + r" \\" for cells in table.rows()]
+    columns, cells = table.printed()
+    aligned = "".join("l" if column.align == "left" else "r" for column in columns)
+    head = " & ".join(escape_latex(column.title) for column in columns)
+    rows = [" & ".join(map(_latex_cell, row, columns)) + r" \\" for row in cells]
     lines = [
         r"\begin{table}",
         r"\centering",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,10 +17,10 @@ __all__ = ["Column", "Section", "Table", "value"]  # fmt: skip
 
 
 class Note(NamedTuple):
-    """One paragraph; a warning stands out."""
+    """One paragraph; a warning stands out, and so does a verdict, what was found."""
 
     text: str
-    level: Literal["text", "warning"] = "text"
+    level: Literal["text", "warning", "verdict"] = "text"
     kind: str = "note"
 
 
@@ -47,6 +48,11 @@ def text(title: str, name: str = "", *, show: Callable[[Any], str] = str, split:
         return shown.replace(split, split.rstrip() + "\n") if split else shown
 
     return Column(title, cell, "left")
+
+
+def system_column(name: str = "system") -> Column:
+    """Return the column of systems, marked where `learnt` is false."""
+    return Column("System", lambda row: formatting.system(row[name], row["learnt"]), "left")
 
 
 def texts(*titles: str) -> tuple[Column, ...]:
@@ -86,8 +92,24 @@ def drop_column(title: str, prefix: str) -> Column:
     return Column(title, cell)
 
 
+def retention_column(title: str, prefix: str = "") -> Column:
+    """Return a column of retentions with their intervals; where `<prefix>learnt` is false it says so."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        if row[f"{prefix}learnt"] is False:
+            return formatting.NOT_LEARNT
+        return formatting.percent(row[f"{prefix}retention"]) + formatting.limits(
+            row, f"{prefix}retention", formatting.percent
+        )
+
+    return Column(title, cell)
+
+
 def _snake(title: str) -> str:
     return title.lower().replace(" ", "_").replace("-", "_")
+
+
+_NOTHING = {"", formatting.DASH, f"{formatting.DASH} / {formatting.DASH}"}
 
 
 class Cell(NamedTuple):
@@ -98,12 +120,12 @@ class Cell(NamedTuple):
 
     @property
     def value(self) -> str:
-        """The first line, which alone is bold."""
-        return self.text.partition("\n")[0]
+        """What alone is bold: the text before an interval in brackets, or the first line."""
+        return re.split(r" \[|\n", self.text, maxsplit=1)[0]
 
     @property
     def below(self) -> str:
-        """The other lines, each after a line break."""
+        """The rest."""
         return self.text[len(self.value) :]
 
 
@@ -127,21 +149,30 @@ class Table(NamedTuple):
         """The rest of the caption."""
         return self.caption.partition(". ")[2]
 
-    def rows(self) -> list[list[Cell]]:
-        """Return the printed cells, row by row."""
-        return [
+    def printed(self) -> tuple[list[Column], list[list[Cell]]]:
+        """Return the columns that are printed, those with something in some row, and their cells, row by row."""
+        rows = [
             [Cell(column.show(row), column.best is not None and row[column.best] is True) for column in self.columns]
             for row in ({str(key): cell for key, cell in row.items()} for row in self.frame.to_dict("records"))
         ]
+        empty = {
+            number for number, cells in enumerate(zip(*rows, strict=True)) if {cell.text for cell in cells} <= _NOTHING
+        }
+        kept = [number for number in range(len(self.columns)) if number not in empty]
+        return [self.columns[number] for number in kept], [[row[number] for number in kept] for row in rows]
 
 
 class Picture(NamedTuple):
-    """A figure, shown on the page and written as SVG and PNG; `note` says where its numbers or words stand."""
+    """A figure, shown on the page and written as SVG and PNG; `note` says where its numbers or words stand.
+
+    On the page it has the whole width, unless it stands `beside` the examples that come after it.
+    """
 
     name: str
     caption: str
     figure: Figure
     note: str = "The numbers stand in the table below."
+    beside: bool = False
     kind: str = "picture"
 
     @property
@@ -189,8 +220,9 @@ Block = Note | Table | Picture | Card | Explorer
 
 
 class Section(NamedTuple):
-    """A heading with its blocks; `anchor` is unique on the page."""
+    """A heading with its blocks; `anchor` is unique on the page. A folded one shows its heading until it is opened."""
 
     anchor: str
     title: str
     blocks: tuple[Block, ...]
+    folded: bool = False

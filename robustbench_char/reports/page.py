@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from robustbench_char.common.files import output_folder
-from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports._render import FIGURES, TABLES, inline_script, latex_table, render, slug
+from robustbench_char.reports._heading import heading, run_named
+from robustbench_char.reports._render import (
+    FIGURES,
+    PAGE,
+    TABLES,
+    TEXT,
+    inline_script,
+    is_report,
+    latex_table,
+    render,
+    slug,
+)
 from robustbench_char.reports.blocks import Block, Explorer, Picture, Section, Table
 from robustbench_char.reports.evidence import Evidence, read_evidence
-from robustbench_char.reports.figures.style import to_png, to_svg
+from robustbench_char.reports.figures.style import ACROSS, BESIDE, to_panels, to_png, to_svg
 from robustbench_char.reports.sections import SECTIONS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["report_figures", "report_tables", "write_report"]
-
-PAGE, TEXT = "index.html", "report.md"
 
 
 def report_tables(folders: Sequence[Path | str]) -> dict[str, pd.DataFrame]:
@@ -41,38 +49,41 @@ def report_figures(folders: Sequence[Path | str]) -> dict[str, Figure]:
 
 
 def write_report(
-    folders: Sequence[Path | str], output: Path | str, *, examples: bool = True, overwrite: bool = False
+    folders: Sequence[Path | str],
+    output: Path | str,
+    *,
+    examples: bool = True,
+    overwrite: bool = False,
+    run: tuple[str, str] | None = None,
 ) -> Path:
     """Write the report on all records below the folders into `output` and return the path of its `index.html`.
 
     Tables are written to `tables/` as CSV (full precision), Markdown and LaTeX, figures to `figures/` as SVG and PNG.
-    With `examples` off, no text of a prediction is read or written. Systems stand in the order in which they are found,
-    `bert` first; the same records in the same order give the same bytes. Raises InputError for folders without records,
-    records that do not belong in one table, predictions that are not those of their record, and an output folder that
-    has content other than an earlier report, which is replaced, or cannot be written.
+    With `examples` off, no text of a prediction is read or written. `run` is name and description of the benchmark, by
+    default those of the run that one of the folders is, which title the page. Systems stand in the order in which they
+    are found, `bert` first; the same records in the same order give the same bytes. Raises InputError for folders
+    without records, records that do not belong in one table, predictions that are not those of their record, and an
+    output folder that cannot be written or has other content than an earlier report, which is replaced.
     """
     evidence = read_evidence(folders, examples=examples)
     sections = _sections(evidence)
     blocks = [block for section in sections for block in section.blocks]
     tables = [block for block in blocks if isinstance(block, Table)]
     pictures = [block for block in blocks if isinstance(block, Picture)]
-    drawn = {picture.name: to_svg(picture.figure, slug(picture.name)) for picture in pictures}
     script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
-    values: dict[str, Any] = {"title": "Robustness report", "lead": _lead(evidence), "sections": sections}
-    values |= {"pictures": drawn, "explorer_script": script, "allowed_script": allowed}
-    replaced = overwrite or _is_report(Path(output))
-    with output_folder(Path(output), overwrite=replaced, inputs=[Path(folder) for folder in folders]) as folder:
-        _write(folder / PAGE, render("report.html.j2", values))
+    values = heading(evidence, *(run or run_named([Path(folder) for folder in folders]))) | {
+        "sections": sections,
+        "explorer_script": script,
+    }
+    values |= {"allowed_script": allowed}
+    inputs = [Path(folder) for folder in folders]
+    with output_folder(Path(output), overwrite=overwrite, inputs=inputs, earlier=is_report) as folder:
         _write(folder / TEXT, render("report.md.j2", values))
         _write_tables(folder / TABLES, tables)
-        _write_figures(folder / FIGURES, pictures, drawn)
+        _write_figures(folder / FIGURES, pictures)
+        panels = {picture.name: _on_page(picture) for picture in pictures}
+        _write(folder / PAGE, render("report.html.j2", values | {"pictures": panels}))
     return Path(output) / PAGE
-
-
-def _is_report(folder: Path) -> bool:
-    """Return whether a folder holds a report and nothing else."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return {PAGE, TEXT} <= names <= {PAGE, TEXT, TABLES, FIGURES}
 
 
 def _sections(evidence: Evidence) -> list[Section]:
@@ -84,14 +95,6 @@ def _text_free(folders: Sequence[Path | str]) -> list[Block]:
     return [block for section in _sections(read_evidence(folders, examples=False)) for block in section.blocks]
 
 
-def _lead(evidence: Evidence) -> str:
-    records = [record for _, record in evidence.records]
-    systems, tasks = {record.system.shown for record in records}, {record.task for record in records}
-    suites = {record.condition for record in records if record.data.attack}
-    counts = ((systems, "system"), (tasks, "task"), (suites, "attack suite"))
-    return ", ".join(formatting.plural(len(names), noun) for names, noun in counts)
-
-
 def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
     folder.mkdir()
     for table in tables:
@@ -101,13 +104,17 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
         _write(folder / f"{name}.tex", latex_table(table, name))
 
 
-def _write_figures(folder: Path, pictures: Sequence[Picture], drawn: dict[str, str]) -> None:
+def _write_figures(folder: Path, pictures: Sequence[Picture]) -> None:
     if pictures:
         folder.mkdir()
     for picture in pictures:
         name = slug(picture.name)
-        _write(folder / f"{name}.svg", drawn[picture.name])
+        _write(folder / f"{name}.svg", to_svg(picture.figure, name))
         (folder / f"{name}.png").write_bytes(to_png(picture.figure))
+
+
+def _on_page(picture: Picture) -> list[str]:
+    return to_panels(picture.figure, slug(picture.name), BESIDE if picture.beside else ACROSS)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from robustbench_char.analysis.learning import constant_score, is_learnt
-from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records
+from robustbench_char.analysis.pairs import Pair, comparison_table, grouped, pair_records
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import CLEAN, interval_columns, statistics_of
 from robustbench_char.records.evaluation import Record
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports._formatting import DASH
-from robustbench_char.reports.evidence import read_records
+from robustbench_char.reports.evidence import Evidence, read_records
 
-__all__ = ["Summary", "read_summary", "summarise"]
+__all__ = ["Summary", "compared", "read_summary", "summary_of"]
 
 USUAL = 0.1
 """The share of mistyped words that a sentence speaks of, of those that were measured the nearest."""
@@ -30,11 +30,6 @@ _COLUMNS = (
 )  # fmt: skip
 _SHARED = ("Task", "Score", "Attack", "Words mistyped")
 """What stands above the table instead of in it where all rows share it."""
-NOT_LEARNT = (
-    "Not learnt: the clean score is not above that of the best answer that is the same for all examples (by its 95% "
-    "interval). What is left of it under attack says nothing, so there is no retention and no rank."
-)
-"""What is said once wherever a system has not learnt its task."""
 
 
 class Summary(NamedTuple):
@@ -50,16 +45,18 @@ class Summary(NamedTuple):
 
     @property
     def sentences(self) -> list[str]:
-        """What was found on each task."""
-        tasks = list(dict.fromkeys(self.frame["task"]))
-        found = [_sentence(self.frame[self.frame["task"] == task].to_dict("records")) for task in tasks]
-        return found if len(tasks) == 1 else [f"{task}: {text}" for task, text in zip(tasks, found, strict=True)]
+        """What was found: of one task, or of one system on each task; of several on several one overall."""
+        tasks = {task: part.to_dict("records") for task, part in self.frame.groupby("task", sort=False)}
+        if len(tasks) > 1 and self.frame["label"].nunique() > 1 and self.frame["rank"].notna().any():
+            return [_overall(tasks)]
+        found = {task: _sentence(rows) for task, rows in tasks.items()}
+        return [text if len(tasks) == 1 else f"{task!s}: {text}" for task, text in found.items()]
 
     @property
     def notes(self) -> list[str]:
         """What the marks in table and sentences mean, those that occur."""
-        notes = [formatting.SAW_ATTACK] if self.frame["saw_attack"].notna().any() else []
-        return notes if self.frame["learnt"].all() else [*notes, NOT_LEARNT]
+        notes = formatting.about_marks(self.frame["saw_attack"])
+        return notes if self.frame["learnt"].all() else [*notes, formatting.ABOUT_NOT_LEARNT]
 
     @property
     def heading(self) -> str:
@@ -102,21 +99,32 @@ def read_summary(folders: Sequence[Path | str]) -> Summary:
     """
     records = read_records([Path(folder) for folder in folders])
     pairs = pair_records(records)
-    means = mean_scores(comparison_table(pairs), pairs, statistics_of(pairs))
+    return _summarise(records, pairs, mean_scores(comparison_table(pairs), pairs, statistics_of(pairs)))
+
+
+def summary_of(evidence: Evidence) -> Summary:
+    """Return the summary of what was read for a report."""
+    return _summarise(evidence.records, evidence.pairs, evidence.means)
+
+
+def _summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
     paired = {pair.clean_folder for pair in pairs}
-    return summarise(means, [item for item in records if not item[1].data.attack and item[0] not in paired])
-
-
-def summarise(means: pd.DataFrame, alone: Sequence[tuple[Path, Record]] = ()) -> Summary:
-    """Return the summary of `mean_scores`, and of clean results that stand alone, each with its folder.
-
-    All systems of a task stand under one suite: of those that most of them met, the one of a strength sweep that comes
-    nearest to USUAL, or the main suite.
-    """
-    tasks = means.groupby("task", sort=False) if len(means) else ()
-    parts = [_ranked(part[part["suite"] == _compared(part)]) for _, part in tasks]
+    alone = [item for item in records if not item[1].data.attack and item[0] not in paired]
+    main = compared(means)
+    parts = [_ranked(part) for _, part in main.groupby("task", sort=False)] if len(main) else []
     rows = [row for part in parts for row in part.to_dict("records")] + _clean_rows(alone)
     return Summary(pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"}))
+
+
+def compared(means: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `mean_scores` of each task under the one suite that its systems are compared under.
+
+    It is, of those that most systems met, the suite of a strength sweep that comes nearest to USUAL, or the main suite.
+    """
+    if means.empty:
+        return means
+    suites = {task: _compared(part) for task, part in means.groupby("task", sort=False)}
+    return means[means["suite"] == means["task"].map(suites)]
 
 
 def _compared(part: pd.DataFrame) -> str:
@@ -161,8 +169,31 @@ def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
         "Clean": number("clean"),
         "Attacked": number("attacked", mark=formatting.mark(row["saw_attack"])),
         "Drop": number("drop"),
-        "Retention": number("retention", formatting.percent) if row["learnt"] else "not learnt",
+        "Retention": number("retention", formatting.percent) if row["learnt"] else formatting.NOT_LEARNT,
     }
+
+
+def _overall(tasks: Mapping[Any, Sequence[Mapping[Any, Any]]]) -> str:
+    """Say which system keeps the highest score on which tasks, and which have not learnt."""
+    shares = [row["mistyped"] for rows in tasks.values() for row in rows if not formatting.is_missing(row["mistyped"])]
+    ends = dict.fromkeys(formatting.share(share) for share in (min(shares), max(shares)))
+    firsts = {task: rows[0]["label"] for task, rows in tasks.items() if rows[0]["rank"] == 1}
+    groups = grouped(firsts, lambda task: firsts[task])
+    highest = _listed([f"{label} on {_listed(on)}" for label, on in groups.items()])
+    said = f"At {' to '.join(ends)} of words mistyped, the highest scores are those of {highest}."
+    unlearnt = {task: [row["label"] for row in rows if not row["learnt"]] for task, rows in tasks.items()}
+    names = {
+        task: "every system" if len(labels) == len(tasks[task]) else _listed(labels)
+        for task, labels in unlearnt.items()
+        if labels
+    }
+    missing = [f"{who} on {_listed(on)}" for who, on in grouped(names, lambda task: names[task]).items()]
+    return f"{said} Not learnt: {'; '.join(missing)}." if missing else said
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
@@ -172,7 +203,7 @@ def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
     attacked = [row for row in learnt if not formatting.is_missing(row["attacked"])]
     said = []
     if attacked:
-        share = formatting.percent(attacked[0]["mistyped"]).replace(".0%", "%")
+        share = formatting.share(attacked[0]["mistyped"])
         said.append(f"At {share} of words mistyped, {_change(metric, attacked, len(rows))}")
     elif learnt:
         said += [
@@ -181,7 +212,9 @@ def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
         ]
     if missing := [row for row in rows if not row["learnt"]]:
         names = formatting.join([f"{row['label']} ({formatting.score(row['clean'])})" for row in missing])
-        said.append(f"Not above the best constant answer ({formatting.score(missing[0]['constant'])}): {names}.")
+        known = missing[0]["constant"]
+        best = "" if formatting.is_missing(known) else f" (the best constant answer has {formatting.score(known)})"
+        said.append(f"Not learnt{best}: {names}.")
     return " ".join(said)
 
 
@@ -189,10 +222,14 @@ def _change(metric: str, rows: Sequence[Mapping[Any, Any]], systems: int) -> str
     first, last = rows[0], rows[-1]
     if systems == 1:
         return f"{metric} {_falls(first)}."
-    others = [row["label"] for row in rows[1:] if row["attacked_best"]]
-    tied = f" (not told apart from {formatting.join(others)})" if others and first["attacked_best"] else ""
-    least = "" if first is last else f"; of {last['label']} it {_falls(last)}, the lowest"
-    return f"{metric} of {first['label']} {_falls(first)}{', the highest' if least else ''}{tied}{least}."
+    others = [row["label"] for row in rows[1:] if row["attacked_best"] and first["attacked_best"]]
+    highest = f"{metric} of {first['label']} {_falls(first)}"
+    if first is last:
+        return f"{highest}."
+    if len(others) == len(rows) - 1:
+        return f"{highest}, the highest, from which no other is told apart."
+    tied = f" (not told apart from {_listed(others)})" if others else ""
+    return f"{highest}, the highest{tied}; of {last['label']} it {_falls(last)}, the lowest."
 
 
 def _falls(row: Mapping[Any, Any]) -> str:

@@ -77,7 +77,7 @@ def test_scores_under_an_attack_that_was_seen_are_marked(make_comparison: Make, 
         "bert_aug without keyboard": ["", "†", "", "†"],
     }
     markdown = (out / "report.md").read_text(encoding="utf-8")
-    assert formatting.SAW_ATTACK in markdown
+    assert "† The system saw operators of this attack in training" in markdown
     saw = [row["saw_attack"] for row in read_table(out / "tables" / "scores_qnli.csv") if row["label"] == "bert_aug"]
     assert saw == ["suite", "operators", "operators"]
     seen = [line for line in markdown.splitlines() if line.startswith("| bert_aug | charbert_2020 |")]

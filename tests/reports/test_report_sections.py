@@ -50,8 +50,7 @@ def test_tasks_stand_side_by_side_with_the_best_in_bold(make_comparison: Make, t
     clean = frame.loc["charbert", "qnli_clean"]
     assert frame.loc["charbert", "qnli_retention"] == 60.0 / clean
     (line,) = [line for line in markdown(out, "tasks_charbert_2020") if line.startswith("| charbert |")]
-    assert "| **60.0** |" in line
-    assert f"| {clean - 60.0:.1f} ({100 - 6000 / clean:.1f}%) |" in line
+    assert f"| **60.0** of {clean:.1f}: {6000 / clean:.1f}% |" in line
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "<strong>60.0</strong>" in page
     assert page.index("All tasks under charbert_2020") < page.index("All tasks under drop")  # the paper's first
@@ -95,7 +94,7 @@ def test_strengths_make_curves_only_where_there_are_two(make_comparison: Make) -
     assert rows["effective_strength"].tolist() == [0.28, 0.4876] * 2
     (axes,) = report_figures([root])["strength_qnli"].axes
     line = axes.get_lines()[1]
-    assert line.get_xdata() == pytest.approx([0.0, 28.0, 48.76])
+    assert line.get_xdata() == pytest.approx([0.0, 18.2, 31.694])  # 13 of 20 words are eligible
     assert list(line.get_ydata()) == [rows["clean"].iloc[2], *rows["attacked"].iloc[2:]]
     assert len({(one.get_marker(), str(one.get_linestyle())) for one in axes.get_lines()}) == 2
 
@@ -147,7 +146,7 @@ def test_the_price_of_a_recogniser_is_shown(make_runs: Make, tmp_path: Path) -> 
     out = write_report([root, root], tmp_path / "out").parent
     (line,) = [line for line in markdown(out, "recogniser_prices") if line.startswith("| qnli")]
     assert line == (
-        "| qnli | 10,000 words, back-off neutral, trained under mixed | drop | 40.0% | 12.3% | 4.2% | – | 2,000 | 0 |"
+        "| qnli | 10,000 words, back-off neutral, trained under mixed | drop | 40.0% | 12.3% | 4.2% | 2,000 | 0 |"
     )
 
 
@@ -164,7 +163,7 @@ def test_the_fragility_of_a_tokenizer_is_shown(make_runs: Make, tmp_path: Path) 
     (root / FRAGILITY).write_text(made.model_dump_json(by_alias=True), encoding="utf-8")
     out = write_report([root], tmp_path / "out").parent
     assert "Fragility of the tokenizer" in (out / "report.md").read_text(encoding="utf-8")
-    assert markdown(out, "fragility")[-1] == "| ptb_pos | minilm | test.pos | 2,000 | 12.5% | 0 | – |"
+    assert markdown(out, "fragility")[-1] == "| ptb_pos | minilm | test.pos | 2,000 | 12.5% | 0 |"
     assert markdown(out, "fragility_deletions")[-2:] == [
         "| ptb_pos | minilm | 4 | occurrences | all | 90 | 25.0% | 80.0% | 90.0% | 12.5% |",
         "| ptb_pos | minilm | 4 | distinct nouns | all | 60 | 25.0% | 80.0% | 90.0% | 12.5% |",

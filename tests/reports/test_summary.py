@@ -54,7 +54,7 @@ def test_what_has_not_learnt_is_last_and_has_no_rank() -> None:
     shown = summary.shown().set_index("System")
     assert shown.loc["charbert", ["Rank", "Retention"]].tolist() == ["–", "not learnt"]
     (sentence,) = summary.sentences
-    assert sentence.endswith("Not above the best constant answer (68.4): charbert (68.6).")
+    assert sentence.endswith("Not learnt (the best constant answer has 68.4): charbert (68.6).")
     assert "of bert_aug falls from 73.3 to 70.1†" in sentence
     assert "of bert it falls" in sentence
     assert [note.partition(" ")[0] for note in summary.notes] == ["†", "Not"]

@@ -19,6 +19,8 @@ CONTEXT = 70
 """Characters of unchanged text that are kept on either side of an attacked word."""
 _LONGEST_CELL = 160
 _MOST_EDITS = 10
+_FEW_ROWS = 3
+_SHOWN_FOR = {"broken": "Worst kept", "survived": "Best kept"}
 _KINDS: tuple[Literal["same", "removed", "inserted"], ...] = ("same", "removed", "inserted")
 _Predicted: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 """Header and rows of a card's table."""
@@ -58,6 +60,15 @@ def _card(choice: Choice, rows: Rows) -> Card:
         rows=body,
         footnote="Listed are words of entities and words whose tag changed." if record.family == "tagging" else "",
     )
+
+
+def short_card(card: Card) -> Card:
+    """Return a card for the first screen: by what it shows and its id, the first rows, the edits in its texts alone."""
+    _, system, _, name = card.title.rsplit(" · ", 3)
+    title = f"{_SHOWN_FOR[card.outcome]} by {system}: {name}"
+    rest = len(card.rows) - _FEW_ROWS
+    footnote = f"and {rest} more words of entities, or with another tag" if rest > 0 else ""
+    return card._replace(title=title, edits="", rows=card.rows[:_FEW_ROWS], footnote=footnote)
 
 
 def _edits(edits: list[dict[str, Any]]) -> str:

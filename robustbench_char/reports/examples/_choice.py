@@ -1,5 +1,4 @@
-"""Which examples a report shows, and their predictions: a choice that is the same each time, balanced over tasks,
-systems and suites."""
+"""Which examples a report shows, and their predictions: a choice that is the same each time."""
 
 from __future__ import annotations
 
@@ -24,12 +23,11 @@ OUTCOMES = {
     "repaired": "it scores higher after the attack",
     "wrong": "it scores the same before and after, and is not entirely right",
 }
-_SHARES = (("broken", 0.5), ("survived", 0.35), ("repaired", 0.15))
-
+SHORT = 320
+"""The most characters of an example that stands on the first screen, where there is one so short."""
 HOW_CHOSEN = (
-    "Chosen by rule among the examples that the attack changed: of twenty, ten that it broke, then seven that survived "
-    "it and three that it repaired; where there are too few of one, the others fill up, in this order. Tasks, suites "
-    "and systems take turns, and within each the examples come in the order of the SHA-256 of suite and id."
+    "Of the short examples that the attack changed: the one that lost most (of equals, by the fewest edits), and the "
+    "one with the most edits that is entirely right before and after."
 )
 
 
@@ -38,7 +36,7 @@ class Changed(NamedTuple):
 
     pair: Pair
     table: pd.DataFrame
-    """`row` and `outcome` of each, in the order of choice: by the SHA-256 of suite and id."""
+    """`row`, `outcome` and `lost` (of its score) of each, in the order of choice: by the SHA-256 of suite and id."""
 
 
 class Row(NamedTuple):
@@ -72,16 +70,28 @@ def changed_examples(pairs: Sequence[Pair]) -> list[Changed]:
     return [Changed(pair, table) for pair in pairs if (table := _compare(pair, scores)) is not None]
 
 
-def choose(changed: Sequence[Changed], number: int = 20) -> list[Choice]:
-    """Return at most `number` of the examples, in the order of `OUTCOMES`."""
-    tables = _in_turns(changed)
-    queues = {outcome: _queue(tables, outcome, number) for outcome in OUTCOMES}
-    chosen = {outcome: queues[outcome][: round(share * number)] for outcome, share in _SHARES}
-    for outcome, queue in queues.items():
-        taken = len(chosen.get(outcome, []))
-        free = number - sum(map(len, chosen.values()))
-        chosen[outcome] = queue[: taken + free]
-    return [choice for outcome in OUTCOMES for choice in chosen[outcome]]
+def extremes(pair: Pair) -> list[Choice]:
+    """Return of one pair the example that the attack cost most and the one that was kept best, by the rule HOW_CHOSEN.
+
+    One that there is not is left out. Raises InputError as `changed_examples` and `read_rows` do.
+    """
+    return [choice for changed in changed_examples([pair]) for choice in _extremes(changed)]
+
+
+def _extremes(changed: Changed) -> list[Choice]:
+    rows = read_rows([(changed.pair, changed.table["row"])])[changed.pair.attacked_folder]
+    edits = [len(rows[row].edits) for row in changed.table["row"]]
+    length = [len(str(rows[row].fields)) for row in changed.table["row"]]
+    table = changed.table.assign(edits=edits, length=length)
+    orders = {"broken": [("lost", False), ("edits", True), ("length", True)], "survived": [("edits", False)]}
+    chosen = []
+    for outcome, order in orders.items():
+        part = table[table["outcome"] == outcome]
+        part = short if len(short := part[part["length"] <= SHORT]) else part
+        names, rising = map(list, zip(*order, strict=True))
+        first = part.sort_values(names, ascending=rising, kind="stable")["row"].head(1)
+        chosen += [Choice(changed.pair, int(row), outcome) for row in first]
+    return chosen
 
 
 def _outcome(before: float, after: float) -> str:
@@ -114,40 +124,15 @@ def _compare(pair: Pair, scores: dict[Path | None, pd.DataFrame | None]) -> pd.D
     table = attacked.merge(clean[["row", "score"]], on="row", suffixes=("", "_clean"))
     table = table[table["edits"] != "[]"].copy()
     table["outcome"] = list(map(_outcome, table["score_clean"], table["score"]))
+    table["lost"] = table["score_clean"] - table["score"]
     suite = pair.attacked.condition
     table["rank"] = [_rank(suite, str(name)) for name in table["id"]]
-    return table.sort_values(["rank", "row"])[["row", "outcome"]]
+    return table.sort_values(["rank", "row"])[["row", "outcome", "lost"]]
 
 
 @lru_cache(maxsize=1 << 18)  # all systems have the same examples
 def _rank(suite: str, name: str) -> str:
     return hashlib.sha256(f"{suite}\0{name}".encode()).hexdigest()
-
-
-def _in_turns(changed: Sequence[Changed]) -> list[Changed]:
-    """Order pairs so that the first few are spread over tasks, then over suites, with systems (and seeds) in turn."""
-    records = [pair.attacked for pair, _ in changed]
-    tasks, suites = _order([record.task for record in records]), _order([record.condition for record in records])
-    cells: dict[tuple[int, int], list[Changed]] = {}
-    for item, record in zip(changed, records, strict=True):
-        cells.setdefault((suites[record.condition], tasks[record.task]), []).append(item)
-    turns: list[tuple[int, int, int, Changed]] = []
-    for (suite, task), cell in cells.items():
-        turns += [((number + suite + task) % len(cell), suite, task, item) for number, item in enumerate(cell)]
-    return [item for *_, item in sorted(turns, key=lambda turn: turn[:3])]
-
-
-def _order(names: list[str]) -> dict[str, int]:
-    return {name: index for index, name in enumerate(dict.fromkeys(names))}
-
-
-def _queue(tables: list[Changed], outcome: str, number: int) -> list[Choice]:
-    """Return the candidates with one outcome: the first of every pair, then the second of every pair, and so on."""
-    columns = [(pair, table.loc[table["outcome"] == outcome, "row"].head(number).tolist()) for pair, table in tables]
-    start = list(OUTCOMES).index(outcome)  # another pair leads for each outcome
-    columns = columns[start:] + columns[:start]
-    turns = ((turn, column) for turn in range(number) for column in columns)
-    return [Choice(pair, int(rows[turn]), outcome) for turn, (pair, rows) in turns if turn < len(rows)]
 
 
 def read_rows(wanted: Iterable[tuple[Pair, Iterable[int]]]) -> Rows:

@@ -37,12 +37,14 @@ def change_figure(means: pd.DataFrame) -> Figure:
 
 def _change_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
     positions = [systems.index(label) for label in part["label"]]
-    rows = zip(positions, part["clean"], part["attacked"], part["saw_attack"], strict=True)
-    for position, before, after, saw in rows:
+    rows = zip(positions, *(part[name] for name in ("clean", "attacked", "saw_attack", "learnt")), strict=True)
+    for position, before, after, saw, learnt in rows:
         arrow = {"arrowstyle": "-|>", "color": style.EDGE, "linewidth": 1.0, "shrinkA": 4, "shrinkB": 4}
         axes.annotate("", (after, position), (before, position), arrowprops=arrow)
         for value, other, mark in ((before, after, ""), (after, before, formatting.mark(saw))):
-            shift, side = (7, "left") if value > other or (value == other and mark == "") else (-7, "right")
+            right = value > other or (value == other and mark == "")
+            shift, side = (7, "left") if right else (-7, "right")
+            mark += "" if learnt or not right else f" {formatting.NOT_LEARNT}"
             axes.annotate(formatting.score(value) + mark, (value, position), (shift, 0), textcoords="offset points",
                           ha=side, va="center", fontsize=8)  # fmt: skip
     for name, colour in (("clean", _BEFORE), ("attacked", _AFTER)):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["profile_figure"]
 
+_ENDS = ("", "_low", "_high")
 _WORDS = 18
 """The most words in one line of a profile; a longer sentence goes on in the next."""
 _LONGEST = 16
@@ -23,14 +25,17 @@ _LONGEST = 16
 
 @style.styled
 def strength_figure(rows: pd.DataFrame) -> Figure:
-    """Draw curves of scores over the effective strength of an attack, a panel per suite, from `strength_sweeps`."""
+    """Draw curves of scores over the share of words that were edited, a panel per suite, from `strength_sweeps`."""
     names, systems = list(dict.fromkeys(rows["sweep"])), list(dict.fromkeys(rows["label"]))
-    figure, grid = style.panels(names, 2, (0.4, 3.4), (_legend_height(systems), 2.7), sharex=True, sharey=True)
+    titles = names if len(names) > 1 else [""]
+    width = (0.4, 3.4) if len(names) > 1 else (style.WIDTH, 0.0)
+    figure, grid = style.panels(titles, 2, width, (_legend_height(systems), 2.7), sharex=True, sharey=True)
     for axes, name in zip(grid, names, strict=True):
         _strength_panel(axes, rows[rows["sweep"] == name], systems)
-    figure.supxlabel("Effective strength (% of eligible words edited)", fontsize=10)
+    figure.supxlabel("Words mistyped (% of all words)", fontsize=10)
     figure.supylabel(style.axis_title(str(rows["metric"].iloc[0])), fontsize=10)
-    style.legend(grid)
+    if len(systems) > 1:
+        style.legend(grid)
     return figure
 
 
@@ -40,14 +45,16 @@ def _legend_height(systems: list[str]) -> float:
 
 def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
     for number, system in enumerate(systems):
-        line = part[part["label"] == system].sort_values("effective_strength")
+        line = part[part["label"] == system].sort_values("mistyped")
         if line.empty:
             continue
-        look, strengths = style.line_look(number), 100 * line["effective_strength"]
-        scores = [line["clean"].mean(), *line["attacked"]]
-        axes.plot([0.0, *strengths], scores, label=system, markeredgecolor=style.EDGE, markersize=5.5, **look)
-        low, high = (line[f"attacked_{end}"].astype(float) for end in ("low", "high"))
-        axes.vlines(strengths, low, high, color=look["color"], linewidth=1.0)
+        look, shares = style.line_look(number, style.DARK), [0.0, *(100 * line["mistyped"])]
+        scores, low, high = (
+            [float(line[f"clean{end}"].mean()), *line[f"attacked{end}"].astype(float)] for end in _ENDS
+        )
+        name = system if line["learnt"].all() else f"{system} ({formatting.NOT_LEARNT})"
+        axes.plot(shares, scores, label=name, markeredgecolor=style.EDGE, markersize=5.5, **look)
+        axes.fill_between(shares, low, high, color=look["color"], alpha=0.15, linewidth=0)
     style.frame_axes(axes, grid="both")
     axes.tick_params(labelbottom=True, labelsize=8.5)
 

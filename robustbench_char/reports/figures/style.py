@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from robustbench_char.reports import _formatting as formatting
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
-__all__ = ["to_svg"]  # fmt: skip
+__all__ = ["to_panels", "to_svg"]  # fmt: skip
 
 P = ParamSpec("P")
 
@@ -32,6 +34,8 @@ DARK = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4
 EDGE = "#222222"
 DPI = 300
 """Dots per inch of the PNG."""
+ACROSS, BESIDE, NARROW = 11.6, 6.9, 4.5
+"""Inches of a figure over the width of a page, beside examples, and of those that stay as they are there."""
 WIDTH = 7.2
 """The widest figure in inches: two columns of a journal."""
 
@@ -52,17 +56,67 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an SVG element, the same bytes each time; `name` keeps its ids apart from other figures'."""
+def to_svg(figure: Figure, name: str, box: Bbox | None = None) -> str:
+    """Return a figure as an SVG element, the same bytes each time; `name` keeps its ids apart from other figures'.
+
+    `box` is the part of it that is kept, in inches.
+    """
     import matplotlib
 
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata, bbox_inches=box)
     figure.set_layout_engine("none")  # it is laid out now, for other files too
     svg = re.sub(r"^.*?(?=<svg )", "", buffer.getvalue(), count=1, flags=re.DOTALL)
     return re.sub(r'\bid="|url\(#|href="#', lambda match: f"{match[0]}{name}-", svg)
+
+
+def to_panels(figure: Figure, name: str, width: float) -> list[str]:
+    """Return a figure as SVG elements for a page: its legend and each panel with its own labels, which can be stacked.
+
+    One wider than NARROW is laid out anew over `width` inches. It stays so: files are made before.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    printed, height = figure.get_size_inches()
+    figure.set_size_inches(width if printed > NARROW else printed, height)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    with matplotlib.rc_context(_STYLE):
+        _label_each(figure, panels)
+        figure.set_layout_engine("constrained")
+        FigureCanvasAgg(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    drawn = _drawn_apart(figure, [*figure.legends, *panels], name)
+    figure.set_size_inches(printed, height)
+    return drawn
+
+
+def _drawn_apart(figure: Figure, parts: Sequence[Artist], name: str) -> list[str]:
+    """Return each part of a figure that is laid out as an SVG element of its own."""
+    if len(parts) == 1:
+        return [to_svg(figure, name)]
+    inches = figure.dpi_scale_trans.inverted()
+    boxes = [part.get_tightbbox() for part in parts]
+    drawn = []
+    for number, (part, box) in enumerate(zip(parts, boxes, strict=True)):
+        for other in parts:
+            other.set_visible(other is part)
+        drawn.append(to_svg(figure, f"{name}-{number}", box and box.transformed(inches).padded(0.04)))
+    return drawn
+
+
+def _label_each(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Name axes and rows on each panel instead of once for all."""
+    across, up = figure.get_supxlabel(), figure.get_supylabel()
+    for axes in panels:
+        axes.tick_params(labelleft=True, labelbottom=True)
+        axes.set_xlabel(axes.get_xlabel() or across)
+        axes.set_ylabel(axes.get_ylabel() or up)
+    for name in (figure.supxlabel, figure.supylabel):
+        name("")
 
 
 def to_png(figure: Figure) -> bytes:

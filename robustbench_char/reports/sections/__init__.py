@@ -16,9 +16,10 @@ __all__ = ["SECTIONS"]
 SectionMaker = Callable[[Evidence], list[Section]]
 
 SECTIONS: Registry[SectionMaker] = Registry("report section")
-SECTIONS.register("systems", "robustbench_char.reports.sections.systems:sections")
+SECTIONS.register("summary", "robustbench_char.reports.sections.summary:sections")
 SECTIONS.register("tasks", "robustbench_char.reports.sections.tasks:sections")
 SECTIONS.register("scores", "robustbench_char.reports.sections.scores:sections")
+SECTIONS.register("examples", "robustbench_char.reports.examples:sections")
 SECTIONS.register("operators", "robustbench_char.reports.sections.attacks:operators")
 SECTIONS.register("strength", "robustbench_char.reports.sections.attacks:strength")
 SECTIONS.register("breakdowns", "robustbench_char.reports.sections.breakdowns:sections")
@@ -27,5 +28,5 @@ SECTIONS.register("fragility", "robustbench_char.reports.sections.words:fragilit
 SECTIONS.register("recogniser", "robustbench_char.reports.sections.words:recogniser")
 SECTIONS.register("chat", "robustbench_char.reports.sections.chat:sections")
 SECTIONS.register("published", "robustbench_char.reports.sections.published:sections")
-SECTIONS.register("examples", "robustbench_char.reports.examples:sections")
+SECTIONS.register("systems", "robustbench_char.reports.sections.systems:sections")
 SECTIONS.register("details", "robustbench_char.reports.sections.details:sections")

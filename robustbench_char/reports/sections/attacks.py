@@ -6,24 +6,33 @@ import pandas as pd
 
 from robustbench_char.analysis.scores import single_operators, strength_sweeps
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import Picture, Section, Table, drop_column, text, value
+from robustbench_char.reports.blocks import (
+    Picture,
+    Section,
+    Table,
+    drop_column,
+    retention_column,
+    system_column,
+    text,
+    value,
+)
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._changes import heat_figure
 from robustbench_char.reports.figures.curves import strength_figure
 
-__all__ = ["operators", "strength"]
+__all__ = ["operators", "strength", "strength_picture"]
 
 _DROP = ("drop", "drop_low", "drop_high", "relative_drop")
 
 
 def operators(evidence: Evidence) -> list[Section]:
     """Return the section on drops by operator; none unless two systems met two operators one by one."""
-    means = single_operators(evidence.means) if len(evidence.means) else evidence.means
+    means = single_operators(evidence.means[evidence.means["learnt"]]) if len(evidence.means) else evidence.means
     if means.empty or means["label"].nunique() < 2 or means["operators"].nunique() < 2:
         return []
     caption = (
         "Drop by operator, in points: suites that use one operator each. Darker is a larger drop; the scale is that of "
-        "each task. ‘–’: not evaluated."
+        "each task. ‘–’: not evaluated, or not learnt."
     )
     picture = Picture("operators", caption, heat_figure(means))
     return [Section("operators", "By operator", (picture, _operator_table(means)))]
@@ -41,7 +50,7 @@ def _operator_table(means: pd.DataFrame) -> Table:
         *(drop_column(name, name) for name in means["operators"].unique()),
     )
     caption = f"Drop by operator, in points; in brackets the relative drop. {formatting.about_intervals(means)}".strip()
-    return Table("operators", caption, pd.DataFrame(rows), columns)
+    return Table("operators", caption, pd.DataFrame(rows), columns, folded=len(rows) > 12)
 
 
 def strength(evidence: Evidence) -> list[Section]:
@@ -49,25 +58,32 @@ def strength(evidence: Evidence) -> list[Section]:
     rows = strength_sweeps(evidence.means) if len(evidence.means) else evidence.means
     if rows.empty:
         return []
-    pictures = tuple(_strength_picture(part, str(task)) for task, part in rows.groupby("task", sort=False))
+    tasks = rows.groupby("task", sort=False)  # of one task, the figure stands on the first screen
+    pictures = (
+        [strength_picture(part, str(task)) for task, part in tasks] if evidence.means["task"].nunique() > 1 else []
+    )
     columns = (
         text("Task"),
-        text("System", "label"),
+        system_column("label"),
         text("Suite"),
+        value("Words mistyped", "mistyped", formatting.percent),
         value("Effective strength", show=formatting.percent),
         value("Clean", interval=True),
         value("Attacked", interval=True, mark="saw_attack"),
         value("Drop", interval=True),
-        value("Retention", show=formatting.percent, interval=True),
+        retention_column("Retention"),
     )
-    caption = f"Scores by effective strength. {formatting.about_intervals(rows)}".strip()
-    table = Table("strength", caption, rows, columns, folded=len(rows) > 12)
+    caption = "Scores by strength: the share of all words, and of the eligible ones, that was edited. "
+    caption += formatting.about_intervals(rows)
+    table = Table("strength", caption.strip(), rows, columns, folded=len(rows) > 12)
     return [Section("strength", "By strength", (*pictures, table))]
 
 
-def _strength_picture(part: pd.DataFrame, task: str) -> Picture:
+def strength_picture(part: pd.DataFrame, task: str) -> Picture:
+    """Return the curves of one task, from rows of `strength_sweeps`."""
+    bands = " Bands are 95% intervals over examples." if part["attacked_low"].notna().any() else ""
     caption = (
-        f"{task}: score against effective strength, the share of eligible words that were edited; the points at 0 are "
-        f"clean data. n = {int(part['examples'].max()):,} examples.{formatting.about_lines(part)}"
+        f"{task}: {formatting.score_name(str(part['metric'].iloc[0]))} against the share of words mistyped; at 0 it is "
+        f"that of clean data. n = {int(part['examples'].max()):,} examples.{bands}"
     )
     return Picture(f"strength_{task}", caption, strength_figure(part))

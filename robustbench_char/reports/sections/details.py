@@ -19,9 +19,10 @@ def sections(evidence: Evidence) -> list[Section]:
     """Return all scores, then data, attacks and versions."""
     records = [record for _, record in evidence.records]
     scores = tuple(_scores(group, task) for task, group in evidence.tasks.items())
+    details = (_data(records), *_attacks(records), _versions(records))
     return [
-        Section("all-scores", "All scores", scores),
-        Section("provenance", "Data, attacks and versions", (_data(records), *_attacks(records), _versions(records))),
+        Section("all-scores", "All scores", scores, folded=True),
+        Section("provenance", "Data, attacks and versions", details, folded=True),
     ]
 
 

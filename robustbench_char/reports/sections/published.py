@@ -124,7 +124,7 @@ def _table(frame: pd.DataFrame, reference: Reference, about: str) -> Table:
         f"Published scores ({reference.name}) beside ours, clean and under {reference.robustness.suite}, in percent; "
         f"drop in points, in brackets the relative drop, 1 − attacked / clean. {metrics}. {about}"
     )
-    return Table("published", caption.strip(), frame, columns)
+    return Table("published", caption.strip(), frame, columns, folded=len(frame) > 12)
 
 
 def _side_columns(side: str) -> tuple[Column, ...]:

@@ -11,7 +11,18 @@ from robustbench_char.analysis.pairs import REFERENCE, retention, seed_frame
 from robustbench_char.analysis.scores import run_scores, strongest, system_labels
 from robustbench_char.analysis.statistics import CLEAN
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.blocks import (
+    Block,
+    Column,
+    Note,
+    Picture,
+    Section,
+    Table,
+    system_column,
+    text,
+    texts,
+    value,
+)
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
 from robustbench_char.reports.figures.style import axis_title
@@ -21,13 +32,16 @@ __all__ = ["sections"]
 FEW = 100
 """Fewer examples than these are warned of: at 100, the 95% interval of an accuracy of 80% is 16 points wide."""
 
+_OPEN = 3
+"""Most tasks whose sections are not folded."""
 _ENDS = ("", "_low", "_high")
 
 
 def sections(evidence: Evidence) -> list[Section]:
-    """Return a section per task."""
+    """Return a section per task, folded where there are many."""
     frame = run_scores(evidence.frame, evidence.pairs, evidence.statistics)
-    return [Section(f"task-{task}", task, _blocks(evidence, frame, task)) for task in evidence.tasks]
+    many = len(evidence.tasks) > _OPEN
+    return [Section(f"task-{task}", task, _blocks(evidence, frame, task), many) for task in evidence.tasks]
 
 
 def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, ...]:
@@ -36,7 +50,7 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
         missing = "No attacked data was evaluated on this task; its clean scores stand under all scores."
         return (Note(missing, "warning"),)
     warnings = _notes(evidence, task, int(frame["examples"].min()))
-    footnote = [Note(formatting.SAW_ATTACK)] if frame["saw_attack"].notna().any() else []
+    footnote = [Note(text) for text in formatting.about_marks(frame["saw_attack"])]
     known = frame.dropna(subset=["clean"])
     if known.empty:
         return (*warnings, *footnote, _table(frame, task))
@@ -80,10 +94,11 @@ def _lowest(label: str, part: pd.DataFrame) -> str:
         clean=("clean", "mean"), attacked=("attacked", "mean"), saw=("saw_attack", strongest)
     )
     suite, clean, attacked, saw = min(means.itertuples(name=None), key=lambda row: row[2])
-    kept = retention(clean, attacked)
+    kept = retention(clean, attacked) if part["learnt"].all() else None
     share = "" if kept is None else f", which is {formatting.percent(kept)} of it"
     lowest = formatting.score(attacked) + formatting.mark(saw)
-    return f"{label}: {formatting.score(clean)} clean; lowest {lowest} under {suite}{share}."
+    name = formatting.system(label, bool(part["learnt"].all()))
+    return f"{name}: {formatting.score(clean)} clean; lowest {lowest} under {suite}{share}."
 
 
 def _picture(known: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
@@ -114,7 +129,7 @@ def _overview(means: pd.DataFrame, task: str) -> list[Table]:
     conditions = [CLEAN, *dict.fromkeys(means["suite"])]
     wide = pd.DataFrame([_overview_row(str(label), part) for label, part in groups])
     wide = wide.assign(**{f"{name}_best": wide[f"{name}_best"].eq(True) for name in conditions})
-    columns = (text("System"), *(_overview_column(name) for name in conditions))
+    columns = (system_column(), *(_overview_column(name) for name in conditions))
     gains = f"In round brackets the gain over {REFERENCE} on the same data, in points. "
     metric = formatting.score_name(str(means["metric"].iloc[0]))
     caption = (
@@ -126,7 +141,7 @@ def _overview(means: pd.DataFrame, task: str) -> list[Table]:
 
 def _overview_row(label: str, part: pd.DataFrame) -> dict[str, Any]:
     first, *_ = rows = part.to_dict("records")
-    cells: dict[str, Any] = {"system": label, **_side(CLEAN, first, "clean", "gain_clean")}
+    cells: dict[str, Any] = {"system": label, "learnt": first["learnt"], **_side(CLEAN, first, "clean", "gain_clean")}
     for row in rows:
         cells |= _side(row["suite"], row, "attacked", "gain")
         cells |= {f"{row['suite']}_{name}": row[name] for name in ("retention", "effective_strength", "saw_attack")}
@@ -145,7 +160,7 @@ def _overview_column(condition: str) -> Column:
         return "" if formatting.is_missing(points) else f"\n({formatting.gain(points)})"
 
     score = value(condition, condition, interval=True, mark=f"{condition}_saw_attack")
-    return Column(condition, lambda row: score.show(row) + gain(row), best=f"{condition}_best")
+    return Column(condition, lambda row: score.show(row).replace("\n", " ") + gain(row), best=f"{condition}_best")
 
 
 def _strengths(means: pd.DataFrame) -> str:
@@ -185,9 +200,8 @@ def _table(frame: pd.DataFrame, task: str) -> Table:
     unused = [name for name in ("gain_clean", "gain", "saw_attack", "interval") if name not in known]
     unused += ["label"] if (frame["label"] == frame["system"]).all() else []
     columns = tuple(column for needed, column in _columns(frame) if needed is None or needed in known)
-    several = frame["label"].nunique() > 1
     caption = _caption(task, formatting.score_name(str(frame["metric"].iloc[0])), known, set(frame["interval"]))
-    return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns, folded=several)
+    return Table(f"scores_{task}", caption, frame.drop(columns=unused), columns, folded=True)
 
 
 def _caption(task: str, metric: str, known: set[str], methods: set[Any]) -> str:
@@ -232,5 +246,5 @@ def _both(first: str, second: str, show: Callable[[Any], str]) -> Callable[[Mapp
 
 
 def _share(row: Mapping[str, Any], name: str) -> str:
-    missing = formatting.DASH if formatting.is_missing(row["clean"]) else "not defined"
+    missing = formatting.DASH if row["learnt"] else formatting.NOT_LEARNT
     return formatting.percent(row[name], missing=missing) + formatting.limits(row, name, formatting.percent)

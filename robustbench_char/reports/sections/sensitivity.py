@@ -11,7 +11,18 @@ import pandas as pd
 from robustbench_char.analysis.profiles import profile_frame
 from robustbench_char.records.sensitivity import SensitivityRecord, read_profiles, summary_of
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
+from robustbench_char.reports.blocks import (
+    Block,
+    Column,
+    Note,
+    Picture,
+    Section,
+    Table,
+    system_column,
+    text,
+    texts,
+    value,
+)
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures.curves import profile_figure, scatter_figure
 from robustbench_char.reports.reference import load_reference
@@ -35,12 +46,17 @@ def sections(evidence: Evidence) -> list[Section]:
         return []
     summary = summary_of(records)
     means = pd.DataFrame([_mean(part) for _, part in summary.groupby(["task", "system", "suite"], sort=False)])
+    learnt = {(row["task"], row["label"]): row["learnt"] for row in evidence.means.to_dict("records")}
+    keys = zip(means["task"], means["system"], strict=True)
+    means = means.assign(learnt=[learnt.get(key, True) for key in keys])
     blocks: list[Block] = [Note(_what(records))]
     drops = evidence.means.rename(columns={"label": "system"})
     columns = ["task", "system", "suite", "drop", "relative_drop", "metric"]
     joined = means.merge(drops[columns], on=columns[:3]) if len(drops) else means[:0]
+    joined = joined[joined["learnt"]]
     if joined["system"].nunique() > 1:
         caption = "S of all words against the drop in points, each system under one suite; means over seeds."
+        caption += "" if means["learnt"].all() else " Systems that have not learnt are left out."
         note = "The numbers stand in the tables."
         blocks.append(Picture("sensitivity_drop", caption, scatter_figure(joined), note))
     blocks += [_table(means), _details(summary)]
@@ -81,7 +97,9 @@ def _what(records: Sequence[SensitivityRecord]) -> str:
 
 def _table(means: pd.DataFrame) -> Table:
     columns = (
-        *texts("Task", "System", "Suite"),
+        text("Task"),
+        system_column(),
+        text("Suite"),
         value("Words", show=formatting.count),
         *(value(title, name, formatting.distance) for title, (_, name) in _GROUPS.items()),
         value("All words, S / 2", "half", formatting.distance),
@@ -89,7 +107,7 @@ def _table(means: pd.DataFrame) -> Table:
         value("Runs", show=formatting.count),
     )
     caption = "Sensitivity S, means over training and attack seeds, of all words and of groups of them."
-    return Table("sensitivity", caption, means, columns)
+    return Table("sensitivity", caption, means, columns, folded=len(means) > 12)
 
 
 def _details(summary: pd.DataFrame) -> Table:

@@ -22,7 +22,7 @@ __all__ = ["sections"]
 def sections(evidence: Evidence) -> list[Section]:
     """Return the sections on what was run and on the systems; not the latter where (older) records tell nothing."""
     records = [record for _, record in evidence.records]
-    run = Section("systems", "What was run", (*_versions(records), _weights(records)))
+    run = Section("systems", "What was run", (*_versions(records), _weights(records)), folded=True)
     if not any(_tells(record) for record in records):
         return [run]
     blocks: tuple[Block, ...] = (
@@ -32,7 +32,7 @@ def sections(evidence: Evidence) -> list[Section]:
         _costs(records),
         *_fairness(records),
     )
-    return [run, Section("compared", "Systems", blocks)]
+    return [Section("compared", "Systems, costs and fairness", blocks, folded=True), run]
 
 
 def _versions(records: list[Record]) -> list[Note]:

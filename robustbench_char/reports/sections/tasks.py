@@ -10,14 +10,14 @@ import pandas as pd
 from robustbench_char.analysis.pairs import REFERENCE
 from robustbench_char.analysis.scores import family_gains, main_suite, suites_of
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import Column, Note, Picture, Section, Table, drop_column, text, value
+from robustbench_char.reports.blocks import Column, Section, Table, text, value
 from robustbench_char.reports.evidence import Evidence
-from robustbench_char.reports.figures._changes import change_figure
 
 __all__ = ["sections"]
 
 _VALUES = ("clean", "attacked", "drop", "relative_drop", "retention")
-_SCORES = (*(f"{name}{end}" for name in _VALUES for end in ("", "_low", "_high")), "effective_strength", "saw_attack")
+_ABOUT = ("effective_strength", "mistyped", "saw_attack", "learnt")
+_SCORES = (*(f"{name}{end}" for name in _VALUES for end in ("", "_low", "_high")), *_ABOUT)
 _BEST = ("clean_best", "attacked_best")
 
 
@@ -26,41 +26,38 @@ def sections(evidence: Evidence) -> list[Section]:
     means = evidence.means
     if means.empty or len(means[["task", "label"]].drop_duplicates()) < 2:
         return []
-    main = main_suite(means)
-    tables = [_task_table(means, suite, folded=suite != main) for suite in suites_of(means)]
-    tables.sort(key=lambda table: table.folded)
     families = {record.task: record.family for _, record in evidence.records}
-    tables[1:1] = _gain_table(means, families, main)
-    notes = [Note(formatting.SAW_ATTACK)] if means["saw_attack"].notna().any() else []
-    return [Section("tasks", "Before and after", (_picture(means[means["suite"] == main], main), *notes, *tables))]
+    tables = [
+        *_gain_table(means, families, main_suite(means)),
+        *(_suite_table(means, name) for name in suites_of(means)),
+    ]
+    return [Section("tasks", "Before and after", tuple(tables), folded=means["task"].nunique() == 1)]
 
 
-def _picture(part: pd.DataFrame, suite: str) -> Picture:
-    caption = f"Scores before (○) and after (●) the attack {suite}, in percent, per system. {_what(part)}"
-    caption += formatting.about_lines(part)
-    return Picture("before_after", caption, change_figure(part))
+def _suite_table(means: pd.DataFrame, suite: str) -> Table:
+    part = means[means["suite"] == suite]
+    return wide_table(f"tasks_{suite}", f"All tasks under {suite}.", part, list(part["label"].unique()), folded=True)
+
+
+def wide_table(name: str, caption: str, part: pd.DataFrame, labels: list[str], *, folded: bool = False) -> Table:
+    """Return a row per system, a column per task, from rows of `mean_scores` under one suite per task.
+
+    The frame has columns `<task>_clean`, `_attacked`, `_drop` and so on.
+    """
+    tasks = list(dict.fromkeys(part["task"]))
+    frame = pd.DataFrame([_row(label, part[part["label"] == label], tasks) for label in labels])
+    columns = (text("System"), *(_column(str(task), _what(rows)) for task, rows in part.groupby("task", sort=False)))
+    caption = (
+        f"{caption} Attacked score, below it the clean one and the share of it that is left. "
+        f"{formatting.about_intervals(part)}{formatting.about_best(part)}"
+    )
+    return Table(name, caption.strip(), frame, columns, folded)
 
 
 def _what(part: pd.DataFrame) -> str:
-    """Say what each task's score is, over how many examples, and how strong the attack was."""
-    return " ".join(
-        f"{task}: {formatting.score_name(str(rows['metric'].iloc[0]))}, {int(rows['examples'].max()):,} examples, "
-        f"{formatting.percent(rows['effective_strength'].mean())} of eligible words edited."
-        for task, rows in part.groupby("task", sort=False)
-    )
-
-
-def _task_table(means: pd.DataFrame, suite: str, *, folded: bool) -> Table:
-    """Return a row per system under one suite, with columns `<task>_clean`, `_attacked`, `_drop`, ..."""
-    part = means[means["suite"] == suite]
-    tasks = list(dict.fromkeys(part["task"]))
-    frame = pd.DataFrame([_row(str(label), rows, tasks) for label, rows in part.groupby("label", sort=False)])
-    columns = (text("System"), *(column for task in tasks for column in _columns(task)))
-    caption = (
-        f"All tasks under {suite}. Drop is in points; in brackets the relative drop, 1 − attacked / clean. "
-        f"{formatting.about_intervals(part)}{formatting.about_best(part)}{_what(part)}"
-    )
-    return Table(f"tasks_{suite}", caption, frame, columns, folded)
+    """Say what the score of one task is, over how many examples, and how strong the attack was."""
+    metric, examples = formatting.score_name(str(part["metric"].iloc[0])), int(part["examples"].max())
+    return f"{metric}\nn = {examples:,}\n{formatting.share(part['mistyped'].mean())} mistyped"
 
 
 def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
@@ -74,14 +71,18 @@ def _row(label: str, rows: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
     return row
 
 
-def _columns(task: str) -> tuple[Column, ...]:
-    clean, attacked, saw = f"{task}_clean", f"{task}_attacked", f"{task}_saw_attack"
-    return (
-        value(f"{task}\nclean", clean, interval=True, best=f"{clean}_best"),
-        value(f"{task}\nattacked", attacked, interval=True, mark=saw, best=f"{attacked}_best"),
-        drop_column(f"{task}\ndrop", task),
-        value(f"{task}\nretention", f"{task}_retention", formatting.percent, interval=True),
-    )
+def _column(task: str, what: str) -> Column:
+    attacked = value(task, f"{task}_attacked", mark=f"{task}_saw_attack")
+
+    def cell(row: Mapping[str, Any]) -> str:
+        if formatting.is_missing(row[f"{task}_clean"]):
+            return formatting.DASH
+        limits = formatting.limits(row, f"{task}_attacked").replace("\n", " ")
+        kept = formatting.percent(row[f"{task}_retention"], missing="")
+        left = kept and f": {kept}" if row[f"{task}_learnt"] else f", {formatting.NOT_LEARNT}"
+        return f"{attacked.show(row)}{limits}\nof {formatting.score(row[f'{task}_clean'])}{left}"
+
+    return Column(f"{task}\n{what}", cell, best=f"{task}_attacked_best")
 
 
 def _gain_table(means: pd.DataFrame, families: Mapping[str, str], suite: str) -> list[Table]:
