@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 import robustbench_char as rbc
-from robustbench_char.cli.options import Input, Output, Overwrite, TaskName, command
+from robustbench_char.cli.options import Input, Output, Overwrite, TaskName, command, split_names
 from robustbench_char.common import InputError
 from robustbench_char.tasks.sources import SourceOptions
 
@@ -26,15 +26,13 @@ _STYLES = {"same": "", "removed": "red strike", "inserted": "green bold"}
 _PLAIN = {"same": "{}", "removed": "[-{}-]", "inserted": "{{+{}+}}"}
 
 
-def _attack(
-    *, task: str, suite: list[str], output: Path, fields: list[str] | None = None, **options: Any
-) -> Iterator[tuple[Path, Manifest]]:
+def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Iterator[tuple[Path, Manifest]]:
     """Yield folder and manifest of each suite, one per strength."""
     from robustbench_char.attack_sets.stream import suites_of
     from robustbench_char.tasks import get_task
 
     record = get_task(task)
-    suites = [resolved for name in _names(suite) for resolved in suites_of(name, record)]
+    suites = [resolved for name in suite for resolved in suites_of(name, record)]
     folders = [output if len(suites) == 1 else output / resolved.name for resolved in suites]
     if twice := [path.name for path in folders if folders.count(path) > 1]:
         fix = "Name each once; of two files with the same name, rename one."
@@ -43,13 +41,7 @@ def _attack(
         found, fix = "an attacked set, where several would go below it", "Choose another --output."
         raise InputError(output, found=found, expected="a folder for a folder per suite", fix=fix)
     for resolved, folder in zip(suites, folders, strict=True):
-        yield folder, rbc.attack_file(task, suite=resolved, output=folder, fields=_names(fields), **options)
-
-
-def _names(parts: list[str] | None) -> list[str]:
-    """Return names that were given one by one, or separated by commas; a file may have commas in its name."""
-    split = [[part] if Path(part).is_file() else part.split(",") for part in parts or []]
-    return [name.strip() for names in split for name in names if name.strip()]
+        yield folder, rbc.attack_file(task, suite=resolved, output=folder, **options)
 
 
 def _print_attacks(attacks: Iterator[tuple[Path, Manifest]]) -> None:
@@ -72,6 +64,7 @@ def attack(
         typer.Option(
             metavar="NAME",
             help="A suite (see `list`), a .yaml file, or either with a strength: drop@0.3 (repeat for several).",
+            callback=split_names,
         ),
     ],
     input: Input = None,
@@ -80,7 +73,9 @@ def attack(
     fields: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Fields to attack (repeat, or separate by commas); default: the suite's, else all."
+            metavar="NAME",
+            help="Fields to attack (repeat, or separate by commas); default: the suite's, else all.",
+            callback=split_names,
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes; does not affect the result.")] = 1,

@@ -19,7 +19,18 @@ from robustbench_char.common.options import Options, fields_of, spelled
 
 __all__ = [
     "Attacked", "DataTask", "Input", "Json", "Limit", "Output", "Overwrite", "Seeds", "Suites", "TaskName", "command",
+    "split_names",
 ]  # fmt: skip
+
+
+def split_names(parts: list[str] | None) -> list[str] | None:
+    """Return names that were given one by one, or separated by commas; a file may have commas in its name."""
+    split = [[part] if Path(part).is_file() else part.split(",") for part in parts or []]
+    names = [name.strip() for some in split for name in some if name.strip()]
+    if parts and not names:
+        raise typer.BadParameter("found no name")
+    return names or None
+
 
 TaskName = Annotated[
     str, typer.Argument(metavar="TASK", help="A task (see `list`), or the path of your own task's .yaml file.")
@@ -41,6 +52,7 @@ Suites = Annotated[
         metavar="NAME",
         help="Attack with this suite (see `list`), a .yaml file, or either with a strength: keyboard@0.1 (repeat for"
         " several).",
+        callback=split_names,
     ),
 ]
 Seeds = Annotated[

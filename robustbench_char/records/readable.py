@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common.frozen import lines_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["READABLE_COLUMNS", "readable"]
 
@@ -23,6 +24,8 @@ says why there is no prediction."""
 
 def readable(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return predictions (PREDICTION_COLUMNS) with the columns READABLE_COLUMNS, in the same order."""
+    import pandas as pd
+
     read = {name: predictions[name].map(json.loads) for name in ("fields", "gold", "prediction", "edits")}
     columns = {
         "row": predictions["row"],

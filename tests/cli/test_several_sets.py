@@ -81,6 +81,7 @@ def test_names_that_cannot_be(run: Run) -> None:
         code, out, error = run(*attack, *" --suite ".join(names).split(" "))
         assert (code, out, Path("sets").exists()) == (2, "", False)
         assert message in error
+    assert "Invalid value for '--suite': found no name" in run(*attack, " , ")[2]
     assert run(*attack, "a,b.yaml")[0] == 0  # a file, whose name has a comma
     code, _, error = run(*attack, "drop,swap")
     assert (code, sorted(path.name for path in Path("sets").iterdir())[0]) == (2, "dev.tsv")

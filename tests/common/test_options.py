@@ -61,7 +61,7 @@ def test_a_spec_has_the_options_of_the_models(part: Any, model: type[Options], m
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"epochs": 0}, "epochs=: found 0; expected more than 0 and at most 1000000.0. Correct the number."),
+        ({"epochs": -1}, "epochs=: found -1; expected at least 0 and at most 1000000.0. Correct the number."),
         ({"epochs": float("nan")}, "epochs=: found nan"),
         ({"epochs": "2"}, "epochs=: found '2'"),
         ({"batch_size": 1.5}, "batch_size=: found 1.5; expected at least 1"),
