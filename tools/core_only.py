@@ -23,6 +23,7 @@ WORKING = (
     "verify attacked --data mini",
     "show attacked -n 1",
     "run demo --plan",
+    "check rule.py:predict --task mrpc --data mini --suite drop --limit 20 --executor local --output checked",
     f"compare {RESULTS} {RESULTS}",
     f"report {RESULTS} --no-examples --output page",
 )
@@ -57,8 +58,9 @@ def main() -> None:
 
 
 def write_inputs(folder: Path) -> None:
-    """Write what the commands read: plain text and a model folder."""
+    """Write what the commands read: plain text, a model folder, a predictor."""
     (folder / "plain.txt").write_text(TEXT * 200)
+    (folder / "rule.py").write_text("def predict(batch, task):\n    return [task.labels[0] for example in batch]\n")
     model, sizes = folder / "model", {"hidden_size": 8, "num_hidden_layers": 1, "max_position_embeddings": 64}
     model.mkdir()
     (model / "config.json").write_text(json.dumps({"model_type": "bert", **sizes}))

@@ -194,9 +194,9 @@ def _results(folder: Path, done: RunFile) -> Results:
 
     if not (folder / "records").is_dir():
         (job, error), *others = done.errors.items()
-        more = f" So did {len(others)} other jobs." if others else ""
+        more = f", and {len(others)} more that failed" if others else ""
         raise Unfinished(job, found=f"no score, as the job failed ({error})", expected="at least one score",
-                         fix=f"Logs are in {folder / 'logs'}.{more}")  # fmt: skip
+                         fix=f"See the logs of this job{more} in {folder / 'logs'}.")  # fmt: skip
     results = load_results(folder / "records")
     results.attrs["errors"] = done.errors
     return results
