@@ -40,6 +40,8 @@ REFUSED = {
     "recogniser-price recogniser --task mrpc --attacked attacked --data mini": "models",
     "run demo --executor local": "offline",
     "run plain.yaml --executor local": "models",
+    "evaluate openai:tiny --endpoint http://127.0.0.1:9/v1 --task mrpc --data mini": "llm",
+    "check openai:tiny --endpoint http://127.0.0.1:9/v1 --task mrpc --data mini --limit 9 --output out": "llm",
     "run demo --executor ray": "ray",
     "run demo --tensorboard": "tensorboard",
 }

@@ -29,7 +29,8 @@ def check(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Models: folders, ids on the Hugging Face hub, predictors (module:function, file.py:function).",
+            help="Models: folders, ids on the Hugging Face hub, predictors (module:function, file.py:function), chat"
+            " models (openai:NAME).",
         ),
     ],
     task: Annotated[

@@ -106,6 +106,9 @@ def resolve_base(name: str, *, any_type: bool = False, planned: bool = False) ->
     if name == "minilm":
         return _minilm(planned)
     path = Path(name).expanduser()
+    if ":" in name and not path.exists():
+        found, expected = "a chat model or a predictor", "a model of Transformers: a folder, or a hub id"
+        raise InputError(name, found=found, expected=expected, fix="Score it with `check` or `evaluate`.")
     if path.exists() or not HUB_ID.fullmatch(name):
         return _base(path.resolve().name, path, check_model_folder(path, any_type=any_type))
     folder = _hub(name)

@@ -181,3 +181,8 @@ def test_minilm_is_planned_without_its_package(monkeypatch: pytest.MonkeyPatch) 
     planned = resolve_base("minilm", planned=True)
     assert (planned.name, planned.weights_sha256) == (known.name, known.weights_sha256)
     assert {key: known.config[key] for key in planned.config} == planned.config
+
+
+def test_a_chat_model_is_no_base() -> None:
+    with pytest.raises(InputError, match=r"openai:tiny: found a chat model or a predictor; expected a model of Tr"):
+        resolve_base("openai:tiny")

@@ -110,7 +110,7 @@ def endpoint_of(url: str | None) -> str:
 
     Keys in a URL would be written into records, so it may hold neither a user nor a query.
     """
-    fix = "Name it: --endpoint http://127.0.0.1:8000/v1 (OpenAI's own: https://api.openai.com/v1)."
+    fix = "Name it: `endpoint=` http://127.0.0.1:8000/v1 (OpenAI's own: https://api.openai.com/v1)."
     if not url:
         raise InputError(Option("endpoint"), found="none", expected="the URL of the endpoint of a chat model", fix=fix)
     parts = urlsplit(url.strip())
