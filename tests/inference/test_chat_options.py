@@ -65,12 +65,16 @@ def test_the_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_identity() -> None:
     assert kind_of_model("openai:gpt-x") == "chat"
-    options = ModelOptions(endpoint="http://127.0.0.1:9/v1", parallel=3, price="1,2", cache="x", timeout=3, yes=True)
+    options = ModelOptions(endpoint="http://127.0.0.1:9/v1", parallel=3, cache="x", timeout=3, yes=True)
     plain = ModelOptions(endpoint="http://127.0.0.1:9/v1/")
     task = get_task("squad_v2")
     known = identify_model("openai:tiny", task, options=options)
     assert known == identify_model("openai:tiny", task, options=plain)
     json.dumps(known)
+    priced = plain.model_copy(update={"price": "1,2"})
+    assert (
+        identify_model("openai:tiny", task, options=priced) != known
+    )  # the cost is computed again
     own = open_model("openai:tiny", task, options=plain.model_copy(update={"prompt": "question_answering"}))
     assert own.info.shown == "openai:tiny, prompt question_answering"
     made = chat("http://127.0.0.1:9/v1", model="tiny")

@@ -15,7 +15,7 @@ from robustbench_char.inference._defended import defended
 from robustbench_char.inference._identities import defence_identity
 from robustbench_char.inference.chat.client import DEFAULT_KEY, read_key
 from robustbench_char.inference.chat.prompts import Prompt, load_prompt
-from robustbench_char.inference.chat.source import ChatSource, chat_info
+from robustbench_char.inference.chat.source import ChatSource, chat_info, read_price
 from robustbench_char.inference.evaluate import PredictionSource
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
@@ -88,10 +88,11 @@ def open_named(name: str, task: Task | None, options: ModelOptions) -> Predictio
 
 
 def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
-    """Return what decides the predictions of a chat model, as JSON; nothing is sent. Raises InputError as above."""
+    """Return what decides the predictions of a chat model and their cost, as JSON. Raises InputError as above."""
     model, endpoint, prompt = _parts(name, task, options)
     info = chat_info(model, endpoint, prompt).model_dump(mode="json")
-    return {**info, "unanswerable": prompt.file.unanswerable, "defence": defence_identity(options)}
+    decided = {"unanswerable": prompt.file.unanswerable, "price": read_price(options.price)}
+    return {**info, **decided, "defence": defence_identity(options)}
 
 
 def _parts(name: str, task: Task | None, options: ModelOptions) -> tuple[str, str, Prompt]:
