@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -108,9 +109,13 @@ def _on_several(
 ) -> Results:
     """Score files and their attacks into a folder each, below `output` or where the results alone keep them."""
     from robustbench_char.inference.asked import attacked_files
+    from robustbench_char.inference.evaluate import Asking
     from robustbench_char.inference.evaluate import evaluate as run
     from robustbench_char.reports.results import load_results
 
+    if isinstance(source, Asking):
+        examples = [example for file in files.values() for example in islice(file.examples(), how["limit"])]
+        source.check_requests(examples, how["limit"], more=len(examples) * len(attacks))
     folder = Path(tempfile.mkdtemp(prefix="robustbench-char-")) if output is None else Path(output)
     clean = next(iter(files.values()))
     attacked = attacked_files(source.task, clean, attacks, folder / "attacked", overwrite=how["overwrite"])

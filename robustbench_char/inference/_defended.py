@@ -77,10 +77,10 @@ class _Defended:
         """Return how many requests the source would send."""
         return self.source.requests(self._corrected(examples)[0]) if isinstance(self.source, Asking) else 0
 
-    def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
+    def check_requests(self, examples: Sequence[Example], limit: int | None, more: int = 0) -> None:
         """Raise InputError where the source would send more requests than the user may expect."""
         if isinstance(self.source, Asking):
-            self.source.check_requests(self._corrected(examples)[0], limit)
+            self.source.check_requests(self._corrected(examples)[0], limit, more)
 
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return the source's predictions on corrected texts; the seconds are from text to predictions."""

@@ -75,8 +75,8 @@ class Asking(Protocol):
         """Return how many requests these examples need: those that are not answered yet."""
         ...
 
-    def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
-        """Raise InputError where they are more than the user may expect."""
+    def check_requests(self, examples: Sequence[Example], limit: int | None, more: int = 0) -> None:
+        """Raise InputError where they, and as many `more`, are more than the user may expect."""
 
 
 class Labelled(NamedTuple):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import robustbench_char as rbc
 from robustbench_char.common import InputError
 from robustbench_char.inference.chat.client import wait_of
 from robustbench_char.inference.chat.opening import chat
@@ -49,6 +51,14 @@ def test_options_that_cannot_work(name: str, options: dict[str, Any], message: s
     assert KEY not in str(raised.value)
 
 
+def test_requests_of_all_attacked_sets_count_together(tmp_path: Path) -> None:
+    model = rbc.chat("http://127.0.0.1:9/v1", model="tiny", cache=tmp_path / "cache")
+    suites = ["drop", "swap", "add", "keyboard", "mixed", "charbert_2020"]
+    with pytest.raises(InputError, match=r"limit=: found 2,100 requests planned; expected at most 2,000"):
+        rbc.evaluate(model, task="qnli", data="mini", suites=suites, output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_tags_must_be_known() -> None:
     task = get_task("conll2003").model_copy(update={"format_options": {}})
     with pytest.raises(InputError, match=r"labels=: found none for conll2003, which lists no tags"):
@@ -72,9 +82,7 @@ def test_identity() -> None:
     assert known == identify_model("openai:tiny", task, options=plain)
     json.dumps(known)
     priced = plain.model_copy(update={"price": "1,2"})
-    assert (
-        identify_model("openai:tiny", task, options=priced) != known
-    )  # the cost is computed again
+    assert identify_model("openai:tiny", task, options=priced) != known  # the cost is computed again
     own = open_model("openai:tiny", task, options=plain.model_copy(update={"prompt": "question_answering"}))
     assert own.info.shown == "openai:tiny, prompt question_answering"
     made = chat("http://127.0.0.1:9/v1", model="tiny")

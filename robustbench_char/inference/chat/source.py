@@ -155,9 +155,9 @@ class ChatSource:
         asked, _ = self._asked(examples)
         return sum(answer is None for answer in self._kept().get_all(asked))
 
-    def check_requests(self, examples: Sequence[Example], limit: int | None) -> None:
-        """Raise InputError where more requests would be sent than the user may expect."""
-        check_requests(self.requests(examples), limit=limit, yes=self.options.yes)
+    def check_requests(self, examples: Sequence[Example], limit: int | None, more: int = 0) -> None:
+        """Raise InputError where more requests would be sent (and `more` beside) than the user may expect."""
+        check_requests(self.requests(examples) + more, limit=limit, yes=self.options.yes)
 
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return one prediction per example, in the order given; the seconds are those of all requests, kept ones too.
