@@ -23,7 +23,7 @@ HEAVY = ("torch", "transformers", "accelerate")
 @pytest.fixture
 def path(install: Any) -> dict[str, str]:
     """Return an environment in which the package of the page is installed."""
-    (toml,), (_, code) = (re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.M | re.S) for kind in ("toml", "py"))
+    (toml,), (*_, code) = (re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.M | re.S) for kind in ("toml", "py"))
     project = tomllib.loads(toml)["project"]
     points = project["entry-points"]["robustbench_char.predictors"]
     attributes = {name: value.partition(":")[2] for name, value in points.items()}
@@ -51,36 +51,19 @@ def fails(path: dict[str, str], *arguments: object) -> str:
 
 def test_the_commands_of_the_page(path: dict[str, str], tmp_path: Path) -> None:
     assert re.search(r"^  overlap +my_predictors 0\.1\.0$", succeeds(path, "list", "predictors"), re.M)
-    (commands,) = re.findall(r"^```\n(pip install.*?)^```", PAGE, re.M | re.S)
-    for line in commands.splitlines()[2:]:
+    (commands,) = re.findall(r"^```sh\n(robustbench-char attack.*?)^```", PAGE, re.M | re.S)
+    for line in commands.splitlines():
         program, *arguments = line.split()
         assert program == "robustbench-char"
         succeeds(path, *(tmp_path / one if "/" in one else one for one in arguments))
-    scores = tmp_path / "scores" / "overlap"
+    scores = tmp_path / "steps"
     clean, attacked = (read_record(scores / name / "record.json") for name in ("clean", "drop"))
     assert clean.scores["accuracy"] > attacked.scores["accuracy"]
     assert attacked.data.attack is not None
     assert (attacked.condition, attacked.data.attack.clean_sha256) == ("drop", clean.data.sha256)
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "steps-report" / "index.html").read_text(encoding="utf-8")
     assert "overlap" in page
     assert "external" in page
-
-
-def test_the_file_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five lines, and the commands below them, in their folder."""
-    monkeypatch.chdir(tmp_path)
-    code, *_ = re.findall(r"^```py\n(.*?)^```", PAGE, re.M | re.S)
-    assert code.count("\n") == 5
-    (tmp_path / "mine.py").write_text(code)
-    blocks = re.findall(r"^```\n(robustbench-char .*?)^```", PAGE.partition("## A function in a file")[2], re.M | re.S)
-    path = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for line in "".join(blocks[:2]).splitlines():
-        succeeds(path, *line.split()[1:])
-    clean, attacked = (read_record(tmp_path / "scores/mine" / name / "record.json") for name in ("clean", "drop"))
-    assert clean.system == attacked.system
-    assert clean.system.shown == "mine.predict"
-    assert clean.scores["accuracy"] > attacked.scores["accuracy"] > 0
-    assert "mine.py:predict, source " in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.models

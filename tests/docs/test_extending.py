@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from fixtures.pages import blocks_of, extend
 from typer.testing import CliRunner
 
 from robustbench_char.attack_sets.manifest import read_manifest
-from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.cli.main import app
-from robustbench_char.common import Registry
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.metrics.base import METRICS, score
-from robustbench_char.reports.sections import SECTIONS
 from robustbench_char.tasks.registry import get_task
 
 pytestmark = pytest.mark.models
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-REGISTRIES: tuple[Registry[object], ...] = (OPERATORS, SYSTEMS, METRICS, SECTIONS)  # type: ignore[assignment]
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.M | re.S)
 
 
-def module_name(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
 @pytest.fixture(autouse=True)
 def extended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add all that the guide adds, for one test."""
-    for registry in REGISTRIES:
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    parts = (part for block in blocks("py") for part in re.split(r"^# (?=in |robustbench_char)", block, flags=re.M)[1:])
-    for head, code in (part.split("\n", 1) for part in parts):
-        name = module_name(head.removeprefix("in "))
-        if not head.startswith("in "):
-            monkeypatch.setitem(sys.modules, name, ModuleType(name))
-        exec(compile(code, head, "exec"), vars(importlib.import_module(name)))
+    for block in blocks_of("docs/extending.md"):
+        if block.language == "py":
+            extend(monkeypatch, block)
 
 
 @pytest.fixture

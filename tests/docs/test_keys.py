@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, SuiteFile, WordRule
+from robustbench_char.experiments.spec import Benchmark, Budget, FinetunePart, SensitivityOptions, SystemSpec, TaskSpec
 from robustbench_char.inference.chat.prompts import PromptFile
 from robustbench_char.tasks.base import HubSource, Task
 from robustbench_char.tasks.formats.conll import ConllOptions
@@ -28,6 +29,13 @@ TABLES: dict[str, dict[str, tuple[type[BaseModel], ...]]] = {
         "hub.": (HubSource,),
         "format_options.": (TsvOptions, ConllOptions, SquadOptions),
     },
+    "docs/benchmarks.md": {
+        "": (Benchmark,),
+        "systems.": (SystemSpec,),
+        "tasks.": (TaskSpec,),
+        "sensitivity.": (SensitivityOptions,),
+        "budget.": (Budget,),
+    },
 }
 """By page and by what stands before a key: the models that have these keys."""
 
@@ -43,6 +51,7 @@ def rows(page: str) -> Iterator[list[str]]:
 def keys(page: str) -> dict[str, str]:
     """Return the keys that a page explains, with the default that stands in brackets, "" without one."""
     heads = [row[0] for row in rows(page)]
+    heads += re.findall(r"(`(?:sensitivity|budget)\.\w+`(?: \([^)]*\))?)", " ".join(row[-1] for row in rows(page)))
     return {key: default for head in heads for key, default in re.findall(r"`([\w.]+)`(?: \(([^)]*)\))?", head)}
 
 
@@ -84,3 +93,8 @@ def test_values_of_a_suite_are_those_that_are_registered(key: str, names: object
 def test_the_operators_of_our_own_are_in_the_table_of_suites() -> None:
     text = (ROOT / "attacks" / "README.md").read_text(encoding="utf-8")
     assert {name for name in OPERATORS if not name.startswith("nlpaug")} <= set(re.findall(r"`(\w+)`", text))
+
+
+def test_the_options_of_fine_tuning_are_listed() -> None:
+    (values,) = (row[1] for row in rows("docs/benchmarks.md") if row[0].startswith("`finetune`"))
+    assert set(re.findall(r"`(\w+)`", values)) - {"finetune"} == set(FinetunePart.model_fields)

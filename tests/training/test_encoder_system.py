@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from transformers import BertTokenizer, GPT2Config, GPT2Model, TrainerCallback
-from typer.testing import CliRunner
 
-from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference._attack_set import piece_counts
@@ -25,7 +22,6 @@ from robustbench_char.inference.sensitivity import open_reader, sensitivity
 from robustbench_char.inference.systems import load_system
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.models.representations import Passage, WordReader
-from robustbench_char.records.sensitivity import find_sensitivities
 
 pytestmark = pytest.mark.models
 
@@ -171,26 +167,3 @@ def test_layers_of_canine(bases: dict[str, str]) -> None:
 
 def _read(reader: WordReader) -> np.ndarray:
     return reader.read([Passage(words=("anna", "went"))])[0].vectors
-
-
-def test_the_commands_of_the_guide(
-    bases: dict[str, str], ner_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The commands run as they stand there, on a small base in place of the one that is named."""
-    section = GUIDE.read_text(encoding="utf-8").split("## Your own encoder\n")[1].split("\n## ")[0]
-    (block,) = re.findall(r"^```\n(.*?)^```", section, re.M | re.S)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.txt").write_text(ner_text.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
-    (tmp_path / "test.txt").write_text(ner_text.replace("oslo O", "oslo B-LOC"), encoding="utf-8")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    for line in block.splitlines():
-        command = line.replace("google/canine-s", bases["canine"]).split()
-        assert command[0] == "robustbench-char"
-        told = CliRunner().invoke(app, command[1:], catch_exceptions=False)
-        assert told.exit_code == 0, told.output
-    assert (tmp_path / "scores" / "record.json").is_file()
-    ((_, measured),) = find_sensitivities([tmp_path])
-    assert measured.system is not None
-    whole = measured.group("all", "all")
-    assert whole is not None
-    assert (whole.left_out, whole.words > 20) == (0, True)
