@@ -92,9 +92,12 @@ class Code:
             own |= {name: sys.modules.pop(name) for name in made}
             sys.modules.update(others)
 
-    def _has(self, module: ModuleType) -> bool:
-        """Return whether a module is the user's in the folder: Python and installed packages may lie below it too."""
-        file = str(vars(module).get("__file__"))
+    def _has(self, module: ModuleType | None) -> bool:
+        """Return whether a module is the user's in the folder: Python and installed packages may lie below it too.
+
+        `sys.modules` has None for one that must not be imported.
+        """
+        file = str(vars(module).get("__file__")) if module else ""
         places = (sys.prefix, sys.base_prefix, str(_PACKAGE))
         return file.startswith(f"{self.folder}{os.sep}") and not file.startswith(places)
 
