@@ -106,6 +106,10 @@ class View:
         return self._left
 
 
+def _left(seconds: float | None, done: bool) -> str:
+    return "done" if done else "" if seconds is None else f"{duration(seconds)} left"
+
+
 class _Speed:
     """How fast a number grows, from the moment that it is first seen to grow."""
 
@@ -117,7 +121,7 @@ class _Speed:
         now = time.monotonic()
         if done <= self.start:
             self.since = now
-            return 0.0 if done >= total else None
+            return None
         return (total - done) * (now - self.since) / (done - self.start)
 
 
