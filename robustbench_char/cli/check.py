@@ -28,7 +28,7 @@ def check(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Models: folders, ids on the Hugging Face hub, predictors (module:function, file.py:function), chat"
             " models (openai:NAME).",
         ),

@@ -28,7 +28,10 @@ _STYLES = {"differs": "bold red", "within noise": "", "same": "dim"}
 @command("report", lambda page: typer.echo(page.absolute()))
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders that `evaluate` wrote, or folders of such folders.")
+        list[Path],
+        typer.Argument(
+            metavar="DIR", help="Folders that `check`, `run` or `evaluate` wrote, or folders of such folders."
+        ),
     ],
     output: Output = Path("report"),
     examples: Annotated[
@@ -49,7 +52,7 @@ def _print(result: SetComparison, json: bool) -> None:
 
 @command("compare", _print)
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="DIR_A", help="A folder with results of `evaluate` or `run`.")],
+    a: Annotated[Path, typer.Argument(metavar="DIR_A", help="A folder with results of `check`, `run` or `evaluate`.")],
     b: Annotated[Path, typer.Argument(metavar="DIR_B", help="Another such folder; differences are B minus A.")],
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON, unrounded.")] = False,
 ) -> None:

@@ -38,7 +38,7 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MODEL]",
+            metavar="MODEL",
             help="A folder, an id on the Hugging Face hub, openai:NAME, or a predictor (file.py:function).",
         ),
     ] = None,

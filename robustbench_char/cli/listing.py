@@ -20,7 +20,8 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="tasks, suites, benchmarks, operators, systems, predictors, prompts, layouts, alphabets or splitters."
+            metavar="KIND",
+            help="tasks, suites, benchmarks, operators, systems, predictors, prompts, layouts, alphabets or splitters.",
         ),
     ] = None,
 ) -> None:
@@ -75,7 +76,7 @@ def _plain(names: Iterable[str]) -> list[tuple[str, str]]:
 def validate(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help="Attack suites, tasks, prompts or benchmarks, as .yaml files."),
+        typer.Argument(metavar="FILE", help="Attack suites, tasks, prompts or benchmarks, as .yaml files."),
     ] = None,
     all_shipped: Annotated[bool, typer.Option("--all", help="Check all declarations that are shipped.")] = False,
 ) -> None:

@@ -29,27 +29,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _name, _command in (
-    ("list", list_names),
-    ("attack", attack),
-    ("verify", verify),
-    ("show", show),
-    ("mini", mini),
-    ("pretrain", pretrain),
-    ("convert", convert),
-    ("train-recogniser", train_recogniser),
-    ("recogniser-price", recogniser_price),
-    ("finetune", finetune),
-    ("evaluate", evaluate),
-    ("sensitivity", sensitivity),
-    ("fragility", fragility),
-    ("report", report),
-    ("check", check),
-    ("run", run),
-    ("compare", compare),
-    ("validate", validate),
+for _name, _command, _short in (
+    ("check", check, "Models from their names to a report, in one command."),
+    ("attack", attack, "Attack a data set with typos."),
+    ("verify", verify, "Check attacked sets against their clean data."),
+    ("show", show, "Print attacked texts with the edits marked."),
+    ("evaluate", evaluate, "Score a model on a data set, clean or attacked."),
+    ("report", report, "Write a page on results, with tables and figures."),
+    ("compare", compare, "What changed between two sets of results beyond noise."),
+    ("run", run, "Run a benchmark from one file, training included."),
+    ("finetune", finetune, "Fine-tune a system on a task."),
+    ("pretrain", pretrain, "Pre-train an encoder on plain text."),
+    ("train-recogniser", train_recogniser, "Train a word recogniser, a defence before any model."),
+    ("recogniser-price", recogniser_price, "Measure what a recogniser repairs, and what it breaks."),
+    ("sensitivity", sensitivity, "How much an attack shifts representations of words."),
+    ("fragility", fragility, "How often a tokenizer splits words, and after a typo."),
+    ("convert", convert, "Convert a released CharBERT checkpoint."),
+    ("list", list_names, "List tasks, suites, benchmarks, systems, prompts, ..."),
+    ("validate", validate, "Check suites, tasks, prompts and benchmarks of your own."),
+    ("mini", mini, "Write the small generated data set of a task."),
 ):
-    app.command(_name)(_command)
+    app.command(_name, short_help=_short)(_command)
 
 
 @app.callback(invoke_without_command=True)
