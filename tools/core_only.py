@@ -32,6 +32,7 @@ REFUSED = {
     "finetune mrpc --data mini --base model --output out": "models",
     "finetune mrpc --data mini --output out": "offline",
     "evaluate system --task cola --data mini": "models",
+    "check model --task mrpc --labels not_equivalent,equivalent --data mini --output out": "models",
     "sensitivity model --task mrpc --attacked attacked --data mini": "models",
     "fragility model --data mini": "models",
     "pretrain bert_mlm --text plain.txt --base model --output out": "models",
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def write_inputs(folder: Path) -> None:
-    """Write what the commands read: plain text, a model folder, a predictor."""
+    """Write what the commands read: plain text, a predictor, a benchmark, and folders of a model and a recogniser."""
     (folder / "plain.txt").write_text(TEXT * 200)
     (folder / "rule.py").write_text("def predict(batch, task):\n    return [task.labels[0] for example in batch]\n")
     model, sizes = folder / "model", {"hidden_size": 8, "num_hidden_layers": 1, "max_position_embeddings": 64}
