@@ -34,7 +34,7 @@ def test_chat_models(make_record: Callable[..., Any], tmp_path: Path) -> None:
         ["drop", 5000, 2, 7],
     ]
     text = (write_report([tmp_path / "in"], tmp_path / "out").parent / "report.md").read_text(encoding="utf-8")
-    assert "openai:tiny at http://127.0.0.1:9/v1 with the prompts tagging (abcdef012345)" in text
+    assert "openai:tiny at http://127.0.0.1:9/v1 by tagging (abcdef012345)" in text
     assert "| conll2003 | openai:tiny | clean | 20 | 5,000 | 400 | 1 min 30 s | 0.2500 | 2 | 1 | 0 | 7 |" in text
     assert "| 1.50 |" in text
 

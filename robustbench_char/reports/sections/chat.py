@@ -23,7 +23,7 @@ def sections(evidence: Evidence) -> list[Section]:
     records = [record for _, record in evidence.records if record.system.chat]
     if not records:
         return []
-    return [Section("chat", "Chat models", (_asked(records), _answers(records)))]
+    return [Section("chat", "Chat models", (_asked(records), _answers(records)), folded=True)]
 
 
 def _asked(records: list[Record]) -> Note:
@@ -33,8 +33,9 @@ def _asked(records: list[Record]) -> Note:
         if chat := record.system.chat:
             name = f"{chat.prompt} ({formatting.short_hash(chat.prompt_sha256)})"
             asked.setdefault((record.system.shown, chat.endpoint), {})[name] = None
-    lines = (f"{shown} at {endpoint} with the prompts {', '.join(names)}" for (shown, endpoint), names in asked.items())
-    return Note(f"Asked: {'; '.join(lines)}. The records hold the prompts. How the models were trained is not known.")
+    lines = (f"{shown} at {endpoint} by {', '.join(names)}" for (shown, endpoint), names in asked.items())
+    known = "The records hold the prompts. How the models were trained is not known."
+    return Note(f"Asked, by which prompts: {'; '.join(lines)}. {known}")
 
 
 def _answers(records: list[Record]) -> Table:
