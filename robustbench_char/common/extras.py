@@ -48,7 +48,10 @@ def missing_extra(module: str, place: object | None = None) -> InputError:
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """Turn the failed import of a module that an extra brings into an InputError; others pass through."""
+    """Turn the failed import of a module that an extra brings into an InputError, in a block or a decorated function.
+
+    Others pass through.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from robustbench_char.common.errors import Unfinished
+from robustbench_char.common.extras import needed
 from robustbench_char.common.options import keywords_of
 from robustbench_char.experiments._resolve import ready_model
 from robustbench_char.experiments.executors import EXECUTORS
@@ -182,6 +183,7 @@ def _test(
     return {"test": f"{where}@{split or 'all'}" if data_dir is not None else where}
 
 
+@needed()
 def _device() -> Literal["cpu", "gpu"]:
     import torch
 

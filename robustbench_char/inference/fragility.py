@@ -12,6 +12,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import OperatorRule, Suite, WordRule, load_suites
 from robustbench_char.common import InputError
+from robustbench_char.common.extras import needed
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference._attack_set import word_pieces
@@ -54,6 +55,7 @@ def fragility(
     return record
 
 
+@needed()
 def _measured(file: NativeFile, task: Task, tokenizer: str, seed: int) -> FragilityRecord:
     sentences, tags = _read(file, task)
     base = resolve_base(tokenizer, any_type=True)

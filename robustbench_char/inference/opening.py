@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from robustbench_char.common import InputError
+from robustbench_char.common.extras import needed
 from robustbench_char.common.files import read_json
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.inference._identities import (
@@ -141,6 +142,7 @@ def identify_model(
     return {"kind": kind, **_IDENTIFY[kind](str(name), task, options or ModelOptions())}
 
 
+@needed()
 def _opener(kind: Kind) -> _Open:
     """Import the file of a kind of model, which may need a model library."""
     if kind == "saved":

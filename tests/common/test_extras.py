@@ -69,11 +69,39 @@ def without_extras(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}:{ROOT}", "PATH": "/usr/bin:/bin"}
 
 
+CALLS = """
+import robustbench_char as rbc
+from tools.core_only import write_inputs
+import pathlib
+write_inputs(pathlib.Path())
+rbc.attack_file("mrpc", data="mini", suite="drop", output="attacked")
+data, model = {"data": "mini"}, {"task": "mrpc", "labels": ["not_equivalent", "equivalent"]}
+for call in (
+    lambda: rbc.finetune("mrpc", base="model", output="out", **data),
+    lambda: rbc.pretrain("bert_mlm", text="plain.txt", base="model", output="out"),
+    lambda: rbc.convert("model", "out"),
+    lambda: rbc.train_recogniser(text="plain.txt", output="out"),
+    lambda: rbc.recogniser_price("recogniser", task="mrpc", attacked="attacked", **data),
+    lambda: rbc.load_model("model", **model),
+    lambda: rbc.evaluate("model", **model, **data),
+    lambda: rbc.check("model", output="out", **model, **data),
+    lambda: rbc.sensitivity("model", task="mrpc", attacked="attacked", **data),
+    lambda: rbc.fragility("model", **data),
+    lambda: rbc.run("plain.yaml", output="out"),
+):
+    try:
+        print(call())
+    except rbc.InputError as error:
+        print(error)
+"""
+
+
 def test_python_gets_the_message_too(tmp_path: Path) -> None:
-    code = "import robustbench_char as rbc\ntry:\n    rbc.finetune\nexcept rbc.InputError as error:\n    print(error)"
-    line = [sys.executable, "-c", code]
-    done = subprocess.run(line, env=without_extras(tmp_path), capture_output=True, text=True, check=True)
-    assert "pip install 'robustbench-char[models]'" in done.stdout
+    line, environment = [sys.executable, "-c", CALLS], without_extras(tmp_path)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Install it: pip install 'robustbench-char[models]'.") == CALLS.count("lambda")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
