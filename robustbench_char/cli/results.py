@@ -21,7 +21,7 @@ _COUNTED = ("failed_examples", "tokens_in", "tokens_out")
 
 def show_evaluation(result: Evaluation) -> None:
     """Print one result: its scores, the headline with its interval."""
-    _notes([result.record])
+    _notes([result.record], opened=True)
     typer.echo(_line(result.record, result.interval()))
 
 
@@ -69,9 +69,9 @@ def _line(record: Record, interval: Interval | None = None) -> str:
     return f"{record.task}, {record.condition}, {record.data.examples:,} examples: {', '.join(first)}"
 
 
-def _notes(records: list[Record]) -> None:
-    """Print what is to know of models that are not ours, each thing once."""
-    models = (record.system.model for record in records)
+def _notes(records: list[Record], *, opened: bool = False) -> None:
+    """Print what is to know of models that are not ours, each thing once; of those `opened` here it was said then."""
+    models = () if opened else [record.system.model for record in records]
     for note in dict.fromkeys(note for model in models if model for note in model.notes):
         typer.echo(note)
     for shown in dict.fromkeys(record.system.shown for record in records):

