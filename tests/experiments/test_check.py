@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.chat_server import ChatServer, Reply
 
 import robustbench_char as rbc
 from robustbench_char.cli.main import main
@@ -222,6 +224,30 @@ def test_a_failed_job_has_exit_code_1(
     failed = run(1)
     assert "no score" in failed
     assert "Traceback" not in failed
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_chat_model_whose_quota_ends_goes_on_later(chat_server: ChatServer, tmp_path: Path) -> None:
+    """What is done stays, the other jobs say why, and the same call asks for the rest."""
+    asked = itertools.count()
+    empty = Reply.error(429, "no quota left", code="insufficient_quota")
+    chat_server.answer = lambda request: "acceptable" if next(asked) < 15 else empty
+    options = {"endpoint": chat_server.url, "cache": str(tmp_path / "cache"), "executor": "local"}
+    results = check("openai:tiny", tmp_path, **options)
+    assert results["condition"].tolist() == ["clean"]
+    assert len(results.attrs["errors"]) == 2
+    assert all("quota is used up" in error for error in results.attrs["errors"].values())
+    chat_server.answer = lambda request: "acceptable"
+    before = len(chat_server.asked)
+    assert check("openai:tiny", tmp_path, **options).attrs["errors"] == {}
+    assert 0 < len(chat_server.asked) - before < 24
+
+
+def test_many_requests_are_not_sent_unasked(chat_server: ChatServer, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"limit=: found 2,\d\d\d requests planned"):
+        check("openai:tiny", tmp_path, endpoint=chat_server.url, limit=None, suites=SUITES)
+    assert chat_server.asked == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
