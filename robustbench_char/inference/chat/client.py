@@ -180,7 +180,7 @@ class Endpoint:
         text = (message.content or message.refusal or "") if message else ""
         return Answer(
             text=self._clean(text, limit=None).encode("utf-8", "replace").decode(),  # no half of a surrogate pair
-            finish=choice.finish_reason,
+            finish=self._clean(choice.finish_reason) or None,
             tokens_in=(usage.prompt_tokens or 0) if usage else 0,
             tokens_out=(usage.completion_tokens or 0) if usage else 0,
             seconds=seconds,

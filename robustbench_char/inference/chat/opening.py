@@ -114,16 +114,21 @@ def endpoint_of(url: str | None) -> str:
     fix = "Name it: `endpoint=` http://127.0.0.1:8000/v1 (OpenAI's own: https://api.openai.com/v1)."
     if not url:
         raise InputError(Option("endpoint"), found="none", expected="the URL of the endpoint of a chat model", fix=fix)
-    parts = urlsplit(url.strip())
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if any(mark in url for mark in "@?#"):
         raise InputError(
             Option("endpoint"),
             found="a URL with a user, a query or a fragment",
             expected="a plain one: it is written into records",
             fix="Put the key into an environment variable and name it with `key_env=`.",
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(Option("endpoint"), found=repr(url), expected="a URL with http or https", fix=fix)
+    try:
+        parts = urlsplit(url.strip())
+        named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets of an address, a port that is not a number
+        named = False
+    if not named:
+        expected = "a URL: http(s)://HOST[:PORT]/PATH"
+        raise InputError(Option("endpoint"), found=repr(url), expected=expected, fix=fix)
     return url.strip().rstrip("/").removesuffix(_PATH).rstrip("/")
 
 

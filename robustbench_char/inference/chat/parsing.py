@@ -115,7 +115,9 @@ def _json_lists(text: str) -> Iterator[list[Any]]:
     for match in re.finditer(r"\[", text):
         try:
             value, _ = decoder.raw_decode(text, match.start())
-        except (ValueError, RecursionError):
+        except RecursionError:  # thousands of brackets: no answer, and each would take long
+            return
+        except ValueError:
             continue
         yield value
 
