@@ -87,10 +87,10 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
         def run(**given: Any) -> None:
             keywords = {name: value for name, value in given.items() if value is not None and name != "json"}
             try:
-                if isinstance(function, str) and function in CHECKS:
-                    CHECKS[function](keywords)
-                made = getattr(rbc, function) if isinstance(function, str) else function
                 with _told():
+                    if isinstance(function, str) and function in CHECKS:
+                        CHECKS[function](keywords)
+                    made = getattr(rbc, function) if isinstance(function, str) else function
                     result = made(**keywords)
                 if given.get("json") and "json" not in shown:
                     typer.echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))

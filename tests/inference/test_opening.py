@@ -186,7 +186,10 @@ def test_an_architecture_that_is_not_known(pairs: Path) -> None:
         open_model(pairs, MRPC)
 
 
-def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_lead_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "robustbench_char")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -196,6 +199,7 @@ def test_names_that_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     refused(
         str(tmp_path / "no" / "folder"), r"found no such folder; expected a model: a folder, an id on the Hugging Face"
     )
+    assert "looking for nobody/never-made on the Hugging Face hub, and downloading it" in caplog.text
     (tmp_path / "file").write_text("")
     refused(str(tmp_path / "file"), r"found a file; expected a model: a folder")
 
