@@ -20,6 +20,8 @@ from robustbench_char.reports.evidence import Evidence, read_records
 
 __all__ = ["Summary", "compared", "read_summary", "summary_of"]
 
+_MOST_ROWS = 30
+"""Rows of a table that is printed."""
 USUAL = 0.1
 """The share of mistyped words that a sentence speaks of, of those that were measured the nearest."""
 
@@ -38,10 +40,11 @@ class Summary(NamedTuple):
     Columns: task, rank (by attacked score; missing for what has not learnt, or met no attack), label (the system as
     reports call it), suite, mistyped (share of all words that were edited), metric, examples, runs, saw_attack,
     constant (score of the best constant answer), learnt; clean, attacked, drop, retention, each with `_low` and `_high`
-    of its 95% interval; attacked_best.
+    of its 95% interval; attacked_best. `attacks` has such a row per task, attack and system.
     """
 
     frame: pd.DataFrame
+    attacks: pd.DataFrame = pd.DataFrame()
 
     @property
     def sentences(self) -> list[str]:
@@ -78,12 +81,17 @@ class Summary(NamedTuple):
         return pd.DataFrame([_shown(row) for row in self.frame.to_dict("records")], columns=columns)
 
     def text(self) -> str:
-        """Return sentences, table and marks as plain text."""
+        """Return sentences, table and marks as plain text; the table has a row per attack unless that is too long."""
+        if len(self.frame) < len(self.attacks) <= _MOST_ROWS:
+            whole = self._replace(frame=self.attacks)
+            return "\n".join([f"{whole.heading}:", *whole._rows(), *whole.notes, "", *self.sentences])
+        return "\n".join([f"{self.heading}:", *self._rows(), *self.notes, "", *self.sentences])
+
+    def _rows(self) -> list[str]:
         table = self.shown()
         widths = [max(map(len, [name, *table[name]])) for name in table]
         lines = [table.columns.tolist(), *table.to_numpy().tolist()]
-        rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-        return "\n".join([f"{self.heading}:", *rows, *self.notes, "", *self.sentences])
+        return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
     def html(self) -> str:
         """Return sentences, table and marks as HTML."""
@@ -110,10 +118,15 @@ def summary_of(evidence: Evidence) -> Summary:
 def _summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
     paired = {pair.clean_folder for pair in pairs}
     alone = [item for item in records if not item[1].data.attack and item[0] not in paired]
-    main = compared(means)
-    parts = [_ranked(part) for _, part in main.groupby("task", sort=False)] if len(main) else []
-    rows = [row for part in parts for row in part.to_dict("records")] + _clean_rows(alone)
-    return Summary(pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"}))
+    clean = _clean_rows(alone)
+    return Summary(_ranks(compared(means), clean), _ranks(means, clean))
+
+
+def _ranks(means: pd.DataFrame, clean: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows ranked within each task and attack, and those of clean results that stand alone."""
+    parts = [_ranked(part) for _, part in means.groupby(["task", "suite"], sort=False)] if len(means) else []
+    rows = [row for part in parts for row in part.to_dict("records")] + list(clean)
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rank": "Int64"})
 
 
 def compared(means: pd.DataFrame) -> pd.DataFrame:

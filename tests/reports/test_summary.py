@@ -41,7 +41,11 @@ def test_of_a_sweep_the_strength_nearest_to_a_tenth_of_the_words_is_told(sweep: 
     change = f"{row['clean']:.1f} to {row['attacked']:.1f} [{row['attacked_low']:.1f}, {row['attacked_high']:.1f}]"
     assert sentence == f"At 12% of words mistyped, accuracy falls from {change}."
     assert summary.heading == "qnli, accuracy, mixed@0.2, 12.0% of words mistyped"
-    assert summary.text().splitlines()[1].split() == ["System", "Clean", "Attacked", "Drop", "Retention"]
+    assert list(summary.shown()) == ["System", "Clean", "Attacked", "Drop", "Retention"]
+    heading, header, *rows = summary.text().splitlines()
+    assert heading == "qnli, accuracy:"
+    assert header.split() == ["System", "Attack", "Words", "mistyped", "Clean", "Attacked", "Drop", "Retention"]
+    assert [row.split()[1] for row in rows[: len(summary.attacks)]] == summary.attacks["suite"].tolist()
     assert summary.text().endswith(f"\n\n{sentence}")
 
 
