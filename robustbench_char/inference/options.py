@@ -20,13 +20,17 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
 class ChatOptions(Options):
     """Where a chat model (`openai:NAME`) is asked, how, and what its answers cost."""
 
     endpoint: str | None = Field(
         None, description="Chat models: URL of the OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1."
     )
-    prompt: str | None = Field(
+    prompt: Annotated[str | None, BeforeValidator(_text)] = Field(
         None, description="Chat models: a prompt's .yaml file (default: that of the task's family, see `list prompts`)."
     )
     key_env: str = Field(
@@ -40,7 +44,7 @@ class ChatOptions(Options):
     price: str | None = Field(
         None, description="Chat models: price of a million input tokens and of a million output tokens: 0.15,0.60."
     )
-    cache: str | None = Field(
+    cache: Annotated[str | None, BeforeValidator(_text)] = Field(
         None,
         description="Chat models: folder of answers, so that nothing is asked twice (default: in the user's cache).",
     )
@@ -55,7 +59,8 @@ class CheckOptions(ChatOptions):
     labels: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (),
         description="What each class id of the model means, in order: a,b,c or a file with one name per line;"
-        " - for what the task does not have.",
+        " - for what the task does not have. Chat models: the types of spans, or tags of words, of a task that lists"
+        " none.",
     )
 
 
@@ -71,13 +76,13 @@ class CheckKeywords(TypedDict, total=False):
     """The keywords of `CheckOptions`, which say what they mean; None stands for the default."""
 
     endpoint: str | None
-    prompt: str | None
+    prompt: Path | str | None
     key_env: str | None
     parallel: int | None
     timeout: float | None
     retries: int | None
     price: str | None
-    cache: str | None
+    cache: Path | str | None
     yes: bool | None
     labels: Sequence[str] | str | None
 

@@ -61,6 +61,13 @@ def test_requests_of_all_attacked_sets_count_together(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"“{KEY}”")
+    with pytest.raises(InputError, match=r"key_env=: found a key with characters that cannot be sent") as raised:
+        open_model("openai:tiny", get_task("qnli"), options=ModelOptions(endpoint="http://127.0.0.1:9/v1"))
+    assert KEY not in str(raised.value)
+
+
 def test_tags_must_be_known() -> None:
     task = get_task("conll2003").model_copy(update={"format_options": {}})
     with pytest.raises(InputError, match=r"labels=: found none for conll2003, which lists no tags"):

@@ -256,9 +256,13 @@ def _names(param: str | None, said: str, name: str) -> bool:
 def read_key(variable: str) -> str | None:
     """Return the key in an environment variable; None where the default one is not set, as for a local server.
 
-    Raises InputError where another variable is named that is not set; what may be a key itself is not repeated.
+    Raises InputError where another variable is named that is not set, and for a key that cannot be sent; what may be a
+    key is not repeated.
     """
     key = os.environ.get(variable, "").strip()
+    if not key.isascii() or not key.isprintable():
+        found, expected = "a key with characters that cannot be sent", "one of ASCII characters"
+        raise InputError(Option("key_env"), found=found, expected=expected, fix=f"Copy it into {variable} again.")
     if not key and variable != DEFAULT_KEY:
         found = f"{variable}, which is not set" if re.fullmatch("[A-Z_][A-Z0-9_]*", variable) else "no such variable"
         expected = "the name of an environment variable that holds the key"

@@ -73,8 +73,8 @@ def chat(
     'openai:tiny'
     """
     given = {
-        "endpoint": url, "prompt": prompt and str(prompt), "key_env": key_env, "parallel": parallel, "timeout": timeout,
-        "retries": retries, "price": price, "cache": cache and str(cache), "yes": yes,
+        "endpoint": url, "prompt": prompt, "key_env": key_env, "parallel": parallel, "timeout": timeout,
+        "retries": retries, "price": price, "cache": cache, "yes": yes,
     }  # fmt: skip
     (options,) = options_of(given, ModelOptions)
     endpoint_of(options.endpoint)
