@@ -21,8 +21,8 @@ _ABOUT_MARKS = {
 NOT_LEARNT = "not learnt"
 """What stands in place of the retention of a system that has not learnt its task (see `analysis.learning`)."""
 ABOUT_NOT_LEARNT = (
-    "Not learnt: the clean score is not above that of the best answer that is the same for all examples (by its 95% "
-    "interval). What is left of it under attack says nothing, so there is no retention and no rank."
+    "Not learnt: the lower limit of the clean score is not above the score of the best constant answer (one answer for "
+    "all examples). Its retention would be meaningless, so neither retention nor rank is given."
 )
 
 _NAMES = {
@@ -163,7 +163,8 @@ def about_best(means: pd.DataFrame) -> str:
         return ""
     if not tested.any():
         return "Bold: the highest score (ties are tested only where all systems have counts of each example). "
-    best = "Bold: the best of all systems, and those not told apart from it (permutation test, Holm, p ≥ 0.05)"
+    best = "Bold: the best of all systems, and those not significantly different from it"
+    best += " (permutation test, Holm, p ≥ 0.05)"
     if tested.all():
         return f"{best}. "
     untested = join([f"{task} under {suite}" for task, suite in tested.index[~tested]])

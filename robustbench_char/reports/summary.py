@@ -240,8 +240,8 @@ def _change(metric: str, rows: Sequence[Mapping[Any, Any]], systems: int) -> str
     if first is last:
         return f"{highest}."
     if len(others) == len(rows) - 1:
-        return f"{highest}, the highest, from which no other is told apart."
-    tied = f" (not told apart from {_listed(others)})" if others else ""
+        return f"{highest}, the highest; no other differs significantly."
+    tied = f" (not significantly different from {_listed(others)})" if others else ""
     return f"{highest}, the highest{tied}; of {last['label']} it {_falls(last)}, the lowest."
 
 

@@ -72,6 +72,13 @@ def test_a_short_card_has_three_rows(make_runs: Make) -> None:
     assert short_card(long).footnote.startswith(f"and {len(long.rows) - 3} more words")
 
 
+def test_a_short_card_has_the_beginning_of_long_texts(make_runs: Make) -> None:
+    (card,) = make_cards(all_in(make_runs(("squad_v2",), suites=("drop",)))[:1])
+    texts = ["".join(part.text for piece in pieces for part in piece.parts) for _, pieces in short_card(card).fields]
+    assert max(map(len, texts)) <= 122
+    assert texts[1].endswith(" …")
+
+
 def test_the_choice_does_not_depend_on_the_order_of_rows(make_runs: Make) -> None:
     root = make_runs(suites=("drop",))
     before, (pair,) = all_in(root), pair_records(find_records([root]))

@@ -87,7 +87,7 @@ def test_what_is_not_told_apart_from_the_best_is_bold(root: Path, tmp_path: Path
     lines = printed(root, tmp_path / "out", "overview_qnli")
     assert ("**" in lines["bert"]) is bool(table.loc["bert", [f"{name}_best" for name in (CLEAN, "drop")]].any())
     caption = (tmp_path / "out" / "tables" / "overview_qnli.md").read_text(encoding="utf-8")
-    assert "not told apart from it (permutation test, Holm" in caption
+    assert "not significantly different from it (permutation test, Holm" in caption
     assert "Effective strength, of eligible words: charbert\\_2020 48.8%" in caption.replace("charbert_", "charbert\\_")
 
 
@@ -258,7 +258,7 @@ def test_counts_without_intervals_say_why(make_comparison: Make) -> None:
     assert set(means["attacked_note"]) == {"one example"}
     assert means["attacked_low"].isna().all()
     (table,) = [table for table in report_captions(root) if table.startswith("qnli: accuracy of all systems")]
-    assert "not told apart from it (permutation test" in table
+    assert "not significantly different from it (permutation test" in table
 
 
 def test_ties_are_untested_only_where_a_system_has_no_counts(root: Path) -> None:
@@ -268,7 +268,7 @@ def test_ties_are_untested_only_where_a_system_has_no_counts(root: Path) -> None
     (both,) = [caption for caption in captions if caption.startswith("All tasks under drop")]
     assert "p ≥ 0.05); of qnli under drop, where not all systems have counts of each example, the highest score" in both
     overviews = {caption.partition(":")[0]: caption for caption in captions if "of all systems, clean" in caption}
-    assert "not told apart from it" in overviews["conll2003"]
+    assert "not significantly different from it" in overviews["conll2003"]
     assert "Bold: the highest score (ties are tested only where all systems have counts" in overviews["qnli"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from robustbench_char.common import InputError
+from robustbench_char.reports._formatting import plural
 from robustbench_char.reports.blocks import Card, Part, Piece
 from robustbench_char.reports.examples._choice import Choice, Row, Rows, answers_of, read_rows
 from robustbench_char.text.edits import Edit, unchanged
@@ -20,6 +21,7 @@ CONTEXT = 70
 _LONGEST_CELL = 160
 _MOST_EDITS = 10
 _FEW_ROWS = 3
+_SHORT = 120
 _SHOWN_FOR = {"broken": "Worst kept", "survived": "Best kept"}
 _KINDS: tuple[Literal["same", "removed", "inserted"], ...] = ("same", "removed", "inserted")
 _Predicted: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
@@ -67,8 +69,23 @@ def short_card(card: Card) -> Card:
     _, system, _, name = card.title.rsplit(" · ", 3)
     title = f"{_SHOWN_FOR[card.outcome]} by {system}: {name}"
     rest = len(card.rows) - _FEW_ROWS
-    footnote = f"and {rest} more words of entities, or with another tag" if rest > 0 else ""
-    return card._replace(title=title, edits="", rows=card.rows[:_FEW_ROWS], footnote=footnote)
+    footnote = f"and {plural(rest, 'more word')} of entities, or with another tag" if rest > 0 else ""
+    fields = tuple((field, _beginning(pieces)) for field, pieces in card.fields)
+    return card._replace(title=title, fields=fields, edits="", rows=card.rows[:_FEW_ROWS], footnote=footnote)
+
+
+def _beginning(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """Return the pieces of a text that fit into _SHORT characters."""
+    kept: list[Piece] = []
+    left = _SHORT
+    for piece in pieces:
+        text = "".join(part.text for part in piece.parts)
+        if len(text) > left:
+            cut = text[:left].rpartition(" ")[0]
+            return (*kept, _plain(f"{'' if piece.word else cut} …"))
+        kept.append(piece)
+        left -= len(text)
+    return tuple(kept)
 
 
 def _edits(edits: list[dict[str, Any]]) -> str:

@@ -41,7 +41,8 @@ def _change_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
     for position, before, after, saw, learnt in rows:
         arrow = {"arrowstyle": "-|>", "color": style.EDGE, "linewidth": 1.0, "shrinkA": 4, "shrinkB": 4}
         axes.annotate("", (after, position), (before, position), arrowprops=arrow)
-        for value, other, mark in ((before, after, ""), (after, before, formatting.mark(saw))):
+        sides = (before, after, ""), (after, before, formatting.mark(saw))
+        for value, other, mark in sides if before != after or sides[1][2] else sides[:1]:
             right = value > other or (value == other and mark == "")
             shift, side = (7, "left") if right else (-7, "right")
             mark += "" if learnt or not right else f" {formatting.NOT_LEARNT}"

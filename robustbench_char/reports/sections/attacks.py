@@ -83,7 +83,7 @@ def strength_picture(part: pd.DataFrame, task: str) -> Picture:
     """Return the curves of one task, from rows of `strength_sweeps`."""
     bands = " Bands are 95% intervals over examples." if part["attacked_low"].notna().any() else ""
     caption = (
-        f"{task}: {formatting.score_name(str(part['metric'].iloc[0]))} against the share of words mistyped; at 0 it is "
-        f"that of clean data. n = {int(part['examples'].max()):,} examples.{bands}"
+        f"{task}: {formatting.score_name(str(part['metric'].iloc[0]))} against the share of words mistyped, 0 being "
+        f"clean data. n = {int(part['examples'].max()):,} examples.{bands}"
     )
     return Picture(f"strength_{task}", caption, strength_figure(part))

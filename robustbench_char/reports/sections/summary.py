@@ -54,7 +54,7 @@ def _wide_table(summary: Summary, means: pd.DataFrame) -> Table:
     ranks = summary.frame.groupby("label", sort=False)["rank"].mean().astype("float64")
     labels = list(ranks.fillna(len(summary.frame)).sort_values(kind="stable").index)
     suites = formatting.join([str(suite) for suite in means["suite"]])
-    caption = f"All systems under {suites}, those with the higher ranks (by attacked score, mean over tasks) first."
+    caption = f"All systems under {suites}, sorted by their ranks (by attacked score, mean over tasks)."
     return wide_table("summary", caption, means, labels)
 
 

@@ -48,7 +48,7 @@ def wide_table(name: str, caption: str, part: pd.DataFrame, labels: list[str], *
     frame = pd.DataFrame([_row(label, part[part["label"] == label], tasks) for label in labels])
     columns = (text("System"), *(_column(str(task), _what(rows)) for task, rows in part.groupby("task", sort=False)))
     caption = (
-        f"{caption} Attacked score, below it the clean one and the share of it that is left. "
+        f"{caption} Attacked score; below it, the clean score and the retention. "
         f"{formatting.about_intervals(part)}{formatting.about_best(part)}"
     )
     return Table(name, caption.strip(), frame, columns, folded)
