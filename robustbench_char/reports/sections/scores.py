@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import REFERENCE, retention, seed_frame
-from robustbench_char.analysis.scores import run_scores, strongest, system_labels
+from robustbench_char.analysis.pairs import REFERENCE, seed_frame
+from robustbench_char.analysis.scores import run_scores, system_labels
 from robustbench_char.analysis.statistics import CLEAN
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import (
@@ -25,7 +25,6 @@ from robustbench_char.reports.blocks import (
 )
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
-from robustbench_char.reports.figures.style import axis_title
 
 __all__ = ["sections"]
 
@@ -56,7 +55,7 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
         return (*warnings, *footnote, _table(frame, task))
     means = evidence.means[evidence.means["task"] == task]
     tables: tuple[Block, ...] = (*_overview(means, task), *footnote, _table(frame, task), *_seeds_table(frame, task))
-    return (_summary(known), *warnings, _picture(known, means, task), *tables)
+    return (*warnings, _picture(known, means, task), *tables)
 
 
 def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
@@ -78,27 +77,6 @@ def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
         text = f"No clean result of the same weights on the same data was given for {alone}."
         notes.append(Note(text, "warning"))
     return notes
-
-
-def _summary(known: pd.DataFrame) -> Note:
-    """Say for each of a few systems what is left, over all its seeds, under the suite that leaves least."""
-    labels, title = system_labels(known), axis_title(str(known["metric"].iloc[0]))
-    if labels.nunique() > SIDE_BY_SIDE:
-        return Note(f"{title} of {labels.nunique()} systems.")
-    lines = [_lowest(str(label), part) for label, part in known.groupby(labels, sort=False)]
-    return Note(f"{title}. {' '.join(lines)}")
-
-
-def _lowest(label: str, part: pd.DataFrame) -> str:
-    means = part.groupby("suite", sort=False).agg(
-        clean=("clean", "mean"), attacked=("attacked", "mean"), saw=("saw_attack", strongest)
-    )
-    suite, clean, attacked, saw = min(means.itertuples(name=None), key=lambda row: row[2])
-    kept = retention(clean, attacked) if part["learnt"].all() else None
-    share = "" if kept is None else f", which is {formatting.percent(kept)} of it"
-    lowest = formatting.score(attacked) + formatting.mark(saw)
-    name = formatting.system(label, bool(part["learnt"].all()))
-    return f"{name}: {formatting.score(clean)} clean; lowest {lowest} under {suite}{share}."
 
 
 def _picture(known: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
