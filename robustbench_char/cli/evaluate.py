@@ -25,7 +25,7 @@ def _print(result: Evaluation | Results, output: Path | None) -> None:
     if isinstance(result, Evaluation):
         show_evaluation(result)
     else:
-        show_numbers(result.folders[0])
+        show_numbers(result.folders[0], opened=True)
     if output is None:
         typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
     else:

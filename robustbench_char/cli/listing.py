@@ -37,7 +37,7 @@ def list_names(
     for title, entries in kinds.items():
         if kind in (None, title):
             typer.echo(f"{title}:")
-            for name, text in entries:
+            for name, text in entries or [("none", "")]:
                 typer.echo(f"  {name:<28}{text}".rstrip())
 
 

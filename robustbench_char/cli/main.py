@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from robustbench_char._version import __version__
 from robustbench_char.cli.attack import attack, mini, show, verify
@@ -21,7 +23,19 @@ from robustbench_char.common.extras import needed
 
 __all__ = ["app", "main"]
 
+
+class _Resumable(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; an interrupt, which Typer ends without a word, says how to go on."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; rerun the same command to resume", err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Resumable,
     name="robustbench-char",
     help="How much does an NLP model break when people mistype, and which defence helps?",
     no_args_is_help=True,
@@ -67,9 +81,6 @@ def main() -> None:
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; rerun the same command to resume", err=True)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,16 @@ def show_evaluation(result: Evaluation) -> None:
     typer.echo(_line(result.record, result.interval()))
 
 
-def show_numbers(folder: Path) -> None:
-    """Print the table and the sentences of all records below a folder; where none is clean, a line for each."""
+def show_numbers(folder: Path, *, opened: bool = False) -> None:
+    """Print the table and the sentences of all records below a folder; where none is clean, a line for each.
+
+    Of models that were `opened` by this command it was said before what is to know of them.
+    """
     from robustbench_char.records.evaluation import find_records
     from robustbench_char.reports.summary import read_summary
 
     records = [record for _, record in find_records([folder])]
-    _notes(records)
+    _notes(records, opened=opened)
     if any(record.data.attack is None for record in records):
         typer.echo(read_summary([folder]).text())
     else:

@@ -77,6 +77,8 @@ def kind_of_model(name: Path | str) -> Kind:
     text, path = str(name), Path(name).expanduser()
     if path.is_dir():
         if not (path / SYSTEM).is_file() and not (path / CONFIG).is_file():
+            if text in {point for point, _ in registered()}:  # a folder of data or code may have the name, too
+                return "predictor"
             expected = "a folder that `finetune` wrote, or one with a fine-tuned model of Transformers"
             raise InputError(text, found=f"neither {SYSTEM} nor {CONFIG}", expected=expected, fix="Check the path.")
         return "saved" if (path / SYSTEM).is_file() else "transformers"

@@ -161,7 +161,7 @@ def _hub(name: str) -> Path:
         unknown = isinstance(error, RepositoryNotFoundError)
         found = "no public model of that name on the hub" if unknown else "the Hugging Face hub cannot be reached"
         fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm"])
-        expected = "`minilm`, a model folder, or a hub id"
+        expected = "a model's folder, or its id on the hub"
         raise InputError(name, found=f"no such folder, and {found}", expected=expected, fix=fix) from None
 
 

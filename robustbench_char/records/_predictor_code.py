@@ -24,7 +24,6 @@ from robustbench_char.common.files import check_file, sha256_bytes
 
 __all__ = ["Code", "find_code", "installed_code", "source_sha256"]
 
-OPTION = "--predictor"
 _EXPECTED = "a function: module:function or path/to/file.py:function"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _OWN: dict[Path, dict[str, ModuleType]] = {}
@@ -127,11 +126,13 @@ def find_code(name: str) -> Code:
     where, _, attribute = name.rpartition(":")
     if not where and name.endswith(".py"):
         fix = f"Name the function in it: {name}:FUNCTION."
-        raise InputError(OPTION, found=f"{name!r}, a file alone", expected=_EXPECTED, fix=fix)
+        raise InputError(name, found="a file alone", expected=_EXPECTED, fix=fix)
     if not all(part.isidentifier() for part in attribute.split(".")):
-        raise InputError(OPTION, found=repr(name), expected=_EXPECTED, fix="Correct the name after the colon.")
+        raise InputError(
+            name, found="no function of that name", expected=_EXPECTED, fix="Correct the name after the colon."
+        )
     if where.endswith(".py"):
-        path = check_file(Path(where).expanduser(), option=OPTION).resolve()
+        path = check_file(Path(where).expanduser(), option="MODEL").resolve()
         code = Code("", attribute, source_sha256(path, path.parent), path, path.parent)
         _check_named(path, attribute)
         return code
@@ -144,7 +145,7 @@ def _in_module(module: str, attribute: str) -> Code:
     if path is None:
         expected = f"{_EXPECTED}; a module of the working directory or an installed one"
         fix = "Correct the name, run the command in the module's folder, or give the path of its file."
-        raise InputError(OPTION, found=f"no module {module!r}", expected=expected, fix=fix)
+        raise InputError(f"{module}:{attribute}", found=f"no module {module!r}", expected=expected, fix=fix)
     own = folder if path.is_relative_to(folder) else None
     code = Code(module, attribute, source_sha256(path, own), folder=own)
     if path.suffix == ".py":
@@ -235,4 +236,4 @@ def _check_named(path: Path, attribute: str) -> None:
     if first not in names and not {"*", "__getattr__", "globals"} & names:
         expected = f"one of its functions and classes: {', '.join(functions) or 'it has none'}"
         fix = f"Correct the name.{nearest(first, functions)}"
-        raise InputError(OPTION, found=f"no {first!r} in {path}", expected=expected, fix=fix)
+        raise InputError(path, found=f"no {first!r}", expected=expected, fix=fix)

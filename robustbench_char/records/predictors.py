@@ -23,7 +23,7 @@ from robustbench_char.common import InputError, nearest
 from robustbench_char.common.files import sha256_bytes
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.records._predictor_code import OPTION, Code, find_code, installed_code, source_sha256
+from robustbench_char.records._predictor_code import Code, find_code, installed_code, source_sha256
 from robustbench_char.records.evaluation import PredictorInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 
@@ -189,7 +189,7 @@ def _entry_point(name: str) -> EntryPoint:
             f"one of {', '.join(known)}" if known else f"a package that registers one as {GROUP}"
         )
         fix = f"Correct the name, or install its package.{nearest(name, known)}"
-        raise InputError(OPTION, found=f"unknown predictor {name!r}", expected=expected, fix=fix)
+        raise InputError(name, found="unknown predictor", expected=expected, fix=fix)
     place = f"predictor {name} (of {_distribution(matching[0])})"
     if len(matching) > 1:
         several = ", ".join(map(_distribution, matching))

@@ -182,7 +182,9 @@ def _mismatch(
     if not any(guess):
         same = len(known) == len(names)
         guess = known if same else [*known[: len(names)], *[None] * (len(names) - len(known))]
-    line = ",".join(label or _NOTHING for label in guess)
+    left = _missing(guess, known, entities=False) if any(guess) else ()
+    rest = left[0] if len(left) == 1 and "O" not in known else _NOTHING  # such as all that does not entail
+    line = ",".join(label or rest for label in guess)
     return InputError(
         str(place),
         found=f"a model with the labels {', '.join(names)}",

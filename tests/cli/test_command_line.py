@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_char.cli.listing import list_names
 from robustbench_char.cli.main import main
 
 PROGRAM = Path(sys.executable).with_name("robustbench-char")
@@ -217,3 +218,20 @@ def test_bad_input_ends_with_one_message(data: Path, tmp_path: Path, capsys: pyt
 def test_wrong_options_end_with_code_2() -> None:
     assert run("attack", "cola", "--seed", "one").returncode == 2
     assert run("nonsense").returncode == 2
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robustbench_char.cli.listing._kinds", stopped)
+    monkeypatch.setattr(sys, "argv", ["robustbench-char", "list"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted; rerun the same command to resume\n")
+
+
+def test_a_kind_without_names_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("robustbench_char.records.predictors.registered", list)
+    list_names("predictors")
+    assert capsys.readouterr().out == "predictors:\n  none\n"

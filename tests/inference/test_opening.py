@@ -12,6 +12,7 @@ import pytest
 
 import robustbench_char as rbc
 from robustbench_char.common import InputError
+from robustbench_char.inference import opening
 from robustbench_char.inference.evaluate import PredictionSource, evaluate
 from robustbench_char.inference.opening import identify_model, kind_of_model, open_model
 from robustbench_char.inference.options import ModelOptions
@@ -60,6 +61,15 @@ def test_kinds_of_names(pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "ours" / "system.json").write_text("{}")
     found = [kind_of_model(name) for name in (pairs, tmp_path / "ours", "dslim/bert-base-NER", "m:f", "openai:x")]
     assert found == ["transformers", "saved", "transformers", "predictor", "chat"]
+
+
+def test_a_predictor_may_be_called_as_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "registered", lambda: [("mine", "baselines 0.1.0")])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert kind_of_model("mine") == "predictor"
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    assert kind_of_model("mine") == "transformers"
 
 
 def test_a_source_that_is_ready_passes_through(pairs: Path) -> None:

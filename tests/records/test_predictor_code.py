@@ -142,11 +142,11 @@ def test_a_file_is_named_from_any_directory(folder: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mine.py", r"--predictor: found 'mine\.py', a file alone; .* Name the function in it: mine\.py:FUNCTION"),
-        ("none.py:predict", r"none\.py: found no such file; expected an existing file\. Check .* --predictor"),
-        ("mine.py:predit", r"found no 'predit' in .*mine\.py; expected .* classes: predict, Model\. .* 'predict'\?"),
-        ("mine.py:", r"--predictor: found 'mine\.py:'; expected a function: module:function or path/to/file"),
-        ("mine:predit", r"found no 'predit' in .*mine\.py"),
+        ("mine.py", r"mine\.py: found a file alone; .* Name the function in it: mine\.py:FUNCTION"),
+        ("none.py:predict", r"none\.py: found no such file; expected an existing file\. Check .* MODEL"),
+        ("mine.py:predit", r"mine\.py: found no 'predit'; expected .* classes: predict, Model\. .* 'predict'\?"),
+        ("mine.py:", r"mine\.py:: found no function of that name; expected a function: module:function or path"),
+        ("mine:predit", r"mine\.py: found no 'predit'"),
         ("mien:predict", r"found no module 'mien'; expected .*; a module of the working directory or an installed"),
         ("mine.sub:predict", r"found no module 'mine\.sub'"),
         ("a-b:predict", r"found no module 'a-b'"),

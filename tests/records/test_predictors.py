@@ -101,7 +101,7 @@ def test_listing_imports_nothing(site: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("modell", r"--predictor: found unknown predictor 'modell'; expected .*one of .*Did you mean 'model'\?"),
+        ("modell", r"modell: found unknown predictor; expected .*one of .*Did you mean 'model'\?"),
         (
             "none",
             r"predictor none \(of baselines 0\.1\.0\): found .*:make_none gives None without a method `predict`",

@@ -52,7 +52,7 @@ def test_the_worst_lost_most_by_the_fewest_edits_and_the_best_kept_most(make_run
     assert edits[best.row] == edits[right].max()
     cards = [short_card(card) for card in make_cards([worst, best])]
     assert [card.title for card in cards] == [
-        f"Worst kept by bert: conll2003-{worst.row}", f"Best kept by bert: conll2003-{best.row}"
+        f"Worst kept by bert: example conll2003-{worst.row}", f"Best kept by bert: example conll2003-{best.row}"
     ]  # fmt: skip
     assert not cards[0].edits
 

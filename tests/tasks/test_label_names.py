@@ -108,7 +108,7 @@ def test_given_as_a_text_or_a_file(tmp_path: Path) -> None:
         (
             "qnli",
             ("contradiction", "neutral", "entailment"),
-            r"expected those of qnli: entailment, not_entailment\. .*--labels -,-,entailment$",
+            r"expected those of qnli: entailment, not_ent.*--labels not_entailment,not_entailment,entailment$",
         ),
         ("cola", ("LABEL_0",), r"a model with the labels LABEL_0; .*--labels unacceptable$"),
         ("cola", ("LABEL_0", "LABEL_1", "LABEL_2"), r"--labels unacceptable,acceptable,-$"),

@@ -67,7 +67,7 @@ def _card(choice: Choice, rows: Rows) -> Card:
 def short_card(card: Card) -> Card:
     """Return a card for the first screen: by what it shows and its id, the first rows, the edits in its texts alone."""
     _, system, _, name = card.title.rsplit(" · ", 3)
-    title = f"{_SHOWN_FOR[card.outcome]} by {system}: {name}"
+    title = f"{_SHOWN_FOR[card.outcome]} by {system}: example {name}"
     rest = len(card.rows) - _FEW_ROWS
     footnote = f"and {plural(rest, 'more word')} of entities, or with another tag" if rest > 0 else ""
     fields = tuple((field, _beginning(pieces)) for field, pieces in card.fields)
