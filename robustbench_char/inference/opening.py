@@ -96,10 +96,16 @@ def kind_of_model(name: Path | str) -> Kind:
 def task_of_model(name: Path | str | PredictionSource | Unbound) -> Task | None:
     """Return the task of a model that says it by itself: what `finetune` wrote, or a source that is ready.
 
-    Raises InputError for a `system.json` that is damaged.
+    Raises InputError for a `system.json` that is damaged, and for what is no model, such as a plain function.
     """
+    if isinstance(name, Unbound):
+        return None
     if not isinstance(name, Path | str):
-        return None if isinstance(name, Unbound) else name.task
+        if not hasattr(name, "info"):
+            expected = "a name, or what rbc.load_model, rbc.predictor or rbc.chat returned"
+            fix = "Wrap a function: rbc.predictor(function). Save a model to a folder and name that."
+            raise InputError("model", found=f"a value of type {type(name).__name__}", expected=expected, fix=fix)
+        return name.task
     if kind_of_model(name) != "saved":
         return None
     path = Path(name).expanduser() / SYSTEM

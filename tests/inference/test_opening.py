@@ -72,6 +72,12 @@ def test_a_predictor_may_be_called_as_a_folder(tmp_path: Path, monkeypatch: pyte
     assert kind_of_model("mine") == "transformers"
 
 
+@pytest.mark.parametrize("call", [rbc.check, rbc.evaluate])
+def test_a_plain_function_is_to_be_wrapped(call: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match=r"model: found a value of type function; .*rbc\.predictor\(function\)"):
+        call(lambda batch: batch, data="mini", task="cola")
+
+
 def test_a_source_that_is_ready_passes_through(pairs: Path) -> None:
     source = rbc.load_model(pairs, "mrpc")
     assert open_model(source) is source
