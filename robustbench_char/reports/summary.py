@@ -84,8 +84,11 @@ class Summary(NamedTuple):
         """Return sentences, table and marks as plain text; the table has a row per attack unless that is too long."""
         if len(self.frame) < len(self.attacks) <= _MOST_ROWS:
             whole = self._replace(frame=self.attacks)
-            return "\n".join([f"{whole.heading}:", *whole._rows(), *whole.notes, "", *self.sentences])
-        return "\n".join([f"{self.heading}:", *self._rows(), *self.notes, "", *self.sentences])
+            return "\n".join([*whole._heading(), *whole._rows(), *whole.notes, "", *self.sentences])
+        return "\n".join([*self._heading(), *self._rows(), *self.notes, "", *self.sentences])
+
+    def _heading(self) -> list[str]:
+        return [f"{self.heading}:"] if self.heading else []
 
     def _rows(self) -> list[str]:
         table = self.shown()
@@ -96,8 +99,9 @@ class Summary(NamedTuple):
     def html(self) -> str:
         """Return sentences, table and marks as HTML."""
         table = self.shown().to_html(index=False, border=0)
-        above, below = ("".join(f"<p>{escape(text)}</p>" for text in part) for part in (self.sentences, self.notes))
-        return f"{above}\n<p>{escape(self.heading)}:</p>\n{table}\n{below}"
+        parts = (self.sentences, self._heading(), self.notes)
+        above, heading, below = ("".join(f"<p>{escape(text)}</p>" for text in part) for part in parts)
+        return f"{above}\n{heading}\n{table}\n{below}"
 
 
 def read_summary(folders: Sequence[Path | str]) -> Summary:
@@ -215,7 +219,9 @@ def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
     learnt = [row for row in rows if row["learnt"]]
     attacked = [row for row in learnt if not formatting.is_missing(row["attacked"])]
     said = []
-    if attacked:
+    if attacked and not attacked[0]["mistyped"]:
+        said.append(f"{attacked[0]['suite']} changed no word: attack with a higher strength, or more text.")
+    elif attacked:
         share = formatting.share(attacked[0]["mistyped"])
         said.append(f"At {share} of words mistyped, {_change(metric, attacked, len(rows))}")
     elif learnt:

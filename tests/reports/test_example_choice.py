@@ -13,7 +13,7 @@ from robustbench_char.analysis.pairs import pair_records
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import find_records, read_record, write_record
-from robustbench_char.reports.examples._cards import make_cards, short_card
+from robustbench_char.reports.examples._cards import make_cards, short_card, shown_tag
 from robustbench_char.reports.examples._choice import OUTCOMES, Changed, Choice, changed_examples, extremes
 
 TASKS = ("qnli", "conll2003", "squad_v2")
@@ -167,3 +167,7 @@ def test_a_question_card_names_no_answer_and_the_attacked_gold(make_runs: Make) 
     rows = [card.rows[0] for card in make_cards(all_in(root))]
     assert any(gold == "(no answer)" for gold, _, _ in rows)
     assert any(gold == "Amara Lindqvist (attacked: Amra Lindqvist)" for gold, _, _ in rows)
+
+
+def test_what_a_chat_model_answers_beside_the_task_is_shown_so() -> None:
+    assert [shown_tag(tag) for tag in ("UNUSABLE", "I-UNUSABLE", "B-PER", None)] == [*["(unusable)"] * 2, "B-PER", None]

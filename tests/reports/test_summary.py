@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,9 @@ def test_tasks_have_a_sentence_each_and_ranks_of_their_own() -> None:
     assert [text.partition(":")[0] for text in summary.sentences] == ["conll2003", "qnli"]
     assert summary.frame["rank"].tolist() == [1, 1]
     assert "<td>85.4</td>" in summary.html()
+    assert "<p>:</p>" not in summary.html()
+    mixed = summary.frame.assign(suite=["a", "b"], metric=["f1", "accuracy"])
+    assert Summary(mixed).text().startswith("Task")
 
 
 def test_clean_results_alone_have_a_score_and_no_rank(make_runs: Callable[..., Path]) -> None:
@@ -87,3 +91,8 @@ def test_a_score_that_attack_leaves_alone_stays(sweep: Path) -> None:
     higher = Summary(frame.assign(attacked=frame["clean"] + 2))
     assert "accuracy stays at " in same.sentences[0]
     assert "accuracy rises from " in higher.sentences[0]
+
+
+def test_an_attack_that_changes_no_word_is_said(sweep: Path) -> None:
+    (sentence,) = Summary(read_summary([sweep]).frame.assign(mistyped=0.0)).sentences
+    assert re.fullmatch(r"\S+ changed no word: attack with a higher strength, or more text\.", sentence)

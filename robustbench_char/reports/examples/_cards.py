@@ -22,6 +22,8 @@ _LONGEST_CELL = 160
 _MOST_EDITS = 10
 _FEW_ROWS = 3
 _SHORT = 120
+_UNUSABLE = "UNUSABLE"
+"""The tag, or the type in it, that predictions of chat models have where an answer could not be used."""
 _SHOWN_FOR = {"broken": "Worst kept", "survived": "Best kept"}
 _KINDS: tuple[Literal["same", "removed", "inserted"], ...] = ("same", "removed", "inserted")
 _Predicted: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
@@ -126,12 +128,17 @@ def _tagging(before: Row, after: Row) -> _Predicted:
     words = zip_longest(*tokens, before.gold, before.prediction or (), after.prediction or ())
     for clean, attacked, gold, old, new in words:
         word = clean if clean == attacked else f"{clean} → {attacked}"
-        row = (str(word), str(gold), old or cut[0], new or cut[1])
+        row = (str(word), str(gold), shown_tag(old) or cut[0], shown_tag(new) or cut[1])
         if old != new or str(gold).startswith(("B-", "I-")):
             telling.append(row)
         elif clean != attacked:
             edited.append(row)
     return ("word", "gold", "before", "after"), tuple(telling or edited)
+
+
+def shown_tag(tag: str | None) -> str | None:
+    """Return a tag as it is shown: that of a word whose part of an answer could not be used says so."""
+    return "(unusable)" if tag and tag.removeprefix("B-").removeprefix("I-") == _UNUSABLE else tag
 
 
 _TABLES = {"classification": _classification, "question_answering": _question_answering, "tagging": _tagging}

@@ -26,7 +26,7 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair, grouped
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
-from robustbench_char.reports.examples._cards import FAILED, edits_that_do_not_fit, marks_of, segments
+from robustbench_char.reports.examples._cards import FAILED, edits_that_do_not_fit, marks_of, segments, shown_tag
 from robustbench_char.reports.examples._choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
 
 MOST_RESULTS = 20_000
@@ -179,7 +179,7 @@ def _shown(value: Any, family: str) -> str:
     if value is None:
         return FAILED
     if family == "tagging":
-        return " ".join(CUT_OFF if tag is None else str(tag) for tag in value)
+        return " ".join(shown_tag(tag) or CUT_OFF for tag in value)
     if family == "question_answering":
         return " | ".join(answers_of(value)) if isinstance(value, list) else str(value["text"])
     return str(value)
