@@ -26,6 +26,9 @@ def _print_trained(folder: Path) -> None:
         f"{training['wer_before']:.2f}%, after {training['wer_after']:.2f}%; clean words changed "
         f"{training['clean_changed']:.2f}%"
     )
+    if training["wer_after"] >= training["wer_before"]:
+        warning = "it makes as many words wrong as it corrects, or more: train it for longer or on more text"
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @command("train_recogniser", _print_trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def test_train_and_price(tmp_path: Path) -> None:
     folder = tmp_path / "recogniser"
     said = run("train-recogniser", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
     assert "on 8 held-out words, wrong before correction 75.00%" in said
+    wrong = float(re.findall(r"after ([0-9.]+)%", said)[0])
+    assert ("warning: it makes as many words wrong as it corrects" in said) == (wrong >= 75)
     price = ["recogniser-price", folder, "--task", "conll2003", "--input", clean, "--attacked", tmp_path / "attacked"]
     numbers = json.loads(run(*price, "--output", tmp_path / "price", "--json"))["errors"]
     assert json.loads((tmp_path / "price" / "recogniser_price.json").read_text())["errors"] == numbers

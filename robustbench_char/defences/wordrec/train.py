@@ -180,6 +180,7 @@ class _Run:
             shown = bar.add_task("training the recogniser", total=self.settings.epochs)
             for epoch in range(self.settings.epochs or 0):
                 if self.steps == self.settings.steps:
+                    bar.update(shown, total=epoch)
                     break
                 loss = float(torch.stack(list(self._epoch(epoch, optimizer, device))).mean())
                 wrong = self._held_out_errors(recogniser.to(device))
