@@ -166,7 +166,7 @@ def test_a_damaged_record_is_made_again(write_spec: Write, tmp_path: Path, outco
         path.write_text(path.read_text().replace('"accuracy": ', '"accuracy": 1'))
     planned = benchmark.plan(write_spec(), store=store)
     assert {name.partition("/")[0] for name in planned.waiting} == {"score"}
-    assert any("damaged" in line for line in planned.explain(planned.waiting[0]))
+    assert any("not whole: record.json" in line for line in planned.explain(planned.waiting[0]))
     assert run(write_spec(), tmp_path / "out", store)
     assert outcomes.outcome(tmp_path / "out") == whole
 

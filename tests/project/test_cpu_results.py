@@ -28,9 +28,10 @@ def row(*cells: object) -> str:
 def overview() -> tuple[dict[str, int], dict[str, list[str]]]:
     """Return the columns, and the cells of each system, of the table of all tasks in the committed report."""
     lines = (FOLDER / "report" / "report.md").read_text(encoding="utf-8").splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("| System | cola clean |"))
+    start = next(number for number, line in enumerate(lines) if line.startswith("| System | cola "))
     title, _, *body = lines[start : start + 2 + len(SYSTEMS)]
-    return {name: number for number, name in enumerate(cells(title))}, {cells(line)[0]: cells(line) for line in body}
+    columns = {name.split()[0]: number for number, name in enumerate(cells(title))}
+    return columns, {cells(line)[0]: cells(line) for line in body}
 
 
 def cells(line: str) -> list[str]:
@@ -41,14 +42,12 @@ def cells(line: str) -> list[str]:
 def main_rows() -> list[str]:
     """Return a row per task: clean / attacked with its interval; † marks operators that the system saw."""
     columns, systems = overview()
-    return [
-        row(task, *(
-            f"{line[columns[f'{task} clean']].split()[0]} / {line[columns[f'{task} attacked']]}"
-            + (" †" if name in SEEN else "")
-            for name, line in ((name, systems[name]) for name in SYSTEMS)
-        ))
-        for task in TASKS if f"{task} clean" in columns
-    ]  # fmt: skip
+
+    def scores(task: str, name: str) -> str:
+        attacked, _, kept = systems[name][columns[task]].partition(" of ")  # "34.3 [31.3, 37.3] of 75.3: 45.6%"
+        return f"{re.split('[:,]', kept)[0]} / {attacked}" + (" †" if name in SEEN else "")
+
+    return [row(task, *(scores(task, name) for name in SYSTEMS)) for task in TASKS if task in columns]
 
 
 def run() -> RunFile:
