@@ -78,14 +78,17 @@ def _notes(records: list[Record], *, opened: bool = False) -> None:
     for note in dict.fromkeys(note for model in models if model for note in model.notes):
         typer.echo(note)
     for shown in dict.fromkeys(record.system.shown for record in records):
-        for note in _answers([record for record in records if record.system.shown == shown]):
+        for note in _answers([record for record in records if record.system.shown == shown], opened=opened):
             typer.echo(f"{shown}: {note}")
 
 
-def _answers(records: list[Record]) -> Iterator[str]:
-    """Yield how many predictions of a system could not be used, and tokens and cost of a chat model."""
+def _answers(records: list[Record], *, opened: bool) -> Iterator[str]:
+    """Yield how many predictions of a system could not be used, and tokens and cost of a chat model.
+
+    A predictor that was opened here has warned of them.
+    """
     counts = {name: sum(record.counts.get(name, 0) for record in records) for name in _COUNTED}
-    if failed := counts["failed_examples"]:
+    if (failed := counts["failed_examples"]) and (records[0].system.chat or not opened):
         total = sum(record.data.examples for record in records)
         what = f"{failed:,} of {total:,} predictions could not be used and count as wrong"
         yield f"{what}; the column `error` of predictions.parquet has the reasons"
