@@ -19,7 +19,7 @@ from robustbench_char.experiments.run import run
 from robustbench_char.experiments.run_folder import RunFile, RunFolder
 from robustbench_char.experiments.spec import Benchmark, Given, Ready, SystemSpec, TaskSpec
 from robustbench_char.inference.asked import attacks_of, parted, seeds_of, task_named
-from robustbench_char.inference.opening import Unbound, kind_of_model
+from robustbench_char.inference.opening import Unbound, kind_of_model, without_chat_options
 from robustbench_char.inference.options import CheckKeywords, CheckOptions
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.labels import labelled
@@ -137,15 +137,17 @@ def _named(models: Iterable[Any], options: dict[str, Any], defences: Iterable[st
     """Return models and their options by the names that tell them apart, each as it is and behind each defence."""
     models = list({model if isinstance(model, str | Path) else id(model): model for model in models}.values())
     short = [_name(model) for model in models]
+    chats = [isinstance(model, str) and model.startswith("openai:") for model in models]
     named: Named = {}
-    for model, name in zip(models, short, strict=True):
+    for model, name, is_chat in zip(models, short, chats, strict=True):
+        own_options = options if is_chat or not any(chats) else without_chat_options(options)
         if short.count(name) > 1 and isinstance(model, str | Path):
             name = f"{Path(model).expanduser().resolve().parent.name}-{name}"
         own = _free(name, named)
-        named[own] = (model, options)
+        named[own] = (model, own_options)
         for defence in dict.fromkeys(map(str, defences)):
             behind = _free(f"{own}+{Path(defence).expanduser().resolve().name}", named)
-            named[behind] = (model, {**options, "defence": defence})
+            named[behind] = (model, {**own_options, "defence": defence})
     return named
 
 

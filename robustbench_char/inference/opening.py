@@ -6,13 +6,14 @@ Each kind of model stands in a file of its own, which is imported when such a mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import needed
 from robustbench_char.common.files import read_json
+from robustbench_char.common.options import Option, fields_of, keywords_of
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.inference._identities import (
     SYSTEM,
@@ -21,7 +22,7 @@ from robustbench_char.inference._identities import (
     identify_saved,
     task_of,
 )
-from robustbench_char.inference.options import ModelOptions
+from robustbench_char.inference.options import ChatOptions, ModelOptions
 from robustbench_char.models.bases import HUB_ID
 from robustbench_char.models.folders import CONFIG
 from robustbench_char.records.predictors import registered
@@ -30,7 +31,7 @@ from robustbench_char.tasks.base import Task
 if TYPE_CHECKING:
     from robustbench_char.inference.evaluate import PredictionSource
 
-__all__ = ["Kind", "Unbound", "identify_model", "kind_of_model", "open_model", "task_of_model"]
+__all__ = ["Kind", "Unbound", "identify_model", "kind_of_model", "open_model", "task_of_model", "without_chat_options"]
 
 Kind: TypeAlias = Literal["saved", "transformers", "predictor", "chat"]
 _Open: TypeAlias = "Callable[[str, Task | None, ModelOptions], PredictionSource]"
@@ -124,11 +125,13 @@ def open_model(
     `task` is what it shall predict (None: a saved system's own), `kind` what the name is of (None: what it looks like).
     Raises InputError for what cannot be opened.
     """
+    options = options or ModelOptions()
+    _refuse_unused(name, options, kind)
     if isinstance(name, Unbound):
-        return name.bind(task_of(task), options or ModelOptions())
+        return name.bind(task_of(task), options)
     if not isinstance(name, Path | str):
         return name
-    return _opener(kind or kind_of_model(name))(str(name), task, options or ModelOptions())
+    return _opener(kind or kind_of_model(name))(str(name), task, options)
 
 
 def identify_model(
@@ -142,12 +145,38 @@ def identify_model(
 
     Nothing of the model is loaded, and no module of a user is imported. Raises InputError for what cannot be opened.
     """
+    options = options or ModelOptions()
+    _refuse_unused(name, options, kind)
     if isinstance(name, Unbound):
-        return {"kind": "unbound", **name.identify(task_of(task), options or ModelOptions())}
+        return {"kind": "unbound", **name.identify(task_of(task), options)}
     if not isinstance(name, Path | str):
         return {"kind": "ready", "system": name.info.model_dump(mode="json")}
     kind = kind or kind_of_model(name)
-    return {"kind": kind, **_IDENTIFY[kind](str(name), task, options or ModelOptions())}
+    return {"kind": kind, **_IDENTIFY[kind](str(name), task, options)}
+
+
+def without_chat_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords of `ModelOptions` without those that chat models alone have."""
+    return {name: value for name, value in options.items() if name not in {field.keyword for field in _OF_CHAT}}
+
+
+_OF_CHAT = tuple(fields_of(ChatOptions))
+
+
+def _refuse_unused(name: Any, options: ModelOptions, kind: Kind | None) -> None:
+    """Raise InputError for options that a model would leave unread."""
+    given = keywords_of(options)
+    if isinstance(name, Path | str):
+        if (kind or kind_of_model(name)) == "chat" or given == without_chat_options(given):
+            return
+        unread, found = set(given) - set(without_chat_options(given)), f"an option of chat models, with {name}"
+        expected, fix = "a chat model, openai:NAME", "Leave it out, or name a chat model."
+    else:
+        unread = set(given) - ({"labels", "defence"} if isinstance(name, Unbound) else set())
+        found, expected = "an option beside a model that is made already", "none that it would not read"
+        fix = "Give it where the model is made."
+    if unread:
+        raise InputError(Option(min(unread)), found=found, expected=expected, fix=fix)
 
 
 @needed()

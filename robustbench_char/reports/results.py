@@ -116,8 +116,15 @@ class Results(pd.DataFrame):
         """Write the report into `output` and return the path of its `index.html` (see `write_report`)."""
         return write_report(self.folders, Path(output), examples=examples, overwrite=overwrite)
 
+    def __repr__(self) -> str:
+        """Return what was found and the table; of records that do not belong in one table, the rows."""
+        try:
+            return self._summary.text()
+        except InputError:
+            return repr(pd.DataFrame(self))
+
     def _repr_html_(self) -> str:
-        """Return what was found and the ranked table; of records that do not belong in one table, the rows."""
+        """Return the same as HTML."""
         try:
             return self._summary.html()
         except InputError:

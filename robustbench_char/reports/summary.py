@@ -82,10 +82,12 @@ class Summary(NamedTuple):
 
     def text(self) -> str:
         """Return sentences, table and marks as plain text; the table has a row per attack unless that is too long."""
-        if len(self.frame) < len(self.attacks) <= _MOST_ROWS:
-            whole = self._replace(frame=self.attacks)
-            return "\n".join([*whole._heading(), *whole._rows(), *whole.notes, "", *self.sentences])
-        return "\n".join([*self._heading(), *self._rows(), *self.notes, "", *self.sentences])
+        whole = self._whole()
+        return "\n".join([*whole._heading(), *whole._rows(), *whole.notes, "", *self.sentences])
+
+    def _whole(self) -> Summary:
+        """Return the same with a row per attack, unless those are too many."""
+        return self._replace(frame=self.attacks) if len(self.frame) < len(self.attacks) <= _MOST_ROWS else self
 
     def _heading(self) -> list[str]:
         return [f"{self.heading}:"] if self.heading else []
@@ -97,9 +99,10 @@ class Summary(NamedTuple):
         return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
 
     def html(self) -> str:
-        """Return sentences, table and marks as HTML."""
-        table = self.shown().to_html(index=False, border=0)
-        parts = (self.sentences, self._heading(), self.notes)
+        """Return the same as HTML."""
+        whole = self._whole()
+        table = whole.shown().to_html(index=False, border=0)
+        parts = (self.sentences, whole._heading(), whole.notes)
         above, heading, below = ("".join(f"<p>{escape(text)}</p>" for text in part) for part in parts)
         return f"{above}\n{heading}\n{table}\n{below}"
 

@@ -166,7 +166,8 @@ def _check_given(task: Task, names: Sequence[str], given: Sequence[str], known: 
         return InputError("--labels", found=found, expected=expected, fix=own)
 
     if len(given) != len(names):
-        raise wrong(f"{len(given)} labels", f"{len(names)}, one per label of the model (- for none of the task's)")
+        number = f"{len(given)} label" + ("" if len(given) == 1 else "s")
+        raise wrong(number, f"{len(names)}, one per label of the model (- for none of the task's)")
     wanted = {tag[2:] for tag in known if tag != "O"} if entities else set(known)
     for label in given:
         mark, kind = _parts(label) if entities else ("", label)

@@ -262,3 +262,15 @@ def test_the_command_prints_numbers_and_then_the_path(model: Path, tmp_path: Pat
     for part in ("System", "Clean", "Attacked", "mine", "labels of mine: those of the task"):
         assert part in text
     assert len(SUITES) == 6
+
+
+def test_options_of_chat_models_are_theirs_alone() -> None:
+    labels, options = {"labels": ("a", "b")}, {"endpoint": "http://127.0.0.1:1/v1", "labels": ("a", "b")}
+    named = _named(["openai:tiny", "some/model"], options, ["wordrec"])
+    behind = {"defence": "wordrec"}
+    assert [own for _, own in named.values()] == [options, options | behind, labels, labels | behind]
+
+
+def test_an_option_of_chat_models_without_one_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="endpoint=: found an option of chat models"):
+        check(model, tmp_path, endpoint="http://127.0.0.1:1/v1")

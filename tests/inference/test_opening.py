@@ -258,3 +258,12 @@ def test_options_that_do_not_fit(pairs: Path, tmp_path: Path) -> None:
 def test_types(pairs: Path) -> None:
     source: PredictionSource = open_model(pairs, MRPC)
     assert source.classes == MRPC.labels
+
+
+def test_options_that_a_model_would_leave_unread(pairs: Path) -> None:
+    refused(pairs, f"endpoint=: found an option of chat models, with {pairs}", endpoint="http://127.0.0.1:1/v1")
+    refused("m:f", "price=: found an option of chat models, with m:f", price="1,2")
+    chat = rbc.chat("http://127.0.0.1:1/v1", model="tiny")
+    refused(chat, "parallel=: found an option beside a model that is made already", parallel=2)  # type: ignore[arg-type]
+    source = open_model(pairs, MRPC)
+    refused(source, "labels=: found an option beside a model that is made already", labels=("a", "b"))  # type: ignore[arg-type]

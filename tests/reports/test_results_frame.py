@@ -59,6 +59,7 @@ def test_a_row_per_task_system_and_suite_with_intervals(make_runs: Callable[...,
     assert frame["drop"].tolist() == pytest.approx((frame["clean"] - frame["attacked"]).tolist())
     html = results._repr_html_()
     assert all(text in html for text in ("<table", "charbert", "words mistyped"))
+    assert all(text in str(results) for text in ("Clean", "charbert", "words mistyped"))
 
 
 def test_clean_results_alone_have_a_row_and_no_figure(make_runs: Callable[..., Path]) -> None:

@@ -125,7 +125,7 @@ def test_labels_that_do_not_match(task: str, names: tuple[str, ...], message: st
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("acceptable",), r"--labels: found 1 labels; expected 2, .*The model's labels, in order: no, yes\."),
+        (("acceptable",), r"--labels: found 1 label; expected 2, .*The model's labels, in order: no, yes\."),
         (("acceptable", "fine"), r"found 'fine'; expected a label of cola: unacceptable, acceptable"),
         (("-", "-"), r"found no label of the task; expected at least one of unacceptable, acceptable"),
     ],
