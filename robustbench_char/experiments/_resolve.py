@@ -228,7 +228,7 @@ def _ready(
                     )
                 except InputError as error:
                     place = f"systems.{key}.{'model' if system.model else 'predictor'}"
-                    wrong.add(place, error.found, error.expected, error.fix)
+                    wrong.add(place, f"{error.found} ({error.place})", error.expected, error.fix)
     return ready
 
 

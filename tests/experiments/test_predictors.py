@@ -92,8 +92,8 @@ def test_the_plan_imports_no_predictor(folder: Path) -> None:
     ("name", "message"),
     [
         ("none.py:predict", r"systems\.mine\.predictor: found .*no such file"),
-        ("mine.py:predit", r"systems\.mine\.predictor: found no 'predit' in .*'predict'\?"),
-        ("unknown", r"systems\.mine\.predictor: found unknown predictor 'unknown'"),
+        ("mine.py:predit", r"systems\.mine\.predictor: found no 'predit' \(.*mine\.py\); .*'predict'\?"),
+        ("unknown", r"systems\.mine\.predictor: found unknown predictor \(unknown\)"),
     ],
 )
 def test_what_cannot_be_used_is_a_mistake_of_the_spec(folder: Path, name: str, message: str) -> None:
