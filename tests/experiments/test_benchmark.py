@@ -88,6 +88,7 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
     assert "report/index.html" in done.stdout
 
 
+@pytest.mark.slow
 def test_only_what_depends_on_a_change_is_done_again(write_spec: Write, tmp_path: Path) -> None:
     store = tmp_path / "store"
     systems: dict[str, Any] = {"bert": {}, "second": {"system": "bert", "finetune": {"epochs": 2.0}}}
@@ -114,6 +115,7 @@ def test_only_what_depends_on_a_change_is_done_again(write_spec: Write, tmp_path
         changed.explain(name + "0")
 
 
+@pytest.mark.slow
 def test_a_folder_holds_what_its_spec_asks_for(write_spec: Write, tmp_path: Path) -> None:
     """What an earlier spec left is removed, and without examples no text of the data is copied."""
     store, out = tmp_path / "store", tmp_path / "out"

@@ -57,6 +57,7 @@ def run(folder: Path) -> dict[str, Record]:
     return {record.condition: record for _, record in find_records([folder / "out"])}
 
 
+@pytest.mark.slow
 def test_failed_examples_are_asked_again_and_an_edit_asks_for_all(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
