@@ -20,7 +20,7 @@ from robustbench_char.experiments.run_folder import RunFile, RunFolder
 from robustbench_char.experiments.spec import Benchmark, Given, Ready, SystemSpec, TaskSpec
 from robustbench_char.inference.asked import attacks_of, parted, seeds_of, task_named
 from robustbench_char.inference.opening import Unbound, kind_of_model, without_chat_options
-from robustbench_char.inference.options import CheckKeywords, CheckOptions
+from robustbench_char.inference.options import CHAT, CheckKeywords, CheckOptions
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.labels import labelled
 from robustbench_char.tasks.sources import Input, NamedSource, open_source
@@ -137,7 +137,7 @@ def _named(models: Iterable[Any], options: dict[str, Any], defences: Iterable[st
     """Return models and their options by the names that tell them apart, each as it is and behind each defence."""
     models = list({model if isinstance(model, str | Path) else id(model): model for model in models}.values())
     short = [_name(model) for model in models]
-    chats = [isinstance(model, str) and model.startswith("openai:") for model in models]
+    chats = [isinstance(model, str) and model.startswith(CHAT) for model in models]
     named: Named = {}
     for model, name, is_chat in zip(models, short, chats, strict=True):
         own_options = options if is_chat or not any(chats) else without_chat_options(options)
@@ -158,14 +158,14 @@ def _free(name: str, taken: Named) -> str:
 def _name(model: Any) -> str:
     """Return what a model is called: a folder by its name, an id by itself, a function by its file and name."""
     if isinstance(model, Unbound):
-        return str(model.name).removeprefix("openai:")
+        return str(model.name).removeprefix(CHAT)
     if not isinstance(model, str | Path):
         return str(model.info.shown)
     folder = Path(model).expanduser()
     if folder.exists():
         return folder.resolve().name
-    if str(model).startswith("openai:"):
-        return str(model).removeprefix("openai:")
+    if str(model).startswith(CHAT):
+        return str(model).removeprefix(CHAT)
     place, colon, function = str(model).rpartition(":")
     return f"{Path(place).stem}.{function}" if colon else function
 

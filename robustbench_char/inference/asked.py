@@ -12,6 +12,7 @@ from robustbench_char.attack_sets.stream import suites_of
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Options, fields_of, options_of
+from robustbench_char.inference._identities import task_of
 from robustbench_char.inference.opening import task_of_model
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
@@ -36,9 +37,7 @@ def task_named(task: Task | Path | str | None, models: Iterable[Any]) -> Task:
     Raises InputError where there is neither, and for a model of another task.
     """
     own = [known for known in map(task_of_model, models) if known is not None]
-    if task is None and not own:
-        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
-    chosen = own[0] if task is None else get_task(task, "--task")
+    chosen = task_of(next(iter(own), None)) if task is None else get_task(task, "--task")
     if other := next((known.name for known in own if known.name != chosen.name), None):
         raise InputError("--task", found=f"data of the task {chosen.name}", expected=f"{other}, which the system was"
                          " fine-tuned on", fix="Choose the system or the file of the same task.")  # fmt: skip

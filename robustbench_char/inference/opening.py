@@ -22,7 +22,7 @@ from robustbench_char.inference._identities import (
     identify_saved,
     task_of,
 )
-from robustbench_char.inference.options import ChatOptions, ModelOptions
+from robustbench_char.inference.options import CHAT, ChatOptions, ModelOptions
 from robustbench_char.models.bases import HUB_ID
 from robustbench_char.models.folders import CONFIG
 from robustbench_char.records.predictors import registered
@@ -83,7 +83,7 @@ def kind_of_model(name: Path | str) -> Kind:
             expected = "a folder that `finetune` wrote, or one with a fine-tuned model of Transformers"
             raise InputError(text, found=f"neither {SYSTEM} nor {CONFIG}", expected=expected, fix="Check the path.")
         return "saved" if (path / SYSTEM).is_file() else "transformers"
-    if text.startswith("openai:"):
+    if text.startswith(CHAT):
         return "chat"
     if ":" in text or text.endswith(".py") or text in {point for point, _ in registered()}:
         return "predictor"

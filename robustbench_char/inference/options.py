@@ -10,7 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.options import Called, Options
 
-__all__ = ["ChatOptions", "CheckKeywords", "CheckOptions", "ModelKeywords", "ModelOptions"]
+__all__ = ["CHAT", "ChatOptions", "CheckKeywords", "CheckOptions", "ModelKeywords", "ModelOptions"]
+
+CHAT = "openai:"
+"""How the names of chat models begin."""
 
 
 def _listed(value: Any) -> Any:

@@ -90,6 +90,11 @@ def limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] = score
     return "" if is_missing(low) or is_missing(high) else f"\n[{show(low)}, {show(high)}]"
 
 
+def with_limits(row: Mapping[str, Any], name: str, show: Callable[[Any], str] = score, mark: str = "") -> str:
+    """Print a value, its mark and its interval in one line."""
+    return show(row[name]) + mark + limits(row, name, show).replace("\n", " ")
+
+
 def mark(saw: Any) -> str:
     """Return the mark of a score under an attack that the system saw in training (`Record.saw_attack`)."""
     return "" if is_missing(saw) else _MARKS[saw]

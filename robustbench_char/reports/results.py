@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import comparison_table, pair_records
+from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import statistics_of
 from robustbench_char.common import InputError, nearest
@@ -20,7 +20,7 @@ from robustbench_char.reports.figures._bars import score_figure
 from robustbench_char.reports.figures._changes import change_figure
 from robustbench_char.reports.figures.curves import strength_figure
 from robustbench_char.reports.page import report_figures, report_tables, write_report
-from robustbench_char.reports.summary import Summary, read_summary
+from robustbench_char.reports.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,15 +54,22 @@ class Results(pd.DataFrame):
         return pd.DataFrame
 
     @cached_property
+    def _records(self) -> list[tuple[Path, Record]]:
+        return read_records(self.folders)
+
+    @cached_property
+    def _pairs(self) -> list[Pair]:
+        return pair_records(self._records)
+
+    @cached_property
     def _means(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """A row per attacked result with a clean one, and a row per task, system and suite."""
-        pairs = pair_records(read_records(self.folders))
-        frame = comparison_table(pairs)
-        return frame.dropna(subset=["clean"]), mean_scores(frame, pairs, statistics_of(pairs))
+        frame = comparison_table(self._pairs)
+        return frame.dropna(subset=["clean"]), mean_scores(frame, self._pairs, statistics_of(self._pairs))
 
     @cached_property
     def _summary(self) -> Summary:
-        return read_summary(self.folders)
+        return summarise(self._records, self._pairs, self._means[1])
 
     def frame(self) -> pd.DataFrame:
         """Return a row per task, system and attack suite, means over seeds: FRAME_COLUMNS.
@@ -70,7 +77,7 @@ class Results(pd.DataFrame):
         A system without any attacked result has one row, with missing values for the attack. Raises InputError for
         records that do not belong in one table.
         """
-        records, (_, rows) = read_records(self.folders), self._means
+        records, (_, rows) = self._records, self._means
         attacked = {(record.task, record.system.shown) for _, record in records if record.data.attack}
         if any((record.task, record.system.shown) not in attacked for _, record in records):
             clean = self._summary.frame
@@ -85,7 +92,7 @@ class Results(pd.DataFrame):
         wrong before as after), or None for all; `most` counts those of each system under each suite (None: all). Raises
         InputError for another outcome, and where there are no predictions.
         """
-        return example_frame(pair_records(read_records(self.folders)), outcome, most)
+        return example_frame(self._pairs, outcome, most)
 
     def plot(self, task: str | None = None) -> Figure:  # type: ignore[override]
         """Return a figure: of one task the curve over strengths, or bars where there are not several; else all tasks.

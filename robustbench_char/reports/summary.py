@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,15 +115,16 @@ def read_summary(folders: Sequence[Path | str]) -> Summary:
     """
     records = read_records([Path(folder) for folder in folders])
     pairs = pair_records(records)
-    return _summarise(records, pairs, mean_scores(comparison_table(pairs), pairs, statistics_of(pairs)))
+    return summarise(records, pairs, mean_scores(comparison_table(pairs), pairs, statistics_of(pairs)))
 
 
 def summary_of(evidence: Evidence) -> Summary:
     """Return the summary of what was read for a report."""
-    return _summarise(evidence.records, evidence.pairs, evidence.means)
+    return summarise(evidence.records, evidence.pairs, evidence.means)
 
 
-def _summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
+def summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
+    """Return the summary of records, each with its folder, that are paired and have means over seeds."""
     paired = {pair.clean_folder for pair in pairs}
     alone = [item for item in records if not item[1].data.attack and item[0] not in paired]
     clean = _clean_rows(alone)
@@ -176,9 +178,7 @@ def _clean_rows(alone: Sequence[tuple[Path, Record]]) -> list[dict[str, Any]]:
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
-    def number(name: str, show: Callable[[Any], str] = formatting.score, mark: str = "") -> str:
-        return show(row[name]) + mark + formatting.limits(row, name, show).replace("\n", " ")
-
+    number = partial(formatting.with_limits, row)
     return {
         "Task": row["task"],
         "Rank": formatting.plain(row["rank"]),
@@ -228,10 +228,8 @@ def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
         share = formatting.share(attacked[0]["mistyped"])
         said.append(f"At {share} of words mistyped, {_change(metric, attacked, len(rows))}")
     elif learnt:
-        said += [
-            f"{metric[:1].upper()}{metric[1:]} of {row['label']} on clean data is {_limited(row, 'clean')}."
-            for row in learnt
-        ]
+        what = f"{metric[:1].upper()}{metric[1:]}"
+        said += [f"{what} of {row['label']} on clean data is {formatting.with_limits(row, 'clean')}." for row in learnt]
     if missing := [row for row in rows if not row["learnt"]]:
         names = formatting.join([f"{row['label']} ({formatting.score(row['clean'])})" for row in missing])
         known = missing[0]["constant"]
@@ -259,7 +257,3 @@ def _falls(row: Mapping[Any, Any]) -> str:
     verb = "falls" if row["attacked"] < row["clean"] else "rises"
     change = f"stays at {clean}" if clean == attacked else f"{verb} from {clean} to {attacked}"
     return change + formatting.mark(row["saw_attack"]) + formatting.limits(row, "attacked").replace("\n", " ")
-
-
-def _limited(row: Mapping[Any, Any], name: str) -> str:
-    return formatting.score(row[name]) + formatting.limits(row, name).replace("\n", " ")

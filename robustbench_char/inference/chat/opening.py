@@ -12,20 +12,18 @@ from robustbench_char.common.errors import nearest
 from robustbench_char.common.extras import require
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.inference._defended import defended
-from robustbench_char.inference._identities import defence_identity
+from robustbench_char.inference._identities import defence_identity, task_of
 from robustbench_char.inference.chat.client import DEFAULT_KEY, read_key
 from robustbench_char.inference.chat.prompts import Prompt, load_prompt
 from robustbench_char.inference.chat.source import ChatSource, chat_info, read_price
 from robustbench_char.inference.evaluate import PredictionSource
-from robustbench_char.inference.options import ModelOptions
+from robustbench_char.inference.options import CHAT, ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.formats.ptb import PTB_TAGS
 from robustbench_char.tasks.label_names import given_labels
 
-__all__ = ["PREFIX", "ChatModel", "chat", "identify_named", "open_named"]
+__all__ = ["ChatModel", "chat", "identify_named", "open_named"]
 
-PREFIX = "openai:"
-"""How the names of chat models begin."""
 _PATH = "/chat/completions"
 
 
@@ -78,7 +76,7 @@ def chat(
     }  # fmt: skip
     (options,) = options_of(given, ModelOptions)
     endpoint_of(options.endpoint)
-    return ChatModel(PREFIX + model, options)
+    return ChatModel(CHAT + model, options)
 
 
 def open_named(name: str, task: Task | None, options: ModelOptions) -> PredictionSource:
@@ -98,11 +96,10 @@ def identify_named(name: str, task: Task | None, options: ModelOptions) -> dict[
 def _parts(name: str, task: Task | None, options: ModelOptions) -> tuple[str, str, Prompt]:
     require("openai", place=name)
     read_key(options.key_env)
-    model = name.removeprefix(PREFIX).strip()
+    model = name.removeprefix(CHAT).strip()
     if not model:
         raise InputError(name, found="no name", expected="openai:NAME", fix="Name the model as its endpoint does.")
-    if task is None:
-        raise InputError("--task", found="none", expected="the task of the data", fix="Name it: --task TASK.")
+    task = task_of(task)
     return model, endpoint_of(options.endpoint), load_prompt(options.prompt, task, _choices(task, options))
 
 

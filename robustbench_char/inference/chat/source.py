@@ -25,7 +25,7 @@ from robustbench_char.inference._attack_set import PieceCounter
 from robustbench_char.inference.chat.client import PARAMETERS, Answer, Endpoint, Outage, Refused, Unanswered
 from robustbench_char.inference.chat.parsing import Reading, read_answer
 from robustbench_char.inference.chat.prompts import Messages, Prompt
-from robustbench_char.inference.options import ChatOptions
+from robustbench_char.inference.options import CHAT, ChatOptions
 from robustbench_char.inference.results import Predictions
 from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.evaluation import SystemInfo
@@ -136,8 +136,8 @@ class ChatSource:
         self._price = read_price(options.price)
         self.chat = chat_info(model, endpoint, prompt)
         self.info = SystemInfo(
-            name=f"openai:{model}",
-            label=f"openai:{model}, prompt {Path(options.prompt).stem}" if options.prompt else None,
+            name=CHAT + model,
+            label=f"{CHAT}{model}, prompt {Path(options.prompt).stem}" if options.prompt else None,
             base=EXTERNAL,
             parameters=None,
             training_seed=None,

@@ -61,7 +61,7 @@ def _wide_table(summary: Summary, means: pd.DataFrame) -> Table:
 def _inline(title: str, name: str, best: str | None = None) -> Column:
     def cell(row: Mapping[str, Any]) -> str:
         mark = formatting.mark(row["saw_attack"]) if name == "attacked" else ""
-        return formatting.score(row[name]) + mark + formatting.limits(row, name).replace("\n", " ")
+        return formatting.with_limits(row, name, mark=mark)
 
     return Column(title, cell, best=best)
 
@@ -69,9 +69,7 @@ def _inline(title: str, name: str, best: str | None = None) -> Column:
 def _kept(row: Mapping[str, Any]) -> str:
     if not row["learnt"]:
         return formatting.NOT_LEARNT
-    return formatting.percent(row["retention"]) + formatting.limits(row, "retention", formatting.percent).replace(
-        "\n", " "
-    )
+    return formatting.with_limits(row, "retention", formatting.percent)
 
 
 def _picture(means: pd.DataFrame, main: pd.DataFrame) -> list[Picture]:
