@@ -19,9 +19,10 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-__all__ = ["NO_WORD", "IntArray", "PlainReader", "Window", "pad"]
+__all__ = ["NO_WORD", "InputArray", "IntArray", "PlainReader", "Window", "pad", "words_of"]
 
 IntArray = npt.NDArray[np.int32]
+InputArray = npt.NDArray[np.int32 | np.float32]
 
 NO_WORD = NO_TEXT = -1
 _NOTHING: IntArray = np.zeros(0, np.int32)
@@ -31,13 +32,14 @@ _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 class Window(NamedTuple):
     """The sub-words of one text, or of one window of it.
 
-    `row` counts the texts given in one call. `inputs` holds what the model reads, each [T]. `words` [T] is the index of
-    the word a piece belongs to (NO_WORD for special tokens). `offsets` [T, 2] is the piece's start and end, in code
-    points, in the context, or in the text that `texts` [T] numbers (0 or 1, NO_TEXT for special tokens); -1 elsewhere.
+    `row` counts the texts given in one call. `inputs` holds what the model reads, most of it [T]. `words` [T] is the
+    index of the word a piece belongs to (NO_WORD for special tokens). `offsets` [T, 2] is the piece's start and end, in
+    code points, in the context, or in the text that `texts` [T] numbers (0 or 1, NO_TEXT for special tokens); -1
+    elsewhere.
     """
 
     row: int
-    inputs: dict[str, IntArray]
+    inputs: Mapping[str, InputArray]
     truncated: bool = False
     words: IntArray = _NOTHING
     offsets: IntArray = _NOTHING
@@ -45,12 +47,16 @@ class Window(NamedTuple):
 
 
 def pad(
-    inputs: Sequence[Mapping[str, IntArray]], values: Mapping[str, int], *, least: int = 1
-) -> dict[str, npt.NDArray[np.int64]]:
-    """Stack inputs [T] to tables [B, T], filled up on the right, to `least` at least, with the value of their name."""
-    tables = {}
+    inputs: Sequence[Mapping[str, InputArray]], values: Mapping[str, int], *, least: int = 1
+) -> dict[str, npt.NDArray[np.int64 | np.float32]]:
+    """Stack inputs [T] to tables [B, T], filled up on the right, to `least` at least, with the value of their name.
+
+    Whole numbers become int64; others stay as they are.
+    """
+    tables: dict[str, npt.NDArray[np.int64 | np.float32]] = {}
     for name in inputs[0]:
-        table = np.full((len(inputs), max(least, *(len(one[name]) for one in inputs))), values[name], np.int64)
+        kind = np.float32 if inputs[0][name].dtype == np.float32 else np.int64
+        table = np.full((len(inputs), max(least, *(len(one[name]) for one in inputs))), values[name], kind)
         for line, one in zip(table, inputs, strict=True):
             line[: len(one[name])] = one[name]
         tables[name] = table
@@ -62,8 +68,9 @@ def clean(texts: Any) -> Any:
     return _LONE_SURROGATES.sub("�", texts) if isinstance(texts, str) else [clean(text) for text in texts]
 
 
-Further = Callable[[Encoding, Sequence[Any]], dict[str, IntArray]]
-"""Further inputs of a window, from its encoding and what was encoded: one or two texts, or the words of a sentence."""
+Further = Callable[[Encoding, Sequence[Any], int], Mapping[str, InputArray]]
+"""Further inputs of a window, from its encoding, what was encoded (one or two texts, or the words of a sentence), and
+the row of that."""
 
 
 def encode_texts(
@@ -84,7 +91,7 @@ def encode_texts(
         sources = [column[row] for column in texts]
         held = np.array([NO_TEXT if text is None else text for text in encoding.sequence_ids], np.int32)
         offsets = np.where(held[:, None] == NO_TEXT, -1, np.array(encoding.offsets, np.int32).reshape(-1, 2))
-        inputs = _inputs(batch, row, sources, further)
+        inputs = _inputs(batch, row, sources, row, further)
         yield Window(row, inputs, truncated=bool(encoding.overflowing), offsets=offsets, texts=held)
 
 
@@ -103,7 +110,7 @@ def encode_words(
     batch = tokenizer(given, is_split_into_words=True, truncation=True, max_length=max_length)
     for row, encoding in enumerate(batch.encodings):
         words = np.array([NO_WORD if word is None else word for word in encoding.word_ids], np.int32)
-        inputs = _inputs(batch, row, given[row], further)
+        inputs = _inputs(batch, row, given[row], row, further)
         yield Window(row, inputs, truncated=bool(encoding.overflowing), words=words)
 
 
@@ -135,7 +142,7 @@ def encode_contexts(
         row = int(owners[index])
         yield Window(
             row,
-            _inputs(batch, index, (heads[row], given[row]), further),
+            _inputs(batch, index, (heads[row], given[row]), row, further),
             truncated=heads[row] != questions[row],
             offsets=np.where(in_context[:, None], offsets, -1),
         )
@@ -147,10 +154,34 @@ def head_of(tokenizer: PreTrainedTokenizerBase, text: str, pieces: int) -> str:
     return text[: encoding.offsets[-1][1]] if encoding.overflowing else text
 
 
-def _inputs(batch: BatchEncoding, index: int, sources: Sequence[Any], further: Further | None) -> dict[str, IntArray]:
+def words_of(texts: IntArray, offsets: IntArray, spans: Sequence[npt.NDArray[np.int64]]) -> IntArray:
+    """Return the word that each piece stands in [T], from where pieces and words begin; NO_WORD between words.
+
+    `texts` and `offsets` are those of a `Window`, `spans` those of the words [W, 2] of each text; words are numbered
+    through all texts.
+    """
+    owners = np.full(len(texts), NO_WORD, np.int32)
+    before = 0
+    for number, words in enumerate(spans):
+        inside = np.flatnonzero(texts == number)
+        starts, ends = offsets[inside].T
+        place = np.searchsorted(words[:, 1], starts, side="right")  # the first word that ends behind the piece's start
+        within = np.minimum(place, len(words) - 1)
+        belongs = np.zeros(len(inside), np.bool_)
+        if len(words):  # a byte-level piece of the space before a word alone has no length, and is the word's
+            space = (starts == ends) & (starts == words[within, 0])
+            belongs = (place < len(words)) & ((words[within, 0] < ends) | space)
+        owners[inside[belongs]] = before + place[belongs]
+        before += len(words)
+    return owners
+
+
+def _inputs(
+    batch: BatchEncoding, index: int, sources: Sequence[Any], row: int, further: Further | None
+) -> dict[str, InputArray]:
     names = ("input_ids", "token_type_ids", "attention_mask")
-    inputs = {name: np.array(batch[name][index], np.int32) for name in names if name in batch}
-    return inputs if further is None else {**inputs, **further(batch[index], sources)}
+    inputs: dict[str, InputArray] = {name: np.array(batch[name][index], np.int32) for name in names if name in batch}
+    return inputs if further is None else {**inputs, **further(batch[index], sources, row)}
 
 
 _MARKS = re.compile("(?<=.)@@$|(?<=.)</w>$|^##(?=.)|^\u2581")
@@ -204,7 +235,7 @@ class PlainReader:
         slots = [(_pieces([token]), NO_TEXT) if token >= 0 else (parts[-1 - token], -1 - token) for token in frame]
         lengths = [len(pieces.ids) for pieces, _ in slots]
         ids, offsets, words = map(np.concatenate, zip(*(pieces for pieces, _ in slots), strict=True))
-        inputs = {"input_ids": ids}
+        inputs: dict[str, InputArray] = {"input_ids": ids}
         if "token_type_ids" in self.tokenizer.model_input_names:
             inputs["token_type_ids"] = np.repeat(np.array(kinds, np.int32), lengths)
         inputs["attention_mask"] = np.ones(len(ids), np.int32)

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
 from robustbench_char.models.encoders import state_count
-from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad
+from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad, words_of
 from robustbench_char.models.system import System
 
 __all__ = ["Passage", "Pooling", "Stream", "WordReader"]
@@ -107,7 +107,7 @@ class WordReader:
         columns = [list(texts) for texts in zip(*(one.texts for one in passages), strict=True)]
         second = columns[1] if len(columns) > 1 else None
         for window in self.kind.text_windows(columns[0], second, max_length=self.max_length):
-            yield window, _words_of(window, passages[window.row].spans)
+            yield window, words_of(window.texts, window.offsets, passages[window.row].spans)
 
     @torch.inference_mode()
     def _states(self, windows: Sequence[Window]) -> Tensor:
@@ -143,21 +143,3 @@ class WordReader:
         if self.pooling == "mean":
             vectors /= np.maximum(pieces, 1)[:, None]
         return Representations(vectors, pieces)
-
-
-def _words_of(window: Window, spans: Sequence[NDArray[np.int64]]) -> IntArray:
-    """Return the word that each piece stands in, from where pieces and words begin; NO_WORD between words."""
-    owners = np.full(len(window.texts), NO_WORD, np.int32)
-    before = 0
-    for number, words in enumerate(spans):
-        inside = np.flatnonzero(window.texts == number)
-        starts, ends = window.offsets[inside].T
-        place = np.searchsorted(words[:, 1], starts, side="right")  # the first word that ends behind the piece's start
-        within = np.minimum(place, len(words) - 1)
-        belongs = np.zeros(len(inside), np.bool_)
-        if len(words):  # a byte-level piece of the space before a word alone has no length, and is the word's
-            space = (starts == ends) & (starts == words[within, 0])
-            belongs = (place < len(words)) & ((words[within, 0] < ends) | space)
-        owners[inside[belongs]] = before + place[belongs]
-        before += len(words)
-    return owners

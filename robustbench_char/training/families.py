@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import Prediction, QaPrediction
-from robustbench_char.models.inputs import NO_WORD, IntArray, Window
+from robustbench_char.models.inputs import NO_WORD, InputArray, IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
@@ -79,9 +79,9 @@ def encoded(recipe: Recipe, system: System, examples: Sequence[Example]) -> Iter
 
 def training_features(
     recipe: Recipe, system: System, examples: Sequence[Example]
-) -> tuple[list[dict[str, IntArray | int]], int]:
+) -> tuple[list[dict[str, InputArray | int]], int]:
     """Return inputs and targets of every window, and the number of examples that the length limit cut."""
-    features: list[dict[str, IntArray | int]] = []
+    features: list[dict[str, InputArray | int]] = []
     cut: set[int] = set()
     for window in encoded(recipe, system, examples):
         features.append({**window.inputs, **recipe.targets(window, examples[window.row])})

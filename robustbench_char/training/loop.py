@@ -21,7 +21,7 @@ from robustbench_char.common.files import not_writable
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar, random_state_kept
 from robustbench_char.models.checkpoints import quiet
-from robustbench_char.models.inputs import IntArray, pad
+from robustbench_char.models.inputs import InputArray, pad
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete
 from robustbench_char.training.options import Settings
 
@@ -46,7 +46,7 @@ class Loop:
     def train(
         self,
         model: PreTrainedModel,
-        features: Sequence[Mapping[str, IntArray | int]],
+        features: Sequence[Mapping[str, InputArray | int]],
         collator: Collator,
         settings: Settings,
         new: frozenset[str] = frozenset(),
@@ -214,8 +214,8 @@ class Collator:
     def __init__(self, padding: Mapping[str, int]) -> None:
         self.padding = dict(padding)
 
-    def __call__(self, features: Sequence[Mapping[str, IntArray | int]]) -> dict[str, torch.Tensor]:
-        """Return one tensor per name, as int64."""
+    def __call__(self, features: Sequence[Mapping[str, InputArray | int]]) -> dict[str, torch.Tensor]:
+        """Return one tensor per name: whole numbers as int64, others as they are."""
         arrays = [{name: one for name, one in feature.items() if isinstance(one, np.ndarray)} for feature in features]
         padded = {name: torch.from_numpy(table) for name, table in pad(arrays, self.padding).items()}
         numbers = {name: [feature[name] for feature in features] for name in features[0] if name not in padded}

@@ -25,6 +25,13 @@ def test_padding_by_name() -> None:
     assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
 
 
+def test_numbers_that_are_not_whole_stay_as_they_are() -> None:
+    features = [{"weights": np.array(given, np.float32)} for given in ([0.25, 0.5], [])]
+    batch = Collator({"weights": 0})(features)
+    assert batch["weights"].tolist() == [[0.25, 0.5], [0.0, 0.0]]
+    assert batch["weights"].dtype == torch.float32
+
+
 lengths = st.lists(st.integers(1, 400), min_size=1, max_size=300)
 
 

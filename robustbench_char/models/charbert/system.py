@@ -33,7 +33,7 @@ class CharBertSystem(BertSystem):
     def __init__(self, processor: CharBertProcessor, recogniser: Defence | None = None) -> None:
         super().__init__(processor.tokenizer, recogniser)
         self.processor = processor
-        self.further = processor.character_inputs
+        self.further = lambda encoding, sources, row: processor.character_inputs(encoding, sources)
 
     @classmethod
     def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
