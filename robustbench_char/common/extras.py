@@ -23,6 +23,7 @@ EXTRAS = {
     "openai": "llm",
     "ray": "ray",
     "tensorboard": "tensorboard",
+    "codespell_lib": "defences",
 }
 """The extra that brings a module, by its name in `import`."""
 
@@ -41,7 +42,7 @@ def require(*modules: str, place: object | None = None) -> None:
 
 def missing_extra(module: str, place: object | None = None) -> InputError:
     """Return the error for a module of an extra that is not installed; `place` is what needs it."""
-    extra, found = EXTRAS[module], f"no package {module.replace('_', '-')}"
+    extra, found = EXTRAS[module], f"no package {module.removesuffix('_lib').replace('_', '-')}"
     fix = f"Install it: pip install 'robustbench-char[{extra}]'."
     return InputError(place or "installed packages", found=found, expected=f"the extra `{extra}`", fix=fix)
 

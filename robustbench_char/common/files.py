@@ -45,14 +45,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_file(path: Path, *, option: str = "--input") -> Path:
-    """Return `path` if it is a file that is not empty. Raises InputError otherwise."""
+def check_file(path: Path, *, option: str = "--input", holding: str = "at least one example") -> Path:
+    """Return `path` if it is a file that is not empty; else raise InputError. `holding`: what it was expected to."""
     if path.is_file() and path.stat().st_size:
         return path
     if path.exists() and not path.is_file():
         raise InputError(path, found="a folder", expected="a file", fix=f"Give {option} one of the files in it.")
     if path.exists():
-        found, expected, fix = "an empty file", "at least one example", f"Check the file given to {option}."
+        found, expected, fix = "an empty file", holding, f"Check the file given to {option}."
     else:
         found, expected, fix = "no such file", "an existing file", f"Check the path given to {option}."
     raise InputError(path, found=found, expected=expected, fix=fix)

@@ -1,4 +1,4 @@
-"""Words and their offsets, characters, alphabets, keyboard layouts, stop words: data and pure functions, no torch.
+"""Words and their offsets, characters, alphabets, keyboard layouts, stop words, lists of misspellings: data and pure functions, no torch.
 
 To add an alphabet or a layout: one entry in `letters`; a word splitter: a function from a `Column` to its `Words` and
 one line in `words`. Never change an entry that results depend on: add a new one under a new name.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from robustbench_char.text.columns import Column
 from robustbench_char.text.corrections import Correction
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
+from robustbench_char.text.misspellings import read_misspellings
 from robustbench_char.text.words import SPLITTERS, STOP_WORDS, Words
 
-__all__ = ["ALPHABETS", "LAYOUTS", "SPLITTERS", "STOP_WORDS", "Column", "Correction", "Words"]
+__all__ = ["ALPHABETS", "LAYOUTS", "SPLITTERS", "STOP_WORDS", "Column", "Correction", "Words", "read_misspellings"]

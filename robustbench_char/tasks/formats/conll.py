@@ -16,9 +16,10 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.formats._pairing import Pairing
 
 __all__ = ["Conll"]
 

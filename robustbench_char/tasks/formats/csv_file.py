@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, class_of, column_of
 from robustbench_char.tasks.formats.glue_tsv import TsvOptions
 from robustbench_char.text.edits import Edit, apply_edits

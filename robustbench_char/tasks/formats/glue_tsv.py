@@ -15,9 +15,10 @@ from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import BOM, Line, Pairing, read_lines
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
 
 __all__ = ["GlueTsv"]

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.lines import BOM, check_text_file, read_lines
 from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import BOM, Pairing, check_text_file, read_lines
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 

@@ -21,7 +21,7 @@ import numpy as np
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
 from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
-from robustbench_char.tasks.formats._lines import Pairing
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
 from robustbench_char.tasks.formats.table import new_columns, with_examples

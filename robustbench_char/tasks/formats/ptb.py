@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.lines import read_lines
 from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import Pairing, read_lines
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
 
 __all__ = ["open_ptb"]

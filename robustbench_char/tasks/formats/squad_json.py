@@ -13,9 +13,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
+from robustbench_char.common.lines import BOM, check_text_file, not_utf8
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task, text_key
-from robustbench_char.tasks.formats._lines import BOM, Pairing, check_text_file, not_utf8
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats.json_lines import JsonText, Node, parse, source_of
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 from robustbench_char.text.edits import Edit, apply_edits, in_order

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.lines import check_text_file
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
-from robustbench_char.tasks.formats._lines import Pairing, check_text_file
+from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import (
     RowReader,
     answer_columns,

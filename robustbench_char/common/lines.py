@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_file
-from robustbench_char.tasks.base import Attacked
+
+__all__ = ["BOM", "Line", "check_text_file", "not_utf8", "read_lines"]
 
 BOM = "\ufeff"
 
@@ -62,22 +63,3 @@ def not_utf8(path: Path, line: int, offset: int, byte: int) -> InputError:
     found = f"byte 0x{byte:02x} at offset {offset}, which is not UTF-8"
     return InputError(f"{path}:{line}", found=found, expected="UTF-8 text",
                       fix="Convert the file to UTF-8 first, for example with iconv.")  # fmt: skip
-
-
-class Pairing:
-    """Hands out attacked examples row by row, and insists that they follow the file."""
-
-    def __init__(self, attacked: Iterable[Attacked]) -> None:
-        self._attacked = iter(attacked)
-
-    def take(self, row: int) -> Attacked:
-        """Return the attacked example of the next row. Raises ValueError if another one comes."""
-        item = next(self._attacked, None)
-        if item is None or item.example.row != row:
-            raise ValueError(f"row {row}: the attacked examples are not those of this file, in its order")
-        return item
-
-    def finish(self) -> None:
-        """Raise ValueError if examples are left over."""
-        if next(self._attacked, None) is not None:
-            raise ValueError("more attacked examples than the file has rows")
