@@ -1,4 +1,4 @@
-"""Words and their offsets, characters, alphabets, keyboard layouts, stop words, lists of misspellings: data and pure functions, no torch.
+"""Words and offsets, characters, alphabets, keyboards, stop words, misspellings: data and pure functions, no torch.
 
 To add an alphabet or a layout: one entry in `letters`; a word splitter: a function from a `Column` to its `Words` and
 one line in `words`. Never change an entry that results depend on: add a new one under a new name.
