@@ -40,6 +40,7 @@ def attack_file(
     *,
     suite: str | Path | Suite,
     output: str | Path,
+    operations: str | Path | None = None,
     seed: int = 0,
     fields: Iterable[str] | None = None,
     workers: int = 1,
@@ -50,8 +51,10 @@ def attack_file(
     """Write an attacked file, its ledger (edits.parquet) and its manifest to the folder `output`; return the manifest.
 
     The clean data are the file or rows `input`, or what `data`, `hub`, `split` and `data_dir` name, as in
-    `open_source`. `workers` are processes; the bytes are the same for any number. Raises InputError for bad input, and
-    where `output` holds something else (unless `overwrite`); nothing half-written stays.
+    `open_source`. `operations` is a file of published edit operations, which take the place of draws; `suite` then
+    names its declaration (`nat2021_typos`; `operations` for any other). `workers` are processes; the bytes are the same
+    for any number. Raises InputError for bad input, for operations that do not fit the file, and where `output` holds
+    something else (unless `overwrite`); nothing half-written stays.
 
     >>> made = attack_file("conll2003", data="mini", split="test", suite="charbert_2020", seed=1, output="attacked")
     >>> made.output.name, made.counts.words, made.counts.edited_words
@@ -59,9 +62,10 @@ def attack_file(
     """
     record = get_task(task)
     file = open_source(record, input=input, **source)
-    request, folder = Attack.of(record, suite, seed, fields), Path(output)
+    request, folder = Attack.of(record, suite, seed, fields, operations), Path(output)
     _refuse_other_request(request, folder, format, overwrite)
-    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=[file.path]) as scratch:
+    inputs = [file.path, *([request.operations.path] if request.operations else [])]
+    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=inputs) as scratch:
         manifest = _write_set(request, file, scratch, format, workers)
         write_manifest(scratch, manifest)
     return manifest
@@ -183,5 +187,6 @@ def _manifest(
         strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
         counts=counts,
         no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,
+        restored_md5=tally.restored_md5,
         provenance=provenance(),
     )

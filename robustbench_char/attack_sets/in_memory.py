@@ -32,6 +32,7 @@ def attack(
     *,
     task: str | Path | Task,
     suite: str | Path | Suite,
+    operations: str | Path | None = None,
     seed: int = 0,
     fields: Iterable[str] | None = None,
     workers: int = 1,
@@ -39,10 +40,10 @@ def attack(
     """Return what `data` is, its texts attacked and its labels still true: `datasets`, a data frame, a list of rows.
 
     `data` has the columns of the task on the hub, or those that the task names. `suite` is a name (`drop@0.3`), the
-    path of a .yaml file, or a `Suite`. The same suite, seed and text give the same edits as `attack_file` makes.
-    Besides, what is returned has `ledger`, a data frame with a row per edit (LEDGER_COLUMNS), and `strength`, the share
-    of eligible words that were edited (None where no word is eligible); of a `DatasetDict`, `ledger` is one per split.
-    Raises InputError for bad input.
+    path of a .yaml file, or a `Suite`; `operations` is a file of published edit operations, as in `attack_file`. The
+    same suite, seed and text give the same edits as `attack_file` makes. Besides, what is returned has `ledger`, a data
+    frame with a row per edit (LEDGER_COLUMNS), and `strength`, the share of eligible words that were edited (None where
+    no word is eligible); of a `DatasetDict`, `ledger` is one per split. Raises InputError for bad input.
 
     >>> attacked = attack([{"sentence": "The harbour was quiet.", "label": 1}], task="cola", suite="drop", seed=1)
     >>> attacked[0]["sentence"], attacked.strength
@@ -50,8 +51,11 @@ def attack(
     >>> attacked.ledger[["word_before", "word_after"]].values.tolist()
     [['harbour', 'harbor'], ['quiet', 'quet']]
     """
-    request, tally = Attack.of(get_task(task, place="task"), suite, seed, fields, option="{}"), Tally()
-    split = is_a(data, "datasets.DatasetDict")
+    request = Attack.of(get_task(task, place="task"), suite, seed, fields, operations, option="{}")
+    split, tally = is_a(data, "datasets.DatasetDict"), Tally()
+    if split and request.operations:
+        raise InputError("data", found=f"the splits {', '.join(data)}", expected="one split with `operations=`",
+                         fix=f"Choose one: data[{next(iter(data), 'test')!r}].")  # fmt: skip
     result: Data = (_attacked_splits if split else _attacked)(request, data, "data", tally, workers)
     return result
 

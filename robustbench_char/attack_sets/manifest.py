@@ -54,7 +54,8 @@ class Counts(Frozen):
 class Manifest(Frozen):
     """All that determines the attacked file, and the counts of what was done.
 
-    `no_op_share` is no_ops / attempted (None for no attempt).
+    `no_op_share` is no_ops / attempted (None for no attempt). `restored_md5` is that of a set of published operations,
+    in the layout of `operations.Restored` (None elsewhere).
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -72,6 +73,7 @@ class Manifest(Frozen):
     strength: StrengthInfo
     counts: Counts
     no_op_share: float | None
+    restored_md5: str | None = None
     provenance: Provenance
 
     def __repr__(self) -> str:

@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from robustbench_char.attack_sets.manifest import Counts
+from robustbench_char.attack_sets.operations import (
+    Operations,
+    Restored,
+    TokenOperations,
+    apply_operations,
+    operations_suite,
+    read_operations,
+)
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, edits_by_text, ledger_table, word_vocabulary
@@ -37,35 +45,51 @@ CHUNK = 2000
 
 @dataclass(frozen=True)
 class Attack:
-    """What to do: a resolved suite with a seed, on some fields of a task."""
+    """What to do: a resolved suite with a seed, on some fields of a task, or published operations."""
 
     task: Task
     suite: Suite
     seed: int
     fields: tuple[str, ...]
+    operations: Operations | None = None
 
     @classmethod
     def of(
-        cls, task: Task, suite: str | Path | Suite, seed: int, fields: Iterable[str] | None, *, option: str = "--{}"
+        cls,
+        task: Task,
+        suite: str | Path | Suite,
+        seed: int,
+        fields: Iterable[str] | None,
+        operations: str | Path | None = None,
+        *,
+        option: str = "--{}",
     ) -> Attack:
         """Resolve a suite by name and the fields to attack; `option` is how messages write the name of an argument.
 
-        Raises InputError for an unknown suite or field, a suite of several strengths, or a mistake in its file.
+        Raises InputError for an unknown suite or field, a suite of several strengths, a mistake in its file or in that
+        of the operations, and operations for a task that is not tagging, or with a seed.
         """
-        place = option.format("suite")
-        resolved = only_suite(suites_of(suite, task, place=place), place=place)
-        return cls(task, resolved, seed, chosen_fields(task, resolved, fields, place=option.format("fields")))
+        place, read = option.format("suite"), read_operations(operations) if operations is not None else None
+        resolved = only_suite(suites_of(suite, task, read, place=place), place=place)
+        if read is not None and task.family != "tagging":
+            raise InputError(option.format("operations"), found=f"the task {task.name}", expected="a tagging task",
+                             fix="Operations belong to the tokens of a file of tagged sentences.")  # fmt: skip
+        if read is not None and seed:
+            raise InputError(option.format("seed"), found=f"the seed {seed} with operations", expected="no seed",
+                             fix="Leave out the seed: operations draw nothing.")  # fmt: skip
+        return cls(task, resolved, seed, chosen_fields(task, resolved, fields, place=option.format("fields")), read)
 
 
 @dataclass
 class Tally:
-    """Counts of what was done, by the names that the manifest has for them, and the words of the clean texts in lower
-    case."""
+    """Counts of what was done, by the names that the manifest has for them, the words of the clean texts in lower case,
+    and the MD5 of what operations restored."""
 
     examples: int = 0
     numbers: Counter[str] = field(default_factory=Counter)
     by_operator: Counter[str] = field(default_factory=Counter)
     known: set[str] = field(default_factory=set)
+    restored_md5: str | None = None
 
     @classmethod
     def of(cls, outcome: Outcome) -> Tally:
@@ -97,6 +121,7 @@ class _Job(NamedTuple):
 
     slots: list[Slot]
     batch: Batch
+    operations: list[tuple[TokenOperations, ...]] | None = None
 
 
 class _Done(NamedTuple):
@@ -122,11 +147,17 @@ def chosen_fields(task: Task, suite: Suite, asked: Iterable[str] | None, *, plac
     return tuple(name for name in task.fields if name in fields)
 
 
-def suites_of(suite: str | Path | Suite, task: Task, *, place: str = "--suite") -> list[Suite]:
+def suites_of(
+    suite: str | Path | Suite, task: Task, operations: Operations | None = None, *, place: str = "--suite"
+) -> list[Suite]:
     """Return the suites that a name stands for, one per strength; a `Suite` stands for itself.
 
-    Raises InputError for an unknown name, a mistake in the file, or exceptions for a task that does not exist.
+    With operations, it is the one suite that they are. Raises InputError for an unknown name, a mistake in the file, or
+    exceptions for a task that does not exist.
     """
+    if operations is not None:
+        name = suite.name if isinstance(suite, Suite) else str(suite)
+        return [operations_suite(name, operations, place=place)]
     if isinstance(suite, Suite):
         return [suite]
     suites = load_suites(str(suite), task=task.name, place=place)
@@ -148,7 +179,7 @@ def attack_examples(
     """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
     seen: dict[str, tuple[str, list[Edit]]] = {}
     answers = _answers(source) if "answers" in attack.suite.words.protect else None
-    examples = source.examples()
+    examples, restored = source.examples(), Restored()
     chunks = iter(lambda: list(islice(examples, CHUNK)), [])
     planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in chunks)
     for chunk, job, done in _in_order(attack, planned, workers):
@@ -156,7 +187,14 @@ def attack_examples(
         keep(ledger)
         tally.examples += len(chunk)
         tally.add(done.tally)
-        yield from _followed(attack, chunk, job, done, seen)
+        for clean, item in zip(chunk, _followed(attack, chunk, job, done, seen), strict=True):
+            if attack.operations:
+                restored.add(clean, item.example)
+            yield item
+    if attack.operations and attack.suite.operations:
+        attack.operations.check_end(tally.examples)
+        restored.check(attack.suite.operations, attack.operations.path)
+        tally.restored_md5 = restored.md5
 
 
 def _in_order(
@@ -182,7 +220,8 @@ def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Examp
 
 
 def _work(suite: Suite, job: _Job) -> _Done:
-    outcome = attack_batch(job.batch, suite)
+    batch, operations = job.batch, job.operations
+    outcome = attack_batch(batch, suite) if operations is None else apply_operations(batch, operations)
     return _Done(outcome.texts, ledger_table(outcome, job.slots), Tally.of(outcome))
 
 
@@ -207,7 +246,9 @@ def _job(
     spans = None
     if answers is not None:
         spans = [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
-    return _Job([slot for slot, _, _ in rows], Batch(list(map(token_text, values)), keys, tokens, entities, spans))
+    batch = Batch(list(map(token_text, values)), keys, tokens, entities, spans)
+    operations = list(map(attack.operations.of, chunk)) if attack.operations else None
+    return _Job([slot for slot, _, _ in rows], batch, operations)
 
 
 def _entity_spans(example: Example) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 
 from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attack_sets.operations import Restored
 from robustbench_char.attacks.ledger import LEDGER_COLUMNS, LedgerRow, edit_of, rows_by_text, undoing_edit_of
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
@@ -85,13 +86,17 @@ def _check_examples(
     folder: Path, manifest: Manifest, source: NativeFile, attacked: NativeFile, ledger: _Ledger
 ) -> None:
     answers: list[tuple[object, ...]] = []
-    examples = 0
+    examples, restored = 0, Restored()
     for clean, after in _pairs(source, attacked):
         _check_example(manifest.task_record, clean, after, ledger, folder)
+        if manifest.restored_md5:
+            restored.add(clean, after)
         answers += answer_rows(clean, after)
         examples += 1
     _same(folder / MANIFEST, "rows", (manifest.input.rows, manifest.output.rows), (examples, examples))
     _same(folder / LEDGER, "edits that belong to no text", len(ledger.left()), 0)
+    if manifest.restored_md5:
+        _same(folder / MANIFEST, "restored_md5", manifest.restored_md5, restored.md5)
     _check_answers(folder, manifest, answers)
 
 

@@ -32,6 +32,9 @@ from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import SPLITTERS
 
 __all__ = [
+    "OPERATIONS",
+    "OperationsFile",
+    "OperationsInfo",
     "OperatorRule",
     "Strength",
     "Suite",
@@ -44,6 +47,8 @@ __all__ = [
 ]
 
 FOLDER = "attacks"
+OPERATIONS = "attacks/operations"
+"""Where suites of published operations are declared, which draw nothing."""
 MOST_WORDS = 1_000_000
 
 
@@ -215,10 +220,37 @@ class SuiteFile(Settings):
         return self.model_copy(update=changed)
 
 
+Md5 = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+
+
+class OperationsFile(Frozen):
+    """What the YAML file of a suite of published edit operations says; the operations themselves are not shipped.
+
+    `md5`: of the restored sets; the set that is restored must be one of them, if there are any.
+    """
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    description: str
+    source: str | None = None
+    licence: str | None = None
+    md5: tuple[Md5, ...] = ()
+
+
+class OperationsInfo(Frozen):
+    """The file of operations of a suite that draws nothing. `md5`: as in `OperationsFile`."""
+
+    name: str
+    sha256: str
+    source: str | None = None
+    licence: str | None = None
+    md5: tuple[Md5, ...] = ()
+
+
 class Suite(Frozen):
     """A suite resolved for one task: all that determines its edits, besides seed and text.
 
-    `name` says the strength where it was asked for.
+    `name` says the strength where it was asked for. With `operations` nothing is drawn: strength is the share of tokens
+    that have an operation, `edits_per_word` the most that one has.
     """
 
     name: str
@@ -234,15 +266,17 @@ class Suite(Frozen):
     no_op: Literal["never", "as_drawn"]
     draw_among: Literal["all", "applicable"] = "all"
     fields: tuple[str, ...] | None
+    operations: OperationsInfo | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(dump(self), draw_among="all")
+        return _without(dump(self), draw_among="all", operations=None)
 
     @property
     def sha256(self) -> str:
-        """The hash of the resolved settings."""
-        return sha256_bytes(self.model_dump_json().encode())
+        """The hash of the resolved settings; of operations, that of the content."""
+        words = {"operations": {"name", "source", "licence"}} if self.operations else None
+        return sha256_bytes(self.model_dump_json(exclude=words).encode())
 
 
 def suite_names() -> list[str]:
@@ -263,6 +297,10 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
     base, at, asked = name.rpartition("@")
     if not at or name.endswith((".yaml", ".yml")):  # the name of a folder may hold an @
         base, at = name, ""
+    if base in shipped(OPERATIONS):
+        fix = f"Attack the file first: attack TASK --suite {base} --operations FILE."
+        raise InputError(place, found=f"{base} without its file of operations", expected="a suite that draws its edits",
+                         fix=fix)  # fmt: skip
     file = load_suite_file(base, place=place)
     stem = Path(base).stem if base.endswith((".yaml", ".yml")) else base
     if at:

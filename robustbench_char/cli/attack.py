@@ -32,6 +32,12 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
     from robustbench_char.tasks import get_task
 
     record = get_task(task)
+    if "operations" in options:
+        if len(suite) > 1:
+            raise InputError("--suite", found=f"{len(suite)} suites with --operations", expected="one",
+                             fix="Import each file of operations by itself.")  # fmt: skip
+        yield output, rbc.attack_file(task, suite=suite[0], output=output, **options)
+        return
     suites = [resolved for name in suite for resolved in suites_of(name, record)]
     folders = [output if len(suites) == 1 else output / resolved.name for resolved in suites]
     if twice := [path.name for path in folders if folders.count(path) > 1]:
@@ -69,6 +75,13 @@ def attack(
     ],
     input: Input = None,
     source: SourceOptions,
+    operations: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Published edit operations to import, with the suite of their name or `operations` (tagging).",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the attack.")] = 0,
     fields: Annotated[
         list[str] | None,
