@@ -54,8 +54,8 @@ def attack(
     request = Attack.of(get_task(task, place="task"), suite, seed, fields, operations, option="{}")
     split, tally = is_a(data, "datasets.DatasetDict"), Tally()
     if split and request.operations:
-        raise InputError("data", found=f"the splits {', '.join(data)}", expected="one split with `operations=`",
-                         fix=f"Choose one: data[{next(iter(data), 'test')!r}].")  # fmt: skip
+        raise InputError("data", found=f"the splits {', '.join(map(str, data))}", expected="one split with operations",
+                         fix="Choose one, for example data['test'].")  # fmt: skip
     result: Data = (_attacked_splits if split else _attacked)(request, data, "data", tally, workers)
     return result
 

@@ -31,9 +31,9 @@ from robustbench_char.attacks.suites import (
 )
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, find_declaration, safe_name, sha256_file
+from robustbench_char.common.lines import read_lines
 from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.tasks.base import Example
-from robustbench_char.tasks.formats import read_lines
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import token_words
 

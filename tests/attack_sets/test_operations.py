@@ -16,9 +16,7 @@ from robustbench_char.common.files import sha256_file
 CLEAN = "Anna B-PER\nwrote O\nletters O\n\nfrom O\nBrno B-LOC\n. O\n\n"
 OPERATIONS = "---- \nd---- \n-ss--dii- x1?!\n\n---- \nsi--- PR\ns :\n\n"
 NOISY = "Anna B-PER\nrote O\nlx1te?!s O\n\nfrom O\nPRrno B-LOC\n: O\n\n"
-RESTORED = (
-    "Anna\tAnna\tB-PER\nrote\twrote\tO\nlx1te?!s\tletters\tO\n\nfrom\tfrom\tO\nPRrno\tBrno\tB-LOC\n:\t.\tO\n\n"
-)
+RESTORED = "Anna\tAnna\tB-PER\nrote\twrote\tO\nlx1te?!s\tletters\tO\n\nfrom\tfrom\tO\nPRrno\tBrno\tB-LOC\n:\t.\tO\n\n"
 
 
 def imported(folder: Path, operations: str = OPERATIONS, clean: str = CLEAN, **options: object) -> Manifest:

@@ -12,9 +12,8 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_file
 from robustbench_char.common.registry import Registry
 from robustbench_char.tasks.base import NativeFile, Task
-from robustbench_char.tasks.formats._lines import read_lines
 
-__all__ = ["FORMATS", "TABLES", "open_native", "read_lines"]
+__all__ = ["FORMATS", "TABLES", "open_native"]
 
 FORMATS: Registry[Callable[[Task, Path], NativeFile]] = Registry("format")
 """What opens a file of a task, by the task's `format`."""
