@@ -57,7 +57,7 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
         texts = [[sha256_file(text_path(path)) for path in part] for part in (resolved.text, resolved.heldout)]
         yield from (_pretrain(resolved, base, key, texts) for base, key in trained if resolved.kind(key).pretraining)
     for task in tasks:
-        yield from _attacks(task)
+        yield from _attacks(task, resolved.folder)
     trainings: dict[str, str] = {}
     for task in tasks:
         for base, key in trained:
@@ -84,10 +84,14 @@ def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -
     )
 
 
-def _attacks(task: ResolvedTask) -> Iterator[Job]:
+def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
+    files = {suite.name: (name, folder / path)
+             for name, path in task.spec.operations.items() for suite in task.suites[name]}  # fmt: skip
     for suite, seed, job in task.attacks:
         params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
-        yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=task.paths, work=task.examples[1])
+        name, file = files.get(suite.name, (None, None))
+        paths = {**task.paths, "suite": name, "operations": str(file.resolve())} if file else task.paths
+        yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=paths, work=task.examples[1])
 
 
 def _trained(resolved: Resolved, task: ResolvedTask, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robustbench_char.attack_sets.stream import Attack
 from robustbench_char.attacks.suites import Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import installed
@@ -48,7 +49,7 @@ class ResolvedTask:
     """A task of the spec, all that it names, and what its jobs share.
 
     `train` is None where nothing is trained; `examples` counts those of the training and the test data; `suites` are by
-    their name in the spec, one per strength; each attacks with each of `seeds`.
+    their name in the spec, one per strength; each attacks with each of its `seeds`.
     """
 
     key: str
@@ -58,7 +59,7 @@ class ResolvedTask:
     test: Source
     examples: tuple[int, int]
     suites: dict[str, list[Suite]]
-    seeds: tuple[int, ...]
+    seeds: dict[str, tuple[int, ...]]
 
     @property
     def name(self) -> str:
@@ -67,8 +68,7 @@ class ResolvedTask:
     @property
     def attacks(self) -> list[tuple[Suite, int, str]]:
         """Suite, seed and the name of the job of each attack."""
-        suites = [suite for several in self.suites.values() for suite in several]
-        attacks = [(suite, seed) for suite in suites for seed in self.seeds]
+        attacks = [(suite, seed) for name, some in self.suites.items() for suite in some for seed in self.seeds[name]]
         return [(suite, seed, job_name("attack", self.name, suite.name, f"seed_{seed}")) for suite, seed in attacks]
 
     @cached_property
@@ -165,12 +165,14 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
     folder = data_dir or Path()
     texts = (spec.text, spec.heldout_text, spec.recogniser.text if spec.recogniser else ())
     kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
-    _check_data_dir(data_dir, "files" in kinds.values() or bool({*texts[0], *texts[1], *texts[2]} - {MINI}), wrong)
+    published = [path for task in spec.tasks.values() for path in task.operations.values()]
+    read = {*texts[0], *texts[1], *texts[2], *published}
+    _check_data_dir(data_dir, "files" in kinds.values() or bool(read - {MINI}), wrong)
     tasks = wrong.each(spec.tasks, lambda key: given.tasks.get(key) or get_task(key), "tasks")
     data = wrong.each(
         tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.trains_on(key)), "tasks"
     )
-    suites = _suites(spec, tasks, wrong)
+    suites = _suites(spec, tasks, folder, wrong)
     ready = _ready(spec, tasks, folder, given, wrong)
     _check_saved(spec, folder, wrong)
     bases = _bases(spec, tasks, wrong)
@@ -197,13 +199,22 @@ def _check_data_dir(data_dir: Path | None, needed: bool, wrong: Mistakes) -> Non
         wrong.add("--data-dir", f"no folder {data_dir}", "an existing folder", "Check the path.")
 
 
-def _suites(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, dict[str, list[Suite]]]:
+def _suites(
+    spec: Benchmark, tasks: dict[str, Task], folder: Path, wrong: Mistakes
+) -> dict[str, dict[str, list[Suite]]]:
     """Return the suites of each task by their name in the spec, one per strength."""
     resolved = {}
     for key, task in tasks.items():
+        files = {name: folder / path for name, path in spec.tasks[key].operations.items()}
+        drawn = [name for name in spec.suites_of(key) if name not in files]
         place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
-        resolved[key] = wrong.each(spec.suites_of(key), partial(load_suites, task=task.name), place)
+        resolved[key] = wrong.each(drawn, partial(load_suites, task=task.name), place)
+        resolved[key] |= wrong.each(files, partial(_published, task, files), f"tasks.{key}.operations")
     return resolved
+
+
+def _published(task: Task, files: Mapping[str, Path], name: str) -> list[Suite]:
+    return [Attack.of(task, name, 0, None, files[name]).suite]
 
 
 def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:

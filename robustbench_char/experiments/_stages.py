@@ -54,9 +54,9 @@ def _attack(call: Call, output: Path) -> None:
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.attacks.suites import Suite
 
-    task, source = _task(call), _source(call, "test")
-    suite = Suite.model_validate(call.job.params["suite"], strict=False)
-    attack_file(task, source, suite=suite, seed=call.job.params["seed"], output=output)
+    task, source, operations = _task(call), _source(call, "test"), call.job.paths.get("operations")
+    suite = call.job.paths["suite"] if operations else Suite.model_validate(call.job.params["suite"], strict=False)
+    attack_file(task, source, suite=suite, seed=call.job.params["seed"], operations=operations, output=output)
     verify(output, source)
 
 

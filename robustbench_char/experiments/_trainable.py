@@ -155,7 +155,9 @@ def _check_seeds(spec: Benchmark, wrong: Mistakes) -> None:
             seed = system.augment.seed if system.augment else None
             copies.add(AUGMENT_SEED if seed is None else seed)
     for key, task in spec.tasks.items():
-        if both := copies & set(spec.attack_seeds_of(key)):
-            wrong.add(f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds",
-                      f"{min(both)}, which training copies are attacked with", "other seeds than augment.seed",
-                      "Choose another attack seed.")  # fmt: skip
+        usual = f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds"
+        for suite, seeds in spec.attack_seeds_of(key).items():
+            if both := copies & set(seeds):
+                place = f"suite_seeds.{suite}" if suite in spec.suite_seeds else usual
+                wrong.add(place, f"{min(both)}, which training copies are attacked with",
+                          "other seeds than augment.seed", "Choose another attack seed.")  # fmt: skip

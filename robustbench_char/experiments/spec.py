@@ -103,8 +103,9 @@ class TaskSpec(Frozen):
     """One task. `train` and `test` are paths below the data folder, by default those of `resolve.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
-    first examples only. `data`, suites and seeds are those of the spec unless given here. With `train_systems` off the
-    test set is attacked and nothing else.
+    first examples only. `data`, suites and seeds are those of the spec unless given here. `operations` adds suites of
+    published edit operations, each with its file below the data folder. With `train_systems` off the test set is
+    attacked and nothing else.
     """
 
     data: Literal["files", "mini", "hub"] | None = None
@@ -113,6 +114,7 @@ class TaskSpec(Frozen):
     test_limit: int | None = Field(None, ge=1)
     train_systems: bool = True
     suites: Names | None = None
+    operations: dict[str, str] = Field(default_factory=dict)
     attack_seeds: Seeds | None = None
     training_seeds: Seeds | None = None
     finetune: FinetunePart = FinetunePart()
@@ -151,6 +153,7 @@ class Benchmark(Frozen):
     tasks: dict[str, TaskSpec]
     suites: tuple[str, ...]
     attack_seeds: Seeds = (1,)
+    suite_seeds: dict[str, Seeds] = Field(default_factory=dict)
     training_seeds: Seeds = (0,)
     text: tuple[str, ...] = ()
     heldout_text: tuple[str, ...] = ()
@@ -186,11 +189,15 @@ class Benchmark(Frozen):
 
     def suites_of(self, task: str) -> tuple[str, ...]:
         """Return the suites that a task is attacked with."""
-        return self.tasks[task].suites or self.suites
+        return tuple(dict.fromkeys((*(self.tasks[task].suites or self.suites), *self.tasks[task].operations)))
 
-    def attack_seeds_of(self, task: str) -> tuple[int, ...]:
-        """Return the seeds that each suite attacks a task with."""
-        return self.tasks[task].attack_seeds or self.attack_seeds
+    def attack_seeds_of(self, task: str) -> dict[str, tuple[int, ...]]:
+        """Return the seeds that each suite attacks a task with; operations draw nothing, and have the seed 0."""
+        asked, usual = self.tasks[task], self.tasks[task].attack_seeds or self.attack_seeds
+        return {
+            suite: (0,) if suite in asked.operations else self.suite_seeds.get(suite, usual)
+            for suite in self.suites_of(task)
+        }
 
     def finetune_options(self, task: str, system: SystemSpec) -> dict[str, Any]:
         """Return the options of fine-tuning: the system's over the task's over the spec's."""
@@ -252,6 +259,9 @@ def combined(spec: Benchmark) -> Iterator[Mistake]:
         yield from _system(spec, f"systems.{key}", system)
         if system.starts_from is not None:
             yield from _starts_from(spec, key, system, system.starts_from)
+    yield from _unknown(
+        "suite_seeds", spec.suite_seeds, {suite for task in spec.tasks for suite in spec.suites_of(task)}
+    )
     if spec.sensitivity is not None:
         tasks = spec.sensitivity.tasks
         yield from _unknown("sensitivity.tasks", tasks, spec.tasks)
