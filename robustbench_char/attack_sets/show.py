@@ -11,11 +11,11 @@ from robustbench_char.attack_sets.manifest import Manifest, read_manifest
 from robustbench_char.attack_sets.verify import read_ledger
 from robustbench_char.attacks.ledger import LedgerRow, rows_by_text, undoing_edit_of
 from robustbench_char.common import InputError
-from robustbench_char.tasks.base import token_text
+from robustbench_char.tasks.base import Example, token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.text.edits import Edit, apply_edits, unchanged
 
-__all__ = ["Shown", "shown_examples"]
+__all__ = ["Shown", "shown_examples", "undone_texts"]
 
 
 class Piece(NamedTuple):
@@ -46,29 +46,35 @@ def shown_examples(folder: str | Path, *, count: int = 10, only_edited: bool = T
     >>> {kind for kind, text in first.pieces} == {"same", "removed"}
     True
     """
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    return list(islice(_shown(folder, manifest, rows_by_text(read_ledger(folder)), only_edited), count))
+    return list(islice(_shown(Path(folder), only_edited), count))
 
 
-def _shown(
-    folder: Path, manifest: Manifest, ledger: dict[tuple[int, str], list[LedgerRow]], only_edited: bool
-) -> Iterator[Shown]:
+def _shown(folder: Path, only_edited: bool) -> Iterator[Shown]:
+    for example, field, clean, attacked, rows in undone_texts(folder, read_manifest(folder)):
+        if rows or not only_edited:
+            pieces = tuple(_pieces(attacked, list(map(undoing_edit_of, rows))))
+            yield Shown(example.row, example.id, field, clean, pieces)
+
+
+def undone_texts(folder: Path, manifest: Manifest) -> Iterator[tuple[Example, str, str, str, list[LedgerRow]]]:
+    """Yield of each text of an attacked set its example, field, clean and attacked text, and its rows of the ledger.
+
+    Raises InputError where ledger and file disagree.
+    """
+    ledger = rows_by_text(read_ledger(folder))
     for example in open_native(manifest.task_record, folder / manifest.output.name).examples():
         for field in manifest.fields:
-            edits = [undoing_edit_of(row) for row in ledger.get((example.row, field), [])]
-            if edits or not only_edited:
-                attacked = token_text(example.fields[field])
-                try:
-                    clean, pieces = apply_edits(attacked, edits), tuple(_pieces(attacked, edits))
-                except ValueError as error:
-                    raise InputError(
-                        f"{folder}: example {example.row}, {field}",
-                        found=f"a text that is not that of the ledger ({error})",
-                        expected="the attacked set as it was written",
-                        fix="`robustbench-char verify` says what was altered; run the attack again.",
-                    ) from None
-                yield Shown(example.row, example.id, field, clean, pieces)
+            rows, attacked = ledger.get((example.row, field), []), token_text(example.fields[field])
+            try:
+                clean = apply_edits(attacked, list(map(undoing_edit_of, rows)))
+            except ValueError as error:
+                raise InputError(
+                    f"{folder}: example {example.row}, {field}",
+                    found=f"a text that is not that of the ledger ({error})",
+                    expected="the attacked set as it was written",
+                    fix="`robustbench-char verify` says what was altered; run the attack again.",
+                ) from None
+            yield example, field, clean, attacked, rows
 
 
 def _pieces(attacked: str, undoing: Sequence[Edit]) -> Iterator[Piece]:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from fixtures.attacked import clean_file, run
 
 import robustbench_char as rbc
+from robustbench_char.attack_sets import aligned_words
 from robustbench_char.attack_sets.manifest import LEDGER, Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.tasks.registry import get_task
 
 CLEAN = "Anna B-PER\nwrote O\nletters O\n\nfrom O\nBrno B-LOC\n. O\n\n"
 OPERATIONS = "---- \nd---- \n-ss--dii- x1?!\n\n---- \nsi--- PR\ns :\n\n"
@@ -101,3 +104,22 @@ def test_operations_that_do_not_fit_name_the_line(tmp_path: Path, operations: st
     with pytest.raises(InputError, match=message):
         imported(tmp_path, operations)
     assert not (tmp_path / "out").exists()
+
+
+def test_words_are_aligned(tmp_path: Path) -> None:
+    imported(tmp_path)
+    assert aligned_words(tmp_path / "out") == [
+        ("Anna", "Anna"), ("rote", "wrote"), ("lx1te?!s", "letters"), ("from", "from"), ("PRrno", "Brno"), (":", "."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "suite"), [("squad_v2", "mixed"), ("conll2003", "charbert_2020")])
+def test_words_of_any_attack_are_aligned(mini: Path, tmp_path: Path, task: str, suite: str) -> None:
+    """Each context once, whoever asks about it; pieces of a token one by one."""
+    manifest = run(mini, task, suite, tmp_path / "out", fields=get_task(task).fields)
+    pairs = aligned_words(tmp_path / "out")
+    assert len(pairs) == manifest.counts.words
+    assert sum(after != before for after, before in pairs) == manifest.counts.edited_words
+    (tmp_path / "out" / manifest.output.name).write_bytes(clean_file(mini, task).read_bytes())
+    with pytest.raises(InputError, match="a text that is not that of the ledger"):
+        aligned_words(tmp_path / "out")
