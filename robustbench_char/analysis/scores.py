@@ -45,8 +45,8 @@ def system_labels(frame: pd.DataFrame) -> pd.Series[str]:
 
 
 def strongest(saw: pd.Series[str]) -> str | None:
-    """Return what was seen of the attack in any of several runs: the suite before operators."""
-    return max(saw.dropna(), default=None)  # "suite" sorts after "operators"
+    """Return what was seen of the attack in any of several runs: the suite before operators, these before edits."""
+    return max(saw.dropna(), default=None)  # in the order of the alphabet
 
 
 def suites_of(frame: pd.DataFrame) -> list[str]:

@@ -47,8 +47,9 @@ def check(
         list[str] | None,
         typer.Option(
             "--defence",
-            metavar="DIR",
-            help="Check each model behind a defence too: the folder that `train-recogniser` wrote (may be repeated).",
+            metavar="NAME",
+            help="Check each model behind a defence too: a folder that `train-defence` wrote, or a ready one (see"
+            " `list`; may be repeated).",
         ),
     ] = None,
     output: Annotated[

@@ -23,7 +23,7 @@ Given = Mapping[str, Any]
 
 
 def _finetune(given: Given) -> None:
-    from robustbench_char.defences.wordrec.files import check_recogniser
+    from robustbench_char.defences.opening import check_defence
     from robustbench_char.experiments._trainable import check_finetuning
     from robustbench_char.models.bases import resolve_base
     from robustbench_char.training._examples import training_examples
@@ -40,8 +40,8 @@ def _finetune(given: Given) -> None:
     kind = SYSTEMS.traits(given["system"], place=Option("system"))
     options, augment = _options(given, FinetuneOptions, AugmentOptions)
     resolve_augmentation(augment, kind, task)
-    if "recogniser" in given:
-        check_recogniser(given["recogniser"])
+    for name in {"defence", "recogniser"} & {*given}:
+        check_defence(given[name])
     _check_output(given, "system.json")
     check_finetuning(options, task, kind, resolve_base(given["base"], any_type=kind.any_type))
     training_examples(task, source, source.path, options.limit)

@@ -16,10 +16,11 @@ import robustbench_char as rbc
 from robustbench_char.cli.checks import CHECKS
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Options, fields_of, spelled
+from robustbench_char.inference.options import ModelOptions
 
 __all__ = [
-    "Attacked", "DataTask", "Input", "Json", "Limit", "Output", "Overwrite", "Seeds", "Suites", "TaskName", "command",
-    "split_names",
+    "Attacked", "DataTask", "Defence", "Input", "Json", "Limit", "Output", "Overwrite", "Seeds", "Suites", "TaskName",
+    "command", "split_names",
 ]  # fmt: skip
 
 
@@ -37,6 +38,7 @@ TaskName = Annotated[
 ]
 DataTask = Annotated[str, typer.Option("--task", help="The task of the data (see `list`), or a .yaml file.")]
 Attacked = Annotated[Path, typer.Option("--attacked", help="The folder that `attack` wrote for these data.")]
+Defence = Annotated[str | None, typer.Option("--defence", help=ModelOptions.model_fields["defence"].description)]
 Json = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Input = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Overwrite, command
+from robustbench_char.cli.options import Attacked, DataTask, Defence, Input, Json, Overwrite, command
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def sensitivity(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first examples.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Batch size; does not affect the result.")] = 32,
-    defence: Annotated[
-        Path | None, typer.Option(help="Put a defence before the model: the folder that `train-recogniser` wrote.")
-    ] = None,
+    defence: Defence = None,
     profile: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="Write the words of this example to profile.json (repeat for more)."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.cli.options import Output, Overwrite, TaskName, command
+from robustbench_char.cli.options import Defence, Output, Overwrite, TaskName, command
 from robustbench_char.tasks.sources import SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
@@ -98,9 +98,8 @@ def finetune(
         str, typer.Option(help="minilm (extra `offline`), a model folder, a hub id, or the output of `pretrain`.")
     ] = "minilm",
     label: Annotated[str | None, typer.Option(help="Name in reports (default: the system's).")] = None,
-    recogniser: Annotated[
-        Path | None, typer.Option(help="Put this recogniser (see `train-recogniser`) before the system.")
-    ] = None,
+    defence: Defence = None,
+    recogniser: Annotated[Path | None, typer.Option(help="Earlier name of --defence.")] = None,
     augment: AugmentOptions,
     options: FinetuneOptions,
     seed: Annotated[int, typer.Option(help="Random seed of training.")] = 0,

@@ -16,13 +16,16 @@ __all__ = ["SYSTEMS", "Traits"]
 
 @dataclass(frozen=True)
 class Traits:
-    """What decides how a system is trained: the attributes of its class, which `models.system.System` explains."""
+    """What decides how a system is trained: the attributes of its class, which `models.system.System` explains.
+
+    `defence` is its `default_defence`, as `defence` of a system that is made is the one before it.
+    """
 
     name: str
     recipe: str
     pretraining: str | None = None
     any_type: bool = False
-    needs_recogniser: bool = False
+    defence: str | None = None
     augmentation: str | None = None
 
 
@@ -46,7 +49,8 @@ class Systems(Registry[type[Any]]):
 
 def traits_of(system: type[Any]) -> Traits:
     """Return the traits of a class."""
-    return Traits(**{field.name: getattr(system, field.name) for field in fields(Traits)})
+    names = {field.name: "default_defence" if field.name == "defence" else field.name for field in fields(Traits)}
+    return Traits(**{name: getattr(system, own) for name, own in names.items()})
 
 
 SYSTEMS = Systems()
@@ -54,7 +58,7 @@ _BERT, _CHARBERT = "robustbench_char.models.bert", "robustbench_char.models.char
 SYSTEMS.register("bert", f"{_BERT}:BertSystem", "bert/1")
 SYSTEMS.register("bert_mlm", f"{_BERT}:BertMlmSystem", "bert/1", pretraining="bert_mlm")
 SYSTEMS.register("advbert", f"{_BERT}:AdvBertSystem", "bert/1", pretraining="advbert")
-SYSTEMS.register("bert_wordrec", f"{_BERT}:BertWordRecSystem", "bert/1", needs_recogniser=True)
+SYSTEMS.register("bert_wordrec", f"{_BERT}:BertWordRecSystem", "bert/1", defence="wordrec")
 SYSTEMS.register("charbert", f"{_CHARBERT}:CharBertSystem", "charbert/1", pretraining="charbert")
 SYSTEMS.register("bert_aug", f"{_BERT}:BertAugSystem", "bert/1", augmentation="mixed")
 SYSTEMS.register("encoder", "robustbench_char.models.encoders:EncoderSystem", "encoder/1", any_type=True)

@@ -1,6 +1,8 @@
-"""Opening a defence by the name that a user gives it, for every command and for Python. No torch before one is opened.
+"""Opening a defence by the name that a user gives it, for every command and for Python. No torch before one needs it.
 
-Today a name is the folder of a word recogniser.
+A name is a folder that `train-defence` wrote or, of a kind that needs no training, that of the kind. To add a kind: a
+class with the methods of `models.system.Defence` and the class method `load(folder)`, and one line below; with the
+class methods `ready()`, which takes no folder, and `ready_identity()`, which says what decides it, two.
 """
 
 from __future__ import annotations
@@ -9,36 +11,87 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, sha256_file
+from robustbench_char.common.errors import nearest
+from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
+from robustbench_char.common.registry import Registry
 
 if TYPE_CHECKING:
-    from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.models.system import Defence
 
-__all__ = ["identify_defence", "open_defence"]
+__all__ = ["CONFIG", "DEFENCES", "READY", "check_defence", "identify_defence", "kind_of_defence", "open_defence"]
 
+CONFIG, SCHEMA = "defence.json", 1
+"""What tells a defence's folder and its kind: `{"schema": 1, "kind": "channel", ...}`."""
 _RECOGNISER = "recogniser.json"
 
+DEFENCES: Registry[type[Any]] = Registry("kind of defence")
+DEFENCES.register("wordrec", "robustbench_char.defences.wordrec:Recogniser")
 
-def open_defence(name: str) -> Recogniser:
-    """Return the defence that stands in a folder: what `train-recogniser` wrote. Raises InputError for another one."""
-    folder = _folder(name)
-    from robustbench_char.defences.wordrec import Recogniser
-
-    return Recogniser.load(folder)
+READY: tuple[str, ...] = ()
+"""Kinds that need no training, in the order in which they are listed."""
 
 
-def identify_defence(name: str) -> dict[str, Any]:
+def open_defence(name: Path | str) -> Defence:
+    """Return the defence of a folder, or a ready one. Raises InputError for what is neither, damaged or newer."""
+    kind, folder = kind_of_defence(name)
+    found: type[Any] = DEFENCES.get(kind)
+    made: Defence = found.ready() if folder is None else found.load(folder)
+    return made
+
+
+def check_defence(name: Path | str) -> None:
+    """Raise InputError for a defence that cannot be opened, as far as that is known without a model library."""
+    kind, folder = kind_of_defence(name)
+    if kind == "wordrec" and folder:
+        from robustbench_char.defences.wordrec.files import check_recogniser
+
+        check_recogniser(folder)
+    else:
+        open_defence(name)
+
+
+def identify_defence(name: Path | str) -> dict[str, Any]:
     """Return what decides what a defence does, as JSON. Raises InputError for a folder without one."""
-    path = _folder(name) / _RECOGNISER
-    file = read_json(path)
-    weights = file.get("weights_sha256") if isinstance(file, dict) else None
-    return {"recogniser": [weights, sha256_file(path)]}
+    kind, folder = kind_of_defence(name)
+    if folder is None:
+        return {kind: DEFENCES.get(kind).ready_identity()}
+    if kind == "wordrec":
+        file = read_json(folder / _RECOGNISER)
+        weights = file.get("weights_sha256") if isinstance(file, dict) else None
+        return {"recogniser": [weights, sha256_file(folder / _RECOGNISER)]}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {kind: sha256_bytes("".join(map(sha256_file, files)).encode())}
 
 
-def _folder(name: str) -> Path:
+def kind_of_defence(name: Path | str) -> tuple[str, Path | None]:
+    """Return the kind of a defence, and its folder (None: a ready one).
+
+    Raises InputError for a name or a folder that is none, of an unknown kind or of a newer version.
+    """
     folder = Path(name).expanduser()
-    if not (folder / _RECOGNISER).is_file():
-        found = f"no {_RECOGNISER} in {name}" if folder.is_dir() else f"no folder {name}"
-        fix = "Check the path, or train a recogniser with `train-recogniser`."
-        raise InputError("--defence", found=found, expected="a folder that `train-recogniser` wrote", fix=fix)
-    return folder
+    if str(name) in READY and not folder.is_dir():
+        return str(name), None
+    if (folder / _RECOGNISER).is_file():
+        return "wordrec", folder
+    if not (folder / CONFIG).is_file():
+        raise _unknown(str(name), folder)
+    file = read_json(folder / CONFIG)
+    schema, kind = (file.get(key) if isinstance(file, dict) else None for key in ("schema", "kind"))
+    if isinstance(schema, int) and schema > SCHEMA:
+        found, fix = (
+            f"{schema}, of a newer version of robustbench-char",
+            "Upgrade: pip install --upgrade robustbench-char.",
+        )
+        raise InputError(f"{folder / CONFIG}: schema", found=found, expected=f"schema {SCHEMA}", fix=fix)
+    if kind not in DEFENCES or kind == "wordrec":
+        known = [one for one in DEFENCES if one != "wordrec"]
+        fix = f"Train it again with `train-defence`, or upgrade robustbench-char.{nearest(str(kind), known)}"
+        raise InputError(f"{folder / CONFIG}: kind", found=repr(kind), expected=f"one of {', '.join(known)}", fix=fix)
+    return str(kind), folder
+
+
+def _unknown(name: str, folder: Path) -> InputError:
+    ready = f", or one of {', '.join(READY)}" if READY else ""
+    found = f"neither {CONFIG} nor {_RECOGNISER} in {name}" if folder.is_dir() else f"no folder {name}"
+    fix = f"Check the path, or train a defence with `train-defence`.{nearest(name, READY)}"
+    return InputError("--defence", found=found, expected=f"a folder that `train-defence` wrote{ready}", fix=fix)

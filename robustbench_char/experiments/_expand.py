@@ -98,7 +98,7 @@ def _trained(resolved: Resolved, task: ResolvedTask, base: str, key: str, traini
     """Yield the jobs of a system that is fine-tuned on a task: its recogniser, and each seed with its evaluation."""
     spec, system = resolved.spec, resolved.spec.systems[key]
     needs = {}
-    if system.recogniser or resolved.kind(key).needs_recogniser:
+    if system.recogniser or resolved.kind(key).defence == "wordrec":
         recogniser = _recogniser(resolved, task, system)
         yield recogniser
         yield _price(task, recogniser.name)

@@ -145,7 +145,7 @@ def _finetune(call: Call, output: Path) -> None:
         system=params["system"],
         base=call.inputs.get("base", call.job.paths["base"]),
         label=params["label"],
-        recogniser=call.inputs.get("recogniser"),
+        defence=call.inputs.get("recogniser"),
         weights=call.inputs.get("weights"),
         store=call.unfinished,
         save_seconds=call.save_seconds,

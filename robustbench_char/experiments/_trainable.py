@@ -66,7 +66,7 @@ def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
         pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.traits(name).pretraining)
         wrong.add(place, f"pre-training for {name}, which starts from the base as it is",
                   f"pretrain and starts_from for {pretrained} alone", "Leave them out.")  # fmt: skip
-    if system.recogniser is False and kind.needs_recogniser:
+    if system.recogniser is False and kind.defence == "wordrec":
         wrong.add(f"{place}.recogniser", f"false, for {name}", "the recogniser that it is made of",
                   "Leave it out, or use the system bert.")  # fmt: skip
     if system.augment and system.augment.suite is None and kind.augmentation is None:

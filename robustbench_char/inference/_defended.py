@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
+from robustbench_char.defences.opening import kind_of_defence, open_defence
 from robustbench_char.inference.evaluate import Asking, PredictionSource
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions
@@ -18,56 +19,61 @@ from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.tasks.base import Example, NativeFile
 
 if TYPE_CHECKING:
-    from robustbench_char.defences.wordrec import Recogniser
     from robustbench_char.inference._models import LoadedModel
+    from robustbench_char.models.system import Defence
     from robustbench_char.text.corrections import Correction
 
 __all__ = ["defend", "defended", "defended_info"]
 
 
-def defended_info(info: SystemInfo, defence: Recogniser, name: str) -> SystemInfo:
+def defended_info(info: SystemInfo, defence: Defence, name: str) -> SystemInfo:
     """Return what records say of a system behind a defence. Raises InputError for a second one."""
-    from robustbench_char.defences.wordrec import recogniser_info
-
-    if info.recogniser is not None:
-        found, expected = f"{info.shown}, which has a recogniser before it", "a system without a defence of its own"
+    if info.defence is not None:
+        found, expected = f"{info.shown}, which has a defence before it", "a system without a defence of its own"
         raise InputError("--defence", found=found, expected=expected, fix="Leave --defence out for this system.")
-    label = defended_name(info.shown, name)
-    return info.model_copy(update={"label": label, "recogniser": recogniser_info(defence)})
+    named = defence.info.model_copy(update={"name": defence_name(name)})
+    return info.model_copy(update={"label": defended_name(info.shown, name), "defence": named})
 
 
 def defended_name(shown: str, defence: str) -> str:
     """Return how reports call a model behind a defence."""
-    return f"{shown} + {Path(defence).expanduser().resolve().name}"
+    return f"{shown} + {defence_name(defence)}"
+
+
+def defence_name(name: Path | str) -> str:
+    """Return how reports call a defence: by its folder, or as a ready one is called."""
+    return Path(name).expanduser().resolve().name
+
+
+def _folder_of(name: str) -> tuple[Path, ...]:
+    """Return the folder that a defence is read from, if any."""
+    folder = kind_of_defence(name)[1]
+    return (folder,) if folder else ()
 
 
 def defend(model: LoadedModel, name: str) -> None:
     """Put a defence before a model that is loaded: it corrects texts before they are encoded."""
-    from robustbench_char.defences.opening import open_defence
-
-    model.kind.recogniser = defence = open_defence(name)
+    model.kind.defence = defence = open_defence(name)
     model.info = defended_info(model.info, defence, name)
-    model.inputs = (*model.inputs, Path(name))
+    model.inputs = (*model.inputs, *_folder_of(name))
 
 
 def defended(source: PredictionSource, options: ModelOptions) -> PredictionSource:
     """Return a source behind the defence that the options name, or as it is."""
     if options.defence is None:
         return source
-    from robustbench_char.defences.opening import open_defence
-
     return _Defended(source, open_defence(options.defence), options.defence)
 
 
 class _Defended:
     """A source that is given corrected texts; the answers that it quotes are mapped back to the texts as given."""
 
-    def __init__(self, source: PredictionSource, defence: Recogniser, name: str) -> None:
+    def __init__(self, source: PredictionSource, defence: Defence, name: str) -> None:
         self.source, self.defence = source, defence
         self.info = defended_info(source.info, defence, name)
         self.task, self.origin, self.classes, self.pieces = source.task, source.origin, source.classes, source.pieces
         self.device, self.seconds = source.device, source.seconds
-        self.inputs = (*source.inputs, Path(name))
+        self.inputs = (*source.inputs, *_folder_of(name))
 
     def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
         """Raise InputError for a file that the source must not be scored on."""

@@ -19,7 +19,7 @@ from robustbench_char.models.inputs import Window, pad
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.tasks.base import Example
-from robustbench_char.training.families import Outputs, Recipe, encoded
+from robustbench_char.training.families import Outputs, Recipe
 
 __all__ = ["Batching", "LoadedModel", "depends_on_padding", "device_name"]
 
@@ -53,12 +53,12 @@ class LoadedModel:
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return one prediction per example, in the order given, and count what the length limit cut.
 
-        Labels are not looked at. The seconds are from text to predictions, the work of a recogniser included.
+        Labels are not looked at. The seconds are from text to predictions, the work of a defence included.
         """
         if batch_size < 1:
             raise InputError("--batch-size", found=str(batch_size), expected="at least 1", fix="Correct the number.")
         started = time.perf_counter()
-        windows = list(encoded(self.recipe, self.kind, examples))
+        windows = list(self.recipe.windows(self.kind, examples))
         by_example: list[list[Any]] = [[] for _ in examples]
         for window, reading in zip(windows, self._readings(windows, batch_size, progress), strict=True):
             by_example[window.row].append(reading)

@@ -71,7 +71,8 @@ class ModelOptions(CheckOptions):
     """How a model is read, and what stands before it."""
 
     defence: str | None = Field(
-        None, description="Put a defence before the model: the folder that `train-recogniser` wrote."
+        None,
+        description="Put a defence before the model: a folder that `train-defence` wrote, or a ready one (see `list`).",
     )
 
 

@@ -123,13 +123,13 @@ def recogniser_price(
         check_recogniser(Path(folder))
     clean = open_source(task, **source)
     attack = matching_attack(Path(attacked), clean, task)
-    from robustbench_char.defences.wordrec import Recogniser, recogniser_info  # loads torch
+    from robustbench_char.defences.wordrec import Recogniser  # loads torch
 
     recogniser = Recogniser.load(Path(folder)) if isinstance(folder, str | Path) else folder
     bad = open_source(task, input=attack.folder / attack.manifest.output.name)
     record = PriceRecord(
         task=task.name,
-        recogniser=recogniser_info(recogniser),
+        defence=recogniser.info,
         source=attack.manifest.input.name,
         clean_sha256=attack.manifest.input.sha256,
         attacked_sha256=attack.manifest.output.sha256,

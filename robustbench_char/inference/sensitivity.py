@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -41,7 +41,7 @@ from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.encoders import EncoderSystem, limits_of, read_encoder
-from robustbench_char.models.representations import Passage, Pooling, Stream, WordReader
+from robustbench_char.models.representations import Passage, PassageWindow, Pooling, Stream, WordReader
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
 from robustbench_char.records.sensitivity import (
@@ -129,7 +129,7 @@ def open_reader(
     plain: Any = read_encoder(base.folder)
     on_device = plain.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
     length = max_length or min(_LONGEST * limits.scale, limits.longest)
-    kind.recogniser = open_defence(str(defence)) if defence else None
+    kind.defence = open_defence(defence) if defence else None
     reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words)
     name = defended_name(base.name, str(defence)) if defence else base.name
     return reader, ModelInfo(name=name, weights_sha256=base.weights_sha256)
@@ -168,7 +168,7 @@ def sensitivity(
     S is the mean over words of 1 - cos, from 0 to 2 (Ma et al. 2020, section 5; docs/metrics.md). `model` is a folder
     that `finetune` wrote, the folder or hub id of an encoder, fine-tuned or not, or "minilm"; `attacked` the folder
     that `attack_file` wrote for these data. `layer` counts hidden states (-1 the last, 0 the embeddings), `limit` keeps
-    the first examples. `defence` is a folder of `train_recogniser` to put before the model, `profile` lists ids of
+    the first examples. `defence`, a folder or a ready one's name, is put before the model, `profile` lists ids of
     examples whose words are returned, `label` is how the record calls the model. Returns record, data frame of words
     and profiles. Raises InputError for a model that cannot be used and for data that were not attacked so.
     """
@@ -180,7 +180,7 @@ def sensitivity(
     info = _called(info, label)
     attack = matching_attack(attacked, clean, task)
     total = min(attack.manifest.output.rows, limit or attack.manifest.output.rows)
-    pairs, bar = islice(_pairs(clean, attack, task), limit), progress_bar(progress)
+    pairs, bar = list(islice(_pairs(clean, attack, task), limit)), progress_bar(progress)
     words, profiles = _measured(reader, pairs, profile, batch_size, bar, total)
     measured = Sensitivity(_record(reader, info, attack, words, total, started), words, profiles)
     return measured if output is None else _saved(measured, Path(output), overwrite, (clean.path, attacked))
@@ -297,19 +297,21 @@ def _operators(edits: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[int, str]
 
 
 def _measured(
-    reader: WordReader, pairs: Iterator[_Pair], wanted: Sequence[str], batch_size: int, bar: Progress, total: int
+    reader: WordReader, pairs: Sequence[_Pair], wanted: Sequence[str], batch_size: int, bar: Progress, total: int
 ) -> tuple[pd.DataFrame, tuple[Profile, ...]]:
-    """Read examples chunk by chunk: vectors are dropped once distances are taken.
+    """Read examples chunk by chunk: vectors are dropped once distances are taken. A defence sees a whole file at once.
 
     Raises InputError where an example that is wanted was not read.
     """
     frames: list[pd.DataFrame] = []
     profiles: list[Profile] = []
+    clean, attacked = ([getattr(pair, which) for pair in pairs] for which in ("clean", "attacked"))
+    windows = zip(reader.windows(clean), reader.windows(attacked), strict=True)
     with bar:
         shown = bar.add_task("reading", total=total)
-        while chunk := list(islice(pairs, _CHUNK)):
-            passages = [passage for pair in chunk for passage in (pair.clean, pair.attacked)]
-            distances = _distances(reader, passages, batch_size)
+        for start in range(0, len(pairs), _CHUNK):
+            chunk = pairs[start : start + _CHUNK]
+            distances = _distances(reader, list(chain(*islice(windows, len(chunk)))), batch_size)
             frames.append(_frame(reader, chunk, distances))
             for (example, _, _, words), own in zip(chunk, distances, strict=True):
                 if example.id in wanted:
@@ -323,9 +325,9 @@ def _measured(
     return pd.concat(frames, ignore_index=True), tuple(profiles)
 
 
-def _distances(reader: WordReader, passages: Sequence[Passage], batch_size: int = 32) -> list[NDArray[np.float64]]:
+def _distances(reader: WordReader, windows: Sequence[PassageWindow], batch_size: int = 32) -> list[NDArray[np.float64]]:
     """Return the distances of the words of passages, clean and attacked in turn; NaN where a word was cut off."""
-    read = reader.read(passages, batch_size=batch_size)
+    read = reader.read_windows(windows, batch_size=batch_size)
     return [
         np.where((old.pieces > 0) & (new.pieces > 0), cosine_distances(old.vectors, new.vectors), np.nan)
         for old, new in zip(read[::2], read[1::2], strict=True)
@@ -384,7 +386,8 @@ def profile_sentence(
         if name in profiles:
             raise InputError(model, found=f"a second model called {name}", expected="different names",
                              fix="Leave one out.")  # fmt: skip
-        (distances,) = _distances(reader, [_passage(text, words=reader.words) for text in (clean, attacked)])
+        passages = [_passage(text, words=reader.words) for text in (clean, attacked)]
+        (distances,) = _distances(reader, list(reader.windows(passages)))
         profiles[name] = _profile(before, after, distances)
     return side_by_side(profiles)
 

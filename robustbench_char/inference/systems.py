@@ -20,7 +20,7 @@ from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.wordrec import Recogniser
+from robustbench_char.defences.opening import open_defence
 from robustbench_char.inference._attack_set import PieceCounter, piece_counts
 from robustbench_char.inference._defended import defend
 from robustbench_char.inference._identities import refuse_labels
@@ -29,10 +29,10 @@ from robustbench_char.inference.evaluate import read_labelled
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions, prediction_json, prediction_of
 from robustbench_char.models.folders import weights_sha256
-from robustbench_char.models.system import System
+from robustbench_char.models.system import Defence, System
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.families import make_recipe
-from robustbench_char.training.saved import RECOGNISER, SystemFile, read_system, system_info
+from robustbench_char.training.saved import DEFENCE, SystemFile, read_system, system_info
 
 __all__ = ["LoadedSystem", "StoredPredictions", "load_system", "predict_file"]
 
@@ -76,7 +76,7 @@ def load_system(folder: Path) -> LoadedSystem:
     started = time.monotonic()
     file = read_system(folder)
     _check_weights(folder, weights_sha256(folder), file.weights_sha256, "The weights were altered")
-    kind = _open(folder, file, _recogniser(folder, file))
+    kind = _open(folder, file, _defence(folder, file))
     model = kind.load(folder, file.task.family)
     return LoadedSystem(folder, file, kind, model, seconds=time.monotonic() - started)
 
@@ -90,19 +90,23 @@ def open_named(name: str, task: Task | None, options: ModelOptions) -> LoadedSys
     return system
 
 
-def _open(folder: Path, file: SystemFile, recogniser: Recogniser | None) -> System:
+def _open(folder: Path, file: SystemFile, defence: Defence | None) -> System:
     kind: type[System] = SYSTEMS.get(file.system, place=f"{folder / 'system.json'}: system")
-    return kind.open(folder, words=file.task.family == "tagging", recogniser=recogniser)
+    return kind.open(folder, words=file.task.family == "tagging", defence=defence)
 
 
-def _recogniser(folder: Path, file: SystemFile) -> Recogniser | None:
-    """Return the recogniser in front of a system. Raises InputError when it is not the one it was saved with."""
-    if file.recogniser is None:
+_EARLIER = "recogniser"
+"""Where earlier versions saved the defence."""
+
+
+def _defence(folder: Path, file: SystemFile) -> Defence | None:
+    """Return the defence in front of a system. Raises InputError when it is not the one it was saved with."""
+    if file.defence is None:
         return None
-    recogniser = Recogniser.load(folder / RECOGNISER)
-    actual, expected = recogniser.file.weights_sha256, file.recogniser.weights_sha256
-    _check_weights(folder / RECOGNISER, actual, expected, "The recogniser was exchanged")
-    return recogniser
+    home = folder / (_EARLIER if (folder / _EARLIER).is_dir() else DEFENCE)
+    defence = open_defence(home)
+    _check_weights(home, defence.info.sha256, file.defence.sha256, "The defence was exchanged")
+    return defence
 
 
 def _check_weights(folder: Path, actual: str, expected: str, change: str) -> None:

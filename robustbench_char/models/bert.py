@@ -43,9 +43,9 @@ class BertSystem(System):
     recipe = "bert/1"
 
     @classmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, defence: Defence | None = None) -> Self:
         """Return the system with the tokenizer of `folder`. Raises InputError where it is missing or unusable."""
-        return cls(load_tokenizer(folder, words=words), recogniser)
+        return cls(load_tokenizer(folder, words=words), defence)
 
     @classmethod
     def limits(cls, folder: Path) -> Limits:
@@ -90,7 +90,7 @@ class BertWordRecSystem(BertSystem):
     """An encoder fine-tuned on the text as given, behind a recogniser of words (Pruthi et al. 2019)."""
 
     name = "bert_wordrec"
-    needs_recogniser = True
+    default_defence = "wordrec"
 
 
 class BertAugSystem(BertSystem):

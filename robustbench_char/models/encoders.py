@@ -322,13 +322,13 @@ class EncoderSystem(System):
     any_type = True
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, inputs: Sequence[str], recogniser: Defence | None = None
+        self, tokenizer: PreTrainedTokenizerBase, inputs: Sequence[str], defence: Defence | None = None
     ) -> None:
-        super().__init__(tokenizer, recogniser)
+        super().__init__(tokenizer, defence)
         self.inputs = tuple(inputs)
 
     @classmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, defence: Defence | None = None) -> Self:
         """Return the system with a folder's tokenizer, with offsets or without.
 
         Raises InputError where a file is missing or unusable, for a tokenizer that cannot pad, and for what is not
@@ -340,7 +340,7 @@ class EncoderSystem(System):
             expected = "one that pads texts of a batch to one length"
             fix = "Name a token for it: set tokenizer.pad_token and save the tokenizer again."
             raise InputError(folder, found="a tokenizer without a token for padding", expected=expected, fix=fix)
-        return cls(tokenizer, names, recogniser)
+        return cls(tokenizer, names, defence)
 
     @classmethod
     def limits(cls, folder: Path) -> Limits:

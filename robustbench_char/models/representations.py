@@ -21,7 +21,7 @@ from robustbench_char.models.encoders import state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad, words_of
 from robustbench_char.models.system import System
 
-__all__ = ["Passage", "Pooling", "Stream", "WordReader"]
+__all__ = ["Passage", "PassageWindow", "Pooling", "Stream", "WordReader"]
 
 Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]
@@ -37,6 +37,14 @@ class Passage(NamedTuple):
     words: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     spans: tuple[NDArray[np.int64], ...] = ()
+
+
+class PassageWindow(NamedTuple):
+    """A passage as the model reads it: a window, the word that each of its pieces belongs to [T], and all its words."""
+
+    window: Window
+    words: IntArray
+    total: int
 
 
 class Representations(NamedTuple):
@@ -75,39 +83,40 @@ class WordReader:
             raise InputError("--stream", found=found, expected="a CharBERT", fix="Leave --stream out.")
 
     def read(self, passages: Sequence[Passage], *, batch_size: int = 32) -> list[Representations]:
-        """Return the representations of the words of each passage, in order.
+        """Return the representations of the words of each passage, in order; see `read_windows`."""
+        return self.read_windows(list(self.windows(passages)), batch_size=batch_size)
+
+    def read_windows(self, windows: Sequence[PassageWindow], *, batch_size: int = 32) -> list[Representations]:
+        """Return the representations of the words of passages, in order.
 
         Passages of like length share a batch, and equal inputs one reading, so that equal texts have equal vectors. The
         hidden states of one batch are held at a time. Raises InputError where they are not finite.
         """
-        windows = list(self._windows(passages))
-        counts = [len(passage.words) or sum(map(len, passage.spans)) for passage in passages]
         alike: defaultdict[tuple[bytes, ...], list[int]] = defaultdict(list)
-        for place, (window, _) in enumerate(windows):
+        for place, (window, _, _) in enumerate(windows):
             alike[tuple(values.tobytes() for values in window.inputs.values())].append(place)
-        groups = sorted(alike.values(), key=lambda places: -len(windows[places[0]][1]))
+        groups = sorted(alike.values(), key=lambda places: -len(windows[places[0]].words))
         representations: dict[int, Representations] = {}
         for start in range(0, len(groups), batch_size):
             chosen = groups[start : start + batch_size]
-            states = self._states([windows[places[0]][0] for places in chosen])
+            states = self._states([windows[places[0]].window for places in chosen])
             for row, places in enumerate(chosen):
-                representations |= {
-                    place: self._pooled(states[row], windows[place][1], counts[place]) for place in places
-                }
+                representations |= {place: self._pooled(states[row], *windows[place][1:]) for place in places}
         return [representations[place] for place in range(len(windows))]
 
-    def _windows(self, passages: Sequence[Passage]) -> Iterator[tuple[Window, IntArray]]:
-        """Return one window per passage, and the word that each of its pieces belongs to [T]."""
+    def windows(self, passages: Sequence[Passage]) -> Iterator[PassageWindow]:
+        """Yield one window per passage, in order. A defence sees all passages in one call."""
         if not passages:
             return
         if self.words:
             for window in self.kind.word_windows([one.words for one in passages], max_length=self.max_length):
-                yield window, window.words
+                yield PassageWindow(window, window.words, len(passages[window.row].words))
             return
         columns = [list(texts) for texts in zip(*(one.texts for one in passages), strict=True)]
         second = columns[1] if len(columns) > 1 else None
         for window in self.kind.text_windows(columns[0], second, max_length=self.max_length):
-            yield window, words_of(window.texts, window.offsets, passages[window.row].spans)
+            spans = passages[window.row].spans
+            yield PassageWindow(window, words_of(window.texts, window.offsets, spans), sum(map(len, spans)))
 
     @torch.inference_mode()
     def _states(self, windows: Sequence[Window]) -> Tensor:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -20,14 +22,26 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from robustbench_char.models.bases import Base, Limits
 from robustbench_char.models.checkpoints import drop_limits, load_config
 from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
+from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.tasks.base import Family
-from robustbench_char.text.corrections import Correction
+from robustbench_char.text.corrections import Correction, each_once
 
-__all__ = ["System"]
+__all__ = ["Defence", "System"]
+
+_CHUNK = 1000
+"""Rows that are encoded at a time."""
 
 
 class Defence(Protocol):
-    """What stands before a model: it reads text as given and hands on other text, as many words out as came in."""
+    """What stands before a model: it reads text as given and hands on other text, as many words out as came in.
+
+    A call is given all texts of a file, each once, and what it makes of one may depend on the others.
+    """
+
+    @property
+    def info(self) -> DefenceInfo:
+        """What records hold of it."""
+        ...
 
     def correct(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
         """Return the sentences with their words corrected, none added and none left out."""
@@ -45,19 +59,19 @@ class System(ABC):
     `recipe` is the stable id of how its weights are made, which keys of stored results hold. Systems of one recipe
     share their training: a class with code of its own states another, and a change of what it computes a higher number.
     `pretraining` names the system that `pretrain` must have made the base for (None: any plain checkpoint), `any_type`
-    that it takes other types than BERT's and RoBERTa's; `needs_recogniser` and `augmentation` (the default suite) say
-    what defends it.
+    that it takes other types than BERT's and RoBERTa's; `default_defence` (the kind of the one that it is put behind)
+    and `augmentation` (the default suite) say what defends it.
     """
 
     name: ClassVar[str]
     recipe: ClassVar[str]
     pretraining: ClassVar[str | None] = None
     any_type: ClassVar[bool] = False
-    needs_recogniser: ClassVar[bool] = False
+    default_defence: ClassVar[str | None] = None
     augmentation: ClassVar[str | None] = None
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, recogniser: Defence | None = None) -> None:
-        self.tokenizer, self.recogniser = tokenizer, recogniser
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, defence: Defence | None = None) -> None:
+        self.tokenizer, self.defence = tokenizer, defence
         self.further: Further | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -69,7 +83,7 @@ class System(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, defence: Defence | None = None) -> Self:
         """Return the system with what `folder` says of reading; `words` says that it gets words one by one.
 
         Raises InputError where a file is missing or unusable.
@@ -117,34 +131,42 @@ class System(ABC):
     def text_windows(self, first: Sequence[str], second: Sequence[str] | None, *, max_length: int) -> Iterator[Window]:
         """Encode texts or pairs of texts; offsets count in the texts as given."""
         columns = [first] if second is None else [first, second]
-        corrections = [self.recogniser.correct_texts(texts) for texts in columns] if self.recogniser else None
+        corrections = self._corrections(*columns)
         if corrections:
             columns = [[one.text for one in texts] for texts in corrections]
-        for window in encode_texts(self.tokenizer, *columns, max_length=max_length, further=self.further):
+        encode = partial(encode_texts, self.tokenizer, max_length=max_length, further=self.further)
+        for window in _in_chunks(encode, *columns):
             for number, texts in enumerate(corrections or ()):
                 window = _in_given_text(window, texts[window.row], window.texts == number)
             yield self.adapted(window)
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         """Encode sentences given as words."""
-        if self.recogniser:
-            sentences = self.recogniser.correct(sentences)
-        return map(self.adapted, encode_words(self.tokenizer, sentences, max_length=max_length, further=self.further))
+        if self.defence:
+            sentences = each_once(self.defence.correct, [tuple(words) for words in sentences])
+        encode = partial(encode_words, self.tokenizer, max_length=max_length, further=self.further)
+        return map(self.adapted, _in_chunks(encode, sentences))
 
     def context_windows(
         self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
     ) -> Iterator[Window]:
         """Encode questions with overlapping windows over their contexts; offsets count in the contexts as given."""
-        corrections = None
-        if self.recogniser:
-            questions = [one.text for one in self.recogniser.correct_texts(questions)]
-            corrections = self.recogniser.correct_texts(contexts)
-            contexts = [one.text for one in corrections]
-        sizes = {"max_length": max_length, "stride": stride, "max_question": max_question}
-        for window in encode_contexts(self.tokenizer, questions, contexts, further=self.further, **sizes):
+        corrections = self._corrections(questions, contexts)
+        if corrections:
+            questions, contexts = ([one.text for one in texts] for texts in corrections)
+        sizes: dict[str, Any] = {"max_length": max_length, "stride": stride, "max_question": max_question}
+        encode = partial(encode_contexts, self.tokenizer, further=self.further, **sizes)
+        for window in _in_chunks(encode, questions, contexts):
             if corrections:
-                window = _in_given_text(window, corrections[window.row], window.offsets[:, 0] >= 0)
+                window = _in_given_text(window, corrections[1][window.row], window.offsets[:, 0] >= 0)
             yield self.adapted(window)
+
+    def _corrections(self, *columns: Sequence[str]) -> Sequence[Sequence[Correction]] | None:
+        """Return the corrections of the texts of each column, None without a defence, which sees all in one call."""
+        if self.defence is None:
+            return None
+        made = iter(each_once(self.defence.correct_texts, list(chain(*columns))))
+        return [list(islice(made, len(texts))) for texts in columns]
 
     def adapted(self, window: Window) -> Window:
         """Return a window with the inputs that the model takes: by default, all of them."""
@@ -158,6 +180,13 @@ def labelled_config(base: Base, family: Family, labels: Sequence[str], *, layers
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
     return config
+
+
+def _in_chunks(encode: Callable[..., Iterator[Window]], *columns: Sequence[Any]) -> Iterator[Window]:
+    """Encode some rows at a time: what a tokenizer returns is many times larger than what is kept of it."""
+    for start in range(0, len(columns[0]), _CHUNK):
+        for window in encode(*(column[start : start + _CHUNK] for column in columns)):
+            yield window._replace(row=start + window.row)
 
 
 def _in_given_text(window: Window, correction: Correction, inside: NDArray[np.bool_]) -> Window:

@@ -10,9 +10,9 @@ from robustbench_char.records.evaluation import (
     AttackInfo,
     AugmentInfo,
     DataInfo,
+    DefenceInfo,
     PredictorInfo,
     PretrainingInfo,
-    RecogniserInfo,
     Record,
     SystemInfo,
     find_records,
@@ -37,8 +37,8 @@ from robustbench_char.records.sensitivity import (
 )
 
 __all__ = [
-    "AttackInfo", "AugmentInfo", "DataInfo", "FragilityRecord", "PredictorInfo", "PretrainingInfo", "PriceRecord",
-    "RecogniserInfo", "Record", "SensitivityRecord", "SystemInfo", "WordErrors", "cell_counts", "count_table",
+    "AttackInfo", "AugmentInfo", "DataInfo", "DefenceInfo", "FragilityRecord", "PredictorInfo", "PretrainingInfo",
+    "PriceRecord", "Record", "SensitivityRecord", "SystemInfo", "WordErrors", "cell_counts", "count_table",
     "find_files", "find_fragility", "find_prices", "find_records", "find_sensitivities", "publish", "read_counts",
     "read_predictions", "read_profiles", "read_record", "read_words", "result_part", "summary_of", "write_counts",
     "write_predictions", "write_record", "write_sensitivity",

@@ -16,6 +16,7 @@ from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.chat import ChatInfo
+from robustbench_char.records.defence import KEYS, DefenceInfo, StoredDefence
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
 from robustbench_char.records.readable import record_lines
 
@@ -27,9 +28,9 @@ __all__ = [
     "AttackInfo",
     "AugmentInfo",
     "DataInfo",
+    "DefenceInfo",
     "ForeignModelInfo",
     "PretrainingInfo",
-    "RecogniserInfo",
     "Record",
     "SystemInfo",
     "find_records",
@@ -85,21 +86,6 @@ class AugmentInfo(Frozen):
     seed: int
 
 
-class RecogniserInfo(Frozen):
-    """The word recogniser in front of the system, and the attack that it was trained under (suite and operators)."""
-
-    vocabulary: int
-    suite: str
-    suite_sha256: str | None = None
-    operators: tuple[str, ...]
-    parameters: int
-    backoff: str
-    weights_sha256: str
-    keep_case: bool = True
-    leave_numbers_and_punctuation: bool = True
-    background_sha256: str | None = None
-
-
 class PredictorInfo(Frozen):
     """Where a predictor comes from: module (or name of the file) and attribute, the package that registers it.
 
@@ -150,7 +136,7 @@ class SystemInfo(Frozen):
 
     `label` is how reports call it (None: by `name`), which tells variants of one system apart. `parameters` counts
     those of the model with its head (None: not known); `extra_parameters` those of them beyond the plain base under the
-    same head. A recogniser's are counted in `recogniser` alone. Parts that a system does not have are None, as is what
+    same head. A defence's are counted in `defence` alone. Parts that a system does not have are None, as is what
     an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
     `weights_sha256` is a hash of its name and of `predictor`, which changes with its source or version alone. Of a
     `model` that was fine-tuned elsewhere nothing is known of its training, nor of a `chat` model, whose
@@ -168,7 +154,7 @@ class SystemInfo(Frozen):
     extra_parameters: int | None = None
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
-    recogniser: RecogniserInfo | None = None
+    defence: StoredDefence | None = Field(None, validation_alias=KEYS)
     predictor: PredictorInfo | None = None
     model: ForeignModelInfo | None = None
     chat: ChatInfo | None = None
@@ -181,21 +167,22 @@ class SystemInfo(Frozen):
 
     @property
     def all_weights(self) -> tuple[str, str | None]:
-        """The hashes of all weights that decide a prediction: the model's, and those of a recogniser before it."""
-        return self.weights_sha256, self.recogniser.weights_sha256 if self.recogniser else None
+        """The hashes of all that decides a prediction: of the model's weights, and of the defence before it."""
+        return self.weights_sha256, self.defence.sha256 if self.defence else None
 
     @property
     def all_extra_parameters(self) -> int | None:
-        """Parameters beyond the plain base under the same head, a recogniser's included; None where not known."""
-        recogniser = self.recogniser.parameters if self.recogniser else 0
-        return None if self.extra_parameters is None else self.extra_parameters + recogniser
+        """Parameters beyond the plain base under the same head, a defence's included; None where not known."""
+        defence = self.defence.parameters if self.defence else 0
+        return None if self.extra_parameters is None else self.extra_parameters + defence
 
 
 class AttackInfo(Frozen):
     """How the data was attacked, read from the manifest beside it. Strengths are shares of eligible words.
 
     `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
-    eligible, and `no_op_share` where none was chosen.
+    eligible, and `no_op_share` where none was chosen. `word_edits` is how many edits a word gets at most (None: any
+    number, or not known).
     """
 
     suite: str
@@ -209,6 +196,7 @@ class AttackInfo(Frozen):
     words: int
     no_op_share: float | None
     counts_by_operator: dict[str, int]
+    word_edits: int | None = 1
 
 
 class DataInfo(Frozen):
@@ -276,21 +264,25 @@ class Record(Frozen):
         return self.data.attack.clean_sha256 if self.data.attack else self.data.sha256
 
     @property
-    def saw_attack(self) -> Literal["suite", "operators"] | None:
-        """What the system saw of the evaluated attack in training: the whole suite, some of its operators, or nothing.
+    def saw_attack(self) -> Literal["suite", "operators", "edits"] | None:
+        """What the system knew of the evaluated attack: the whole suite, some operators, the number of edits, nothing.
 
         A suite counts, by its name, wherever it was seen: in augmentation (unless an operator was left out), by the
-        recogniser, as the noise of pre-training. Operators count where augmentation or the recogniser used them.
+        defence, as the noise of pre-training. Operators count where augmentation or the defence used them, edits where
+        the defence assumes as many in a word as the attack makes, or more.
         """
         attack, system = self.data.attack, self.system
         if attack is None:
             return None
         if _same_suite(attack, system):
             return "suite"
-        seen = set(system.recogniser.operators) if system.recogniser else set()
+        seen = set(system.defence.operators) if system.defence else set()
         if system.augment:
             seen |= set(system.augment.operators) - set(system.augment.without)
-        return "operators" if seen & {name for name, number in attack.counts_by_operator.items() if number} else None
+        if seen & {name for name, number in attack.counts_by_operator.items() if number}:
+            return "operators"
+        assumed = system.defence.edits if system.defence else None
+        return "edits" if assumed and attack.word_edits and attack.word_edits <= assumed else None
 
     @property
     def cost_per_piece(self) -> float | None:
@@ -300,10 +292,10 @@ class Record(Frozen):
 
 
 def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
-    augment, recogniser, pretraining = system.augment, system.recogniser, system.pretraining
+    augment, defence, pretraining = system.augment, system.defence, system.pretraining
     return attack.suite in (
         augment.suite if augment and not augment.without else None,
-        recogniser.suite if recogniser else None,
+        *(defence.suites if defence else ()),
         pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
     )
 

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.records.evaluation import AttackInfo, RecogniserInfo
+from robustbench_char.records.defence import KEYS, StoredDefence
+from robustbench_char.records.evaluation import AttackInfo
 from robustbench_char.records.published import find_results
 from robustbench_char.records.readable import price_lines
 
@@ -45,7 +46,7 @@ class PriceRecord(Frozen):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     task: str
-    recogniser: RecogniserInfo
+    defence: StoredDefence = Field(validation_alias=KEYS)
     source: str
     clean_sha256: str
     attacked_sha256: str

@@ -12,9 +12,10 @@ from robustbench_char.analysis.scores import ties_tested
 __all__ = []  # fmt: skip
 
 DASH = "–"
-_MARKS = {"operators": "†", "suite": "‡"}
+_MARKS = {"edits": "†", "operators": "†", "suite": "‡"}
 _ABOUT_MARKS = {
     "operators": "† The system saw operators of this attack in training (augmented copies, or its recogniser).",
+    "edits": "† The defence before the system assumes no fewer edits of a word than this attack makes.",
     "suite": "‡ The system was trained under this very suite.",
 }
 

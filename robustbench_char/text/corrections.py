@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Correction", "replaced"]
+__all__ = ["Correction", "each_once", "replaced"]
 
 Ints = NDArray[np.int64]
+H = TypeVar("H", bound=Hashable)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,10 @@ def replaced(given: str, spans: Sequence[tuple[int, int]], words: Sequence[str])
     growth = np.cumsum(lengths - (ends - starts))
     new_ends = ends + growth
     return Correction("".join([*parts, given[position:]]), given, starts, ends, new_ends - lengths, new_ends)
+
+
+def each_once(function: Callable[[Sequence[H]], Sequence[R]], values: Sequence[H]) -> list[R]:
+    """Return what a function makes of each value, given all of them in one call, equal ones once."""
+    distinct = list(dict.fromkeys(values))
+    made = dict(zip(distinct, function(distinct), strict=True))
+    return [made[value] for value in values]

@@ -21,14 +21,12 @@ from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
 from robustbench_char.training.options import Reading, Settings
 
-__all__ = ["Outputs", "Recipe", "encoded", "first_pieces", "make_recipe"]
+__all__ = ["Outputs", "Recipe", "first_pieces", "make_recipe"]
 
 Outputs = Mapping[str, npt.NDArray[np.float32]]
 """The logits of one window by name; those of sub-words go on over the padding of the batch."""
 
 T = TypeVar("T", str, tuple[str, ...])
-
-_CHUNK = 1000  # examples encoded at a time: what the tokenizer returns is many times larger than what is kept of it
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def windows(self, system: System, examples: Sequence[Example]) -> Iterator[Window]:
-        """Encode examples; the windows of one example follow each other."""
+        """Encode examples; the windows of one example follow each other, and `row` is its position in `examples`."""
 
     @abstractmethod
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
@@ -70,20 +68,13 @@ def labels_of(example: Example) -> tuple[str, ...]:
     return (example.label,) if isinstance(example.label, str) else example.label or ()
 
 
-def encoded(recipe: Recipe, system: System, examples: Sequence[Example]) -> Iterator[Window]:
-    """Encode examples chunk by chunk; `row` of a window is the position of its example in `examples`."""
-    for start in range(0, len(examples), _CHUNK):
-        for window in recipe.windows(system, examples[start : start + _CHUNK]):
-            yield window._replace(row=start + window.row)
-
-
 def training_features(
     recipe: Recipe, system: System, examples: Sequence[Example]
 ) -> tuple[list[dict[str, InputArray | int]], int]:
     """Return inputs and targets of every window, and the number of examples that the length limit cut."""
     features: list[dict[str, InputArray | int]] = []
     cut: set[int] = set()
-    for window in encoded(recipe, system, examples):
+    for window in recipe.windows(system, examples):
         features.append({**window.inputs, **recipe.targets(window, examples[window.row])})
         if window.truncated:
             cut.add(window.row)

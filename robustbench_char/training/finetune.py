@@ -5,6 +5,7 @@ A run is resolved from what was asked, checked, and named by a hash, before anyt
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,13 +22,14 @@ from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info, train_recogniser
+from robustbench_char.defences.opening import open_defence
+from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.defences.wordrec.files import CONFIG
 from robustbench_char.models.bases import Base, heads_in, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
-from robustbench_char.models.system import System
-from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo
+from robustbench_char.models.system import Defence, System
+from robustbench_char.records.evaluation import DefenceInfo, PretrainingInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
 from robustbench_char.tasks.registry import get_task
@@ -53,6 +55,7 @@ RECOGNISERS_FOLDER = "recognisers"
 """Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
 
 Log = list[dict[str, float | None]]
+_LOG = logging.getLogger(__name__)
 
 
 def finetune(
@@ -68,6 +71,7 @@ def finetune(
     system: str = "bert",
     base: Path | str = "minilm",
     label: str | None = None,
+    defence: Path | str | None = None,
     recogniser: Path | str | None = None,
     weights: Path | str | None = None,
     seed: int = 0,
@@ -81,15 +85,16 @@ def finetune(
     """Fine-tune a system on the data of a task and write it to `output` atomically; rerun the same call to resume.
 
     `train` is a file, or rows in memory (`Example`s need `train_sha256`); or `data`, `hub` or `data_dir` name a source.
-    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `recogniser` is put before the system
-    (`bert_wordrec` trains one by default). `weights` is a system of the same training, whose weights are taken. Without
-    `output` the result goes to `store` (default: the user's data folder), where training is saved every `save_seconds`.
+    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `defence`, a folder or a ready one's name, is
+    put before the system (`bert_wordrec` trains one by default); `recogniser` is its earlier name. `weights` is a
+    system of the same training, whose weights are taken. Without `output` the result goes to `store` (default: the
+    user's data folder), where training is saved every `save_seconds`.
     Raises InputError for wrong options, an unusable base, examples without label, an `output` with other content.
     """
     chosen, augment = options_of(options, FinetuneOptions, AugmentOptions)
     record = get_task(task)
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
-    front, home = Path(recogniser) if recogniser else None, Path(store) if store else default_store()
+    front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
     job = _resolve(asked, home, progress=progress)
     folder = Path(output) if output else home / saved.SYSTEMS_FOLDER / job.run
@@ -134,10 +139,10 @@ def _trained_alike(job: _Job, folder: Path) -> Path:
 
 
 def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, System, Log, saved.TrainInfo]:
-    """Train on the text as given (a recogniser stands in front when it predicts), or take the weights of `done`."""
+    """Train on the text as given (a defence stands in front when it predicts), or take the weights of `done`."""
     kind = job.system.open(job.base.folder, words=job.task.family == "tagging")
     if done:
-        kind.recogniser = job.recogniser
+        kind.defence = job.defence
         return kind.load(done, job.task.family), kind, saved.read_log(done), saved.read_system(done).train
     recipe = make_recipe(job.task, job.labels, job.settings)
     copies = job.augmentation.copies(job.task, job.examples) if job.augmentation else []
@@ -148,7 +153,7 @@ def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, S
         model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)
     collator = Collator({**kind.padding(), "labels": IGNORED})
     log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
-    kind.recogniser = job.recogniser
+    kind.defence = job.defence
     info = saved.TrainInfo(
         source=job.request.source,
         sha256=job.request.data_sha256,
@@ -178,7 +183,7 @@ def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: L
         extra_parameters=kind.extra_parameters(model),
         pretraining=job.pretraining,
         augment=job.augmentation.info() if job.augmentation else None,
-        recogniser=job.recogniser_info,
+        defence=job.defence_info,
     )
     saved.write_history(folder, system, log=log)
 
@@ -193,7 +198,7 @@ class _Request:
     system: str
     base: str
     label: str | None
-    recogniser: Path | None
+    defence: str | None
     seed: int
     options: FinetuneOptions
     augment: AugmentOptions
@@ -230,8 +235,8 @@ class _Job:
     examples: list[Example]
     pretraining: PretrainingInfo | None
     augmentation: Augmentation | None
-    recogniser: Recogniser | None
-    recogniser_info: RecogniserInfo | None
+    defence: Defence | None
+    defence_info: DefenceInfo | None
     keeps_head: bool
 
     @property
@@ -255,8 +260,8 @@ class _Job:
     @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
-        front = self.recogniser_info and self.recogniser_info.model_dump(mode="json")
-        around = {"system": self.request.system, "label": self.request.label, "recogniser": front}
+        front = self.defence_info and self.defence_info.model_dump(mode="json")
+        around = {"system": self.request.system, "label": self.request.label, "recogniser": front}  # as ever called
         return run_key({**self._weights, "around": around})
 
     @cached_property
@@ -274,7 +279,7 @@ class _Job:
 
 
 def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
-    """Resolve what was asked. A recogniser that a system needs and was not given is trained into `store` here.
+    """Resolve what was asked. A defence that a system needs and was not given is made in `store` here.
 
     Raises InputError for what cannot be run.
     """
@@ -291,8 +296,8 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     tell_dropped(asked.base, base, asked.task, kept is not None)
     _refuse_unknown(examples, labels, asked.place)
     augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task)
-    front = _recogniser(asked, system, store, progress)
-    info = recogniser_info(front) if front else None
+    front = _defence(asked, system, store, progress)
+    info = front.info if front else None
     labels, keeps = (labels, False) if kept is None else (kept, True)
     return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info, keeps)
 
@@ -324,22 +329,32 @@ def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where:
                 raise InputError(place, found=f"the label {label!r}", expected=expected, fix=fix)
 
 
-def _recogniser(asked: _Request, system: type[System], store: Path, progress: bool) -> Recogniser | None:
-    """Return the recogniser to put in front: the one given, or for a system that needs one, one trained here."""
-    if asked.recogniser is not None:
-        return Recogniser.load(asked.recogniser)
-    if not system.needs_recogniser:
-        return None
+def named_defence(defence: Path | str | None, recogniser: Path | str | None) -> str | None:
+    """Return the name of the defence that was asked for, by either option. Raises InputError for both."""
+    if recogniser is None:
+        return None if defence is None else str(defence)
+    if defence is not None:
+        found, expected = "two defences, `defence=` and `recogniser=`", "one"
+        raise InputError(Option("recogniser"), found=found, expected=expected, fix="Leave `recogniser=` out.")
+    _LOG.warning("`recogniser` is called `defence` now; this name will go with the next version")
+    return str(recogniser)
+
+
+def _defence(asked: _Request, system: type[System], store: Path, progress: bool) -> Defence | None:
+    """Return the defence to put in front: the one given, or for a system that needs one, one made here."""
+    name = asked.defence or system.default_defence
+    if name is None or asked.defence is not None or name != "wordrec":
+        return None if name is None else open_defence(name)
     if isinstance(asked.train, Sequence):
         found = f"none, for the system {system.name} and examples in memory"
-        fix = "Train one with `train-recogniser` and name its folder."
-        raise InputError(Option("recogniser"), found=found, expected="a recogniser", fix=fix)
+        fix = "Train one with `train-defence` and name its folder."
+        raise InputError(Option("defence"), found=found, expected="a defence", fix=fix)
     return trained_recogniser(store, asked.task, asked.train, asked.data_sha256, asked.options.limit, progress=progress)
 
 
 def trained_recogniser(
     store: Path, task: Task, train: NativeFile, sha256: str, limit: int | None, *, progress: bool
-) -> Recogniser:
+) -> Defence:
     """Return the recogniser for the words of a training file, from the store or trained now with default settings."""
     settings = RecogniserSettings()
     decides = {
@@ -353,4 +368,4 @@ def trained_recogniser(
     if not (folder / CONFIG).is_file():
         options = settings.model_dump()
         train_recogniser(output=folder, task=task, input=train, examples=limit, progress=progress, **options)
-    return Recogniser.load(folder)
+    return open_defence(folder)

@@ -22,14 +22,15 @@ from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
 from robustbench_char.models.system import System
-from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, SystemInfo
+from robustbench_char.records.defence import KEYS, StoredDefence
+from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
 from robustbench_char.training.pretraining.options import PretrainSettings
 
-__all__ = ["RECOGNISER", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
+__all__ = ["DEFENCE", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
 
-SYSTEM, PRETRAINING, LOG, RECOGNISER = "system.json", "pretraining.json", "training_log.json", "recogniser"
+SYSTEM, PRETRAINING, LOG, DEFENCE = "system.json", "pretraining.json", "training_log.json", "defence"
 SYSTEMS_FOLDER = "systems"
 """Where a store keeps finished systems, each under the hash of its run."""
 VOLATILE = (SYSTEM, PRETRAINING, LOG)
@@ -85,7 +86,7 @@ class SystemFile(Frozen):
     extra_parameters: int | None = None
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
-    recogniser: RecogniserInfo | None = None
+    defence: StoredDefence | None = Field(None, validation_alias=KEYS)
 
 
 class SavedSystem(NamedTuple):
@@ -153,13 +154,13 @@ class PretrainedEncoder:
 
 
 def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:
-    """Write config, weights, tokenizer, recogniser; return the SHA-256 of the model's weights.
+    """Write config, weights, tokenizer, defence; return the SHA-256 of the model's weights.
 
     Raises OSError for a full disk.
     """
     save_model(folder, model)
-    if kind.recogniser:
-        kind.recogniser.save(folder / RECOGNISER)
+    if kind.defence:
+        kind.defence.save(folder / DEFENCE)
     kind.save(folder)
     return weights_sha256(folder)
 
@@ -210,7 +211,7 @@ def system_info(file: SystemFile) -> SystemInfo:
         settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},
         pretraining=file.pretraining,
         augment=file.augment,
-        recogniser=file.recogniser,
+        defence=file.defence,
         **file.model_dump(include={"parameters", "weights_sha256", "label", "extra_parameters"}),
     )
 

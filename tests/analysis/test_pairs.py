@@ -20,7 +20,7 @@ from robustbench_char.analysis.pairs import (
     retention,
 )
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import PretrainingInfo, RecogniserInfo, Record
+from robustbench_char.records.evaluation import DefenceInfo, PretrainingInfo, Record
 
 MakeRecord = Callable[..., Record]
 COLUMNS = [
@@ -210,12 +210,10 @@ def test_of_several_bases_the_gain_is_over_bert_of_the_same_one(make_record: Mak
 def test_labels_and_recognisers_make_results_of_their_own(make_record: MakeRecord) -> None:
     """The same weights stand behind a plain system, the same with a recogniser, and with another one."""
     recognisers = [
-        RecogniserInfo(
-            vocabulary=10, suite="swap", operators=("swap",), parameters=5, backoff="neutral", weights_sha256=weights
-        )
+        DefenceInfo(kind="wordrec", name="wordrec", sha256=weights, parameters=5, operators=("swap",))
         for weights in "ab"
     ]
-    parts: list[dict[str, Any]] = [{}, *({"recogniser": one} for one in recognisers), {"label": "bert, renamed"}]
+    parts: list[dict[str, Any]] = [{}, *({"defence": one} for one in recognisers), {"label": "bert, renamed"}]
     records = [make_record(80.0 + n, parts=part) for n, part in enumerate(parts)]
     records += [make_record(60.0 + n, suite="drop", parts=part) for n, part in enumerate(parts)]
     pairs = pair_records(_in_folders(*records))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.defences.wordrec import Recogniser, RecogniserSettings, recogniser_info
+from robustbench_char.defences.wordrec import RecogniserSettings
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.bert import BertSystem
@@ -49,7 +49,7 @@ RIGHT = "cafe\u0301 \U0001f600 \ud800 the  house is green in berlin and the boat
 
 def systems(base: str, *, words: bool = False) -> tuple[BertSystem, BertSystem]:
     """Return a system behind the table, and one that reads texts as given."""
-    return BertSystem.open(Path(base), words=words, recogniser=FIXED), BertSystem.open(Path(base), words=words)
+    return BertSystem.open(Path(base), words=words, defence=FIXED), BertSystem.open(Path(base), words=words)
 
 
 def reads(windows: Any) -> list[dict[str, list[int]]]:
@@ -104,10 +104,33 @@ def test_offsets_count_in_the_context_as_given(base: str) -> None:
                 assert (start, end) == (sources[from_][0], sources[to - 1][1])
 
 
+def test_a_defence_sees_all_texts_of_a_file_in_one_call(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[Any]] = []
+
+    class Listening(Fixed):
+        def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+            calls.append(list(sentences))
+            return super().correct(sentences)
+
+        def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
+            calls.append(list(texts))
+            return [replaced(text, [], []) for text in texts]
+
+    monkeypatch.setattr("robustbench_char.models.system._CHUNK", 2)
+    listening: Any = Listening()
+    behind = BertSystem.open(Path(base), words=False, defence=listening)
+    rows = [one.row for one in behind.text_windows(["a", "b", "a", "c", "d"], ["e"] * 5, max_length=16)]
+    assert rows == [0, 1, 2, 3, 4]
+    list(behind.context_windows(["a", "b", "c"], ["a"] * 3, max_length=16, stride=2, max_question=6))
+    words = BertSystem.open(Path(base), words=True, defence=listening)
+    assert [one.row for one in words.word_windows([["teh"], ["a", "b"], ["teh"]], max_length=16)] == [0, 1, 2]
+    assert calls == [["a", "b", "c", "d", "e"], ["a", "b", "c"], [("teh",), ("a", "b")]]
+
+
 def test_answers_are_spans_of_the_context_as_given(make_file: Any, train_tiny: Any) -> None:
     file = make_file("question_answering")
     system = load_system(train_tiny("question_answering", file, epochs=1, max_length=64))
-    system.kind.recogniser = Fixed("extraordinarily")  # type: ignore[assignment]
+    system.kind.defence = Fixed("extraordinarily")  # type: ignore[assignment]
     for example, said in zip(file.held, system.predict(file.held, progress=False).values, strict=True):
         assert isinstance(said, QaPrediction)
         assert said.best_text
@@ -125,7 +148,7 @@ def test_a_recogniser_is_found_again(
     quick(monkeypatch)
     task, file, store = tasks["tagging"], make_file("tagging", 40), tmp_path / "store"
 
-    def get(sha256: str, limit: int | None) -> Recogniser:
+    def get(sha256: str, limit: int | None) -> Any:
         return trained_recogniser(store, task, file, sha256, limit, progress=False)
 
     first = get("a", None)
@@ -151,7 +174,7 @@ def test_examples_in_memory_need_a_recogniser(
     tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path
 ) -> None:
     options: Any = {"system": "bert_wordrec", "base": tiny_base, "store": tmp_path / "store", "progress": False}
-    with pytest.raises(InputError, match="recogniser=: found none, for the system bert_wordrec and examples in mem"):
+    with pytest.raises(InputError, match="defence=: found none, for the system bert_wordrec and examples in mem"):
         finetune(tasks["tagging"], train=make_file("tagging").held, train_sha256="a", **options)
 
 
@@ -159,14 +182,16 @@ def test_records_name_the_recogniser(
     tasks: dict[str, Task], make_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch)
-    recogniser = trained_recogniser(tmp_path, tasks["tagging"], make_file("tagging", 40), "a", None, progress=False)
-    info = recogniser_info(recogniser)
-    assert (info.suite, info.backoff) == ("mixed", "pass_through")
-    assert info.vocabulary == len(recogniser.file.words)
+    recogniser: Any = trained_recogniser(
+        tmp_path, tasks["tagging"], make_file("tagging", 40), "a", None, progress=False
+    )
+    info = recogniser.info
+    assert (info.suites, info.settings["backoff"], info.edits) == (("mixed",), "pass_through", 1)
+    assert info.settings["vocabulary"] == len(recogniser.file.words)
     assert info.parameters == recogniser.parameters
-    assert info.weights_sha256 == recogniser.file.weights_sha256
+    assert info.sha256 == recogniser.file.weights_sha256
     assert info.operators
     for training in (None, {"settings": {}}):
         recogniser.file = recogniser.file.model_copy(update={"training": training})
-        with pytest.raises(InputError, match="recogniser=: found a recogniser without record of its training"):
-            recogniser_info(recogniser)
+        with pytest.raises(InputError, match="defence=: found a recogniser without record of its training"):
+            _ = recogniser.info

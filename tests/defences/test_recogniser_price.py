@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +13,9 @@ from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.defences import wordrec
 from robustbench_char.inference.recogniser_cost import recogniser_price, recognition_price
 from robustbench_char.metrics.tagging import word_errors
-from robustbench_char.records.evaluation import RecogniserInfo
+from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.records.recogniser_cost import PRICE, find_prices
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
@@ -30,7 +28,7 @@ ANSWERS = {"qiuck": "quick", "Paris": "pairs", "fxo": "fax", "The": "the"}
 class Fixed:
     """Corrects by a table."""
 
-    file = SimpleNamespace(splitter="whitespace")
+    info = DefenceInfo(kind="wordrec", name="wordrec", sha256="5" * 64, parameters=9)
 
     def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         return [[ANSWERS.get(word, word) for word in words] for words in sentences]
@@ -109,10 +107,7 @@ def attack(tmp_path: Path) -> tuple[Task, Path, Path]:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> Any:
-    info = RecogniserInfo(vocabulary=4, suite="mixed", operators=("swap",), parameters=9, backoff="neutral",
-                          weights_sha256="5" * 64)  # fmt: skip
-    monkeypatch.setattr(wordrec, "recogniser_info", lambda recogniser: info, raising=False)
+def trained() -> Any:
     return RECOGNISER
 
 

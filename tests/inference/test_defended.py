@@ -60,9 +60,9 @@ def test_a_fine_tuned_model_reads_corrected_text(fine_tuned: Any, always_good: P
     found = front.predict(examples, progress=False)
     assert list(found.values) == list(plain.predict([good(one) for one in examples], progress=False).values)
     assert front.info.shown == "model + always-good"
-    assert front.info.recogniser is not None
+    assert front.info.defence is not None
     record = evaluate(front, open_source(get_task("cola"), data="mini"), limit=5, progress=False).record
-    assert record.system.all_weights[1] == open_defence(str(always_good)).file.weights_sha256
+    assert record.system.all_weights[1] == open_defence(always_good).info.sha256
 
 
 def test_a_system_of_ours_takes_one_and_no_second(
@@ -76,8 +76,8 @@ def test_a_system_of_ours_takes_one_and_no_second(
     assert list(front.predict(held, progress=False).values) == list(
         plain.predict([good(one) for one in held], progress=False).values
     )
-    guarded = train_tiny("classification", file, name="guarded", epochs=1, recogniser=always_good)
-    with pytest.raises(InputError, match=r"--defence: found bert, which has a recogniser before it"):
+    guarded = train_tiny("classification", file, name="guarded", epochs=1, defence=always_good)
+    with pytest.raises(InputError, match=r"--defence: found bert, which has a defence before it"):
         rbc.load_model(guarded, defence=always_good)
 
 

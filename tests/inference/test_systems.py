@@ -14,7 +14,7 @@ from robustbench_char.common import InputError
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.tasks.base import Answer, Example
-from robustbench_char.training.families import encoded, span_of
+from robustbench_char.training.families import span_of
 
 pytestmark = pytest.mark.models
 
@@ -61,7 +61,7 @@ def test_an_answer_in_the_second_window(make_file: Any, train_tiny: Any) -> None
     (said,) = system.predict([example._replace(answers=(), answerable=None)], progress=False).values
     assert isinstance(said, QaPrediction)
     assert said.best_text == "blue"
-    windows = list(encoded(system.recipe, system.kind, [example]))
+    windows = list(system.recipe.windows(system.kind, [example]))
     assert len(windows) > 2
     assert [span_of(window, example.answers[0]) != (0, 0) for window in windows] == [False] * (len(windows) - 1) + [
         True

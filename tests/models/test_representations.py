@@ -40,9 +40,9 @@ def passage(text: str, *, words: bool) -> Passage:
     return Passage(words=tuple(text.split(" "))) if words else Passage(texts=(text,), spans=(spans_of(text),))
 
 
-def reader(folder: Path, *, words: bool, recogniser: Any = None, **options: Any) -> WordReader:
+def reader(folder: Path, *, words: bool, defence: Any = None, **options: Any) -> WordReader:
     model = AutoModel.from_pretrained(folder).eval()
-    kind = BertSystem.open(folder, words=words, recogniser=recogniser)
+    kind = BertSystem.open(folder, words=words, defence=defence)
     return WordReader(model, kind, **({"max_length": 32, "words": words} | options))
 
 
@@ -53,7 +53,7 @@ def test_behind_a_recogniser_what_it_corrects_does_not_move(
 ) -> None:
     folder = request.getfixturevalue(base)
     clean, attacked = (passage(text, words=words) for text in ("anna lives in the house", "anna lvies in teh hs"))
-    one, other = reader(folder, words=words, recogniser=Table()).read([clean, attacked])
+    one, other = reader(folder, words=words, defence=Table()).read([clean, attacked])
     assert one.vectors.tolist() == other.vectors.tolist()
     assert one.pieces.tolist() == other.pieces.tolist()
     assert (one.pieces > 0).all()

@@ -56,7 +56,7 @@ def test_other_records(make_record: Callable[..., Record], tmp_path: Path) -> No
     errors = dict.fromkeys(WordErrors.model_fields, None) | {"wer_before": 40.0, "wer_after": 12.5, "examples": 3}
     recogniser = {
         "vocabulary": 9, "suite": "drop", "operators": ("drop",), "parameters": 1, "backoff": "neutral",
-        "weights_sha256": "w",
+        "weights_sha256": "w",  # as older versions wrote it
     }  # fmt: skip
     price = PriceRecord.model_validate(
         {**common, "recogniser": recogniser, "source": "dev.tsv", "clean_sha256": "c", "attacked_sha256": "a",

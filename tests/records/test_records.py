@@ -17,8 +17,8 @@ from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import (
     PREDICTION_COLUMNS,
     AugmentInfo,
+    DefenceInfo,
     PretrainingInfo,
-    RecogniserInfo,
     Record,
     find_records,
     read_predictions,
@@ -29,7 +29,7 @@ from robustbench_char.records.evaluation import (
 
 MakeRecord = Callable[..., Record]
 ROOT = Path(__file__).resolve().parents[2]
-NEW = ("label", "extra_parameters", "pretraining", "augment", "recogniser")
+NEW = ("label", "extra_parameters", "pretraining", "augment", "defence")
 PRETRAINING = PretrainingInfo(
     system="advbert",
     base="minilm",
@@ -42,9 +42,11 @@ PRETRAINING = PretrainingInfo(
     noise="charbert_2020",
     noise_share=0.15,
 )
-RECOGNISER = RecogniserInfo(
-    vocabulary=10, suite="pruthi_2019", operators=("swap", "add"), parameters=5, backoff="neutral", weights_sha256="2"
-)
+RECOGNISER = DefenceInfo(
+    kind="wordrec", name="wordrec", sha256="2", parameters=5, operators=("swap", "add"), suites=("pruthi_2019",),
+    settings={"vocabulary": 10, "backoff": "neutral", "keep_case": True},
+)  # fmt: skip
+CHANNEL = DefenceInfo(kind="channel", name="mine", sha256="3", edits=1)
 
 
 def augmented(*operators: str, suite: str = "charbert_2020", without: tuple[str, ...] = ()) -> AugmentInfo:
@@ -83,7 +85,7 @@ def test_the_file_carries_schema_1_and_full_precision(make_record: MakeRecord, t
 
 
 def test_what_tells_systems_apart_comes_back(make_record: MakeRecord, tmp_path: Path) -> None:
-    parts = {"label": "mine", "extra_parameters": 5, "pretraining": PRETRAINING, "recogniser": RECOGNISER}
+    parts = {"label": "mine", "extra_parameters": 5, "pretraining": PRETRAINING, "defence": RECOGNISER}
     parts |= {"augment": augmented("add", without=("drop",))}
     record = make_record(predict_seconds=2.5, counts={"examples": 20, "pieces": 1000}, parts=parts)
     write_record(tmp_path, record)
@@ -115,9 +117,13 @@ def test_a_record_of_before_these_fields_is_read(make_record: MakeRecord, tmp_pa
         ("drop", ("drop",), {"augment": augmented("add", without=("drop",))}, None),
         ("drop", ("drop",), {"augment": augmented("add", "drop", without=("drop",))}, None),
         ("drop", ("drop",), {"augment": augmented("drop", suite="drop")}, "suite"),
-        ("swap", ("swap",), {"recogniser": RECOGNISER}, "operators"),
-        ("drop", ("drop",), {"recogniser": RECOGNISER}, None),
-        ("pruthi_2019", ("drop",), {"recogniser": RECOGNISER}, "suite"),
+        ("swap", ("swap",), {"defence": RECOGNISER}, "operators"),
+        ("drop", ("drop",), {"defence": RECOGNISER}, None),
+        ("pruthi_2019", ("drop",), {"defence": RECOGNISER}, "suite"),
+        ("drop", ("drop",), {"defence": CHANNEL}, "edits"),
+        ("drop", ("drop",), {"defence": CHANNEL, "augment": augmented("drop")}, "operators"),
+        ("drop", ("drop",), {"defence": CHANNEL.model_copy(update={"edits": None})}, None),
+        (None, (), {"defence": CHANNEL}, None),
         ("charbert_2020", ("drop",), {"pretraining": PRETRAINING}, "suite"),
         ("charbert_2020", ("drop",), {"pretraining": PRETRAINING.model_copy(update={"noise_share": 0.0})}, None),
         ("drop", ("drop",), {"pretraining": PRETRAINING}, None),
@@ -130,6 +136,36 @@ def test_what_a_system_saw_of_an_attack(
 ) -> None:
     given: dict[str, Any] = {"operators": dict.fromkeys(operators, 3)} if suite else {}
     assert make_record(suite=suite, parts=parts, **given).saw_attack == saw
+
+
+@pytest.mark.parametrize(("edits", "saw"), [(1, "edits"), (2, None), (None, None)])
+def test_a_defence_for_fewer_edits_does_not_know_the_attack(
+    edits: int | None, saw: str | None, make_record: MakeRecord
+) -> None:
+    record = make_record(suite="drop", operators={"drop": 3}, parts={"defence": CHANNEL})
+    assert record.data.attack is not None
+    data = record.data.model_copy(update={"attack": record.data.attack.model_copy(update={"word_edits": edits})})
+    assert record.model_copy(update={"data": data}).saw_attack == saw
+
+
+def test_a_recogniser_of_an_older_record_is_a_defence(make_record: MakeRecord, tmp_path: Path) -> None:
+    older = {
+        "vocabulary": 10, "suite": "pruthi_2019", "suite_sha256": None, "operators": ["swap", "add"], "parameters": 5,
+        "backoff": "neutral", "weights_sha256": "2", "keep_case": True, "background_sha256": None,
+    }  # fmt: skip
+
+    def as_before(value: dict[str, Any]) -> None:
+        value["system"].pop("defence")
+        value["system"]["recogniser"] = older
+
+    path = _altered(tmp_path, make_record(), as_before)
+    assert read_record(path).system.defence == RECOGNISER
+    write_record(tmp_path, read_record(path))
+    assert read_record(path).system.defence == RECOGNISER
+    older.pop("weights_sha256")
+    path = _altered(tmp_path, make_record(), as_before)
+    with pytest.raises(InputError, match=r"record\.json: system\.recogniser\.kind: found Field required"):
+        read_record(path)
 
 
 def test_an_operator_that_made_no_edit_was_not_evaluated(make_record: MakeRecord) -> None:

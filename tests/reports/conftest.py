@@ -20,8 +20,8 @@ from robustbench_char.records.evaluation import (
     AttackInfo,
     AugmentInfo,
     DataInfo,
+    DefenceInfo,
     PretrainingInfo,
-    RecogniserInfo,
     Record,
     SystemInfo,
     read_record,
@@ -178,19 +178,20 @@ def augment(*without: str) -> AugmentInfo:
     return AugmentInfo(suite="charbert_2020", suite_sha256="5" * 64, operators=seen, without=without, share=0.5, seed=9)
 
 
-RECOGNISER = RecogniserInfo(
-    vocabulary=10000,
-    suite="pruthi_2019_random",
-    operators=OPERATORS,
+RECOGNISER = DefenceInfo(
+    kind="wordrec",
+    name="wordrec",
+    sha256="9" * 64,
     parameters=1234567,
-    backoff="pass-through",
-    weights_sha256="9" * 64,
+    operators=OPERATORS,
+    suites=("pruthi_2019_random",),
+    settings={"vocabulary": 10000, "backoff": "pass-through"},
 )
 COMPARED: dict[str, dict[str, Any]] = {
     "bert": {"extra_parameters": 0},
     "bert_mlm": {"extra_parameters": 0, "pretraining": pretraining("bert_mlm", None)},
     "advbert": {"extra_parameters": 0, "pretraining": pretraining("advbert", "charbert_nlm_2020")},
-    "bert_wordrec": {"extra_parameters": 0, "recogniser": RECOGNISER},
+    "bert_wordrec": {"extra_parameters": 0, "defence": RECOGNISER},
     "charbert": {"extra_parameters": 1500000, "pretraining": pretraining("charbert", "charbert_nlm_2020")},
     "bert_aug": {"extra_parameters": 0, "augment": augment()},
     "bert_aug without keyboard": {"name": "bert_aug", "extra_parameters": 0, "augment": augment("keyboard")},

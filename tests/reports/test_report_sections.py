@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import RecogniserInfo, Record, read_record, write_record
+from robustbench_char.records.evaluation import DefenceInfo, Record, read_record, write_record
 from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
@@ -132,9 +132,9 @@ def price(folder: Path, record: Record) -> None:
     errors = WordErrors(wer_before=40.0, wer_after=12.34, wer_before_cased=40.0, wer_after_cased=13.0,
                         clean_changed=4.25, clean_changed_cased=4.25, entity_changed=None, words=2000, entity_words=0,
                         examples=100)  # fmt: skip
-    info = RecogniserInfo(vocabulary=10_000, suite="mixed", operators=("drop",), parameters=5, backoff="neutral",
-                          weights_sha256="3" * 64)  # fmt: skip
-    made = PriceRecord(task=record.task, recogniser=info, source="dev.tsv", clean_sha256="c", attacked_sha256="a",
+    info = DefenceInfo(kind="wordrec", name="wordrec", sha256="3" * 64, parameters=5, suites=("mixed",),
+                       settings={"vocabulary": 10_000, "backoff": "neutral"})  # fmt: skip
+    made = PriceRecord(task=record.task, defence=info, source="dev.tsv", clean_sha256="c", attacked_sha256="a",
                        attack=record.data.attack, errors=errors, created=record.created,
                        provenance=record.provenance)  # fmt: skip
     (folder / PRICE).write_text(made.model_dump_json(by_alias=True))

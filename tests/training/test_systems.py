@@ -79,8 +79,8 @@ def trained(
         base = roberta if kind == "roberta" else tiny_base
         if system in PRETRAINED:
             base = pretrained(kind, system)
-        if SYSTEMS.get(system).needs_recogniser:
-            options.setdefault("recogniser", recogniser)
+        if SYSTEMS.get(system).default_defence == "wordrec":
+            options.setdefault("defence", recogniser)
         return train_tiny(family, make_file(family), system=system, **({"base": base, "epochs": 1} | options))
 
     return train
@@ -97,7 +97,7 @@ def test_every_system_on_every_family(name: str, family: str, kind: str, trained
     assert record.system.base == f"tiny-{kind}"
     asked = SYSTEMS.get(name)
     assert (record.system.pretraining is not None) == (name in PRETRAINED)
-    assert (record.system.recogniser is not None) == asked.needs_recogniser
+    assert (record.system.defence is not None) == (asked.default_defence is not None)
     assert (record.system.augment is not None) == (asked.augmentation is not None)
     assert (record.system.extra_parameters != 0) == (asked.extra_parameters is not BertSystem.extra_parameters)
     assert record.counts["pieces"] > len(file.held)
@@ -156,10 +156,26 @@ def test_refuses_another_recogniser(trained: Any, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\n".join("karl went to the blue boat" for _ in range(60)))
     options: Any = {"epochs": 1, "hidden_size": 4, "vocabulary": 20, "progress": False}
     train_recogniser(output=tmp_path / "other", text=[tmp_path / "t.txt"], **options)
-    shutil.rmtree(folder / "recogniser")
-    shutil.move(tmp_path / "other", folder / "recogniser")
+    shutil.rmtree(folder / "defence")
+    shutil.move(tmp_path / "other", folder / "defence")
     with pytest.raises(InputError, match="exchanged after training"):
         load_system(folder)
+
+
+def test_a_system_of_an_older_version_is_read(trained: Any, make_file: Any) -> None:
+    folder = trained("bert_wordrec")
+    shutil.move(folder / "defence", folder / "recogniser")
+    file = json.loads((folder / "system.json").read_text())
+    info = file.pop("defence")
+    file["recogniser"] = {
+        "suite": info["suites"][0], "operators": info["operators"], "parameters": info["parameters"],
+        "weights_sha256": info["sha256"], **info["settings"],
+    }  # fmt: skip
+    (folder / "system.json").write_text(json.dumps(file))
+    system = load_system(folder)
+    assert system.info.defence is not None
+    assert (system.info.defence.sha256, system.info.defence.edits) == (info["sha256"], None)
+    assert evaluate(system, make_file("tagging"), progress=False).record.system.defence == system.info.defence
 
 
 def test_bert_and_bert_wordrec_share_their_weights(
@@ -171,10 +187,10 @@ def test_bert_and_bert_wordrec_share_their_weights(
     plain = finetune(tasks["tagging"], system="bert", **options).folder
     assert plain == tmp_path / "store" / "systems" / plain.name
     before = (plain / "model.safetensors").stat().st_mtime_ns
-    behind = finetune(tasks["tagging"], system="bert_wordrec", recogniser=recogniser, **options).folder
+    behind = finetune(tasks["tagging"], system="bert_wordrec", defence=recogniser, **options).folder
     assert behind != plain
     assert sha256_file(behind / "model.safetensors") == sha256_file(plain / "model.safetensors")
-    assert load_system(behind).kind.recogniser is not None
+    assert load_system(behind).kind.defence is not None
     assert json.loads((behind / "training_log.json").read_text()) == json.loads(
         (plain / "training_log.json").read_text()
     )
@@ -229,13 +245,14 @@ def test_bert_wordrec_trains_its_recogniser_from_the_training_file(
 ) -> None:
     quick = RecogniserSettings(epochs=1, hidden_size=4)
     monkeypatch.setattr("robustbench_char.training.finetune.RecogniserSettings", lambda: quick)
-    folder = trained("bert_wordrec", recogniser=None)
-    front = json.loads((folder / "recogniser" / "recogniser.json").read_text())
+    folder = trained("bert_wordrec", defence=None)
+    front = json.loads((folder / "defence" / "recogniser.json").read_text())
     assert front["training"]["texts"][0]["name"] == "data.txt"
     assert "anna" in front["words"]
     assert len(list((tmp_path / "store" / "recognisers").iterdir())) == 1
-    info = json.loads((folder / "system.json").read_text())["recogniser"]
-    assert (info["suite"], info["backoff"], info["vocabulary"]) == ("mixed", "pass_through", len(front["words"]))
+    info = json.loads((folder / "system.json").read_text())["defence"]
+    settings = info["settings"]
+    assert (info["kind"], info["suites"], settings["vocabulary"]) == ("wordrec", ["mixed"], len(front["words"]))
 
 
 def test_new_parts_have_their_own_learning_rate(trained: Any, make_file: Any) -> None:
@@ -261,9 +278,9 @@ def test_new_parts_have_their_own_learning_rate(trained: Any, make_file: Any) ->
 
 
 def test_a_recogniser_stands_before_any_system(trained: Any, recogniser: Path, make_file: Any) -> None:
-    system = load_system(trained("charbert", recogniser=recogniser))
+    system = load_system(trained("charbert", defence=recogniser))
     record = evaluate(system, make_file("tagging"), progress=False).record
-    assert record.system.recogniser is not None
+    assert record.system.defence is not None
     assert record.system.pretraining is not None
 
 

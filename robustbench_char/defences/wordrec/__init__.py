@@ -12,7 +12,7 @@ from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
     from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN
-    from robustbench_char.defences.wordrec._recogniser import Recogniser, recogniser_info
+    from robustbench_char.defences.wordrec._recogniser import Recogniser
     from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions, RecogniserSettings
     from robustbench_char.defences.wordrec.train import train_recogniser
 
@@ -23,7 +23,6 @@ __all__ = [
     "RecogniserOptions",
     "RecogniserSettings",
     "ScRNN",
-    "recogniser_info",
     "train_recogniser",
 ]
 
@@ -31,6 +30,6 @@ __getattr__ = lazy_names(
     __name__,
     _network="CharacterSet ScRNN",
     options="BackOff RecogniserOptions RecogniserSettings",
-    _recogniser="Recogniser recogniser_info",
+    _recogniser="Recogniser",
     train="train_recogniser",
 )

@@ -21,7 +21,7 @@ from robustbench_char.defences.wordrec._network import CharacterSet, Decoder, Sc
 from robustbench_char.defences.wordrec.files import BACKGROUND, CONFIG, RecogniserFile
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
-from robustbench_char.records.evaluation import RecogniserInfo
+from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.text.columns import ranges
 from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.text.words import SPLITTERS
@@ -84,6 +84,30 @@ class Recogniser:
         """The number of weights, those of the background recogniser included."""
         own = sum(weight.numel() for weight in self.network.parameters())
         return own + (self.background.parameters if self.background else 0)
+
+    @property
+    def info(self) -> DefenceInfo:
+        """What records hold of it. Raises InputError for one without a record of its training."""
+        training, file = self.file.training, self.file
+        if training is None or not training.keys() >= _RECORDED:
+            found, expected = "a recogniser without record of its training", "a folder that `train-defence` wrote"
+            raise InputError(Option("defence"), found=found, expected=expected, fix="Train one with `train-defence`.")
+        return DefenceInfo(
+            kind="wordrec",
+            name="wordrec",
+            sha256=file.weights_sha256,
+            parameters=self.parameters,
+            operators=tuple(training["operators"]),
+            edits=training.get("word_edits", 1),
+            suites=(training["settings"]["suite"],),
+            settings={
+                "vocabulary": len(file.words),
+                "suite_sha256": training["suite_sha256"],
+                "backoff": file.back_off,
+                "background_sha256": self.background.file.weights_sha256 if self.background else None,
+                **file.model_dump(include={"keep_case", "leave_numbers_and_punctuation"}),
+            },
+        )
 
     def to(self, device: torch.device | str) -> Recogniser:
         """Move the networks to a device, and return the recogniser."""
@@ -220,23 +244,3 @@ def match_case(word: str, given: str) -> str:
     if given.isupper() and len(given) > 1:
         return word.upper()
     return word[:1].title() + word[1:] if given[:1].isupper() else word
-
-
-def recogniser_info(recogniser: Recogniser) -> RecogniserInfo:
-    """Return what records hold of a recogniser. Raises InputError for one without a record of its training."""
-    training = recogniser.file.training
-    if training is None or not training.keys() >= _RECORDED:
-        found, expected = "a recogniser without record of its training", "a folder that `train-recogniser` wrote"
-        fix = "Train one with `train-recogniser`."
-        raise InputError(Option("recogniser"), found=found, expected=expected, fix=fix)
-    file, background = recogniser.file, recogniser.background
-    return RecogniserInfo(
-        vocabulary=len(file.words),
-        suite=training["settings"]["suite"],
-        suite_sha256=training["suite_sha256"],
-        operators=tuple(training["operators"]),
-        parameters=recogniser.parameters,
-        backoff=file.back_off,
-        background_sha256=background.file.weights_sha256 if background else None,
-        **file.model_dump(include={"weights_sha256", "keep_case", "leave_numbers_and_punctuation"}),
-    )

@@ -30,13 +30,13 @@ class CharBertSystem(BertSystem):
     recipe = "charbert/1"
     pretraining = "charbert"
 
-    def __init__(self, processor: CharBertProcessor, recogniser: Defence | None = None) -> None:
-        super().__init__(processor.tokenizer, recogniser)
+    def __init__(self, processor: CharBertProcessor, defence: Defence | None = None) -> None:
+        super().__init__(processor.tokenizer, defence)
         self.processor = processor
         self.further = lambda encoding, sources, row: processor.character_inputs(encoding, sources)
 
     @classmethod
-    def open(cls, folder: Path, *, words: bool, recogniser: Defence | None = None) -> Self:
+    def open(cls, folder: Path, *, words: bool, defence: Defence | None = None) -> Self:
         """Return the system with the tokenizer and the character vocabulary of `folder`.
 
         Raises InputError where one is missing, or the vocabulary is not the model's.
@@ -50,7 +50,7 @@ class CharBertSystem(BertSystem):
                 expected=f"{expected}, which the model was made for",
                 fix="Copy the whole folder again: its files do not belong together.",
             )
-        return cls(processor, recogniser)
+        return cls(processor, defence)
 
     def save(self, folder: Path) -> None:
         """Write what `open` reads: tokenizer and character vocabulary."""

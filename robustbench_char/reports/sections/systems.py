@@ -10,7 +10,7 @@ import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, RecogniserInfo, Record, SystemInfo
+from robustbench_char.records.evaluation import AugmentInfo, DefenceInfo, PretrainingInfo, Record, SystemInfo
 from robustbench_char.records.predictors import EXTERNAL
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
@@ -100,7 +100,7 @@ def _weights_row(group: list[Record]) -> dict[str, str | int | float | None]:
 
 def _tells(record: Record) -> bool:
     system = record.system
-    parts = system.label, system.extra_parameters, system.pretraining, system.augment, system.recogniser
+    parts = system.label, system.extra_parameters, system.pretraining, system.augment, system.defence
     return record.predict_seconds is not None or any(part is not None for part in parts)
 
 
@@ -161,13 +161,13 @@ def _predictors(records: list[Record]) -> list[Note]:
 def _recipe(system: SystemInfo) -> tuple[object, ...]:
     """Return what tells rows apart: not a suite's hash or a recogniser's weights, which differ from task to task."""
     augment = system.augment and system.augment.model_copy(update={"suite_sha256": ""})
-    recogniser = system.recogniser and system.recogniser.model_copy(update={"weights_sha256": "", "suite_sha256": ""})
-    return system.shown, system.base, system.extra_parameters, system.pretraining, augment, recogniser
+    defence = system.defence and _defence(system.defence)
+    return system.shown, system.base, system.extra_parameters, system.pretraining, augment, defence
 
 
 def _system_row(group: list[Record]) -> dict[str, Any]:
     system = group[0].system
-    pretraining, recogniser, augment = system.pretraining, system.recogniser, system.augment
+    pretraining, defence, augment = system.pretraining, system.defence, system.augment
     return {
         "system": system.shown,
         "name": system.name,
@@ -181,8 +181,8 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
         "pretraining_noise": pretraining and pretraining.noise,
         "pretraining_noise_share": pretraining and pretraining.noise_share,
         "pretraining_text_sha256": pretraining and pretraining.text_sha256,
-        "recogniser": _recogniser(recogniser) if recogniser else formatting.DASH,
-        "recogniser_parameters": recogniser and recogniser.parameters,
+        "recogniser": _defence(defence) if defence else formatting.DASH,
+        "recogniser_parameters": defence and defence.parameters,
         "augmentation": _augmentation(augment) if augment else formatting.DASH,
         "augment_share": augment and augment.share,
         "augment_seed": augment and augment.seed,
@@ -196,9 +196,11 @@ def _pretraining(info: PretrainingInfo) -> str:
     return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
 
 
-def _recogniser(info: RecogniserInfo) -> str:
-    words = f"{info.vocabulary:,} words, back-off {info.backoff}"
-    return f"{words}; {info.parameters:,} parameters; trained under {info.suite}"
+def _defence(info: DefenceInfo) -> str:
+    if info.kind != "wordrec":
+        return f"{info.name} ({info.kind})" if info.name != info.kind else info.kind
+    words = f"{info.settings['vocabulary']:,} words, back-off {info.settings['backoff']}"
+    return f"{words}; {info.parameters:,} parameters; trained under {', '.join(info.suites)}"
 
 
 def _augmentation(info: AugmentInfo) -> str:
@@ -231,12 +233,12 @@ def _cost_row(group: list[Record]) -> dict[str, Any]:
     timed = [record for record in group if not record.data.attack and record.cost_per_piece is not None]
     pieces = sum(record.counts["pieces"] for record in timed)
     seconds = sum(record.predict_seconds or 0.0 for record in timed)
-    parameters, recogniser = first.system.parameters, first.system.recogniser
+    parameters, defence = first.system.parameters, first.system.defence
     return {
         "task": first.task,
         "system": first.system.shown,
         "base": first.system.base,
-        "parameters": parameters and parameters + (recogniser.parameters if recogniser else 0),
+        "parameters": parameters and parameters + (defence.parameters if defence else 0),
         "extra_parameters": first.system.all_extra_parameters,
         "training_examples": first.system.settings.get("training_examples"),
         "pieces": pieces or None,

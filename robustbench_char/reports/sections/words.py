@@ -64,10 +64,10 @@ def recogniser(evidence: Evidence) -> list[Section]:
     rows = [
         {
             "task": record.task,
-            "vocabulary": record.recogniser.vocabulary,
-            "backoff": record.recogniser.backoff,
-            "trained_under": record.recogniser.suite,
-            "recogniser_sha256": record.recogniser.weights_sha256,
+            "vocabulary": record.defence.settings.get("vocabulary"),
+            "backoff": record.defence.settings.get("backoff"),
+            "trained_under": ", ".join(record.defence.suites),
+            "recogniser_sha256": record.defence.sha256,
             "suite": record.attack.suite,
             "attack_seed": record.attack.seed,
             "effective_strength": record.attack.effective_strength,
