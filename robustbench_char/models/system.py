@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Encoding
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from robustbench_char.models.bases import Base, Limits
 from robustbench_char.models.checkpoints import drop_limits, load_config
-from robustbench_char.models.inputs import Further, Window, encode_contexts, encode_texts, encode_words
+from robustbench_char.models.inputs import Further, InputArray, Window, encode_contexts, encode_texts, encode_words
 from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.tasks.base import Family
 from robustbench_char.text.corrections import Correction, each_once
 
-__all__ = ["Defence", "System"]
+__all__ = ["Defence", "Posterior", "SoftDefence", "System"]
 
 _CHUNK = 1000
 """Rows that are encoded at a time."""
@@ -51,6 +52,23 @@ class Defence(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write what the defence is loaded from."""
+
+
+Posterior = Sequence[tuple[str, float]]
+"""Candidates of a word with their probabilities, which sum to 1; the word as given may be among them."""
+
+
+@runtime_checkable
+class SoftDefence(Defence, Protocol):
+    """A defence that also says how likely each candidate of a word is."""
+
+    def posteriors(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[Posterior]]:
+        """Return the candidates of each word of sentences."""
+
+    def posteriors_of_texts(
+        self, texts: Sequence[str]
+    ) -> Sequence[tuple[Sequence[tuple[int, int]], Sequence[Posterior]]]:
+        """Return where the words of each text stand, in order and apart, and the candidates of each."""
 
 
 class System(ABC):
@@ -120,6 +138,10 @@ class System(ABC):
         """Return how many parameters the encoder has beside those of a plain one."""
         return 0
 
+    def gate(self, model: PreTrainedModel) -> float | None:
+        """Return how far a gate between model and defence is open, from 0 to 1; None without one."""
+        return None
+
     def padding(self) -> dict[str, int]:
         """Return the value that each model input is padded with."""
         return {
@@ -134,18 +156,17 @@ class System(ABC):
         corrections = self._corrections(*columns)
         if corrections:
             columns = [[one.text for one in texts] for texts in corrections]
-        encode = partial(encode_texts, self.tokenizer, max_length=max_length, further=self.further)
-        for window in _in_chunks(encode, *columns):
+        encode = partial(encode_texts, self.tokenizer, max_length=max_length)
+        for window in _in_chunks(encode, *columns, further=self.further):
             for number, texts in enumerate(corrections or ()):
                 window = _in_given_text(window, texts[window.row], window.texts == number)
             yield self.adapted(window)
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
         """Encode sentences given as words."""
-        if self.defence:
-            sentences = each_once(self.defence.correct, [tuple(words) for words in sentences])
-        encode = partial(encode_words, self.tokenizer, max_length=max_length, further=self.further)
-        return map(self.adapted, _in_chunks(encode, sentences))
+        sentences = self._corrected(sentences)
+        encode = partial(encode_words, self.tokenizer, max_length=max_length)
+        return map(self.adapted, _in_chunks(encode, sentences, further=self.further))
 
     def context_windows(
         self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
@@ -155,11 +176,17 @@ class System(ABC):
         if corrections:
             questions, contexts = ([one.text for one in texts] for texts in corrections)
         sizes: dict[str, Any] = {"max_length": max_length, "stride": stride, "max_question": max_question}
-        encode = partial(encode_contexts, self.tokenizer, further=self.further, **sizes)
-        for window in _in_chunks(encode, questions, contexts):
+        encode = partial(encode_contexts, self.tokenizer, **sizes)
+        for window in _in_chunks(encode, questions, contexts, further=self.further):
             if corrections:
                 window = _in_given_text(window, corrections[1][window.row], window.offsets[:, 0] >= 0)
             yield self.adapted(window)
+
+    def _corrected(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        """Return sentences as the defence hands them on, as given without one."""
+        if self.defence is None:
+            return sentences
+        return each_once(self.defence.correct, [tuple(words) for words in sentences])
 
     def _corrections(self, *columns: Sequence[str]) -> Sequence[Sequence[Correction]] | None:
         """Return the corrections of the texts of each column, None without a defence, which sees all in one call."""
@@ -182,11 +209,20 @@ def labelled_config(base: Base, family: Family, labels: Sequence[str], *, layers
     return config
 
 
-def _in_chunks(encode: Callable[..., Iterator[Window]], *columns: Sequence[Any]) -> Iterator[Window]:
+def _in_chunks(
+    encode: Callable[..., Iterator[Window]], *columns: Sequence[Any], further: Further | None
+) -> Iterator[Window]:
     """Encode some rows at a time: what a tokenizer returns is many times larger than what is kept of it."""
     for start in range(0, len(columns[0]), _CHUNK):
-        for window in encode(*(column[start : start + _CHUNK] for column in columns)):
+        own = further and partial(_counted_from, start, further)
+        for window in encode(*(column[start : start + _CHUNK] for column in columns), further=own):
             yield window._replace(row=start + window.row)
+
+
+def _counted_from(
+    start: int, further: Further, encoding: Encoding, sources: Sequence[Any], row: int
+) -> Mapping[str, InputArray]:
+    return further(encoding, sources, start + row)
 
 
 def _in_given_text(window: Window, correction: Correction, inside: NDArray[np.bool_]) -> Window:
