@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from robustbench_char.common.errors import InputError
 
-__all__ = ["installed", "missing_extra", "needed", "require"]
+__all__ = ["installed", "missing_extra", "needed", "package_folder", "require"]
 
 EXTRAS = {
     "torch": "models",
@@ -24,6 +25,7 @@ EXTRAS = {
     "ray": "ray",
     "tensorboard": "tensorboard",
     "codespell_lib": "defences",
+    "symspellpy": "defences",
 }
 """The extra that brings a module, by its name in `import`."""
 
@@ -38,6 +40,13 @@ def require(*modules: str, place: object | None = None) -> None:
     for module in modules:
         if not installed(module):
             raise missing_extra(module, place)
+
+
+def package_folder(module: str, place: object | None = None) -> Path:
+    """Return where an installed package stands, without importing it. Raises InputError where it is missing."""
+    require(module, place=place)
+    spec = importlib.util.find_spec(module)
+    return Path(next(iter(spec.submodule_search_locations or ())) if spec else "")
 
 
 def missing_extra(module: str, place: object | None = None) -> InputError:

@@ -26,8 +26,9 @@ _RECOGNISER = "recogniser.json"
 
 DEFENCES: Registry[type[Any]] = Registry("kind of defence")
 DEFENCES.register("wordrec", "robustbench_char.defences.wordrec:Recogniser")
+DEFENCES.register("spell", "robustbench_char.defences.spell:Spell")
 
-READY: tuple[str, ...] = ()
+READY = ("spell",)
 """Kinds that need no training, in the order in which they are listed."""
 
 

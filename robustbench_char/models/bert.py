@@ -27,7 +27,15 @@ from robustbench_char.models.checkpoints import (
 from robustbench_char.models.system import Defence, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = ["AUTO_HEADS", "AdvBertSystem", "BertAugSystem", "BertMlmSystem", "BertSystem", "BertWordRecSystem"]
+__all__ = [
+    "AUTO_HEADS",
+    "AdvBertSystem",
+    "BertAugSystem",
+    "BertMlmSystem",
+    "BertSpellSystem",
+    "BertSystem",
+    "BertWordRecSystem",
+]
 
 AUTO_HEADS: dict[Family, Any] = {
     "classification": AutoModelForSequenceClassification,
@@ -91,6 +99,13 @@ class BertWordRecSystem(BertSystem):
 
     name = "bert_wordrec"
     default_defence = "wordrec"
+
+
+class BertSpellSystem(BertSystem):
+    """An encoder fine-tuned on the text as given, behind an off-the-shelf spelling checker."""
+
+    name = "bert_spell"
+    default_defence = "spell"
 
 
 class BertAugSystem(BertSystem):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Correction", "each_once", "replaced"]
+__all__ = ["Correction", "each_once", "match_case", "replaced"]
 
 Ints = NDArray[np.int64]
 H = TypeVar("H", bound=Hashable)
@@ -75,3 +75,12 @@ def each_once(function: Callable[[Sequence[H]], Sequence[R]], values: Sequence[H
     distinct = list(dict.fromkeys(values))
     made = dict(zip(distinct, function(distinct), strict=True))
     return [made[value] for value in values]
+
+
+def match_case(word: str, given: str) -> str:
+    """Return `word` in the pattern of capitals of `given`: all, the first, or none; the same word stays as given."""
+    if word.lower() == given.lower():
+        return given
+    if given.isupper() and len(given) > 1:
+        return word.upper()
+    return word[:1].title() + word[1:] if given[:1].isupper() else word

@@ -6,12 +6,11 @@ A list of a package is read where the package is installed, without importing it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.common.extras import require
+from robustbench_char.common.extras import package_folder
 from robustbench_char.common.files import check_file
 from robustbench_char.common.lines import BOM, Line, read_lines
 
@@ -73,10 +72,8 @@ def misspellings_file(source: str | Path, *, place: str = "--misspellings") -> P
     Raises InputError for a package that is not installed, or a file that is missing or empty.
     """
     if packaged := PACKAGED.get(str(source)):
-        require(packaged.module, place=place)
-        spec = find_spec(packaged.module)
-        folder = next(iter(spec.submodule_search_locations or ())) if spec else ""
-        return check_file(Path(folder, packaged.file), option=place, holding="a list of misspellings")
+        path = package_folder(packaged.module, place) / packaged.file
+        return check_file(path, option=place, holding="a list of misspellings")
     if not Path(source).exists():
         expected = f"a file of {_COLUMNS}, or one of {', '.join(PACKAGED)}"
         fix = f"Check the path.{nearest(str(source), PACKAGED)}"

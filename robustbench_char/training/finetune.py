@@ -85,14 +85,12 @@ def finetune(
     """Fine-tune a system on the data of a task and write it to `output` atomically; rerun the same call to resume.
 
     `train` is a file, or rows in memory (`Example`s need `train_sha256`); or `data`, `hub` or `data_dir` name a source.
-    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `defence`, a folder or a ready one's name, is
-    put before the system (`bert_wordrec` trains one by default); `recogniser` is its earlier name. `weights` is a
-    system of the same training, whose weights are taken. Without `output` the result goes to `store` (default: the
-    user's data folder), where training is saved every `save_seconds`.
+    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `defence`, a folder or a ready one, is put
+    before the system (`recogniser`: its earlier name). `weights` is a system of the same training, whose weights are
+    taken. Without `output` results go to `store` (default: the user's), where training is saved every `save_seconds`.
     Raises InputError for wrong options, an unusable base, examples without label, an `output` with other content.
     """
-    chosen, augment = options_of(options, FinetuneOptions, AugmentOptions)
-    record = get_task(task)
+    (chosen, augment), record = options_of(options, FinetuneOptions, AugmentOptions), get_task(task)
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)

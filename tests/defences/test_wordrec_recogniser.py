@@ -18,8 +18,9 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.defences.wordrec import CharacterSet, Recogniser, ScRNN
 from robustbench_char.defences.wordrec._network import Decoder, packing, whole_products_are_exact
-from robustbench_char.defences.wordrec._recogniser import cut_lengths, match_case
+from robustbench_char.defences.wordrec._recogniser import cut_lengths
 from robustbench_char.defences.wordrec.files import RecogniserFile
+from robustbench_char.text.corrections import match_case
 
 WORDS = ("the", "cat", "sat", "on", "mat", ",", "1996")
 

@@ -240,7 +240,7 @@ def test_options_that_do_not_fit(pairs: Path, tmp_path: Path) -> None:
         identify_model(pairs)
     for way in (identify_model, open_model):
         with pytest.raises(
-            InputError, match=r"--defence: found no folder .*nowhere; expected a folder that `train-reco"
+            InputError, match=r"--defence: found no folder .*nowhere; expected a folder that `train-def"
         ):
             way(pairs, MRPC, options=ModelOptions(defence=str(tmp_path / "nowhere")))
     (tmp_path / "ours").mkdir()

@@ -23,7 +23,7 @@ from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.defences.wordrec.sentences import word_spans
 from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.text.columns import ranges
-from robustbench_char.text.corrections import Correction, replaced
+from robustbench_char.text.corrections import Correction, match_case, replaced
 from robustbench_char.text.words import SPLITTERS
 
 _NEUTRAL = "a"
@@ -235,12 +235,3 @@ def cut_lengths(lengths: Ints, longest: int) -> Ints:
     last = np.cumsum(pieces)[pieces > 0] - 1
     cut[last] = (lengths - (pieces - 1) * longest)[pieces > 0]
     return cut
-
-
-def match_case(word: str, given: str) -> str:
-    """Return `word` in the pattern of capitals of `given`: all, the first, or none; the same word stays as given."""
-    if word.lower() == given.lower():
-        return given
-    if given.isupper() and len(given) > 1:
-        return word.upper()
-    return word[:1].title() + word[1:] if given[:1].isupper() else word
