@@ -28,9 +28,10 @@ from robustbench_char.attacks.suites import (
     Strength,
     Suite,
     WordRule,
+    suite_names,
 )
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_file, find_declaration, safe_name, sha256_file
+from robustbench_char.common.files import check_file, find_declaration, safe_name, sha256_file, shipped
 from robustbench_char.common.lines import read_lines
 from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.tasks.base import Example
@@ -135,20 +136,21 @@ def _rows(path: Path) -> Iterator[TokenOperations | None]:
 
 def _token(path: Path, line: int, text: str) -> TokenOperations:
     letters, _, characters = text.partition(" ")
-    wrong = re.search("[^-sdi]", letters)
-    writing = letters.count("s") + letters.count("i")
+    wrong, writing = re.search("[^-sdi]", letters), letters.count("s") + letters.count("i")
+    fix = "Give a file of edit operations: the letters of a token, a space, the characters of its s and i."
     if wrong:
         found, expected = f"the operation {wrong[0]!r}", "- (keep), s (substitute), d (delete) or i (insert)"
     elif len(characters) != writing:
-        found, expected = f"{len(characters)} characters", f"{writing}, one for each s and i of {letters}"
-    elif set(letters) == {"d"}:
-        found, expected = f"{letters}, which leaves nothing of the token", "operations that leave a character"
+        found, expected = f"{len(characters)} characters", f"{writing}, one for each s and i of {letters!r}"
+    elif set(letters) <= {"d"}:
+        found, expected = f"{letters!r}, which leaves nothing of the token", "operations that leave a character"
+        fix = "Leave the token as it was (one - per character): its tag would have no token."
     elif any(map(str.isspace, characters)):
-        found, expected = f"white space in {characters!r}", "characters that leave the token whole"
+        found, expected = f"white space in {characters!r}", "characters that keep the token in one piece"
+        fix = "Leave the token as it was (one - per character): its tag would have two tokens."
     else:
         return TokenOperations(line, letters, characters)
-    raise InputError(f"{path}:{line}", found=found, expected=expected, fix="Correct the line, or leave the token as it"
-                     " was (one - per character): tags belong to tokens.")  # fmt: skip
+    raise InputError(f"{path}:{line}", found=found, expected=expected, fix=fix)
 
 
 def _md5_beside(path: Path) -> str | None:
@@ -163,24 +165,47 @@ def _md5_beside(path: Path) -> str | None:
     return digest[1].lower()
 
 
-def operations_suite(name: str, operations: Operations, *, place: str = "--suite") -> Suite:
+def operations_suite(suite: str | Path | Suite, operations: Operations, *, place: str = "--suite") -> Suite:
     """Return the suite that published operations are: all tokens are eligible, those with an operation attempted.
 
-    `name` is a declaration of `attacks/operations`, or a path. Raises InputError for another suite, or a strength.
+    `suite` is the name of a declaration in `attacks/operations`, its path, or such a suite. Raises InputError for
+    another one, and for a strength.
     """
-    file = load_yaml_model(find_declaration(OPERATIONS, name, place=place), OperationsFile)
+    if isinstance(suite, Suite):
+        if suite.operations is None or suite.operations.sha256 != operations.sha256:
+            raise _other_suite(suite.name, place)
+        return suite
+    stem, file = _declared(str(suite), place)
     rows = [row for sentence in operations.sentences for row in sentence]
     touched = [len(row.letters) - row.letters.count("-") for row in rows if row.letters.strip("-")]
     md5 = file.md5 or ((operations.md5,) if operations.md5 else ())
     info = OperationsInfo(name=safe_name(operations.path.name), sha256=operations.sha256, source=file.source,
                           licence=file.licence, md5=md5)  # fmt: skip
-    stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
     return Suite(
         name=stem, family=stem, words=WordRule(split="whitespace"),
         operators={operator: OperatorRule() for operator in OPERATORS.values()},
         strength=Strength(rate=len(touched) / len(rows)), edits_per_word=max(touched, default=1), positions="all",
         alphabet="english", layout="qwerty", case="keep", no_op="as_drawn", fields=None, operations=info,
     )  # fmt: skip
+
+
+def _declared(name: str, place: str) -> tuple[str, OperationsFile]:
+    """Return the name of a suite of operations, and its declaration."""
+    is_path = name.endswith((".yaml", ".yml"))
+    base, _, strength = (name, "", "") if is_path else name.partition("@")
+    if strength:
+        raise InputError(place, found=f"the strength {strength!r} with operations", expected="no strength",
+                         fix=f"Write {base!r}: all operations are applied.")  # fmt: skip
+    if base in suite_names():
+        raise _other_suite(base, place)
+    file = load_yaml_model(find_declaration(OPERATIONS, name, place=place), OperationsFile)
+    return Path(name).stem if is_path else name, file
+
+
+def _other_suite(name: str, place: str) -> InputError:
+    expected = f"one of {', '.join(shipped(OPERATIONS))}, or the path of a .yaml file"
+    return InputError(place, found=f"{name} with operations that are not its own", expected=expected,
+                      fix="Name the suite of these operations, or leave them out.")  # fmt: skip
 
 
 def apply_operations(batch: Batch, rows: Iterable[Sequence[TokenOperations]]) -> Outcome:

@@ -27,7 +27,7 @@ from robustbench_char.attack_sets.operations import (
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, edits_by_text, ledger_table, word_vocabulary
-from robustbench_char.attacks.suites import Suite, load_suite_file, load_suites, only_suite
+from robustbench_char.attacks.suites import Suite, load_suite_file, load_suites, only_suite, without_operations
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
@@ -156,9 +156,10 @@ def suites_of(
     exceptions for a task that does not exist.
     """
     if operations is not None:
-        name = suite.name if isinstance(suite, Suite) else str(suite)
-        return [operations_suite(name, operations, place=place)]
+        return [operations_suite(suite, operations, place=place)]
     if isinstance(suite, Suite):
+        if suite.operations is not None:
+            raise without_operations(suite.name, place)
         return [suite]
     suites = load_suites(str(suite), task=task.name, place=place)
     check_task_names(str(suite), task.name)

@@ -44,6 +44,7 @@ __all__ = [
     "load_suites",
     "only_suite",
     "suite_names",
+    "without_operations",
 ]
 
 FOLDER = "attacks"
@@ -233,7 +234,7 @@ class OperationsFile(Frozen):
     description: str
     source: str | None = None
     licence: str | None = None
-    md5: tuple[Md5, ...] = ()
+    md5: tuple[Md5, ...]
 
 
 class OperationsInfo(Frozen):
@@ -298,9 +299,7 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
     if not at or name.endswith((".yaml", ".yml")):  # the name of a folder may hold an @
         base, at = name, ""
     if base in shipped(OPERATIONS):
-        fix = f"Attack the file first: attack TASK --suite {base} --operations FILE."
-        raise InputError(place, found=f"{base} without its file of operations", expected="a suite that draws its edits",
-                         fix=fix)  # fmt: skip
+        raise without_operations(base, place)
     file = load_suite_file(base, place=place)
     stem = Path(base).stem if base.endswith((".yaml", ".yml")) else base
     if at:
@@ -310,6 +309,13 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
     else:
         return [_resolve(file, stem, stem, task, file.strength)]
     return [_resolve(file, f"{stem}@{_number(strength)}", stem, task, strength) for strength in strengths]
+
+
+def without_operations(name: str, place: str) -> InputError:
+    """Return the error for published operations that are to be drawn, or whose file is not named."""
+    fix = f"Make the set with `attack TASK --suite {name} --operations FILE`; other commands read it as attacked."
+    expected = "the file that its authors published"
+    return InputError(place, found=f"{name} without operations", expected=expected, fix=fix)
 
 
 def only_suite(suites: Sequence[Suite], *, place: str = "--suite") -> Suite:

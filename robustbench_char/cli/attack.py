@@ -56,8 +56,16 @@ def _print_attacks(attacks: Iterator[tuple[Path, Manifest]]) -> None:
         share = "no eligible word" if effective is None else f"{effective:.1%} of the eligible words"
         typer.echo(
             f"{folder}: {manifest.suite.name}, {counts.edited_words:,} of {counts.words:,} words edited ({share}), "
-            f"{manifest.output.rows:,} examples"
+            f"{manifest.output.rows:,} examples{_restored(manifest)}"
         )
+
+
+def _restored(manifest: Manifest) -> str:
+    """Return what is known of the set that operations restore."""
+    if manifest.suite.operations is None:
+        return ""
+    known = "as published" if manifest.suite.operations.md5 else "with none published to compare it with"
+    return f", MD5 {manifest.restored_md5} {known}"
 
 
 @command(_attack, _print_attacks)

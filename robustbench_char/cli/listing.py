@@ -43,9 +43,10 @@ def list_names(
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.attacks.operators import OPERATORS
-    from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.attacks.suites import OPERATIONS, OperationsFile, load_suite_file, suite_names
     from robustbench_char.common.files import shipped
     from robustbench_char.common.systems import SYSTEMS
+    from robustbench_char.common.yaml_model import load_yaml_model
     from robustbench_char.experiments.spec import SPECS, load_spec
     from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.records.predictors import registered
@@ -54,6 +55,8 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.text.words import SPLITTERS
 
     suites = {name: load_suite_file(name).description.partition(". ")[0] for name in suite_names()}
+    published = {name: load_yaml_model(path, OperationsFile) for name, path in shipped(OPERATIONS).items()}
+    suites |= {name: f"{file.description.removesuffix('.')} (--operations)" for name, file in published.items()}
     benchmarks = {name: load_spec(name)[1] for name in shipped(SPECS)}
     return {
         "tasks": [(name, TASKS.get(name).title) for name in TASKS],
@@ -93,11 +96,14 @@ def validate(
 
 
 def _file(path: Path) -> str:
-    """Check one file: a task names its metric, a benchmark its systems, a prompt a user message; else it is a suite."""
+    """Check one file, told by its keys: a task has a metric, a benchmark systems, a prompt a user message, published
+    operations MD5s; else it is a suite.
+    """
     import yaml
 
-    from robustbench_char.attacks.suites import load_suite_file
+    from robustbench_char.attacks.suites import OperationsFile, load_suite_file
     from robustbench_char.common.files import check_file
+    from robustbench_char.common.yaml_model import load_yaml_model
     from robustbench_char.inference.chat.prompts import load_prompt_file
     from robustbench_char.tasks.registry import get_task
 
@@ -112,6 +118,9 @@ def _file(path: Path) -> str:
         return _benchmark(str(path))
     if isinstance(value, dict) and "user" in value:
         return f"{path}: prompt for {load_prompt_file(str(path)).family}"
+    if isinstance(value, dict) and "md5" in value:
+        load_yaml_model(path, OperationsFile)
+        return f"{path}: suite of published operations"
     _suite(str(path), load_suite_file(str(path), place="validate"))
     return f"{path}: attack suite"
 
@@ -141,17 +150,19 @@ def _suite(name: str, file: SuiteFile) -> None:
 
 
 def _shipped() -> list[str]:
-    from robustbench_char.attacks.suites import load_suite_file, suite_names
+    from robustbench_char.attacks.suites import OPERATIONS, OperationsFile, load_suite_file, suite_names
     from robustbench_char.common.files import shipped
+    from robustbench_char.common.yaml_model import load_yaml_model
     from robustbench_char.experiments.spec import SPECS
     from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.tasks.registry import TASKS
 
     for name in suite_names():
         _suite(name, load_suite_file(name))
+    published = {name: load_yaml_model(path, OperationsFile) for name, path in shipped(OPERATIONS).items()}
     for task in TASKS:
         TASKS.get(task)
     benchmarks = [_benchmark(name) for name in shipped(SPECS)]
     prompts = [f"prompt {name} for {load_prompt_file(name).family}" for name in prompt_names()]
-    suites, tasks = (f"suite {name}" for name in suite_names()), (f"task {name}" for name in TASKS)
+    suites, tasks = (f"suite {name}" for name in (*suite_names(), *published)), (f"task {name}" for name in TASKS)
     return [*benchmarks, *suites, *tasks, *prompts]

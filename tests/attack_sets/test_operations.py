@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import datasets
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from fixtures.attacked import clean_file, run
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import robustbench_char as rbc
 from robustbench_char.attack_sets import aligned_words
 from robustbench_char.attack_sets.manifest import LEDGER, Manifest
+from robustbench_char.attack_sets.operations import TokenOperations, apply_operations
+from robustbench_char.attacks.engine import Batch
+from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, rows_by_text, undoing_edit_of
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.text.edits import apply_edits
 
 CLEAN = "Anna B-PER\nwrote O\nletters O\n\nfrom O\nBrno B-LOC\n. O\n\n"
 OPERATIONS = "---- \nd---- \n-ss--dii- x1?!\n\n---- \nsi--- PR\ns :\n\n"
@@ -22,10 +30,10 @@ NOISY = "Anna B-PER\nrote O\nlx1te?!s O\n\nfrom O\nPRrno B-LOC\n: O\n\n"
 RESTORED = "Anna\tAnna\tB-PER\nrote\twrote\tO\nlx1te?!s\tletters\tO\n\nfrom\tfrom\tO\nPRrno\tBrno\tB-LOC\n:\t.\tO\n\n"
 
 
-def imported(folder: Path, operations: str = OPERATIONS, clean: str = CLEAN, **options: object) -> Manifest:
-    """Write a file and operations, and import them; what was asked for before does not matter."""
-    (folder / "clean.txt").write_text(clean, encoding="utf-8")
-    (folder / "test_ops.txt").write_text(operations, encoding="utf-8")
+def imported(folder: Path, text: str = OPERATIONS, **options: object) -> Manifest:
+    """Write a file and operations, and import them."""
+    (folder / "clean.txt").write_text(CLEAN, encoding="utf-8")
+    (folder / "test_ops.txt").write_text(text, encoding="utf-8")
     named = {"suite": "operations", "operations": folder / "test_ops.txt", "output": folder / "out"}
     return rbc.attack_file("conll2003", folder / "clean.txt", **(named | options))  # type: ignore[arg-type]
 
@@ -87,7 +95,7 @@ def test_a_word_that_comes_out_as_it_was_is_not_counted_as_attacked(tmp_path: Pa
         (OPERATIONS.replace("d----", "x----"), r"test_ops\.txt:2: found the operation 'x'; expected - \(keep\), s"),
         (OPERATIONS.replace("x1?!", "x1?"), r"test_ops\.txt:3: found 3 characters; expected 4, one for each s and i"),
         (OPERATIONS.replace("x1?!", "x1?!z"), r"test_ops\.txt:3: found 5 characters; expected 4"),
-        (OPERATIONS.replace("d----", "ddddd"), r"test_ops\.txt:2: found ddddd, which leaves nothing of the token"),
+        (OPERATIONS.replace("d----", "ddddd"), r"test_ops\.txt:2: found 'ddddd', which leaves nothing of the token"),
         (OPERATIONS.replace("x1?!", "x1 !"), r"test_ops\.txt:3: found white space in 'x1 !'"),
         (OPERATIONS.replace("x1?!", "x1\u00a0!"), r"test_ops\.txt:3: found white space in 'x1\\xa0!'"),
         (OPERATIONS.replace("d----", "d---"), r"2: found operations for 4 characters; expected 5, .* 'wrote' in sent"),
@@ -123,3 +131,153 @@ def test_words_of_any_attack_are_aligned(mini: Path, tmp_path: Path, task: str, 
     (tmp_path / "out" / manifest.output.name).write_bytes(clean_file(mini, task).read_bytes())
     with pytest.raises(InputError, match="a text that is not that of the ledger"):
         aligned_words(tmp_path / "out")
+
+
+def test_the_md5_beside_the_operations_is_compared(tmp_path: Path) -> None:
+    digest = hashlib.md5(RESTORED.encode()).hexdigest()
+    (tmp_path / "test.md5").write_text(f"{digest.upper()}  test_restored.txt\n")
+    manifest = imported(tmp_path)
+    assert manifest.suite.operations is not None
+    assert manifest.suite.operations.md5 == (digest,)
+    (tmp_path / "test.md5").write_text(f"{'0' * 32}\n")
+    with pytest.raises(InputError, match=rf"test_ops\.txt: found MD5 {digest} of the restored set; expected 0+, as"):
+        imported(tmp_path, output=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    (tmp_path / "test.md5").write_text("none\n")
+    with pytest.raises(InputError, match=r"test\.md5: found no MD5; expected 32 hexadecimal digits"):
+        imported(tmp_path)
+
+
+def test_the_md5_does_not_depend_on_the_layout_of_the_file(tmp_path: Path) -> None:
+    """Tags in IOB1, other columns, `-DOCSTART-`, Windows' line ends, a byte-order mark: the same sentences."""
+    first = imported(tmp_path, output=tmp_path / "first")
+    clean = "-DOCSTART- -X- O\n\n" + CLEAN.replace("B-", "I-").replace(" ", " X ")
+    (tmp_path / "clean.txt").write_bytes(clean.replace("\n", "\r\n").encode())
+    (tmp_path / "test_ops.txt").write_bytes(b"\xef\xbb\xbf" + OPERATIONS.replace("\n", "\r\n").encode())
+    options = {"suite": "operations", "operations": tmp_path / "test_ops.txt", "output": tmp_path / "second"}
+    second = rbc.attack_file("conll2003", tmp_path / "clean.txt", **options)  # type: ignore[arg-type]
+    assert second.restored_md5 == first.restored_md5
+    assert second.counts == first.counts
+    assert rbc.verify(tmp_path / "second", tmp_path / "clean.txt") == second
+
+
+DECLARED = "schema: 1\ndescription: Typos of our pupils.\nsource: A school\nlicence: CC0\nmd5: [{md5}]\n"
+
+
+def test_a_declaration_of_your_own_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "pupils.yaml"
+    path.write_text(DECLARED.format(md5=hashlib.md5(RESTORED.encode()).hexdigest()))
+    suite = imported(tmp_path, suite=path).suite
+    assert suite.operations is not None
+    assert (suite.name, suite.operations.source, suite.operations.licence) == ("pupils", "A school", "CC0")
+    path.write_text(path.read_text().replace("CC0", "CC BY"))
+    assert imported(tmp_path, suite=path, output=tmp_path / "again").suite_sha256 == suite.sha256
+    path.write_text(DECLARED.format(md5="f" * 32))
+    with pytest.raises(InputError, match=r"of the restored set; expected f+, as published"):
+        imported(tmp_path, suite=path, output=tmp_path / "other")
+    path.write_text(DECLARED.format(md5="x"))
+    with pytest.raises(InputError, match=r"pupils\.yaml.*md5"):
+        imported(tmp_path, suite=path)
+
+
+def test_a_resolved_suite_stands_for_its_own_operations(tmp_path: Path) -> None:
+    suite = imported(tmp_path).suite
+    assert imported(tmp_path, suite=suite, output=tmp_path / "same").suite == suite
+    with pytest.raises(InputError, match="found operations without operations; expected the file that its authors"):
+        imported(tmp_path, suite=suite, operations=None)
+    with pytest.raises(InputError, match="found operations with operations that are not its own"):
+        imported(tmp_path, OPERATIONS.replace("s :", "s ;"), suite=suite)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"suite": "nat2021_typos"},
+            "found MD5 .* of the restored set; expected 57baf.* or 36",
+        ),
+        (
+            {"suite": "nat2021_typos", "operations": None},
+            "--suite: found nat2021_typos without operations",
+        ),
+        ({"suite": "operations@0.5"}, "--suite: found the strength '0.5' with operations; expected no strength"),
+        ({"suite": "drop"}, "--suite: found drop with operations that are not its own; expected one of nat2021_ocr_te"),
+        ({"suite": "nat2021_typo"}, "found unknown name 'nat2021_typo'.*Did you mean 'nat2021_typos'"),
+        ({"seed": 2}, "--seed: found the seed 2 with operations; expected no seed"),
+        ({"operations": "none.txt"}, r"none\.txt: found no such file; .* --operations"),
+        ({"operations": "."}, "found a folder; expected a file. Give --operations one of the files in it"),
+        ({"workers": 2}, None),
+    ],
+)
+def test_what_does_not_go_with_operations(tmp_path: Path, options: dict[str, object], message: str | None) -> None:
+    if message is None:
+        assert imported(tmp_path, **options).restored_md5 == hashlib.md5(RESTORED.encode()).hexdigest()
+        return
+    with pytest.raises(InputError, match=message):
+        imported(tmp_path, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_operations_are_for_one_tagged_set(tmp_path: Path) -> None:
+    imported(tmp_path)
+    with pytest.raises(InputError, match="--operations: found the task cola; expected a tagging task"):
+        rbc.attack_file("cola", data="mini", suite="operations", operations=tmp_path / "test_ops.txt", output="x")
+    row = {"tokens": ["Anna"], "ner_tags": ["O"]}
+    splits = datasets.DatasetDict({"test": datasets.Dataset.from_list([row])})
+    with pytest.raises(InputError, match="data: found the splits test; expected one split with operations"):
+        rbc.attack(splits, task="conll2003", suite="operations", operations=tmp_path / "test_ops.txt")
+
+
+TOKEN = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=6)
+
+
+@st.composite
+def operations_of(draw: st.DrawFn, token: str) -> tuple[TokenOperations, str]:
+    """Return operations that fit a token, with what they make of it."""
+    letters, characters, restored = "", "", ""
+    for at in range(len(token) + 1):
+        new = draw(st.text("aé😀", max_size=2))
+        letters, characters, restored = letters + "i" * len(new), characters + new, restored + new
+        if at < len(token):
+            letter = draw(st.sampled_from("-sd"))
+            new = {"-": token[at], "d": "", "s": draw(st.sampled_from("xß"))}[letter]
+            letters, restored = letters + letter, restored + new
+            characters += new if letter == "s" else ""
+    assume(restored)
+    return TokenOperations(1, letters, characters), restored
+
+
+@given(st.data())
+def test_any_operations_are_applied_and_undone(data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.lists(TOKEN, max_size=4), min_size=1, max_size=3))
+    drawn = [[data.draw(operations_of(token)) for token in text] for text in texts]
+    batch = Batch([" ".join(text) for text in texts], np.zeros(len(texts), np.uint64), texts)
+    outcome = apply_operations(batch, [[operations for operations, _ in text] for text in drawn])
+    assert outcome.texts == [" ".join(restored for _, restored in text) for text in drawn]
+    rows = rows_by_text(ledger_table(outcome, [Slot(row, str(row), "tokens") for row in range(len(texts))]))
+    for row, (clean, after) in enumerate(zip(batch.texts, outcome.texts, strict=True)):
+        own = rows.get((row, "tokens"), [])
+        assert apply_edits(clean, list(map(edit_of, own))) == after
+        assert apply_edits(after, list(map(undoing_edit_of, own))) == clean
+        assert all(texts[row][edit["word"]] == edit["word_before"] != edit["word_after"] for edit in own)
+        assert all(drawn[row][edit["word"]][1] == edit["word_after"] for edit in own)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("suite", "folder", "dev", "test"),
+    [
+        ("nat2021_typos", "conll03_en_typos", 8517, 7213),
+        ("nat2021_ocr_tess3", "conll03_en_tess3_01", 11841, 10550),
+        ("nat2021_ocr_tess4", "conll03_en_tess4_01", 8768, 7592),
+    ],
+)
+def test_the_published_sets(shared_data: Path, tmp_path: Path, suite: str, folder: str, dev: int, test: int) -> None:
+    """Their MD5 is compared with the published one, by the import itself and again by `verify`."""
+    for split, file, edited in (("dev", "valid.txt", dev), ("test", "test.txt", test)):
+        clean, published = shared_data / "conll2003" / file, shared_data / "nat2021" / folder
+        operations, output = published / f"{split}_ops.txt", tmp_path / split
+        manifest = rbc.attack_file("conll2003", clean, suite=suite, operations=operations, output=output)
+        assert (manifest.counts.edited_words, manifest.counts.no_ops) == (edited, 0)
+        assert manifest.restored_md5 == (published / f"{split}.md5").read_text(encoding="utf-8").strip()
+        assert rbc.verify(output, clean) == manifest

@@ -101,6 +101,7 @@ def test_list_names_what_there_is() -> None:
         "ptb_pos",
         "charbert_2020",
         "pruthi_2019_random",
+        "nat2021_ocr_tess3",
         "keyboard",
         "nlpaug_ocr",
         "bert",
@@ -116,6 +117,7 @@ def test_list_names_what_there_is() -> None:
 def test_validate_all_and_own_files(tmp_path: Path) -> None:
     text = succeeds("validate", "--all", cwd=tmp_path)
     assert "suite charbert_2020" in text
+    assert "suite nat2021_typos" in text
     assert "task squad_v2" in text
     assert "prompt tagging for tagging" in text
     bad = tmp_path / "bad.yaml"
@@ -125,6 +127,10 @@ def test_validate_all_and_own_files(tmp_path: Path) -> None:
         assert part in message
     bad.write_text("schema: 1\ndescription: x\noperators: {drop: {}}\ntasks: {conll2004: {case: lower}}\n")
     assert "Did you mean 'conll2003'?" in fails("validate", bad)
+    bad.write_text("schema: 1\ndescription: x\nmd5: []\nlicense: MIT\n")
+    assert "Did you mean 'licence'?" in fails("validate", bad)
+    bad.write_text("schema: 1\ndescription: x\nmd5: []\nlicence: MIT\n")
+    assert "bad.yaml: suite of published operations" in succeeds("validate", bad)
     bad.write_text("schema: 1\nfamily: classification\nuser: '{fields}'\n")
     assert "found no placeholder {labels}" in fails("validate", bad)
     assert "found nothing to check" in fails("validate")
@@ -157,6 +163,20 @@ def test_attack_verify_show(data: Path, tmp_path: Path) -> None:
 def test_attack_of_mini_needs_no_file(tmp_path: Path) -> None:
     succeeds("attack", "qqp", "--data", "mini", "--split", "test", "--suite", "mixed@0.2", "--output", tmp_path / "out")
     assert "verified" in succeeds("verify", tmp_path / "out", "--data", "mini", "--split", "test")
+
+
+def test_operations_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean, operations = tmp_path / "clean.txt", tmp_path / "dev_ops.txt"
+    clean.write_text("Anna B-PER\nwrote O\n")
+    operations.write_text("---- \nd---i e\n")
+    command = ("attack", "conll2003", "--input", clean, "--operations", operations, "--output", tmp_path / "out")
+    assert "dev_ops.txt:2: found operations for 4" in fails_here(capsys, *command, "--suite", "operations")
+    operations.write_text("---- \nd----i e\n")
+    assert "found 2 suites with --operations" in fails_here(capsys, *command, "--suite", "operations,nat2021_typos")
+    text = succeeds(*command, "--suite", "operations")
+    assert "operations, 1 of 2 words edited (50.0% of the eligible words), 1 examples, MD5 " in text
+    assert "with none published to compare it with" in text
+    assert "Anna [-w-]rote{+e+}" in succeeds("show", tmp_path / "out")
 
 
 def test_a_sweep_writes_one_folder_a_strength(data: Path, tmp_path: Path) -> None:

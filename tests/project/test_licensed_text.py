@@ -17,12 +17,12 @@ LONGER_THAN = 20
 def lines_of(folder: Path) -> Iterator[str]:
     """Yield the lines of all data files, and the texts inside them: cells, questions, contexts, answers, sentences."""
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name == "README.md":
+        if not path.is_file() or path.name in ("README.md", "LICENSE") or path.suffix == ".md5":
             continue
         lines = path.read_text(encoding="utf-8-sig").split("\n")
         if path.suffix == ".tsv" and "\t" in lines[0] and path.parent.name != "CoLA":
             del lines[0]  # the names of the columns are the format, not the text
-        yield from lines
+        yield from (line for line in lines if line.strip("- "))  # operations that keep a token are no text
         if path.suffix == ".tsv":
             yield from (cell for line in lines for cell in line.split("\t"))
         if path.suffix == ".json":
