@@ -42,7 +42,7 @@ SOFT_INPUTS = ("soft_pieces", "soft_ids", "soft_weights")
 """Model inputs, each [B, N]: the sub-word that a candidate's piece is mixed into, its id, its share; 0 for padding."""
 
 _GATE = "embeddings.gate"
-_PACE = 100.0
+_PACE = 1000.0
 """A step of the optimiser moves the gate by so many learning rates: those of encoders would hardly open it."""
 
 
