@@ -25,7 +25,9 @@ __all__ = [
     "shipped_file", "write_json",
 ]  # fmt: skip
 
-MARKERS = ("manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "index.html")
+MARKERS = (
+    "manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "defence.json", "index.html",
+)  # fmt: skip
 """Files that say that this program wrote a folder."""
 
 

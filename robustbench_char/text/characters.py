@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DIGIT", "LETTER", "LOWER", "UPPER", "WORD", "lower_codes", "upper_codes"]
+__all__ = ["DIGIT", "LETTER", "LOWER", "UPPER", "WORD", "lower_codes", "upper_codes", "without_surrogates"]
 
 LETTER, DIGIT, SPACE, UPPER, LOWER, WORD, JOINER = 1, 2, 4, 8, 16, 32, 64
 """Bits of a class. WORD: letters, digits and the marks that combine with them (category M). JOINER: apostrophes and
@@ -69,3 +70,11 @@ def _change_case(codes: NDArray[np.uint32], *, upper: bool) -> NDArray[np.uint32
     table = _case_table(upper)
     latin = codes < len(table)
     return np.where(latin, table[np.where(latin, codes, 0)], codes)
+
+
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which a JSON file can hold and no tokenizer takes; the length stays as it is."""
+    return _LONE_SURROGATES.sub("\ufffd", text)

@@ -12,8 +12,7 @@ import numpy as np
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import Suite
-from robustbench_char.common import InputError
-from robustbench_char.common.files import check_file
+from robustbench_char.defences._sources import text_lines
 from robustbench_char.tasks.base import Example
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS, Words
@@ -62,21 +61,7 @@ def text_sentences(paths: Sequence[Path], *, splitter: str, longest: int, limit:
 
     Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
-    lines = (line for path in paths for line in _lines(check_file(path, option="`text=`")))
-    return _pieces(_split(lines, splitter), longest, limit)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                text, wrong = line.decode(), "a zero byte, as binary files have"
-            except UnicodeDecodeError as error:
-                text, wrong = "\0", f"bytes that are not UTF-8 ({error.reason})"
-            if "\0" in text:
-                where, fix = f"{path}:{number}", "Give `text=` files of plain text."
-                raise InputError(where, found=wrong, expected="plain text in UTF-8", fix=fix)
-            yield text.rstrip("\r\n")
+    return _pieces(_split(text_lines(paths), splitter), longest, limit)
 
 
 def example_sentences(examples: Iterable[Example], *, splitter: str, longest: int, limit: int | None) -> Sentences:

@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_output, output_folder, safe_name
+from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
+from robustbench_char.defences._sources import named, task_data
 from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN, packing
 from robustbench_char.defences.wordrec._recogniser import Recogniser
 from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
@@ -37,7 +37,7 @@ from robustbench_char.defences.wordrec.sentences import Sentences, attacked, exa
 from robustbench_char.metrics.tagging import word_errors
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import Input, open_source
+from robustbench_char.tasks.sources import Input
 
 __all__ = ["train_recogniser"]
 
@@ -76,7 +76,7 @@ def train_recogniser(
     started, output = time.monotonic(), Path(output)
     texts = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
     record = None if task is None else get_task(task, "--task")
-    source = _source(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    source = task_data(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
     inputs = [*texts, source.path] if source else texts
     second = _second(back_off, background)
     check_output(output, overwrite=overwrite, inputs=inputs)
@@ -96,16 +96,6 @@ def _second(back_off: BackOff, background: Path | str | None) -> Recogniser | No
                          expected="both or neither",
                          fix="`background=` and `back_off=` background must be given together.")  # fmt: skip
     return None if background is None else Recogniser.load(Path(background), back_off="pass_through")
-
-
-def _source(task: Task | None, named: dict[str, Any]) -> NativeFile | None:
-    """Return the data of a task, or None where plain text is read."""
-    if task is not None:
-        return open_source(task, **named)
-    if any(value is not None and value is not False for value in named.values()):
-        raise InputError("--task", found="a data set without a task", expected="the task that the data belong to",
-                         fix="Name the task, or give plain text.")  # fmt: skip
-    return None
 
 
 def enough_epochs(sentences: Sentences) -> int:
@@ -137,7 +127,7 @@ def _read(
     if not held_out:
         expected = f"at least {HELD_OUT_EVERY}, of which every {HELD_OUT_EVERY}th is held out"
         raise InputError(paths[0], found=f"{len(sentences)} sentences", expected=expected, fix="Train on more text.")
-    return _Data(kept, held_out, [{"name": safe_name(path.name), "sha256": source_sha256(path)} for path in paths])
+    return _Data(kept, held_out, named(paths))
 
 
 @dataclass

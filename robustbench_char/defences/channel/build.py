@@ -1,0 +1,196 @@
+"""Building a channel: lexicon and pairs from plain text and a task's texts, errors from misspellings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from robustbench_char.attack_sets.aligned import aligned_words
+from robustbench_char.attack_sets.manifest import read_manifest
+from robustbench_char.common import InputError
+from robustbench_char.common.extras import package_folder
+from robustbench_char.common.files import check_output, output_folder, sha256_file
+from robustbench_char.common.options import Option, options_of
+from robustbench_char.common.provenance import provenance
+from robustbench_char.defences._sources import named, task_data, text_lines
+from robustbench_char.defences.channel._edits import parsed
+from robustbench_char.defences.channel._index import LONGEST, spelled_out
+from robustbench_char.defences.channel._spelling import Spelling
+from robustbench_char.defences.channel._words import Tokens, split_words
+from robustbench_char.defences.channel.channel import Channel
+from robustbench_char.defences.channel.errors import ErrorModel
+from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables
+from robustbench_char.defences.channel.lexicon import count_lexicon
+from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions
+from robustbench_char.tasks.base import Example, Task
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import Input
+from robustbench_char.text.misspellings import read_misspellings
+
+__all__ = ["build_channel", "train_channel"]
+
+_LINES = 20_000
+"""Lines of text that are counted at a time."""
+_TASK_WEIGHT = 3.0
+"""How often a word of the task's own texts counts."""
+_DICTIONARY, _PAIRS = "frequency_dictionary_en_82_765.txt", "frequency_bigramdictionary_en_243_342.txt"
+_BESIDE_TEXT, _ALONE = 2e5, 4e6
+"""How many words the dictionary's frequencies stand for, beside text and without any."""
+_RARE = 6
+"""New words are spelled as those are that are no more frequent."""
+_LISTED = 0.3
+"""The share of errors that a list of misspellings explains, before a file is seen."""
+
+
+def build_channel(
+    options: ChannelOptions, lines: Iterable[str] = (), sentences: Sequence[Sequence[str]] = (), **training: Any
+) -> Channel:
+    """Build a channel from lines of text and from tokens; `training` is what its file says of their sources.
+
+    Raises InputError where there is no word to know.
+    """
+    parts = [(tokens, 1.0) for tokens in _counted(islice(lines, options.limit))]
+    if len(sentences):
+        parts.append((Tokens.of(sentences), _TASK_WEIGHT))
+    total = _BESIDE_TEXT if parts else _ALONE
+    words, pairs = _dictionary(total) if options.dictionary else ({}, {})
+    lexicon = count_lexicon(parts, words, pairs if not parts else {}, size=options.vocabulary)
+    counts = _counts(parts, words)
+    rare = [word for word, count in counts.items() if count <= _RARE] or list(counts)
+    if not rare:
+        raise InputError(Option("text"), found="no word", expected="text to know words from",
+                         fix="Give more text, or the dictionary.")  # fmt: skip
+    table, lengths = spelled_out(rare)
+    spelling = Spelling.of(table, lengths, np.ones(len(rare)))
+    misspelled = Counter[tuple[str, str]]()
+    for source in options.misspellings:
+        misspelled.update(_misspelled(source))
+    errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
+    errors, listed = _estimated(errors, misspelled, options.max_edits)
+    read = sum(len(tokens.which) for tokens, _ in parts)
+    training = {**training, "options": options.model_dump(mode="json"), "words": read}
+    file = ChannelFile(max_edits=options.max_edits, ends=options.ends, training=training, provenance=provenance())
+    return Channel(file, Tables(lexicon, spelling, errors, listed))
+
+
+def _counted(lines: Iterable[str]) -> Iterator[Tokens]:
+    rest = iter(lines)
+    while chunk := list(islice(rest, _LINES)):
+        yield Tokens.of([[line[start:end] for start, end in split_words(line)] for line in chunk])
+
+
+def _counts(parts: Sequence[tuple[Tokens, float]], words: Mapping[str, float]) -> Mapping[str, float]:
+    """Return how often each word with a letter was seen, in lower case; of no text, the words known from elsewhere."""
+    if not parts:
+        return words
+    counts = defaultdict[str, float](float)
+    for tokens, weight in parts:
+        number = np.bincount(tokens.which, minlength=len(tokens.distinct)) * weight
+        some = tokens.letters > 0
+        for word, count, kept in zip(tokens.lower.to_pylist(), number.tolist(), some.tolist(), strict=True):
+            if kept and len(word) <= LONGEST:
+                counts[word] += count
+    return counts
+
+
+def _dictionary(total: float) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
+    """Return the words and pairs of symspellpy's dictionaries with frequencies that sum to `total`."""
+    folder = package_folder("symspellpy", place=Option("dictionary"))
+    lines = [line.split() for line in (folder / _DICTIONARY).read_text(encoding="utf-8-sig").splitlines()]
+    words = {word: float(count) for word, count in lines if len(word) > 1 or word in "ai"}
+    scale = total / sum(words.values())
+    pairs = (line.split() for line in (folder / _PAIRS).read_text(encoding="utf-8-sig").splitlines())
+    return (
+        {word: max(0.2, count * scale) for word, count in words.items()},
+        {(first, second): float(count) * scale for first, second, count in pairs},
+    )
+
+
+def _misspelled(source: str) -> Iterator[tuple[str, str]]:
+    """Yield pairs (wrong, right) of a list, or of the words of an attacked set, in lower case."""
+    pairs = aligned_words(source) if (Path(source) / "manifest.json").is_file() else read_misspellings(source)
+    for wrong, right in pairs:
+        wrong, right = wrong.lower(), right.lower()
+        if wrong != right and any(map(str.isalpha, wrong)) and len(right.split()) == 1 == len(wrong.split()):
+            yield wrong, right
+
+
+def _estimated(errors: ErrorModel, misspelled: Counter[tuple[str, str]], most: int) -> tuple[ErrorModel, Listed]:
+    """Return the error model as misspellings have it, and what each listed one is meant to be."""
+    if not misspelled:
+        return errors, {}
+    wrong, right = zip(*misspelled, strict=True)
+    (given, _), (known, lengths) = spelled_out(wrong), spelled_out(right)
+    pair, edits = parsed(known, given, most)
+    counts = np.fromiter(misspelled.values(), np.float64, len(misspelled))
+    weights = counts[pair] / np.bincount(pair, minlength=len(counts))[pair]
+    learnt = errors.learnt(edits, lengths[pair[edits.pair]], weights, base=errors, strength=0.1)
+    of_right = Counter[str]()
+    for (_, word), count in misspelled.items():
+        of_right[word] += count
+    listed: dict[str, list[tuple[str, float]]] = {}
+    for (written, word), count in sorted(misspelled.items()):
+        listed.setdefault(written, []).append((word, count / (of_right[word] + 2)))
+    return (
+        ErrorModel(learnt.share, learnt.number, learnt.kinds, learnt.added, learnt.replaced, _LISTED),
+        {written: tuple(meant) for written, meant in listed.items()},
+    )
+
+
+def train_channel(
+    *,
+    output: Path | str,
+    text: Path | str | Sequence[Path | str] = (),
+    task: Task | Path | str | None = None,
+    input: Input | None = None,
+    data: str | None = None,
+    hub: bool = False,
+    split: str | None = None,
+    data_dir: Path | str | None = None,
+    examples: int | None = None,
+    overwrite: bool = False,
+    **options: Unpack[ChannelKeywords],
+) -> Path:
+    """Build a channel and write it to `output` atomically; return the folder.
+
+    Words come from plain text, from the (first) `examples` of a task's data, named as in `open_source`, and from
+    symspellpy's dictionary. `options` are those of `options.ChannelOptions`. Raises InputError for bad input.
+    """
+    (chosen,) = options_of(options, ChannelOptions)
+    texts = [Path(path) for path in ([text] if isinstance(text, str | Path) else text)]
+    record = None if task is None else get_task(task, "--task")
+    source = task_data(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    inputs = [*texts, source.path] if source else texts
+    check_output(Path(output), overwrite=overwrite, inputs=inputs)
+    sentences = list(_task_words(islice(source.examples(), examples))) if source else []
+    said = {"texts": named(inputs), "misspellings": [_named_list(one) for one in chosen.misspellings]}
+    channel = build_channel(chosen, text_lines(texts), sentences, **said)
+    with output_folder(Path(output), overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
+        channel.save(folder)
+    return Path(output)
+
+
+def _named_list(source: str) -> dict[str, str]:
+    """Return what the file says of misspellings: of an attacked set, its suite and the hash of its ledger."""
+    if (Path(source) / "manifest.json").is_file():
+        manifest = read_manifest(Path(source))
+        return {"suite": manifest.suite.name, "task": manifest.task, "sha256": manifest.ledger.sha256}
+    return {"name": Path(source).name} | ({"sha256": sha256_file(Path(source))} if Path(source).is_file() else {})
+
+
+def _task_words(examples: Iterable[Example]) -> Iterator[Sequence[str]]:
+    """Yield the words of all fields of examples, each text once."""
+    seen = set[object]()
+    for example in examples:
+        for value in example.fields.values():
+            if value not in seen:
+                seen.add(value)
+                if isinstance(value, str):
+                    yield [value[start:end] for start, end in split_words(value)]
+                else:
+                    yield value

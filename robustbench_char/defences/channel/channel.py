@@ -1,0 +1,233 @@
+"""The noisy channel: the word that was meant, given the word as written, its neighbours and the rest of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_char.defences.channel._edits import Edits, parsed
+from robustbench_char.defences.channel._index import DeletionIndex, spelled_out
+from robustbench_char.defences.channel._reading import Meanings, Reading, Readings
+from robustbench_char.defences.channel._words import CAPITALS, TITLE, split_words
+from robustbench_char.defences.channel.files import ChannelFile, Tables, read_channel, write_channel
+from robustbench_char.defences.channel.lexicon import CLASSES
+from robustbench_char.defences.channel.options import ChannelOptions
+from robustbench_char.records.evaluation import DefenceInfo
+from robustbench_char.text.characters import LETTER, flags, without_surrogates
+from robustbench_char.text.columns import ranges
+from robustbench_char.text.corrections import Correction, replaced
+
+__all__ = ["Channel"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_FREQUENT = -9.2
+"""Log-probability of a word that is frequent enough not to look for one two edits away."""
+_TWICE = -13.8
+"""Log-probability that a word needs to be meant by two edits."""
+_SHORTEST_TWICE = 4
+_BLOCK = 250_000
+"""Words that are read as one file at most; longer files are read in blocks of so many."""
+_BESIDE, _NEIGHBOURS = 4.0, 6
+"""Of a known word, up to so many others are candidates: none that is so many nats rarer."""
+
+
+class Channel:
+    """A lexicon with pairs of words, a model of new words' spellings, a model of errors, and listed misspellings."""
+
+    def __init__(self, file: ChannelFile, tables: Tables) -> None:
+        self.file, self.lexicon, self.errors, self.tables = file, tables.lexicon, tables.errors, tables
+        self._words: list[str] = self.lexicon.words.to_pylist()
+        self._table, self.lengths = _correct_words(self._words)
+        self._once = DeletionIndex.of(self._table, self.lengths, 1)
+        enough = (self.lengths >= _SHORTEST_TWICE) & (self.lexicon.log_unigram > _TWICE)
+        self._twice = (
+            DeletionIndex.of(self._table, np.where(enough, self.lengths, 0), 2) if file.max_edits > 1 else None
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Channel:
+        """Load what `save` wrote. Raises InputError for files that are missing, damaged, newer or altered."""
+        return cls(*read_channel(folder))
+
+    @classmethod
+    def ready(cls) -> Channel:
+        """Return the channel of symspellpy's dictionaries of words and pairs. Raises InputError without symspellpy."""
+        from robustbench_char.defences.channel.build import build_channel
+
+        return build_channel(ChannelOptions())
+
+    @classmethod
+    def ready_identity(cls) -> str:
+        """Return the hash of what decides what the ready channel does."""
+        return cls.ready().info.sha256
+
+    def save(self, folder: Path) -> None:
+        """Write what `load` reads into `folder`, which is made if need be."""
+        self.file = write_channel(folder, self.file, self.tables)
+
+    @cached_property
+    def info(self) -> DefenceInfo:
+        """What records hold of it. It assumes edits of one character, whatever they are, up to two in a word."""
+        lists = [one.get("suite") for one in self.file.training.get("misspellings", ())]
+        options = self.file.training.get("options", {})
+        settings = {"words": len(self.lexicon), "pairs": len(self.lexicon.pairs), **options}
+        return DefenceInfo(
+            kind="channel",
+            name="channel",
+            sha256=self.tables.sha256,
+            operators=("drop", "add", "swap", "keyboard"),
+            edits=self.file.max_edits,
+            suites=tuple(suite for suite in lists if suite),
+            settings=settings,
+        )
+
+    @cached_property
+    def _neighbours(self) -> tuple[Ints, Ints]:
+        """Pairs of a known word as written and another that may have been meant, one edit away, in order."""
+        given, meant = self._once.matches(self._table, self.lengths)
+        likely = self.lexicon.log_unigram
+        rows = np.flatnonzero((given != meant) & (likely[meant] > likely[given] - _BESIDE))
+        rows = rows[np.lexsort((-likely[meant[rows]], given[rows]))]
+        rank = np.arange(len(rows)) - np.searchsorted(given[rows], given[rows])
+        rows = rows[rank < 2 * _NEIGHBOURS]
+        return given[rows], meant[rows]
+
+    def readings(self, forms: Sequence[str], open_: Bools, known: Ints) -> tuple[Readings, Ints, Floats]:
+        """Return the readings of forms [F], their lengths [F], and of new ones the log-probability of the spelling."""
+        table, lengths = spelled_out(forms)
+        spelling = np.zeros(len(forms))
+        new = np.flatnonzero(open_ & (known < 0))
+        spelling[new] = self.tables.spelling.log_probability(table[new], lengths[new])
+        parts = [self._known_readings(table, np.flatnonzero(open_ & (known >= 0)), known)]
+        parts.append(self._readings(table, new, *self._once.matches(table[new], lengths[new]), 1))
+        if self._twice is not None:
+            best = np.full(len(forms), -np.inf)
+            np.maximum.at(best, parts[1].form, self.lexicon.log_unigram[parts[1].known])
+            rare = new[(best[new] < _FREQUENT) & (lengths[new] >= _SHORTEST_TWICE)]
+            asked, found = self._twice.matches(table[rare], lengths[rare])
+            likely = self.lexicon.log_unigram[found] > best[rare[asked]]
+            parts.append(self._readings(table, rare, asked[likely], found[likely], 2))
+        return self._listed(_joined(parts), forms, open_), np.maximum(lengths, 1), spelling
+
+    def _known_readings(self, table: NDArray[np.uint32], rows: Ints, known: Ints) -> Readings:
+        given, meant = self._neighbours
+        start, end = np.searchsorted(given, known[rows]), np.searchsorted(given, known[rows] + 1)
+        at = ranges(start, end - start)
+        return self._readings(table, rows, np.repeat(np.arange(len(rows)), end - start), meant[at], 1)
+
+    def _readings(self, table: NDArray[np.uint32], rows: Ints, asked: Ints, found: Ints, most: int) -> Readings:
+        pair, edits = parsed(self._table[found], table[rows[asked]], most)
+        if most > 1:  # those of one edit are known
+            counts = np.bincount(edits.pair, minlength=len(pair))
+            kept = np.flatnonzero(counts == 2)
+            number = np.full(len(pair), -1)
+            number[kept] = np.arange(len(kept))
+            edits = edits.take(np.flatnonzero(number[edits.pair] >= 0))
+            pair, edits = pair[kept], edits.numbered(number[edits.pair])
+        return Readings(rows[asked[pair]], found[pair], edits, np.full(len(pair), -np.inf))
+
+    def _listed(self, readings: Readings, forms: Sequence[str], open_: Bools) -> Readings:
+        """Return the readings with those that a list of misspellings has: as it has them, or new without edits."""
+        if not self.tables.listed:
+            return readings
+        at = {word: number for number, word in enumerate(self._words)}
+        asked = [(form, number) for number, form in enumerate(forms) if open_[number] and form in self.tables.listed]
+        rows = [
+            (number, at[word], np.log(share))
+            for form, number in asked
+            for word, share in self.tables.listed[form]
+            if word in at and self.lengths[at[word]]
+        ]
+        if not rows:
+            return readings
+        form, known, share = (np.array(column) for column in zip(*rows, strict=True))
+        keys, own = form * len(self._words) + known, readings.form * len(self._words) + readings.known
+        place = np.minimum(np.searchsorted(keys, own), len(keys) - 1)
+        listed = np.where(keys[place] == own, share[place], -np.inf)
+        new = ~np.isin(keys, own)
+        return Readings(
+            np.concatenate([readings.form, form[new]]),
+            np.concatenate([readings.known, known[new]]),
+            readings.edits,
+            np.concatenate([listed, share[new]]),
+        )
+
+    def spelled(self, known: int, shape: int) -> str:
+        """Return a known word in a pattern of capitals."""
+        word = self._words[known]
+        return word.upper() if shape == CAPITALS else word[:1].upper() + word[1:] if shape == TITLE else word
+
+    def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the sentences with each word as it was meant: as many words as given, in the order given.
+
+        All sentences are one file: how noisy it is, and what it calls things, is learnt from all of them.
+        """
+        result: list[list[str]] = []
+        for block in _blocks(sentences):
+            reading = Reading(self, block)
+            written, at = reading.written(reading.best()), 0
+            for length in map(len, block):
+                result.append(written[at : at + length])
+                at += length
+        return result
+
+    def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
+        """Correct the words of texts, and leave all between them as it is."""
+        spans = [split_words(text) for text in texts]
+        corrected = self.correct([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
+        return [replaced(text, own, new) for text, own, new in zip(texts, spans, corrected, strict=True)]
+
+    def posteriors(self, sentences: Sequence[Sequence[str]]) -> list[list[Meanings]]:
+        """Return for each word what it may have been meant to be, most likely first; probabilities sum to 1."""
+        result: list[list[Meanings]] = []
+        for block in _blocks(sentences):
+            words, at = Reading(self, block).meanings(), 0
+            for length in map(len, block):
+                result.append(words[at : at + length])
+                at += length
+        return result
+
+    def posteriors_of_texts(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], list[Meanings]]]:
+        """Return where the words of each text stand, and what each may have been meant to be."""
+        spans = [split_words(text) for text in texts]
+        meant = self.posteriors([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
+        return list(zip(spans, meant, strict=True))
+
+
+def _correct_words(words: Sequence[str]) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the characters and lengths of words that others may be meant to be: of letters, apostrophes, hyphens."""
+    table, lengths = spelled_out(words)
+    letters = (flags(table) & LETTER) > 0
+    inner = np.isin(table, [ord(char) for char in "'’-"]) | (table == 0)
+    lengths[~letters.any(axis=1) | ~(letters | inner).all(axis=1)] = 0
+    lengths[: len(CLASSES)] = 0
+    return table, lengths
+
+
+def _blocks(sentences: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
+    """Yield the sentences in blocks that fit into memory, without what no file can hold: lone surrogates."""
+    block: list[list[str]] = []
+    words = 0
+    for sentence in sentences:
+        block.append([without_surrogates(word) for word in sentence])
+        words += len(sentence)
+        if words >= _BLOCK:
+            yield block
+            block, words = [], 0
+    if block:
+        yield block
+
+
+def _joined(parts: Sequence[Readings]) -> Readings:
+    before = np.cumsum([0, *(len(part.form) for part in parts)])
+    edits = [part.edits.numbered(part.edits.pair + start) for part, start in zip(parts, before, strict=False)]
+    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("form", "known", "listed"))
+    form, known, listed = columns
+    return Readings(form, known, Edits.joined(*edits), listed)
