@@ -14,7 +14,7 @@ __all__ = []  # fmt: skip
 DASH = "–"
 _MARKS = {"edits": "†", "operators": "†", "suite": "‡"}
 _ABOUT_MARKS = {
-    "operators": "† The system saw operators of this attack in training (augmented copies, or its recogniser).",
+    "operators": "† The system saw operators of this attack in training, or its defence knows them.",
     "edits": "† The defence before the system assumes no fewer edits of a word than this attack makes.",
     "suite": "‡ The system was trained under this very suite.",
 }

@@ -144,9 +144,10 @@ def test_the_price_of_a_recogniser_is_shown(make_runs: Make, tmp_path: Path) -> 
     root = make_runs(suites=("drop",))
     price(root / "qnli-bert-0-drop-1", read_record(root / "qnli-bert-0-drop-1" / "record.json"))
     out = write_report([root, root], tmp_path / "out").parent
-    (line,) = [line for line in markdown(out, "recogniser_prices") if line.startswith("| qnli")]
+    (line,) = [line for line in markdown(out, "defence_prices") if line.startswith("| qnli")]
     assert line == (
-        "| qnli | 10,000 words, back-off neutral, trained under mixed | drop | 40.0% | 12.3% | 4.2% | 2,000 | 0 |"
+        "| qnli | wordrec; 10,000 words, back-off neutral; 5 parameters; trained under mixed "
+        "| drop | 40.0% | 12.3% | 4.2% | 2,000 | 0 |"
     )
 
 

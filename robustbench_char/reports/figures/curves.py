@@ -26,14 +26,32 @@ _LONGEST = 16
 @style.styled
 def strength_figure(rows: pd.DataFrame) -> Figure:
     """Draw curves of scores over the share of words that were edited, a panel per suite, from `strength_sweeps`."""
-    names, systems = list(dict.fromkeys(rows["sweep"])), list(dict.fromkeys(rows["label"]))
-    titles = names if len(names) > 1 else [""]
-    width = (0.4, 3.4) if len(names) > 1 else (style.WIDTH, 0.0)
+    parts = {str(sweep): part for sweep, part in rows.groupby("sweep", sort=False)}
+    return _curves(parts, ("clean", "attacked"), style.axis_title(str(rows["metric"].iloc[0])))
+
+
+@style.styled
+def gain_curves(rows: pd.DataFrame) -> Figure:
+    """Draw gains over the reference likewise, a panel per task and suite."""
+    several = rows["sweep"].nunique() > 1
+    parts = {
+        f"{task}, {sweep}" if several else str(task): part
+        for (task, sweep), part in rows.groupby(["task", "sweep"], sort=False)
+    }
+    return _curves(parts, ("gain_clean", "gain"), "Gain (points)")
+
+
+def _curves(parts: dict[str, pd.DataFrame], columns: tuple[str, str], title: str) -> Figure:
+    """Draw a panel per part, named where there are several; `columns` are those of values on clean data and under."""
+    systems = list(dict.fromkeys(label for part in parts.values() for label in part["label"]))
+    several = len(parts) > 1
+    width = (0.4, 3.4) if several else (style.WIDTH, 0.0)
+    titles = list(parts) if several else [""]
     figure, grid = style.panels(titles, 2, width, (_legend_height(systems), 2.7), sharex=True, sharey=True)
-    for axes, name in zip(grid, names, strict=True):
-        _strength_panel(axes, rows[rows["sweep"] == name], systems)
+    for axes, part in zip(grid, parts.values(), strict=True):
+        _strength_panel(axes, part, systems, columns)
     figure.supxlabel("Words mistyped (% of all words)", fontsize=10)
-    figure.supylabel(style.axis_title(str(rows["metric"].iloc[0])), fontsize=10)
+    figure.supylabel(title, fontsize=10)
     if len(systems) > 1:
         style.legend(grid)
     return figure
@@ -43,17 +61,19 @@ def _legend_height(systems: list[str]) -> float:
     return 0.22 * -(-len(systems) // 3)
 
 
-def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
+def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str], columns: tuple[str, str]) -> None:
+    """Draw a line per system: its value on clean data at 0, then those by strength."""
+    clean, attacked = columns
     for number, system in enumerate(systems):
         line = part[part["label"] == system].sort_values("mistyped")
         if line.empty:
             continue
         look, shares = style.line_look(number, style.DARK), [0.0, *(100 * line["mistyped"])]
-        scores, low, high = (
-            [float(line[f"clean{end}"].mean()), *line[f"attacked{end}"].astype(float)] for end in _ENDS
+        values, low, high = (
+            [float(line[f"{clean}{end}"].mean()), *line[f"{attacked}{end}"].astype(float)] for end in _ENDS
         )
-        name = system if line["learnt"].all() else f"{system} ({formatting.NOT_LEARNT})"
-        axes.plot(shares, scores, label=name, markeredgecolor=style.EDGE, markersize=5.5, **look)
+        name = formatting.system(system, bool(line["learnt"].all()))
+        axes.plot(shares, values, label=name, markeredgecolor=style.EDGE, markersize=5.5, **look)
         axes.fill_between(shares, low, high, color=look["color"], alpha=0.15, linewidth=0)
     style.frame_axes(axes, grid="both")
     axes.tick_params(labelbottom=True, labelsize=8.5)

@@ -109,18 +109,18 @@ def _systems(records: list[Record]) -> Table:
     order = list(dict.fromkeys([REFERENCE, *(group[0].system.shown for group in groups)]))  # records are sorted by task
     groups.sort(key=lambda group: order.index(group[0].system.shown))
     frame = pd.DataFrame([_system_row(group) for group in groups])
-    whole = ("extra_parameters", "pretraining_tokens", "pretraining_steps", "recogniser_parameters", "augment_seed")
+    whole = ("extra_parameters", "pretraining_tokens", "pretraining_steps", "defence_parameters", "augment_seed")
     frame = frame.astype(dict.fromkeys(whole, "Int64"))
     columns = (
         *texts("System", "Base"),
         text("Tasks", split=", "),
         value("Extra parameters", show=formatting.count),
         text("Pre-training", "pretraining", split="; "),
-        text("Recogniser", split="; "),
+        text("Defence", split="; "),
         text("Augmentation", split="; "),
     )
     caption = (
-        "Systems. Extra parameters are those beyond the plain base under the same head, the recogniser's included. "
+        "Systems. Extra parameters are those beyond the plain base under the same head, the defence's included. "
         "Pre-training is what came on top of the base."
     )
     return Table("compared", caption, frame, columns)
@@ -159,10 +159,16 @@ def _predictors(records: list[Record]) -> list[Note]:
 
 
 def _recipe(system: SystemInfo) -> tuple[object, ...]:
-    """Return what tells rows apart: not a suite's hash or a recogniser's weights, which differ from task to task."""
+    """Return what tells rows apart: not a suite's hash or what decides a defence, which differ from task to task."""
     augment = system.augment and system.augment.model_copy(update={"suite_sha256": ""})
-    defence = system.defence and _defence(system.defence)
-    return system.shown, system.base, system.extra_parameters, system.pretraining, augment, defence
+    return (
+        system.shown,
+        system.base,
+        system.extra_parameters,
+        system.pretraining,
+        augment,
+        about_defence(system.defence),
+    )
 
 
 def _system_row(group: list[Record]) -> dict[str, Any]:
@@ -181,8 +187,8 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
         "pretraining_noise": pretraining and pretraining.noise,
         "pretraining_noise_share": pretraining and pretraining.noise_share,
         "pretraining_text_sha256": pretraining and pretraining.text_sha256,
-        "recogniser": _defence(defence) if defence else formatting.DASH,
-        "recogniser_parameters": defence and defence.parameters,
+        "defence": about_defence(defence),
+        "defence_parameters": defence and defence.parameters,
         "augmentation": _augmentation(augment) if augment else formatting.DASH,
         "augment_share": augment and augment.share,
         "augment_seed": augment and augment.seed,
@@ -196,10 +202,13 @@ def _pretraining(info: PretrainingInfo) -> str:
     return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
 
 
-def _defence(info: DefenceInfo) -> str:
+def about_defence(info: DefenceInfo | None) -> str:
+    """Return what a defence is in short, or a dash for none."""
+    if info is None:
+        return formatting.DASH
     if info.kind != "wordrec":
         return f"{info.name} ({info.kind})" if info.name != info.kind else info.kind
-    words = f"{info.settings['vocabulary']:,} words, back-off {info.settings['backoff']}"
+    words = f"{info.name}; {info.settings['vocabulary']:,} words, back-off {info.settings['backoff']}"
     return f"{words}; {info.parameters:,} parameters; trained under {', '.join(info.suites)}"
 
 
@@ -210,7 +219,7 @@ def _augmentation(info: AugmentInfo) -> str:
 
 def _costs(records: list[Record]) -> Table:
     groups = grouped(records, lambda record: (record.task, record.system.shown, record.system.base))
-    frame = pd.DataFrame([_cost_row(group) for group in groups.values()])
+    frame = pd.DataFrame([cost_row(group) for group in groups.values()])
     whole = ("parameters", "extra_parameters", "training_examples", "pieces")
     columns = (
         *texts("Task", "System", "Base"),
@@ -223,12 +232,13 @@ def _costs(records: list[Record]) -> Table:
     )
     caption = (
         "Costs. The time of prediction on clean data, divided by the sub-words that the model read; it compares "
-        "systems only where they were measured on one idle machine. Parameters are those of model, head and recogniser."
+        "systems only where they were measured on one idle machine. Parameters are those of model, head and defence."
     )
     return Table("costs", caption, frame.astype(dict.fromkeys(whole, "Int64")), columns, folded=len(frame) > 12)
 
 
-def _cost_row(group: list[Record]) -> dict[str, Any]:
+def cost_row(group: list[Record]) -> dict[str, Any]:
+    """Return what one system takes on one task: parameters, and the time of prediction on clean data."""
     first = group[0]
     timed = [record for record in group if not record.data.attack and record.cost_per_piece is not None]
     pieces = sum(record.counts["pieces"] for record in timed)
