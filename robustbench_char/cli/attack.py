@@ -64,7 +64,7 @@ def _restored(manifest: Manifest) -> str:
     """Return what is known of the set that operations restore."""
     if manifest.suite.operations is None:
         return ""
-    known = "as published" if manifest.suite.operations.md5 else "with none published to compare it with"
+    known = "as published" if manifest.suite.operations.md5 else "(none given to compare with)"
     return f", MD5 {manifest.restored_md5} {known}"
 
 

@@ -59,6 +59,7 @@ class AttackSet:
             words=manifest.counts.words,
             no_op_share=manifest.no_op_share,
             counts_by_operator=manifest.counts.by_operator,
+            word_edits=manifest.suite.edits_per_word,
         )
 
     def edits(self, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:

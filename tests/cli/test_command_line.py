@@ -175,7 +175,7 @@ def test_operations_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "found 2 suites with --operations" in fails_here(capsys, *command, "--suite", "operations,nat2021_typos")
     text = succeeds(*command, "--suite", "operations")
     assert "operations, 1 of 2 words edited (50.0% of the eligible words), 1 examples, MD5 " in text
-    assert "with none published to compare it with" in text
+    assert "(none given to compare with)" in text
     assert "Anna [-w-]rote{+e+}" in succeeds("show", tmp_path / "out")
 
 

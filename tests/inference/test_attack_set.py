@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from robustbench_char.attack_sets import attack_file
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.inference._attack_set import example_words, piece_counts
+from robustbench_char.inference._attack_set import AttackSet, example_words, piece_counts
 from robustbench_char.metrics.breakdowns import WordState
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.tasks.base import Example
@@ -77,3 +78,12 @@ def test_words_of_texts_are_those_that_were_hit(tokenizer: PreTrainedTokenizerFa
 def test_pieces_of_a_word_that_the_tokenizer_drops(tokenizer: PreTrainedTokenizerFast) -> None:
     assert piece_counts(tokenizer, ["oslo", "\u200d", "oslo"]) == {"oslo": 1, "\u200d": 0}
     assert piece_counts(tokenizer, []) == {}
+
+
+def test_a_record_says_how_many_edits_a_word_gets_at_most(tmp_path: Path) -> None:
+    (tmp_path / "ops.txt").write_text("--s-i xy\n-i s\n")
+    (tmp_path / "clean.txt").write_text("Anna B-PER\na O\n")
+    manifest = attack_file("conll2003", tmp_path / "clean.txt", suite="operations", operations=tmp_path / "ops.txt",
+                           output=tmp_path / "out")  # fmt: skip
+    info = AttackSet(tmp_path / "out", manifest).info()
+    assert (info.word_edits, info.edits, info.counts_by_operator) == (2, 3, {"substitute": 1, "insert": 2})
