@@ -19,6 +19,8 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
+from robustbench_char.text.characters import without_surrogates
+
 __all__ = ["NO_WORD", "InputArray", "IntArray", "PlainReader", "Window", "pad", "words_of"]
 
 IntArray = npt.NDArray[np.int32]
@@ -26,7 +28,6 @@ InputArray = npt.NDArray[np.int32 | np.float32]
 
 NO_WORD = NO_TEXT = -1
 _NOTHING: IntArray = np.zeros(0, np.int32)
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Window(NamedTuple):
@@ -65,7 +66,7 @@ def pad(
 
 def clean(texts: Any) -> Any:
     """Replace lone surrogates, which a JSON file can hold and no tokenizer takes; lengths stay as they are."""
-    return _LONE_SURROGATES.sub("�", texts) if isinstance(texts, str) else [clean(text) for text in texts]
+    return without_surrogates(texts) if isinstance(texts, str) else [clean(text) for text in texts]
 
 
 Further = Callable[[Encoding, Sequence[Any], int], Mapping[str, InputArray]]

@@ -71,14 +71,8 @@ def parsed(known: Codes, given: Codes, most: int) -> tuple[Ints, Edits]:
     second = second.take(ended)
     first = first.take(open_[second.pair])
     numbers = len(readings) + np.arange(len(ended))
-    moved = Edits(
-        numbers,
-        second.operator,
-        first.at + _TAKEN[first.operator] + second.at,
-        second.old,
-        second.new,
-        np.where(second.left > 0, second.left, first.old),
-    )
+    at = first.at + _TAKEN[first.operator] + second.at
+    moved = Edits(numbers, second.operator, at, second.old, second.new, _at(known[first.pair], at - 1))
     return np.concatenate([readings, first.pair]), Edits.joined(edits, first.numbered(numbers), moved)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -14,13 +13,13 @@ from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.defences._sources import text_lines
 from robustbench_char.tasks.base import Example
+from robustbench_char.text.characters import without_surrogates
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS, Words
 
 __all__ = ["attacked"]
 
 _CHUNK = 2000
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 Sentences = list[tuple[str, ...]]
 
@@ -41,7 +40,7 @@ def _pieces(sentences: Iterable[Sequence[str]], longest: int, limit: int | None)
 
 def word_spans(texts: Sequence[str], split: Callable[[Column], Words]) -> list[list[tuple[int, int]]]:
     """Return where the words of each text start and end; lone surrogates are read as unknown characters."""
-    column = Column.of([_LONE_SURROGATES.sub("�", text) for text in texts])
+    column = Column.of([without_surrogates(text) for text in texts])
     words = split(column)
     begins = column.offsets[:-1][words.text]
     spans = list(zip((words.starts - begins).tolist(), (words.ends - begins).tolist(), strict=True))
@@ -51,7 +50,7 @@ def word_spans(texts: Sequence[str], split: Callable[[Column], Words]) -> list[l
 
 def _split(texts: Iterable[str], splitter: str) -> Iterator[tuple[str, ...]]:
     split, rest = SPLITTERS.get(splitter), iter(texts)
-    while chunk := [_LONE_SURROGATES.sub("�", text) for text in islice(rest, _CHUNK)]:
+    while chunk := [without_surrogates(text) for text in islice(rest, _CHUNK)]:
         for text, spans in zip(chunk, word_spans(chunk, split), strict=True):
             yield tuple(text[start:end] for start, end in spans)
 
