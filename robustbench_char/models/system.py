@@ -139,7 +139,7 @@ class System(ABC):
         return 0
 
     def gate(self, model: PreTrainedModel) -> float | None:
-        """Return how far a gate between model and defence is open, from 0 to 1; None without one."""
+        """Return how far the gate between defence and model is open: 0 shut, 1 open; None without one."""
         return None
 
     def padding(self) -> dict[str, int]:

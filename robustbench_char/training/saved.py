@@ -67,7 +67,8 @@ class SystemFile(Frozen):
     """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs.
 
     `training` is the hash of what decides the weights alone. `label` is how reports call the system (None: by its
-    name). `extra_parameters` counts those beyond the plain encoder and its head.
+    name). `extra_parameters` counts those beyond the plain encoder and its head. `gate` says how far the one between
+    defence and model is open: 0 shut, 1 open, None where there is none.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -84,6 +85,7 @@ class SystemFile(Frozen):
     training: str | None = None
     label: str | None = None
     extra_parameters: int | None = None
+    gate: float | None = None
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
     defence: StoredDefence | None = Field(None, validation_alias=KEYS)
