@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_char.defences.channel._edits import ADD, REPLACE, Edits
+from robustbench_char.defences.channel._edits import ADD, DROP, REPLACE, Edits
 from robustbench_char.defences.channel._letters import SIZE, symbols
 
 __all__ = ["ErrorModel", "length_class"]
@@ -105,8 +105,13 @@ class ErrorModel:
 
 
 def places(edits: Edits, lengths: Ints) -> tuple[Ints, Ints]:
-    """Return where in the word edits are [E], and how many such places it has for the operator [E]."""
+    """Return where in the word edits are [E], and how many such places it has for the operator [E].
+
+    Of two equal letters at the end of a word it is the inner one that was dropped or added: the last one stays.
+    """
     slots = lengths + np.array([0, 1, -1, 0])[edits.operator]
-    place = np.where(edits.at >= slots - 1, LAST, INSIDE)
-    place = np.where(edits.at <= 0, FIRST, place)
+    last = edits.at >= slots - 1
+    changed = np.where(edits.operator == DROP, edits.old, np.where(edits.operator == ADD, edits.new, 0))
+    last &= (changed != edits.left) | (edits.at < 2)
+    place = np.where(edits.at <= 0, FIRST, np.where(last, LAST, INSIDE))
     return place, np.where(place == INSIDE, np.maximum(slots - 2, 1), 1)
