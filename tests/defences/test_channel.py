@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_char.defences.channel import Channel, ChannelOptions, build_channel
+from robustbench_char.defences.channel import Channel, ChannelOptions
 
 TEXT = [
     "the farmer sells fresh tomatoes in the village market every morning .",
@@ -17,7 +17,7 @@ TEXT = [
 
 @pytest.fixture(scope="module")
 def channel() -> Channel:
-    return build_channel(ChannelOptions(dictionary=False), TEXT)
+    return Channel.build(ChannelOptions(dictionary=False), TEXT)
 
 
 def test_errors_are_corrected_in_their_sentence(channel: Channel) -> None:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
-    from robustbench_char.defences.channel.build import build_channel, train_channel
+    from robustbench_char.defences.channel.build import train_channel
     from robustbench_char.defences.channel.channel import Channel
     from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions
 
-__all__ = ["Channel", "ChannelKeywords", "ChannelOptions", "build_channel", "train_channel"]
+__all__ = ["Channel", "ChannelKeywords", "ChannelOptions", "train_channel"]
 
 __getattr__ = lazy_names(
     __name__,
-    build="build_channel train_channel",
+    build="train_channel",
     channel="Channel",
     options="ChannelKeywords ChannelOptions",
 )

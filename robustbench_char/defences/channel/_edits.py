@@ -3,7 +3,7 @@
 An edit concerns one character, or two neighbours: drop, add, swap, replace. The first edit is where the words first
 differ; what is left must be equal, or differ by one more edit.
 
-Shape legend: P pairs of a known word and a word as given, L characters, E edits.
+Shape legend: P pairs of a known word and a word as given, L characters of the longest, E edits.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.defences.channel._index import Spelled
+
 __all__ = ["OPERATORS", "Edits", "parsed"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
+Bools = NDArray[np.bool_]
 
 OPERATORS = ("drop", "add", "swap", "replace")
 DROP, ADD, SWAP, REPLACE = range(4)
-_TAKEN = np.array([1, 0, 2, 1])
-_WRITTEN = np.array([0, 1, 2, 1])
+_TAKEN, _WRITTEN = np.array([1, 0, 2, 1]), np.array([0, 1, 2, 1])
 """How many characters of the known word an operator takes, and of the word as given it writes."""
 
 
 @dataclass(frozen=True)
 class Edits:
-    """`E` edits. `pair` [E]: of which reading of a pair (one that takes two edits stands twice); `at`: the position in
-    the known word. `old`, `new`: the characters taken and written, `left`: the one before them; 0 for none.
+    """`E` edits. `pair` [E]: of which reading of a pair (one of two edits stands twice); `at`: the position in the
+    known word. `old`, `new`: the characters taken and written, `left`: the known one before them; 0 for none.
     """
 
     pair: Ints
@@ -52,55 +54,87 @@ class Edits:
         return Edits(pair, self.operator, self.at, self.old, self.new, self.left)
 
 
-def parsed(known: Codes, given: Codes, most: int) -> tuple[Ints, Edits]:
-    """Return the readings of pairs [P, L] as at most `most` (1 or 2) edits: the pair of each, and their edits.
+def parsed(known: Spelled, given: Spelled, edits: int) -> tuple[Ints, Edits]:
+    """Return the readings of pairs [P] as exactly `edits` (1 or 2) edits: the pair of each, and their edits.
 
     A pair that one edit explains is not read as two; equal words have no reading.
     """
-    first, rest, after = _first_edits(known, given)
-    done = (rest == after).all(axis=1)
-    one = first.take(np.flatnonzero(done))
-    readings, edits = one.pair, one.numbered(np.arange(len(one.pair)))
-    if most < 2:
-        return readings, edits
-    single = np.zeros(len(known), np.bool_)
-    single[one.pair] = True
-    open_ = np.flatnonzero(~done & ~single[first.pair])
-    second, rest, after = _first_edits(rest[open_], after[open_])
-    ended = np.flatnonzero((rest == after).all(axis=1))
-    second = second.take(ended)
-    first = first.take(open_[second.pair])
-    numbers = len(readings) + np.arange(len(ended))
-    at = first.at + _TAKEN[first.operator] + second.at
-    moved = Edits(numbers, second.operator, at, second.old, second.new, _at(known[first.pair], at - 1))
-    return np.concatenate([readings, first.pair]), Edits.joined(edits, first.numbered(numbers), moved)
+    pairs = _Pairs(known, given)
+    rows, still = np.arange(pairs.number), np.zeros(pairs.number, np.int64)
+    first = pairs.edits(rows, pairs.differs(rows, still, still), still)
+    done = pairs.same_after(rows, first, still)
+    if edits == 1:
+        one = first.take(np.flatnonzero(done))
+        return one.pair, one.numbered(np.arange(len(one.pair)))
+    single = np.zeros(pairs.number, np.bool_)
+    single[first.pair[done]] = True
+    first = first.take(np.flatnonzero(~single[first.pair]))
+    shift = (_WRITTEN - _TAKEN)[first.operator]
+    second = pairs.edits(first.pair, pairs.differs(first.pair, first.at + _TAKEN[first.operator], shift), shift)
+    second = second.take(np.flatnonzero(pairs.same_after(first.pair, second, shift)))
+    first, number = first.take(second.pair), np.arange(len(second.pair))
+    return first.pair, Edits.joined(first.numbered(number), second.numbered(number))
 
 
-def _first_edits(known: Codes, given: Codes) -> tuple[Edits, Codes, Codes]:
-    """Return the edits that may come first (up to four of a pair), and what follows each in both words."""
-    differ = known != given
-    prefix = np.where(differ.any(axis=1), differ.argmax(axis=1), -1)
-    here, beside = _at(known, prefix), _at(known, prefix + 1)
-    there, beyond = _at(given, prefix), _at(given, prefix + 1)
-    unequal = prefix >= 0
-    some, given_more = unequal & (here > 0), unequal & (there > 0)
-    fits = [some, given_more, some & given_more & (here == beyond) & (beside == there), some & given_more]
-    rows = np.concatenate([np.flatnonzero(fit) for fit in fits])
-    operator = np.repeat(np.arange(len(fits)), [int(fit.sum()) for fit in fits])
-    old, new = np.where(operator == ADD, 0, here[rows]), np.where(operator == DROP, 0, there[rows])
-    left = _at(known, prefix - 1)[rows]
-    edits = Edits(rows, operator, prefix[rows], old.astype(np.uint32), new.astype(np.uint32), left)
-    rest = _shifted(known[rows], prefix[rows] + _TAKEN[operator])
-    return edits, rest, _shifted(given[rows], prefix[rows] + _WRITTEN[operator])
+class _Pairs:
+    """Pairs of words side by side. A shift is how much further on the word as given stands than the known one."""
 
+    def __init__(self, known: Spelled, given: Spelled) -> None:
+        wide = int(max(known.lengths.max(initial=0), given.lengths.max(initial=0))) + 1
+        self.number, self._wide = len(known.lengths), wide
+        self._known, self._given = known.forward[:, :wide], given.forward[:, :wide]
+        self._lengths = known.lengths, given.lengths
+        differ = known.backward[:, :wide] != given.backward[:, :wide]
+        self._suffix = np.where(differ.any(axis=1), differ.argmax(axis=1), wide)
+        self._tables: dict[int, NDArray[np.int8]] = {}
 
-def _shifted(table: Codes, by: Ints) -> Codes:
-    """Return rows moved to the left by numbers of places, filled up with 0."""
-    columns = np.arange(table.shape[1]) + by[:, None]
-    inside = columns < table.shape[1]
-    return np.where(inside, np.take_along_axis(table, np.where(inside, columns, 0), axis=1), 0).astype(table.dtype)
+    def differs(self, rows: Ints, at: Ints, shift: Ints) -> Ints:
+        """Return where in the known word, from `at` on, pairs next differ under shifts (-1 to 1); the width: never."""
+        result = np.full(len(at), self._wide)
+        for one in np.unique(shift).tolist():
+            chosen = np.flatnonzero((shift == one) & (at < self._wide))
+            result[chosen] = self._next(one)[rows[chosen], at[chosen]]
+        return result
 
+    def _next(self, shift: int) -> NDArray[np.int8]:
+        """Return for each position the next at which the words differ [P, L]."""
+        if shift not in self._tables:
+            given = np.zeros_like(self._given)
+            given[:, max(0, -shift) : self._wide - max(0, shift)] = self._given[
+                :, max(0, shift) : self._wide - max(0, -shift)
+            ]
+            places = np.where(self._known != given, np.arange(self._wide, dtype=np.int8), np.int8(self._wide))
+            self._tables[shift] = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]
+        return self._tables[shift]
 
-def _at(table: Codes, place: Ints) -> Codes:
-    inside = (place >= 0) & (place < table.shape[1])
-    return np.where(inside, table[np.arange(len(table)), np.where(inside, place, 0)], 0).astype(table.dtype)
+    def edits(self, rows: Ints, at: Ints, shift: Ints) -> Edits:
+        """Return the edits, up to four for each of `rows` [R], that may stand at places in the known words [R].
+
+        `pair` counts in `rows`.
+        """
+        open_ = np.flatnonzero(at < self._wide)
+        row, here, there = rows[open_], at[open_], at[open_] + shift[open_]
+        old, new = self._at(self._known, row, here), self._at(self._given, row, there)
+        swapped = (old == self._at(self._given, row, there + 1)) & (new == self._at(self._known, row, here + 1))
+        both = (old > 0) & (new > 0)
+        which = [np.flatnonzero(fits) for fits in (old > 0, new > 0, both & swapped, both)]
+        operator, chosen = np.repeat(np.arange(len(which)), list(map(len, which))), np.concatenate(which)
+        return Edits(
+            open_[chosen],
+            operator,
+            here[chosen],
+            np.where(operator == ADD, 0, old[chosen]).astype(np.uint32),
+            np.where(operator == DROP, 0, new[chosen]).astype(np.uint32),
+            self._at(self._known, row[chosen], here[chosen] - 1),
+        )
+
+    def same_after(self, rows: Ints, edits: Edits, shift: Ints) -> Bools:
+        """Return which edits of `rows`, where the words had shifts [R], leave nothing but equal ends."""
+        row = rows[edits.pair]
+        known = self._lengths[0][row] - edits.at - _TAKEN[edits.operator]
+        given = self._lengths[1][row] - edits.at - shift[edits.pair] - _WRITTEN[edits.operator]
+        return np.asarray((known == given) & (self._suffix[row] >= known))
+
+    def _at(self, table: Codes, row: Ints, place: Ints) -> Codes:
+        inside = (place >= 0) & (place < self._wide)
+        return np.where(inside, table[row, np.where(inside, place, 0)], 0).astype(table.dtype)

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.text.columns import ranges
 
-__all__ = ["LONGEST", "DeletionIndex", "spelled_out"]
+__all__ = ["LONGEST", "DeletionIndex", "Spelled"]
 
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
 Hashes = NDArray[np.uint64]
+Bools = NDArray[np.bool_]
 
 LONGEST = 24
 """The longest word that is corrected, or is a candidate."""
@@ -29,23 +31,44 @@ _FACTORS = np.random.Generator(np.random.PCG64(0)).integers(1, 2**63, LONGEST + 
 _BITS = np.uint64(64)
 
 
-def spelled_out(words: Sequence[str]) -> tuple[Codes, Ints]:
-    """Return the characters of words [W, LONGEST], filled up with 0, and their lengths [W]; longer words have none."""
-    lengths = np.fromiter(map(len, words), np.int64, len(words))
-    lengths[lengths > LONGEST] = 0
-    kept = "".join(word for word, length in zip(words, lengths.tolist(), strict=True) if length)
-    table = np.zeros((len(words), LONGEST), np.uint32)
-    places = ranges(np.zeros_like(lengths), lengths)
-    table[np.repeat(np.arange(len(words)), lengths), places] = np.frombuffer(kept.encode("utf-32-le"), np.uint32)
-    return table, lengths
+class Spelled(NamedTuple):
+    """Characters of words, forward and backward [W, LONGEST + 1], filled up with 0, and their lengths [W].
+
+    Longer words have none.
+    """
+
+    forward: Codes
+    backward: Codes
+    lengths: Ints
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Spelled:
+        """Spell words out."""
+        lengths = np.fromiter(map(len, words), np.int64, len(words))
+        lengths[lengths > LONGEST] = 0
+        kept = "".join(word for word, length in zip(words, lengths.tolist(), strict=True) if length)
+        codes = np.frombuffer(kept.encode("utf-32-le"), np.uint32)
+        rows, places = np.repeat(np.arange(len(words)), lengths), ranges(np.zeros_like(lengths), lengths)
+        forward, backward = (np.zeros((len(words), LONGEST + 1), np.uint32) for _ in range(2))
+        forward[rows, places] = codes
+        backward[rows, np.repeat(lengths, lengths) - 1 - places] = codes
+        return cls(forward, backward, lengths)
+
+    def take(self, rows: Ints) -> Spelled:
+        """Return some of the words."""
+        return Spelled(self.forward[rows], self.backward[rows], self.lengths[rows])
+
+    def only(self, rows: Bools) -> Spelled:
+        """Return all words, those that are not chosen without characters."""
+        return self._replace(lengths=np.where(rows, self.lengths, 0))
 
 
-def _deletions(table: Codes, lengths: Ints, most: int) -> tuple[Hashes, Ints]:
+def _deletions(words: Spelled, most: int) -> tuple[Hashes, Ints]:
     """Return the hashes of words with up to `most` (1 or 2) characters deleted [D], and the word of each [D]."""
     hashes, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for length in np.unique(lengths[lengths > 0]).tolist():
-        rows = np.flatnonzero(lengths == length)
-        codes = table[rows, :length].astype(np.uint64)
+    for length in np.unique(words.lengths[words.lengths > 0]).tolist():
+        rows = np.flatnonzero(words.lengths == length)
+        codes = words.forward[rows, :length].astype(np.uint64)
         sums = [_running(codes, shift) for shift in range(most + 1)]
         first = np.arange(length)
         found = [sums[0][:, -1:]]
@@ -84,22 +107,23 @@ class DeletionIndex:
     bits: int
 
     @classmethod
-    def of(cls, table: Codes, lengths: Ints, most: int) -> DeletionIndex:
+    def of(cls, words: Spelled, most: int) -> DeletionIndex:
         """Index words; those of length 0 are left out."""
-        hashes, owners = _deletions(table, lengths, most)
+        hashes, owners = _deletions(words, most)
         order = np.argsort(hashes, kind="stable")
         bits = max(8, len(hashes).bit_length())
         buckets = np.arange(2**bits + 1, dtype=np.uint64)
         starts = np.searchsorted(hashes[order] >> (_BITS - np.uint64(bits)), buckets)
         return cls(most, hashes[order], owners[order].astype(np.int32), starts.astype(np.int32), bits)
 
-    def matches(self, table: Codes, lengths: Ints) -> tuple[Ints, Ints]:
+    def matches(self, words: Spelled) -> tuple[Ints, Ints]:
         """Return pairs of a word asked for and an indexed one that share a deletion, each pair once, in order."""
-        hashes, asked = _deletions(table, lengths, self.most)
+        hashes, asked = _deletions(words, self.most)
         bucket = (hashes >> (_BITS - np.uint64(self.bits))).astype(np.int64)
         start = self.starts[bucket].astype(np.int64)
         number = self.starts[bucket + 1] - start
         at = ranges(start, number)
         same = self.hashes[at] == np.repeat(hashes, number)
-        pairs = np.unique(np.repeat(asked, number)[same] << 32 | self.owners[at[same]])
+        pairs = np.sort(np.repeat(asked, number)[same] << 32 | self.owners[at[same]])
+        pairs = pairs[np.diff(pairs, prepend=-1) != 0]
         return pairs >> 32, pairs & 0xFFFFFFFF

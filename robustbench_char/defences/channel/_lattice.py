@@ -32,9 +32,10 @@ class Lattice:
         before[begins] = -1
         at = open_[begins]
         before[begins, 0] = np.where(first[at], 0, given[at - 1])
-        self._steps = np.full((len(ids), ids.shape[1], ids.shape[1]), _NEVER, np.float64)
+        self._ways = np.full((len(ids), ids.shape[1], ids.shape[1]), _NEVER)
         word, old, new = np.nonzero((before[:, :, None] >= 0) & (ids[:, None, :] >= 0))
-        self._steps[word, old, new] = lexicon.log_follows(before[word, old], ids[word, new])
+        self._steps = word, old, new
+        self._follows = lexicon.log_follows(before[word, old], ids[word, new])
         self._after = self._onward(lexicon, given, first, open_, begins)
         starts = np.flatnonzero(begins)
         lengths = np.diff(starts, append=len(ids))
@@ -58,10 +59,11 @@ class Lattice:
         `reused` [M, K] is the probability that the file writes a candidate once more, which happens at `share`.
         """
         self._scores = np.where(self.ids >= 0, emissions + self._after, _NEVER)
-        ways = self._steps + own[:, None, :]
+        word, old, new = self._steps
+        ways = self._follows + own[word, new]
         if reused is not None:
-            ways = np.logaddexp(ways + np.log(1 - share), np.log(share * reused)[:, None, :])
-        self._ways = np.where(self._steps > _NEVER, ways, _NEVER)
+            ways = np.logaddexp(ways + np.log(1 - share), np.log(share * reused)[word, new])
+        self._ways[word, old, new] = ways
 
     def best(self) -> Ints:
         """Return which candidate of each open word is on the best path [M]."""

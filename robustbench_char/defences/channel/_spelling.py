@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.defences.channel._index import Spelled
 from robustbench_char.defences.channel._letters import SIZE, symbols
 
 Ints = NDArray[np.int64]
@@ -29,9 +30,9 @@ class Spelling:
     counts: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, table: NDArray[np.uint32], lengths: Ints, weights: Floats) -> Spelling:
+    def of(cls, words: Spelled, weights: Floats) -> Spelling:
         """Count the n-grams of words, each with a weight."""
-        grams, inside = _grams(table, lengths)
+        grams, inside = _grams(words)
         heavy = np.repeat(weights[:, None], inside.shape[1], axis=1)[inside]
         keys, counts = list[Ints](), list[Any]()
         for gram in grams:
@@ -40,9 +41,9 @@ class Spelling:
             counts.append(np.bincount(which, weights=heavy))
         return cls(tuple(keys), tuple(counts))
 
-    def log_probability(self, table: NDArray[np.uint32], lengths: Ints) -> Floats:
-        """Return the log-probability of words [N], given as codes [N, L]."""
-        grams, inside = _grams(table, lengths)
+    def log_probability(self, words: Spelled) -> Floats:
+        """Return the log-probability of words [W]."""
+        grams, inside = _grams(words)
         share = np.full(int(inside.sum()), 1 / SIZE)
         for keys, counts, gram in zip(self.keys, self.counts, grams, strict=True):
             context = keys >> _BITS
@@ -64,17 +65,15 @@ def _look_up(keys: Ints, values: Floats, asked: Ints) -> Floats:
     return np.where(keys[at] == asked, values[at], 0.0)
 
 
-def _grams(table: NDArray[np.uint32], lengths: Ints) -> tuple[list[Ints], NDArray[np.bool_]]:
-    """Return the n-grams that end at each character and the end of words [N, L + 1], by length, and which there are."""
-    rows, wide = table.shape
-    line = np.full((rows, ORDER - 1 + wide + 1), _BEFORE, np.int64)
-    own = np.zeros((rows, wide + 1), np.int64)
-    own[:, :wide] = symbols(table)
-    own[np.arange(rows), lengths] = _END
-    line[:, ORDER - 1 :] = own
-    grams, key = [], own.copy()
+def _grams(words: Spelled) -> tuple[list[Ints], NDArray[np.bool_]]:
+    """Return the n-grams that end at each character and the end of words [W, L], by length, and which there are."""
+    own = symbols(words.forward)
+    own[np.arange(len(own)), words.lengths] = _END
+    before = np.full((len(own), ORDER - 1), _BEFORE, np.int64)
+    line = np.concatenate([before, own], axis=1)
+    grams, key = [], own
     for back in range(ORDER):
         if back:
-            key = key + (line[:, ORDER - 1 - back : ORDER - 1 - back + wide + 1] << (_BITS * back))
+            key = key + (line[:, ORDER - 1 - back : line.shape[1] - back] << (_BITS * back))
         grams.append(key)
-    return grams, np.arange(wide + 1) <= lengths[:, None]
+    return grams, np.arange(own.shape[1]) <= words.lengths[:, None]

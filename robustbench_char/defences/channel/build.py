@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_char.attack_sets.aligned import aligned_words
 from robustbench_char.attack_sets.manifest import read_manifest
@@ -18,13 +19,12 @@ from robustbench_char.common.files import check_output, output_folder, sha256_fi
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences._sources import named, task_data, text_lines
-from robustbench_char.defences.channel._edits import parsed
-from robustbench_char.defences.channel._index import LONGEST, spelled_out
+from robustbench_char.defences.channel._edits import Edits, parsed
+from robustbench_char.defences.channel._index import LONGEST, Spelled
 from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens, split_words
-from robustbench_char.defences.channel.channel import Channel
 from robustbench_char.defences.channel.errors import ErrorModel
-from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables
+from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, write_channel
 from robustbench_char.defences.channel.lexicon import count_lexicon
 from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions
 from robustbench_char.tasks.base import Example, Task
@@ -32,7 +32,9 @@ from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input
 from robustbench_char.text.misspellings import read_misspellings
 
-__all__ = ["build_channel", "train_channel"]
+Ints = NDArray[np.int64]
+
+__all__ = ["build_tables", "train_channel"]
 
 _LINES = 20_000
 """Lines of text that are counted at a time."""
@@ -47,10 +49,10 @@ _LISTED = 0.3
 """The share of errors that a list of misspellings explains, before a file is seen."""
 
 
-def build_channel(
+def build_tables(
     options: ChannelOptions, lines: Iterable[str] = (), sentences: Sequence[Sequence[str]] = (), **training: Any
-) -> Channel:
-    """Build a channel from lines of text and from tokens; `training` is what its file says of their sources.
+) -> tuple[ChannelFile, Tables]:
+    """Count what a channel knows from lines of text and from tokens; `training` is what its file says of their sources.
 
     Raises InputError where there is no word to know.
     """
@@ -65,8 +67,7 @@ def build_channel(
     if not rare:
         raise InputError(Option("text"), found="no word", expected="text to know words from",
                          fix="Give more text, or the dictionary.")  # fmt: skip
-    table, lengths = spelled_out(rare)
-    spelling = Spelling.of(table, lengths, np.ones(len(rare)))
+    spelling = Spelling.of(Spelled.of(rare), np.ones(len(rare)))
     misspelled = Counter[tuple[str, str]]()
     for source in options.misspellings:
         misspelled.update(_misspelled(source))
@@ -75,7 +76,7 @@ def build_channel(
     read = sum(len(tokens.which) for tokens, _ in parts)
     training = {**training, "options": options.model_dump(mode="json"), "words": read}
     file = ChannelFile(max_edits=options.max_edits, ends=options.ends, training=training, provenance=provenance())
-    return Channel(file, Tables(lexicon, spelling, errors, listed))
+    return file, Tables(lexicon, spelling, errors, listed)
 
 
 def _counted(lines: Iterable[str]) -> Iterator[Tokens]:
@@ -125,11 +126,11 @@ def _estimated(errors: ErrorModel, misspelled: Counter[tuple[str, str]], most: i
     if not misspelled:
         return errors, {}
     wrong, right = zip(*misspelled, strict=True)
-    (given, _), (known, lengths) = spelled_out(wrong), spelled_out(right)
-    pair, edits = parsed(known, given, most)
+    known = Spelled.of(right)
+    pair, edits = _all_readings(known, Spelled.of(wrong), most)
     counts = np.fromiter(misspelled.values(), np.float64, len(misspelled))
     weights = counts[pair] / np.bincount(pair, minlength=len(counts))[pair]
-    learnt = errors.learnt(edits, lengths[pair[edits.pair]], weights, base=errors, strength=0.1)
+    learnt = errors.learnt(edits, known.lengths[pair[edits.pair]], weights, base=errors, strength=0.1)
     of_right = Counter[str]()
     for (_, word), count in misspelled.items():
         of_right[word] += count
@@ -140,6 +141,15 @@ def _estimated(errors: ErrorModel, misspelled: Counter[tuple[str, str]], most: i
         ErrorModel(learnt.share, learnt.number, learnt.kinds, learnt.added, learnt.replaced, _LISTED),
         {written: tuple(meant) for written, meant in listed.items()},
     )
+
+
+def _all_readings(known: Spelled, given: Spelled, most: int) -> tuple[Ints, Edits]:
+    """Return the readings of pairs as one edit, and as two where that is allowed."""
+    pair, edits = parsed(known, given, 1)
+    if most < 2:
+        return pair, edits
+    other, more = parsed(known, given, 2)
+    return np.concatenate([pair, other]), Edits.joined(edits, more.numbered(more.pair + len(pair)))
 
 
 def train_channel(
@@ -169,9 +179,9 @@ def train_channel(
     check_output(Path(output), overwrite=overwrite, inputs=inputs)
     sentences = list(_task_words(islice(source.examples(), examples))) if source else []
     said = {"texts": named(inputs), "misspellings": [_named_list(one) for one in chosen.misspellings]}
-    channel = build_channel(chosen, text_lines(texts), sentences, **said)
+    made = build_tables(chosen, text_lines(texts), sentences, **said)
     with output_folder(Path(output), overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
-        channel.save(folder)
+        write_channel(folder, *made)
     return Path(output)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.defences.channel._edits import Edits, parsed
-from robustbench_char.defences.channel._index import DeletionIndex, spelled_out
+from robustbench_char.defences.channel._index import DeletionIndex, Spelled
 from robustbench_char.defences.channel._reading import Meanings, Reading, Readings
 from robustbench_char.defences.channel._words import CAPITALS, TITLE, split_words
+from robustbench_char.defences.channel.build import build_tables
 from robustbench_char.defences.channel.files import ChannelFile, Tables, read_channel, write_channel
 from robustbench_char.defences.channel.lexicon import CLASSES
 from robustbench_char.defences.channel.options import ChannelOptions
@@ -44,12 +45,11 @@ class Channel:
     def __init__(self, file: ChannelFile, tables: Tables) -> None:
         self.file, self.lexicon, self.errors, self.tables = file, tables.lexicon, tables.errors, tables
         self._words: list[str] = self.lexicon.words.to_pylist()
-        self._table, self.lengths = _correct_words(self._words)
-        self._once = DeletionIndex.of(self._table, self.lengths, 1)
+        self._spelled = _correct_words(self._words)
+        self.lengths = self._spelled.lengths
+        self._once = DeletionIndex.of(self._spelled, 1)
         enough = (self.lengths >= _SHORTEST_TWICE) & (self.lexicon.log_unigram > _TWICE)
-        self._twice = (
-            DeletionIndex.of(self._table, np.where(enough, self.lengths, 0), 2) if file.max_edits > 1 else None
-        )
+        self._twice = DeletionIndex.of(self._spelled.only(enough), 2) if file.max_edits > 1 else None
 
     @classmethod
     def load(cls, folder: Path) -> Channel:
@@ -57,11 +57,16 @@ class Channel:
         return cls(*read_channel(folder))
 
     @classmethod
+    def build(
+        cls, options: ChannelOptions, lines: Iterable[str] = (), sentences: Sequence[Sequence[str]] = ()
+    ) -> Channel:
+        """Build a channel from lines of text and from tokens. Raises InputError where there is no word to know."""
+        return cls(*build_tables(options, lines, sentences))
+
+    @classmethod
     def ready(cls) -> Channel:
         """Return the channel of symspellpy's dictionaries of words and pairs. Raises InputError without symspellpy."""
-        from robustbench_char.defences.channel.build import build_channel
-
-        return build_channel(ChannelOptions())
+        return cls.build(ChannelOptions())
 
     @classmethod
     def ready_identity(cls) -> str:
@@ -91,7 +96,7 @@ class Channel:
     @cached_property
     def _neighbours(self) -> tuple[Ints, Ints]:
         """Pairs of a known word as written and another that may have been meant, one edit away, in order."""
-        given, meant = self._once.matches(self._table, self.lengths)
+        given, meant = self._once.matches(self._spelled)
         likely = self.lexicon.log_unigram
         rows = np.flatnonzero((given != meant) & (likely[meant] > likely[given] - _BESIDE))
         rows = rows[np.lexsort((-likely[meant[rows]], given[rows]))]
@@ -101,37 +106,32 @@ class Channel:
 
     def readings(self, forms: Sequence[str], open_: Bools, known: Ints) -> tuple[Readings, Ints, Floats]:
         """Return the readings of forms [F], their lengths [F], and of new ones the log-probability of the spelling."""
-        table, lengths = spelled_out(forms)
-        spelling = np.zeros(len(forms))
+        given, spelling = Spelled.of(forms), np.zeros(len(forms))
         new = np.flatnonzero(open_ & (known < 0))
-        spelling[new] = self.tables.spelling.log_probability(table[new], lengths[new])
-        parts = [self._known_readings(table, np.flatnonzero(open_ & (known >= 0)), known)]
-        parts.append(self._readings(table, new, *self._once.matches(table[new], lengths[new]), 1))
+        spelling[new] = self.tables.spelling.log_probability(given.take(new))
+        parts = [self._known_readings(given, np.flatnonzero(open_ & (known >= 0)), known)]
+        parts.append(self._new_readings(given, new, self._once.matches(given.take(new)), 1))
         if self._twice is not None:
             best = np.full(len(forms), -np.inf)
             np.maximum.at(best, parts[1].form, self.lexicon.log_unigram[parts[1].known])
-            rare = new[(best[new] < _FREQUENT) & (lengths[new] >= _SHORTEST_TWICE)]
-            asked, found = self._twice.matches(table[rare], lengths[rare])
+            rare = new[(best[new] < _FREQUENT) & (given.lengths[new] >= _SHORTEST_TWICE)]
+            asked, found = self._twice.matches(given.take(rare))
             likely = self.lexicon.log_unigram[found] > best[rare[asked]]
-            parts.append(self._readings(table, rare, asked[likely], found[likely], 2))
-        return self._listed(_joined(parts), forms, open_), np.maximum(lengths, 1), spelling
+            parts.append(self._new_readings(given, rare, (asked[likely], found[likely]), 2))
+        return self._listed(_joined(parts), forms, open_), np.maximum(given.lengths, 1), spelling
 
-    def _known_readings(self, table: NDArray[np.uint32], rows: Ints, known: Ints) -> Readings:
-        given, meant = self._neighbours
-        start, end = np.searchsorted(given, known[rows]), np.searchsorted(given, known[rows] + 1)
-        at = ranges(start, end - start)
-        return self._readings(table, rows, np.repeat(np.arange(len(rows)), end - start), meant[at], 1)
+    def _known_readings(self, given: Spelled, rows: Ints, known: Ints) -> Readings:
+        """Return the readings of known words `rows` as others."""
+        words, meant = self._neighbours
+        start, end = np.searchsorted(words, known[rows]), np.searchsorted(words, known[rows] + 1)
+        asked = np.repeat(np.arange(len(rows)), end - start)
+        return self._new_readings(given, rows, (asked, meant[ranges(start, end - start)]), 1)
 
-    def _readings(self, table: NDArray[np.uint32], rows: Ints, asked: Ints, found: Ints, most: int) -> Readings:
-        pair, edits = parsed(self._table[found], table[rows[asked]], most)
-        if most > 1:  # those of one edit are known
-            counts = np.bincount(edits.pair, minlength=len(pair))
-            kept = np.flatnonzero(counts == 2)
-            number = np.full(len(pair), -1)
-            number[kept] = np.arange(len(kept))
-            edits = edits.take(np.flatnonzero(number[edits.pair] >= 0))
-            pair, edits = pair[kept], edits.numbered(number[edits.pair])
-        return Readings(rows[asked[pair]], found[pair], edits, np.full(len(pair), -np.inf))
+    def _new_readings(self, given: Spelled, rows: Ints, matches: tuple[Ints, Ints], edits: int) -> Readings:
+        """Return the readings of `rows` that one or two edits make of what they match: (number in rows, known word)."""
+        asked, found = matches
+        pair, made = parsed(self._spelled.take(found), given.take(rows[asked]), edits)
+        return Readings(rows[asked[pair]], found[pair], made, np.full(len(pair), -np.inf))
 
     def _listed(self, readings: Readings, forms: Sequence[str], open_: Bools) -> Readings:
         """Return the readings with those that a list of misspellings has: as it has them, or new without edits."""
@@ -201,22 +201,22 @@ class Channel:
         return list(zip(spans, meant, strict=True))
 
 
-def _correct_words(words: Sequence[str]) -> tuple[NDArray[np.uint32], Ints]:
-    """Return the characters and lengths of words that others may be meant to be: of letters, apostrophes, hyphens."""
-    table, lengths = spelled_out(words)
-    letters = (flags(table) & LETTER) > 0
-    inner = np.isin(table, [ord(char) for char in "'’-"]) | (table == 0)
-    lengths[~letters.any(axis=1) | ~(letters | inner).all(axis=1)] = 0
-    lengths[: len(CLASSES)] = 0
-    return table, lengths
+def _correct_words(words: Sequence[str]) -> Spelled:
+    """Spell out the words that others may be meant to be: of letters, apostrophes, hyphens."""
+    spelled = Spelled.of(words)
+    letters = (flags(spelled.forward) & LETTER) > 0
+    inner = np.isin(spelled.forward, [ord(char) for char in "'’-"]) | (spelled.forward == 0)
+    some = letters.any(axis=1) & (letters | inner).all(axis=1)
+    some[: len(CLASSES)] = False
+    return spelled.only(some)
 
 
-def _blocks(sentences: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
+def _blocks(sentences: Sequence[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
     """Yield the sentences in blocks that fit into memory, without what no file can hold: lone surrogates."""
-    block: list[list[str]] = []
+    block: list[Sequence[str]] = []
     words = 0
     for sentence in sentences:
-        block.append([without_surrogates(word) for word in sentence])
+        block.append(sentence if "".join(sentence).isascii() else list(map(without_surrogates, sentence)))
         words += len(sentence)
         if words >= _BLOCK:
             yield block

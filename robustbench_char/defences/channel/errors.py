@@ -28,7 +28,7 @@ _CLASSES = 8
 _PLACES = (0.15, 0.7, 0.15)
 _SHARE = 0.1
 _NUMBER = (0.9, 0.1)
-_SHARE_PRIOR, _NUMBER_PRIOR, _KIND_PRIOR, _LETTER_PRIOR = 20.0, 100.0, 100.0, 200.0
+_SHARE_PRIOR, _NUMBER_PRIOR, _KIND_PRIOR, _LETTER_PRIOR = 20.0, 100.0, 100.0, 50.0
 """How many observations each part of the model that is adapted counts for."""
 
 
