@@ -13,19 +13,21 @@ from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
     from robustbench_char._api import evaluate, load_model, report
+    from robustbench_char._earlier import recogniser_price as recogniser_price
+    from robustbench_char._earlier import train_recogniser as train_recogniser
     from robustbench_char.analysis.compare_runs import compare
     from robustbench_char.attack_sets.attack import attack_file
     from robustbench_char.attack_sets.in_memory import attack
     from robustbench_char.attack_sets.show import shown_examples
     from robustbench_char.attack_sets.verify import verify
     from robustbench_char.common.errors import InputError
-    from robustbench_char.defences.wordrec.train import train_recogniser
+    from robustbench_char.defences.train import train_defence
     from robustbench_char.experiments.check import check
     from robustbench_char.experiments.run import plan, run
     from robustbench_char.inference.chat.opening import chat
+    from robustbench_char.inference.defence_price import defence_price
     from robustbench_char.inference.fragility import fragility
     from robustbench_char.inference.predictors import predictor
-    from robustbench_char.inference.recogniser_cost import recogniser_price
     from robustbench_char.inference.sensitivity import sensitivity
     from robustbench_char.models.charbert.conversion import convert
     from robustbench_char.reports.results import Results, load_results
@@ -36,9 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputError", "Results", "__version__", "attack", "attack_file", "chat", "check", "classification", "compare",
-    "convert", "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan", "predictor",
-    "pretrain", "question_answering", "recogniser_price", "report", "run", "sensitivity", "shown_examples", "tagging",
-    "task", "train_recogniser", "verify", "write_mini",
+    "convert", "defence_price", "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan",
+    "predictor", "pretrain", "question_answering", "report", "run", "sensitivity", "shown_examples", "tagging", "task",
+    "train_defence", "verify", "write_mini",
 ]  # fmt: skip
 
 
@@ -50,19 +52,20 @@ __getattr__ = lazy_names(
     __name__,
     **{
         "_api": "evaluate load_model report",
+        "_earlier": "recogniser_price train_recogniser",
         "analysis.compare_runs": "compare",
         "attack_sets.attack": "attack_file",
         "attack_sets.in_memory": "attack",
         "attack_sets.show": "shown_examples",
         "attack_sets.verify": "verify",
         "common.errors": "InputError",
-        "defences.wordrec.train": "train_recogniser",
+        "defences.train": "train_defence",
         "experiments.check": "check",
         "experiments.run": "plan run",
         "inference.chat.opening": "chat",
+        "inference.defence_price": "defence_price",
         "inference.fragility": "fragility",
         "inference.predictors": "predictor",
-        "inference.recogniser_cost": "recogniser_price",
         "inference.sensitivity": "sensitivity",
         "models.charbert.conversion": "convert",
         "reports.results": "Results load_results",

@@ -12,7 +12,7 @@ from typing import Any
 
 from robustbench_char.common import SYSTEMS, InputError
 from robustbench_char.common.files import check_file, check_output, check_writable, is_free, read_json
-from robustbench_char.common.options import Option, fields_of, options_of
+from robustbench_char.common.options import Option, fields_of, keywords_of, options_of
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
@@ -71,9 +71,13 @@ def _convert(given: Given) -> None:
     check_writable(given["output"])
 
 
-def _train_recogniser(given: Given) -> None:
+def _train_defence(given: Given) -> None:
+    from robustbench_char.defences.train import DefenceOptions, own_options
     from robustbench_char.defences.wordrec.files import check_recogniser
     from robustbench_char.defences.wordrec.options import RecogniserOptions, check_words, resolve_recogniser
+
+    (options,) = _options(given, DefenceOptions)
+    own = own_options(given["kind"], keywords_of(options))
 
     texts = [check_file(path, option="--text") for path in given.get("text", ())]
     task = get_task(given["task"], "--task") if "task" in given else None
@@ -82,9 +86,9 @@ def _train_recogniser(given: Given) -> None:
     if task:
         texts.append(_source(task, given).path)
     if "background" in given:
-        check_recogniser(given["background"])
+        check_recogniser(Path(given["background"]))
     known = {field.keyword for field in fields_of(RecogniserOptions)}
-    resolve_recogniser({name: given[name] for name in known & {*given}}, seed=given["seed"], task=task)  # type: ignore[arg-type]
+    resolve_recogniser({name: own[name] for name in known & {*own}}, seed=own.get("seed", 0), task=task)  # type: ignore[arg-type]
     check_output(given["output"], overwrite=given["overwrite"], inputs=texts)
 
 
@@ -104,7 +108,7 @@ CHECKS: dict[str, Callable[[Given], None]] = {
     "finetune": _finetune,
     "pretrain": _pretrain,
     "convert": _convert,
-    "train_recogniser": _train_recogniser,
+    "train_defence": _train_defence,
     "sensitivity": _sensitivity,
 }
 

@@ -21,11 +21,12 @@ def list_names(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="tasks, suites, benchmarks, operators, systems, predictors, prompts, layouts, alphabets or splitters.",
+            help="tasks, suites, benchmarks, operators, systems, defences, predictors, prompts, layouts, alphabets or"
+            " splitters.",
         ),
     ] = None,
 ) -> None:
-    """List tasks, attack suites, benchmarks, operators, systems, registered predictors, prompts, layouts, and so on."""
+    """List tasks, attack suites, benchmarks, operators, systems, ready defences, predictors, prompts, and so on."""
     kinds = _kinds()
     if kind is not None and kind not in kinds:
         raise InputError(
@@ -47,6 +48,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
     from robustbench_char.common.files import shipped
     from robustbench_char.common.systems import SYSTEMS
     from robustbench_char.common.yaml_model import load_yaml_model
+    from robustbench_char.defences.opening import READY
     from robustbench_char.experiments.spec import SPECS, load_spec
     from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.records.predictors import registered
@@ -64,6 +66,7 @@ def _kinds() -> dict[str, list[tuple[str, str]]]:
         "benchmarks": [(name, spec.about if spec else "") for name, spec in benchmarks.items()],
         "operators": _plain(OPERATORS),
         "systems": _plain(SYSTEMS),
+        "defences": _plain(READY),
         "predictors": registered(),
         "prompts": [(name, load_prompt_file(name).about) for name in prompt_names()],
         "layouts": _plain(LAYOUTS),

@@ -12,9 +12,9 @@ from robustbench_char._version import __version__
 from robustbench_char.cli.attack import attack, mini, show, verify
 from robustbench_char.cli.check import check
 from robustbench_char.cli.compare import compare, report
+from robustbench_char.cli.defence import defence_price, train_defence
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.listing import list_names, validate
-from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
 from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
@@ -24,7 +24,19 @@ from robustbench_char.common.extras import needed
 __all__ = ["app", "main"]
 
 
-class _Resumable(TyperGroup):
+EARLIER = {"train-recogniser": ("train-defence", "wordrec"), "recogniser-price": ("defence-price",)}
+"""Commands by their names in an earlier version, which go with the next one."""
+
+
+class _Group(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; the earlier name of a command stands for the one of today."""
+        if args and args[0] in EARLIER:
+            today = EARLIER[args[0]]
+            typer.echo(f"note: `{args[0]}` is `{' '.join(today)}` now; this name goes with the next version", err=True)
+            args = [*today, *args[1:]]
+        return list(super().parse_args(ctx, args))
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an interrupt, which Typer ends without a word, says how to go on."""
         try:
@@ -35,7 +47,7 @@ class _Resumable(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Resumable,
+    cls=_Group,
     name="robustbench-char",
     help="How much does an NLP model break when people mistype, and which defence helps?",
     no_args_is_help=True,
@@ -54,8 +66,8 @@ for _name, _command, _short in (
     ("run", run, "Run a benchmark from one file, training included."),
     ("finetune", finetune, "Fine-tune a system on a task."),
     ("pretrain", pretrain, "Pre-train an encoder on plain text."),
-    ("train-recogniser", train_recogniser, "Train a word recogniser, a defence before any model."),
-    ("recogniser-price", recogniser_price, "Measure what a recogniser repairs, and what it breaks."),
+    ("train-defence", train_defence, "Train a defence to put before any model."),
+    ("defence-price", defence_price, "Measure what a defence repairs, and what it breaks."),
     ("sensitivity", sensitivity, "How much an attack shifts representations of words."),
     ("fragility", fragility, "How often a tokenizer splits words, and after a typo."),
     ("convert", convert, "Convert a released CharBERT checkpoint."),

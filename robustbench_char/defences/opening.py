@@ -64,7 +64,7 @@ def identify_defence(name: Path | str) -> dict[str, Any]:
     return {kind: sha256_bytes("".join(map(sha256_file, files)).encode())}
 
 
-def kind_of_defence(name: Path | str) -> tuple[str, Path | None]:
+def kind_of_defence(name: Path | str, *, place: object = "--defence") -> tuple[str, Path | None]:
     """Return the kind of a defence, and its folder (None: a ready one).
 
     Raises InputError for a name or a folder that is none, of an unknown kind or of a newer version.
@@ -75,7 +75,7 @@ def kind_of_defence(name: Path | str) -> tuple[str, Path | None]:
     if (folder / _RECOGNISER).is_file():
         return "wordrec", folder
     if not (folder / CONFIG).is_file():
-        raise _unknown(str(name), folder)
+        raise _unknown(str(name), folder, place)
     file = read_json(folder / CONFIG)
     schema, kind = (file.get(key) if isinstance(file, dict) else None for key in ("schema", "kind"))
     if isinstance(schema, int) and schema > SCHEMA:
@@ -91,8 +91,8 @@ def kind_of_defence(name: Path | str) -> tuple[str, Path | None]:
     return str(kind), folder
 
 
-def _unknown(name: str, folder: Path) -> InputError:
+def _unknown(name: str, folder: Path, place: object) -> InputError:
     ready = f", or one of {', '.join(READY)}" if READY else ""
     found = f"neither {CONFIG} nor {_RECOGNISER} in {name}" if folder.is_dir() else f"no folder {name}"
     fix = f"Check the path, or train a defence with `train-defence`.{nearest(name, READY)}"
-    return InputError("--defence", found=found, expected=f"a folder that `train-defence` wrote{ready}", fix=fix)
+    return InputError(place, found=found, expected=f"a folder that `train-defence` wrote{ready}", fix=fix)

@@ -226,10 +226,10 @@ def _sensitivity(call: Call, output: Path) -> None:
 
 
 def _price(call: Call, output: Path) -> None:
-    from robustbench_char.inference.recogniser_cost import recogniser_price
+    from robustbench_char.inference.defence_price import defence_price
 
     clean, attacked = _source(call, "test"), call.inputs["attacked"]
-    recogniser_price(call.inputs["recogniser"], task=_task(call), input=clean, attacked=attacked, output=output)
+    defence_price(call.inputs["recogniser"], task=_task(call), input=clean, attacked=attacked, output=output)
 
 
 def _report(call: Call, output: Path) -> None:

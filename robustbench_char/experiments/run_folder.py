@@ -42,7 +42,7 @@ NUMBERS = {
     "model": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
     "sensitivity": ("sensitivity.json",),
-    "price": ("recogniser_price.json",),
+    "price": ("defence_price.json", "recogniser_price.json"),
     "attack": ("manifest.json",),
     "pretrain": ("pretraining.json", "training_log.json"),
 }

@@ -191,7 +191,7 @@ def no_prediction(system: SystemInfo, example: Example, reason: str, examples: i
 def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inputs: Iterable[Path]) -> None:
     """Write a record as the only file of the folder `output`, whole or not at all.
 
-    An earlier one stays when it differs in `created` and `provenance` alone. Raises InputError for other content.
+    An earlier one stays when it differs in times and `provenance` alone. Raises InputError for other content.
     """
     value = record.model_dump(mode="json", by_alias=True)
     same = (output / name).is_file() and _lasting(read_json(output / name)) == _lasting(value)
@@ -200,7 +200,11 @@ def write_alone(output: Path, name: str, record: Frozen, *, overwrite: bool, inp
 
 
 def _lasting(value: Any) -> Any:
-    return {key: value[key] for key in value.keys() - {"created", "provenance"}} if isinstance(value, dict) else value
+    return (
+        {key: value[key] for key in value.keys() - {"created", "provenance", "words_per_second"}}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def one_line(value: object) -> str:

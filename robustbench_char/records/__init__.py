@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from robustbench_char.records.counts import cell_counts, count_table, write_counts
+from robustbench_char.records.defence_price import PriceRecord, WordErrors, find_prices
 from robustbench_char.records.evaluation import (
     AttackInfo,
     AugmentInfo,
@@ -24,7 +25,6 @@ from robustbench_char.records.evaluation import (
     write_record,
 )
 from robustbench_char.records.published import find_files, publish
-from robustbench_char.records.recogniser_cost import PriceRecord, WordErrors, find_prices
 from robustbench_char.records.sensitivity import (
     FragilityRecord,
     SensitivityRecord,

@@ -39,6 +39,7 @@ FILES = {
     "fragility.json": "fragility.jsonl",
     "manifest.json": "manifests.jsonl",
     "pretraining.json": "pretraining.jsonl",
+    "defence_price.json": "defence_prices.jsonl",
     "recogniser_price.json": "recogniser_prices.jsonl",
     "sensitivity.json": "sensitivity.jsonl",
     "training_log.json": "training_logs.jsonl",

@@ -102,13 +102,14 @@ def fragility_lines(record: Any) -> str:
 
 
 def price_lines(record: Any) -> str:
-    """Return a `PriceRecord`, what a recogniser repairs and breaks, in a few lines."""
+    """Return a `PriceRecord`, what a defence repairs and breaks, in a few lines."""
     errors = record.errors
     shares = {"before": errors.wer_before, "after": errors.wer_after, "of clean words changed": errors.clean_changed}
     return lines_of(
-        f"Price of a recogniser on {record.task}, {record.attack.suite}",
+        f"Price of {record.defence.name} on {record.task}, {record.attack.suite}",
         data=f"{record.source}, {errors.examples:,} examples, {attack_line(record.attack)}",
         errors=", ".join(f"{share:.2f}% {name}" for name, share in shares.items() if share is not None),
+        speed=f"{record.words_per_second:,.0f} words per second" if record.words_per_second else "",
         made=_made(record),
     )
 

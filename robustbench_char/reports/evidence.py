@@ -21,8 +21,8 @@ from robustbench_char.analysis.pairs import (
 from robustbench_char.analysis.scores import main_suite, mean_scores
 from robustbench_char.analysis.statistics import Statistics, statistics_of
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
+from robustbench_char.records.defence_price import PriceRecord, find_prices
 from robustbench_char.records.evaluation import Record, find_records
-from robustbench_char.records.recogniser_cost import PriceRecord, find_prices
 from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord, find_fragility, find_sensitivities
 
 __all__ = ["Evidence"]

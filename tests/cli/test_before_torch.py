@@ -55,13 +55,16 @@ CASES = {
     "convert none --output out": "none: found no such folder; expected the folder of a CharBERT checkpoint",
     "convert folder --output out": "folder: found no config.json; expected the folder of a CharBERT checkpoint",
     "convert model --output out --char-vocab none.txt": "none.txt: found no such file",
-    "train-recogniser --output out": "--text: found neither text nor a task; expected one source of words. Give --text",
-    "train-recogniser --text text.txt --task mrpc --data mini --output out": "--text: found both plain text and a task",
-    "train-recogniser --text none.txt --output out": "none.txt: found no such file",
-    "train-recogniser --text text.txt --suite dropp --output out": "--suite: found unknown name 'dropp'",
-    "train-recogniser --task mrpc --input none.tsv --output out": "none.tsv: found no such file",
-    "train-recogniser --text text.txt --output full": "full: found an output folder with other content",
-    "recogniser-price none --task mrpc --attacked set --data mini": "none: found no such folder",
+    "train-defence wordrec --output out": "--text: found neither text nor a task; expected one source of words.",
+    "train-defence wordrec --text text.txt --task mrpc --data mini --output out": "--text: found both plain text",
+    "train-defence wordrec --text none.txt --output out": "none.txt: found no such file",
+    "train-defence wordrec --text text.txt --suite dropp --output out": "--suite: found unknown name 'dropp'",
+    "train-defence wordrec --task mrpc --input none.tsv --output out": "none.tsv: found no such file",
+    "train-defence wordrec --text text.txt --output full": "full: found an output folder with other content",
+    "recogniser-price none --task mrpc --attacked set --data mini": "DEFENCE: found no folder none",
+    "defence-price spel --task mrpc --attacked set --data mini": "Did you mean 'spell'?",
+    "train-recogniser --output out": "--text: found neither text nor a task",
+    "train-defence word --output out": "KIND: found unknown kind of defence 'word'; expected one of wordrec",
     "evaluate system --input none.tsv": "none.tsv: found no such file",
     "evaluate model --task mrpc --input none.tsv": "none.tsv: found no such file",
     "evaluate model --task mprc --input none.tsv": "Did you mean 'mrpc'?",
@@ -120,7 +123,7 @@ def test_the_mistake_is_named(command: str, answers: dict[str, tuple[int, str]])
     code, message = answers[command]
     assert CASES[command] in message
     assert code == 2
-    assert message.startswith("error: ")
+    assert message.splitlines()[-1].startswith("error: ")
 
 
 def test_nothing_was_written(folder: Path, answers: dict[str, tuple[int, str]]) -> None:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import robustbench_char as rbc
 from robustbench_char.cli.main import app
 from robustbench_char.common.options import Options, fields_of
-from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.defences.train import DefenceOptions
 from robustbench_char.inference.options import CheckOptions, ModelOptions
 from robustbench_char.tasks.sources import SourceKeywords, SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
@@ -35,8 +35,8 @@ FUNCTIONS: dict[str, Any] = {
     "mini": rbc.write_mini,
     "pretrain": rbc.pretrain,
     "convert": rbc.convert,
-    "train-recogniser": rbc.train_recogniser,
-    "recogniser-price": rbc.recogniser_price,
+    "train-defence": rbc.train_defence,
+    "defence-price": rbc.defence_price,
     "finetune": rbc.finetune,
     "evaluate": rbc.evaluate,
     "sensitivity": rbc.sensitivity,
@@ -53,7 +53,7 @@ MODELS: dict[str, tuple[type[Options], ...]] = {
     "evaluate": (ModelOptions, SourceOptions),
     "finetune": (FinetuneOptions, AugmentOptions),
     "pretrain": (PretrainOptions,),
-    "train-recogniser": (RecogniserOptions,),
+    "train-defence": (DefenceOptions,),
 }
 PRINTING = {"json", "plan", "explain", "all_texts"}
 """Options that say what is printed, or that another function serves (`plan`)."""

@@ -15,9 +15,9 @@ import pytest
 
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.attack_sets.manifest import Manifest
+from robustbench_char.records.defence_price import find_prices
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.records.published import find_files
-from robustbench_char.records.recogniser_cost import find_prices
 from robustbench_char.records.sensitivity import find_sensitivities, summary_of
 from robustbench_char.reports import write_report
 
@@ -47,6 +47,7 @@ def test_published_results_are_a_handful_of_files() -> None:
     assert sum(path.stat().st_size for path in files) <= 10_000_000
     kinds = {".html", ".json", ".md", ".py", ".sh"}
     numbers = {"records.parquet", "counts.parquet", "manifests.jsonl", "sensitivity.jsonl", "recogniser_prices.jsonl",
+               "defence_prices.jsonl",
                "pretraining.jsonl", "training_logs.jsonl", "times.jsonl"}  # fmt: skip
     # no predictions, words or profiles, which hold texts of the data
     assert {path.name for path in files if path.suffix not in kinds} <= numbers

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 import robustbench_char as rbc
+from robustbench_char.records.defence_price import PriceRecord, WordErrors
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.readable import READABLE_COLUMNS, readable
-from robustbench_char.records.recogniser_cost import PriceRecord, WordErrors
 from robustbench_char.records.sensitivity import FragilityRecord, Group, ModelInfo, SensitivityRecord
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from robustbench_char.common import InputError
+from robustbench_char.records.defence_price import PRICE, PriceRecord, WordErrors
 from robustbench_char.records.evaluation import DefenceInfo, Record, read_record, write_record
-from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.reports import report_figures, report_frame, report_tables, write_report
 from robustbench_char.reports._render import escape_latex
@@ -237,7 +237,7 @@ def _merge(values: dict[str, Any], change: dict[str, Any]) -> None:
 def test_a_price_of_a_newer_schema_is_refused(make_runs: Make, tmp_path: Path) -> None:
     root = make_runs(suites=("drop",))
     (root / PRICE).write_text(json.dumps({"schema": 2}), encoding="utf-8")
-    with pytest.raises(InputError, match=r"recogniser_price\.json: schema: found 2, of a newer version"):
+    with pytest.raises(InputError, match=r"defence_price\.json: schema: found 2, of a newer version"):
         write_report([root], tmp_path / "out")
 
 

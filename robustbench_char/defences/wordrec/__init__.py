@@ -1,7 +1,7 @@
 """The word recogniser (ScRNN): it corrects the words of a text before a system reads them.
 
 `train` makes one, `_recogniser` corrects with it and tells records what it is. What it costs in errors on clean text is
-measured by `inference.recogniser_cost`. Nothing is imported before it is used: commands read `options` alone.
+measured by `inference.defence_price`. Nothing is imported before it is used: commands read `options` alone.
 """
 
 from __future__ import annotations

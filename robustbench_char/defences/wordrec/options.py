@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Called, Option, Options, options_of, within
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from robustbench_char.tasks.base import Task
 
 __all__ = [
-    "BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings", "check_words", "resolve_recogniser",
+    "AnswerOptions", "BackOff", "RecogniserKeywords", "RecogniserOptions", "RecogniserSettings", "check_words",
+    "resolve_recogniser",
 ]  # fmt: skip
 
 _TEXT = "text"
 """The task that suites are resolved for where training reads plain text."""
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
 
 BackOff = Literal["pass_through", "neutral", "background"]
 """What stands for a word that the recogniser does not know: itself, `a`, or what a second recogniser says."""
@@ -32,21 +38,48 @@ BackOff = Literal["pass_through", "neutral", "background"]
 class RecogniserOptions(Options):
     """Options of training; None for `epochs` is resolved by `train.enough_epochs`."""
 
-    suite: str = Field("mixed", description="Attack suite to train against, drawn again in each epoch.")
-    epochs: int | None = Field(
-        None, ge=1, description="Passes over the text (default: until 1.8 million words are seen, 6 to 100)."
+    suite: str = Field(
+        "mixed", description="Word recogniser: attack suite to train against, drawn again in each epoch."
     )
-    steps: int | None = Field(None, ge=1, description="Stop after this many steps.")
-    limit: int | None = Field(None, ge=1, description="Read the first words of the text only.")
-    vocabulary: int = Field(10_000, ge=1, description="Known words: the most frequent of the text.")
-    characters: int = Field(256, ge=1, description="Known characters: the most frequent of the text.")
-    hidden_size: int = Field(50, ge=1, description="Hidden units per direction.")
-    learning_rate: Annotated[float, Called(flag="--lr")] = Field(1e-3, gt=0, lt=1, description="Learning rate of Adam.")
-    batch_words: int = Field(512, ge=1, description="Batch size in words.")
-    max_words: int = Field(50, ge=1, description="Longer sentences are split into parts of this many words.")
-    splitter: str = Field("treebank", description="Word splitter for texts.")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Word recogniser: passes over the text (default: until 1.8 million words are seen, 6 to 100).",
+    )
+    steps: int | None = Field(None, ge=1, description="Word recogniser: stop after this many steps.")
+    limit: int | None = Field(None, ge=1, description="Word recogniser: read the first words of the text only.")
+    vocabulary: int = Field(10_000, ge=1, description="Word recogniser: known words: the most frequent of the text.")
+    characters: int = Field(256, ge=1, description="Word recogniser: known characters: the most frequent of the text.")
+    hidden_size: int = Field(50, ge=1, description="Word recogniser: hidden units per direction.")
+    learning_rate: Annotated[float, Called(flag="--lr")] = Field(
+        1e-3, gt=0, lt=1, description="Word recogniser: learning rate of Adam."
+    )
+    batch_words: int = Field(512, ge=1, description="Word recogniser: batch size in words.")
+    max_words: int = Field(
+        50, ge=1, description="Word recogniser: longer sentences are split into parts of this many words."
+    )
+    splitter: str = Field("treebank", description="Word recogniser: word splitter for texts.")
     lower: Annotated[bool, Called(flag="--ignore-case/--see-case")] = Field(
-        True, description="Whether the input ignores case."
+        True, description="Word recogniser: whether the input ignores case."
+    )
+
+
+class AnswerOptions(Options):
+    """How the answers of a recogniser are written, and the seed of its training."""
+
+    seed: int = Field(0, description="Word recogniser: random seed of training and of its attack.")
+    back_off: BackOff = Field(
+        "pass_through",
+        description="Word recogniser, for unknown words: the word as given, `a`, or a second recogniser's answer.",
+    )
+    background: Annotated[str | None, BeforeValidator(_text)] = Field(
+        None, description="Word recogniser: the second recogniser, of `--back-off background`."
+    )
+    keep_case: Annotated[bool, Called(flag="--keep-case/--lower-case")] = Field(
+        True, description="Word recogniser: write answers in the given word's pattern of capitals."
+    )
+    leave_numbers_and_punctuation: Annotated[bool, Called(flag="--leave-numbers-and-punctuation/--correct-all")] = (
+        Field(True, description="Word recogniser: leave words without a letter as they are.")
     )
 
 

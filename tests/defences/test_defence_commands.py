@@ -1,4 +1,4 @@
-"""The commands of the recogniser, as the command line runs them."""
+"""The commands of defences, as the command line runs them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.cli.recogniser import recogniser_price, train_recogniser
+from robustbench_char.cli.main import app
 from robustbench_char.common import InputError
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
 
-app = typer.Typer()
-app.command("train-recogniser")(train_recogniser)
-app.command("recogniser-price")(recogniser_price)
 QUICK = ["--vocabulary", "50", "--hidden-size", "8", "--batch-words", "64", "--epochs", "1"]
 
 
@@ -40,13 +36,13 @@ def test_train_and_price(tmp_path: Path) -> None:
     (suite,) = load_suites("mixed", task=task.name)
     attack_file(task, open_source(task, input=clean), suite=suite, seed=1, output=tmp_path / "attacked")
     folder = tmp_path / "recogniser"
-    said = run("train-recogniser", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
+    said = run("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
     assert "on 8 held-out words, wrong before correction 75.00%" in said
     wrong = float(re.findall(r"after ([0-9.]+)%", said)[0])
     assert ("warning: it makes as many words wrong as it corrects" in said) == (wrong >= 75)
-    price = ["recogniser-price", folder, "--task", "conll2003", "--input", clean, "--attacked", tmp_path / "attacked"]
+    price = ["defence-price", folder, "--task", "conll2003", "--input", clean, "--attacked", tmp_path / "attacked"]
     numbers = json.loads(run(*price, "--output", tmp_path / "price", "--json"))["errors"]
-    assert json.loads((tmp_path / "price" / "recogniser_price.json").read_text())["errors"] == numbers
+    assert json.loads((tmp_path / "price" / "defence_price.json").read_text())["errors"] == numbers
     assert numbers["words"] == 160
     assert numbers["entity_words"] == 40
     assert 0 <= numbers["wer_after"] <= 100
@@ -58,11 +54,11 @@ def test_train_and_price(tmp_path: Path) -> None:
 def test_train_from_text_with_every_option(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat\n" * 60)
-    run("train-recogniser", "--text", text, "--output", tmp_path / "second", *QUICK)
+    run("train-defence", "wordrec", "--text", text, "--output", tmp_path / "second", *QUICK)
     options = ["--suite", "keyboard@0.5", "--steps", "1", "--limit", "200", "--lr", "0.01", "--seed", "4", "--see-case"]
     options += ["--splitter", "unicode", "--back-off", "background", "--background", tmp_path / "second"]
     options += ["--lower-case", "--correct-all"]
-    run("train-recogniser", "--text", text, "--text", text, "--output", tmp_path / "first", *QUICK, *options)
+    run("train-defence", "wordrec", "--text", text, "--text", text, "--output", tmp_path / "first", *QUICK, *options)
     file = json.loads((tmp_path / "first" / "recogniser.json").read_text())
     assert (file["splitter"], file["back_off"], file["lower"]) == ("unicode", "background", False)
     assert (file["keep_case"], file["leave_numbers_and_punctuation"]) == (False, False)
@@ -74,6 +70,6 @@ def test_train_from_text_with_every_option(tmp_path: Path) -> None:
 
 def test_refuses_data_without_a_task(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--task: found a data set without a task"):
-        run("train-recogniser", "--data", "mini", "--output", tmp_path / "out")
+        run("train-defence", "wordrec", "--data", "mini", "--output", tmp_path / "out")
     with pytest.raises(InputError, match="--text: found neither text nor a task"):
-        run("train-recogniser", "--output", tmp_path / "out")
+        run("train-defence", "wordrec", "--output", tmp_path / "out")

@@ -1,7 +1,8 @@
-"""The price of a recogniser: what it repairs on attacked text, and what it breaks on clean text."""
+"""The price of a defence: what it repairs on attacked text, what it breaks on clean text, and how fast it is."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,30 +10,31 @@ from typing import TYPE_CHECKING, Unpack
 
 from robustbench_char.common import InputError
 from robustbench_char.common.provenance import provenance
-from robustbench_char.defences.wordrec.files import check_recogniser
+from robustbench_char.defences.opening import kind_of_defence, open_defence
 from robustbench_char.inference._attack_set import matching_attack
+from robustbench_char.inference._defended import defence_name
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.tagging import Words, word_errors
-from robustbench_char.records.recogniser_cost import PRICE, PriceRecord, WordErrors
+from robustbench_char.records.defence_price import PRICE, PriceRecord, WordErrors
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import SourceKeywords, open_source
 
 if TYPE_CHECKING:
-    from robustbench_char.defences.wordrec import Recogniser
+    from robustbench_char.models.system import Defence
 
-__all__ = ["recogniser_price"]
+__all__ = ["defence_price"]
 
 _Field = str | tuple[str, ...]
 _Pair = tuple[_Field, _Field, list[bool]]
 
 
-def recognition_price(
-    recogniser: Recogniser, clean: Sequence[Example], attacked: Sequence[Example], task: Task
-) -> WordErrors:
-    """Measure a recogniser on the examples of one file, clean and attacked, in the same order.
+def word_price(
+    defence: Defence, clean: Sequence[Example], attacked: Sequence[Example], task: Task
+) -> tuple[WordErrors, float]:
+    """Measure a defence on the examples of one file, clean and attacked, in the same order; return words per second.
 
-    Raises InputError where the two do not hold the same examples.
+    What it loads when first used is not timed. Raises InputError where the two do not hold the same examples.
     """
     if [example.row for example in clean] != [example.row for example in attacked]:
         raise _other_file(f"{len(attacked)} examples, beside {len(clean)} clean ones")
@@ -40,21 +42,27 @@ def recognition_price(
     before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     good, bad = _words(before), _words(after)
     _check_words(good, bad)
-    repaired, broken = _corrected(recogniser, after), _corrected(recogniser, before)
+    defence.correct([("teh",)])
+    started = time.perf_counter()
+    repaired, broken = _corrected(defence, after), _corrected(defence, before)
+    seconds = time.perf_counter() - started
     marks = [pair[2] for pair in pairs]
-    names, names_after = _marked(good, marks), _marked(broken, marks)
-    return WordErrors(
+    names = _marked(good, marks)
+    errors = WordErrors(
         wer_before=word_errors(good, bad),
         wer_after=word_errors(good, repaired),
         wer_before_cased=word_errors(good, bad, cased=True),
         wer_after_cased=word_errors(good, repaired, cased=True),
         clean_changed=word_errors(good, broken),
         clean_changed_cased=word_errors(good, broken, cased=True),
-        entity_changed=word_errors(names, names_after),
+        entity_changed=word_errors(names, _marked(broken, marks)),
+        entity_before=word_errors(names, _marked(bad, marks)),
+        entity_after=word_errors(names, _marked(repaired, marks)),
         words=sum(map(len, good)),
         entity_words=sum(map(len, names)),
         examples=len(clean),
     )
+    return errors, 2 * errors.words / seconds
 
 
 def _pairs(clean: Sequence[Example], attacked: Sequence[Example], task: Task) -> list[_Pair]:
@@ -76,13 +84,13 @@ def _words(fields: Iterable[_Field]) -> list[Words]:
     return [field.split() if isinstance(field, str) else field for field in fields]
 
 
-def _corrected(recogniser: Recogniser, fields: Sequence[_Field]) -> list[Words]:
+def _corrected(defence: Defence, fields: Sequence[_Field]) -> list[Words]:
     """Correct fields the way a system does; correction never touches white space, so that words pair up."""
     texts = [field for field in fields if isinstance(field, str)]
     tokens = [field for field in fields if not isinstance(field, str)]
     if tokens:
-        return list(recogniser.correct(tokens))
-    return [correction.text.split() for correction in recogniser.correct_texts(texts)]
+        return list(defence.correct(tokens))
+    return [correction.text.split() for correction in defence.correct_texts(texts)]
 
 
 def _marked(sentences: Sequence[Words], marks: Sequence[Sequence[bool]]) -> list[Words]:
@@ -104,8 +112,8 @@ def _other_file(found: str) -> InputError:
     return InputError("--attacked", found=found, expected=expected, fix="Name the clean file that the attack read.")
 
 
-def recogniser_price(
-    folder: Path | str | Recogniser,
+def defence_price(
+    defence: Path | str | Defence,
     *,
     task: Task | Path | str,
     attacked: Path | str,
@@ -113,28 +121,30 @@ def recogniser_price(
     overwrite: bool = False,
     **source: Unpack[SourceKeywords],
 ) -> PriceRecord:
-    """Measure what a word recogniser repairs on attacked text, and what it breaks on clean text, in percent of words.
+    """Measure what a defence repairs on attacked text, and what it breaks on clean text, in percent of words.
 
-    `folder` is what `train_recogniser` wrote, or a loaded recogniser, `attacked` what `attack_file` wrote for these
-    data. `output` keeps the record, which reports show. Raises InputError for an attack on other data.
+    `defence` is a folder that `train_defence` wrote, the name of a ready one, or a defence that is open; `attacked` is
+    what `attack_file` wrote for these data. `output` keeps the record, which reports show. Raises InputError for an
+    attack on other data.
     """
     task = get_task(task, "--task")
-    if isinstance(folder, str | Path):
-        check_recogniser(Path(folder))
+    if isinstance(defence, str | Path):
+        kind_of_defence(defence, place="DEFENCE")
     clean = open_source(task, **source)
     attack = matching_attack(Path(attacked), clean, task)
-    from robustbench_char.defences.wordrec import Recogniser  # loads torch
-
-    recogniser = Recogniser.load(Path(folder)) if isinstance(folder, str | Path) else folder
+    opened = open_defence(defence) if isinstance(defence, str | Path) else defence
+    name = {"name": defence_name(defence)} if isinstance(defence, str | Path) else {}
     bad = open_source(task, input=attack.folder / attack.manifest.output.name)
+    errors, speed = word_price(opened, list(clean.examples()), list(bad.examples()), task)
     record = PriceRecord(
         task=task.name,
-        defence=recogniser.info,
+        defence=opened.info.model_copy(update=name),
         source=attack.manifest.input.name,
         clean_sha256=attack.manifest.input.sha256,
         attacked_sha256=attack.manifest.output.sha256,
         attack=attack.info(),
-        errors=recognition_price(recogniser, list(clean.examples()), list(bad.examples()), task),
+        errors=errors,
+        words_per_second=speed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         provenance=provenance(),
     )

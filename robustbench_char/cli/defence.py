@@ -1,4 +1,4 @@
-"""`train-recogniser` and `recogniser-price`: the word recogniser in front of a system, and what it costs."""
+"""`train-defence` and `defence-price`: defences to put before a model, and what they cost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, command
-from robustbench_char.defences.wordrec.options import BackOff, RecogniserOptions
+from robustbench_char.defences.train import DefenceOptions
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
-    from robustbench_char.records.recogniser_cost import PriceRecord
+    from robustbench_char.records.defence_price import PriceRecord
 
-__all__ = ["recogniser_price", "train_recogniser"]
+__all__ = ["defence_price", "train_defence"]
 
 
 def _print_trained(folder: Path) -> None:
@@ -31,9 +31,10 @@ def _print_trained(folder: Path) -> None:
         typer.echo(f"warning: {warning}", err=True)
 
 
-@command("train_recogniser", _print_trained)
-def train_recogniser(
+@command("train_defence", _print_trained)
+def train_defence(
     *,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="wordrec: a word recogniser (ScRNN).")],
     output: Output,
     text: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A file of plain text (repeat for more).")
@@ -43,22 +44,10 @@ def train_recogniser(
     ] = None,
     input: Input = None,
     source: SourceOptions,
-    options: RecogniserOptions,
-    seed: Annotated[int, typer.Option(help="Random seed of training and of its attack.")] = 0,
-    back_off: Annotated[
-        BackOff, typer.Option(help="For unknown words: the word as given, `a`, or a second recogniser's answer.")
-    ] = "pass_through",
-    background: Annotated[Path | None, typer.Option(help="The second recogniser, of `--back-off background`.")] = None,
-    keep_case: Annotated[
-        bool, typer.Option("--keep-case/--lower-case", help="Write answers in the given word's pattern of capitals.")
-    ] = True,
-    leave_numbers_and_punctuation: Annotated[
-        bool,
-        typer.Option("--leave-numbers-and-punctuation/--correct-all", help="Leave words without a letter as they are."),
-    ] = True,
+    options: DefenceOptions,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a word recogniser (ScRNN) from plain text, or from the texts of a task."""
+    """Train a defence from plain text, or from the texts of a task."""
 
 
 def _print_price(result: PriceRecord) -> None:
@@ -71,6 +60,8 @@ def _print_price(result: PriceRecord) -> None:
         ("wrong in the attacked text", price.wer_before, price.wer_before_cased, price.words),
         ("wrong after correction", price.wer_after, price.wer_after_cased, price.words),
         ("clean words changed", price.clean_changed, price.clean_changed_cased, price.words),
+        ("words of entities wrong in the attacked text", price.entity_before, None, price.entity_words),
+        ("words of entities wrong after correction", price.entity_after, None, price.entity_words),
         ("clean words of entities changed", price.entity_changed, None, price.entity_words),
     )
     for label, lower, cased, count in rows:
@@ -78,20 +69,23 @@ def _print_price(result: PriceRecord) -> None:
             shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
             table.add_row(label, *shown, f"{count:,}")
     Console().print(table)
+    typer.echo(f"{result.words_per_second:,.0f} words per second")
 
 
-@command("recogniser_price", _print_price)
-def recogniser_price(
+@command("defence_price", _print_price)
+def defence_price(
     *,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `train-recogniser` wrote.")],
+    defence: Annotated[
+        str, typer.Argument(metavar="DEFENCE", help="A folder that `train-defence` wrote, or a ready one (see `list`).")
+    ],
     task: DataTask,
     attacked: Attacked,
     input: Input = None,
     source: SourceOptions,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The folder for recogniser_price.json, which reports show.")
+        Path | None, typer.Option("--output", help="The folder for defence_price.json, which reports show.")
     ] = None,
     json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure what a recogniser repairs on attacked text, and what it breaks on clean text."""
+    """Measure what a defence repairs on attacked text, and what it breaks on clean text."""

@@ -13,10 +13,10 @@ from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.inference.recogniser_cost import recogniser_price, recognition_price
+from robustbench_char.inference.defence_price import defence_price, word_price
 from robustbench_char.metrics.tagging import word_errors
+from robustbench_char.records.defence_price import EARLIER_PRICE, PRICE, find_prices
 from robustbench_char.records.evaluation import DefenceInfo
-from robustbench_char.records.recogniser_cost import PRICE, find_prices
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
@@ -56,7 +56,8 @@ def test_price_of_a_tagging_task(tasks: dict[str, Task]) -> None:
     tags = ("O", "O", "B-LOC", "O")
     clean = [tagged(0, "The", "quick", "Paris", "fox", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
     bad = [tagged(0, "The", "qiuck", "Prais", "fxo", tags=tags), tagged(1, "Anna", tags=("B-PER",))]
-    price = recognition_price(RECOGNISER, clean, bad, tasks["tagging"])
+    price, speed = word_price(RECOGNISER, clean, bad, tasks["tagging"])
+    assert speed > 0
     assert price.model_dump() == {
         "wer_before": 60.0,  # qiuck, Prais, fxo of five words
         "wer_after": 40.0,  # Prais, fax
@@ -65,6 +66,8 @@ def test_price_of_a_tagging_task(tasks: dict[str, Task]) -> None:
         "clean_changed": 20.0,  # Paris
         "clean_changed_cased": 40.0,  # and The
         "entity_changed": 50.0,
+        "entity_before": 50.0,  # Prais of Paris and Anna
+        "entity_after": 50.0,
         "words": 5,
         "entity_words": 2,
         "examples": 2,
@@ -77,7 +80,7 @@ def test_price_of_texts(tasks: dict[str, Task]) -> None:
 
     clean = [example(0, "The quick  fox"), example(1, "The quick  fox"), example(2, "Paris")]
     bad = [example(0, "The qiuck  fox"), example(1, "The qiuck  fox"), example(2, "Paris")]
-    price = recognition_price(RECOGNISER, clean, bad, tasks["classification"])
+    price, _ = word_price(RECOGNISER, clean, bad, tasks["classification"])
     assert (price.words, price.entity_words, price.entity_changed) == (4, 0, None)  # equal texts count once
     assert (price.wer_before, price.wer_after, price.clean_changed) == (25.0, 25.0, 25.0)
 
@@ -91,9 +94,9 @@ def test_no_words_have_no_share() -> None:
 def test_refuses_other_examples(tasks: dict[str, Task]) -> None:
     clean = [tagged(0, "a", tags=("O",))]
     with pytest.raises(InputError, match="found 0 examples, beside 1 clean ones"):
-        recognition_price(RECOGNISER, clean, [], tasks["tagging"])
+        word_price(RECOGNISER, clean, [], tasks["tagging"])
     with pytest.raises(InputError, match="found a text of 2 words whose clean version has 1"):
-        recognition_price(RECOGNISER, clean, [tagged(0, "a", "b", tags=("O", "O"))], tasks["tagging"])
+        word_price(RECOGNISER, clean, [tagged(0, "a", "b", tags=("O", "O"))], tasks["tagging"])
 
 
 @pytest.fixture
@@ -116,23 +119,37 @@ def test_the_price_is_kept_with_what_it_was_measured_on(
 ) -> None:
     task, clean, folder = attack
     output = tmp_path / "kept"
-    made = recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
+    made = defence_price(trained, task=task, input=clean, attacked=folder, output=output)
     assert (made.errors.wer_before, made.errors.words, made.errors.entity_words) == (100.0, 3, 1)
     assert (made.task, made.source, made.attack.suite) == ("conll2003", "test.txt", "mixed")
     assert made.clean_sha256 == sha256_file(clean)
     assert find_prices([tmp_path]) == [made]
     assert "Anna" not in (output / PRICE).read_text()
-    recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
+    defence_price(trained, task=task, input=clean, attacked=folder, output=output)
     assert find_prices([tmp_path]) == [made]  # the first stays where only the time differs
     other = json.loads((output / PRICE).read_text()) | {"source": "dev.txt"}
     (output / PRICE).write_text(json.dumps(other))
     with pytest.raises(InputError, match="an output folder with other content"):
-        recogniser_price(trained, task=task, input=clean, attacked=folder, output=output)
-    recogniser_price(trained, task=task, input=clean, attacked=folder, output=output, overwrite=True)
+        defence_price(trained, task=task, input=clean, attacked=folder, output=output)
+    defence_price(trained, task=task, input=clean, attacked=folder, output=output, overwrite=True)
     assert [price.source for price in find_prices([tmp_path])] == ["test.txt"]
-    newer = json.loads((output / PRICE).read_text()) | {"schema": 2}
+
+
+def test_prices_of_other_versions(attack: tuple[Task, Path, Path], trained: Any, tmp_path: Path) -> None:
+    task, clean, folder = attack
+    output = tmp_path / "kept"
+    made = defence_price(trained, task=task, input=clean, attacked=folder, output=output)
+    (output / PRICE).rename(output / EARLIER_PRICE)
+    older = json.loads((output / EARLIER_PRICE).read_text())
+    older.pop("words_per_second")
+    older["recogniser"] = older.pop("defence")
+    (output / EARLIER_PRICE).write_text(json.dumps(older))
+    (price,) = find_prices([tmp_path])
+    assert (price.defence, price.words_per_second) == (made.defence, None)
+    (output / EARLIER_PRICE).unlink()
+    newer = older | {"schema": 2}
     (output / PRICE).write_text(json.dumps(newer))
-    with pytest.raises(InputError, match=r"recogniser_price\.json: schema: found 2, of a newer version"):
+    with pytest.raises(InputError, match=r"defence_price\.json: schema: found 2, of a newer version"):
         find_prices([tmp_path])
 
 
@@ -140,7 +157,7 @@ def test_refuses_another_attack(attack: tuple[Task, Path, Path], trained: Any, t
     task, clean, folder = attack
 
     def measure(folder: Path = folder, task: Task = task, clean: Path = clean) -> None:
-        recogniser_price(trained, task=task, input=open_source(get_task("conll2003"), input=clean), attacked=folder)
+        defence_price(trained, task=task, input=open_source(get_task("conll2003"), input=clean), attacked=folder)
 
     other = tmp_path / "other.txt"
     other.write_text("Karl NNP O B-PER\n\n")

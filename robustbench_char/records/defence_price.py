@@ -1,4 +1,4 @@
-"""What `recogniser-price` writes: `recogniser_price.json`, what a recogniser repairs and what it breaks."""
+"""What `defence-price` writes: `defence_price.json`, what a defence repairs, what it breaks, and how fast it is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from robustbench_char.records.evaluation import AttackInfo
 from robustbench_char.records.published import find_results
 from robustbench_char.records.readable import price_lines
 
-__all__ = ["PRICE", "PriceRecord", "WordErrors", "find_prices"]
+__all__ = ["EARLIER_PRICE", "PRICE", "PriceRecord", "WordErrors", "find_prices"]
 
-PRICE = "recogniser_price.json"
+PRICE, EARLIER_PRICE = "defence_price.json", "recogniser_price.json"
+"""The file of a price, and its name in earlier versions."""
 
 
 class WordErrors(Frozen):
@@ -25,8 +26,9 @@ class WordErrors(Frozen):
     Words are tokens (tagging) or what stands between white space. `wer_before`, `wer_after`: words of the attacked text
     that differ from the clean ones before and after correction, compared in lower case (the headline, as in Pruthi et
     al. 2019); `_cased`: compared with their capitals. `clean_changed`: words of the clean text that correction changes,
-    in lower case; `entity_changed`: the same among the words of entities. `words` and `entity_words` are what the
-    shares are of. A text that several examples share counts once.
+    in lower case; `entity_changed`: the same among the words of entities, of which `entity_before` and `entity_after`
+    are wrong in the attacked text (None in older records). `words` and `entity_words` are what the shares are of. A
+    text that several examples share counts once.
     """
 
     wer_before: float | None
@@ -36,13 +38,18 @@ class WordErrors(Frozen):
     clean_changed: float | None
     clean_changed_cased: float | None
     entity_changed: float | None
+    entity_before: float | None = None
+    entity_after: float | None = None
     words: int
     entity_words: int
     examples: int
 
 
 class PriceRecord(Frozen):
-    """One recogniser measured on one task's data, clean and under one attack. Numbers alone, no text."""
+    """One defence measured on one task's data, clean and under one attack. Numbers alone, no text.
+
+    `words_per_second` is over both, on the machine of `provenance` (None in older records).
+    """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     task: str
@@ -52,6 +59,7 @@ class PriceRecord(Frozen):
     attacked_sha256: str
     attack: AttackInfo
     errors: WordErrors
+    words_per_second: float | None = None
     created: str
     provenance: Provenance
 
@@ -66,6 +74,8 @@ def find_prices(folders: list[Path]) -> list[PriceRecord]:
 
     Raises InputError that names file and field, also for a record of a newer version.
     """
-    expected, fix = "a record that `recogniser-price --output` wrote", "Run `robustbench-char recogniser-price` again."
-    records = find_results(folders, PRICE, PriceRecord, expected=expected, fix=fix)
+    expected, fix = "a record that `defence-price --output` wrote", "Run `robustbench-char defence-price` again."
+    names = (PRICE, EARLIER_PRICE)
+    records = [one for name in names for one in find_results(folders, name, PriceRecord, expected=expected, fix=fix)]
+    records.sort(key=lambda one: one[0])
     return list({record.model_dump_json(): record for _, record in records}.values())
