@@ -78,6 +78,8 @@ def _train_defence(given: Given) -> None:
 
     (options,) = _options(given, DefenceOptions)
     own = own_options(given["kind"], keywords_of(options))
+    if given["kind"] != "wordrec":  # no torch: all is checked where it is done
+        return
 
     texts = [check_file(path, option="--text") for path in given.get("text", ())]
     task = get_task(given["task"], "--task") if "task" in given else None

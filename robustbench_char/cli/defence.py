@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["defence_price", "train_defence"]
 
 
-def _print_trained(folder: Path) -> None:
+def _print_trained(folder: Path, kind: str) -> None:
+    if kind != "wordrec":
+        line = f"robustbench-char check MODEL --defence {folder}"
+        typer.echo(f"{folder}: built; put it before a model with `{line}`, measure it with `defence-price {folder}`")
+        return
     from robustbench_char.defences.wordrec import Recogniser
 
     training = Recogniser.load(folder).file.training or {}
@@ -34,13 +38,16 @@ def _print_trained(folder: Path) -> None:
 @command("train_defence", _print_trained)
 def train_defence(
     *,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="wordrec: a word recogniser (ScRNN).")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="wordrec: a word recogniser (ScRNN); channel: a noisy channel.")
+    ],
     output: Output,
     text: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A file of plain text (repeat for more).")
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help="Train on the texts of this task instead (see `list`), with one source of data.")
+        str | None,
+        typer.Option(help="Train on the texts of this task (see `list`), with one source of data; a channel on both."),
     ] = None,
     input: Input = None,
     source: SourceOptions,

@@ -1,12 +1,13 @@
 """Opening a defence by the name that a user gives it, for every command and for Python. No torch before one needs it.
 
 A name is a folder that `train-defence` wrote or, of a kind that needs no training, that of the kind. To add a kind: a
-class with the methods of `models.system.Defence` and the class method `load(folder)`, and one line below; with the
-class methods `ready()`, which takes no folder, and `ready_identity()`, which says what decides it, two.
+class with the methods of `models.system.Defence` and the class method `load(folder)`, and one line below; with a class
+method `ready()`, which takes no folder, its name among `READY`.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,23 @@ _RECOGNISER = "recogniser.json"
 DEFENCES: Registry[type[Any]] = Registry("kind of defence")
 DEFENCES.register("wordrec", "robustbench_char.defences.wordrec:Recogniser")
 DEFENCES.register("spell", "robustbench_char.defences.spell:Spell")
+DEFENCES.register("channel", "robustbench_char.defences.channel:Channel")
 
-READY = ("spell",)
+READY = ("spell", "channel")
 """Kinds that need no training, in the order in which they are listed."""
 
 
 def open_defence(name: Path | str) -> Defence:
     """Return the defence of a folder, or a ready one. Raises InputError for what is neither, damaged or newer."""
     kind, folder = kind_of_defence(name)
-    found: type[Any] = DEFENCES.get(kind)
-    made: Defence = found.ready() if folder is None else found.load(folder)
+    made: Defence = _ready(kind) if folder is None else DEFENCES.get(kind).load(folder)
     return made
+
+
+@cache
+def _ready(kind: str) -> Any:
+    """Make a ready defence once; it keeps nothing of what it corrects."""
+    return DEFENCES.get(kind).ready()
 
 
 def check_defence(name: Path | str) -> None:
@@ -55,7 +62,7 @@ def identify_defence(name: Path | str) -> dict[str, Any]:
     """Return what decides what a defence does, as JSON. Raises InputError for a folder without one."""
     kind, folder = kind_of_defence(name)
     if folder is None:
-        return {kind: DEFENCES.get(kind).ready_identity()}
+        return {kind: _ready(kind).info.sha256}
     if kind == "wordrec":
         file = read_json(folder / _RECOGNISER)
         weights = file.get("weights_sha256") if isinstance(file, dict) else None

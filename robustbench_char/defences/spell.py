@@ -57,11 +57,6 @@ class Spell:
         return cls(SpellFile(dictionary_sha256=sha256_file(_dictionary())))
 
     @classmethod
-    def ready_identity(cls) -> str:
-        """Return the hash of what decides what it does."""
-        return cls.ready().info.sha256
-
-    @classmethod
     def load(cls, folder: Path) -> Spell:
         """Load what `save` wrote. Raises InputError where another dictionary is installed than it was saved with."""
         expected, fix = "what saving a spelling checker wrote", "Copy the folder again."

@@ -13,24 +13,34 @@ from pydantic import Field
 
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.options import Option, Options, fields_of, keywords_of, options_of
+from robustbench_char.defences.channel.options import ChannelOptions, Ends
 from robustbench_char.defences.wordrec.options import AnswerOptions, BackOff, RecogniserKeywords, RecogniserOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.sources import Input
 
 __all__ = ["DefenceOptions", "TrainedKind", "own_options", "train_defence"]
 
-TrainedKind = Literal["wordrec"]
-_OPTIONS: dict[str, tuple[type[Options], ...]] = {"wordrec": (RecogniserOptions, AnswerOptions)}
+TrainedKind = Literal["wordrec", "channel"]
+_OPTIONS: dict[str, tuple[type[Options], ...]] = {
+    "wordrec": (RecogniserOptions, AnswerOptions),
+    "channel": (ChannelOptions,),
+}
 
 TRAINED: Registry[Callable[..., Path]] = Registry("kind of defence")
 TRAINED.register("wordrec", "robustbench_char.defences.wordrec.train:train_recogniser")
+TRAINED.register("channel", "robustbench_char.defences.channel:train_channel")
 
 
-class DefenceOptions(AnswerOptions, RecogniserOptions):
+class DefenceOptions(AnswerOptions, RecogniserOptions, ChannelOptions):
     """The options of all kinds; each reads its own, and refuses those of the others. None stands for its default."""
 
     vocabulary: int | None = Field(  # type: ignore[assignment]
-        None, ge=1, description="Known words: the most frequent of the text (default: 10,000 of a word recogniser)."
+        None,
+        ge=1,
+        description="Known words: the most frequent (default: 10,000 of a word recogniser, 150,000 of a channel).",
+    )
+    limit: int | None = Field(
+        None, ge=1, description="Read the first words of the text only (noisy channel: the first lines)."
     )
 
 
@@ -42,6 +52,10 @@ class DefenceKeywords(RecogniserKeywords, total=False):
     background: Path | str | None
     keep_case: bool | None
     leave_numbers_and_punctuation: bool | None
+    max_edits: Literal[1, 2] | None
+    ends: Ends | None
+    misspellings: Sequence[str] | None
+    dictionary: bool | None
 
 
 def train_defence(
@@ -60,8 +74,9 @@ def train_defence(
 ) -> Path:
     """Train a defence of a kind and write it to `output` atomically; return the folder.
 
-    Words come from plain `text`, or from the texts of a `task`'s data, named as in `open_source`. `options` are those
-    of `DefenceOptions`. Raises InputError for bad input, and for an option of another kind.
+    Words come from plain `text`, or from the texts of a `task`'s data, named as in `open_source`; of a channel from
+    both, and from a dictionary. `options` are those of `DefenceOptions`. Raises InputError for bad input, and for an
+    option of another kind.
     """
     own = own_options(kind, dict(options))
     source = {"task": task, "input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir}

@@ -76,7 +76,7 @@ def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
 
 
 def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Base], wrong: Mistakes) -> None:
-    """Make the checks of `finetune`, `pretrain` and `train-recogniser` on their options, for each base and task."""
+    """Make the checks of `finetune`, `pretrain` and `train-defence` on their options, for each base and task."""
     if asked := spec.recogniser:
         keywords = RecogniserKeywords(**asked.model_dump(exclude={"text"}))  # type: ignore[typeddict-item]
         wrong.of_options({"recogniser": asked}, lambda: resolve_recogniser(keywords))

@@ -43,7 +43,7 @@ class PretrainPart(all_optional(PretrainOptions)):  # type: ignore[misc]
 
 
 class RecogniserPart(all_optional(RecogniserOptions)):  # type: ignore[misc]
-    """Options of `train-recogniser`. Without `text` one is trained for each task, on the texts of its training data."""
+    """Options of `train-defence wordrec`. Without `text` one is trained for each task, on its training texts."""
 
     text: tuple[str, ...] = ()
 

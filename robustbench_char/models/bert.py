@@ -28,14 +28,9 @@ from robustbench_char.models.system import Defence, System, labelled_config
 from robustbench_char.tasks.base import Family
 
 __all__ = [
-    "AUTO_HEADS",
-    "AdvBertSystem",
-    "BertAugSystem",
-    "BertMlmSystem",
-    "BertSpellSystem",
-    "BertSystem",
-    "BertWordRecSystem",
-]
+    "AUTO_HEADS", "AdvBertSystem", "BertAugSystem", "BertChannelSystem", "BertMlmSystem", "BertSpellSystem",
+    "BertSystem", "BertWordRecSystem",
+]  # fmt: skip
 
 AUTO_HEADS: dict[Family, Any] = {
     "classification": AutoModelForSequenceClassification,
@@ -106,6 +101,13 @@ class BertSpellSystem(BertSystem):
 
     name = "bert_spell"
     default_defence = "spell"
+
+
+class BertChannelSystem(BertSystem):
+    """An encoder fine-tuned on the text as given, behind a noisy channel (Kernighan et al. 1990)."""
+
+    name = "bert_channel"
+    default_defence = "channel"
 
 
 class BertAugSystem(BertSystem):

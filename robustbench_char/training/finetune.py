@@ -22,9 +22,9 @@ from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.common.systems import SYSTEMS
-from robustbench_char.defences.opening import open_defence
-from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
-from robustbench_char.defences.wordrec.files import CONFIG
+from robustbench_char.defences.opening import identify_defence, open_defence
+from robustbench_char.defences.train import TRAINED
+from robustbench_char.defences.wordrec import RecogniserSettings
 from robustbench_char.models.bases import Base, heads_in, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
@@ -51,8 +51,8 @@ from robustbench_char.training.options import (
 
 __all__ = ["finetune"]
 
-RECOGNISERS_FOLDER = "recognisers"
-"""Where a store keeps recognisers that were trained for a system, each under the hash of what decides it."""
+DEFENCES_FOLDER = "recognisers"
+"""Where a store keeps defences that were made for a system, each under the hash of what decides it."""
 
 Log = list[dict[str, float | None]]
 _LOG = logging.getLogger(__name__)
@@ -342,29 +342,30 @@ def named_defence(defence: Path | str | None, recogniser: Path | str | None) -> 
 def _defence(asked: _Request, system: type[System], store: Path, progress: bool) -> Defence | None:
     """Return the defence to put in front: the one given, or for a system that needs one, one made here."""
     name = asked.defence or system.default_defence
-    if name is None or asked.defence is not None or name != "wordrec":
+    if name is None or asked.defence is not None or name not in TRAINED:
         return None if name is None else open_defence(name)
     if isinstance(asked.train, Sequence):
         found = f"none, for the system {system.name} and examples in memory"
         fix = "Train one with `train-defence` and name its folder."
         raise InputError(Option("defence"), found=found, expected="a defence", fix=fix)
-    return trained_recogniser(store, asked.task, asked.train, asked.data_sha256, asked.options.limit, progress=progress)
+    data = asked.task, asked.train, asked.data_sha256
+    return trained_defence(name, store, *data, limit=asked.options.limit, progress=progress)
 
 
-def trained_recogniser(
-    store: Path, task: Task, train: NativeFile, sha256: str, limit: int | None, *, progress: bool
+def trained_defence(
+    kind: str, store: Path, task: Task, train: NativeFile, sha256: str, *, limit: int | None, progress: bool
 ) -> Defence:
-    """Return the recogniser for the words of a training file, from the store or trained now with default settings."""
-    settings = RecogniserSettings()
-    decides = {
-        "task": task.model_dump(mode="json"),
-        "train": [sha256, limit],
-        "settings": settings.model_dump(),
-        "suite": load_suites(settings.suite, task=task.name)[0].sha256,
-        "version": __version__,
-    }
-    folder = store / RECOGNISERS_FOLDER / run_key(decides)
-    if not (folder / CONFIG).is_file():
-        options = settings.model_dump()
-        train_recogniser(output=folder, task=task, input=train, examples=limit, progress=progress, **options)
+    """Return the defence of a kind for the words of a training file: from the store, or made now by default options."""
+    decides: dict[str, Any] = {"task": task.model_dump(mode="json"), "train": [sha256, limit], "version": __version__}
+    if kind == "wordrec":
+        settings = RecogniserSettings()
+        suite = load_suites(settings.suite, task=task.name)[0].sha256
+        decides |= {"settings": settings.model_dump(), "suite": suite}
+        options = settings.model_dump() | {"progress": progress}
+    else:
+        decides |= {"kind": kind, "dictionary": identify_defence("spell")}
+        options = {}
+    folder = store / DEFENCES_FOLDER / run_key(decides)
+    if not folder.is_dir():
+        TRAINED.get(kind)(output=folder, task=task, input=train, examples=limit, **options)
     return open_defence(folder)

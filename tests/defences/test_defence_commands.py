@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fixtures.dictionaries import small_dictionaries
 from typer.testing import CliRunner
 
+import robustbench_char as rbc
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.main import app
-from robustbench_char.common import InputError
+from robustbench_char.common import InputError, extras
+from robustbench_char.defences.opening import READY
+from robustbench_char.records.evaluation import find_records
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
 
@@ -73,3 +79,85 @@ def test_refuses_data_without_a_task(tmp_path: Path) -> None:
         run("train-defence", "wordrec", "--data", "mini", "--output", tmp_path / "out")
     with pytest.raises(InputError, match="--text: found neither text nor a task"):
         run("train-defence", "wordrec", "--output", tmp_path / "out")
+
+
+@pytest.fixture
+def attacked(tmp_path: Path) -> Path:
+    """Return an attacked set of generated data, with dictionaries of a few words in the place of the shipped ones."""
+    (suite,) = load_suites("mixed@0.5", task="mrpc")
+    attack_file("mrpc", open_source(get_task("mrpc"), data="mini"), suite=suite, seed=3, output=tmp_path / "attacked")
+    return tmp_path / "attacked"
+
+
+def test_a_channel_from_text_and_from_a_task(attacked: Path, tmp_path: Path) -> None:
+    mini = ["--task", "mrpc", "--data", "mini"]
+    (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 60)
+    (tmp_path / "wrong.tsv").write_text("teh\tthe\ncta\tcat\n")
+    options = ["--max-edits", 1, "--ends", "kept", "--no-dictionary", "--misspellings", tmp_path / "wrong.tsv"]
+    out = tmp_path / "channel"
+    text = ["--text", tmp_path / "text.txt", *mini, "--split", "train"]
+    assert "built; put it before a model with" in run("train-defence", "channel", *text, *options, "--output", out)
+    file = json.loads((out / "defence.json").read_text())
+    assert (file["kind"], file["max_edits"], file["ends"]) == ("channel", 1, "kept")
+    price = json.loads(run("defence-price", out, *mini, "--attacked", attacked, "--json"))
+    assert price["defence"]["name"] == "channel"
+    assert price["defence"]["settings"]["misspellings"] == ["wrong.tsv"]
+    assert price["errors"]["wer_after"] < price["errors"]["wer_before"] / 2
+    assert price["errors"]["clean_changed"] < 1
+    assert price["words_per_second"] > 0
+    assert str(tmp_path) not in json.dumps(price)
+
+
+@pytest.mark.parametrize("name", READY)
+def test_the_price_of_a_ready_defence(name: str, attacked: Path, tmp_path: Path) -> None:
+    with small_dictionaries(tmp_path):
+        table = run("defence-price", name, "--task", "mrpc", "--data", "mini", "--attacked", attacked)
+    assert "wrong after correction" in table
+    assert "words per second" in table
+
+
+@pytest.mark.parametrize("name", READY)
+def test_evaluate_behind_a_ready_defence(name: str, tmp_path: Path) -> None:
+    rule = tmp_path / "rule.py"
+    rule.write_text("def predict(batch, task):\n    return [task.labels['the' in one['sentence']] for one in batch]\n")
+    options = ["--task", "cola", "--data", "mini", "--suite", "drop", "--limit", 30]
+    with small_dictionaries(tmp_path):
+        run("evaluate", f"{rule}:predict", "--defence", name, *options, "--output", tmp_path / "out")
+    ((_, record),) = find_records([tmp_path / "out"])
+    assert record.system.defence is not None
+    assert record.system.defence.kind == record.system.defence.name == name
+    assert record.system.shown == f"rule:predict + {name}"
+    assert record.saw_attack == ("edits" if name == "spell" else "operators")
+
+
+def test_refuses_options_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat\n")
+    words = ["--text", tmp_path / "text.txt", "--output", tmp_path / "out"]
+    with pytest.raises(InputError, match="--epochs: found an option that a defence of the kind channel does not have"):
+        run("train-defence", "channel", *words, "--epochs", 3)
+    with pytest.raises(InputError, match="--ends: found an option that a defence of the kind wordrec does not have"):
+        run("train-defence", "wordrec", *words, "--ends", "kept")
+    with pytest.raises(InputError, match=r"KIND: found unknown kind of defence 'chanel'.*Did you mean 'channel'"):
+        run("train-defence", "chanel", *words)
+    with pytest.raises(InputError, match="the extra `defences`"), without_dictionaries():
+        run("train-defence", "channel", *words)
+
+
+@contextmanager
+def without_dictionaries() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extras, "installed", lambda module: module != "symspellpy")
+        yield
+
+
+def test_earlier_names_stay_for_one_version(attacked: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said = CliRunner().invoke(app, ["recogniser-price", "spel", "--task", "mrpc", "--attacked", str(attacked)])
+    assert "note: `recogniser-price` is `defence-price` now" in said.output
+    with pytest.raises(InputError, match="Did you mean 'spell'"):
+        rbc.recogniser_price("spel", task="mrpc", attacked=attacked, data="mini")
+    with pytest.raises(InputError, match="found neither text nor a task"):
+        rbc.train_recogniser(output=tmp_path / "out", epochs=1, back_off="neutral")
+    assert [record.message.split(" is called ")[0] for record in caplog.records] == [
+        "recogniser_price",
+        "train_recogniser",
+    ]

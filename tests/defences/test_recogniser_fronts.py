@@ -15,7 +15,7 @@ from robustbench_char.metrics.base import QaPrediction
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.tasks.base import Task
 from robustbench_char.text.corrections import Correction, replaced
-from robustbench_char.training.finetune import finetune, trained_recogniser
+from robustbench_char.training.finetune import finetune, trained_defence
 
 pytestmark = pytest.mark.models
 
@@ -149,7 +149,7 @@ def test_a_recogniser_is_found_again(
     task, file, store = tasks["tagging"], make_file("tagging", 40), tmp_path / "store"
 
     def get(sha256: str, limit: int | None) -> Any:
-        return trained_recogniser(store, task, file, sha256, limit, progress=False)
+        return trained_defence("wordrec", store, task, file, sha256, limit=limit, progress=False)
 
     first = get("a", None)
     (folder,) = (store / "recognisers").iterdir()
@@ -182,8 +182,8 @@ def test_records_name_the_recogniser(
     tasks: dict[str, Task], make_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch)
-    recogniser: Any = trained_recogniser(
-        tmp_path, tasks["tagging"], make_file("tagging", 40), "a", None, progress=False
+    recogniser: Any = trained_defence(
+        "wordrec", tmp_path, tasks["tagging"], make_file("tagging", 40), "a", limit=None, progress=False
     )
     info = recogniser.info
     assert (info.suites, info.settings["backoff"], info.edits) == (("mixed",), "pass_through", 1)

@@ -7,25 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.dictionaries import small_dictionaries
 from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
-from robustbench_char.defences import spell
+from robustbench_char.common.extras import package_folder
 from robustbench_char.defences.opening import check_defence, identify_defence, kind_of_defence, open_defence
 from robustbench_char.defences.spell import Spell
 
-WORDS = {"the": 900, "house": 90, "horse": 20, "don't": 50, "can't": 5, "river": 4, "to": 800}
-
 
 @pytest.fixture(scope="module", autouse=True)
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Have a dictionary of a few words for the shipped one, which takes seconds to index."""
-    path = tmp_path_factory.mktemp("dictionary") / "words.txt"
-    path.write_text("".join(f"{word} {count}\n" for word, count in WORDS.items()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spell, "_dictionary", lambda: path)
-        yield path
+def _small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with small_dictionaries(tmp_path_factory.mktemp("dictionaries")):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -77,7 +72,7 @@ def test_as_many_words_out_as_in_whatever_stands_around(sentences: list[list[str
     assert checker.correct(corrected) == corrected
 
 
-def test_its_folder(small: Path, tmp_path: Path) -> None:
+def test_its_folder(tmp_path: Path) -> None:
     checker = Spell.ready()
     checker.save(tmp_path / "one")
     assert json.loads((tmp_path / "one" / "defence.json").read_text())["kind"] == "spell"
@@ -124,7 +119,5 @@ def test_refuses_what_is_none(tmp_path: Path) -> None:
 
 
 def test_the_shipped_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    assert spell.package_folder("symspellpy").is_dir()
-    monkeypatch.setattr(spell, "_dictionary", lambda: spell.package_folder("symspellpy") / spell._DICTIONARY)
+    monkeypatch.setattr("robustbench_char.defences.spell.package_folder", package_folder)
     assert Spell.ready().correct([["recieve", "Recieved", "London"]]) == [["receive", "Received", "London"]]

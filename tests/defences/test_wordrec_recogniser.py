@@ -344,5 +344,5 @@ def test_refuses_broken_folders(case: str, tmp_path: Path) -> None:
 
 
 def test_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="found no such folder; expected a folder that `train-recogniser` wrote"):
+    with pytest.raises(InputError, match="found no such folder; expected a folder that `train-defence wordrec` wrote"):
         Recogniser.load(tmp_path / "none")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.dictionaries import small_dictionaries
 from safetensors import safe_open
 from transformers import TrainerCallback
 
@@ -16,7 +17,6 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS, Traits, traits_of
-from robustbench_char.defences import spell
 from robustbench_char.defences.wordrec import RecogniserSettings, train_recogniser
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.systems import load_system
@@ -70,11 +70,10 @@ def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_recogniser(output=scratch / "r", text=[scratch / "text.txt"], **options)
 
 
-@pytest.fixture(autouse=True)
-def _small_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the spelling checker index a few words: those of its own dictionary take seconds."""
-    (tmp_path / "dictionary.txt").write_text("the 9\nboat 5\n")
-    monkeypatch.setattr(spell, "_dictionary", lambda: tmp_path / "dictionary.txt")
+@pytest.fixture(scope="module", autouse=True)
+def _small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with small_dictionaries(tmp_path_factory.mktemp("dictionaries")):
+        yield
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ class Backwards(BertSystem):
 
 def test_stored_keys_name_recipes_by_stable_ids() -> None:
     """A change of these ids makes every stored system of theirs anew: moving a class is no reason for one."""
-    plain = ("bert", "bert_mlm", "advbert", "bert_wordrec", "bert_spell", "bert_aug")
+    plain = ("bert", "bert_mlm", "advbert", "bert_wordrec", "bert_spell", "bert_channel", "bert_aug")
     recipes = {name: SYSTEMS.get(name).recipe for name in SYSTEMS}
     assert recipes == dict.fromkeys(plain, "bert/1") | {"charbert": "charbert/1", "encoder": "encoder/1"}
 

@@ -179,7 +179,8 @@ class Reading:
     def _less_listed(self, weights: Floats, errors: ErrorModel) -> tuple[Floats, ErrorModel]:
         """Part what a list of misspellings explains from what edits do."""
         listed = self.readings.listed + np.log(self.errors.listed)
-        explained = np.exp(np.minimum(listed - self.readings.scores(self.errors, self.channel.lengths), 0))
+        scores = np.where(np.isfinite(listed), self.readings.scores(self.errors, self.channel.lengths), 0.0)
+        explained = np.exp(np.minimum(listed - scores, 0))
         taken, prior = float((weights * explained).sum()), self.channel.errors.listed
         listed_share = (taken + 20 * prior) / (float(weights.sum()) + 20)
         return weights * (1 - explained), replace(errors, listed=listed_share)

@@ -68,11 +68,6 @@ class Channel:
         """Return the channel of symspellpy's dictionaries of words and pairs. Raises InputError without symspellpy."""
         return cls.build(ChannelOptions())
 
-    @classmethod
-    def ready_identity(cls) -> str:
-        """Return the hash of what decides what the ready channel does."""
-        return cls.ready().info.sha256
-
     def save(self, folder: Path) -> None:
         """Write what `load` reads into `folder`, which is made if need be."""
         self.file = write_channel(folder, self.file, self.tables)
@@ -80,8 +75,9 @@ class Channel:
     @cached_property
     def info(self) -> DefenceInfo:
         """What records hold of it. It assumes edits of one character, whatever they are, up to two in a word."""
-        lists = [one.get("suite") for one in self.file.training.get("misspellings", ())]
-        options = self.file.training.get("options", {})
+        lists = self.file.training.get("misspellings", ())
+        named = {"misspellings": [one.get("suite") or one.get("name") for one in lists]}
+        options = self.file.training.get("options", {}) | named
         settings = {"words": len(self.lexicon), "pairs": len(self.lexicon.pairs), **options}
         return DefenceInfo(
             kind="channel",
@@ -89,7 +85,7 @@ class Channel:
             sha256=self.tables.sha256,
             operators=("drop", "add", "swap", "keyboard"),
             edits=self.file.max_edits,
-            suites=tuple(suite for suite in lists if suite),
+            suites=tuple(one["suite"] for one in lists if "suite" in one),
             settings=settings,
         )
 

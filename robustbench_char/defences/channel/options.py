@@ -18,14 +18,16 @@ Ends = Literal["kept", "free"]
 class ChannelOptions(Options):
     """Options of building a channel."""
 
-    max_edits: Literal[1, 2] = Field(2, description="The most edits of a word that are undone.")
-    ends: Ends = Field("free", description="free: first and last character of a word may be wrong too; kept: never.")
+    max_edits: Literal[1, 2] = Field(2, description="Noisy channel: the most edits of a word that are undone.")
+    ends: Ends = Field(
+        "free", description="Noisy channel: free, first and last character of a word may be wrong too; or kept, never."
+    )
     misspellings: tuple[str, ...] = Field(
         (),
-        description="Estimate the error model from misspellings: a TSV file (wrong, right), `codespell`, or an "
-        "attacked set; may be repeated (default: all edits are equally likely).",
+        description="Noisy channel: estimate the error model from misspellings: a TSV file (wrong, right), `codespell`,"
+        " or an attacked set; may be repeated (default: all edits are equally likely).",
     )
-    dictionary: bool = Field(True, description="Know the words of symspellpy's English dictionary too.")
+    dictionary: bool = Field(True, description="Noisy channel: know the words of symspellpy's English dictionary too.")
     vocabulary: int = Field(150_000, ge=1, le=2_000_000, description="Known words: the most frequent.")
     limit: int | None = Field(None, ge=1, description="Read the first lines of the text only.")
 

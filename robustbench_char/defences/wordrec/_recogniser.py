@@ -56,7 +56,7 @@ class Recogniser:
         keep_case: bool | None = None,
         leave_numbers_and_punctuation: bool | None = None,
     ) -> Recogniser:
-        """Load a folder that `train-recogniser` or `save` wrote; options that are given replace the saved ones.
+        """Load a folder that `train-defence wordrec` or `save` wrote; options that are given replace the saved ones.
 
         Raises InputError for files that are missing, damaged, newer, or do not belong together.
         """

@@ -23,14 +23,14 @@ __all__ = ["CONFIG", "check_recogniser"]
 CONFIG, WEIGHTS, BACKGROUND = "recogniser.json", "recogniser.safetensors", "background"
 _FORMAT = {CONFIG: "JSON", WEIGHTS: "weights in the safetensors format"}
 
-_AGAIN = "Copy the folder again, or train the recogniser again with `train-recogniser`."
+_AGAIN = "Copy the folder again, or train the recogniser again with `train-defence wordrec`."
 
 
 class RecogniserFile(Frozen):
     """`recogniser.json`. `words` are the known words in the order of the classes; UNK comes after them.
 
     `max_words`: longer sentences are read in pieces. `training`: text, suite, seed, epochs and results, None for a
-    recogniser that was not trained by `train-recogniser`.
+    recogniser that was not trained by `train-defence wordrec`.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -63,10 +63,12 @@ def check_recogniser(folder: Path) -> RecogniserFile:
     for name, expected in _FORMAT.items():
         if not (folder / name).is_file():
             found = f"no {name}" if folder.is_dir() else "no such folder"
-            fix = "Check the path, or train a recogniser with `train-recogniser`."
-            raise InputError(folder, found=found, expected="a folder that `train-recogniser` wrote", fix=fix)
+            fix = "Check the path, or train a recogniser with `train-defence wordrec`."
+            raise InputError(folder, found=found, expected="a folder that `train-defence wordrec` wrote", fix=fix)
         refuse_html(folder / name, expected=expected)
-    file = read_json_model(folder / CONFIG, RecogniserFile, expected="a file that `train-recogniser` wrote", fix=_AGAIN)
+    file = read_json_model(
+        folder / CONFIG, RecogniserFile, expected="a file that `train-defence wordrec` wrote", fix=_AGAIN
+    )
     path, sha256 = folder / WEIGHTS, sha256_file(folder / WEIGHTS)
     if sha256 != file.weights_sha256:
         expected = f"{file.weights_sha256}, as {CONFIG} says"

@@ -235,7 +235,7 @@ class _Run:
     def _note(self, recogniser: Recogniser, started: float) -> None:
         """Put into the recogniser's file what the training was, with word error rates on the held-out sentences.
 
-        They chose the epoch, too: `recogniser-price` measures on text that had no part in training.
+        They chose the epoch, too: `defence-price` measures on text that had no part in training.
         """
         clean, bad = self.data.held_out, self._bad
         training = {
