@@ -123,10 +123,10 @@ def test_evaluate_behind_a_ready_defence(name: str, tmp_path: Path) -> None:
     options = ["--task", "cola", "--data", "mini", "--suite", "drop", "--limit", 30]
     with small_dictionaries(tmp_path):
         run("evaluate", f"{rule}:predict", "--defence", name, *options, "--output", tmp_path / "out")
-    ((_, record),) = find_records([tmp_path / "out"])
+    (record,) = [record for _, record in find_records([tmp_path / "out"]) if record.data.attack]
     assert record.system.defence is not None
     assert record.system.defence.kind == record.system.defence.name == name
-    assert record.system.shown == f"rule:predict + {name}"
+    assert record.system.shown == f"rule.predict + {name}"
     assert record.saw_attack == ("edits" if name == "spell" else "operators")
 
 

@@ -242,6 +242,7 @@ class _Run:
             "texts": self.data.sources,
             "suite_sha256": self.suite.sha256,
             "operators": list(self.suite.operators),
+            "word_edits": self.suite.edits_per_word,
             "settings": self.settings.model_dump(),
             "train_words": sum(map(len, self.data.train)),
             "words_seen": self.words_seen,
