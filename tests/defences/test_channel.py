@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.defences.channel import Channel, ChannelOptions
+from robustbench_char.defences.channel._words import split_words
 
 TEXT = [
     "the farmer sells fresh tomatoes in the village market every morning .",
@@ -49,3 +50,10 @@ def test_a_folder_gives_the_same_channel(channel: Channel, tmp_path: Path) -> No
     given = [["teh", "faremr", "sels", "tomaotes"]]
     assert loaded.info == channel.info
     assert loaded.correct(given) == channel.correct(given)
+
+
+def test_words_of_texts_are_not_taken_apart() -> None:
+    text = "I can't, isn’t e.g. U.S.-made (see www.a.org/b?c=d, me@host.org)."
+    words = ["I", "can't", ",", "is", "n’t", "e.g.", "U.S.", "-", "made", "(", "see"]
+    assert [text[start:end] for start, end in split_words(text)][:11] == words
+    assert {"www.a.org/b?c=d,", "me@host.org"} <= {text[start:end] for start, end in split_words(text)}

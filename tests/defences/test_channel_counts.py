@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from robustbench_char.defences.channel._edits import ADD, DROP, REPLACE, SWAP, Edits, parsed
-from robustbench_char.defences.channel._index import spelled_out
+from robustbench_char.defences.channel._index import Spelled
 from robustbench_char.defences.channel._letters import SIZE, SYMBOLS, symbols
 from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens
@@ -110,7 +110,7 @@ def test_a_pair_has_its_discounted_count_and_a_share_of_the_rest() -> None:
 
 def spelling() -> Spelling:
     """Count the letters of a few words."""
-    return Spelling.of(*spelled_out(["zoe", "zora", "o'neil", "x-ray", "ray"]), np.array([1.0, 2, 1, 1, 0.5]))
+    return Spelling.of(Spelled.of(["zoe", "zora", "o'neil", "x-ray", "ray"]), np.array([1.0, 2, 1, 1, 0.5]))
 
 
 @pytest.mark.parametrize("start", ["", "z", "zo", "zor", "o'ne", "qqqq", "x-", "é"])
@@ -118,7 +118,7 @@ def test_the_next_letters_of_a_spelling_sum_to_one(start: str) -> None:
     """All symbols that may come next, and the end of the word: each as the ratio to what it stands on."""
     model = spelling()
     words = [start + char for char in SYMBOLS + "é"]
-    whole = np.exp(model.log_probability(*spelled_out([start, *words])))
+    whole = np.exp(model.log_probability(Spelled.of([start, *words])))
     # P(start, end) + the P of all continuations = P(start); a continuation's own end is divided out
     ended = [_ends(model, word) for word in [start, *words]]
     begun = whole / ended
@@ -143,7 +143,7 @@ def _ends(model: Spelling, word: str) -> float:
 
 
 def test_spellings_like_those_seen_are_likelier() -> None:
-    likely = spelling().log_probability(*spelled_out(["zoe", "eoz", "zorae", "qxqxq"]))
+    likely = spelling().log_probability(Spelled.of(["zoe", "eoz", "zorae", "qxqxq"]))
     assert likely[0] > likely[1]
     assert likely[2] > likely[3]
 
@@ -184,18 +184,21 @@ def _symbol(char: str) -> int:
     return int(symbols(np.array([ord(char)], np.uint32))[0]) if char else 0
 
 
-def _read(known: list[str], given_: list[str], most: int) -> tuple[Edits, NDArray[np.int64], int]:
+def _read(known: list[str], given_: list[str]) -> tuple[Edits, NDArray[np.int64], int]:
     """Return the edits of pairs that have one reading each, numbered as the pairs, and the lengths of their words."""
-    table, lengths = spelled_out(known)
-    pair, edits = parsed(table, spelled_out(given_)[0], most)
-    assert sorted(pair.tolist()) == list(range(len(known)))
-    edits = edits.numbered(pair[edits.pair])
-    return edits, lengths[edits.pair], len(pair)
+    words, parts, seen = Spelled.of(known), [], []
+    for count in (1, 2):
+        pair, edits = parsed(words, Spelled.of(given_), count)
+        seen += pair.tolist()
+        parts.append(edits.numbered(pair[edits.pair]))
+    assert sorted(seen) == list(range(len(known)))
+    edits = Edits.joined(*parts)
+    return edits, words.lengths[edits.pair], len(known)
 
 
 def test_the_probability_of_an_edit_is_the_formula_written_out() -> None:
     errors = model()
-    logs = errors.log_readings(*_read([row[0] for row in READINGS], [row[1] for row in READINGS], 1))
+    logs = errors.log_readings(*_read([row[0] for row in READINGS], [row[1] for row in READINGS]))
     for log, (_, _, operator, place, slots, letters) in zip(logs.tolist(), READINGS, strict=True):
         by_letter = errors.added if operator == ADD else errors.replaced
         share = by_letter[_symbol(letters[0]), _symbol(letters[1])] if letters else 1.0
@@ -204,11 +207,11 @@ def test_the_probability_of_an_edit_is_the_formula_written_out() -> None:
 
 def test_two_edits_are_the_product_of_both() -> None:
     errors = model()
-    (log,) = errors.log_readings(*_read(["abcdef"], ["acbdxf"], 2))
+    (log,) = errors.log_readings(*_read(["abcdef"], ["acbdxf"]))
     swap, replace = errors.kinds[SWAP, 1] / 3, errors.kinds[REPLACE, 1] / 4 * errors.replaced[5, _symbol("x")]
     assert log == pytest.approx(np.log(0.2 * swap * replace))
     once = ErrorModel.uniform(most=1)
-    assert once.log_readings(*_read(["abcdef"], ["acbdxf"], 2)).tolist() == [-np.inf]
+    assert once.log_readings(*_read(["abcdef"], ["acbdxf"])).tolist() == [-np.inf]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_two_edits_are_the_product_of_both() -> None:
 )
 def test_of_two_equal_letters_it_is_the_inner_one_that_is_dropped_or_added(known: str, written: str) -> None:
     """First and last character are as they were, so a channel that keeps the ends explains it."""
-    kept = ErrorModel.uniform(ends=False).log_readings(*_read([known], [written], 1))
+    kept = ErrorModel.uniform(ends=False).log_readings(*_read([known], [written]))
     assert np.isfinite(kept).all()
 
 
@@ -224,12 +227,12 @@ def test_of_two_equal_letters_it_is_the_inner_one_that_is_dropped_or_added(known
     ("known", "written"), [("call", "calls"), ("call", "all"), ("call", "cald"), ("acl", "cal"), ("a", "ab")]
 )
 def test_kept_ends_do_not_change(known: str, written: str) -> None:
-    assert ErrorModel.uniform(ends=False).log_readings(*_read([known], [written], 1)).tolist() == [-np.inf]
+    assert ErrorModel.uniform(ends=False).log_readings(*_read([known], [written])).tolist() == [-np.inf]
 
 
 def test_an_error_model_is_learnt_by_counting() -> None:
     base = ErrorModel.uniform()
-    edits, lengths, total = _read(["abcd", "abcd", "abcd", "abcdef"], ["acd", "axcd", "abxcd", "acbdxf"], 2)
+    edits, lengths, total = _read(["abcd", "abcd", "abcd", "abcdef"], ["acd", "axcd", "abxcd", "acbdxf"])
     learnt = base.learnt(edits, lengths, np.array([10.0, 20, 30, 40]), base=base, strength=0.1)
     assert total == 4
     np.testing.assert_allclose(learnt.number, [(9 + 60) / 110, (1 + 40) / 110])
@@ -247,7 +250,7 @@ def test_an_error_model_is_learnt_by_counting() -> None:
 
 def test_kept_ends_stay_kept_whatever_is_learnt() -> None:
     base = ErrorModel.uniform(ends=False)
-    edits, lengths, _ = _read(["abcd", "abcd"], ["bcd", "acd"], 1)
+    edits, lengths, _ = _read(["abcd", "abcd"], ["bcd", "acd"])
     learnt = base.learnt(edits, lengths, np.array([1000.0, 1]), base=base)
     assert learnt.kinds[:, [0, 2]].sum() == 0
 

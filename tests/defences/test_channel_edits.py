@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from robustbench_char.defences.channel._edits import OPERATORS, Edits, parsed
-from robustbench_char.defences.channel._index import LONGEST, DeletionIndex, spelled_out
+from robustbench_char.defences.channel._index import LONGEST, DeletionIndex, Spelled
 
 SHORT = ["".join(chars) for length in range(5) for chars in product("ab", repeat=length)]
 SHORT += ["abc", "acb", "bac", "cab", "abcd", "badc", "abdc", "acbd", "dabc", "bcda", "abcde", "bacde", "abced"]
@@ -41,14 +41,16 @@ def made(known: str, edits: list[tuple[str, int, str, str]]) -> str:
 
 
 def readings(known: list[str], given: list[str], most: int) -> dict[int, list[list[tuple[str, int, str, str]]]]:
-    """Return the readings of each pair, as plain data."""
-    pair, edits = parsed(spelled_out(known)[0], spelled_out(given)[0], most)
-    found: list[list[tuple[str, int, str, str]]] = [[] for _ in pair]
-    for number, operator, at, old, new in zip(edits.pair, edits.operator, edits.at, edits.old, edits.new, strict=True):
-        found[number].append((OPERATORS[operator], int(at), _char(old), _char(new)))
+    """Return the readings of each pair as up to `most` edits, as plain data."""
     result: dict[int, list[list[tuple[str, int, str, str]]]] = {}
-    for owner, own in zip(pair.tolist(), found, strict=True):
-        result.setdefault(owner, []).append(own)
+    for count in range(1, most + 1):
+        pair, edits = parsed(Spelled.of(known), Spelled.of(given), count)
+        found: list[list[tuple[str, int, str, str]]] = [[] for _ in pair]
+        columns = zip(edits.pair, edits.operator, edits.at, edits.old, edits.new, strict=True)
+        for number, operator, at, old, new in columns:
+            found[number].append((OPERATORS[operator], int(at), _char(old), _char(new)))
+        for owner, own in zip(pair.tolist(), found, strict=True):
+            result.setdefault(owner, []).append(own)
     return result
 
 
@@ -104,13 +106,13 @@ def test_every_pair_of_edits_has_a_reading_that_makes_it(pair: tuple[str, str]) 
 def test_edits_know_the_letter_before_them() -> None:
     """It is that of the known word, which the error model's letter pairs are counted by."""
     known, given_ = (list(side) for side in zip(*product(SHORT, SHORT), strict=True))
-    pair, edits = parsed(spelled_out(known)[0], spelled_out(given_)[0], 2)
+    pair, edits = parsed(Spelled.of(known), Spelled.of(given_), 2)
     for owner, at, left in zip(pair[edits.pair].tolist(), edits.at.tolist(), edits.left.tolist(), strict=True):
         assert _char(left) == (known[owner][at - 1] if at else ""), (known[owner], given_[owner])
 
 
 def test_no_pairs_have_no_readings() -> None:
-    pair, edits = parsed(*(spelled_out([])[0],) * 2, 2)
+    pair, edits = parsed(Spelled.of([]), Spelled.of([]), 2)
     assert len(pair) == len(edits.pair) == 0
     assert len(Edits.joined(edits, edits).pair) == 0
 
@@ -126,8 +128,8 @@ def _vocabulary(seed: int, count: int) -> list[str]:
 def test_the_index_finds_every_word_within_some_edits(most: int) -> None:
     """Only words that share no letter after the deletions, as `a` and `i`, are not looked for."""
     known, asked = _vocabulary(0, 300), _vocabulary(1, 100)
-    index = DeletionIndex.of(*spelled_out(known), most)
-    rows, owners = index.matches(*spelled_out(asked))
+    index = DeletionIndex.of(Spelled.of(known), most)
+    rows, owners = index.matches(Spelled.of(asked))
     found = {(asked[row], known[owner]) for row, owner in zip(rows.tolist(), owners.tolist(), strict=True)}
     assert len(found) == len(rows), "each pair once"
     close = [(one, other) for one in asked for other in known if abs(len(one) - len(other)) <= most]
@@ -138,10 +140,9 @@ def test_the_index_finds_every_word_within_some_edits(most: int) -> None:
 
 
 def test_words_that_are_left_out_are_not_found() -> None:
-    table, lengths = spelled_out(["known", "word", "b" * (LONGEST + 1), ""])
-    assert lengths.tolist() == [5, 4, 0, 0], "longer words have no characters"
-    index = DeletionIndex.of(table, np.where(lengths == 5, 0, lengths), 2)
-    _, owners = index.matches(*spelled_out(["known", "wrod", "b" * 25]))
+    words = Spelled.of(["known", "word", "b" * (LONGEST + 1), ""])
+    assert words.lengths.tolist() == [5, 4, 0, 0], "longer words have no characters"
+    index = DeletionIndex.of(words.only(words.lengths != 5), 2)
+    _, owners = index.matches(Spelled.of(["known", "wrod", "b" * (LONGEST + 1)]))
     assert set(owners.tolist()) == {1}
-    empty = DeletionIndex.of(*spelled_out([]), 1)
-    assert len(empty.matches(table, lengths)[0]) == 0
+    assert len(DeletionIndex.of(Spelled.of([]), 1).matches(words)[0]) == 0

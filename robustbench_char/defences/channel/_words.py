@@ -27,12 +27,23 @@ Bools = NDArray[np.bool_]
 SMALL, TITLE, CAPITALS = range(3)
 """The patterns of capitals that are told apart."""
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
-_CLITIC = re.compile(r"(?<=\w)(?:n['’]t|['’](?:s|m|d|re|ve|ll))$", re.IGNORECASE)
+_WORD = re.compile(r"""
+    \w+://\S+ | www\.\S+ | [\w.+-]+@[\w-]+(?:\.[\w-]+)+  # addresses
+    | (?:[^\W\d_]\.){2,}                                 # abbreviations as in U.S.A., e.g.
+    | \w+(?:['’-]\w+)* | [^\w\s]
+""", re.VERBOSE)  # fmt: skip
+_CLITIC = re.compile(r"(?<=\w)(?<!^ai)(?<!^ca)(?<!^sha)(?<!^wo)(?:n['’]t|['’](?:s|m|d|re|ve|ll))$", re.IGNORECASE)
+_CLITICS = ["n't", "'s", "'m", "'d", "'re", "'ve", "'ll"]
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
-    """Return where the words of a text stand: runs of letters and digits, parted as in don't = do n't, and signs."""
+    """Return where the words of a text stand: runs of letters and digits, parted as in do n't (but can't), and signs.
+
+    An address (https://..., name@host) and an abbreviation with its stops (U.S.A.) are one word each.
+
+    >>> [text[start:end] for text in ["It isn't e.g. well-known!"] for start, end in split_words(text)]
+    ['It', 'is', "n't", 'e.g.', 'well-known', '!']
+    """
     return list(_spans(text))
 
 
@@ -67,8 +78,8 @@ class Tokens:
 
     @cached_property
     def lower(self) -> pa.StringArray:
-        """The distinct words in lower case [U]."""
-        return pc.utf8_lower(self.distinct)
+        """The distinct words in lower case, with straight apostrophes [U]."""
+        return pc.replace_substring(pc.utf8_lower(self.distinct), "’", "'")
 
     @cached_property
     def _column(self) -> Column:
@@ -92,9 +103,12 @@ class Tokens:
 
     @cached_property
     def correctable(self) -> Bools:
-        """Which distinct words are mostly letters, and not too long [U]: numbers and punctuation are left alone."""
+        """Which distinct words are mostly letters, and not too long [U]: numbers, signs, e.g., n't are left alone."""
         length = np.diff(self._column.offsets) - 1
-        return (self.letters > 0) & (2 * self.letters >= length) & (length <= LONGEST)
+        signs = length - self.letters - self._number(DIGIT)
+        whole = ~pc.is_in(self.lower, pa.array(_CLITICS)).to_numpy(zero_copy_only=False)
+        mostly = (self.letters > 0) & (2 * self.letters >= length) & (2 * signs < length)
+        return np.asarray(whole & mostly & (length <= LONGEST))
 
     @cached_property
     def shapes(self) -> NDArray[np.int8]:

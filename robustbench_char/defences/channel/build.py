@@ -43,6 +43,8 @@ _TASK_WEIGHT = 3.0
 _DICTIONARY, _PAIRS = "frequency_dictionary_en_82_765.txt", "frequency_bigramdictionary_en_243_342.txt"
 _BESIDE_TEXT, _ALONE = 2e5, 4e6
 """How many words the dictionary's frequencies stand for, beside text and without any."""
+_CONTRACTED = 1e-4
+"""How frequent each contraction is: symspellpy's dictionary has the same count for all of them, far too low."""
 _RARE = 6
 """New words are spelled as those are that are no more frequent."""
 _LISTED = 0.3
@@ -105,10 +107,17 @@ def _dictionary(total: float) -> tuple[dict[str, float], dict[tuple[str, str], f
     lines = [line.split() for line in (folder / _DICTIONARY).read_text(encoding="utf-8-sig").splitlines()]
     words = {word: float(count) for word, count in lines if len(word) > 1 or word in "ai"}
     scale = total / sum(words.values())
-    pairs = (line.split() for line in (folder / _PAIRS).read_text(encoding="utf-8-sig").splitlines())
+    words |= dict.fromkeys([word for word in words if "'" in word] + ["ain't", "shan't"], _CONTRACTED * total / scale)
+    lines = [line.split() for line in (folder / _PAIRS).read_text(encoding="utf-8-sig").splitlines()]
+    pairs = {(first, second): float(count) for first, second, count in lines}
+    for word, count in list(words.items()):
+        parts = [word[start:end] for start, end in split_words(word)]
+        if len(parts) == 2:  # don't is read as do n't
+            words |= {part: words.get(part, 0.0) + count for part in parts}
+            pairs[parts[0], parts[1]] = count
     return (
         {word: max(0.2, count * scale) for word, count in words.items()},
-        {(first, second): float(count) * scale for first, second, count in pairs},
+        {pair: count * scale for pair, count in pairs.items()},
     )
 
 
