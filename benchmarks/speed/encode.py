@@ -107,7 +107,7 @@ def forward(setting: Setting, words: Sequence[tuple[str, ...]], options: argpars
     from transformers import AutoModel
 
     from robustbench_char.models.charbert import CharBertModel
-    from robustbench_char.training.loop import Collator
+    from robustbench_char.training.batches import Collator
 
     windows = setting.system.word_windows(passages(options.text, words), max_length=PIECES)
     batch = Collator(setting.system.padding())([window.inputs for window in windows])
@@ -151,8 +151,8 @@ class Tagger:
 
     @torch.inference_mode()
     def _tags(self, windows: Sequence[Any], side: str) -> list[Any]:
+        from robustbench_char.training.batches import Collator
         from robustbench_char.training.families import first_pieces
-        from robustbench_char.training.loop import Collator
 
         padding = self.system.padding()
         batch = Collator(padding)([window.inputs for window in windows])

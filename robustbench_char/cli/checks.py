@@ -39,7 +39,7 @@ def _finetune(given: Given) -> None:
     source = _source(task, named, option="--train")
     kind = SYSTEMS.traits(given["system"], place=Option("system"))
     options, augment = _options(given, FinetuneOptions, AugmentOptions)
-    resolve_augmentation(augment, kind, task)
+    resolve_augmentation(augment, kind, task, options.epochs)
     for name in {"defence", "recogniser"} & {*given}:
         check_defence(given[name])
     _check_output(given, "system.json")

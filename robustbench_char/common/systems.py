@@ -27,6 +27,7 @@ class Traits:
     any_type: bool = False
     defence: str | None = None
     augmentation: str | None = None
+    trained_behind: bool = False
 
 
 class Systems(Registry[type[Any]]):

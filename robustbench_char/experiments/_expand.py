@@ -157,9 +157,10 @@ def _finetune(
         "train": task.train_sha256,
         "seed": seed,
         "options": options,
-        "augment": augment and augment.model_dump(mode="json"),
+        "augment": augment and augment.decides(kind.augmentation),
     }
-    first = trainings.setdefault(repr([kind.recipe, kind.augmentation, needs, weights]), job)
+    read_through = front if augment or kind.trained_behind else {}
+    first = trainings.setdefault(repr([kind.recipe, kind.augmentation, needs, read_through, weights]), job)
     label = key if system.system and system.system != key else None
     examples = min(task.examples[0], options.get("limit") or task.examples[0]) * (1 + (augment.share if augment else 0))
     return Job(

@@ -14,11 +14,11 @@ from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS, Traits
 from robustbench_char.defences.wordrec.options import RecogniserKeywords, resolve_recogniser
 from robustbench_char.experiments._mistakes import Mistakes
-from robustbench_char.experiments.spec import Benchmark
+from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.models.bases import Base, Limits, check_layers, positions_in, resolve_base
 from robustbench_char.tasks.base import Task
-from robustbench_char.training.augmentation import AUGMENT_SEED, resolve_augmentation
-from robustbench_char.training.options import FinetuneOptions, resolve_settings
+from robustbench_char.training.augmentation import copy_seeds, resolve_augmentation
+from robustbench_char.training.options import AugmentOptions, FinetuneOptions, resolve_settings
 from robustbench_char.training.pretraining.options import PretrainOptions, resolve_pretraining
 
 __all__ = ["check_finetuning", "check_pretraining", "check_training"]
@@ -101,7 +101,8 @@ def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, bas
             }
             wrong.of_options(parts, partial(_finetuning, spec.finetune_options(name, system), tasks[name], kind, base))
             if (augment := system.augment) and (augment.suite or kind.augmentation):
-                check = partial(resolve_augmentation, augment, kind, tasks[name])
+                epochs = _epochs(spec, name, system)
+                check = partial(resolve_augmentation, augment, kind, tasks[name], epochs)
                 wrong.of_options({f"{place}.augment": augment}, check)
 
 
@@ -148,16 +149,24 @@ def check_pretraining(system: str, options: PretrainOptions, base: Base) -> None
 
 def _check_seeds(spec: Benchmark, wrong: Mistakes) -> None:
     """Check that no test set is attacked with a seed of training copies."""
-    copies = set()
-    for key, system in spec.trained().items():
-        name = spec.kind_of(key)
-        if system.augment or (name in SYSTEMS and SYSTEMS.traits(name).augmentation):
-            seed = system.augment.seed if system.augment else None
-            copies.add(AUGMENT_SEED if seed is None else seed)
     for key, task in spec.tasks.items():
-        usual = f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds"
+        usual, copies = f"tasks.{key}.attack_seeds" if task.attack_seeds else "attack_seeds", _copy_seeds(spec, key)
         for suite, seeds in spec.attack_seeds_of(key).items():
             if both := copies & set(seeds):
                 place = f"suite_seeds.{suite}" if suite in spec.suite_seeds else usual
                 wrong.add(place, f"{min(both)}, which training copies are attacked with",
                           "other seeds than augment.seed", "Choose another attack seed.")  # fmt: skip
+
+
+def _copy_seeds(spec: Benchmark, task: str) -> set[int]:
+    """Return the seeds of the copies that the systems of a task are trained on."""
+    seeds: set[int] = set()
+    for key, system in spec.trained().items():
+        kind = SYSTEMS.traits(name) if (name := spec.kind_of(key)) in SYSTEMS else None
+        if kind and task in spec.tasks_of(system) and (system.augment or kind.augmentation):
+            seeds |= set(copy_seeds(system.augment or AugmentOptions(), kind, _epochs(spec, task, system)))
+    return seeds
+
+
+def _epochs(spec: Benchmark, task: str, system: SystemSpec) -> float:
+    return float(spec.finetune_options(task, system).get("epochs", FinetuneOptions().epochs))

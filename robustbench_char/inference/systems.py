@@ -51,10 +51,10 @@ class _SystemSource:
         self.inputs: tuple[Path, ...] = (folder,)
 
     def check(self, file: NativeFile, sha256: str, attack: Manifest | None) -> None:
-        """Raise InputError where the attack has the seed of the attacked copies that the system was fine-tuned on."""
+        """Raise InputError where the attack has a seed of the attacked copies that the system was fine-tuned on."""
         augment = self.file.augment
-        if attack and augment and attack.seed == augment.seed:
-            found = f"an attack with seed {augment.seed}, which the system's training copies were attacked with"
+        if attack and augment and augment.seed <= attack.seed < augment.seed + augment.seeds:
+            found = f"an attack with seed {attack.seed}, which the system's training copies were attacked with"
             fix = "Attack the file again with another --seed."
             raise InputError(file.path, found=found, expected="another seed", fix=fix)
 

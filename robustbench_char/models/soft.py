@@ -132,6 +132,7 @@ class SoftSystem(BertSystem):
     name = "bert_channel_soft"
     recipe = "bert_channel_soft/1"
     default_defence = "channel"
+    trained_behind = True
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, defence: Defence | None = None) -> None:
         super().__init__(tokenizer, defence)

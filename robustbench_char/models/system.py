@@ -78,7 +78,8 @@ class System(ABC):
     share their training: a class with code of its own states another, and a change of what it computes a higher number.
     `pretraining` names the system that `pretrain` must have made the base for (None: any plain checkpoint), `any_type`
     that it takes other types than BERT's and RoBERTa's; `default_defence` (the kind of the one that it is put behind)
-    and `augmentation` (the default suite) say what defends it.
+    and `augmentation` (the default suite) say what defends it; `trained_behind` that it is trained behind its defence
+    without attacked copies too, since the model reads more than corrected text.
     """
 
     name: ClassVar[str]
@@ -87,6 +88,7 @@ class System(ABC):
     any_type: ClassVar[bool] = False
     default_defence: ClassVar[str | None] = None
     augmentation: ClassVar[str | None] = None
+    trained_behind: ClassVar[bool] = False
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, defence: Defence | None = None) -> None:
         self.tokenizer, self.defence = tokenizer, defence

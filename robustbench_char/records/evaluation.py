@@ -76,7 +76,11 @@ class PretrainingInfo(Frozen):
 
 
 class AugmentInfo(Frozen):
-    """The attacked copies that fine-tuning saw. `operators` are those that were used; `without` were left out."""
+    """The attacked copies that fine-tuning saw. `operators` are those that were used; `without` were left out.
+
+    `fresh` copies are made for each epoch, with the next of `seeds` seeds from `seed` on. `consistency` is the weight
+    of the divergence between predictions in clean and attacked copy.
+    """
 
     suite: str
     suite_sha256: str
@@ -84,6 +88,9 @@ class AugmentInfo(Frozen):
     without: tuple[str, ...] = ()
     share: float
     seed: int
+    fresh: bool = False
+    seeds: int = 1
+    consistency: float = 0.0
 
 
 class PredictorInfo(Frozen):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import Prediction, QaPrediction
-from robustbench_char.models.inputs import NO_WORD, InputArray, IntArray, Window
+from robustbench_char.models.inputs import NO_WORD, IntArray, Window
 from robustbench_char.models.system import System
 from robustbench_char.tasks.base import Answer, Example, Task
 from robustbench_char.tasks.labels import may_decline, place_of
@@ -45,6 +45,10 @@ class Recipe(ABC):
     def targets(self, window: Window, example: Example) -> dict[str, IntArray | int]:
         """Return what the model shall say about a window of a labelled example, by the name of the model's argument."""
 
+    def compared(self, window: Window) -> IntArray:
+        """Return [N, 2]: what is predicted in a window, by number, and its position; here one class, of all of it."""
+        return np.zeros((1, 2), np.int32)
+
     @abstractmethod
     def read(self, window: Window, outputs: Outputs) -> Any:
         """Reduce a window's outputs to what `predict` needs."""
@@ -66,19 +70,6 @@ def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
 def labels_of(example: Example) -> tuple[str, ...]:
     """Return the labels of an example: its class, or those of its words."""
     return (example.label,) if isinstance(example.label, str) else example.label or ()
-
-
-def training_features(
-    recipe: Recipe, system: System, examples: Sequence[Example]
-) -> tuple[list[dict[str, InputArray | int]], int]:
-    """Return inputs and targets of every window, and the number of examples that the length limit cut."""
-    features: list[dict[str, InputArray | int]] = []
-    cut: set[int] = set()
-    for window in recipe.windows(system, examples):
-        features.append({**window.inputs, **recipe.targets(window, examples[window.row])})
-        if window.truncated:
-            cut.add(window.row)
-    return features, len(cut)
 
 
 def _field(example: Example, field: str, kind: type[T]) -> T:
@@ -132,6 +123,11 @@ class Tagging(Recipe):
         labels = np.full(len(window.inputs["input_ids"]), IGNORED, np.int32)
         labels[first] = [self.labels.index(tags[word]) for word in window.words[first]]
         return {"labels": labels}
+
+    def compared(self, window: Window) -> IntArray:
+        """Return [N, 2]: each word, and its first piece."""
+        first = first_pieces(window)
+        return np.stack([window.words[first], first], axis=1)
 
     def read(self, window: Window, outputs: Outputs) -> dict[int, int]:
         """Return the most likely tag of each word that has a piece, from logits [T, L]."""

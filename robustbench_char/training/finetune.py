@@ -37,10 +37,12 @@ from robustbench_char.tasks.sources import Input, open_source
 from robustbench_char.training import saved
 from robustbench_char.training._examples import training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
+from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
-from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe, training_features
+from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe
+from robustbench_char.training.features import training_set
 from robustbench_char.training.heads import kept_labels, tell_dropped
-from robustbench_char.training.loop import Collator, Loop
+from robustbench_char.training.loop import Loop
 from robustbench_char.training.options import (
     AugmentOptions,
     FinetuneKeywords,
@@ -137,28 +139,31 @@ def _trained_alike(job: _Job, folder: Path) -> Path:
 
 
 def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, System, Log, saved.TrainInfo]:
-    """Train on the text as given (a defence stands in front when it predicts), or take the weights of `done`."""
+    """Train, or take the weights of `done`.
+
+    Attacked copies, and the examples beside them, are read through the defence. Without copies it stands in front only
+    when the system predicts (but where the system is `trained_behind` it): those that differ in it alone share weights.
+    """
     kind = job.system.open(job.base.folder, words=job.task.family == "tagging")
     if done:
         kind.defence = job.defence
         return kind.load(done, job.task.family), kind, saved.read_log(done), saved.read_system(done).train
-    recipe = make_recipe(job.task, job.labels, job.settings)
-    copies = job.augmentation.copies(job.task, job.examples) if job.augmentation else []
-    features, truncated = training_features(recipe, kind, [*job.examples, *copies])
+    kind.defence = job.defence if job.trained_behind else None
+    data = training_set(make_recipe(job.task, job.labels, job.settings), kind, job.examples, job.augmentation)
     if job.keeps_head:
         model = kind.load(job.base.folder, job.task.family)
     else:
         model = kind.build(job.base, job.task.family, job.labels, layers=job.settings.layers, seed=job.settings.seed)
     collator = Collator({**kind.padding(), "labels": IGNORED})
-    log = loop.train(model, features, collator, job.settings, kind.new_parameters(model))
+    log = loop.train(model, data, collator, job.settings, kind.new_parameters(model))
     kind.defence = job.defence
     info = saved.TrainInfo(
         source=job.request.source,
         sha256=job.request.data_sha256,
         examples=len(job.examples),
-        windows=len(features),
-        truncated_examples=truncated,
-        attacked_copies=len(copies),
+        windows=data.windows,
+        truncated_examples=data.truncated,
+        attacked_copies=data.copies,
     )
     return model, kind, log, info
 
@@ -259,8 +264,11 @@ class _Job:
     @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
-        front = self.defence_info and self.defence_info.model_dump(mode="json")
-        around = {"system": self.request.system, "label": self.request.label, "recogniser": front}  # as ever called
+        around = {
+            "system": self.request.system,
+            "label": self.request.label,
+            "recogniser": self._front,
+        }  # as ever called
         return run_key({**self._weights, "around": around})
 
     @cached_property
@@ -272,9 +280,19 @@ class _Job:
             "base": [self.base.name, self.base.weights_sha256, self.base.reading_sha256],
             "settings": self.settings.model_dump(mode="json"),
             "train": [self.request.data_sha256, len(self.examples)],
-            "augment": self.augmentation and self.augmentation.info().model_dump(mode="json"),
+            "augment": self.augmentation and self.augmentation.decides(),
+            **({"defence": self._front} if self.trained_behind else {}),
             **machine(),
         }
+
+    @property
+    def trained_behind(self) -> bool:
+        """Whether training reads through the defence."""
+        return self.defence is not None and (self.augmentation is not None or self.system.trained_behind)
+
+    @property
+    def _front(self) -> dict[str, Any] | None:
+        return None if self.defence_info is None else self.defence_info.model_dump(mode="json")
 
 
 def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
@@ -294,7 +312,7 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     kept = kept_labels(base, system, settings, asked.task, labels)
     tell_dropped(asked.base, base, asked.task, kept is not None)
     _refuse_unknown(examples, labels, asked.place)
-    augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task)
+    augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task, settings.epochs)
     front = _defence(asked, system, store, progress)
     info = front.info if front else None
     labels, keeps = (labels, False) if kept is None else (kept, True)

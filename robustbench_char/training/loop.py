@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.progress import Progress
 from safetensors import SafetensorError
-from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from robustbench_char.common import InputError
@@ -21,11 +21,12 @@ from robustbench_char.common.files import not_writable
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar, random_state_kept
 from robustbench_char.models.checkpoints import quiet
-from robustbench_char.models.inputs import InputArray, pad
+from robustbench_char.training.batches import Collator, LengthGroupedSampler, PairCollator, divergence, length_of
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete
+from robustbench_char.training.features import TrainingSet
 from robustbench_char.training.options import Settings
 
-__all__ = ["Collator"]
+__all__ = ["Loop"]
 
 T = TypeVar("T", bound="CheckpointTrainer")
 
@@ -46,7 +47,7 @@ class Loop:
     def train(
         self,
         model: PreTrainedModel,
-        features: Sequence[Mapping[str, InputArray | int]],
+        data: TrainingSet,
         collator: Collator,
         settings: Settings,
         new: frozenset[str] = frozenset(),
@@ -55,24 +56,29 @@ class Loop:
 
         `new` names the parameters that `settings.new_learning_rate` is for. Process-wide random state is put back.
         """
-        steps = math.ceil(settings.epochs * math.ceil(len(features) / settings.batch_size))
-        if not steps:
+        settings = settings.model_copy(update={"batch_size": data.batch_size(settings.batch_size)})
+        if not (steps := data.steps(settings.epochs, settings.batch_size)):
             return []
+        once = len(data.passes) > 1
+        length = {"max_steps": steps} if once else {"num_train_epochs": settings.epochs}
 
         def make(bar: Bar) -> _Trainer:
             trainer = _Trainer(
                 model=model,
-                args=arguments_of(settings, self.folder, steps, num_train_epochs=settings.epochs),
-                train_dataset=cast(Any, features),
-                data_collator=collator,
+                args=arguments_of(settings, self.folder, steps, **length),
+                train_dataset=cast(Any, data.samples),
+                data_collator=PairCollator(collator) if data.consistency else collator,
                 callbacks=[Checkpoints(self.save_seconds), bar, *self.callbacks],
             )
             trainer.new, trainer.new_learning_rate = new, settings.new_learning_rate
+            trainer.passes, trainer.consistency = data.passes, data.consistency
             return trainer
 
         trainer = self.run(make, last_checkpoint(self.folder))
         refuse_diverged(model, "learning_rate")
         entries = [entry for entry in trainer.state.log_history if "loss" in entry]
+        if once:  # the Trainer took all epochs for one
+            entries = [{**entry, "epoch": settings.epochs * entry["step"] / steps} for entry in entries]
         # JSON has no word for a number that is not finite
         return [{key: entry[key] if math.isfinite(entry[key]) else None for key in _LOG_KEYS} for entry in entries]
 
@@ -162,13 +168,26 @@ class CheckpointTrainer(Trainer):
 
 
 class _Trainer(CheckpointTrainer):
-    """The Trainer with our own order of training examples."""
+    """The Trainer with our own order of training examples, and `consistency` times the divergence in pairs."""
+
+    passes: Sequence[npt.NDArray[np.int64]] = ()
+    consistency: float = 0.0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
-        features: Any = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedSampler(
-            [len(feature["input_ids"]) for feature in features], self.args.train_batch_size, self.args.seed
-        )
+        samples: Any = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [length_of(sample) for sample in samples]
+        return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed, self.passes)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of the batch, with its outputs where they are asked for."""
+        if not self.consistency:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        compared = inputs.pop("compared")
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        loss = loss + self.consistency * divergence(outputs["logits"], compared)
+        return (loss, outputs) if return_outputs else loss
 
 
 class Checkpoints(TrainerCallback):
@@ -203,50 +222,3 @@ class Bar(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
         if logs and "loss" in logs:
             self.bar.update(self.task, description=f"training, loss {float(logs['loss']):.3f}")
-
-
-_POOL = 50  # batches that are sorted together: little padding, yet other neighbours each epoch
-
-
-class Collator:
-    """Make a batch of features: arrays [T] are padded to [B, T] with the value of their name, numbers become [B]."""
-
-    def __init__(self, padding: Mapping[str, int]) -> None:
-        self.padding = dict(padding)
-
-    def __call__(self, features: Sequence[Mapping[str, InputArray | int]]) -> dict[str, torch.Tensor]:
-        """Return one tensor per name: whole numbers as int64, others as they are."""
-        arrays = [{name: one for name, one in feature.items() if isinstance(one, np.ndarray)} for feature in features]
-        padded = {name: torch.from_numpy(table) for name, table in pad(arrays, self.padding).items()}
-        numbers = {name: [feature[name] for feature in features] for name in features[0] if name not in padded}
-        return padded | {name: torch.tensor(values, dtype=torch.int64) for name, values in numbers.items()}
-
-
-class LengthGroupedSampler(Sampler[int]):
-    """A random order in which the members of a batch have like lengths; it depends on seed and epoch alone.
-
-    Texts are shuffled, sorted by length in pools of `_POOL` batches, cut into batches, and the batches shuffled; a
-    batch that is not full stays last, since batches are cut from this order again.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self.lengths = np.asarray(lengths)
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch, counted from 0. Called by the data loader, also when training resumes."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        generator = np.random.Generator(np.random.PCG64([self.seed, self.epoch]))
-        order = generator.permutation(len(self.lengths))
-        pool = self.batch_size * _POOL
-        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
-        grouped = np.concatenate([part[np.argsort(-self.lengths[part], kind="stable")] for part in pools])
-        full = len(grouped) - len(grouped) % self.batch_size
-        batches = generator.permutation(grouped[:full].reshape(-1, self.batch_size))
-        yield from batches.reshape(-1).tolist()
-        yield from grouped[full:].tolist()

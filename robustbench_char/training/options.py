@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from pydantic import Field
 
@@ -78,6 +78,24 @@ class AugmentOptions(Options):
     without: Annotated[tuple[str, ...], Called("augment_without")] = Field(
         (), description="Leave this operator out of the suite; may be repeated."
     )
+    fresh: Annotated[bool | None, Called("fresh_copies")] = Field(
+        None, description="Attack again in every epoch, each with the next seed (default: for bert_aug)."
+    )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="Weight of the divergence between predictions in clean and attacked copy (not for answers).",
+    )
+
+    def decides(self, own: str | None) -> dict[str, Any]:
+        """Return what decides the copies of a system whose own suite is `own`, as keys of stored results hold it."""
+        later = {"fresh": self.is_fresh(own), "consistency": self.consistency}
+        return self.model_dump(mode="json", exclude={*later}) | {name: value for name, value in later.items() if value}
+
+    def is_fresh(self, own: str | None) -> bool:
+        """Return whether copies are made for every epoch: as asked, else for systems with a suite of their own."""
+        return own is not None if self.fresh is None else self.fresh
 
 
 class FinetuneKeywords(TypedDict, total=False):
@@ -98,6 +116,8 @@ class FinetuneKeywords(TypedDict, total=False):
     augment_share: float | None
     augment_seed: int | None
     augment_without: Sequence[str] | None
+    fresh_copies: bool | None
+    consistency: float | None
 
 
 class Reading(Frozen):

@@ -50,7 +50,7 @@ class BaseInfo(Frozen):
 
 
 class TrainInfo(Frozen):
-    """What it was trained on: `examples` as given and `attacked_copies` of some of them.
+    """What it was trained on: `examples` as given and `attacked_copies` of some of them, of all epochs.
 
     Long contexts give several `windows`; the length limit cut `truncated_examples` of both kinds.
     """

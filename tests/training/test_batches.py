@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.training.loop import Collator, LengthGroupedSampler
+from robustbench_char.training.batches import Collator, LengthGroupedSampler
 
 pytestmark = pytest.mark.models
 

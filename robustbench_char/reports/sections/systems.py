@@ -160,7 +160,7 @@ def _predictors(records: list[Record]) -> list[Note]:
 
 def _recipe(system: SystemInfo) -> tuple[object, ...]:
     """Return what tells rows apart: not a suite's hash or what decides a defence, which differ from task to task."""
-    augment = system.augment and system.augment.model_copy(update={"suite_sha256": ""})
+    augment = system.augment and system.augment.model_copy(update={"suite_sha256": "", "seeds": 1})
     return (
         system.shown,
         system.base,
@@ -214,7 +214,9 @@ def about_defence(info: DefenceInfo | None) -> str:
 
 def _augmentation(info: AugmentInfo) -> str:
     without = f" without {', '.join(info.without)}" if info.without else ""
-    return f"{info.suite}{without}; share {formatting.percent(info.share)}; seed {info.seed}"
+    copies = f"fresh in each epoch, seeds from {info.seed}" if info.fresh else f"seed {info.seed}"
+    consistency = f"; consistency {info.consistency:g}" if info.consistency else ""
+    return f"{info.suite}{without}; share {formatting.percent(info.share)}; {copies}{consistency}"
 
 
 def _costs(records: list[Record]) -> Table:
