@@ -22,6 +22,7 @@ from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.defences.channel import ChannelOptions
 from robustbench_char.defences.opening import identify_defence, open_defence
 from robustbench_char.defences.train import TRAINED
 from robustbench_char.defences.wordrec import RecogniserSettings
@@ -381,7 +382,7 @@ def trained_defence(
         decides |= {"settings": settings.model_dump(), "suite": suite}
         options = settings.model_dump() | {"progress": progress}
     else:
-        decides |= {"kind": kind, "dictionary": identify_defence("spell")}
+        decides |= {"kind": kind, "dictionary": identify_defence("spell"), "options": ChannelOptions().model_dump()}
         options = {}
     folder = store / DEFENCES_FOLDER / run_key(decides)
     if not folder.is_dir():

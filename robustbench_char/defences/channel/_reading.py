@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,7 @@ from robustbench_char.defences.channel._edits import Edits
 from robustbench_char.defences.channel._lattice import Lattice
 from robustbench_char.defences.channel._words import Tokens
 from robustbench_char.defences.channel.errors import ErrorModel, length_class
-from robustbench_char.defences.channel.lexicon import CLASSES
-
-if TYPE_CHECKING:
-    from robustbench_char.defences.channel.channel import Channel
+from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -66,10 +63,24 @@ class Readings:
         return np.asarray(np.logaddexp(edited + np.log(1 - errors.listed), self.listed + np.log(errors.listed)))
 
 
+class Known(Protocol):
+    """What a reading takes from its channel: what is known before a file is seen; `lengths` are those of its words."""
+
+    lexicon: Lexicon
+    errors: ErrorModel
+    lengths: Ints
+
+    def readings(self, forms: Sequence[str], open_: Bools, known: Ints) -> tuple[Readings, Ints, Floats]:
+        """Return the readings of forms [F], their lengths [F], and of new ones the log-probability of the spelling."""
+
+    def spelled(self, known: int, shape: int) -> str:
+        """Return a known word in a pattern of capitals."""
+
+
 class Reading:
     """Sentences behind a channel."""
 
-    def __init__(self, channel: Channel, sentences: Sequence[Sequence[str]]) -> None:
+    def __init__(self, channel: Known, sentences: Sequence[Sequence[str]]) -> None:
         self.channel, self.tokens = channel, Tokens.of(sentences)
         self._ids = channel.lexicon.ids(self.tokens)
         coded = self.tokens.lower.dictionary_encode()
