@@ -172,6 +172,7 @@ def _manifest(
     ledger, kept = target.parent / LEDGER, target.parent / ANSWERS
     counts = tally.counts(_spell_known_word(ledger, tally.known))
     effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None
+    rate = tally.numbers["character_edits"] / tally.numbers["characters"] if tally.numbers["characters"] else None
     return Manifest(
         task=attack.task.name,
         task_record=attack.task,
@@ -184,7 +185,7 @@ def _manifest(
         output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
         ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=counts.edits),
         answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=len(answers)) if answers is not None else None,
-        strength=StrengthInfo(requested=attack.suite.strength, effective=effective),
+        strength=StrengthInfo(requested=attack.suite.strength, effective=effective, character_error_rate=rate),
         counts=counts,
         no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,
         restored_md5=tally.restored_md5,

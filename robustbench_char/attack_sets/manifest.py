@@ -28,16 +28,28 @@ class FileInfo(Frozen):
 
 
 class StrengthInfo(Frozen):
-    """Strength as requested, and as it came out: edited words as a share of eligible ones (None for none)."""
+    """Strength as requested, and as it came out: edited words as a share of eligible ones (None for none).
+
+    `character_error_rate` is the same in characters: `character_edits` / `characters` of the counts (None for no
+    character, and in manifests of versions before 0.2).
+    """
 
     requested: Strength
     effective: float | None
+    character_error_rate: float | None = None
+
+    def __str__(self) -> str:
+        share = "no eligible word" if self.effective is None else f"{self.effective:.1%} of the eligible words"
+        rate = self.character_error_rate
+        return share if rate is None else f"{share}, character error rate {rate:.2%}"
 
 
 class Counts(Frozen):
     """`attempted` words were chosen by the strength; those that no draw changed are `no_ops`.
 
-    `spell_known_word` counts edits whose result, in lower case, is another word of the clean input.
+    `spell_known_word` counts edits whose result, in lower case, is another word of the clean input. `characters` are
+    the code points of the clean texts that were attacked, white space included; `character_edits` those that the edits
+    insert, delete or substitute (the Levenshtein distance between what each removes and inserts, so 2 for a swap).
     """
 
     texts: int
@@ -49,6 +61,8 @@ class Counts(Frozen):
     no_ops: int
     spell_known_word: int
     by_operator: dict[str, int]
+    characters: int | None = None
+    character_edits: int | None = None
 
 
 class Manifest(Frozen):
@@ -77,13 +91,13 @@ class Manifest(Frozen):
     provenance: Provenance
 
     def __repr__(self) -> str:
-        effective, edits = self.strength.effective, sorted(self.counts.by_operator.items())
-        share = "no eligible word" if effective is None else f"{effective:.1%} of the eligible words"
+        listed, edits = self.suite.misspellings, sorted(self.counts.by_operator.items())
         return lines_of(
             f"Attacked set of {self.task}, {self.suite.name}, seed {self.seed}",
             file=f"{self.output.name}, {self.output.rows:,} examples, attacked in {', '.join(self.fields)}",
-            edited=f"{self.counts.edited_words:,} of {self.counts.words:,} words ({share})",
+            edited=f"{self.counts.edited_words:,} of {self.counts.words:,} words ({self.strength})",
             edits=", ".join(f"{name} {number:,}" for name, number in edits),
+            list=f"{listed.name}, {listed.licence}" if listed else "",
         )
 
     __str__ = __repr__

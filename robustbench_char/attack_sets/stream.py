@@ -26,8 +26,15 @@ from robustbench_char.attack_sets.operations import (
 )
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import Slot, edits_by_text, ledger_table, word_vocabulary
-from robustbench_char.attacks.suites import Suite, load_suite_file, load_suites, only_suite, without_operations
+from robustbench_char.attacks.ledger import Slot, character_edits, edits_by_text, ledger_table, word_vocabulary
+from robustbench_char.attacks.suites import (
+    Suite,
+    check_keeps_words,
+    load_suite_file,
+    load_suites,
+    only_suite,
+    without_operations,
+)
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
@@ -92,10 +99,12 @@ class Tally:
     restored_md5: str | None = None
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Tally:
+    def of(cls, outcome: Outcome, ledger: pa.Table) -> Tally:
         """Count one batch of texts."""
+        characters = {"characters": len(outcome.clean.codes) - len(outcome.clean.ends)}
         numbers = Counter(texts=len(outcome.clean.ends), words=len(outcome.words.starts))
         numbers.update(eligible_words=outcome.eligible, attempted=outcome.attempted, edited_words=outcome.edited)
+        numbers.update(characters, character_edits=character_edits(ledger))
         operators = Counter(outcome.operators[number] for number in outcome.edits.operator.tolist())
         return cls(0, numbers, operators, word_vocabulary(outcome))
 
@@ -152,17 +161,21 @@ def suites_of(
 ) -> list[Suite]:
     """Return the suites that a name stands for, one per strength; a `Suite` stands for itself.
 
-    With operations, it is the one suite that they are. Raises InputError for an unknown name, a mistake in the file, or
-    exceptions for a task that does not exist.
+    With operations, it is the one suite that they are. Raises InputError for an unknown name, a mistake in the file,
+    exceptions for a task that does not exist, or one that changes the number of words and a task of tagged tokens.
     """
     if operations is not None:
         return [operations_suite(suite, operations, place=place)]
     if isinstance(suite, Suite):
         if suite.operations is not None:
             raise without_operations(suite.name, place)
-        return [suite]
-    suites = load_suites(str(suite), task=task.name, place=place)
-    check_task_names(str(suite), task.name)
+        suites = [suite]
+    else:
+        suites = load_suites(str(suite), task=task.name, place=place)
+        check_task_names(str(suite), task.name)
+    if task.family == "tagging":
+        for resolved in suites:
+            check_keeps_words(resolved, f"the tokens of {task.name} carry labels", place=place)
     return suites
 
 
@@ -223,7 +236,8 @@ def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Examp
 def _work(suite: Suite, job: _Job) -> _Done:
     batch, operations = job.batch, job.operations
     outcome = attack_batch(batch, suite) if operations is None else apply_operations(batch, operations)
-    return _Done(outcome.texts, ledger_table(outcome, job.slots), Tally.of(outcome))
+    ledger = ledger_table(outcome, job.slots)
+    return _Done(outcome.texts, ledger, Tally.of(outcome, ledger))
 
 
 def _job(

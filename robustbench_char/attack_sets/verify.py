@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
 from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
 from robustbench_char.attack_sets.operations import Restored
-from robustbench_char.attacks.ledger import LEDGER_COLUMNS, LedgerRow, edit_of, rows_by_text, undoing_edit_of
+from robustbench_char.attacks.ledger import (
+    LEDGER_COLUMNS,
+    LedgerRow,
+    character_edits,
+    edit_of,
+    rows_by_text,
+    undoing_edit_of,
+)
+from robustbench_char.attacks.operators import WHITE_SPACE
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
@@ -117,6 +125,10 @@ def _check_manifest(folder: Path, manifest: Manifest, ledger: _Ledger) -> None:
         ("no_op_share", manifest.no_op_share, counts.no_ops / attempted if attempted else None),
     ):
         _same(path, what, found, expected)
+    if counts.character_edits is not None:  # older manifests do not have it
+        _same(path, "counts.character_edits", counts.character_edits, ledger.character_edits)
+        rate = ledger.character_edits / counts.characters if counts.characters else None
+        _same(path, "character error rate", manifest.strength.character_error_rate, rate)
 
 
 def _check_answers(folder: Path, manifest: Manifest, expected: list[tuple[object, ...]]) -> None:
@@ -148,6 +160,7 @@ class _Ledger:
         counts = table["operator"].value_counts().to_pylist()
         self.by_operator = {entry["values"]: entry["counts"] for entry in counts}
         self._rows = rows_by_text(table)
+        self.character_edits = character_edits(table)
         self.edited_words = sum(len({row["word"] for row in rows}) for rows in self._rows.values())
         self._contexts: dict[str, list[LedgerRow]] = {}
         self._used: set[tuple[int, str]] = set()
@@ -199,13 +212,17 @@ def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> No
 
 
 def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
-    """Check that the ledger's words hold the edit and are where it says, and that none is empty or split."""
-    for text, start, word, part in (
-        (clean, row["start_clean"], row["word_before"], row["removed"]),
-        (after, row["start_attacked"], row["word_after"], row["inserted"]),
+    """Check that the ledger's words hold the edit and are where it says, and that none is empty, split or joined.
+
+    White space is that of the operators which put it into a word, or take it from between two.
+    """
+    spaces = WHITE_SPACE.get(row["operator"], (0, 0))
+    for text, start, word, part, allowed in (
+        (clean, row["start_clean"], row["word_before"], row["removed"], spaces[0]),
+        (after, row["start_attacked"], row["word_after"], row["inserted"], spaces[1]),
     ):
         window = text[max(0, start - len(word)) : start + len(word) + len(part)]
-        fits = bool(word) and word in window and part in word and not any(char.isspace() for char in word)
+        fits = bool(word) and word in window and part in word and sum(map(str.isspace, word)) == allowed
         _same(f"{place}, word {row['word']}", "word", repr(word if fits else window), repr(word))
 
 

@@ -1,7 +1,8 @@
 """The engine: applies a suite to a column of texts at once, and says exactly what it did.
 
 A word's draws are numbered: 0 its rank among the words of its text, 1 its operator, 2 + 2t the position and 3 + 2t the
-character of try t. Attempt n at a further edit of a word uses draws 64 n + 1, 64 n + 2, and so on.
+character of try t (2 alone, for an operator that chooses among finished edits). Attempt n at a further edit of a word
+uses draws 64 n + 1, 64 n + 2, and so on.
 """
 
 from __future__ import annotations
@@ -22,8 +23,18 @@ from robustbench_char.attacks.eligibility import (
     within_spans,
 )
 from robustbench_char.attacks.keys import below, draw, fraction, word_keys
-from robustbench_char.attacks.operators import OPERATORS, Scene, WordOperator, Written, eligible_range, letters_at
-from robustbench_char.attacks.suites import Suite
+from robustbench_char.attacks.operators import (
+    OPERATORS,
+    Scene,
+    VariantOperator,
+    WordOperator,
+    Written,
+    at_ends,
+    eligible_range,
+    letters_at,
+)
+from robustbench_char.attacks.suites import Suite, check_keeps_words
+from robustbench_char.attacks.variants import Variants
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
 from robustbench_char.text.columns import Column, ranges, strings
 from robustbench_char.text.edits import Edit, in_order
@@ -101,11 +112,17 @@ class Outcome:
 
 
 def attack_batch(batch: Batch, suite: Suite) -> Outcome:
-    """Attack a batch of texts. Pure: equal arguments give equal results, on any machine, in any batch."""
+    """Attack a batch of texts. Pure: equal arguments give equal results, on any machine, in any batch.
+
+    Raises InputError for given tokens and a suite that would part or join them.
+    """
+    if batch.tokens is not None:
+        check_keeps_words(suite, "its tokens carry labels")
     column = Column.of(batch.texts)
     words = find_words(column, suite.words, batch.tokens)
     keys = word_keys(batch.keys[words.text], words.number)
-    scene = Scene(column, ALPHABETS.get(suite.alphabet), LAYOUTS.get(suite.layout), suite.case)
+    layout = LAYOUTS.get(suite.layout)
+    scene = Scene(column, ALPHABETS.get(suite.alphabet), layout, suite.case, suite.misspellings)
     skipping = "skip" in (suite.words.stop_words, *(rule.stop_words for rule in suite.operators.values()))
     stop = is_stop_word(column, words) if skipping else np.zeros(len(words.starts), np.bool_)
     may = eligible(column, words, suite.words, stop) & ~_protected(column, words, batch, suite)
@@ -126,6 +143,8 @@ def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bool
         spans = batch.entities if kind == "entities" else batch.answers
         if spans is not None:
             safe |= within_spans(column, words, spans)
+    if "join_words" in suite.operators:  # nothing is joined to a protected word either
+        safe[:-1] |= safe[1:]
     return safe
 
 
@@ -158,14 +177,21 @@ class _Arm:
             self.runs = LetterRuns.of(scene.column, words)
             self.open &= self.runs.counts > 0
             return
+        letters = rule.characters == "letters"
+        if isinstance(operator, VariantOperator):
+            self.variants = Variants.of(operator, scene, words, self.positions, letters=letters)
+            self.open &= self.variants.count > 0
+            return
         self.open &= words.ends - words.starts >= operator.shortest
         self.changes = operator.changes(scene)
         sites = self.changes if suite.no_op == "never" else np.ones_like(self.changes)
-        if rule.characters == "letters":
+        place = operator.place or self.positions
+        low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=place)
+        if letters and operator.place is None:
             sites = sites & letters_at(scene, operator.width)
-        low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=self.positions)
-        if rule.characters == "letters":  # what comes after the word is not one of its letters
-            high = np.minimum(high, words.ends)
+            high = np.minimum(high, words.ends)  # what comes after the word is not one of its letters
+        if place == "ends":
+            sites = sites & at_ends(low, high, len(sites))
         total = np.concatenate([[0], np.cumsum(sites)])
         self.sites, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
         self.open &= self.count > 0
@@ -185,6 +211,9 @@ class _Arm:
                 self.operator, self.scene, self.words, self.runs, words, keys, self.positions, base
             )
             return Edits(rewritten, np.full(len(rewritten), number), at, written)
+        if isinstance(self.operator, VariantOperator):
+            at, written = self.variants.drawn(self.words, words, draw(keys[words], base + 2))
+            return Edits(words, np.full(len(words), number), at, written)
         at, draws = self._draw_sites(words, keys, base + 2), draw(keys[words], base + 3)
         for attempt in range(1, self.rule.tries):
             again = np.flatnonzero(~self.changes[at])

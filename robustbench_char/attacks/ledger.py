@@ -1,7 +1,8 @@
 """The edit ledger: a table with one row per edit, enough to undo every edit exactly.
 
 Positions count code points in the field's text; a field of tokens is its tokens joined by single spaces. `word` is
-the number of the word in its text under the suite's splitter. `removed_source` is how the removed characters were
+the number of the word in its text under the suite's splitter; where words are joined, `word_before` and `word_after`
+hold both, the number is that of the first. `removed_source` is how the removed characters were
 spelled in the clean file where that differs from `removed` (a JSON escape). A context that several questions share is
 edited once: its row is the first question's, its id `context:` and the start of its key.
 """
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.attacks.engine import Outcome
 from robustbench_char.text.columns import strings
-from robustbench_char.text.edits import Edit
+from robustbench_char.text.edits import Edit, distance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,7 @@ __all__ = [
     "LEDGER_COLUMNS",
     "LedgerRow",
     "Slot",
+    "character_edits",
     "edit_of",
     "edits_by_text",
     "ledger_schema",
@@ -66,6 +68,8 @@ def ledger_table(
     edits, words = outcome.edits, outcome.words
     text, removed, lengths = words.text[edits.word], edits.written.removed, edits.written.lengths
     start, end = words.starts[edits.word], words.ends[edits.word]
+    joined = edits.start + removed > end
+    end[joined] = words.ends[edits.word[joined] + 1]
     moved = edits.start + outcome.shift
     word_moved, growth = _by_word(outcome)
     clean, attacked = outcome.clean.codes, outcome.attacked.codes
@@ -117,6 +121,12 @@ def edits_by_text(table: pa.Table) -> dict[tuple[int, str], list[Edit]]:
     for row, name, start, removed, inserted in zip(*columns, strict=True):
         edits.setdefault((row, name), []).append(Edit(start, removed, inserted))
     return edits
+
+
+def character_edits(table: pa.Table) -> int:
+    """Return the characters that the edits of a ledger insert, delete or substitute: the sum of their distances."""
+    pairs = zip(table["removed"].to_pylist(), table["inserted"].to_pylist(), strict=True)
+    return sum(distance(removed, inserted) for removed, inserted in pairs)
 
 
 def edit_of(row: LedgerRow) -> Edit:

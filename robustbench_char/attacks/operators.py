@@ -1,25 +1,31 @@
-"""The operators by name, and our own four: where in a word each may strike, where that changes it, what it writes.
+"""The operators by name, and those of one character: where in a word each may strike, where that changes it, what it
+writes.
 
-Ours work on a whole column at once and are pure: what they do is a function of the column, the positions (in the
+They work on a whole column at once and are pure: what they do is a function of the column, the positions (in the
 column's codes) and the draws that they are given. `eligible_range` is the one function that says which positions of a
 word are open. To add an operator, write it in a file of its own and register it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below
 from robustbench_char.common import Registry
-from robustbench_char.text.characters import LETTER, LOWER, UPPER, lower_codes, upper_codes
+from robustbench_char.text.characters import DIGIT, LETTER, LOWER, UPPER, WORD, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
+from robustbench_char.text.edits import Edit
+from robustbench_char.text.letters import script_letters, script_of
 
-__all__ = ["OPERATORS", "CellOperator", "Scene", "Written"]
+if TYPE_CHECKING:
+    from robustbench_char.attacks.lists import ListInfo
+
+__all__ = ["OPERATORS", "WHITE_SPACE", "CellOperator", "Scene", "VariantOperator", "Written"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -32,13 +38,15 @@ class Scene:
 
     `case`: `keep` leaves the pattern of capitals as it is (a capital is swapped with capitals only; what is written
     takes the case of the word, or of what it replaces); `lower` writes characters as alphabet and layout hold them,
-    and swaps any two.
+    and swaps any two. `misspellings`: the suite's list, if it has one. An empty `alphabet` stands for the letters of
+    each word's own script.
     """
 
     column: Column
     alphabet: tuple[str, ...]
     layout: dict[str, str] = field(hash=False)
     case: Literal["keep", "lower"]
+    misspellings: ListInfo | None = None
 
     def has(self, bit: int) -> Bools:
         """Which codes have a class bit."""
@@ -60,7 +68,7 @@ class CellOperator:
 
     `width`: characters it takes from its position on (0: it strikes between characters). `changes`: where striking
     changes the word. `write`: (scene, positions, starts and ends of their words, draws) -> what is written. `shortest`:
-    the length of the shortest word that it leaves something of.
+    the length of the shortest word that it leaves something of. `place`: where it strikes, whatever a suite says.
     """
 
     name: str
@@ -68,6 +76,15 @@ class CellOperator:
     changes: Callable[[Scene], Bools]
     write: Callable[[Scene, Ints, Ints, Ints, NDArray[np.uint64]], Written]
     shortest: int = 1
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class VariantOperator:
+    """An operator that knows all that it may make of a word: (scene) -> (word) -> edits of that word, all as likely."""
+
+    name: str
+    edits: Callable[[Scene], Callable[[str], Sequence[Edit]]]
 
 
 @dataclass(frozen=True)
@@ -83,24 +100,36 @@ class WordOperator:
     session: Callable[[], object]
 
 
-Operator = CellOperator | WordOperator
+Operator = CellOperator | VariantOperator | WordOperator
 
 
-Positions = Literal["interior", "all", "before", "after_first"]
+Positions = Literal["interior", "all", "before", "after_first", "ends"]
+Place = Literal["interior", "behind"]
 
 
-def eligible_range(starts: Ints, ends: Ints, *, width: int, positions: Positions) -> tuple[Ints, Ints]:
+def eligible_range(starts: Ints, ends: Ints, *, width: int | Ints, positions: Positions | Place) -> tuple[Ints, Ints]:
     """Return first and past-last position of each word for an operator of that width; empty ranges have equal ends.
 
     Interior: first and last character are neither struck nor moved, and nothing is put before or after them. Before:
-    nothing is put after the last character. After first: only the first character is safe.
+    nothing is put after the last character. After first: only the first character is safe. Ends: the first and the
+    last of the positions alone (see `at_ends`). Behind: the character after the word.
     """
+    if positions == "behind":
+        return ends, ends + 1
     low = starts + (1 if positions in ("interior", "after_first") else 0)
     last = ends - 1 if positions == "interior" else ends
     high = last - width + 1
     if positions == "before":
         high = np.minimum(high, ends)
     return low, np.maximum(high, low)
+
+
+def at_ends(low: Ints, high: Ints, size: int) -> Bools:
+    """Return which of the positions of a column are the first or the last of a range."""
+    marked, some = np.zeros(size, np.bool_), high > low
+    marked[low[some]] = True
+    marked[high[some] - 1] = True
+    return marked
 
 
 def _anywhere(scene: Scene) -> Bools:
@@ -112,11 +141,49 @@ def _drop(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.ui
 
 
 def _add(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
-    letters = np.array([ord(char) for char in scene.alphabet], np.uint32)
-    new = letters[below(draws, np.full_like(at, len(letters)))]
-    if scene.case == "keep":
-        new = np.where(_in_capitals(scene, starts, ends), upper_codes(new), lower_codes(new))
+    capitals = _in_capitals(scene, starts, ends) & (scene.case == "keep")
+    if not scene.alphabet:
+        new = _own_script(scene, starts, ends, capitals, draws)
+    else:
+        letters = np.array([ord(char) for char in scene.alphabet], np.uint32)
+        new = letters[below(draws, np.full_like(at, len(letters)))]
+        if scene.case == "keep":
+            new = np.where(capitals, upper_codes(new), lower_codes(new))
     return Written(np.zeros_like(at), new[:, None], np.ones_like(at))
+
+
+def _own_script(scene: Scene, starts: Ints, ends: Ints, capitals: Bools, draws: NDArray[np.uint64]) -> Codes:
+    """Return a letter for each word from the script of its first letter; Latin where it has none."""
+    letters = np.append(np.flatnonzero(scene.has(LETTER)), len(scene.column.codes))
+    first = letters[np.searchsorted(letters, starts)]
+    codes = np.full(len(starts), ord("a"), np.uint32)
+    codes[first < ends] = scene.column.codes[first[first < ends]]
+    distinct, which = np.unique(codes, return_inverse=True)
+    scripts = np.array([script_of(chr(code)) for code in distinct.tolist()], np.str_)[which]
+    new = np.zeros_like(codes)
+    for script in np.unique(scripts).tolist():
+        rows = np.flatnonzero(scripts == script)
+        table = np.array([[ord(char) for char in pair] for pair in script_letters(script)], np.uint32)
+        new[rows] = table[below(draws[rows], np.full_like(rows, len(table))), capitals[rows].astype(np.int64)]
+    return new
+
+
+def _parted(scene: Scene) -> Bools:
+    """Return where a letter or digit follows on another, or on a mark of another."""
+    parted = np.zeros(len(scene.column.codes), np.bool_)
+    parted[1:] = scene.has(LETTER | DIGIT)[1:] & scene.has(WORD)[:-1]
+    return parted
+
+
+def _insert_space(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
+    return Written(np.zeros_like(at), np.full((len(at), 1), ord(" "), np.uint32), np.ones_like(at))
+
+
+def _single_spaces(scene: Scene) -> Bools:
+    """Return where a single space stands between two letters or digits."""
+    single, inside = np.zeros(len(scene.column.codes), np.bool_), scene.has(WORD)
+    single[1:-1] = (scene.column.codes[1:-1] == ord(" ")) & inside[:-2] & inside[2:]
+    return single
 
 
 def _in_capitals(scene: Scene, starts: Ints, ends: Ints) -> Bools:
@@ -184,10 +251,20 @@ DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)
 ADD = CellOperator("add", 0, _anywhere, _add)
 SWAP = CellOperator("swap", 2, _swap_changes, _swap)
 KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard)
+INSERT_SPACE = CellOperator("insert_space", 0, _parted, _insert_space, shortest=2, place="interior")
+JOIN_WORDS = CellOperator("join_words", 1, _single_spaces, _drop, place="behind")
+
+WHITE_SPACE = {"insert_space": (0, 1), "join_words": (1, 0)}
+"""How many characters of white space a word of the ledger holds before and after an edit; with all others, none.
+
+They alone change the number of words: no other operator stands beside one in a suite, and tagged tokens refuse them.
+"""
 
 OPERATORS: Registry[Operator] = Registry("operator")
-for _operator in (DROP, ADD, SWAP, KEYBOARD):
+for _operator in (DROP, ADD, SWAP, KEYBOARD, INSERT_SPACE, JOIN_WORDS):
     OPERATORS.register(_operator.name, _operator)
+for _name in ("ocr", "case", "misspelling"):
+    OPERATORS.register(_name, f"robustbench_char.attacks.variants:{_name.upper()}")
 
 NLPAUG_LAYOUTS = ("de", "en", "es", "fr", "he", "it", "nl", "pl", "th", "tr", "uk")
 for _name in (

@@ -22,7 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from robustbench_char.attacks.operators import OPERATORS, Positions
+from robustbench_char.attacks.lists import ListFile, ListInfo, resolve_list
+from robustbench_char.attacks.operators import OPERATORS, WHITE_SPACE, Positions
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import find_declaration, sha256_bytes, shipped
@@ -40,6 +41,7 @@ __all__ = [
     "Suite",
     "SuiteFile",
     "WordRule",
+    "check_keeps_words",
     "load_suite_file",
     "load_suites",
     "only_suite",
@@ -100,7 +102,7 @@ class WordRule(Frozen):
 class OperatorRule(Frozen):
     """How one operator takes part: its weight in the draw, and limits of its own on top of those of the words.
 
-    `positions` takes the place of the suite's: besides `interior` and `all`, `before` strikes or adds before a
+    `positions` takes the place of the suite's: besides `interior`, `all` and `ends`, `before` strikes or adds before a
     character of the word, never after its last, and `after_first` leaves only the first character alone. `characters`
     is what it may strike; `tries` is how often it draws a position while a draw changes nothing (with
     `no_op: as_drawn`).
@@ -165,23 +167,25 @@ class Sweep(Frozen):
 class Settings(Frozen):
     """How words are edited.
 
-    `positions`: `interior` leaves first and last character of a word alone. `alphabet`: what is added is drawn from
-    it. `layout`: which keys lie beside one another. `case`: `keep` leaves the pattern of capitals as it is; `lower`
-    writes what alphabet and layout hold, and swaps letters of any case. `no_op`: `never` draws among edits that
-    change the word; `as_drawn` draws first, and leaves the word as it was where that changes nothing. With
-    `as_drawn`, `draw_among` says which operators are drawn from: `all`, or the `applicable` ones, whose own limits of
-    length and stop words let the word through. `fields`: default fields of the task (all, if not given).
+    `positions`: `interior` leaves first and last character of a word alone, `ends` strikes only those. `alphabet`: what
+    is added is drawn from it. `layout`: which keys lie beside one another. `case`: `keep` leaves the pattern of
+    capitals as it is; `lower` writes what alphabet, layout and list hold, and swaps letters of any case. `no_op`:
+    `never` draws among edits that change the word; `as_drawn` draws first, and leaves the word as it was where that
+    changes nothing. With `as_drawn`, `draw_among` says which operators are drawn from: `all`, or the `applicable` ones,
+    whose own limits of length and stop words let the word through. `fields`: default fields of the task (all, if not
+    given). `misspellings`: the list that the operator `misspelling` draws from.
     """
 
     words: WordRule = WordRule()
     operators: Operators = Field(default_factory=dict)
-    positions: Literal["interior", "all"] = "interior"
+    positions: Literal["interior", "all", "ends"] = "interior"
     alphabet: Alphabet = "english"
     layout: Layout = "qwerty"
     case: Literal["keep", "lower"] = "keep"
     no_op: Literal["never", "as_drawn"] = "never"
     draw_among: Literal["all", "applicable"] = "all"
     fields: tuple[str, ...] | None = None
+    misspellings: ListFile | None = None
 
 
 class SuiteFile(Settings):
@@ -207,6 +211,18 @@ class SuiteFile(Settings):
     def _one_strength(self) -> SuiteFile:
         if self.sweep is not None and "strength" in self.model_fields_set:
             raise ValueError("one of strength, sweep")
+        return self
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> SuiteFile:
+        for chosen in (self, *map(self.settings, self.tasks)):
+            if (chosen.misspellings is None) == ("misspelling" in chosen.operators):
+                raise ValueError("the operator misspelling and the key misspellings together")
+            alone = [name for name in chosen.operators if name in WHITE_SPACE]
+            if alone and len(chosen.operators) + self.edits_per_word > 2:
+                raise ValueError(
+                    f"{alone[0]} as the one operator, with one edit per word: it changes the number of words"
+                )
         return self
 
     def settings(self, task: str) -> Settings:
@@ -260,7 +276,7 @@ class Suite(Frozen):
     operators: dict[str, OperatorRule]
     strength: Strength
     edits_per_word: int = 1
-    positions: Literal["interior", "all"]
+    positions: Literal["interior", "all", "ends"]
     alphabet: str
     layout: str
     case: Literal["keep", "lower"]
@@ -268,15 +284,22 @@ class Suite(Frozen):
     draw_among: Literal["all", "applicable"] = "all"
     fields: tuple[str, ...] | None
     operations: OperationsInfo | None = None
+    misspellings: ListInfo | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(dump(self), draw_among="all", operations=None)
+        return _without(dump(self), draw_among="all", operations=None, misspellings=None)
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether attacked texts have as many words as clean ones."""
+        return not WHITE_SPACE.keys() & self.operators.keys()
 
     @property
     def sha256(self) -> str:
-        """The hash of the resolved settings; of operations, that of the content."""
-        words = {"operations": {"name", "source", "licence"}} if self.operations else None
+        """The hash of the resolved settings; of operations and misspellings, that of the content."""
+        said = {"name", "source", "licence", "version"}
+        words = {key: said for key in ("operations", "misspellings") if getattr(self, key)}
         return sha256_bytes(self.model_dump_json(exclude=words).encode())
 
 
@@ -300,15 +323,16 @@ def load_suites(name: str, *, task: str, place: str = "--suite") -> list[Suite]:
         base, at = name, ""
     if base in shipped(OPERATIONS):
         raise without_operations(base, place)
-    file = load_suite_file(base, place=place)
+    path = find_declaration(FOLDER, base, place=place)
+    file = load_yaml_model(path, SuiteFile)
     stem = Path(base).stem if base.endswith((".yaml", ".yml")) else base
     if at:
         strengths = [_asked(base, asked, file, place)]
     elif file.sweep is not None:
         strengths = file.sweep.strengths()
     else:
-        return [_resolve(file, stem, stem, task, file.strength)]
-    return [_resolve(file, f"{stem}@{_number(strength)}", stem, task, strength) for strength in strengths]
+        return [_resolve(file, path, stem, stem, task, file.strength)]
+    return [_resolve(file, path, f"{stem}@{_number(strength)}", stem, task, strength) for strength in strengths]
 
 
 def without_operations(name: str, place: str) -> InputError:
@@ -326,9 +350,19 @@ def only_suite(suites: Sequence[Suite], *, place: str = "--suite") -> Suite:
     return suites[0]
 
 
-def _resolve(file: SuiteFile, name: str, stem: str, task: str, strength: Strength) -> Suite:
+def check_keeps_words(suite: Suite, because: str, *, place: object | None = None) -> None:
+    """Raise InputError for a suite that inserts or removes white space; `because` is why the words must stay."""
+    if not suite.keeps_words:
+        found, expected = f"{', '.join(suite.operators)}, which changes the number of words", "edits inside words"
+        fix = f"Choose another suite: {because}."
+        raise InputError(place or f"suite {suite.name}", found=found, expected=expected, fix=fix)
+
+
+def _resolve(file: SuiteFile, path: Path, name: str, stem: str, task: str, strength: Strength) -> Suite:
     chosen = file.settings(task)
     shared = {key: getattr(chosen, key) for key in Settings.model_fields}
+    if chosen.misspellings:
+        shared["misspellings"] = resolve_list(chosen.misspellings, path.parent, place=f"{path}: misspellings")
     family = file.family or stem
     return Suite(name=name, family=family, strength=strength, edits_per_word=file.edits_per_word, **shared)
 

@@ -57,6 +57,16 @@ class LetterRuns:
         return cls(lows, highs, first, np.searchsorted(lows, words.ends) - first)
 
 
+def changed_part(before: str, after: str) -> tuple[int, int, str]:
+    """Return (start, characters removed, inserted): the least contiguous part that turns one text into the other."""
+    shorter = min(len(before), len(after))
+    start = next((i for i in range(shorter) if before[i] != after[i]), shorter)
+    tail = 0
+    while tail < shorter - start and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    return start, len(before) - tail - start, after[start : len(after) - tail]
+
+
 def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
     """Return (start, characters removed, inserted) if `after` is `before` with one contiguous edit, else None.
 
@@ -64,12 +74,8 @@ def single_edit(before: str, after: str) -> tuple[int, int, str] | None:
     """
     if after == before or not after or "_" in after or any(char.isspace() for char in after):
         return None
-    shorter = min(len(before), len(after))
-    start = next((i for i in range(shorter) if before[i] != after[i]), shorter)
-    tail = 0
-    while tail < shorter - start and before[-1 - tail] == after[-1 - tail]:
-        tail += 1
-    gone, come = before[start : len(before) - tail], after[start : len(after) - tail]
+    start, width, come = changed_part(before, after)
+    gone = before[start : start + width]
     swapped = len(gone) == 2 and come == gone[::-1]
     matcher = difflib.SequenceMatcher(None, gone, come, autojunk=False)
     if not swapped and any(block.size for block in matcher.get_matching_blocks()):
@@ -99,7 +105,7 @@ def rewrite_words(
             ]
             edited += [(word, *edit) for word, edit in zip(waiting.tolist(), edits, strict=True) if edit is not None]
             waiting = waiting[np.array([edit is None for edit in edits], np.bool_)]
-    return _packed(sorted(edited))
+    return packed(sorted(edited))
 
 
 def _rewrite(
@@ -113,12 +119,13 @@ def _rewrite(
         return None
     at, gone, come = low + edit[0], edit[1], edit[2]
     first, after = eligible_range(start, end, width=gone, positions=positions)
-    if not first <= at < after:
+    if not first <= at < after or (positions == "ends" and at not in (first, after - 1)):
         return None
     return at, gone, come
 
 
-def _packed(edited: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written]:
+def packed(edited: list[tuple[int, int, int, str]]) -> tuple[Ints, Ints, Written]:
+    """Lay out edits (word, start, characters removed, inserted): their words, their starts, what is written."""
     width = max((len(come) for *_, come in edited), default=1) or 1
     codes = np.zeros((len(edited), width), np.uint32)
     for row, (*_, come) in enumerate(edited):

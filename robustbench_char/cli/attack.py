@@ -52,12 +52,15 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
 
 def _print_attacks(attacks: Iterator[tuple[Path, Manifest]]) -> None:
     for folder, manifest in attacks:
-        counts, effective = manifest.counts, manifest.strength.effective
-        share = "no eligible word" if effective is None else f"{effective:.1%} of the eligible words"
-        typer.echo(
-            f"{folder}: {manifest.suite.name}, {counts.edited_words:,} of {counts.words:,} words edited ({share}), "
-            f"{manifest.output.rows:,} examples{_restored(manifest)}"
-        )
+        typer.echo(_line(folder, manifest))
+
+
+def _line(folder: Path, manifest: Manifest) -> str:
+    counts = manifest.counts
+    return (
+        f"{folder}: {manifest.suite.name}, {counts.edited_words:,} of {counts.words:,} words edited "
+        f"({manifest.strength}), {manifest.output.rows:,} examples{_restored(manifest)}"
+    )
 
 
 def _restored(manifest: Manifest) -> str:
@@ -142,10 +145,11 @@ def _print_shown(sets: dict[Path, list[Shown]]) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from robustbench_char.attack_sets import read_manifest
+
     console = Console(soft_wrap=True, highlight=False)
     for folder, examples in sets.items():
-        if len(sets) > 1:
-            console.print(Text(f"{folder}:", style="bold"))
+        console.print(Text(_line(folder, read_manifest(folder)), style="bold"))
         for shown in examples:
             line = Text(f"{shown.id} {shown.field}: ", style="dim")
             for kind, text in shown.pieces:

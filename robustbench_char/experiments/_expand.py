@@ -221,7 +221,8 @@ def _sensitivity(
         params, suites = {**params, "limit": asked.limit or task.spec.test_limit}, task.named(asked.suites)
         first: dict[str, str] = {}  # of several attack seeds
         for suite, _, job in task.attacks:
-            first.setdefault(suite.name, job)
+            if suite.keeps_words:
+                first.setdefault(suite.name, job)
         for suite_name in (suite_name for suite_name in first if suite_name in suites):
             inputs = {**needs, "attacked": first[suite_name]}
             yield Job(f"sensitivity/{name}/{suite_name}", "sensitivity", params, inputs, paths, 2 * task.evaluated)

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robustbench_char.attack_sets.stream import Attack
-from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.attack_sets.stream import Attack, suites_of
+from robustbench_char.attacks.suites import Suite, check_keeps_words
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import installed
 from robustbench_char.common.systems import SYSTEMS, Traits
@@ -208,9 +208,16 @@ def _suites(
         files = {name: folder / path for name, path in spec.tasks[key].operations.items()}
         drawn = [name for name in spec.suites_of(key) if name not in files]
         place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
-        resolved[key] = wrong.each(drawn, partial(load_suites, task=task.name), place)
+        resolved[key] = wrong.each(drawn, partial(suites_of, task=task), place)
         resolved[key] |= wrong.each(files, partial(_published, task, files), f"tasks.{key}.operations")
+        named = spec.sensitivity.suites or () if spec.sensitivity else ()
+        wrong.each(resolved[key].keys() & set(named), partial(_compared, resolved[key]), "sensitivity.suites")
     return resolved
+
+
+def _compared(suites: Mapping[str, list[Suite]], name: str) -> None:
+    for suite in suites[name]:
+        check_keeps_words(suite, "sensitivity compares words one by one")
 
 
 def _published(task: Task, files: Mapping[str, Path], name: str) -> list[Suite]:

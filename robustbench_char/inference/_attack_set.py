@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.metrics.base import QaGold
@@ -58,6 +59,7 @@ class AttackSet:
             edits=manifest.counts.edits,
             words=manifest.counts.words,
             no_op_share=manifest.no_op_share,
+            character_error_rate=manifest.strength.character_error_rate,
             counts_by_operator=manifest.counts.by_operator,
             word_edits=manifest.suite.edits_per_word,
         )
@@ -117,9 +119,11 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
 def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
     """Return the attack on a clean file that `attack` wrote into a folder.
 
-    Raises InputError for a folder that `attack` did not write, that was altered, or is of another task or clean file.
+    Raises InputError for a folder that `attack` did not write, that was altered, is of another task or clean file, or
+    has other numbers of words.
     """
     manifest = read_manifest(folder)
+    check_keeps_words(manifest.suite, "clean and attacked text are compared word by word", place=folder)
     path = folder / manifest.output.name
     if not path.is_file():
         raise InputError(path, found="no such file", expected="the attacked file that the manifest names",

@@ -188,7 +188,8 @@ class AttackInfo(Frozen):
     """How the data was attacked, read from the manifest beside it. Strengths are shares of eligible words.
 
     `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
-    eligible, and `no_op_share` where none was chosen. `word_edits` is how many edits a word gets at most (None: any
+    eligible, and `no_op_share` where none was chosen. `character_error_rate` is the share of characters that the edits
+    insert, delete or substitute (None: not known). `word_edits` is how many edits a word gets at most (None: any
     number, or not known).
     """
 
@@ -204,6 +205,7 @@ class AttackInfo(Frozen):
     no_op_share: float | None
     counts_by_operator: dict[str, int]
     word_edits: int | None = 1
+    character_error_rate: float | None = None
 
 
 class DataInfo(Frozen):

@@ -74,6 +74,8 @@ def record_lines(record: Any) -> str:
 def attack_line(attack: Any) -> str:
     """Return an `AttackInfo` in a few words."""
     share = "" if attack.effective_strength is None else f", {attack.effective_strength:.1%} of eligible words"
+    rate = attack.character_error_rate
+    share += "" if rate is None else f", character error rate {rate:.2%}"
     return f"attacked by {attack.suite} (seed {attack.seed}{share}, {attack.edits:,} edits)"
 
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Edit", "apply_edits", "in_order", "moved_end", "moved_start", "unchanged"]
+__all__ = ["Edit", "apply_edits", "distance", "in_order", "moved_end", "moved_start", "unchanged"]
 
 
 class Edit(NamedTuple):
@@ -22,6 +23,19 @@ class Edit(NamedTuple):
     removed: str
     inserted: str
     inserted_source: str | None = None
+
+
+@lru_cache(maxsize=65_536)
+def distance(before: str, after: str) -> int:
+    """Return the Levenshtein distance: the fewest characters inserted, deleted or substituted (a swap is two)."""
+    row = list(range(len(after) + 1))
+    for number, old in enumerate(before, start=1):
+        left, diagonal = number, row[0]
+        row[0] = number
+        for column, new in enumerate(after, start=1):
+            left = min(left + 1, row[column] + 1, diagonal + (old != new))
+            diagonal, row[column] = row[column], left
+    return row[-1]
 
 
 def in_order(edits: Iterable[Edit]) -> list[Edit]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import string
+import unicodedata
+from functools import cache
 
 from robustbench_char.common import Registry
 
-__all__ = ["ALPHABETS", "LAYOUTS"]
+__all__ = ["ALPHABETS", "LAYOUTS", "script_letters", "script_of"]
 
 ALPHABETS: Registry[tuple[str, ...]] = Registry("alphabet")
 ALPHABETS.register("english", tuple(string.ascii_lowercase))
@@ -20,6 +22,35 @@ ALPHABETS.register(
     "charbert_nlm_2020",
     tuple("etainorshldcumfpgwyb,v.?WkAST10CIMBPx2H-'\"9EDNRFG)(zLU8O5j3Jq476KV;Y:–%Q/][ZéX—$"),
 )
+
+ALPHABETS.register("own_script", ())  # the letters of the script that each word is written in: see script_letters
+
+_BASIC = {
+    "LATIN": "az", "CYRILLIC": "ая", "GREEK": "αω", "ARMENIAN": "աֆ", "HEBREW": "את", "GEORGIAN": "აჰ",
+    "ARABIC": "ءي", "DEVANAGARI": "अह", "THAI": "กฮ", "HIRAGANA": "ぁん", "KATAKANA": "ァン", "HANGUL": "가힣",
+    "CJK": "一龥",
+}  # fmt: skip
+"""First and last basic letter of scripts whose other letters are of other times and languages, or seldom typed."""
+
+
+def script_of(char: str) -> str:
+    """Return the script of a letter, the first word of its Unicode name; that of a character without one is Latin."""
+    return unicodedata.name(char, "LATIN").split()[0]
+
+
+@cache
+def script_letters(script: str) -> tuple[tuple[str, str], ...]:
+    """Return the letters of a script, small and capital (the same where it has no case, or no single capital).
+
+    They are the basic ones, where `_BASIC` has them; else all letters of Unicode's first plane that are named after the
+    script, its small letters alone where it has some; Latin ones where there is none.
+    """
+    first, last = map(ord, _BASIC.get(script, "\0\uffff"))
+    named = [char for char in map(chr, range(first, last + 1)) if char.isalpha() and script_of(char) == script]
+    letters = [char for char in named if char.islower()] or [char for char in named if not char.isupper()]
+    pairs = tuple((char, char.upper() if len(char.upper()) == 1 else char) for char in letters)
+    return pairs or script_letters("LATIN")
+
 
 LAYOUTS: Registry[dict[str, str]] = Registry("keyboard layout")
 

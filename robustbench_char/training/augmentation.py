@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields
-from robustbench_char.attacks.suites import Suite, load_suites, only_suite
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields, suites_of
+from robustbench_char.attacks.suites import Suite, only_suite
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option, within
 from robustbench_char.common.systems import Traits
@@ -97,7 +97,7 @@ def resolve_augmentation(asked: AugmentOptions, system: Traits, task: Task, epoc
             found, expected = f"{asked.consistency:g} for question answering", "0, or a task of another family"
             fix = "Leave it out: answers in clean and attacked copy have no positions in common."
             raise InputError(Option("consistency"), found=found, expected=expected, fix=fix)
-        suite = only_suite(load_suites(name, task=task.name, place=Option("augment")), place=Option("augment"))
+        suite = only_suite(suites_of(name, task, place=Option("augment")), place=Option("augment"))
         fresh = asked.is_fresh(system.augmentation)
         return Augmentation(_less(suite, asked.without), asked.share, seeds, asked.without, fresh, asked.consistency)
     if asked != AugmentOptions():

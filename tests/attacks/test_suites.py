@@ -144,7 +144,7 @@ def test_wrong_names(name: str, message: str) -> None:
         ("sweep: {rate: [0.5, 1.5]}", r"sweep: .*expected rates in \[0, 1\] or numbers of words from 0"),
         ("sweep: {rate: [0.5, 0.5]}", r"sweep: .*expected strengths that differ"),
         ("sweep: {rate: [0.5]}\nstrength: {rate: 1}", r"expected one of strength, sweep"),
-        ("positions: inner", r"positions: found 'inner'; expected 'interior' or 'all'"),
+        ("positions: inner", r"positions: found 'inner'; expected 'interior', 'all' or 'ends'"),
         ("case: kep", r"case: found 'kep'; expected 'keep' or 'lower'.*Did you mean 'keep'"),
         ("no_op: sometimes", r"no_op: found 'sometimes'; expected 'never' or 'as_drawn'"),
         ("tasks: {cola: {words: {min_lenght: 3}}}", r"tasks.cola.words.min_lenght: .*Did you mean 'min_length'"),

@@ -155,7 +155,8 @@ def test_attack_verify_show(data: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["edits.parquet", "manifest.json", "test.txt"]
     assert "verified" in succeeds("verify", "out", "--input", clean, cwd=tmp_path)
     shown = succeeds("show", "out", "-n", 3, cwd=tmp_path).splitlines()
-    assert len(shown) == 3
+    assert "out: charbert_2020" in shown[0]
+    assert len(shown) == 4
     assert any("{+" in line or "[-" in line for line in shown)
     assert clean.read_text() != (tmp_path / "out" / "test.txt").read_text()
 
@@ -174,7 +175,10 @@ def test_operations_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     operations.write_text("---- \nd----i e\n")
     assert "found 2 suites with --operations" in fails_here(capsys, *command, "--suite", "operations,nat2021_typos")
     text = succeeds(*command, "--suite", "operations")
-    assert "operations, 1 of 2 words edited (50.0% of the eligible words), 1 examples, MD5 " in text
+    assert (
+        "operations, 1 of 2 words edited (50.0% of the eligible words, character error rate 20.00%), 1 examples, MD5 "
+        in text
+    )
     assert "(none given to compare with)" in text
     assert "Anna [-w-]rote{+e+}" in succeeds("show", tmp_path / "out")
 

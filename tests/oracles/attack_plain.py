@@ -1,5 +1,5 @@
 """The attack written a second time, word by word in plain Python: an oracle for the engine, sharing its draws and
-none of its code.
+none of its code but the table of scripts.
 
 Only the numbers of the draws (engine.py) and the hash behind them (keys.py) are common, both spelled out again here.
 It knows the four operators of this project, no library's.
@@ -13,6 +13,8 @@ import re
 import unicodedata
 from itertools import accumulate
 from typing import Any, NamedTuple
+
+from robustbench_char.text.letters import script_letters, script_of
 
 MASK = 2**64 - 1
 
@@ -98,6 +100,31 @@ def shouted(word: str) -> bool:
     return sum(char.isupper() for char in word) >= 2 and not any(char.islower() for char in word)
 
 
+def own_script(word: str) -> tuple[str, ...]:
+    """Return the small letters of the script that the word's first letter belongs to."""
+    first = next((char for char in word if char.isalpha()), "a")
+    return tuple(small for small, _ in script_letters(script_of(first)))
+
+
+def closed(i: int, width: int, n: int, operator: str, positions: str) -> bool:
+    """Tell whether an operator may not strike at `i` of a word of `n` characters."""
+    return (
+        i + width > n
+        or (i == 0 and positions in ("interior", "after_first"))
+        or (positions == "interior" and i + max(width, 1) > (n if operator == "add" else n - 1))
+        or (positions == "before" and i == n)
+        or (positions == "ends" and i not in (0, n - width))
+    )
+
+
+def added(word: str, alphabet: tuple[str, ...], keep: bool) -> list[str]:
+    """List what may be added; an empty alphabet is that of the word's own script."""
+    if alphabet:
+        return [change_case(char, shouted(word)) if keep else char for char in alphabet]
+    capitals = keep and shouted(word)
+    return [char.upper() if capitals and len(char.upper()) == 1 else char for char in own_script(word)]
+
+
 def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str]) -> list[Choice]:
     """List the places of a word in order; a place whose list is empty changes nothing."""
     n, keep = len(word), suite.case == "keep"
@@ -106,11 +133,7 @@ def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], lay
     found = []
     for i in range(n + 1):
         width = {"drop": 1, "add": 0, "swap": 2, "keyboard": 1}[operator]
-        if i + width > n or (i == 0 and positions in ("interior", "after_first")):
-            continue
-        if positions == "interior" and i + max(width, 1) > (n if operator == "add" else n - 1):
-            continue
-        if positions == "before" and i == n:
+        if closed(i, width, n, operator, positions):
             continue
         struck = word[i : i + max(width, 1)]
         if letters and not (struck and struck.isalpha()):
@@ -119,7 +142,7 @@ def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], lay
         if operator == "drop" and n > 1:
             come = [""]
         if operator == "add":
-            come = [change_case(char, shouted(word)) if keep else char for char in alphabet]
+            come = added(word, alphabet, keep)
         if operator == "swap" and gone[0] != gone[1] and not (keep and gone[0].isupper() != gone[1].isupper()):
             come = [gone[1] + gone[0]]
         if operator == "keyboard":

@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, edit_of, ledger_table, undoing_edit_of
-from robustbench_char.attacks.operators import OPERATORS
+from robustbench_char.attacks.operators import OPERATORS, WHITE_SPACE
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
+from robustbench_char.common import InputError
+from robustbench_char.text.confusions import OCR_CONFUSIONS
 from robustbench_char.text.edits import apply_edits
 from robustbench_char.text.letters import LAYOUTS
 
 OWN = ("drop", "add", "swap", "keyboard")
+MORE = ("ocr", "case", "misspelling", "insert_space", "join_words")
 ENGLISH = """don't U.S. well-known SOCCER aaaa naïve Straße ÖSTERREICH cannot x ab MacDonald 1996-12-06 24.88 and
 themselves "quoted" ``so'' word_with_lines ǅungla İstanbul ﬁnance"""
 OTHER = "日本語のテキスト Ελληνικά שלום مرحبا हिन्दी ไทย 😀😀😀 𝐀𝐁𝐂𝐃"
@@ -39,6 +42,8 @@ tokens = st.lists(st.lists(token, max_size=6), max_size=5)
 
 def suite_of(operator: str, **changes: Any) -> Suite:
     rules = {operator: OperatorRule()}
+    if operator == "misspelling":
+        changes["misspellings"] = load_suites("human_typos", task="qnli")[0].misspellings
     return Suite(**({"name": "t", "family": "t", "words": WordRule(), "operators": rules,
                      "strength": Strength(rate=1.0),
                      "positions": "all", "alphabet": "english", "layout": "qwerty", "case": "keep", "no_op": "never",
@@ -47,7 +52,12 @@ def suite_of(operator: str, **changes: Any) -> Suite:
 
 ALL = {name: suite_of(name) for name in OPERATORS}
 ALL |= {suite.name: suite for name in suite_names() for suite in load_suites(name, task="qnli")[:2]}
-CLEAN = {name: suite for name, suite in ALL.items() if suite.no_op == "never" and set(suite.operators) <= set(OWN)}
+ALL["add_own_script"] = suite_of("add", alphabet="own_script")
+CLEAN = {
+    name: suite
+    for name, suite in ALL.items()
+    if suite.no_op == "never" and set(suite.operators) <= {*OWN, *MORE} and suite.edits_per_word == 1
+}
 every = pytest.mark.parametrize("name", list(ALL))
 every_own = pytest.mark.parametrize("name", OWN)
 
@@ -100,8 +110,16 @@ def test_the_ledger_undoes_every_edit(name: str) -> None:
             own = [row for row in rows if row["row"] == number]
             assert apply_edits(clean, list(map(edit_of, own))) == attacked
             assert apply_edits(attacked, list(map(undoing_edit_of, own))) == clean
-            assert [row["word"] for row in own] == sorted({row["word"] for row in own})
-        assert outcome.attempted >= len(rows)
+            numbers = [row["word"] for row in own]
+            assert numbers == sorted(numbers)
+            assert len(numbers) <= len(set(numbers)) * ALL[name].edits_per_word
+            for row in own:
+                starts = clean.index(row["word_before"]), attacked.index(row["word_after"])
+                assert starts[0] <= row["start_clean"]
+                assert starts[1] <= row["start_attacked"]
+                spaces = sum(map(str.isspace, row["word_before"])), sum(map(str.isspace, row["word_after"]))
+                assert spaces == WHITE_SPACE.get(row["operator"], (0, 0))
+        assert outcome.attempted >= outcome.edited
         assert outcome.eligible >= outcome.attempted
 
     holds()
@@ -109,7 +127,11 @@ def test_the_ledger_undoes_every_edit(name: str) -> None:
 
 @every
 def test_no_edit_splits_joins_or_empties_a_token(name: str) -> None:
-    """Promise 2 and 4: as many tokens as before, none empty, none with white space in it."""
+    """Promise 2 and 4: as many tokens as before, none empty, none with white space in it; or a clear no."""
+    if not ALL[name].keeps_words:
+        with pytest.raises(InputError, match="changes the number of words"):
+            attack(["a word"], ALL[name], tokens=[["a", "word"]])
+        return
 
     @settings(max_examples=examples(name))
     @given(tokens)
@@ -121,7 +143,7 @@ def test_no_edit_splits_joins_or_empties_a_token(name: str) -> None:
             assert len(after) == len(row)
             assert all(token and not any(char.isspace() for char in token) for token in after)
         for edit in ledger:
-            assert edit["word_after"] != edit["word_before"]
+            assert edit["word_after"] != edit["word_before"] or ALL[name].edits_per_word > 1
             assert any(edit["word_before"] in token for token in rows[edit["row"]])
 
     holds()
@@ -137,6 +159,9 @@ def test_interior_leaves_both_ends_of_a_word(name: str) -> None:
     def holds(batch: list[str]) -> None:
         outcome, rows = attack(batch, suite)
         edits, words = outcome.edits, outcome.words
+        if name == "join_words":  # it leaves both words whole
+            assert all(row["word_before"].replace(" ", "") == row["word_after"] for row in rows)
+            return
         assert (edits.start > words.starts[edits.word]).all()
         assert (edits.start + edits.written.removed < words.ends[edits.word]).all()
         for row in rows:
@@ -151,10 +176,19 @@ SHAPES = {
     "add": lambda before, after, row: len(after) == len(before) + 1 and row["removed"] == "",
     "swap": lambda before, after, row: sorted(before) == sorted(after) and row["inserted"] == row["removed"][::-1],
     "keyboard": lambda before, after, row: len(after) == len(before) and len(row["removed"]) == 1,
+    "ocr": lambda before, after, row: any(
+        seen == row["removed"] and row["inserted"] in reads for seen, reads in OCR_CONFUSIONS[row["removed"][0]]
+    ),
+    "case": lambda before, after, row: before.lower() == after.lower() or before.upper() == after.upper(),
+    "misspelling": lambda before, after, row: True,  # tests/attacks/test_variants.py has the list
+    "insert_space": lambda before, after, row: (
+        after.replace(" ", "") == before and after.strip() == after and (row["removed"], row["inserted"]) == ("", " ")
+    ),
+    "join_words": lambda before, after, row: before.replace(" ", "") == after and row["removed"] == " ",
 }
 
 
-@every_own
+@pytest.mark.parametrize("name", [*OWN, *MORE])
 @pytest.mark.parametrize("case", ["keep", "lower"])
 @settings(max_examples=50)
 @given(texts)

@@ -18,7 +18,12 @@ from robustbench_char.text._treebank import treebank_spans
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import STOP_WORDS
 
-OWN = [name for name in suite_names() if not name.startswith("nlpaug")]
+FOUR = {"drop", "add", "swap", "keyboard"}
+OWN = [
+    name
+    for name in suite_names()
+    if set(load_suites(name, task="qnli")[0].operators) <= FOUR and name != "two_edits"  # the oracle makes one edit
+]
 STOP = frozenset(STOP_WORDS)
 SENTENCES = [
     "Nobody in the harbour knew that Martin's letter, written in 1984, had crossed the ocean twice.",
@@ -40,7 +45,7 @@ def rule() -> st.SearchStrategy[OperatorRule]:
         weight=st.sampled_from([1.0, 0.1, 3.7, 10.0]),
         min_length=st.integers(1, 6),
         max_length=st.sampled_from([None, None, 3, 6]),
-        positions=st.sampled_from([None, None, "interior", "all", "before", "after_first"]),
+        positions=st.sampled_from([None, None, "interior", "all", "before", "after_first", "ends"]),
         characters=st.sampled_from(["any", "letters"]),
         stop_words=st.sampled_from(["attack", "skip"]),
         tries=st.integers(1, 3),
@@ -70,7 +75,7 @@ suites = st.builds(
     words=word_rule(),
     operators=st.dictionaries(st.sampled_from(["drop", "add", "swap", "keyboard"]), rule(), min_size=1),
     strength=strength,
-    positions=st.sampled_from(["interior", "all"]),
+    positions=st.sampled_from(["interior", "all", "ends"]),
     alphabet=st.sampled_from(list(ALPHABETS)),
     layout=st.sampled_from(list(LAYOUTS)),
     case=st.sampled_from(["keep", "lower"]),

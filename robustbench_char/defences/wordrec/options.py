@@ -110,7 +110,7 @@ def resolve_recogniser(
     options: RecogniserKeywords, *, seed: int = 0, task: Task | None = None
 ) -> tuple[RecogniserSettings, Suite]:
     """Return the settings of a training and its attack. Raises InputError for an option that no training could use."""
-    from robustbench_char.attacks.suites import load_suites
+    from robustbench_char.attacks.suites import check_keeps_words, load_suites
     from robustbench_char.text.words import SPLITTERS
 
     (chosen,) = options_of(options, RecogniserOptions)
@@ -120,6 +120,7 @@ def resolve_recogniser(
     if len(suites) != 1:
         raise InputError(Option("suite"), found=f"{len(suites)} strengths in {chosen.suite}", expected="one suite",
                          fix="Choose one strength, for example mixed@0.5.")  # fmt: skip
+    check_keeps_words(suites[0], "a recogniser reads as many words as it writes", place=Option("suite"))
     return RecogniserSettings(seed=seed, **chosen.model_dump()), suites[0]
 
 

@@ -177,7 +177,7 @@ def check_system(system: str) -> None:
 
 def _noise(options: PretrainOptions) -> Suite:
     """Return the suite with the share of words that is asked for. Raises InputError for a sweep."""
-    from robustbench_char.attacks.suites import Strength, load_suites
+    from robustbench_char.attacks.suites import Strength, check_keeps_words, load_suites
 
     name = options.suite
     suites = load_suites(name, task="pretrain", place=Option("suite"))
@@ -186,6 +186,7 @@ def _noise(options: PretrainOptions) -> Suite:
         found, expected = f"{name!r}, which sets strengths", "a suite without a strength"
         fix = "`noise=` sets the share of words; name the plain suite."
         raise InputError(Option("suite"), found=found, expected=expected, fix=fix)
+    check_keeps_words(suites[0], "pre-training recovers the clean word of each", place=Option("suite"))
     return suites[0].model_copy(update={"strength": Strength(rate=options.noise)})
 
 
