@@ -188,9 +188,8 @@ class AttackInfo(Frozen):
     """How the data was attacked, read from the manifest beside it. Strengths are shares of eligible words.
 
     `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
-    eligible, and `no_op_share` where none was chosen. `character_error_rate` is the share of characters that the edits
-    insert, delete or substitute (None: not known). `word_edits` is how many edits a word gets at most (None: any
-    number, or not known).
+    eligible, `no_op_share` where none was chosen. `word_edits` is how many edits a word gets at most (None: any number,
+    or not known), `character_error_rate` the share of characters that edits change (None: not known).
     """
 
     suite: str
