@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from robustbench_char.defences.channel._index import LONGEST
-from robustbench_char.text.characters import DIGIT, LETTER, LOWER, UPPER
+from robustbench_char.text.characters import DIGIT, LETTER, LOWER, UPPER, without_surrogates
 from robustbench_char.text.columns import Column
 
 __all__ = ["CAPITALS", "SMALL", "TITLE", "Tokens", "split_words"]
@@ -67,12 +67,16 @@ class Tokens:
 
     @classmethod
     def of(cls, sentences: Sequence[Sequence[str]]) -> Tokens:
-        """Number the words of sentences."""
+        """Number the words of sentences; lone surrogates, which are no characters, are replaced."""
         return cls._coded((word for sentence in sentences for word in sentence), list(map(len, sentences)))
 
     @classmethod
     def _coded(cls, words: Iterable[str], lengths: Sequence[int]) -> Tokens:
-        coded = pa.array(list(words), pa.string()).dictionary_encode()
+        words = list(words)
+        try:
+            coded = pa.array(words, pa.string()).dictionary_encode()
+        except UnicodeEncodeError:
+            coded = pa.array(list(map(without_surrogates, words)), pa.string()).dictionary_encode()
         which = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         return cls(coded.dictionary, which, np.array(lengths, np.int64))
 
