@@ -12,7 +12,8 @@ from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import installed
 from robustbench_char.common.files import read_json, sha256_file, shipped
-from robustbench_char.experiments._jobs import READY, Call, Job, job_name, text_path
+from robustbench_char.experiments._fronts import Front, front_of
+from robustbench_char.experiments._jobs import PRICES, READY, Call, Job, job_name, text_path
 from robustbench_char.experiments._resolve import Resolved, ResolvedTask
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, Ready, SystemSpec
@@ -20,7 +21,7 @@ from robustbench_char.experiments.store import Store
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
-_REPORTED = ("score", *READY, "sensitivity", "price")
+_REPORTED = ("score", *READY, "sensitivity", *PRICES)
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
 
 
@@ -30,8 +31,8 @@ def expand(resolved: Resolved) -> Plan:
     for job in _jobs(resolved):
         if jobs.setdefault(job.name, job).params != job.params:
             raise InputError("the spec", found=f"two different jobs called {job.name}",
-                             expected="suites, tasks and recognisers of different names",
-                             fix="Rename one of the files; a task's recogniser allows only one limit.")  # fmt: skip
+                             expected="suites, tasks and defences of different names",
+                             fix="Rename one of the files; a task's defence allows only one limit.")  # fmt: skip
     heavy = any(STAGES.get(job.stage).heavy for job in jobs.values())
     return Plan(jobs.values(), _machine(resolved.spec) if heavy else {})
 
@@ -67,7 +68,7 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
             if system.saved and task.key in system.saved:
                 yield from _saved(resolved, task, key, system.saved[task.key])
             if (key, task.key) in resolved.ready:
-                yield from _ready(spec, task, key, resolved.ready[key, task.key])
+                yield from _ready(resolved, task, key, resolved.ready[key, task.key])
 
 
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
@@ -95,42 +96,14 @@ def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
 
 
 def _trained(resolved: Resolved, task: ResolvedTask, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:
-    """Yield the jobs of a system that is fine-tuned on a task: its recogniser, and each seed with its evaluation."""
+    """Yield the jobs of a system that is fine-tuned on a task: its defence, and each seed with its evaluation."""
     spec, system = resolved.spec, resolved.spec.systems[key]
-    needs = {}
-    if system.recogniser or resolved.kind(key).defence == "wordrec":
-        recogniser = _recogniser(resolved, task, system)
-        yield recogniser
-        yield _price(task, recogniser.name)
-        needs = {"recogniser": recogniser.name}
+    front = front_of(resolved, task, key)
+    yield from front.jobs
     for seed in system.training_seeds or task.spec.training_seeds or spec.training_seeds:
-        job = _finetune(resolved, task, base, key, seed, needs, trainings)
+        job = _finetune(resolved, task, base, key, seed, front, trainings)
         yield job
         yield from _evaluated(spec, task, system, job.name.partition("/")[2], {}, {"system": job.name}, {})
-
-
-def _recogniser(resolved: Resolved, task: ResolvedTask, system: SystemSpec) -> Job:
-    """Return the job of the recogniser: one on plain text, or one for the words of each task."""
-    asked = resolved.spec.recogniser
-    options = asked.model_dump(exclude_none=True, exclude={"text"}) if asked else {}
-    if asked and asked.text:
-        texts = resolved.recogniser_text
-        params: dict[str, Any] = {"text": [sha256_file(text_path(path)) for path in texts], "options": options}
-        return Job("recogniser/text", "recogniser", params, paths={"text": texts})
-    params = {
-        "task": task.params["task"],
-        "train": task.train_sha256,
-        "examples": resolved.spec.finetune_options(task.key, system).get("limit"),
-        "options": options,
-    }
-    return Job(job_name("recogniser", task.name), "recogniser", params, paths=task.paths)
-
-
-def _price(task: ResolvedTask, recogniser: str) -> Job:
-    suite, seed, attacked = task.attacks[0]
-    needs = {"recogniser": recogniser, "attacked": attacked}
-    name = job_name("price", task.name, suite.name, f"seed_{seed}")
-    return Job(name, "price", task.params, needs, task.paths, task.examples[1])
 
 
 def _finetune(
@@ -139,7 +112,7 @@ def _finetune(
     base: str,
     key: str,
     seed: int,
-    front: dict[str, str],
+    front: Front,
     trainings: dict[str, str],
 ) -> Job:
     """Return the job of a fine-tuning. `trainings` maps what decides weights to the first job that trains them.
@@ -159,16 +132,16 @@ def _finetune(
         "options": options,
         "augment": augment and augment.decides(kind.augmentation),
     }
-    read_through = front if augment or kind.trained_behind else {}
+    read_through = [front.needs, front.params] if augment or kind.trained_behind else []
     first = trainings.setdefault(repr([kind.recipe, kind.augmentation, needs, read_through, weights]), job)
     label = key if system.system and system.system != key else None
     examples = min(task.examples[0], options.get("limit") or task.examples[0]) * (1 + (augment.share if augment else 0))
     return Job(
         job,
         "finetune",
-        {"system": spec.kind_of(key), "label": label, **weights},
-        {**needs, **({"weights": first} if first != job else {}), **front},
-        {**task.paths, "base": base},
+        {"system": spec.kind_of(key), "label": label, **weights, **front.params},
+        {**needs, **({"weights": first} if first != job else {}), **front.needs},
+        {**task.paths, "base": base, **front.paths},
         examples * options.get("epochs", 3.0) if first == job else 1.0,
     )
 
@@ -181,17 +154,18 @@ def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Ite
     yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
 
 
-def _ready(spec: Benchmark, task: ResolvedTask, key: str, model: Ready) -> Iterator[Job]:
-    """Yield what predicts and scores with a model that is ready."""
-    system = spec.systems[key]
+def _ready(resolved: Resolved, task: ResolvedTask, key: str, model: Ready) -> Iterator[Job]:
+    """Yield what predicts and scores with a model that is ready, and builds and measures the defence before it."""
+    spec, system, front = resolved.spec, resolved.spec.systems[key], front_of(resolved, task, key)
+    yield from front.jobs
     name = job_name("models" if system.model else "external", key, task.name)
     params = {**task.params, "model": model.identity, "label": key}
     paths = {**task.paths, "model": model.name, "options": model.options}
     limited, stage = {**params, "limit": task.spec.test_limit}, "model" if model.heavy else "outside"
     for condition, attacked in task.conditions(system.suites):
-        yield Job(f"score/{name}/{condition}", stage, limited, attacked, paths, task.evaluated)
+        yield Job(f"score/{name}/{condition}", stage, limited, {**front.needs, **attacked}, paths, task.evaluated)
     if model.heavy:
-        yield from _sensitivity(spec, task, name, params, {}, paths)
+        yield from _sensitivity(spec, task, name, params, front.needs, paths)
 
 
 def _evaluated(
@@ -213,7 +187,12 @@ def _evaluated(
 
 
 def _sensitivity(
-    spec: Benchmark, task: ResolvedTask, name: str, params: dict[str, Any], needs: dict[str, str], paths: dict[str, Any]
+    spec: Benchmark,
+    task: ResolvedTask,
+    name: str,
+    params: dict[str, Any],
+    needs: Mapping[str, str],
+    paths: dict[str, Any],
 ) -> Iterator[Job]:
     """Yield what measures the sensitivity of one system, where the spec asks for it."""
     asked = spec.sensitivity

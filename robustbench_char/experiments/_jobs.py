@@ -19,6 +19,9 @@ MINI = "mini"
 READY = ("model", "outside")
 """The stages of models that predict and are not trained here: those that need torch, and all others."""
 
+PRICES = ("price", "defence_price")
+"""The stages of the price of a defence: of a word recogniser, which needs torch, and of all others."""
+
 State = Literal["done", "waiting", "running", "failed", "blocked", "not needed"]
 
 

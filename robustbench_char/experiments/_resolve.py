@@ -17,6 +17,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.extras import installed
 from robustbench_char.common.systems import SYSTEMS, Traits
 from robustbench_char.common.yaml_model import Mistake, all_at_once
+from robustbench_char.experiments._defences import Defences, located, resolve_defences, text_files
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments._trainable import check_training
@@ -140,7 +141,7 @@ class Resolved:
     bases: dict[str, Base]
     text: tuple[str, ...]
     heldout: tuple[str, ...]
-    recogniser_text: tuple[str, ...]
+    defences: Defences
     folder: Path
 
     def kind(self, name: str) -> Traits:
@@ -163,24 +164,23 @@ def resolve(
 
 def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mistakes) -> Resolved:
     folder = data_dir or Path()
-    texts = (spec.text, spec.heldout_text, spec.recogniser.text if spec.recogniser else ())
     kinds = {key: task.data or spec.data for key, task in spec.tasks.items()}
-    published = [path for task in spec.tasks.values() for path in task.operations.values()]
-    read = {*texts[0], *texts[1], *texts[2], *published}
-    _check_data_dir(data_dir, "files" in kinds.values() or bool(read - {MINI}), wrong)
+    _check_data_dir(data_dir, "files" in kinds.values() or bool(spec.files - {MINI}), wrong)
     tasks = wrong.each(spec.tasks, lambda key: given.tasks.get(key) or get_task(key), "tasks")
     data = wrong.each(
-        tasks, lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.trains_on(key)), "tasks"
+        tasks,
+        lambda key: _data(tasks[key], spec.tasks[key], kinds[key], folder, trained=spec.reads_training_data(key)),
+        "tasks",
     )
     suites = _suites(spec, tasks, folder, wrong)
-    ready = _ready(spec, tasks, folder, given, wrong)
+    defences = resolve_defences(spec, data_dir, wrong)
+    ready = _ready(spec, tasks, folder, given, defences, wrong)
     _check_saved(spec, folder, wrong)
     bases = _bases(spec, tasks, wrong)
     own = any(not system.model and not system.predictor for system in spec.systems.values())
     if spec.device == "gpu" or own or any(model.heavy for model in ready.values()):
         _check_device(spec, wrong)
-    keys = ("text", "heldout_text", "recogniser.text")
-    text, heldout, words = (_files(key, names, data_dir, wrong) for key, names in zip(keys, texts, strict=True))
+    text, heldout = (text_files(key, getattr(spec, key), data_dir, wrong) for key in ("text", "heldout_text"))
     readable = [key for key in data if data_dir is not None or kinds[key] != "files"]
     examples = wrong.each(readable, lambda key: _counts(tasks[key], *data[key]), "tasks")
     seeds_of = spec.attack_seeds_of
@@ -188,7 +188,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
         key: ResolvedTask(key, tasks[key], spec.tasks[key], *data[key], examples[key], suites[key], seeds_of(key))
         for key in (() if wrong else tasks)
     }
-    return Resolved(spec, resolved, ready, bases, text, heldout, words, folder)
+    return Resolved(spec, resolved, ready, bases, text, heldout, defences, folder)
 
 
 def _check_data_dir(data_dir: Path | None, needed: bool, wrong: Mistakes) -> None:
@@ -226,23 +226,25 @@ def _published(task: Task, files: Mapping[str, Path], name: str) -> list[Suite]:
 
 def _bases(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:
     """Return the bases by name, none where nothing is trained; all mistakes of training are added."""
-    if not spec.trained() and spec.recogniser is None:
+    if not spec.trained() and spec.recogniser is None and not spec.defences:
         return {}
     return check_training(spec, tasks, wrong)
 
 
 def _ready(
-    spec: Benchmark, tasks: dict[str, Task], folder: Path, given: Given, wrong: Mistakes
+    spec: Benchmark, tasks: dict[str, Task], folder: Path, given: Given, defences: Defences, wrong: Mistakes
 ) -> dict[tuple[str, str], Ready]:
     """Return the models and predictors of a spec that are not trained here, for each of their tasks."""
     ready = {}
     for key, system in spec.systems.items():
-        asked = system.model or system.predictor
+        asked, options = system.model or system.predictor, system.options
+        if options.pop("defence", None) and key in defences.ready:  # else it is built, or a mistake
+            options["defence"] = defences.ready[key][0]
         for task in spec.tasks_of(system) if asked else ():
             if asked and task in tasks:
                 try:
                     ready[key, task] = given.ready.get(key) or ready_model(
-                        asked, tasks[task], system.options, folder, "predictor" if system.predictor else None
+                        asked, tasks[task], options, folder, "predictor" if system.predictor else None
                     )
                 except InputError as error:
                     place = f"systems.{key}.{'model' if system.model else 'predictor'}"
@@ -258,15 +260,8 @@ def ready_model(
     Raises InputError as `identify_model` does.
     """
     chosen = ModelOptions.model_validate(options, strict=False)
-    named = _located(folder, str(name)) if isinstance(name, str | Path) else name
+    named = located(folder, str(name)) if isinstance(name, str | Path) else name
     return Ready(named, options, identify_model(named, task, options=chosen, kind=kind))
-
-
-def _located(folder: Path, name: str) -> str:
-    """Return the whole path of a folder, or of the file in `FILE.py:function`; other names as they are."""
-    where, colon, function = name.rpartition(":") if ".py:" in name else (name, "", "")
-    found = next((path for path in (folder / where, Path(where).expanduser()) if path.exists()), None)
-    return f"{found.resolve()}{colon}{function}" if found else name
 
 
 def _check_saved(spec: Benchmark, folder: Path, wrong: Mistakes) -> None:
@@ -301,12 +296,3 @@ def _gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-def _files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: Mistakes) -> tuple[str, ...]:
-    """Return the files of plain text (see `jobs.text_path`); one that is missing is a mistake."""
-    files = [name if name == MINI else str(((data_dir or Path()) / name).resolve()) for name in names]
-    for path in files if data_dir is not None else ():
-        if path != MINI and not Path(path).is_file():
-            wrong.add(key, f"no file {path}", "a file of plain text below the data folder", "Check the path.")
-    return tuple(files)

@@ -132,6 +132,21 @@ def _recogniser(call: Call, output: Path) -> None:
     )
 
 
+def _defence(call: Call, output: Path) -> None:
+    from robustbench_char.defences.channel import train_channel
+
+    params, paths = call.job.params, call.job.paths
+    train_channel(
+        output=output,
+        text=[text_path(path) for path in paths.get("text", ())],
+        task=_task(call) if "task" in params else None,
+        input=_source(call, "train") if "task" in params else None,
+        examples=params.get("examples"),
+        misspellings=paths["misspellings"],
+        **params["options"],
+    )
+
+
 def _finetune(call: Call, output: Path) -> None:
     from robustbench_char.common.options import keywords_of
     from robustbench_char.training.finetune import finetune
@@ -145,7 +160,7 @@ def _finetune(call: Call, output: Path) -> None:
         system=params["system"],
         base=call.inputs.get("base", call.job.paths["base"]),
         label=params["label"],
-        defence=call.inputs.get("recogniser"),
+        defence=_front(call),
         weights=call.inputs.get("weights"),
         store=call.unfinished,
         save_seconds=call.save_seconds,
@@ -175,7 +190,8 @@ def _model(call: Call, output: Path) -> None:
     from robustbench_char.inference.evaluate import evaluate
 
     source, params = copy(_opened(call)), call.job.params
-    if source.info.predictor is None or source.info.label is None:  # a predictor may name itself
+    own = source.info.predictor is not None and source.info.label is not None  # a predictor may name itself
+    if not own or "defence" in call.inputs or "recogniser" in call.inputs:
         source.info = source.info.model_copy(update={"label": params["label"]})
     evaluate(source, _evaluated(call), name=_source_name(call), limit=params["limit"], output=output)
 
@@ -185,12 +201,15 @@ def _opened(call: Call) -> PredictionSource:
     from robustbench_char.inference.opening import identify_model, open_model
     from robustbench_char.inference.options import ModelOptions
 
-    name, options, params = call.job.paths["model"], call.job.paths["options"], call.job.params
+    name, given, params = call.job.paths["model"], call.job.paths["options"], call.job.params
+    front = _front(call)
+    options = {**given, "defence": str(front)} if front else given
     if call.job.stage == "model":
         return _open(name, *(json.dumps(part, sort_keys=True) for part in (params["task"], params["model"], options)))
     chosen, kind = ModelOptions.model_validate(options, strict=False), params["model"]["kind"]
     known = {"kind": kind} if isinstance(name, str) else {}
-    if kind == "predictor" and identify_model(name, _task(call), options=chosen, kind=kind) != params["model"]:
+    asked = ModelOptions.model_validate(given, strict=False)
+    if kind == "predictor" and identify_model(name, _task(call), options=asked, kind=kind) != params["model"]:
         raise InputError(f"predictor {name}", found="a source that was edited during the run",
                          expected="the one that the run began with", fix="Run the same command again.")  # fmt: skip
     return open_model(name, _task(call), options=chosen, **known)
@@ -212,7 +231,6 @@ def _sensitivity(call: Call, output: Path) -> None:
 
     clean, attacked, label = _source(call, "test"), call.inputs["attacked"], call.job.params.get("label")
     limit, model = call.job.params["limit"], call.job.paths.get("model")
-    defence = call.job.paths.get("options", {}).get("defence")
     sensitivity(
         model or _system(call),
         task=_task(call),
@@ -221,15 +239,15 @@ def _sensitivity(call: Call, output: Path) -> None:
         limit=limit,
         output=output,
         label=label,
-        defence=defence,
+        defence=_front(call) if model else None,
     )
 
 
 def _price(call: Call, output: Path) -> None:
     from robustbench_char.inference.defence_price import defence_price
 
-    clean, attacked = _source(call, "test"), call.inputs["attacked"]
-    defence_price(call.inputs["recogniser"], task=_task(call), input=clean, attacked=attacked, output=output)
+    clean, attacked, defence = _source(call, "test"), call.inputs["attacked"], _front(call)
+    defence_price(str(defence), task=_task(call), input=clean, attacked=attacked, output=output)
 
 
 def _report(call: Call, output: Path) -> None:
@@ -237,6 +255,12 @@ def _report(call: Call, output: Path) -> None:
 
     folders = [call.inputs[role] for role in call.job.params["order"]]
     write_report(folders, output, examples=call.job.params["examples"], run=tuple(call.job.params["run"]))
+
+
+def _front(call: Call) -> Path | str | None:
+    """Return the defence of a job: the folder of the one that it needs, or the place of a ready one."""
+    built = call.inputs.get("defence") or call.inputs.get("recogniser")
+    return built or call.job.paths.get("defence") or call.job.paths.get("options", {}).get("defence")
 
 
 def _task(call: Call) -> Task:
@@ -307,6 +331,7 @@ for _name, _stage in {
     "attack": Stage(_attack, version=1, heavy=False),
     "pretrain": Stage(_pretrain, version=1),
     "recogniser": Stage(_recogniser, version=1),
+    "defence": Stage(_defence, version=1, heavy=False),
     "finetune": Stage(_finetune, version=1),
     "predict": Stage(_predict, version=1),
     "score": Stage(_score, version=1),
@@ -314,6 +339,7 @@ for _name, _stage in {
     "outside": Stage(_model, version=2, heavy=False),
     "sensitivity": Stage(_sensitivity, version=1),
     "price": Stage(_price, version=1),
+    "defence_price": Stage(_price, version=1, heavy=False),
     "report": Stage(_report, version=1, heavy=False),
 }.items():
     STAGES.register(_name, _stage)

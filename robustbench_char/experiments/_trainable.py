@@ -8,11 +8,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.extras import installed
 from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS, Traits
-from robustbench_char.defences.wordrec.options import RecogniserKeywords, resolve_recogniser
+from robustbench_char.defences.wordrec.options import RecogniserKeywords, RecogniserOptions, resolve_recogniser
 from robustbench_char.experiments._mistakes import Mistakes
 from robustbench_char.experiments.spec import Benchmark, SystemSpec
 from robustbench_char.models.bases import Base, Limits, check_layers, positions_in, resolve_base
@@ -77,9 +79,12 @@ def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
 
 def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Base], wrong: Mistakes) -> None:
     """Make the checks of `finetune`, `pretrain` and `train-defence` on their options, for each base and task."""
-    if asked := spec.recogniser:
-        keywords = RecogniserKeywords(**asked.model_dump(exclude={"text"}))  # type: ignore[typeddict-item]
-        wrong.of_options({"recogniser": asked}, lambda: resolve_recogniser(keywords))
+    recognisers: dict[str, BaseModel] = {"recogniser": spec.recogniser} if spec.recogniser else {}
+    recognisers |= {f"defences.{key}": part for key, part in spec.defences.items() if part.kind == "wordrec"}
+    for place, part in recognisers.items():
+        options = part.model_dump(include={*RecogniserOptions.model_fields})
+        check = partial(resolve_recogniser, RecogniserKeywords(**options))  # type: ignore[typeddict-item]
+        wrong.of_options({place: part}, check)
     for key, system in spec.trained().items():
         for base in (bases[name] for name in spec.bases_of(system) if name in bases):
             if spec.kind_of(key) in SYSTEMS:

@@ -129,8 +129,8 @@ def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[st
     if stage in ("finetune", "predict", "score", "sensitivity", *READY) and len(parts) > 3:
         yield stage, parts[2], parts[3]
         yield stage, parts[2]
-    elif stage == "pretrain":
-        yield stage, str(params.get("system"))
+    elif stage in ("pretrain", "defence"):
+        yield stage, str(params.get("system") or params.get("kind"))
     elif len(parts) > 1:
         yield stage, parts[1]
     yield (stage,)

@@ -22,7 +22,7 @@ from robustbench_char.common.files import put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments._expand import Plan
-from robustbench_char.experiments._jobs import READY, Job
+from robustbench_char.experiments._jobs import PRICES, READY, Job
 from robustbench_char.experiments.store import JOB, Cost, Store
 
 __all__ = ["RunFile"]
@@ -42,7 +42,7 @@ NUMBERS = {
     "model": ("record.json", "counts.parquet"),
     "outside": ("record.json", "counts.parquet"),
     "sensitivity": ("sensitivity.json",),
-    "price": ("defence_price.json", "recogniser_price.json"),
+    **dict.fromkeys(PRICES, ("defence_price.json", "recogniser_price.json")),
     "attack": ("manifest.json",),
     "pretrain": ("pretraining.json", "training_log.json"),
 }

@@ -15,15 +15,19 @@ from pydantic import AfterValidator, Field
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import find_declaration
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.options import all_optional
+from robustbench_char.common.options import Options, all_optional
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
+from robustbench_char.defences.channel.options import ChannelOptions
 from robustbench_char.defences.wordrec.options import RecogniserOptions
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
 
-__all__ = ["SPECS", "Benchmark", "Given", "Ready", "load_spec"]
+__all__ = ["RECOGNISER", "SPECS", "Benchmark", "DefencePart", "Given", "Ready", "load_spec"]
+
+RECOGNISER = "recogniser"
+"""The spec's word recogniser among its defences."""
 
 SPECS = "benchmarks/suites"
 """Where shipped specs stand."""
@@ -48,6 +52,33 @@ class RecogniserPart(all_optional(RecogniserOptions)):  # type: ignore[misc]
     text: tuple[str, ...] = ()
 
 
+class DefencePart(all_optional(ChannelOptions), all_optional(RecogniserOptions)):  # type: ignore[misc]
+    """A defence that is built: its kind, what it reads, and the options of its kind, as those of `train-defence`.
+
+    `text` are files below the data folder. `training_data` says that it reads the texts of the task's training data:
+    one is built for each task then.
+    """
+
+    kind: Literal["channel", "wordrec"]
+    text: tuple[str, ...] = ()
+    training_data: bool | None = None
+
+    @property
+    def reads_task(self) -> bool:
+        """Whether the task's training data are read: by default, of a word recogniser only where there is no text."""
+        return self.kind != "wordrec" or not self.text if self.training_data is None else self.training_data
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of its kind, those that are given."""
+        options: dict[str, Any] = self.model_dump(exclude_none=True, exclude={"kind", "text", "training_data"})
+        return options
+
+
+OPTIONS: dict[str, type[Options]] = {"channel": ChannelOptions, "wordrec": RecogniserOptions}
+"""The options of each kind of defence."""
+
+
 def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
         raise ValueError("different numbers from 0 to 4294967295")
@@ -68,9 +99,10 @@ class SystemSpec(all_optional(ModelOptions)):  # type: ignore[misc]
     """One system that is compared. `system` is its registered name, by default the key that it stands under.
 
     `pretrain` and `finetune` change options for this system alone. `starts_from` names another system of this spec,
-    whose encoder its pre-training goes on from. `recogniser` puts the spec's word recogniser in front of it. `bases`
-    and `tasks` restrict it to some. One of these may take the place of training: `model` (any that `check` takes, with
-    its options beside it), `predictor` (a registered callable), `saved` (the folder of a fine-tuned system, by task).
+    whose encoder its pre-training goes on from. `defence` puts one before it: a key of the spec's `defences`, a folder,
+    or a ready one; `recogniser` the spec's word recogniser. `bases` and `tasks` restrict it to some. One of these may
+    take the place of training: `model` (any that `check` takes, with its options beside it), `predictor` (a registered
+    callable), `saved` (the folder of a fine-tuned system, by task).
     """
 
     system: str | None = None
@@ -160,12 +192,20 @@ class Benchmark(Frozen):
     pretrain: PretrainPart = PretrainPart()
     finetune: FinetunePart = FinetunePart()
     recogniser: RecogniserPart | None = None
+    defences: dict[str, DefencePart] = Field(default_factory=dict)
     sensitivity: SensitivityOptions | None = None
     threads: int = Field(1, ge=1)
     device: Literal["cpu", "gpu"] = "cpu"
     gpus_per_job: int = Field(1, ge=1)
     budget: Budget = Budget()
     examples: bool = True
+
+    @property
+    def files(self) -> set[str]:
+        """The names of files of text and of operations."""
+        texts = [part.text for part in (*self.defences.values(), self.recogniser) if part]
+        published = [path for task in self.tasks.values() for path in task.operations.values()]
+        return {*self.text, *self.heldout_text, *published, *(name for text in texts for name in text)}
 
     def trained(self) -> dict[str, SystemSpec]:
         """Return the systems that are trained here."""
@@ -183,9 +223,12 @@ class Benchmark(Frozen):
         """Return the tasks of this spec that a system is trained or predicts on; `saved` names its own."""
         return tuple(key for key in system.tasks or self.tasks if key in self.tasks)
 
-    def trains_on(self, task: str) -> bool:
-        """Return whether a system is trained on a task; otherwise nothing reads its training data."""
-        return self.tasks[task].train_systems and any(task in self.tasks_of(one) for one in self.trained().values())
+    def reads_training_data(self, task: str) -> bool:
+        """Return whether a system, or the defence that is built before one, is trained on a task."""
+        systems = [one for one in self.systems.values() if task in self.tasks_of(one)]
+        built = [self.defences[one.defence] for one in systems if one.defence in self.defences]
+        trained = self.tasks[task].train_systems and any(one.trained for one in systems)
+        return trained or any(part.reads_task for part in built)
 
     def suites_of(self, task: str) -> tuple[str, ...]:
         """Return the suites that a task is attacked with."""
@@ -262,6 +305,7 @@ def combined(spec: Benchmark) -> Iterator[Mistake]:
     yield from _unknown(
         "suite_seeds", spec.suite_seeds, {suite for task in spec.tasks for suite in spec.suites_of(task)}
     )
+    yield from _defences(spec)
     if spec.sensitivity is not None:
         tasks = spec.sensitivity.tasks
         yield from _unknown("sensitivity.tasks", tasks, spec.tasks)
@@ -291,9 +335,12 @@ def _system(spec: Benchmark, key: str, system: SystemSpec) -> Iterator[Mistake]:
         yield Mistake(key, f"{', '.join(beside) or ' and '.join(named)} with a system that is ready",
                       "one of: a system that is trained, a model, a predictor, saved folders",
                       "Leave the others out.")  # fmt: skip
-    if system.options and not system.model:
-        yield Mistake(key, f"{', '.join(system.options)} without a model", "options of `model`",
+    alone = sorted(set(system.options) - ({"defence"} if system.trained else set()))
+    if alone and not system.model:
+        yield Mistake(key, f"{', '.join(alone)} without a model", "options of `model`",
                       "Name the model: `model: FOLDER_OR_ID`.")  # fmt: skip
+    if system.defence and system.recogniser is not None:
+        yield Mistake(key, "defence and recogniser", "one defence before a system", "Leave one of them out.")
     if system.saved and system.tasks is not None:
         yield Mistake(f"{key}.tasks", "tasks beside saved folders", "the tasks of `saved` alone", "Leave it out.")
 
@@ -301,6 +348,22 @@ def _system(spec: Benchmark, key: str, system: SystemSpec) -> Iterator[Mistake]:
 _OF_TRAINING = {
     "system", "bases", "training_seeds", "pretrain", "finetune", "starts_from", "augment", "recogniser",
 }  # fmt: skip
+
+
+def _defences(spec: Benchmark) -> Iterator[Mistake]:
+    """Yield the mistakes in how the keys of defences fit their kinds."""
+    if RECOGNISER in spec.defences and spec.recogniser is not None:
+        yield Mistake(f"defences.{RECOGNISER}", "a second word recogniser", "the key `recogniser` or this one",
+                      "Leave one of them out, or rename this one.")  # fmt: skip
+    for key, part in spec.defences.items():
+        known, place = [*OPTIONS[part.kind].model_fields], f"defences.{key}"
+        for name in part.options:
+            if name not in known:
+                yield Mistake(f"{place}.{name}", f"an option that a defence of kind {part.kind} does not have",
+                              f"one of {', '.join(known)}", f"Leave it out.{nearest(name, known)}")  # fmt: skip
+        if part.kind == "wordrec" and part.reads_task == bool(part.text):
+            found = "true, beside text" if part.text else "false, and no text"
+            yield Mistake(f"{place}.training_data", found, "one source of words", "Give text, or true.")
 
 
 def _starts_from(spec: Benchmark, key: str, system: SystemSpec, first: str) -> Iterator[Mistake]:

@@ -11,7 +11,15 @@ from pydantic import BaseModel
 
 from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, SuiteFile, WordRule
-from robustbench_char.experiments.spec import Benchmark, Budget, FinetunePart, SensitivityOptions, SystemSpec, TaskSpec
+from robustbench_char.experiments.spec import (
+    Benchmark,
+    Budget,
+    DefencePart,
+    FinetunePart,
+    SensitivityOptions,
+    SystemSpec,
+    TaskSpec,
+)
 from robustbench_char.inference.chat.prompts import PromptFile
 from robustbench_char.tasks.base import HubSource, Task
 from robustbench_char.tasks.formats.conll import ConllOptions
@@ -32,6 +40,7 @@ TABLES: dict[str, dict[str, tuple[type[BaseModel], ...]]] = {
     "docs/benchmarks.md": {
         "": (Benchmark,),
         "systems.": (SystemSpec,),
+        "defences.": (DefencePart,),
         "tasks.": (TaskSpec,),
         "sensitivity.": (SensitivityOptions,),
         "budget.": (Budget,),

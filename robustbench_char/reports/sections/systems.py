@@ -206,10 +206,12 @@ def about_defence(info: DefenceInfo | None) -> str:
     """Return what a defence is in short, or a dash for none."""
     if info is None:
         return formatting.DASH
-    if info.kind != "wordrec":
-        return f"{info.name} ({info.kind})" if info.name != info.kind else info.kind
-    words = f"{info.name}; {info.settings['vocabulary']:,} words, back-off {info.settings['backoff']}"
-    return f"{words}; {info.parameters:,} parameters; trained under {', '.join(info.suites)}"
+    said, settings = [info.name if info.name == info.kind else f"{info.name} ({info.kind})"], info.settings
+    if words := settings.get("vocabulary" if info.kind == "wordrec" else "words"):
+        said.append(f"{words:,} words" + (f", back-off {settings['backoff']}" if "backoff" in settings else ""))
+    said += [formatting.plural(info.parameters, "parameter")] if info.parameters else []
+    said += [f"up to {formatting.plural(info.edits, 'edit')} a word"] if info.edits else []
+    return "; ".join([*said, *([f"trained under {', '.join(info.suites)}"] if info.suites else [])])
 
 
 def _augmentation(info: AugmentInfo) -> str:
