@@ -62,6 +62,13 @@ SYSTEMS.register("advbert", f"{_BERT}:AdvBertSystem", "bert/1", pretraining="adv
 SYSTEMS.register("bert_wordrec", f"{_BERT}:BertWordRecSystem", "bert/1", defence="wordrec")
 SYSTEMS.register("bert_spell", f"{_BERT}:BertSpellSystem", "bert/1", defence="spell")
 SYSTEMS.register("bert_channel", f"{_BERT}:BertChannelSystem", "bert/1", defence="channel")
+SYSTEMS.register(
+    "bert_channel_soft",
+    "robustbench_char.models.soft:SoftSystem",
+    "bert_channel_soft/1",
+    defence="channel",
+    trained_behind=True,
+)
 SYSTEMS.register("charbert", f"{_CHARBERT}:CharBertSystem", "charbert/1", pretraining="charbert")
 SYSTEMS.register("bert_aug", f"{_BERT}:BertAugSystem", "bert/1", augmentation="mixed")
 SYSTEMS.register("encoder", "robustbench_char.models.encoders:EncoderSystem", "encoder/1", any_type=True)

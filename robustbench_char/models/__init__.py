@@ -13,8 +13,10 @@ from robustbench_char.common.registry import lazy_names
 if TYPE_CHECKING:
     from robustbench_char.models.bases import Base, Limits, resolve_base
     from robustbench_char.models.inputs import Window
-    from robustbench_char.models.system import Defence, System
+    from robustbench_char.models.system import Defence, SoftDefence, System
 
-__all__ = ["Base", "Defence", "Limits", "System", "Window", "resolve_base"]
+__all__ = ["Base", "Defence", "Limits", "SoftDefence", "System", "Window", "resolve_base"]
 
-__getattr__ = lazy_names(__name__, bases="Base Limits resolve_base", inputs="Window", system="Defence System")
+__getattr__ = lazy_names(
+    __name__, bases="Base Limits resolve_base", inputs="Window", system="Defence SoftDefence System"
+)
