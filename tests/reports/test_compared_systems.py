@@ -7,15 +7,17 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
 from robustbench_char.analysis.pairs import comparison_table, pair_records
-from robustbench_char.records.evaluation import find_records, read_record, write_record
+from robustbench_char.records.evaluation import AugmentInfo, find_records, read_record, write_record
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports import report_frame, score_figure, write_report
+from robustbench_char.reports.sections.systems import _augmentation
 
 Make = Callable[..., Path]
 SYSTEMS = ("charbert", "bert_aug without keyboard", "bert", "bert_wordrec", "bert_aug", "advbert", "bert_mlm")
@@ -216,3 +218,9 @@ def test_a_system_that_lacks_a_suite_leaves_its_row_empty(make_comparison: Make,
     rows = {row["system"]: row for row in read_table(out / "tables" / "overview_qnli.csv")}
     assert rows["charbert"]["swap"] == ""
     assert printed_table(out, "| System | clean | drop | swap |")["charbert"][2] == formatting.DASH
+
+
+def test_fresh_copies_and_consistency_are_named() -> None:
+    copies: Any = {"suite": "charbert_2020", "suite_sha256": "5", "operators": ("drop",), "share": 0.5, "seed": 9}
+    info = AugmentInfo(**copies, fresh=True, seeds=3, consistency=0.5)
+    assert _augmentation(info) == "charbert_2020; share 50.0%; fresh in each epoch, seeds from 9; consistency 0.5"

@@ -22,6 +22,7 @@ from robustbench_char.common.options import options_of
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.inference.systems import load_system
 from robustbench_char.models.bert import BertSystem
+from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.tasks.base import Answer, Task
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.batches import Collator, LengthGroupedSampler, Pair, PairCollator, divergence
@@ -198,10 +199,14 @@ def test_refuses(family: str, options: dict[str, Any], message: str, tasks: dict
 
 
 @dataclass
-class Upper:
+class Front:
     """A defence that changes letters to others, and keeps what it was given."""
 
     seen: list[Any] = field(default_factory=list)
+    info = DefenceInfo(kind="front", name="front", sha256="1")
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
 
     def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         self.seen.append(sentences)
@@ -210,7 +215,7 @@ class Upper:
 
 def test_copies_and_examples_are_read_through_a_defence_as_files(read: Any, make_file: Any) -> None:
     """A defence that adapts to a file sees the examples, and the copies of each epoch, once and alone."""
-    examples, front = make_file("tagging").held, Upper()
+    examples, front = make_file("tagging").held, Front()
     behind = read("tagging", examples, front, fresh_copies=True, epochs=2)
     assert len(front.seen) == 3
     assert {tuple(words) for words in front.seen[0]} == {one.fields["tokens"] for one in examples}
@@ -305,3 +310,24 @@ def test_consistency_brings_predictions_together(read: Any, make_file: Any, trai
     with torch.no_grad():
         apart, together = (float(divergence(system.model(**batch).logits, compared)) for system in systems)
     assert together < apart / 2
+
+
+def test_weights_are_shared_unless_training_reads_through_the_defence(
+    make_file: Any, train_tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without copies a defence stands in front at prediction only; with copies it decides what is read in training."""
+    front = Front()
+    monkeypatch.setattr("robustbench_char.training.finetune.open_defence", lambda name: front)
+    file, options = make_file("tagging"), {"epochs": 1, "augment": "mixed"}
+    bare, behind = (train_tiny("tagging", file, name=f"{name}", epochs=1, defence=name) for name in (None, "front"))
+    assert said(bare)["training"] == said(behind)["training"]
+    assert digest(bare) == digest(behind)
+    assert not front.seen
+    copied = train_tiny("tagging", file, name="copied", **options)
+    through = train_tiny("tagging", file, name="through", defence="front", **options)
+    assert said(copied)["training"] != said(through)["training"]
+    assert digest(copied) != digest(through)
+    assert len(front.seen) == 2
+    assert said(through)["defence"]["name"] == "front"
+    with pytest.raises(InputError, match="trained on something else, or with other settings"):
+        train_tiny("tagging", file, name="taken", defence="front", weights=copied, **options)
