@@ -67,16 +67,16 @@ def _print_price(result: PriceRecord) -> None:
         ("wrong in the attacked text", price.wer_before, price.wer_before_cased, price.words),
         ("wrong after correction", price.wer_after, price.wer_after_cased, price.words),
         ("clean words changed", price.clean_changed, price.clean_changed_cased, price.words),
-        ("words of entities wrong in the attacked text", price.entity_before, None, price.entity_words),
-        ("words of entities wrong after correction", price.entity_after, None, price.entity_words),
-        ("clean words of entities changed", price.entity_changed, None, price.entity_words),
+        ("entity words wrong, attacked", price.entity_before, None, price.entity_words),
+        ("entity words wrong, corrected", price.entity_after, None, price.entity_words),
+        ("clean entity words changed", price.entity_changed, None, price.entity_words),
     )
     for label, lower, cased, count in rows:
         if count:
             shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
             table.add_row(label, *shown, f"{count:,}")
     Console().print(table)
-    typer.echo(f"{result.words_per_second:,.0f} words per second")
+    typer.echo(f"{result.words_per_second:,.0f} words per second and core")
 
 
 @command("defence_price", _print_price)

@@ -101,5 +101,6 @@ def kind_of_defence(name: Path | str, *, place: object = "--defence") -> tuple[s
 def _unknown(name: str, folder: Path, place: object) -> InputError:
     ready = f", or one of {', '.join(READY)}" if READY else ""
     found = f"neither {CONFIG} nor {_RECOGNISER} in {name}" if folder.is_dir() else f"no folder {name}"
-    fix = f"Check the path, or train a defence with `train-defence`.{nearest(name, READY)}"
+    meant = "" if folder.is_dir() else nearest(name, READY)
+    fix = f"Check the path, or train a defence with `train-defence`.{meant}"
     return InputError(place, found=found, expected=f"a folder that `train-defence` wrote{ready}", fix=fix)

@@ -32,7 +32,7 @@ _Pair = tuple[_Field, _Field, list[bool]]
 def word_price(
     defence: Defence, clean: Sequence[Example], attacked: Sequence[Example], task: Task
 ) -> tuple[WordErrors, float]:
-    """Measure a defence on the examples of one file, clean and attacked, in the same order; return words per second.
+    """Measure a defence on the examples of one file, clean and attacked, in the same order; add words per second.
 
     What it loads when first used is not timed. Raises InputError where the two do not hold the same examples.
     """
@@ -43,9 +43,9 @@ def word_price(
     good, bad = _words(before), _words(after)
     _check_words(good, bad)
     defence.correct([("teh",)])
-    started = time.perf_counter()
+    started = time.process_time()
     repaired, broken = _corrected(defence, after), _corrected(defence, before)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     marks = [pair[2] for pair in pairs]
     names = _marked(good, marks)
     errors = WordErrors(
@@ -62,7 +62,7 @@ def word_price(
         entity_words=sum(map(len, names)),
         examples=len(clean),
     )
-    return errors, 2 * errors.words / seconds
+    return errors, 2 * errors.words / max(seconds, 1e-9)
 
 
 def _pairs(clean: Sequence[Example], attacked: Sequence[Example], task: Task) -> list[_Pair]:

@@ -48,7 +48,7 @@ class WordErrors(Frozen):
 class PriceRecord(Frozen):
     """One defence measured on one task's data, clean and under one attack. Numbers alone, no text.
 
-    `words_per_second` is over both, on the machine of `provenance` (None in older records).
+    `words_per_second` is over both, by the time of one core (None in older records).
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")

@@ -111,7 +111,7 @@ def price_lines(record: Any) -> str:
         f"Price of {record.defence.name} on {record.task}, {record.attack.suite}",
         data=f"{record.source}, {errors.examples:,} examples, {attack_line(record.attack)}",
         errors=", ".join(f"{share:.2f}% {name}" for name, share in shares.items() if share is not None),
-        speed=f"{record.words_per_second:,.0f} words per second" if record.words_per_second else "",
+        speed=f"{record.words_per_second:,.0f} words per second and core" if record.words_per_second else "",
         made=_made(record),
     )
 

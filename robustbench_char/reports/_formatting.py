@@ -15,7 +15,7 @@ DASH = "–"
 _MARKS = {"edits": "†", "operators": "†", "suite": "‡"}
 _ABOUT_MARKS = {
     "operators": "† The system saw operators of this attack in training, or its defence knows them.",
-    "edits": "† The defence before the system assumes no fewer edits of a word than this attack makes.",
+    "edits": "† The system's defence allows for as many edits of a word as this attack makes.",
     "suite": "‡ The system was trained under this very suite.",
 }
 

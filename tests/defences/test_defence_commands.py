@@ -53,7 +53,7 @@ def test_train_and_price(tmp_path: Path) -> None:
     assert numbers["entity_words"] == 40
     assert 0 <= numbers["wer_after"] <= 100
     table = run(*price)
-    assert "clean words of entities changed" in table
+    assert "clean entity words changed" in table
     assert f"{numbers['wer_before']:.2f}" in table
 
 

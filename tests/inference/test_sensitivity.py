@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -23,6 +24,7 @@ from robustbench_char.inference.systems import load_system
 from robustbench_char.records.sensitivity import find_sensitivities, read_profiles, read_words
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
+from robustbench_char.text.corrections import Correction, replaced
 from robustbench_char.training.finetune import finetune
 
 pytestmark = pytest.mark.models
@@ -142,6 +144,29 @@ def test_encoders_of_other_types(kind: str, tiny_base: str, attacked: tuple[str,
 def test_batches_and_padding_change_nothing(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
     one, other = (measure(tiny_base, attacked, batch_size=size).words["distance"] for size in (1, 32))
     np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_defence_sees_a_whole_file_at_once(
+    tiny_base: str, attacked: tuple[str, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clean and attacked examples are two files, however many are read at a time."""
+    calls: list[int] = []
+
+    class Still:
+        def correct(self, sentences: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+            calls.append(len(sentences))
+            return sentences
+
+        def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
+            calls.append(len(texts))
+            return [replaced(text, [], []) for text in texts]
+
+    monkeypatch.setattr("robustbench_char.inference.sensitivity._CHUNK", 3)
+    monkeypatch.setattr("robustbench_char.inference.sensitivity.open_defence", lambda name: Still())
+    behind, plain = measure(tiny_base, attacked, defence="still"), measure(tiny_base, attacked)
+    assert len(calls) == 2
+    assert min(calls) > 3
+    pd.testing.assert_frame_equal(behind.words, plain.words, check_exact=False, atol=1e-5)
 
 
 def test_words_follow_the_ledger(tiny_base: str, attacked: tuple[str, Path, Path]) -> None:
