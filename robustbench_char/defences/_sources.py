@@ -19,7 +19,7 @@ def text_lines(paths: Sequence[Path]) -> Iterator[str]:
     Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
     for path in paths:
-        yield from _lines(check_file(path, option="`text=`"))
+        yield from _lines(check_file(path, option="`text=`", holding="plain text"))
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -24,7 +24,7 @@ from robustbench_char.defences.channel._index import LONGEST, Spelled
 from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens, split_words
 from robustbench_char.defences.channel.errors import ErrorModel
-from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, write_channel
+from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, check_memory, write_channel
 from robustbench_char.defences.channel.lexicon import count_lexicon
 from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions
 from robustbench_char.tasks.base import Example, Task
@@ -58,6 +58,7 @@ def build_tables(
 
     Raises InputError where there is no word to know.
     """
+    misspelled = _misspelled(options.misspellings)
     parts = [(tokens, 1.0) for tokens in _counted(islice(lines, options.limit))]
     if len(sentences):
         parts.append((Tokens.of(sentences), _TASK_WEIGHT))
@@ -70,9 +71,6 @@ def build_tables(
         raise InputError(Option("text"), found="no word", expected="text to know words from",
                          fix="Give more text, or the dictionary.")  # fmt: skip
     spelling = Spelling.of(Spelled.of(rare), np.ones(len(rare)))
-    misspelled = Counter[tuple[str, str]]()
-    for source in options.misspellings:
-        misspelled.update(_misspelled(source))
     errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
     errors, listed = _estimated(errors, misspelled, options.max_edits)
     read = sum(len(tokens.which) for tokens, _ in parts)
@@ -82,9 +80,13 @@ def build_tables(
 
 
 def _counted(lines: Iterable[str]) -> Iterator[Tokens]:
-    rest = iter(lines)
+    rest, words, distinct = iter(lines), 0, set[str]()
     while chunk := list(islice(rest, _LINES)):
-        yield Tokens.of([[line[start:end] for start, end in split_words(line)] for line in chunk])
+        tokens = Tokens.of([[line[start:end] for start, end in split_words(line)] for line in chunk])
+        words += len(tokens.which)
+        distinct.update(tokens.distinct.to_pylist())
+        check_memory(Option("text"), len(distinct), words, fix="Read fewer lines: give `limit=`.")
+        yield tokens
 
 
 def _counts(parts: Sequence[tuple[Tokens, float]], words: Mapping[str, float]) -> Mapping[str, float]:
@@ -121,13 +123,21 @@ def _dictionary(total: float) -> tuple[dict[str, float], dict[tuple[str, str], f
     )
 
 
-def _misspelled(source: str) -> Iterator[tuple[str, str]]:
-    """Yield pairs (wrong, right) of a list, or of the words of an attacked set, in lower case."""
-    pairs = aligned_words(source) if (Path(source) / "manifest.json").is_file() else read_misspellings(source)
-    for wrong, right in pairs:
-        wrong, right = wrong.lower(), right.lower()
-        if wrong != right and any(map(str.isalpha, wrong)) and len(right.split()) == 1 == len(wrong.split()):
-            yield wrong, right
+def _misspelled(sources: Iterable[str]) -> Counter[tuple[str, str]]:
+    """Count pairs (wrong, right) of lists, and of the words of attacked sets, in lower case."""
+    counts = Counter[tuple[str, str]]()
+    for source in sources:
+        listed = aligned_words(source) if (Path(source) / "manifest.json").is_file() else read_misspellings(source)
+        lower = ((wrong.lower(), right.lower()) for wrong, right in listed)
+        usable = [
+            (wrong, right) for wrong, right in lower
+            if wrong != right and any(map(str.isalpha, wrong)) and len(right.split()) == 1 == len(wrong.split())
+        ]  # fmt: skip
+        if not usable:
+            raise InputError(source, found="no misspelling of a single word", expected="words, written wrong and right",
+                             fix="Give a list with some, or leave it out.")  # fmt: skip
+        counts.update(usable)
+    return counts
 
 
 def _estimated(errors: ErrorModel, misspelled: Counter[tuple[str, str]], most: int) -> tuple[ErrorModel, Listed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 from safetensors import SafetensorError
@@ -19,17 +21,23 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.defences.channel._spelling import Spelling
+from robustbench_char.defences.channel._spelling import ORDER, Spelling
 from robustbench_char.defences.channel.errors import ErrorModel
-from robustbench_char.defences.channel.lexicon import Lexicon
+from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon
 from robustbench_char.defences.channel.options import Ends
 
-__all__ = ["CONFIG", "ChannelFile", "Listed", "Tables", "read_channel", "write_channel"]
+__all__ = ["CONFIG", "ChannelFile", "Listed", "Tables", "check_memory", "read_channel", "write_channel"]
 
 CONFIG = "defence.json"
 _LEXICON, _PAIRS, _SPELLING, _LISTED = "lexicon.parquet", "pairs.parquet", "spelling.parquet", "listed.parquet"
 _ERRORS = "errors.safetensors"
 _SHAPES = ("small", "title", "capitals")
+_COLUMNS = {
+    _LEXICON: pa.schema({"word": pa.string(), **dict.fromkeys(["frequency", *_SHAPES], pa.float64())}),
+    _PAIRS: pa.schema({"first": pa.int32(), "second": pa.int32(), "count": pa.float64()}),
+    _SPELLING: pa.schema({"length": pa.int8(), "key": pa.int64(), "count": pa.float64()}),
+    _LISTED: pa.schema({"misspelling": pa.string(), "word": pa.string(), "probability": pa.float64()}),
+}
 _AGAIN = "Copy the folder again, or build it again with `train-defence channel`."
 
 Listed = dict[str, tuple[tuple[str, float], ...]]
@@ -105,30 +113,76 @@ def read_channel(folder: Path) -> tuple[ChannelFile, Tables]:
         if found != (wanted := f"SHA-256 {file.files.get(name)}"):
             raise InputError(path, found=found, expected=f"{wanted}, as {CONFIG} says", fix=_AGAIN)
     try:
-        return file, _tables(folder)
+        tables = _tables(folder)
+        if wrong := _misfits(tables):
+            raise ValueError(", ".join(wrong))
+        return file, tables
     except (pa.ArrowException, SafetensorError, KeyError, ValueError, TypeError) as error:
         found = f"tables that do not fit together ({type(error).__name__}: {error})"
         raise InputError(folder, found=found, expected="a channel", fix=_AGAIN) from None
 
 
 def _tables(folder: Path) -> Tables:
-    table = pq.read_table(folder / _LEXICON)
+    check_memory(folder / _LEXICON, pq.read_metadata(folder / _LEXICON).num_rows, fix="Build it with fewer words.")
+    table = _read(folder / _LEXICON)
     shapes = np.stack([_numbers(table[name]) for name in _SHAPES], axis=1)
     words = table["word"].combine_chunks()
-    pairs = pq.read_table(folder / _PAIRS)
-    keys = _numbers(pairs["first"]).astype(np.int64) * len(words) + _numbers(pairs["second"])
+    pairs = _read(folder / _PAIRS)
+    first, second = (_numbers(pairs[name]).astype(np.int64) for name in ("first", "second"))
+    keys = np.where((second >= 0) & (second < len(words)), first * len(words) + second, -1)
     lexicon = Lexicon(words, _numbers(table["frequency"]), shapes, keys, _numbers(pairs["count"]))
-    grams = pq.read_table(folder / _SPELLING)
+    grams = _read(folder / _SPELLING)
     length, key, count = (_numbers(grams[name]) for name in ("length", "key", "count"))
     each = [length == number for number in range(1, int(length.max(initial=0)) + 1)]
     spelling = Spelling(tuple(key[one] for one in each), tuple(count[one] for one in each))
     listed: dict[str, list[tuple[str, float]]] = {}
-    for row in pq.read_table(folder / _LISTED).to_pylist():
+    for row in _read(folder / _LISTED).to_pylist():
         listed.setdefault(row["misspelling"], []).append((row["word"], row["probability"]))
     numbers: dict[str, Any] = {
         name: value if value.ndim else float(value) for name, value in load_file(folder / _ERRORS).items()
     }
     return Tables(lexicon, spelling, ErrorModel(**numbers), {wrong: tuple(meant) for wrong, meant in listed.items()})
+
+
+def _read(path: Path) -> pa.Table:
+    table = pq.read_table(path)
+    if table.schema != _COLUMNS[path.name]:
+        raise ValueError(f"other columns in {path.name}")
+    return table
+
+
+def _misfits(tables: Tables) -> list[str]:
+    """Return what of the tables does not belong together."""
+    lexicon, spelling, size = tables.lexicon, tables.spelling, len(tables.lexicon)
+    pairs, flat = lexicon.pairs, ErrorModel.uniform()
+    shapes = [[np.shape(getattr(model, field.name)) for field in fields(model)] for model in (tables.errors, flat)]
+    shares = [share for meant in tables.listed.values() for _, share in meant]
+    wrong = {
+        "other classes": lexicon.words[: len(CLASSES)].to_pylist() != list(CLASSES),
+        "a word twice": pc.count_distinct(lexicon.words).as_py() != size,
+        "frequencies below 0": not (np.append(lexicon.frequency, lexicon.shapes.min(initial=0)) >= 0).all(),
+        "pairs of no words or out of order": bool((np.diff(pairs, prepend=-1, append=size * size) <= 0).any()),
+        "no counts of letters": len(spelling.keys) != ORDER or not all(map(len, spelling.keys)),
+        "listed misspellings without probability": not all(0 < share <= 1 for share in shares),
+        "an error model of another size": shapes[0] != shapes[1],
+    }
+    return [name for name, found in wrong.items() if found]
+
+
+def check_memory(place: object, distinct: int, words: int = 0, *, fix: str) -> None:
+    """Raise InputError where so many distinct words, counted in so many words of text, take more memory than there is.
+
+    The cost of both was measured: of counting text, and of an index of words of ten letters for two edits.
+    """
+    needed, most = distinct * 2500 + words * 24, _memory()
+    if needed > most:
+        found = f"{distinct:,} different words, for which about {needed / 1e9:,.1f} GB of memory are needed"
+        raise InputError(place, found=found, expected=f"at most {most / 1e9:,.1f} GB, what this machine has", fix=fix)
+
+
+def _memory() -> float:
+    """Return the bytes of memory of this machine, where it tells."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else np.inf
 
 
 def _numbers(column: pa.ChunkedArray) -> Any:
