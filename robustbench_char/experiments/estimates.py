@@ -1,7 +1,7 @@
 """Estimated cost of a run, from earlier jobs in this store or from the costs that are shipped.
 
 The time per unit of work is that of the nearest earlier jobs: those of the same stage, system and task, else of the
-same stage and system, else of the same stage.
+same stage and task, else of the same stage and system, else of the same stage.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _shipped() -> Iterator[tuple[list[Kind], JobCost]]:
     for line in path.read_text(encoding="utf-8").splitlines() if path else ():
         value = json.loads(line)
         kind = tuple(value["kind"])
-        kinds = [kind[:length] for length in range(len(kind), 0, -1)]
+        kinds = [kind, *_of_task(kind), *(kind[:length] for length in range(len(kind) - 1, 0, -1))]
         yield kinds, JobCost(value["seconds_a_unit"], value["disk_bytes"], value["memory_bytes"])
 
 
@@ -128,9 +128,15 @@ def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[st
         return
     if stage in ("finetune", "predict", "score", "sensitivity", *READY) and len(parts) > 3:
         yield stage, parts[2], parts[3]
+        yield from _of_task((stage, parts[2], parts[3]))
         yield stage, parts[2]
     elif stage in ("pretrain", "defence"):
         yield stage, str(params.get("system") or params.get("kind"))
     elif len(parts) > 1:
         yield stage, parts[1]
     yield (stage,)
+
+
+def _of_task(kind: Kind) -> list[Kind]:
+    """Return the kind of all systems on a task, where the kind tells the task."""
+    return [(kind[0], "any system", kind[2])] if len(kind) == 3 else []

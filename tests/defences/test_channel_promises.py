@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import suite_names
-from robustbench_char.defences.channel import Channel, ChannelOptions
+from robustbench_char.defences.channel import Channel, ChannelOptions, train_channel
 from robustbench_char.tasks.sources import mini_path
 
 FEW = settings(max_examples=30)
@@ -277,6 +277,14 @@ def test_misspellings_of_an_attacked_set_and_of_a_package(attacked: Path) -> Non
     codespell = Channel.build(ChannelOptions(dictionary=False, misspellings=("codespell",)), lines)
     assert "recieve" in codespell.tables.listed
     assert 0.1 < codespell.errors.kinds[2].sum() < 0.9
+
+
+def test_suites_that_draw_from_a_list_are_known(attacked: Path, tmp_path: Path) -> None:
+    under("drop", attacked)
+    (tmp_path / "text.txt").write_text("the engineer was found in the village on sunday .\n")
+    for source, known in (("codespell", True), (str(attacked / "drop"), False)):
+        train_channel(output=tmp_path / str(known), text=tmp_path / "text.txt", misspellings=[source], dictionary=False)
+        assert ("misspelling" in Channel.load(tmp_path / str(known)).info.operators) == known
 
 
 def test_dictionary_vocabulary_and_limit(ready: Channel) -> None:

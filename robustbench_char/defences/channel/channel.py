@@ -74,18 +74,22 @@ class Channel:
 
     @cached_property
     def info(self) -> DefenceInfo:
-        """What records hold of it. It assumes edits of one character, whatever they are, up to two in a word."""
+        """What records hold of it. It assumes edits of one character, whatever they are, up to two in a word.
+
+        With a list of misspellings it knows suites that draw from one (their operator is `misspelling`).
+        """
         lists = self.file.training.get("misspellings", ())
         named = {"misspellings": [one.get("suite") or one.get("name") for one in lists]}
+        sets = [one["suite"] for one in lists if "suite" in one]
         options = self.file.training.get("options", {}) | named
         settings = {"words": len(self.lexicon), "pairs": len(self.lexicon.pairs), **options}
         return DefenceInfo(
             kind="channel",
             name="channel",
             sha256=self.tables.sha256,
-            operators=("drop", "add", "swap", "keyboard"),
+            operators=("drop", "add", "swap", "keyboard", *(("misspelling",) if len(lists) > len(sets) else ())),
             edits=self.file.max_edits,
-            suites=tuple(one["suite"] for one in lists if "suite" in one),
+            suites=tuple(sets),
             settings=settings,
         )
 
