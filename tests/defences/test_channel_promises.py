@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_char.attack_sets.attack import attack_file
-from robustbench_char.attacks.suites import suite_names
 from robustbench_char.defences.channel import Channel, ChannelOptions, train_channel
 from robustbench_char.tasks.sources import mini_path
 
@@ -130,8 +129,8 @@ def test_capitals_stay(channel: Channel) -> None:
 def test_words_of_english_texts(ready: Channel) -> None:
     """Contractions, abbreviations and addresses are not taken apart; misspelled ones are corrected."""
     clean = (
-        "I can't, won't and shan't; it isn't his, he's sure. They’re from the U.S. and the U.K., e.g. St. Louis "
-        "(see www.example.org/a-b?c=d or me@host.org)."
+        "I can't, won't and shan't; it isn't his, he's 21st, of the 1990s. They’re from the U.S. and the U.K., "
+        "e.g. St. Louis (see www.example.org/a-b?c=d or me@host.org)."
     )
     assert ready.correct_texts([clean])[0].text == clean
     assert ready.correct_texts(["He dosen't konw waht she's doing. I cna't."])[0].text == (
@@ -199,8 +198,6 @@ RESTORED = {
 
 @pytest.mark.parametrize("suite", RESTORED)
 def test_attacked_words_come_back(suite: str, channel: Channel, clean: list[list[str]], attacked: Path) -> None:
-    if suite not in suite_names():
-        pytest.skip("this suite is not declared")
     given_ = under(suite, attacked)
     before, after = share_wrong(given_, clean), share_wrong(channel.correct(given_), clean)
     assert before > 0.1
@@ -255,7 +252,7 @@ def test_free_ends_correct_the_last_character() -> None:
 def test_misspellings_of_a_file_say_what_is_meant(tmp_path: Path) -> None:
     """A listed word comes back although no two edits lead there, and errors like those listed are likelier."""
     lines = ["the phonograph was found in the village .", "they found a cast and a coat in the village ."] * 20
-    (tmp_path / "own.tsv").write_text("fonograff\tphonograph\nTeh\tthe\nkast\tcast\nkoat\tcoat\nkan\tcan\n")
+    (tmp_path / "own.tsv").write_text("fonograff\tphonograph\nTeh\tthe\nkast\tcast\nkoat\tcoat\nkan\tcan\ntoun\ttown\n")
     plain = Channel.build(PRIOR, lines)
     told = Channel.build(ChannelOptions(dictionary=False, misspellings=(str(tmp_path / "own.tsv"),)), lines)
     given_ = [["the", "Fonograff", "was", "found"]] * 4
@@ -264,6 +261,8 @@ def test_misspellings_of_a_file_say_what_is_meant(tmp_path: Path) -> None:
     assert told.info.sha256 != plain.info.sha256
     told.save(tmp_path / "told")
     assert Channel.load(tmp_path / "told").correct(given_) == told.correct(given_)
+    kept = ChannelOptions(dictionary=False, misspellings=(str(tmp_path / "own.tsv"),), ends="kept")
+    assert list(Channel.build(kept, lines).tables.listed) == ["toun"]
     assert told.errors.replaced[3, 11] > plain.errors.replaced[3, 11], "a k for a c"
 
 

@@ -33,7 +33,7 @@ _WORD = re.compile(r"""
     | \w+(?:['’-]\w+)* | [^\w\s]
 """, re.VERBOSE)  # fmt: skip
 _CLITIC = re.compile(r"(?<=\w)(?<!^ai)(?<!^ca)(?<!^sha)(?<!^wo)(?:n['’]t|['’](?:s|m|d|re|ve|ll))$", re.IGNORECASE)
-_CLITICS = ["n't", "'s", "'m", "'d", "'re", "'ve", "'ll"]
+_FIXED = r"^(?:n't|'(?:s|m|d|re|ve|ll)|[0-9]+(?:st|nd|rd|th|s))$"
 
 
 def split_words(text: str) -> list[tuple[int, int]]:
@@ -107,12 +107,12 @@ class Tokens:
 
     @cached_property
     def correctable(self) -> Bools:
-        """Which distinct words are mostly letters, and not too long [U]: numbers, signs, e.g., n't are left alone."""
+        """Which distinct words are mostly letters, and not too long [U]: 21st, signs, e.g., n't are left alone."""
         length = np.diff(self._column.offsets) - 1
         signs = length - self.letters - self._number(DIGIT)
-        whole = ~pc.is_in(self.lower, pa.array(_CLITICS)).to_numpy(zero_copy_only=False)
+        open_ = ~pc.match_substring_regex(self.lower, _FIXED).to_numpy(zero_copy_only=False)
         mostly = (self.letters > 0) & (2 * self.letters >= length) & (2 * signs < length)
-        return np.asarray(whole & mostly & (length <= LONGEST))
+        return np.asarray(open_ & mostly & (length <= LONGEST))
 
     @cached_property
     def shapes(self) -> NDArray[np.int8]:

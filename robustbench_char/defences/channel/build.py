@@ -26,27 +26,27 @@ from robustbench_char.defences.channel._words import Tokens, split_words
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, check_memory, write_channel
 from robustbench_char.defences.channel.lexicon import count_lexicon
-from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions
+from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions, Ends
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input
 from robustbench_char.text.misspellings import read_misspellings
 
-Ints = NDArray[np.int64]
-
 __all__ = ["build_tables", "train_channel"]
+
+Ints = NDArray[np.int64]
 
 _LINES = 20_000
 """Lines of text that are counted at a time."""
 _TASK_WEIGHT = 3.0
-"""How often a word of the task's own texts counts."""
+"""What a word of the task's own texts counts for; one of plain text counts for 1."""
 _DICTIONARY, _PAIRS = "frequency_dictionary_en_82_765.txt", "frequency_bigramdictionary_en_243_342.txt"
 _BESIDE_TEXT, _ALONE = 2e5, 4e6
 """How many words the dictionary's frequencies stand for, beside text and without any."""
 _CONTRACTED = 1e-4
 """How frequent each contraction is: symspellpy's dictionary has the same count for all of them, far too low."""
 _RARE = 6
-"""New words are spelled as those are that are no more frequent."""
+"""What new words look like is learnt from words that are no more frequent."""
 _LISTED = 0.3
 """The share of errors that a list of misspellings explains, before a file is seen."""
 
@@ -56,9 +56,10 @@ def build_tables(
 ) -> tuple[ChannelFile, Tables]:
     """Count what a channel knows from lines of text and from tokens; `training` is what its file says of their sources.
 
-    Raises InputError where there is no word to know.
+    Raises InputError where there is no word to know, for a list of misspellings that is missing or wrong or has none
+    that can be used, and for more words than memory holds.
     """
-    misspelled = _misspelled(options.misspellings)
+    misspelled = _misspelled(options.misspellings, options.ends)
     parts = [(tokens, 1.0) for tokens in _counted(islice(lines, options.limit))]
     if len(sentences):
         parts.append((Tokens.of(sentences), _TASK_WEIGHT))
@@ -104,7 +105,7 @@ def _counts(parts: Sequence[tuple[Tokens, float]], words: Mapping[str, float]) -
 
 
 def _dictionary(total: float) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
-    """Return the words and pairs of symspellpy's dictionaries with frequencies that sum to `total`."""
+    """Return symspellpy's words, with frequencies that sum to about `total`, and its pairs of words in proportion."""
     folder = package_folder("symspellpy", place=Option("dictionary"))
     lines = [line.split() for line in (folder / _DICTIONARY).read_text(encoding="utf-8-sig").splitlines()]
     words = {word: float(count) for word, count in lines if len(word) > 1 or word in "ai"}
@@ -123,8 +124,8 @@ def _dictionary(total: float) -> tuple[dict[str, float], dict[tuple[str, str], f
     )
 
 
-def _misspelled(sources: Iterable[str]) -> Counter[tuple[str, str]]:
-    """Count pairs (wrong, right) of lists, and of the words of attacked sets, in lower case."""
+def _misspelled(sources: Iterable[str], ends: Ends) -> Counter[tuple[str, str]]:
+    """Count pairs (wrong, right) of lists and attacked sets, in lower case: single words, with ends as asked for."""
     counts = Counter[tuple[str, str]]()
     for source in sources:
         listed = aligned_words(source) if (Path(source) / "manifest.json").is_file() else read_misspellings(source)
@@ -132,6 +133,7 @@ def _misspelled(sources: Iterable[str]) -> Counter[tuple[str, str]]:
         usable = [
             (wrong, right) for wrong, right in lower
             if wrong != right and any(map(str.isalpha, wrong)) and len(right.split()) == 1 == len(wrong.split())
+            and (ends == "free" or (wrong[0], wrong[-1]) == (right[0], right[-1]))
         ]  # fmt: skip
         if not usable:
             raise InputError(source, found="no misspelling of a single word", expected="words, written wrong and right",

@@ -25,9 +25,8 @@ Floats = NDArray[np.float64]
 
 FIRST, INSIDE, LAST = range(3)
 _CLASSES = 8
-_PLACES = (0.15, 0.7, 0.15)
-_SHARE = 0.1
-_NUMBER = (0.9, 0.1)
+_PLACES, _NUMBER, _SHARE = (0.15, 0.7, 0.15), (0.9, 0.1), 0.1
+"""Before anything is seen: shares of edits by place; of wrong words by number of edits; of words that are wrong."""
 _SHARE_PRIOR, _NUMBER_PRIOR, _KIND_PRIOR, _LETTER_PRIOR = 20.0, 100.0, 100.0, 50.0
 """How many observations each part of the model that is adapted counts for."""
 

@@ -26,8 +26,11 @@ CLASSES = ("<start>", "<number>", "<new>", "<New>")
 """What the first entries stand for: the beginning of a sentence, numbers, new words without and with a capital."""
 _START, _NUMBER, _NEW, _NEW_TITLE = range(4)
 _DISCOUNT, _UNSEEN = 0.75, 1.0
+"""What each count of a pair gives to pairs that were not seen, and what these have of each first word besides."""
 _SHAPES, _SHAPE_PRIOR = np.array([0.8, 0.15, 0.05]), 2.0
+"""Patterns of capitals before a word is seen, and how many words they count for."""
 _FLOOR = 1e-9
+"""What is added to each frequency, so that no entry is impossible."""
 _NEW_SHARE = 0.002
 """How many words are new at least, without and with a capital: a list of frequencies does not tell."""
 
