@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fixtures.dictionaries import small_dictionaries
 from typer.testing import CliRunner
 
 from robustbench_char.attack_sets.attack import attack_file
@@ -55,9 +56,12 @@ def test_text_that_is_none(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "own.txt").write_bytes(data)
     with pytest.raises(InputError, match=message):
         train(tmp_path, text=tmp_path / "own.txt")
-    if data:
-        with pytest.raises(InputError, match=message):  # the dictionary does not hide it
-            train(tmp_path, text=tmp_path / "own.txt", dictionary=True)
+
+
+def test_a_dictionary_does_not_hide_a_text_without_words(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("12 , 3,000 .\n")
+    with small_dictionaries(tmp_path), pytest.raises(InputError, match="text=: found no word"):
+        train(tmp_path, text=tmp_path / "own.txt", dictionary=True)
 
 
 def test_no_text_at_all(tmp_path: Path) -> None:

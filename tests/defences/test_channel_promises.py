@@ -101,6 +101,13 @@ def test_lone_surrogates_harm_nothing_around_them(channel: Channel) -> None:
     assert Channel.build(PRIOR, ["a\ud800 town", "the town"], [["\ud800", "town"]]).correct([["twon"]])
 
 
+def test_files_beyond_a_block_are_read_in_blocks(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robustbench_char.defences.channel.channel._BLOCK", 3)
+    given_ = [["Teh", "engineer"], ["ws", "fuond"], [], ["on", "Snday"]]
+    assert channel.correct(given_) == channel.correct(given_[:2]) + channel.correct(given_[2:])
+    assert channel.posteriors(given_) == channel.posteriors(given_[:2]) + channel.posteriors(given_[2:])
+
+
 def test_no_words(channel: Channel) -> None:
     assert channel.correct([]) == channel.posteriors([]) == channel.correct_texts([]) == []
     assert channel.correct([[], []]) == channel.posteriors([[], []]) == [[], []]
@@ -281,8 +288,10 @@ def test_misspellings_of_an_attacked_set_and_of_a_package(attacked: Path) -> Non
 def test_suites_that_draw_from_a_list_are_known(attacked: Path, tmp_path: Path) -> None:
     under("drop", attacked)
     (tmp_path / "text.txt").write_text("the engineer was found in the village on sunday .\n")
-    for source, known in (("codespell", True), (str(attacked / "drop"), False)):
+    (tmp_path / "own.tsv").write_text("vilage\tvillage\n")
+    for source, known in ((str(tmp_path / "own.tsv"), True), (str(attacked / "drop"), False)):
         train_channel(output=tmp_path / str(known), text=tmp_path / "text.txt", misspellings=[source], dictionary=False)
+        assert str(tmp_path) not in (tmp_path / str(known) / "defence.json").read_text(), "no paths of this machine"
         assert ("misspelling" in Channel.load(tmp_path / str(known)).info.operators) == known
 
 

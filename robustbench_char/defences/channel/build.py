@@ -75,7 +75,7 @@ def build_tables(
     errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
     errors, listed = _estimated(errors, misspelled, options.max_edits)
     read = sum(len(tokens.which) for tokens, _ in parts)
-    training = {**training, "options": options.model_dump(mode="json"), "words": read}
+    training = {**training, "options": options.model_dump(mode="json", exclude={"misspellings"}), "words": read}
     file = ChannelFile(max_edits=options.max_edits, ends=options.ends, training=training, provenance=provenance())
     return file, Tables(lexicon, spelling, errors, listed)
 
