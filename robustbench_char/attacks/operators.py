@@ -19,7 +19,6 @@ from robustbench_char.attacks.keys import below
 from robustbench_char.common import Registry
 from robustbench_char.text.characters import DIGIT, LETTER, LOWER, UPPER, WORD, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
-from robustbench_char.text.edits import Edit
 from robustbench_char.text.letters import script_letters, script_of
 
 if TYPE_CHECKING:
@@ -79,12 +78,16 @@ class CellOperator:
     place: Place | None = None
 
 
+WordEdit = tuple[int, int, str]
+"""An edit of a word: its start, the number of characters that it removes, and what it inserts."""
+
+
 @dataclass(frozen=True)
 class VariantOperator:
     """An operator that knows all that it may make of a word: (scene) -> (word) -> edits of that word, all as likely."""
 
     name: str
-    edits: Callable[[Scene], Callable[[str], Sequence[Edit]]]
+    edits: Callable[[Scene], Callable[[str], Sequence[WordEdit]]]
 
 
 @dataclass(frozen=True)

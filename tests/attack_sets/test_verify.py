@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from fixtures.attacked import clean_file, run, spoil_json
 
+from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST
 from robustbench_char.attack_sets.show import shown_examples
 from robustbench_char.attack_sets.verify import verify
@@ -102,3 +103,40 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
         InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"
     ):
         verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
+
+
+def test_the_character_error_rate_is_that_of_the_ledger(tmp_path: Path) -> None:
+    """Characters of the clean text that edits insert, delete or substitute; a swap is two. Older manifests lack it."""
+    clean = tmp_path / "clean.tsv"
+    clean.write_text("x\t1\t\tTheir letter, crossed.\n")
+    made = {suite: attack_file("cola", clean, suite=suite, output=tmp_path / suite) for suite in ("drop", "swap")}
+    assert [made[suite].counts.character_edits for suite in made] == [3, 6]
+    assert made["swap"].counts.characters == 22
+    assert made["swap"].strength.character_error_rate == 6 / 22
+    assert "3 of 3 words (100.0% of the eligible words, character error rate 27.27%)" in repr(made["swap"])
+    path = tmp_path / "swap" / MANIFEST
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(value | {"counts": value["counts"] | {"character_edits": 5}}))
+    with pytest.raises(InputError, match=r"counts.character_edits 5; expected 6"):
+        verify(tmp_path / "swap", clean)
+    for part, name in (("counts", "character_edits"), ("counts", "characters"), ("strength", "character_error_rate")):
+        del value[part][name]
+    path.write_text(json.dumps(value))
+    assert "character" not in repr(verify(tmp_path / "swap", clean))
+
+
+@pytest.mark.parametrize("suite", ["insert_space", "join_words"])
+def test_white_space_is_that_of_the_operators_that_move_it(tmp_path: Path, suite: str) -> None:
+    clean = tmp_path / "clean.tsv"
+    clean.write_text("x\t1\t\tTheir letter crossed.\n")
+    attack_file("cola", clean, suite=f"{suite}@1.0", output=tmp_path / "set")
+    verify(tmp_path / "set", clean)
+    table = pq.read_table(tmp_path / "set" / LEDGER)
+    column = table.schema.get_field_index("operator")
+    pq.write_table(table.set_column(column, "operator", pa.array(["drop"] * len(table))), tmp_path / "set" / LEDGER)
+    value = json.loads((tmp_path / "set" / MANIFEST).read_text())
+    value["ledger"]["sha256"] = sha256_file(tmp_path / "set" / LEDGER)
+    value["counts"]["by_operator"] = {"drop": len(table)}
+    (tmp_path / "set" / MANIFEST).write_text(json.dumps(value))
+    with pytest.raises(InputError, match="word 0: found word"):
+        verify(tmp_path / "set", clean)

@@ -10,7 +10,7 @@ import pytest
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
-from robustbench_char.attacks.lists import ListInfo, listed
+from robustbench_char.attacks.lists import ListInfo
 from robustbench_char.attacks.suites import OperatorRule, Suite, load_suites
 from robustbench_char.common import InputError
 from robustbench_char.text.misspellings import read_misspellings
@@ -83,9 +83,9 @@ def test_a_suite_holds_its_list(own: Path) -> None:
     assert hash(read.misspellings) == hash(suite.misspellings)
     (own.parent / "own.tsv").write_text(LIST + "teh\tthe\n")
     assert loaded(own).sha256 != suite.sha256
-    listed.cache_clear()
+    altered = suite.misspellings.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(InputError, match=r"own.tsv: found another version of the list of misspellings"):
-        attack(suite, "receive")
+        attack(loaded(own, misspellings=altered), "receive")
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,7 @@ def test_refuses_unusable_text(case: str, tmp_path: Path, text: Path) -> None:
         ({"splitter": "tree"}, "splitter=: found unknown word splitter 'tree'"),
         ({"suite": "mixxed"}, "Did you mean 'mixed'"),
         ({"suite": "mixed_sweep"}, "expected one suite"),
+        ({"suite": "join_words"}, "suite=: found join_words, which changes the number of words"),
         ({"back_off": "background"}, "`background=` and `back_off=` background must be given together"),
     ],
 )

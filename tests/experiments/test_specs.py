@@ -42,6 +42,14 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"tasks": {}}, r"tasks: found none"),
         ({"attack_seeds": [1, 1]}, r"attack_seeds: found \[1, 1\]"),
         ({"systems": {"bert_aug": {}}, "attack_seeds": [1000]}, r"attack_seeds: found 1000, which training copies"),
+        (
+            {"suites": ["join_words"], "sensitivity": {"suites": ["join_words"]}},
+            r"sensitivity\.suites\.join_words: .*changes the number of words",
+        ),
+        (
+            {"tasks": {"conll2003": {}}, "suites": ["insert_space"]},
+            r"suites\.insert_space: .*the tokens of conll2003 carry labels",
+        ),
         ({"sensitivity": {"suites": ["swap"]}}, r"sensitivity\.suites: found 'swap'"),
         ({"sensitivity": {"suites": ["drop"], "tasks": ["cola"]}}, r"sensitivity\.tasks: found 'cola'"),
         ({"data": "files"}, r"--data-dir: found none, and files below it"),

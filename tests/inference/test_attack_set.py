@@ -15,10 +15,13 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import load_suites
-from robustbench_char.inference._attack_set import AttackSet, example_words, piece_counts
+from robustbench_char.common import InputError
+from robustbench_char.inference._attack_set import AttackSet, example_words, matching_attack, piece_counts
 from robustbench_char.metrics.breakdowns import WordState
 from robustbench_char.models.checkpoints import load_tokenizer
 from robustbench_char.tasks.base import Example
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import open_source
 
 pytestmark = pytest.mark.models
 
@@ -87,3 +90,16 @@ def test_a_record_says_how_many_edits_a_word_gets_at_most(tmp_path: Path) -> Non
                            output=tmp_path / "out")  # fmt: skip
     info = AttackSet(tmp_path / "out", manifest).info()
     assert (info.word_edits, info.edits, info.counts_by_operator) == (2, 3, {"substitute": 1, "insert": 2})
+
+
+def test_words_are_compared_where_there_are_as_many(tmp_path: Path) -> None:
+    """Sensitivity and prices match the words of clean and attacked text one by one."""
+    (tmp_path / "clean.tsv").write_text("x\t1\t\tNobody saw the harbour.\n")
+    for suite in ("insert_space", "ends"):
+        attack_file("cola", tmp_path / "clean.tsv", suite=suite, output=tmp_path / suite)
+    task = get_task("cola")
+    clean = open_source(task, input=tmp_path / "clean.tsv")
+    with pytest.raises(InputError, match=r"insert_space, which changes the number of words.* compared word by word"):
+        matching_attack(tmp_path / "insert_space", clean, task)
+    info = matching_attack(tmp_path / "ends", clean, task).info()
+    assert info.character_error_rate == pytest.approx(info.edits / 23, rel=0.5)

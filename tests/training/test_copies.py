@@ -182,6 +182,7 @@ def test_what_decides_fixed_copies_is_what_it_was(tasks: dict[str, Task]) -> Non
         ("question_answering", {"consistency": 1.0}, "consistency=: found 1 for question answering; expected 0, or a"),
         ("tagging", {"consistency": -1.0}, "consistency=: found -1"),
         ("tagging", {"augment_seed": 2**32 - 2, "fresh_copies": True}, "augment_seed=: found 4294967294.* 4294967293"),
+        ("tagging", {"augment": "insert_space"}, "augment=: found insert_space, which changes the number of words"),
         ("tagging", {"augment": None, "fresh_copies": True}, "augment=: found none, and the system bert has none"),
     ],
 )

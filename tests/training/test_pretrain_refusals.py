@@ -94,6 +94,7 @@ def test_a_base_of_another_system_is_refused(charbert_base: Path, pretrain_tiny:
         ({"suite": "mixde"}, "mixde.*Did you mean 'mixed'"),
         ({"suite": "mixed@0.3"}, "suite=: found 'mixed@0.3', which sets strengths"),
         ({"suite": "mixed_sweep"}, "suite=: found 'mixed_sweep', which sets strengths"),
+        ({"suite": "insert_space"}, "suite=: found insert_space, which changes the number of words"),
         ({"text": Path("missing.txt")}, "missing.txt: found no such file"),
     ],
 )
