@@ -298,7 +298,7 @@ REAL = [
     pytest.param("qnli", "glue/QNLI/dev.tsv", marks=pytest.mark.slow),
     pytest.param("conll2003", "conll2003/test.txt", marks=pytest.mark.slow),
     ("squad_v1", "squad/dev-v1.1.json"),
-    ("squad_v2", "squad/dev-v2.0.json"),
+    pytest.param("squad_v2", "squad/dev-v2.0.json", marks=pytest.mark.slow),
     pytest.param("ptb_pos", "ptb/wsj", marks=pytest.mark.slow),
 ]
 
