@@ -78,8 +78,9 @@ class System(ABC):
     share their training: a class with code of its own states another, and a change of what it computes a higher number.
     `pretraining` names the system that `pretrain` must have made the base for (None: any plain checkpoint), `any_type`
     that it takes other types than BERT's and RoBERTa's; `default_defence` (the kind of the one that it is put behind)
-    and `augmentation` (the default suite) say what defends it; `trained_behind` that it is trained behind its defence
-    without attacked copies too, since the model reads more than corrected text.
+    and `augmentation` (the suite of its attacked copies, by default made for each epoch) say what defends it;
+    `trained_behind` that it is trained behind its defence without copies too, since the model reads more than corrected
+    text.
     """
 
     name: ClassVar[str]
