@@ -13,8 +13,8 @@ from robustbench_char.common.registry import lazy_names
 
 if TYPE_CHECKING:
     from robustbench_char._api import evaluate, load_model, report
-    from robustbench_char._earlier import recogniser_price as recogniser_price
-    from robustbench_char._earlier import train_recogniser as train_recogniser
+    from robustbench_char._api import recogniser_price as recogniser_price
+    from robustbench_char._api import train_recogniser as train_recogniser
     from robustbench_char.analysis.compare_runs import compare
     from robustbench_char.attack_sets.attack import attack_file
     from robustbench_char.attack_sets.in_memory import attack
@@ -51,8 +51,7 @@ def __dir__() -> list[str]:
 __getattr__ = lazy_names(
     __name__,
     **{
-        "_api": "evaluate load_model report",
-        "_earlier": "recogniser_price train_recogniser",
+        "_api": "evaluate load_model recogniser_price report train_recogniser",
         "analysis.compare_runs": "compare",
         "attack_sets.attack": "attack_file",
         "attack_sets.in_memory": "attack",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import weakref
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from robustbench_char.inference.evaluate import PredictionSource
     from robustbench_char.inference.opening import Unbound
     from robustbench_char.inference.results import Evaluation
+    from robustbench_char.records.defence_price import PriceRecord
     from robustbench_char.reports.results import Results
     from robustbench_char.tasks.base import NativeFile, Task
 
-__all__ = ["evaluate", "load_model", "report"]
+__all__ = ["evaluate", "load_model", "recogniser_price", "report", "train_recogniser"]
+
+_LOG = logging.getLogger(__name__)
 
 
 class EvaluateKeywords(NamedSource, ModelKeywords, total=False):
@@ -177,3 +181,19 @@ def report(
 
     paths = [Path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)]
     return write_report(paths, Path(output), examples=examples, overwrite=overwrite)
+
+
+def train_recogniser(**options: Any) -> Path:
+    """Train a word recogniser: an earlier name of `train_defence("wordrec", ...)`, which goes with the next version."""
+    from robustbench_char.defences.train import train_defence
+
+    _LOG.warning('train_recogniser is called train_defence("wordrec", ...) now; this name goes with the next version')
+    return train_defence("wordrec", **options)
+
+
+def recogniser_price(folder: Any, **options: Any) -> PriceRecord:
+    """Measure a defence: an earlier name of `defence_price`, which goes with the next version."""
+    from robustbench_char.inference.defence_price import defence_price
+
+    _LOG.warning("recogniser_price is called defence_price now; this name goes with the next version")
+    return defence_price(folder, **options)

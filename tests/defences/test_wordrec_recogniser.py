@@ -20,7 +20,6 @@ from robustbench_char.defences.wordrec import CharacterSet, Recogniser, ScRNN
 from robustbench_char.defences.wordrec._network import Decoder, packing, whole_products_are_exact
 from robustbench_char.defences.wordrec._recogniser import cut_lengths
 from robustbench_char.defences.wordrec.files import RecogniserFile
-from robustbench_char.text.corrections import match_case
 
 WORDS = ("the", "cat", "sat", "on", "mat", ",", "1996")
 
@@ -188,13 +187,8 @@ def test_background_given_at_loading(tmp_path: Path) -> None:
     ],
 )
 def test_case_follows_the_given_word(given_word: str, written: str) -> None:
-    assert match_case("cat", given_word) == written
     assert says(make(keep_case=True), "cat").correct([[given_word]]) == [[written]]
     assert says(make(), "cat").correct([[given_word]]) == [["cat"]]
-
-
-def test_a_capital_of_two_letters_is_a_title() -> None:
-    assert match_case("ßa", "Das") == "Ssa"
 
 
 def test_numbers_and_punctuation_can_be_left_alone() -> None:

@@ -140,6 +140,18 @@ def price(folder: Path, record: Record) -> None:
     (folder / PRICE).write_text(made.model_dump_json(by_alias=True))
 
 
+def test_a_price_with_entities_and_speed_shows_them(make_runs: Make, tmp_path: Path) -> None:
+    root = make_runs(suites=("drop",))
+    price(root / "qnli-bert-0-drop-1", read_record(root / "qnli-bert-0-drop-1" / "record.json"))
+    (path,) = root.rglob(PRICE)
+    made = json.loads(path.read_text()) | {"words_per_second": 123456.0}
+    made["errors"] |= {"entity_words": 9, "entity_before": 80.0, "entity_after": 20.04, "entity_changed": 1.0}
+    path.write_text(json.dumps(made))
+    (line,) = [line for line in markdown(write_report([root], tmp_path / "out").parent, "defence_prices")
+               if line.startswith("| qnli")]  # fmt: skip
+    assert line.endswith("| 40.0% | 12.3% | 80.0% | 20.0% | 4.2% | 1.0% | 2,000 | 9 | 123,456 |")
+
+
 def test_the_price_of_a_recogniser_is_shown(make_runs: Make, tmp_path: Path) -> None:
     root = make_runs(suites=("drop",))
     price(root / "qnli-bert-0-drop-1", read_record(root / "qnli-bert-0-drop-1" / "record.json"))

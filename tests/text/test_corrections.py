@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_char.text.corrections import Correction, replaced
+from robustbench_char.text.corrections import Correction, each_once, match_case, replaced
 
 words = st.text("abcé", min_size=1, max_size=5)
 gaps = st.text(" .,", max_size=2)
@@ -83,3 +85,34 @@ def test_nothing_replaced_changes_nothing() -> None:
 def test_refuses_spans_beyond_the_text() -> None:
     with pytest.raises(ValueError, match="beyond the corrected text of 3"):
         replaced("a b", [], []).to_given(0, 4)
+
+
+@given(st.lists(st.text("ab", max_size=2)))
+def test_each_value_is_given_once_and_all_in_one_call(values: list[str]) -> None:
+    calls: list[list[str]] = []
+
+    def numbered(distinct: Sequence[str]) -> list[str]:
+        calls.append(list(distinct))
+        return [f"{one} of {len(distinct)}" for one in distinct]
+
+    assert each_once(numbered, values) == [f"{one} of {len(set(values))}" for one in values]
+    assert calls == [list(dict.fromkeys(values))]
+
+
+@pytest.mark.parametrize(
+    ("word", "given_word", "written"),
+    [
+        ("cat", "The", "Cat"),
+        ("cat", "THE", "CAT"),
+        ("cat", "the", "cat"),
+        ("cat", "tHe", "cat"),
+        ("cat", "T", "Cat"),
+        ("cat", "cAt", "cAt"),
+        ("cat", "McD", "Cat"),
+        ("cat", "É", "Cat"),
+        ("cat", "", "cat"),
+        ("ßa", "Das", "Ssa"),  # a capital of two letters is a title
+    ],
+)
+def test_capitals_follow_the_word_as_given(word: str, given_word: str, written: str) -> None:
+    assert match_case(word, given_word) == written

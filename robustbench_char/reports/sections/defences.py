@@ -144,10 +144,11 @@ def _prices(evidence: Evidence) -> list[Table]:
             "attack_seed": record.attack.seed,
             "effective_strength": record.attack.effective_strength,
             **record.errors.model_dump(),
+            "words_per_second": record.words_per_second,
         }
         for record in evidence.prices
     ]
-    columns = (
+    columns: tuple[Column, ...] = (
         text("Task"),
         text("Defence", split="; "),
         text("Attack", "suite"),
@@ -158,6 +159,14 @@ def _prices(evidence: Evidence) -> list[Table]:
         value("Words", show=formatting.count),
         value("Words of entities", "entity_words", formatting.count),
     )
+    if any(record.words_per_second for record in evidence.prices):  # older records tell neither
+        columns = (
+            *columns[:5],
+            value("Words of entities wrong, attacked", "entity_before", _percent),
+            value("Words of entities wrong, corrected", "entity_after", _percent),
+            *columns[5:],
+            value("Words per second and core", "words_per_second", formatting.count),
+        )
     caption = (
         "The price of each defence, without a model: words in percent, compared in lower case. Words of the attacked "
         "text that differ from the clean ones, before and after correction; words of the clean text that correction "
