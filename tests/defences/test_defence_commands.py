@@ -92,7 +92,7 @@ def attacked(tmp_path: Path) -> Path:
 def test_a_channel_from_text_and_from_a_task(attacked: Path, tmp_path: Path) -> None:
     mini = ["--task", "mrpc", "--data", "mini"]
     (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 60)
-    (tmp_path / "wrong.tsv").write_text("teh\tthe\ncta\tcat\n")
+    (tmp_path / "wrong.tsv").write_text("teh\tthe\ncaat\tcat\n")
     options = ["--max-edits", 1, "--ends", "kept", "--no-dictionary", "--misspellings", tmp_path / "wrong.tsv"]
     out = tmp_path / "channel"
     text = ["--text", tmp_path / "text.txt", *mini, "--split", "train"]
