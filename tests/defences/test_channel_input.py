@@ -44,8 +44,9 @@ def train(folder: Path, **keywords: Any) -> None:
     ("data", "message"),
     [
         (b"", r"own\.txt: found an empty file; expected plain text.* Check the file given to `text=`"),
-        (b"\n \n", r"text=: found no word; expected text to know words from"),
-        (b"12 , 3,000 .\n", r"text=: found no word; expected text to know words from"),
+        (b"\n \n", r"text=: found no word seen twice; expected text to know words from"),
+        (b"12 , 3,000 .\n", r"text=: found no word seen twice; expected text to know words from"),
+        (b"no word comes again .\n", r"text=: found no word seen twice"),
         (b"the\n\x89PNG\x00\n", r"own\.txt:2: found (bytes that are not UTF-8|a zero byte)"),
         (b"the\0\n", r"own\.txt:1: found a zero byte, as binary files have; expected plain text in UTF-8"),
         ("the\ncafé\n".encode("latin-1"), r"own\.txt:2: found bytes that are not UTF-8"),
@@ -60,12 +61,12 @@ def test_text_that_is_none(tmp_path: Path, data: bytes, message: str) -> None:
 
 def test_a_dictionary_does_not_hide_a_text_without_words(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("12 , 3,000 .\n")
-    with small_dictionaries(tmp_path), pytest.raises(InputError, match="text=: found no word"):
+    with small_dictionaries(tmp_path), pytest.raises(InputError, match="text=: found no word seen twice"):
         train(tmp_path, text=tmp_path / "own.txt", dictionary=True)
 
 
 def test_no_text_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"text=: found no word; .* Give more text, or the dictionary"):
+    with pytest.raises(InputError, match=r"text=: found no word seen twice; .* Give more text, or the dictionary"):
         train(tmp_path)
     with pytest.raises(InputError, match=r"gone\.txt: found no such file"):
         train(tmp_path, text=tmp_path / "gone.txt")
@@ -100,6 +101,14 @@ def test_sources_of_misspellings_that_are_none(tmp_path: Path, text: Path) -> No
     attack_file("cola", data="mini", suite="drop@0", seed=1, output=tmp_path / "set")
     with pytest.raises(InputError, match=r"set: found no misspelling of a single word"):
         train(tmp_path, text=text, misspellings=[str(tmp_path / "set")])
+
+
+def test_misspellings_that_keep_no_ends(tmp_path: Path, text: Path) -> None:
+    (tmp_path / "own.tsv").write_text("teh\tthe\n")
+    with pytest.raises(
+        InputError, match=r"own\.tsv: found no misspelling of a single word with its ends kept; expected"
+    ):
+        train(tmp_path, text=text, misspellings=[str(tmp_path / "own.tsv")], ends="kept")
 
 
 def test_misspellings_are_read_before_the_text(tmp_path: Path) -> None:
@@ -271,7 +280,7 @@ def test_the_command_line_says_it_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found an empty file; expected plain text\. Check the file given to --text"):
         command("train-defence", "channel", "--output", output, "--text", path)
     path.write_text("1 2 3\n")
-    with pytest.raises(InputError, match=r"^--text: found no word; expected text"):
+    with pytest.raises(InputError, match=r"^--text: found no word seen twice; expected text"):
         command("train-defence", "channel", "--output", output, "--text", path, "--no-dictionary")
     path.write_text(PLAIN)
     (tmp_path / "own.tsv").write_text("teh\n")

@@ -25,7 +25,7 @@ from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens, split_words
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, check_memory, write_channel
-from robustbench_char.defences.channel.lexicon import count_lexicon
+from robustbench_char.defences.channel.lexicon import CLASSES, count_lexicon
 from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions, Ends
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
@@ -68,8 +68,8 @@ def build_tables(
     lexicon = count_lexicon(parts, words, pairs if not parts else {}, size=options.vocabulary)
     counts = _counts(parts, words)
     rare = [word for word, count in counts.items() if count <= _RARE] or list(counts)
-    if not rare:
-        raise InputError(Option("text"), found="no word", expected="text to know words from",
+    if not rare or len(lexicon) == len(CLASSES):
+        raise InputError(Option("text"), found="no word seen twice", expected="text to know words from",
                          fix="Give more text, or the dictionary.")  # fmt: skip
     spelling = Spelling.of(Spelled.of(rare), np.ones(len(rare)))
     errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
@@ -136,7 +136,8 @@ def _misspelled(sources: Iterable[str], ends: Ends) -> Counter[tuple[str, str]]:
             and (ends == "free" or (wrong[0], wrong[-1]) == (right[0], right[-1]))
         ]  # fmt: skip
         if not usable:
-            raise InputError(source, found="no misspelling of a single word", expected="words, written wrong and right",
+            found = f"no misspelling of a single word{' with its ends kept' if ends == 'kept' else ''}"
+            raise InputError(source, found=found, expected="words, written wrong and right",
                              fix="Give a list with some, or leave it out.")  # fmt: skip
         counts.update(usable)
     return counts
