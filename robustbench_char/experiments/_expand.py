@@ -92,6 +92,8 @@ def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
         params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
         name, file = files.get(suite.name, (None, None))
         paths = {**task.paths, "suite": name, "operations": str(file.resolve())} if file else task.paths
+        if suite.misspellings and suite.misspellings.path:
+            paths = {**paths, "misspellings": str(suite.misspellings.path.resolve())}
         yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=paths, work=task.examples[1])
 
 

@@ -55,7 +55,10 @@ def _attack(call: Call, output: Path) -> None:
     from robustbench_char.attacks.suites import Suite
 
     task, source, operations = _task(call), _source(call, "test"), call.job.paths.get("operations")
-    suite = call.job.paths["suite"] if operations else Suite.model_validate(call.job.params["suite"], strict=False)
+    drawn, listing = dict(call.job.params["suite"]), call.job.paths.get("misspellings")
+    if listing:  # where the list of a suite stands is no part of the suite
+        drawn["misspellings"] = {**drawn["misspellings"], "path": listing}
+    suite = call.job.paths["suite"] if operations else Suite.model_validate(drawn, strict=False)
     attack_file(task, source, suite=suite, seed=call.job.params["seed"], operations=operations, output=output)
     verify(output, source)
 

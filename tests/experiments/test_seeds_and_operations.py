@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_char.attack_sets import read_manifest
 from robustbench_char.common import InputError
 from robustbench_char.experiments import run as benchmark
 from robustbench_char.tasks.registry import get_task
@@ -92,3 +93,20 @@ def test_other_operations_are_another_attack(write_spec: Write, tmp_path: Path, 
     assert key() == first
     file.write_text(file.read_text().replace("d", "-", 1))
     assert key() != first
+
+
+def test_a_list_of_ones_own_is_found_by_the_job(write_spec: Write, tmp_path: Path) -> None:
+    """A job holds the resolved suite, in which no path is; the hash of the list decides, its place does not."""
+    (tmp_path / "own.tsv").write_text("teh\tthe\n")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "schema: 1\ndescription: x\noperators: {misspelling: {}}\npositions: all\n"
+        "misspellings: {list: own.tsv, licence: CC0-1.0}\n"
+    )
+    spec = write_spec(suites=[str(own)], tasks={"qnli": {"train_systems": False}})
+    done = benchmark.run(spec, output=tmp_path / "out", store=tmp_path / "store", executor="local")
+    assert not done.errors
+    (made,) = (tmp_path / "out").rglob("manifest.json")
+    manifest = read_manifest(made.parent)
+    assert manifest.counts.by_operator.keys() == {"misspelling"}
+    assert str(tmp_path) not in made.read_text()
