@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from robustbench_char.text.edits import Edit, apply_edits, in_order, unchanged
+from robustbench_char.text.edits import Edit, apply_edits, distance, in_order, moved_end, moved_start, unchanged
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,40 @@ def test_what_is_unchanged_stands_around_the_edits() -> None:
     edits = in_order([Edit(3, "d", ""), Edit(0, "a", "x"), Edit(0, "", "y")])
     assert edits == [Edit(0, "", "y"), Edit(0, "a", "x"), Edit(3, "d", "")]
     assert unchanged("abcd", edits) == ["", "", "bc", ""]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("", "", 0),
+        ("", "ab", 2),
+        ("abc", "", 3),
+        ("ie", "ei", 2),
+        ("rn", "m", 2),
+        ("kitten", "sitting", 3),
+        ("a", "A", 1),
+    ],
+)
+def test_the_distance_is_levenshteins(before: str, after: str, expected: int) -> None:
+    assert distance(before, after) == distance(after, before) == expected
+
+
+def shortest(before: str, after: str) -> int:
+    """Written as the definition says: the last characters agree, or one of three edits."""
+    if not before or not after:
+        return len(before) + len(after)
+    ways = shortest(before[:-1], after), shortest(before, after[:-1]), shortest(before[:-1], after[:-1])
+    return ways[2] if before[-1] == after[-1] else 1 + min(ways)
+
+
+@settings(max_examples=50)
+@given(st.text("ab", max_size=4), st.text("ab", max_size=4))
+def test_the_distance_is_that_of_its_definition(before: str, after: str) -> None:
+    assert distance(before, after) == shortest(before, after)
+
+
+@pytest.mark.parametrize(("position", "start", "end"), [(0, 1, 0), (1, 2, 2), (2, 3, 3), (3, 3, 3), (4, 4, 4)])
+def test_where_a_span_is_afterwards(position: int, start: int, end: int) -> None:
+    """An insertion is before a span that begins there, and behind one that ends there; a part that goes is cut."""
+    edits = [Edit(0, "", "x"), Edit(2, "c", "")]
+    assert (moved_start(position, edits), moved_end(position, edits)) == (start, end)
