@@ -194,8 +194,10 @@ def _model(call: Call, output: Path) -> None:
 
     source, params = copy(_opened(call)), call.job.params
     own = source.info.predictor is not None and source.info.label is not None  # a predictor may name itself
-    if not own or "defence" in call.inputs or "recogniser" in call.inputs:
-        source.info = source.info.model_copy(update={"label": params["label"]})
+    built = source.info.defence if isinstance(_front(call), Path) else None  # its folder, a result's, is no name
+    if built or not own:
+        named = {"defence": built.model_copy(update={"name": built.kind})} if built else {}
+        source.info = source.info.model_copy(update={"label": params["label"], **named})
     evaluate(source, _evaluated(call), name=_source_name(call), limit=params["limit"], output=output)
 
 
@@ -247,10 +249,12 @@ def _sensitivity(call: Call, output: Path) -> None:
 
 
 def _price(call: Call, output: Path) -> None:
+    from robustbench_char.defences.opening import open_defence
     from robustbench_char.inference.defence_price import defence_price
 
-    clean, attacked, defence = _source(call, "test"), call.inputs["attacked"], _front(call)
-    defence_price(str(defence), task=_task(call), input=clean, attacked=attacked, output=output)
+    clean, attacked, front = _source(call, "test"), call.inputs["attacked"], _front(call)
+    defence = open_defence(front) if isinstance(front, Path) else str(front)  # a result's folder is no name
+    defence_price(defence, task=_task(call), input=clean, attacked=attacked, output=output)
 
 
 def _report(call: Call, output: Path) -> None:

@@ -147,13 +147,14 @@ def test_a_run_with_defences(write_spec: Write, tmp_path: Path) -> None:
     assert not done.errors
     records = {(record.system.shown, record.condition): record for _, record in find_records([out / "records"])}
     built = {
-        record.system.defence and record.system.defence.sha256
+        record.system.defence and (record.system.defence.name, record.system.defence.sha256)
         for (name, _), record in records.items()
         if name != "bert"
     }
-    assert len(built) == 1
-    assert None not in built
+    (one,) = built
+    assert one is not None
+    assert one[0] == "channel"
     assert set(records) == {(name, condition) for name in systems for condition in ("clean", "drop")}
     (price,) = out.rglob("*_price.json")
-    assert json.loads(price.read_text())["defence"]["kind"] == "channel"
+    assert json.loads(price.read_text())["defence"]["name"] == "channel"
     assert (out / "report" / "tables" / "defence_prices.csv").is_file()
