@@ -352,7 +352,7 @@ def named_defence(defence: Path | str | None, recogniser: Path | str | None) -> 
     if recogniser is None:
         return None if defence is None else str(defence)
     if defence is not None:
-        found, expected = "two defences, `defence=` and `recogniser=`", "one"
+        found, expected = "two defences", "one, by `defence=`"
         raise InputError(Option("recogniser"), found=found, expected=expected, fix="Leave `recogniser=` out.")
     _LOG.warning("`recogniser` is called `defence` now; this name will go with the next version")
     return str(recogniser)

@@ -178,6 +178,17 @@ def test_examples_in_memory_need_a_recogniser(
         finetune(tasks["tagging"], train=make_file("tagging").held, train_sha256="a", **options)
 
 
+def test_the_earlier_name_of_the_option(
+    tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: Any = {"train": make_file("tagging"), "base": tiny_base, "store": tmp_path, "progress": False}
+    with pytest.raises(InputError, match=r"--defence: found no folder spel; .*Did you mean 'spell'"):
+        finetune(tasks["tagging"], recogniser="spel", **options)
+    assert "`recogniser` is called `defence` now" in caplog.text
+    with pytest.raises(InputError, match="recogniser=: found two defences; expected one, by `defence=`"):
+        finetune(tasks["tagging"], recogniser="spell", defence="channel", **options)
+
+
 def test_records_name_the_recogniser(
     tasks: dict[str, Task], make_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
