@@ -58,8 +58,9 @@ class SoftReading(PreTrainedModel):
 
 
 def _opened(embeddings: Any) -> Tensor:
-    """Return how far the gate of an embedding layer is open [1], from -1 to 1."""
-    return torch.tanh(_PACE * embeddings.gate)
+    """Return how far the gate of an embedding layer is open [1], from 0 to 1."""
+    gate: Tensor = _PACE * embeddings.gate
+    return gate.clamp(0, 1).detach() + (gate - gate.detach())  # beyond its bounds it stands still, and can come back
 
 
 def _mixed(encoder: Any, args: tuple[Tensor, ...], inputs: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]] | None:

@@ -40,9 +40,9 @@ def tuned(tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path
 
 
 def test_the_gate_opens_with_attacked_copies(tuned: Any, channel: Path, make_file: Any) -> None:
-    made = tuned(defence=channel, augment="mixed")
+    made = tuned(defence=channel, augment="mixed", epochs=6, seed=1)
     assert made.file.extra_parameters == 1
-    assert 0.05 < abs(made.file.gate) <= 1
+    assert 0.05 < made.file.gate <= 1
     assert (made.file.defence.kind, made.file.train.attacked_copies) == ("channel", 24)
     assert json.loads((made.folder / "system.json").read_text())["gate"] == made.file.gate
     record = evaluate(load_system(made.folder), make_file("tagging"), progress=False).record
