@@ -17,18 +17,20 @@ TEXT = "The harbour was quiet, and nobody had seen the boat for days.\n"
 RESULTS = Path(__file__).resolve().parents[1] / "reports/results/first_comparison"
 WORKING = (
     "list",
-    "validate --all",
     "mini mrpc --output mini",
     "attack mrpc --data mini --suite drop --output attacked",
     "verify attacked --data mini",
     "show attacked -n 1",
     "run demo --plan",
     "check rule.py:predict --task mrpc --data mini --suite drop --limit 20 --executor local --output checked",
+    "train-defence channel --text plain.txt --no-dictionary --output own_channel",
+    "defence-price own_channel --task mrpc --attacked attacked --data mini",
     f"compare {RESULTS} {RESULTS}",
     f"report {RESULTS} --no-examples --output page",
 )
 """Commands that need no extra; later ones read what earlier ones wrote."""
 REFUSED = {
+    "validate --all": "defences",
     "finetune mrpc --data mini --base model --output out": "models",
     "finetune mrpc --data mini --output out": "offline",
     "evaluate system --task cola --data mini": "models",
@@ -39,6 +41,8 @@ REFUSED = {
     "convert model --output out": "models",
     "train-defence wordrec --text plain.txt --output out": "models",
     "defence-price recogniser --task mrpc --attacked attacked --data mini": "models",
+    "train-defence channel --text plain.txt --output out": "defences",
+    "defence-price channel --task mrpc --attacked attacked --data mini": "defences",
     "defence-price spell --task mrpc --attacked attacked --data mini": "defences",
     "check rule.py:predict --task mrpc --data mini --defence spell --executor local --output out": "defences",
     "run demo --executor local": "offline",
