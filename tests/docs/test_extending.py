@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from robustbench_char.attack_sets.manifest import read_manifest
 from robustbench_char.cli.main import app
 from robustbench_char.common.systems import SYSTEMS
+from robustbench_char.defences.opening import open_defence
 from robustbench_char.metrics.base import METRICS, score
 from robustbench_char.tasks.registry import get_task
 
@@ -95,3 +96,16 @@ def test_the_system_reads_what_it_says(tmp_path: Path, tiny: ModuleType) -> None
     (read,) = ours.word_windows(words, max_length=32)
     (expected,) = plain.word_windows([["house", "mp3", "1st", "boat"]], max_length=32)
     assert list(read.inputs["input_ids"]) == list(expected.inputs["input_ids"])
+
+
+def test_the_defence_corrects_words_and_texts_by_name_and_from_its_folder(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    open_defence("calm").save(tmp_path / "saved")
+    for name in ("calm", tmp_path / "saved"):
+        defence = open_defence(name)
+        assert defence.correct([["Sooo", "good"]]) == [["Soo", "good"]]
+        (text,) = defence.correct_texts(["Sooo good, heyyyy"])
+        assert text.text == "Soo good, heyy"
+        assert text.to_given(4, 8) == (5, 9)
+    assert "  calm" in run("list defences")
