@@ -30,10 +30,10 @@ Bools = NDArray[np.bool_]
 Meanings = tuple[tuple[str, float], ...]
 """What a word may have been meant to be, with probabilities that sum to 1."""
 
-CANDIDATES = 7
+CANDIDATES = 6
 """The most candidates of a word, itself included."""
-_ROUNDS = 3
-_MARGIN = 14.0
+_ROUNDS = 2
+_MARGIN = 11.0
 """How much less likely than a known word as given, in nats, a candidate may be by itself."""
 _OPTIMISTIC = 0.5
 """The share of wrong words that candidates are chosen under."""

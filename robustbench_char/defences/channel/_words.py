@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +69,7 @@ class Tokens:
     @classmethod
     def of(cls, sentences: Sequence[Sequence[str]]) -> Tokens:
         """Number the words of sentences; lone surrogates, which are no characters, are replaced."""
-        return cls._coded((word for sentence in sentences for word in sentence), list(map(len, sentences)))
+        return cls._coded(chain.from_iterable(sentences), list(map(len, sentences)))
 
     @classmethod
     def _coded(cls, words: Iterable[str], lengths: Sequence[int]) -> Tokens:
