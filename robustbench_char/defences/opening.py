@@ -67,8 +67,10 @@ def identify_defence(name: Path | str) -> dict[str, Any]:
         file = read_json(folder / _RECOGNISER)
         weights = file.get("weights_sha256") if isinstance(file, dict) else None
         return {"recogniser": [weights, sha256_file(folder / _RECOGNISER)]}
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {kind: sha256_bytes("".join(map(sha256_file, files)).encode())}
+    said = read_json(folder / CONFIG)
+    said = {key: value for key, value in said.items() if key not in ("provenance", "training")}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CONFIG)
+    return {kind: sha256_bytes("".join([repr(said), *map(sha256_file, files)]).encode())}
 
 
 def kind_of_defence(name: Path | str, *, place: object = "--defence") -> tuple[str, Path | None]:

@@ -71,6 +71,14 @@ class SoftDefence(Defence, Protocol):
         """Return where the words of each text stand, in order and apart, and the candidates of each."""
 
 
+@runtime_checkable
+class FromTrainingText(Defence, Protocol):
+    """A defence that may know the very texts that a system is trained on, better than any others."""
+
+    def for_training(self) -> Defence:
+        """Return it as it stands before texts that it does not know."""
+
+
 class System(ABC):
     """A system that is compared.
 

@@ -29,7 +29,7 @@ from robustbench_char.defences.wordrec import RecogniserSettings
 from robustbench_char.models.bases import Base, heads_in, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
-from robustbench_char.models.system import Defence, System
+from robustbench_char.models.system import Defence, FromTrainingText, System
 from robustbench_char.records.evaluation import DefenceInfo, PretrainingInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
@@ -142,14 +142,16 @@ def _trained_alike(job: _Job, folder: Path) -> Path:
 def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, System, Log, saved.TrainInfo]:
     """Train, or take the weights of `done`.
 
-    Attacked copies, and the examples beside them, are read through the defence. Without copies it stands in front only
-    when the system predicts (but where the system is `trained_behind` it): those that differ in it alone share weights.
+    Attacked copies, and the examples beside them, are read through the defence, as it stands before texts that it does
+    not know. Without copies it stands in front only when the system predicts (but where the system is `trained_behind`
+    it): those that differ in it alone share weights.
     """
     kind = job.system.open(job.base.folder, words=job.task.family == "tagging")
     if done:
         kind.defence = job.defence
         return kind.load(done, job.task.family), kind, saved.read_log(done), saved.read_system(done).train
-    kind.defence = job.defence if job.trained_behind else None
+    front = job.defence if job.trained_behind else None
+    kind.defence = front.for_training() if isinstance(front, FromTrainingText) else front
     data = training_set(make_recipe(job.task, job.labels, job.settings), kind, job.examples, job.augmentation)
     if job.keeps_head:
         model = kind.load(job.base.folder, job.task.family)

@@ -57,3 +57,14 @@ def test_words_of_texts_are_not_taken_apart() -> None:
     words = ["I", "can't", ",", "is", "n’t", "e.g.", "U.S.", "-", "made", "(", "see"]
     assert [text[start:end] for start, end in split_words(text)][:11] == words
     assert {"www.a.org/b?c=d,", "me@host.org"} <= {text[start:end] for start, end in split_words(text)}
+
+
+def test_what_only_one_place_of_the_training_text_has_is_new_in_training(tmp_path: Path) -> None:
+    task = [["the", "farmer", "Quillsworth", "sells", "books"], *(line.split() for line in TEXT[:3])]
+    channel = Channel.build(ChannelOptions(dictionary=False), TEXT, task)
+    given = [["the", "farmer", "Quilsworth", "sels", "books"]] * 3
+    known, new = ["the", "farmer", "Quillsworth", "sells", "books"], ["the", "farmer", "Quilsworth", "sells", "books"]
+    assert channel.correct(given) == [known] * 3
+    assert channel.for_training().correct(given) == [new] * 3
+    channel.save(tmp_path / "channel")
+    assert Channel.load(tmp_path / "channel").for_training().correct(given) == [new] * 3

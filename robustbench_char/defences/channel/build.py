@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
@@ -25,7 +26,7 @@ from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens, split_words
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, check_memory, write_channel
-from robustbench_char.defences.channel.lexicon import CLASSES, count_lexicon
+from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon, count_lexicon
 from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions, Ends
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
@@ -38,6 +39,8 @@ Ints = NDArray[np.int64]
 
 _LINES = 20_000
 """Lines of text that are counted at a time."""
+_LEAST = 2.0
+"""How often a word is seen at least, to be known."""
 _TASK_WEIGHT = 3.0
 """What a word of the task's own texts counts for; one of plain text counts for 1."""
 _DICTIONARY, _PAIRS = "frequency_dictionary_en_82_765.txt", "frequency_bigramdictionary_en_243_342.txt"
@@ -61,11 +64,13 @@ def build_tables(
     """
     misspelled = _misspelled(options.misspellings, options.ends)
     parts = [(tokens, 1.0) for tokens in _counted(islice(lines, options.limit))]
+    own = Tokens.of(sentences)
     if len(sentences):
-        parts.append((Tokens.of(sentences), _TASK_WEIGHT))
+        parts.append((own, _TASK_WEIGHT))
     total = _BESIDE_TEXT if parts else _ALONE
     words, pairs = _dictionary(total) if options.dictionary else ({}, {})
-    lexicon = count_lexicon(parts, words, pairs if not parts else {}, size=options.vocabulary)
+    lexicon = count_lexicon(parts, words, pairs if not parts else {}, least=_LEAST, size=options.vocabulary)
+    lexicon = replace(lexicon, alone=_alone(lexicon, own))
     counts = _counts(parts, words)
     rare = [word for word, count in counts.items() if count <= _RARE] or list(counts)
     if not rare or len(lexicon) == len(CLASSES):
@@ -78,6 +83,14 @@ def build_tables(
     training = {**training, "options": options.model_dump(mode="json", exclude={"misspellings"}), "words": read}
     file = ChannelFile(max_edits=options.max_edits, ends=options.ends, training=training, provenance=provenance())
     return file, Tables(lexicon, spelling, errors, listed)
+
+
+def _alone(lexicon: Lexicon, own: Tokens) -> NDArray[np.bool_]:
+    """Return which entries would not be known without the one place where the task's own texts have them."""
+    counts = np.bincount(lexicon.ids(own)[own.which], minlength=len(lexicon))
+    alone = (counts == 1) & (lexicon.frequency - _TASK_WEIGHT < _LEAST)
+    alone[: len(CLASSES)] = False
+    return np.asarray(alone)
 
 
 def _counted(lines: Iterable[str]) -> Iterator[Tokens]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Channel:
     def __init__(self, file: ChannelFile, tables: Tables) -> None:
         self.file, self.lexicon, self.errors, self.tables = file, tables.lexicon, tables.errors, tables
         self._words: list[str] = self.lexicon.words.to_pylist()
-        self._spelled = _correct_words(self._words)
+        self._spelled = _correct_words(self._words).only(~self.lexicon.not_known)
         self.lengths = self._spelled.lengths
         self._once = DeletionIndex.of(self._spelled, 1)
         enough = (self.lengths >= _SHORTEST_TWICE) & (self.lexicon.log_unigram > _TWICE)
@@ -67,6 +68,13 @@ class Channel:
     def ready(cls) -> Channel:
         """Return the channel of symspellpy's dictionaries of words and pairs. Raises InputError without symspellpy."""
         return cls.build(ChannelOptions())
+
+    def for_training(self) -> Channel:
+        """Return the channel as it stands before texts that it does not know.
+
+        Words that nothing but one place of the task's own texts has are new ones for it, as they are in other texts.
+        """
+        return Channel(self.file, replace(self.tables, lexicon=replace(self.lexicon, hidden=True)))
 
     def save(self, folder: Path) -> None:
         """Write what `load` reads into `folder`, which is made if need be."""

@@ -33,7 +33,9 @@ _LEXICON, _PAIRS, _SPELLING, _LISTED = "lexicon.parquet", "pairs.parquet", "spel
 _ERRORS = "errors.safetensors"
 _SHAPES = ("small", "title", "capitals")
 _COLUMNS = {
-    _LEXICON: pa.schema({"word": pa.string(), **dict.fromkeys(["frequency", *_SHAPES], pa.float64())}),
+    _LEXICON: pa.schema(
+        {"word": pa.string(), **dict.fromkeys(["frequency", *_SHAPES], pa.float64()), "alone": pa.bool_()}
+    ),
     _PAIRS: pa.schema({"first": pa.int32(), "second": pa.int32(), "count": pa.float64()}),
     _SPELLING: pa.schema({"length": pa.int8(), "key": pa.int64(), "count": pa.float64()}),
     _LISTED: pa.schema({"misspelling": pa.string(), "word": pa.string(), "probability": pa.float64()}),
@@ -82,7 +84,8 @@ def write_channel(folder: Path, file: ChannelFile, tables: Tables) -> ChannelFil
     folder.mkdir(parents=True, exist_ok=True)
     lexicon, spelling = tables.lexicon, tables.spelling
     shapes = {name: lexicon.shapes[:, number] for number, name in enumerate(_SHAPES)}
-    _write(folder / _LEXICON, word=lexicon.words, frequency=lexicon.frequency, **shapes)
+    alone = np.zeros(len(lexicon), np.bool_) if lexicon.alone is None else lexicon.alone
+    _write(folder / _LEXICON, word=lexicon.words, frequency=lexicon.frequency, **shapes, alone=alone)
     first, second = np.divmod(lexicon.pairs, max(1, len(lexicon)))
     _write(folder / _PAIRS, first=first.astype(np.int32), second=second.astype(np.int32), count=lexicon.pair_counts)
     length = np.repeat(np.arange(1, len(spelling.keys) + 1, dtype=np.int8), list(map(len, spelling.keys)))
@@ -130,7 +133,9 @@ def _tables(folder: Path) -> Tables:
     pairs = _read(folder / _PAIRS)
     first, second = (_numbers(pairs[name]).astype(np.int64) for name in ("first", "second"))
     keys = np.where((second >= 0) & (second < len(words)), first * len(words) + second, -1)
-    lexicon = Lexicon(words, _numbers(table["frequency"]), shapes, keys, _numbers(pairs["count"]))
+    lexicon = Lexicon(
+        words, _numbers(table["frequency"]), shapes, keys, _numbers(pairs["count"]), _numbers(table["alone"])
+    )
     grams = _read(folder / _SPELLING)
     length, key, count = (_numbers(grams[name]) for name in ("length", "key", "count"))
     each = [length == number for number in range(1, int(length.max(initial=0)) + 1)]

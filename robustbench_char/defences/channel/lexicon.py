@@ -21,6 +21,7 @@ __all__ = ["CLASSES", "Lexicon", "count_lexicon"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 CLASSES = ("<start>", "<number>", "<new>", "<New>")
 """What the first entries stand for: the beginning of a sentence, numbers, new words without and with a capital."""
@@ -39,7 +40,8 @@ _NEW_SHARE = 0.002
 class Lexicon:
     """`words` [V]: the classes, then known words in lower case, most frequent first. `frequency` [V]: counts. `shapes`
     [V, 3]: counts of small letters, a capital, all capitals, where capitals say something. `pairs` [P]: `first * V +
-    second` of words that followed each other, in order; `pair_counts` [P].
+    second` of words that followed each other, in order; `pair_counts` [P]. `alone` [V]: what nothing but one place of
+    the task's own texts has; such words are new ones where they are `hidden`.
     """
 
     words: pa.StringArray
@@ -47,6 +49,8 @@ class Lexicon:
     shapes: Floats
     pairs: Ints
     pair_counts: Floats
+    alone: Bools | None = None
+    hidden: bool = False
 
     def __len__(self) -> int:
         return len(self.words)
@@ -55,8 +59,13 @@ class Lexicon:
         """Return the entry of each distinct word [U]: its own, or that of its class."""
         found = pc.index_in(tokens.lower, self.words).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         new = np.where(tokens.shapes == SMALL, _NEW, _NEW_TITLE)
-        known = (found >= len(CLASSES)) & ~tokens.numbers
+        known = (found >= len(CLASSES)) & ~tokens.numbers & ~self.not_known[found]
         return np.where(known, found, np.where(tokens.numbers, _NUMBER, new))
+
+    @cached_property
+    def not_known(self) -> Bools:
+        """Which entries are hidden [V]."""
+        return self.alone if self.hidden and self.alone is not None else np.zeros(len(self), np.bool_)
 
     @cached_property
     def unigram(self) -> Floats:
