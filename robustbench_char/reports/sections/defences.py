@@ -146,7 +146,7 @@ def _prices(evidence: Evidence) -> list[Table]:
             **record.errors.model_dump(),
             "words_per_second": record.words_per_second,
         }
-        for record in evidence.prices
+        for record in sorted(evidence.prices, key=lambda record: (record.task, record.defence.name))
     ]
     columns: tuple[Column, ...] = (
         text("Task"),
