@@ -90,7 +90,8 @@ def _list(defence: str, name: str, folder: Path, wrong: Mistakes) -> str:
         try:
             misspellings_file(place)
         except InputError as error:
-            wrong.add(f"{_place(defence)}.misspellings", error.found, error.expected, error.fix)
+            expected = f"{error.expected}, or an attacked set"
+            wrong.add(f"{_place(defence)}.misspellings", error.found, expected, error.fix)
     return place
 
 
