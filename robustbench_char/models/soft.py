@@ -3,8 +3,7 @@
 A defence says how likely each candidate of a word is. A piece of the word is embedded as `e + g * (m - e)`: `e` is its
 own embedding, `m` the mean of the candidates' embeddings weighted by their probabilities (a candidate of several pieces
 counts with their mean, the word as given with `e`), `g` a gate. It starts at 0: exactly BERT. At 1 the model reads
-candidates alone. One number is learnt faster, and gives better scores, than one per dimension: its gradient is less
-noisy.
+candidates alone. It is one number: one per dimension has noisier gradients.
 
 Shape legend: B batch, T sub-words, D hidden size, N candidate pieces mixed into the sub-words of one window.
 """
@@ -44,7 +43,7 @@ SOFT_INPUTS = ("soft_pieces", "soft_ids", "soft_weights")
 
 _GATE = "embeddings.gate"
 _PACE = 1000.0
-"""A step of the optimiser moves the gate by up to so many learning rates: those of encoders would hardly open it."""
+"""A step of Adam moves the gate by up to so many learning rates: those of encoders would hardly open it."""
 
 
 class SoftReading(PreTrainedModel):
@@ -59,8 +58,9 @@ class SoftReading(PreTrainedModel):
 
 def _opened(embeddings: Any) -> Tensor:
     """Return how far the gate of an embedding layer is open [1], from 0 to 1."""
-    gate: Tensor = _PACE * embeddings.gate
-    return gate.clamp(0, 1).detach() + (gate - gate.detach())  # beyond its bounds it stands still, and can come back
+    gate: Tensor = embeddings.gate
+    opened = (_PACE * gate.detach()).clamp(0, 1)
+    return opened + (gate - gate.detach())  # its gradient, not `_PACE` times that: all are clipped by their joint norm
 
 
 def _mixed(encoder: Any, args: tuple[Tensor, ...], inputs: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]] | None:
