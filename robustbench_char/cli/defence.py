@@ -47,14 +47,14 @@ def train_defence(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="Train on the texts of this task (see `list`), with one source of data; a channel on both."),
+        typer.Option(help="Read this task's texts (see `list`), from one source of data (channel: beside --text)."),
     ] = None,
     input: Input = None,
     source: SourceOptions,
     options: DefenceOptions,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a defence from plain text, or from the texts of a task."""
+    """Train or build a defence from plain text, or from the texts of a task (channel: or both)."""
 
 
 def _print_price(result: PriceRecord) -> None:
