@@ -65,7 +65,7 @@ SYSTEMS.register("bert_channel", f"{_BERT}:BertChannelSystem", "bert/1", defence
 SYSTEMS.register(
     "bert_channel_soft",
     "robustbench_char.models.soft:SoftSystem",
-    "bert_channel_soft/1",
+    "bert_channel_soft/2",
     defence="channel",
     trained_behind=True,
 )

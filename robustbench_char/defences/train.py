@@ -14,6 +14,7 @@ from pydantic import Field
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.options import Option, Options, fields_of, keywords_of, options_of
 from robustbench_char.defences.channel.options import ChannelOptions, Ends
+from robustbench_char.defences.opening import READY
 from robustbench_char.defences.wordrec.options import AnswerOptions, BackOff, RecogniserKeywords, RecogniserOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.sources import Input
@@ -85,6 +86,9 @@ def train_defence(
 
 def own_options(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not left to their default. Raises InputError for one that the kind leaves unread."""
+    if kind in READY and kind not in TRAINED:
+        fix = f"It needs no training: give `defence={kind}` where a model is trained or scored."
+        raise InputError("KIND", found=kind, expected=f"one of {', '.join(TRAINED)}", fix=fix)
     if kind not in TRAINED:
         TRAINED.get(kind, place="KIND")  # raises
     (chosen,) = options_of(options, DefenceOptions)

@@ -131,7 +131,7 @@ class SoftSystem(BertSystem):
     """An encoder that reads its own pieces and, through a gate, the mean of what a defence takes them for."""
 
     name = "bert_channel_soft"
-    recipe = "bert_channel_soft/1"
+    recipe = "bert_channel_soft/2"
     default_defence = "channel"
     trained_behind = True
 

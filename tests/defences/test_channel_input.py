@@ -66,7 +66,8 @@ def test_a_dictionary_does_not_hide_a_text_without_words(tmp_path: Path) -> None
 
 
 def test_no_text_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"text=: found no word seen twice; .* Give more text, or the dictionary"):
+    match = r"text=: found no word seen twice; .* Give more text, or do not leave out the dictionary"
+    with pytest.raises(InputError, match=match):
         train(tmp_path)
     with pytest.raises(InputError, match=r"gone\.txt: found no such file"):
         train(tmp_path, text=tmp_path / "gone.txt")

@@ -139,6 +139,8 @@ def test_refuses_options_of_another_kind(tmp_path: Path) -> None:
         run("train-defence", "wordrec", *words, "--ends", "kept")
     with pytest.raises(InputError, match=r"KIND: found unknown kind of defence 'chanel'.*Did you mean 'channel'"):
         run("train-defence", "chanel", *words)
+    with pytest.raises(InputError, match=r"KIND: found spell; .* It needs no training: give"):
+        run("train-defence", "spell", *words)
     with pytest.raises(InputError, match="the extra `defences`"), without_dictionaries():
         run("train-defence", "channel", *words)
 

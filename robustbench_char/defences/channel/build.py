@@ -25,9 +25,10 @@ from robustbench_char.defences.channel._index import LONGEST, Spelled
 from robustbench_char.defences.channel._spelling import Spelling
 from robustbench_char.defences.channel._words import Tokens, split_words
 from robustbench_char.defences.channel.errors import ErrorModel
-from robustbench_char.defences.channel.files import CONFIG, ChannelFile, Listed, Tables, check_memory, write_channel
+from robustbench_char.defences.channel.files import ChannelFile, Listed, Tables, check_memory, write_channel
 from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon, count_lexicon
 from robustbench_char.defences.channel.options import ChannelKeywords, ChannelOptions, Ends
+from robustbench_char.defences.opening import CONFIG
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input
@@ -75,7 +76,7 @@ def build_tables(
     rare = [word for word, count in counts.items() if count <= _RARE] or list(counts)
     if not rare or len(lexicon) == len(CLASSES):
         raise InputError(Option("text"), found="no word seen twice", expected="text to know words from",
-                         fix="Give more text, or the dictionary.")  # fmt: skip
+                         fix="Give more text, or do not leave out the dictionary.")  # fmt: skip
     spelling = Spelling.of(Spelled.of(rare), np.ones(len(rare)))
     errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
     errors, listed = _estimated(errors, misspelled, options.max_edits)

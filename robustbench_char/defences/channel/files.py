@@ -25,10 +25,10 @@ from robustbench_char.defences.channel._spelling import ORDER, Spelling
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon
 from robustbench_char.defences.channel.options import Ends
+from robustbench_char.defences.opening import CONFIG
 
-__all__ = ["CONFIG", "ChannelFile", "Listed", "Tables", "check_memory", "read_channel", "write_channel"]
+__all__ = ["ChannelFile", "Listed", "Tables", "check_memory", "read_channel", "write_channel"]
 
-CONFIG = "defence.json"
 _LEXICON, _PAIRS, _SPELLING, _LISTED = "lexicon.parquet", "pairs.parquet", "spelling.parquet", "listed.parquet"
 _ERRORS = "errors.safetensors"
 _SHAPES = ("small", "title", "capitals")
