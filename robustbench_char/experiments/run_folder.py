@@ -31,7 +31,7 @@ RUN = "run.json"
 FOLDERS = {
     "score": "records",
     "sensitivity": "sensitivity",
-    "price": "recognisers",
+    "price": "defences",
     "attack": "manifests",
     "pretrain": "pretraining",
     "report": "report",

@@ -14,6 +14,8 @@ from robustbench_char.records.sensitivity import find_sensitivities
 TIMES = {
     "compared": ["pretraining", "pretraining_seconds"],
     "costs": ["predict_seconds", "microseconds"],
+    "defence_costs": ["conll2003", "qnli"],
+    "defence_prices": ["words_per_second"],
     "systems": ["wall_seconds"],
     "versions": ["version"],
 }

@@ -68,7 +68,7 @@ def test_a_benchmark_from_one_file(write_spec: Write, tmp_path: Path, outcomes: 
     assert len(first["sensitivity"]) == 2
     assert (tmp_path / "one" / "report" / "index.html").is_file()
     assert len(list((tmp_path / "one" / "manifests").glob("*/*/*/manifest.json"))) == 2 + 2 + 2
-    assert len(list((tmp_path / "one" / "recognisers").glob("**/recogniser_price.json"))) == 1
+    assert len(list((tmp_path / "one" / "defences").glob("**/defence_price.json"))) == 1
     jobs = json.loads((tmp_path / "one" / "run.json").read_text())["jobs"]
     assert {job["state"] for job in jobs.values()} == {"done"}
 
