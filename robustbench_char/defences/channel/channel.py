@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -219,18 +220,18 @@ def _correct_words(words: Sequence[str]) -> Spelled:
     return spelled.only(some)
 
 
-def _blocks(sentences: Sequence[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+def _blocks(sentences: Sequence[Sequence[str]]) -> Iterator[Sequence[Sequence[str]]]:
     """Yield the sentences in blocks that fit into memory, without what no file can hold: lone surrogates."""
-    block: list[Sequence[str]] = []
-    words = 0
-    for sentence in sentences:
-        block.append(sentence if "".join(sentence).isascii() else list(map(without_surrogates, sentence)))
-        words += len(sentence)
-        if words >= _BLOCK:
-            yield block
-            block, words = [], 0
-    if block:
-        yield block
+    words = np.cumsum(np.fromiter(map(len, sentences), np.int64, len(sentences)))
+    start = 0
+    while start < len(sentences):
+        before = words[start - 1] if start else 0
+        end = int(np.searchsorted(words, before + _BLOCK)) + 1
+        block = sentences[start:end]
+        joined = "".join(chain.from_iterable(block))
+        whole = without_surrogates(joined) == joined
+        yield block if whole else [list(map(without_surrogates, sentence)) for sentence in block]
+        start = end
 
 
 def _joined(parts: Sequence[Readings]) -> Readings:

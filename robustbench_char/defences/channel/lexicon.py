@@ -95,7 +95,9 @@ class Lexicon:
         """Return the log-probability that `second` follows `first` (absolute discounting, Ney et al. 1994)."""
         total, left = (one[first] for one in self._history)
         key = first * len(self) + second
-        at = np.minimum(np.searchsorted(self.pairs, key), max(0, len(self.pairs) - 1))
+        order, at = np.argsort(key), np.empty_like(key)
+        at[order] = np.searchsorted(self.pairs, key[order])  # in order, which memory is read in
+        at = np.minimum(at, max(0, len(self.pairs) - 1))
         if len(self.pairs):
             seen = np.where(self.pairs[at] == key, np.maximum(self.pair_counts[at] - _DISCOUNT, 0), 0)
         else:
