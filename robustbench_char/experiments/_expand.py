@@ -141,11 +141,16 @@ def _finetune(
     return Job(
         job,
         "finetune",
-        {"system": spec.kind_of(key), "label": label, **weights, **front.params},
+        {"system": spec.kind_of(key), "label": label, **weights, **front.params, **_changed(kind.recipe)},
         {**needs, **({"weights": first} if first != job else {}), **front.needs},
         {**task.paths, "base": base, **front.paths},
         examples * options.get("epochs", 3.0) if first == job else 1.0,
     )
+
+
+def _changed(recipe: str) -> dict[str, str]:
+    """Return what keys say of a recipe: nothing of a first one, which keys did not hold from the beginning."""
+    return {} if recipe.endswith("/1") else {"recipe": recipe}
 
 
 def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Iterator[Job]:

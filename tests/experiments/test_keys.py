@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments._stages import STAGES, package_sha256
 
@@ -44,6 +45,17 @@ def test_a_raised_version_changes_its_stage_and_what_needs_it(
     monkeypatch.setitem(STAGES._entries, "predict", dataclasses.replace(STAGES.get("predict"), version=2))
     changed = {name.partition("/")[0] for name, key in keys(spec, tmp_path).items() if before[name] != key}
     assert changed == {"predict", "score"}
+
+
+def test_a_raised_recipe_changes_the_training_of_its_systems(
+    write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_spec(systems={"bert": {}, "bert_aug": {}})
+    before = keys(spec, tmp_path)
+    raised = dataclasses.replace(SYSTEMS.declared["bert_aug"], recipe="bert_aug/2")
+    monkeypatch.setitem(SYSTEMS.declared, "bert_aug", raised)
+    changed = {name for name, key in keys(spec, tmp_path).items() if before[name] != key}
+    assert changed == {name for name in before if "/bert_aug/" in name}
 
 
 def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
