@@ -68,7 +68,7 @@ def test_what_each_system_takes(make_comparison: Make) -> None:
     costs = report_tables([root])["defence_costs"].set_index("system")
     assert costs.loc["bert_wordrec", "defence"] == "wordrec"
     assert costs.loc["bert_wordrec", "extra_parameters"] == 1234567
-    assert costs.loc["bert", "qnli"] == costs.loc["bert", "cola"] == 20.0
+    assert costs.loc["bert", "microseconds_qnli"] == costs.loc["bert", "microseconds_cola"] == 20.0
 
 
 def test_no_section_without_a_defence(make_comparison: Make) -> None:

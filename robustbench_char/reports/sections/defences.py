@@ -185,7 +185,10 @@ def _costs(records: Iterable[Record]) -> list[Table]:
             "base": base,
             "extra_parameters": own[0].system.all_extra_parameters,
             "defence": own[0].system.defence.name if own[0].system.defence else formatting.DASH,
-            **{task: cost_row(part)["microseconds"] for task, part in grouped(own, lambda record: record.task).items()},
+            **{
+                f"microseconds_{task}": cost_row(part)["microseconds"]
+                for task, part in grouped(own, lambda record: record.task).items()
+            },
         }
         for (shown, base), own in timed.items()
     ]
@@ -193,7 +196,7 @@ def _costs(records: Iterable[Record]) -> list[Table]:
         *texts("System", "Base"),
         text("Defence"),
         value("Extra parameters", show=formatting.count),
-        *(value(f"µs per sub-word, {task}", task) for task in tasks),
+        *(value(f"µs per sub-word, {task}", f"microseconds_{task}") for task in tasks),
     )
     caption = (
         "The cost of each system: parameters beyond the plain base, those of its defence included, and the time from "
