@@ -17,6 +17,7 @@ TEXT = "The harbour was quiet, and nobody had seen the boat for days.\n"
 RESULTS = Path(__file__).resolve().parents[1] / "reports/results/first_comparison"
 WORKING = (
     "list",
+    "validate --all",
     "mini mrpc --output mini",
     "attack mrpc --data mini --suite drop --output attacked",
     "verify attacked --data mini",
@@ -30,7 +31,7 @@ WORKING = (
 )
 """Commands that need no extra; later ones read what earlier ones wrote."""
 REFUSED = {
-    "validate --all": "defences",
+    "attack mrpc --data mini --suite human_typos --output out": "defences",
     "finetune mrpc --data mini --base model --output out": "models",
     "finetune mrpc --data mini --output out": "offline",
     "evaluate system --task cola --data mini": "models",

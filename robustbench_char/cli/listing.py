@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from robustbench_char.common import InputError, nearest
+from robustbench_char.common import InputError, MissingExtra, nearest
 
 if TYPE_CHECKING:
     from robustbench_char.attacks.suites import SuiteFile
@@ -91,11 +91,11 @@ def validate(
         raise InputError(
             "validate", found="nothing to check", expected="files or --all", fix="Name a .yaml file, or add --all."
         )
-    checked = [_file(path) for path in files or []]
+    lines = [f"ok  {_file(path)}" for path in files or []]
     if all_shipped:
-        checked += _shipped()
-    for line in checked:
-        typer.echo(f"ok  {line}")
+        lines += _shipped()
+    for line in lines:
+        typer.echo(line)
 
 
 def _file(path: Path) -> str:
@@ -160,12 +160,17 @@ def _shipped() -> list[str]:
     from robustbench_char.inference.chat.prompts import load_prompt_file, prompt_names
     from robustbench_char.tasks.registry import TASKS
 
+    unchecked = {}
     for name in suite_names():
-        _suite(name, load_suite_file(name))
+        try:
+            _suite(name, load_suite_file(name))
+        except MissingExtra as missing:
+            unchecked[f"suite {name}"] = missing
     published = {name: load_yaml_model(path, OperationsFile) for name, path in shipped(OPERATIONS).items()}
     for task in TASKS:
         TASKS.get(task)
     benchmarks = [_benchmark(name) for name in shipped(SPECS)]
     prompts = [f"prompt {name} for {load_prompt_file(name).family}" for name in prompt_names()]
     suites, tasks = (f"suite {name}" for name in (*suite_names(), *published)), (f"task {name}" for name in TASKS)
-    return [*benchmarks, *suites, *tasks, *prompts]
+    checked = [f"ok  {line}" for line in (*benchmarks, *suites, *tasks, *prompts) if line not in unchecked]
+    return [*checked, *(f"--  {line}: not checked: found {why.found}. {why.fix}" for line, why in unchecked.items())]

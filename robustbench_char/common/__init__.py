@@ -6,8 +6,8 @@ The lowest room: nothing here depends on texts, tasks or models, or imports torc
 
 from __future__ import annotations
 
-from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.errors import InputError, MissingExtra, nearest
 from robustbench_char.common.registry import Registry
 from robustbench_char.common.systems import SYSTEMS
 
-__all__ = ["SYSTEMS", "InputError", "Registry", "nearest"]
+__all__ = ["SYSTEMS", "InputError", "MissingExtra", "Registry", "nearest"]

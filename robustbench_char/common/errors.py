@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "Unfinished", "nearest"]
+__all__ = ["InputError", "MissingExtra", "Unfinished", "nearest"]
 
 
 class InputError(Exception):
@@ -24,6 +24,10 @@ class InputError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
         return _rebuild, (type(self), self.place, self.found, self.expected, self.fix)
+
+
+class MissingExtra(InputError):
+    """A package that an extra brings is not installed."""
 
 
 class Unfinished(InputError):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from robustbench_char.common.errors import InputError
+from robustbench_char.common.errors import MissingExtra
 
 __all__ = ["installed", "missing_extra", "needed", "package_folder", "require"]
 
@@ -36,29 +36,29 @@ def installed(module: str) -> bool:
 
 
 def require(*modules: str, place: object | None = None) -> None:
-    """Raise InputError with the line that installs the first of these modules that is missing."""
+    """Raise MissingExtra with the line that installs the first of these modules that is missing."""
     for module in modules:
         if not installed(module):
             raise missing_extra(module, place)
 
 
 def package_folder(module: str, place: object | None = None) -> Path:
-    """Return where an installed package stands, without importing it. Raises InputError where it is missing."""
+    """Return where an installed package stands, without importing it. Raises MissingExtra where it is not."""
     require(module, place=place)
     spec = importlib.util.find_spec(module)
     return Path(next(iter(spec.submodule_search_locations or ())) if spec else "")
 
 
-def missing_extra(module: str, place: object | None = None) -> InputError:
+def missing_extra(module: str, place: object | None = None) -> MissingExtra:
     """Return the error for a module of an extra that is not installed; `place` is what needs it."""
     extra, found = EXTRAS[module], f"no package {module.removesuffix('_lib').replace('_', '-')}"
     fix = f"Install it: pip install 'robustbench-char[{extra}]'."
-    return InputError(place or "installed packages", found=found, expected=f"the extra `{extra}`", fix=fix)
+    return MissingExtra(place or "installed packages", found=found, expected=f"the extra `{extra}`", fix=fix)
 
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """Turn the failed import of a module that an extra brings into an InputError, in a block or a decorated function.
+    """Turn the failed import of a module that an extra brings into a MissingExtra, in a block or a decorated function.
 
     Others pass through.
     """

@@ -114,6 +114,20 @@ def test_list_names_what_there_is() -> None:
     assert "Did you mean 'suites'?" in fails("list", "suite")
 
 
+def test_validate_all_names_what_it_cannot_check_without_an_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "codespell_lib", None)
+    monkeypatch.setattr(sys, "argv", ["robustbench-char", "validate", "--all"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "ok  suite charbert_2020\n" in text
+    assert "--  suite human_typos: not checked: found no package codespell. Install it: pip install" in text
+    assert "ok  suite human_typos" not in text
+
+
 def test_validate_all_and_own_files(tmp_path: Path) -> None:
     text = succeeds("validate", "--all", cwd=tmp_path)
     assert "suite charbert_2020" in text
