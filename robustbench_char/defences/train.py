@@ -87,7 +87,7 @@ def train_defence(
 def own_options(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that are not left to their default. Raises InputError for one that the kind leaves unread."""
     if kind in READY and kind not in TRAINED:
-        fix = f"It needs no training: give `defence={kind}` where a model is trained or scored."
+        fix = f"It needs no training: give `--defence {kind}` where a model is trained or scored."
         raise InputError("KIND", found=kind, expected=f"one of {', '.join(TRAINED)}", fix=fix)
     if kind not in TRAINED:
         TRAINED.get(kind, place="KIND")  # raises

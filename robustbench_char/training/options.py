@@ -85,7 +85,8 @@ class AugmentOptions(Options):
         0.0,
         ge=0,
         le=1e6,
-        description="Weight of the divergence between predictions in clean and attacked copy (not for answers).",
+        description="Weight of the divergence between predictions in clean and attacked copy (not in question"
+        " answering).",
     )
 
     def decides(self, own: str | None) -> dict[str, Any]:
