@@ -44,7 +44,7 @@ def test_records_come_from_a_clean_commit_and_have_their_manifests(folder: Path)
 def test_published_results_are_a_handful_of_files() -> None:
     files = [path for path in (ROOT / "reports" / "results").rglob("*") if path.is_file()]
     assert len(files) <= 60
-    assert sum(path.stat().st_size for path in files) <= 10_000_000
+    assert sum(path.stat().st_size for path in files) <= 15_000_000
     kinds = {".html", ".json", ".md", ".py", ".sh"}
     numbers = {"records.parquet", "counts.parquet", "manifests.jsonl", "sensitivity.jsonl", "recogniser_prices.jsonl",
                "defence_prices.jsonl",
@@ -193,8 +193,8 @@ def test_the_page_says_what_the_steps_took() -> None:
     assert f"pre-training {seconds['pretrain/charbert'] / 60:.0f}." in page
 
 
-def test_the_readme_shows_the_six_systems() -> None:
-    page, expected = (ROOT / "README.md").read_text(encoding="utf-8").splitlines(), six_systems(BOTH[1])
+def test_the_page_of_reports_shows_the_six_systems() -> None:
+    page, expected = (ROOT / "reports" / "README.md").read_text(encoding="utf-8").splitlines(), six_systems(BOTH[1])
     assert [line for line in page if line in expected] == expected
 
 
