@@ -35,15 +35,20 @@ def fails(*arguments: object, cwd: Path | None = None) -> str:
     return done.stderr
 
 
-def fails_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Return the one message of a command that fails, run without a process of its own."""
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[object, str, str]:
+    """Return exit code, output and errors of a command, run without a process of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["robustbench-char", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
             main()
-    shown = capsys.readouterr()
-    assert (stopped.value.code, shown.out) == (2, "")
-    return shown.err
+    return stopped.value.code, *capsys.readouterr()
+
+
+def fails_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return the one message of a command that fails, run without a process of its own."""
+    code, output, errors = run_here(capsys, *arguments)
+    assert (code, output) == (2, "")
+    return errors
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +123,8 @@ def test_validate_all_names_what_it_cannot_check_without_an_extra(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "codespell_lib", None)
-    monkeypatch.setattr(sys, "argv", ["robustbench-char", "validate", "--all"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    text = capsys.readouterr().out
+    code, text, _ = run_here(capsys, "validate", "--all")
+    assert code == 0
     assert "ok  suite charbert_2020\n" in text
     assert "--  suite human_typos: not checked: found no package codespell. Install it: pip install" in text
     assert "ok  suite human_typos" not in text
