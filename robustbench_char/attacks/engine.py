@@ -192,8 +192,10 @@ class _Arm:
             high = np.minimum(high, words.ends)  # what comes after the word is not one of its letters
         if place == "ends":
             sites = sites & at_ends(low, high, len(sites))
-        total = np.concatenate([[0], np.cumsum(sites)])
-        self.sites, self.first, self.count = np.flatnonzero(sites), total[low], total[high] - total[low]
+        # In 32 bits: a column has fewer characters, and the memory of this array is most of its cost.
+        total = np.concatenate([np.zeros(1, np.int32), np.cumsum(sites, dtype=np.int32)])
+        self.sites, self.first = np.flatnonzero(sites), np.asarray(total[low], np.int64)
+        self.count = np.asarray(total[high], np.int64) - self.first
         self.open &= self.count > 0
 
     @property
@@ -226,7 +228,7 @@ class _Arm:
         return Edits(words, np.full(len(words), number), at, written)
 
     def _draw_sites(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
-        return self.sites[self.first[words] + below(draw(keys[words], number), self.count[words])]
+        return np.asarray(self.sites[self.first[words] + below(draw(keys[words], number), self.count[words])], np.int64)
 
 
 def _with_further_edits(

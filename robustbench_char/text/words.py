@@ -1,7 +1,7 @@
 """Where the words of a column of texts are, and which words are stop words.
 
 A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours;
-`treebank` has the rules of NLTK's Treebank-style tokenizer (see treebank.py).
+`treebank` has the rules of NLTK's Treebank-style tokenizer (see _treebank.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.common import Registry
-from robustbench_char.text._treebank import treebank_spans
+from robustbench_char.text._treebank import treebank_words
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
 
@@ -76,16 +76,8 @@ def split_treebank(column: Column) -> Words:
 
 def pieces_of(column: Column, tokens: Words) -> Words:
     """Split each given token by `treebank_spans`; a token is split alone, so that no word reaches into the next one."""
-    joined = column.codes.tobytes().decode("utf-32-le")
-    known: dict[str, NDArray[np.int64]] = {}
-    parts: list[NDArray[np.int64]] = []
-    for start, end in zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True):
-        text = joined[start:end]
-        if text not in known:
-            known[text] = np.array(treebank_spans(text), dtype=np.int64).reshape(-1, 2)
-        parts.append(known[text] + start)
-    spans = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
-    return Words.of(column, spans[:, 0].copy(), spans[:, 1].copy())
+    runs = split_whitespace(column)
+    return Words.of(column, *treebank_words(column, (tokens.starts, tokens.ends), (runs.starts, runs.ends)))
 
 
 def token_words(column: Column, tokens: Sequence[Sequence[str]]) -> Words:
