@@ -31,6 +31,10 @@ CHARACTER_INPUTS = ("char_input_ids", "start_ids", "end_ids")
 
 CharacterCase = Literal["lower", "surface"]
 
+CharacterUnit = Literal["word", "piece"]
+
+PLACEHOLDERS = 3, 4
+"""Ids of a special and of a masked piece, of vocabularies of mode `surface`."""
 _SPECIAL_IDS = 5
 _UNKNOWN = "<unk>"
 
@@ -50,16 +54,20 @@ class CharacterVocabulary(Frozen):
 
     mode `surface` (ours): 0 pad, 1 unknown, 2 separator, 3 special piece, 4 masked piece, then `characters` in order.
     mode `reference` (the list released with the 2020 models): `characters` holds its lines, whose numbers are the ids;
-    id 0 is separator, special, mask and pad, the last one is unknown. `case` says how the characters were counted.
+    id 0 is separator, special, mask and pad, the last one is unknown. `case` says how the characters were counted;
+    `unit` whether a piece exposes the characters of its whole word or its own.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     mode: Literal["surface", "reference"] = "surface"
     case: CharacterCase | None = None
+    unit: CharacterUnit = "piece"
     characters: tuple[str, ...]
 
     @classmethod
-    def build(cls, texts: Iterable[str], size: int = 1000, case: CharacterCase = "surface") -> Self:
+    def build(
+        cls, texts: Iterable[str], size: int = 1000, case: CharacterCase = "surface", unit: CharacterUnit = "piece"
+    ) -> Self:
         """Take the `size` most frequent characters of texts, sorted by frequency, then by code point.
 
         Reads the texts once, one at a time. White space does not count. Raises InputError when none is left.
@@ -73,7 +81,7 @@ class CharacterVocabulary(Frozen):
             fix = "Give a text file with words in it."
             raise InputError("the character vocabulary", found="no characters", expected=expected, fix=fix)
         frequent = sorted(seen, key=lambda character: (-counts[character], character))[:size]
-        return cls(characters=tuple(frequent), case=case)
+        return cls(characters=tuple(frequent), case=case, unit=unit)
 
     @classmethod
     def from_reference(cls, file: Path) -> Self:
@@ -130,7 +138,7 @@ class CharacterVocabulary(Frozen):
     def ids(self) -> CharacterIds:
         """The ids that stand for no character of the text."""
         if self.mode == "surface":
-            return CharacterIds(pad=0, unknown=1, separator=2, special=3, mask=4)
+            return CharacterIds(0, 1, 2, *PLACEHOLDERS)
         return CharacterIds(pad=0, unknown=len(self) - 1, separator=0, special=0, mask=0)
 
     @cached_property

@@ -11,18 +11,33 @@ from robustbench_char.common import InputError
 __all__ = ["CharBertConfig"]
 
 _BASES = ("bert", "roberta")
+_CHOICES = {
+    "base_type": _BASES,
+    "character_case": ("lower", "surface"),
+    "character_unit": ("word", "piece"),
+    "interaction": ("residual", "released", "none"),
+}
+AS_RELEASED: dict[str, Any] = {"interaction": "released", "character_unit": "piece", "character_positions": False}
+"""How the model of 2020 mixes its streams and reads characters: that of a config.json which does not say."""
+_INTERACTIONS = {True: "released", False: "none"}
+"""As older folders say it."""
 _NOT_OF_THE_BASE = ("model_type", "architectures", "transformers_version", "auto_map", "base_type")
 
 
 class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its base class is not annotated
     """Configuration of a CharBERT model: the fields of a BERT's, and those of the characters.
 
-    `base_type` (`bert` or `roberta`) decides the sub-word embeddings. `char_hidden_size` is the size of the character
-    GRU in each direction: two directions at two characters make one sub-word, so it is a quarter of `hidden_size`.
-    `term_vocab_size` is the number of words that the noisy language modelling head predicts (None: no such head).
-    `character_case` says whether the processor lower-cases the characters. Without `interaction`, an ablation, the two
-    streams go through the layers side by side and never meet. With `sparse_prediction`, masked language
-    modelling computes logits at labelled positions only. Raises InputError for values that make no model.
+    `base_type` (`bert` or `roberta`) decides the sub-word embeddings. `interaction` says how the two streams are mixed
+    after each layer: `residual` adds a mixture through gates that start at 0, so that a new model is its base;
+    `released` adds it and normalises once more, as the checkpoints of 2020 do; with `none`, an ablation, they never
+    meet. `character_unit`: every `word` is read by itself, and its sub-words share its vector; or one GRU reads the
+    whole text, and a `piece` is its states at its first and last character, as in the checkpoints of 2020. With
+    `character_positions` the base's position embeddings and layer norm are applied to the characters' vectors.
+    `char_hidden_size` is the size of the character GRU in each direction; with pieces it must be a quarter of
+    `hidden_size`, since two directions at two characters make one sub-word. `character_case` says whether the
+    processor lower-cases the characters. `term_vocab_size` is the number of words that the noisy language modelling
+    head predicts (None: no such head). With `sparse_prediction`, masked language modelling computes logits at labelled
+    positions only. Raises InputError for values that make no model.
     """
 
     model_type = "charbert"
@@ -53,24 +68,36 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
     char_pad_id: int = 0
     character_case: str = "lower"
     term_vocab_size: int | None = None
-    interaction: bool = True
+    interaction: str = "residual"
+    character_unit: str = "word"
+    character_positions: bool = True
     sparse_prediction: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.char_hidden_size is None:
             self.char_hidden_size = self.hidden_size // 4
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        for name, known in (("base_type", _BASES), ("character_case", ("lower", "surface"))):
+        if isinstance(self.interaction, bool):
+            self.interaction = _INTERACTIONS[self.interaction]
+        for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 found, expected = f"{name} {value!r}", " or ".join(known)
                 raise InputError("CharBertConfig", found=found, expected=expected, fix="Correct the value.")
-        if 4 * self.char_hidden_size != self.hidden_size:
+        if self.character_unit == "piece" and 4 * self.char_hidden_size != self.hidden_size:
             raise InputError(
                 "CharBertConfig",
                 found=f"char_hidden_size {self.char_hidden_size} with hidden_size {self.hidden_size}",
                 expected="a char_hidden_size that is a quarter of hidden_size",
                 fix="Take a base whose hidden size is a multiple of four, and leave char_hidden_size out.",
             )
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Return what config.json holds: always how streams are mixed and characters read, whose defaults have changed.
+
+        Source: Transformers leaves out what is the default of the version that writes.
+        """
+        said: dict[str, Any] = super().to_diff_dict()  # type: ignore[no-untyped-call]
+        return said | {name: getattr(self, name) for name in AS_RELEASED}
 
     @classmethod
     def from_base(cls, config: PreTrainedConfig, **overrides: Any) -> Self:
@@ -96,7 +123,7 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
 def _adapted(fields: dict[str, Any], place: object) -> dict[str, Any]:
     kind = fields.get("model_type")
     if kind == CharBertConfig.model_type:
-        return fields
+        return AS_RELEASED | fields
     if kind not in _BASES:
         expected = "a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)"
         raise InputError(place, found=f"a model of type {kind!r}", expected=expected, fix="Choose another base.")

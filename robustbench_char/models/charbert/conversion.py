@@ -24,7 +24,7 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast, RobertaTokenize
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, output_folder, read_json
 from robustbench_char.models.charbert.characters import CharacterVocabulary
-from robustbench_char.models.charbert.configuration import CharBertConfig
+from robustbench_char.models.charbert.configuration import AS_RELEASED, CharBertConfig
 from robustbench_char.models.charbert.modeling import (
     CharBertForMaskedLM,
     CharBertForQuestionAnswering,
@@ -247,7 +247,7 @@ def _config(
     if labels is not None and not (isinstance(named, dict) and len(named) == labels):
         chosen["id2label"] = {index: f"LABEL_{index}" for index in range(labels)}
         chosen["label2id"] = {name: index for index, name in chosen["id2label"].items()}
-    chosen.update(_SPECIAL[base_type], base_type=base_type, char_pad_id=0, character_case="surface")
+    chosen.update(AS_RELEASED, **_SPECIAL[base_type], base_type=base_type, char_pad_id=0, character_case="surface")
     # a division by no heads, an unknown activation, too little memory
     with _reading(place, "values that make no model", "the config of the checkpoint"):
         return CharBertConfig(**chosen)

@@ -1,8 +1,9 @@
 """CharBERT and its heads, as Transformers models.
 
-Characters of a sub-word become its vector, and two streams are mixed after each Transformer layer. Source: Ma et al.
-2020, "CharBERT: Character-aware Pre-trained Language Model", section 3, as its released weights have it: no activation
-and no second linear layer in the heterogeneous interaction.
+Characters become vectors, and two streams, of sub-words and of characters, are mixed after each Transformer layer.
+Source: Ma et al. 2020, "CharBERT: Character-aware Pre-trained Language Model", section 3, as its released weights have
+it (`interaction="released"`, `character_unit="piece"`): no activation and no second linear layer in the heterogeneous
+interaction. Ours (`residual`, `word`) starts as exactly its base, and reads each word by itself.
 
 Shape legend: B batch, T sub-words, C characters, D hidden, L labels, V sub-word vocabulary, W term vocabulary.
 All models take `input_ids`, `attention_mask`, `token_type_ids` [B, T]; `char_input_ids` [B, C]; and the first and the
@@ -40,6 +41,7 @@ from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from robustbench_char.common import InputError
+from robustbench_char.models.charbert.characters import PLACEHOLDERS
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.checkpoints import positions_of
 
@@ -61,7 +63,7 @@ _TIED = {
     "mlm_head.decoder.weight": "charbert.embeddings.word_embeddings.weight",
     "mlm_head.decoder.bias": "mlm_head.bias",
 }
-_UNSPLIT = ["BertLayer", "CharacterEmbeddings"]
+_UNSPLIT = ["BertLayer", "CharacterEmbeddings", "WordCharacters"]
 _HEADS_OF_A_BASE = [r"pooler\.", r"^cls\.seq_relationship\."]
 _HEADS_LEFT_BEHIND = [*_HEADS_OF_A_BASE, r"^mlm_head\.", r"^nlm_head\."]
 
@@ -72,8 +74,7 @@ class CharacterEmbeddings(nn.Module):
     def __init__(self, config: CharBertConfig) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.char_vocab_size, config.char_embedding_size)
-        hidden = config.hidden_size // 4
-        self.gru = nn.GRU(config.char_embedding_size, hidden, batch_first=True, bidirectional=True)
+        self.gru = _character_gru(config)
 
     def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
         """Return one vector for each sub-word [B, T, D].
@@ -83,32 +84,83 @@ class CharacterEmbeddings(nn.Module):
         """
         start_ids, end_ids = start_ids.long(), end_ids.long()
         lengths = character_lengths(end_ids, real, char_input_ids.shape[1])
-        states = self._states(self.embedding(char_input_ids), lengths)
+        embedded = self.embedding(char_input_ids)
+        backwards = _backwards(lengths, embedded.shape[1])
+        forward, backward = _both_directions(self.gru, embedded, backwards)
+        states = torch.cat([forward, _at(backward, backwards)], dim=-1)
         return torch.cat([_at(states, start_ids), _at(states, end_ids)], dim=-1)
 
-    def _states(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Return the states of both directions at each character [B, C, 2H]; those beyond a row's length mean nothing.
 
-        The second direction reads each row from its own end. Packed sequences would give the same, but on a CPU their
-        backward pass takes five times as long. Single precision under autocast, for speed too: the steps are small.
+class WordCharacters(nn.Module):
+    """A bidirectional GRU over the characters of each word by itself, and a linear map of its last states."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.char_vocab_size, config.char_embedding_size)
+        self.gru = _character_gru(config)
+        self.output = nn.Linear(2 * self.gru.hidden_size, config.hidden_size)
+
+    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+        """Return the vector of the word of each sub-word [B, T, D]; takes what `CharacterEmbeddings` does.
+
+        Equal words of a batch are read once.
         """
-        places = torch.arange(embedded.shape[1], device=embedded.device)
-        backwards = (lengths.unsqueeze(1) - 1 - places).clamp(min=0)
-        with torch.autocast(embedded.device.type, enabled=False):
-            forward = self._direction(embedded, "")
-            backward = self._direction(_at(embedded, backwards), "_reverse")
-        return torch.cat([forward, _at(backward, backwards)], dim=-1)
+        words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
+        distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
+        return functional.embedding(which.view(words.shape[:2]), self.encode(distinct))
 
-    def _direction(self, embedded: Tensor, suffix: str) -> Tensor:
-        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-        weights = [getattr(self.gru, name + suffix) for name in names]
-        embedded = embedded.to(weights[0].dtype)
-        start = embedded.new_zeros(1, len(embedded), self.gru.hidden_size)
-        with warnings.catch_warnings():
-            # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
-            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
-            states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, self.training, False, True)[0]
-        return states
+    def encode(self, words: Tensor) -> Tensor:
+        """Return the vectors [N, D] of words [N, M], characters on the left and zeros after them."""
+        lengths = (words != 0).sum(dim=1).clamp(min=1)
+        embedded = self.embedding(words)
+        forward, backward = _both_directions(self.gru, embedded, _backwards(lengths, embedded.shape[1]))
+        last = (lengths - 1).unsqueeze(1)
+        return cast(Tensor, self.output(torch.cat([_at(forward, last), _at(backward, last)], dim=-1).squeeze(1)))
+
+
+def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+    """Return the characters of each sub-word [B, T, M], zeros after them; those of padding are all zeros."""
+    lengths = end_ids - start_ids + 1
+    if real is not None:
+        lengths = lengths.masked_fill(~real, 0)
+    places = torch.arange(int(lengths.max().clamp(min=1)), device=lengths.device)
+    inside = places < lengths.unsqueeze(-1)
+    at = (start_ids.unsqueeze(-1) + places).clamp(0, char_input_ids.shape[1] - 1)
+    characters = char_input_ids.long().gather(1, at.flatten(1)).view(at.shape)
+    return characters.masked_fill(~inside, 0)
+
+
+def _character_gru(config: CharBertConfig) -> nn.GRU:
+    hidden = cast(int, config.char_hidden_size)
+    return nn.GRU(config.char_embedding_size, hidden, batch_first=True, bidirectional=True)
+
+
+def _backwards(lengths: Tensor, most: int) -> Tensor:
+    """Return where the characters of rows [B, most] stand when each is read from its own end."""
+    return (lengths.unsqueeze(1) - 1 - torch.arange(most, device=lengths.device)).clamp(min=0)
+
+
+def _both_directions(gru: nn.GRU, embedded: Tensor, backwards: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states of both directions [B, C, H], those of the second in the order of reading.
+
+    The second direction reads each row from its own end; states beyond a row's length mean nothing. Packed sequences
+    would give the same, but on a CPU their backward pass takes five times as long. Single precision under autocast, for
+    speed too: the steps are small.
+    """
+    with torch.autocast(embedded.device.type, enabled=False):
+        return _direction(gru, embedded, ""), _direction(gru, _at(embedded, backwards), "_reverse")
+
+
+def _direction(gru: nn.GRU, embedded: Tensor, suffix: str) -> Tensor:
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = [getattr(gru, name + suffix) for name in names]
+    embedded = embedded.to(weights[0].dtype)
+    start = embedded.new_zeros(1, len(embedded), gru.hidden_size)
+    with warnings.catch_warnings():
+        # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+        states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, gru.training, False, True)[0]
+    return states
 
 
 def character_lengths(end_ids: Tensor, real: Tensor | None, most: int) -> Tensor:
@@ -123,7 +175,7 @@ def _at(states: Tensor, positions: Tensor) -> Tensor:
 
 
 class HeterogeneousInteraction(nn.Module):
-    """Mix the two streams over neighbouring sub-words, and add the same mixture to both.
+    """Mix the two streams over neighbouring sub-words, add the same mixture to both, and normalise: as released.
 
     Two linear maps without bias and a convolution without activation are one linear map: `kernel` folds them, once a
     forward pass for all layers, which share these weights.
@@ -140,19 +192,54 @@ class HeterogeneousInteraction(nn.Module):
 
     def kernel(self) -> Tensor:
         """Return linear maps and convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
-        words, chars = self.fusion.weight.permute(2, 0, 1).flatten(0, 1).chunk(2, dim=1)
+        words, chars = _as_matrix(self.fusion).chunk(2, dim=1)
         return torch.cat([words @ self.word_linear.weight, chars @ self.char_linear.weight], dim=1)
 
-    def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None, layer: int) -> Tensor:
         """Return both streams [2B, T, D] mixed; what stands at `padding` (bool [B, T, 1]) reaches no neighbour."""
         words, chars = streams.chunk(2)
-        both = torch.cat([words, chars], dim=-1)
-        if padding is not None:
-            both = both.masked_fill(padding, 0.0)
-        left, own, right = functional.linear(both, kernel).chunk(3, dim=-1)
-        mixed = own + cast(Tensor, self.fusion.bias)
-        mixed = mixed + functional.pad(left[:, :-1], (0, 0, 1, 0)) + functional.pad(right[:, 1:], (0, 0, 0, 1))
+        mixed = _mixture(words, chars, kernel, self.fusion.bias, padding)
         return torch.cat([self.word_norm(mixed + words), self.char_norm(mixed + chars)])
+
+
+class ResidualInteraction(nn.Module):
+    """Mix the two streams over neighbouring sub-words, and add the mixture to each through a gate of its own.
+
+    `gates`, two of each layer, that of the sub-words first, start at 0: both streams are then what the base alone makes
+    of them.
+    """
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        self.fusion = nn.Conv1d(2 * config.hidden_size, config.hidden_size, kernel_size=3, padding=1)
+        self.gates = nn.ParameterList(torch.zeros(2) for _ in range(config.num_hidden_layers))
+
+    def kernel(self) -> Tensor:
+        """Return the convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
+        return _as_matrix(self.fusion)
+
+    def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None, layer: int) -> Tensor:
+        """Return both streams [2B, T, D] mixed; what stands at `padding` (bool [B, T, 1]) reaches no neighbour."""
+        words, chars = streams.chunk(2)
+        mixed = _mixture(words, chars, kernel, self.fusion.bias, padding)
+        gates = self.gates[layer]
+        return torch.cat([words + gates[0] * mixed, chars + gates[1] * mixed])
+
+
+def _as_matrix(fusion: nn.Conv1d) -> Tensor:
+    return fusion.weight.permute(2, 0, 1).flatten(0, 1)
+
+
+def _mixture(words: Tensor, chars: Tensor, kernel: Tensor, bias: Tensor | None, padding: Tensor | None) -> Tensor:
+    both = torch.cat([words, chars], dim=-1)
+    if padding is not None:
+        both = both.masked_fill(padding, 0.0)
+    left, own, right = functional.linear(both, kernel).chunk(3, dim=-1)
+    mixed = own + cast(Tensor, bias)
+    return mixed + functional.pad(left[:, :-1], (0, 0, 1, 0)) + functional.pad(right[:, 1:], (0, 0, 0, 1))
+
+
+_INTERACTIONS = {"released": HeterogeneousInteraction, "residual": ResidualInteraction}
 
 
 class CharBertEncoder(nn.Module):
@@ -164,7 +251,7 @@ class CharBertEncoder(nn.Module):
     def __init__(self, config: CharBertConfig) -> None:
         super().__init__()
         self.layer = nn.ModuleList(BertLayer(config, layer_idx=index) for index in range(config.num_hidden_layers))
-        self.interaction = HeterogeneousInteraction(config) if config.interaction else None
+        self.interaction = None if config.interaction == "none" else _INTERACTIONS[config.interaction](config)
 
     def forward(
         self, streams: Tensor, attention_mask: Tensor | None, padding: Tensor | None, *, keep_all: bool = False
@@ -175,10 +262,10 @@ class CharBertEncoder(nn.Module):
         """
         kernel = None if self.interaction is None else self.interaction.kernel()
         states = [streams]
-        for layer in self.layer:
+        for index, layer in enumerate(self.layer):
             streams = layer(streams, attention_mask)
             if self.interaction is not None:
-                streams = self.interaction(streams, kernel, padding)
+                streams = self.interaction(streams, kernel, padding, index)
             if keep_all:
                 states.append(streams)
         return tuple(states) if keep_all else (streams,)
@@ -244,6 +331,9 @@ class CharBertPreTrainedModel(PreTrainedModel):
             super()._init_weights(module)
         if isinstance(module, BertLMPredictionHead):
             init.zeros_(module.bias)
+        elif isinstance(module, nn.ParameterList):  # the gates
+            for gate in module:
+                init.zeros_(gate)
         elif isinstance(module, BertEmbeddings | RobertaEmbeddings):
             positions = torch.arange(module.position_ids.shape[-1]).expand((1, -1))
             init.copy_(module.position_ids, positions)
@@ -272,7 +362,7 @@ class CharBertModel(CharBertPreTrainedModel):
     def __init__(self, config: CharBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
         self.embeddings = RobertaEmbeddings(config) if config.base_type == "roberta" else BertEmbeddings(config)
-        self.char_embeddings = CharacterEmbeddings(config)
+        self.char_embeddings = (WordCharacters if config.character_unit == "word" else CharacterEmbeddings)(config)
         self.encoder = CharBertEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
@@ -301,6 +391,10 @@ class CharBertModel(CharBertPreTrainedModel):
         real = None if attention_mask is None else attention_mask.bool()
         words = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
         characters = self.char_embeddings(char_input_ids, start_ids, end_ids, real)
+        if self.config.character_unit == "word":
+            characters = self._without_characters(characters, input_ids, char_input_ids, start_ids)
+        if self.config.character_positions:
+            characters = self.embeddings(inputs_embeds=characters, token_type_ids=token_type_ids)
         streams = torch.cat([words, characters.to(words.dtype)])
         mask = create_bidirectional_mask(
             config=self.config,
@@ -310,6 +404,12 @@ class CharBertModel(CharBertPreTrainedModel):
         keep_all = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         padding = None if real is None else ~real.unsqueeze(-1)
         return self._output(self.encoder(streams, mask, padding, keep_all=bool(keep_all)), bool(keep_all))
+
+    def _without_characters(self, characters: Tensor, input_ids: Tensor, ids: Tensor, start_ids: Tensor) -> Tensor:
+        """Return vectors of characters [B, T, D]; of sub-words that expose none, as [CLS], their own embeddings."""
+        first = ids.long().gather(1, start_ids.long().clamp(0, ids.shape[1] - 1))
+        none = (first >= PLACEHOLDERS[0]) & (first <= PLACEHOLDERS[1])
+        return torch.where(none.unsqueeze(-1), self.get_input_embeddings()(input_ids), characters)
 
     def _check(self, input_ids: Tensor, **characters: Tensor | None) -> None:
         if missing := [name for name, value in characters.items() if value is None]:

@@ -20,8 +20,8 @@ from robustbench_char.models.inputs import IntArray, clean
 
 __all__ = ["CharBertProcessor"]
 
-LONGEST_PIECE = 256
-"""Characters; a longer piece, an unknown word such as a coded image, shows its first, or no batch could hold it."""
+LONGEST = {"piece": 256, "word": 32}
+"""Characters; a longer one, such as a coded image or an address, shows its first, or no batch could hold it."""
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _CACHED = 1 << 17
@@ -32,7 +32,8 @@ class CharBertProcessor:
     """A fast sub-word tokenizer together with a character vocabulary.
 
     A piece exposes the characters of the text that its offsets cover, so that an unknown piece keeps them, and marks
-    such as `##` never appear. Special and masked pieces, and pieces that cover no text, expose one placeholder.
+    such as `##` never appear. Special and masked pieces, and pieces that cover no text, expose one placeholder. With a
+    vocabulary of the unit `word` each piece exposes the whole word that it is part of: letters and digits side by side.
 
     With a vocabulary of mode `reference` pieces are spelled as the reference does: from the tokenizer's own string, `#`
     taken off both ends, RoBERTa's word-start character kept; unknown pieces from the text, as in its pre-training. Of a
@@ -89,7 +90,7 @@ class CharBertProcessor:
         words may stand. `masked` [T] marks pieces whose characters must not be seen. Returns `char_input_ids` [C],
         `start_ids` and `end_ids` [T].
         """
-        pieces = [self.spelling(surface) for surface in self._surfaces(encoding, sources)]
+        pieces = self.spellings(*self._surfaces(encoding, sources))
         for index, piece in enumerate(encoding.ids):
             if piece in self._placeholders:
                 pieces[index] = self._placeholders[piece]
@@ -131,22 +132,34 @@ class CharBertProcessor:
             return BatchEncoding(rows[0])
         return BatchEncoding({name: [row[name] for row in rows] for name in rows[0]}, tensor_type=return_tensors)
 
-    def _surfaces(self, encoding: Encoding, sources: Sequence[str | Sequence[str]]) -> list[str]:
-        """Return what each piece exposes, before case; an empty string for pieces that stand for no text."""
-        surfaces = _covered(encoding, sources)
+    def _surfaces(
+        self, encoding: Encoding, sources: Sequence[str | Sequence[str]]
+    ) -> tuple[Sequence[str], Sequence[bool]]:
+        """Return what each piece exposes, before case, "" for one that stands for no text; and whether it goes on where
+        the one before it ends.
+        """
+        surfaces, going_on = _covered(encoding, sources)
         if self.vocabulary.mode == "surface":
-            return surfaces
+            return surfaces, going_on
         unknown = self._unknown
         return [
             surface if piece == unknown or special else token.strip("#")
             for surface, token, piece, special in zip(
                 surfaces, encoding.tokens, encoding.ids, encoding.special_tokens_mask, strict=True
             )
-        ]
+        ], going_on
 
-    def spelling(self, surface: str) -> tuple[int, ...]:
-        """Return the ids of what one piece exposes, its separator included; at most LONGEST_PIECE of its characters."""
-        surface = surface[:LONGEST_PIECE]
+    def spellings(self, surfaces: Sequence[str], going_on: Sequence[bool]) -> list[tuple[int, ...]]:
+        """Return the ids of what each piece exposes, its separator included, from the text that it covers.
+
+        `going_on` [T]: whether a piece begins where the one before it ends. At most LONGEST characters are seen.
+        """
+        if self.vocabulary.unit == "word":
+            surfaces = whole_words(surfaces, going_on)
+        return [self._spelling(surface.strip()) for surface in surfaces]
+
+    def _spelling(self, surface: str) -> tuple[int, ...]:
+        surface = surface[: LONGEST[self.vocabulary.unit]]
         ids = self._spellings.get(surface)
         if ids is None:
             if len(self._spellings) >= _CACHED:
@@ -204,17 +217,31 @@ def case_of(tokenizer: PreTrainedTokenizerFast) -> CharacterCase:
     return "lower" if normalizer is not None and normalizer.normalize_str("A") == "a" else "surface"
 
 
-def _covered(encoding: Encoding, sources: Sequence[Any]) -> list[str]:
-    """Return the text that each piece covers, without white space around it; nothing for special pieces."""
+def whole_words(surfaces: Sequence[str], going_on: Sequence[bool]) -> list[str]:
+    """Return for each piece the word that it is part of: pieces of letters and digits that go on in each other.
+
+    >>> whole_words(["wei", "rd", "-", "ly", "", "rd"], [False, True, True, True, False, False])
+    ['weird', 'weird', '-', 'ly', '', 'rd']
+    """
+    words: list[list[str]] = []
+    for surface, goes_on in zip(surfaces, going_on, strict=True):
+        if goes_on and surface[:1].isalnum() and words[-1][-1][-1:].isalnum():
+            words[-1].append(surface)
+        else:
+            words.append([surface])
+    return [joined for word in words for joined in ["".join(word)] * len(word)]
+
+
+def _covered(encoding: Encoding, sources: Sequence[Any]) -> tuple[list[str], list[bool]]:
+    """Return the text that each piece covers, nothing for special pieces; and whether it begins where the last ends."""
     if encoding.n_sequences == 1 and len(sources) != 1 and all(isinstance(one, str) for one in sources):
         sources = [sources]  # the words of one sentence
-    offsets, sequences = encoding.offsets, encoding.sequence_ids
-    if not any(isinstance(one, str) for one in sources):
-        return [
-            "" if sequence is None or word is None else sources[sequence][word][start:end].strip()
-            for sequence, word, (start, end) in zip(sequences, encoding.word_ids, offsets, strict=True)
-        ]
-    return [
-        "" if sequence is None else sources[sequence][start:end].strip()
-        for sequence, (start, end) in zip(sequences, offsets, strict=True)
-    ]
+    words = not any(isinstance(one, str) for one in sources)
+    surfaces, going_on, last = [], [], None
+    for sequence, word, (start, end) in zip(encoding.sequence_ids, encoding.word_ids, encoding.offsets, strict=True):
+        none = sequence is None or (words and word is None)
+        text = "" if none else sources[sequence][word] if words else sources[sequence]
+        surfaces.append(text[start:end])
+        going_on.append(last == (sequence, word, start))
+        last = None if none else (sequence, word, end)
+    return surfaces, going_on

@@ -173,7 +173,7 @@ class Block(NamedTuple):
     """One block, each [T]. `labels`: masked pieces; `nlm_labels`: terms; `originals`: clean pieces of noised words.
 
     -100 where there is nothing to predict. `surfaces`: the text of each piece, "" for the marks; empty where no system
-    reads characters.
+    reads characters. `going_on`: whether a piece begins where the one before it ends, in the same word.
     """
 
     input_ids: Ints
@@ -181,6 +181,7 @@ class Block(NamedTuple):
     nlm_labels: Ints
     originals: Ints
     surfaces: list[str]
+    going_on: Ints
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,17 @@ class BlockMaker:
         ids = _framed(read, body, marks.cls_token_id, marks.sep_token_id)
         targets = (masked, pieces.terms, pieces.originals)
         labels, terms, originals = (_framed(values, body, IGNORED, IGNORED) for values in targets)
+        same = (np.diff(pieces.word, prepend=-1) == 0) & (pieces.starts == np.roll(pieces.ends, 1))
+        going_on = _framed(same.astype(np.int64), body, 0, 0)
         return [
-            Block(ids[row], labels[row], terms[row], originals[row], self._surfaces(pieces, row * body, body))
+            Block(
+                ids[row],
+                labels[row],
+                terms[row],
+                originals[row],
+                self._surfaces(pieces, row * body, body),
+                going_on[row],
+            )
             for row in generator.permutation(len(ids)).tolist()
         ]
 
@@ -293,10 +303,10 @@ def too_short(corpus: Corpus, block_size: int) -> InputError:
 class BlockCollator:
     """Make a batch [B, T] of blocks; `characters` builds CharBERT's inputs, here, for this process's blocks alone.
 
-    It takes the surfaces of a block's pieces, and which of them are masked.
+    It takes the surfaces of a block's pieces, which of them go on in their word, and which are masked.
     """
 
-    characters: Callable[[Sequence[str], Sequence[bool]], dict[str, NDArray[np.int32]]] | None = None
+    characters: Callable[[Sequence[str], Sequence[bool], Sequence[bool]], dict[str, NDArray[np.int32]]] | None = None
 
     def __call__(self, blocks: Sequence[Block]) -> dict[str, torch.Tensor]:
         """Return int64 tensors; character inputs are padded with 0 to the longest."""
@@ -304,7 +314,10 @@ class BlockCollator:
         batch = {name: torch.from_numpy(np.stack([getattr(block, name) for block in blocks])) for name in names}
         if self.characters is None:
             return batch
-        rows = [self.characters(block.surfaces, (block.labels != IGNORED).tolist()) for block in blocks]
+        rows = [
+            self.characters(block.surfaces, block.going_on.tolist(), (block.labels != IGNORED).tolist())
+            for block in blocks
+        ]
         return batch | {name: _padded([row[name] for row in rows]) for name in rows[0]}
 
 

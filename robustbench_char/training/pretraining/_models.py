@@ -122,11 +122,17 @@ class PieceCharacters:
 
     processor: CharBertProcessor
 
-    def __call__(self, surfaces: Sequence[str], masked: Sequence[bool]) -> dict[str, IntArray]:
-        """Return `char_input_ids` [C], `start_ids` and `end_ids` [T] from the text of each piece."""
-        ids, spelling = self.processor.vocabulary.ids, self.processor.spelling
-        hidden, pairs = (ids.mask, ids.separator), zip(surfaces, masked, strict=True)
-        return lay_out([hidden if mask else spelling(surface.strip()) for surface, mask in pairs])
+    def __call__(
+        self, surfaces: Sequence[str], going_on: Sequence[bool], masked: Sequence[bool]
+    ) -> dict[str, IntArray]:
+        """Return `char_input_ids` [C], `start_ids` and `end_ids` [T] from the text of each piece.
+
+        `going_on` [T] says whether a piece begins where the one before it ends, in the same word.
+        """
+        ids, spellings = self.processor.vocabulary.ids, self.processor.spellings(surfaces, going_on)
+        return lay_out(
+            [(ids.mask, ids.separator) if mask else one for mask, one in zip(masked, spellings, strict=True)]
+        )
 
 
 def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
@@ -141,7 +147,8 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, Charac
     _must_match(base.folder / TERMS, terms.classes, config.term_vocab_size, "terms")
     _must_match(base.folder, len(characters), config.char_vocab_size, "characters")
     sizes = len(terms.terms), terms.unknown, len(characters.characters)
-    return Vocabularies(*sizes, config.character_case, config.interaction), terms, characters
+    streams = config.interaction, config.character_unit, config.character_positions
+    return Vocabularies(*sizes, config.character_case, *streams), terms, characters
 
 
 def _must_match(place: Path, found: int, expected: int | None, what: str) -> None:
@@ -161,6 +168,8 @@ def build_charbert(
         term_vocab_size=terms.classes,
         character_case=settings.character_case,
         interaction=settings.interaction,
+        character_unit=settings.character_unit,
+        character_positions=settings.character_positions,
         sparse_prediction=True,
     )
     return load_masked_lm(CharBertForMaskedLM, base.folder, config, settings.seed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
@@ -25,6 +25,8 @@ PRETRAINED = ("bert_mlm", "advbert", "charbert")
 UnknownTerms = Literal["ignore", "class"]
 NoisedWords = Literal["predict", "context"]
 CharacterCase = Literal["lower", "surface"]
+CharacterUnit = Literal["word", "piece"]
+Interaction = Literal["residual", "released", "none"]
 
 
 class PretrainOptions(Options):
@@ -61,8 +63,14 @@ class PretrainOptions(Options):
     character_case: CharacterCase | None = Field(
         None, description="charbert: case of characters (default: lower on an uncased base, else surface)."
     )
-    interaction: bool | None = Field(
-        None, description="charbert: whether its streams are mixed after each layer (default: yes)."
+    interaction: Interaction | None = Field(
+        None, description="charbert: how its streams are mixed: through gates (default), as in 2020, or not at all."
+    )
+    character_unit: CharacterUnit | None = Field(
+        None, description="charbert: read the characters of words (default), or of tokens in the text as in 2020."
+    )
+    character_positions: bool | None = Field(
+        None, description="charbert: positions and norm of the base for characters (default: yes, but not as in 2020)."
     )
     layers: int | None = Field(None, ge=1, description="Keep only the first layers of the base.")
     precision: Precision = Field("auto", description="auto: bf16 where the hardware computes it, else fp32.")
@@ -90,11 +98,18 @@ class PretrainKeywords(TypedDict, total=False):
     unknown_terms: UnknownTerms | None
     char_vocab_size: int | None
     character_case: CharacterCase | None
-    interaction: bool | None
+    interaction: Interaction | None
+    character_unit: CharacterUnit | None
+    character_positions: bool | None
     layers: int | None
     precision: Precision | None
     evaluate_every: int | None
     heldout_blocks: int | None
+
+
+def _named(interaction: object) -> object:
+    """Return an interaction by its name: older files hold whether there was one, which was that of 2020."""
+    return {True: "released", False: "none"}[interaction] if isinstance(interaction, bool) else interaction
 
 
 class PretrainSettings(Frozen):
@@ -126,17 +141,21 @@ class PretrainSettings(Frozen):
     unknown_terms: UnknownTerms | None = None
     char_vocab_size: int | None = None
     character_case: CharacterCase | None = None
-    interaction: bool | None = None
+    interaction: Annotated[Interaction | None, BeforeValidator(_named)] = None
+    character_unit: CharacterUnit | None = None
+    character_positions: bool | None = None
 
 
 class Vocabularies(NamedTuple):
-    """What a base that `pretrain` wrote for CharBERT fixes: sizes, the rule for unknown terms, case, interaction."""
+    """What a base that `pretrain` wrote for CharBERT fixes: vocabularies, and how characters are read and mixed in."""
 
     term_vocab_size: int
     unknown_terms: UnknownTerms
     char_vocab_size: int
     character_case: CharacterCase
-    interaction: bool
+    interaction: Interaction
+    character_unit: CharacterUnit
+    character_positions: bool
 
 
 def resolve_pretraining(
@@ -192,7 +211,10 @@ def _noise(options: PretrainOptions) -> Suite:
 
 def _vocabularies(options: PretrainOptions, lower: bool, fixed: Vocabularies | None) -> dict[str, Any]:
     """Return CharBERT's own settings: those of the base, where it has them. Raises InputError where they differ."""
-    plain = Vocabularies(30_000, "ignore", 1000, "lower" if lower else "surface", True)._asdict()
+    mixed, released = options.interaction or "residual", options.interaction == "released"
+    case: CharacterCase = "lower" if lower else "surface"
+    unit: CharacterUnit = "piece" if released else "word"
+    plain = Vocabularies(30_000, "ignore", 1000, case, mixed, unit, not released)._asdict()
     asked = {name: value for name in plain if (value := getattr(options, name)) is not None}
     if fixed is None:
         return plain | asked

@@ -182,7 +182,8 @@ def _vocabularies(
         return None, None
     terms = TermVocabulary.build(counted.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
     lines = (line for chunk in corpus.chunks() for line in chunk.lines)
-    return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, settings.character_case or "surface")
+    case, unit = settings.character_case or "surface", settings.character_unit or "piece"
+    return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, case, unit)
 
 
 def _train(job: _Job, loop: PretrainLoop) -> tuple[Built, Log]:
