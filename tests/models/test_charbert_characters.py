@@ -16,7 +16,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert.characters import CHARACTER_VOCABULARY, CharacterVocabulary
-from robustbench_char.models.charbert.processor import LONGEST_PIECE, CharBertProcessor
+from robustbench_char.models.charbert.processor import LONGEST, CharBertProcessor
 
 pytestmark = pytest.mark.models
 
@@ -113,7 +113,7 @@ def test_an_unknown_piece_keeps_its_characters() -> None:
 def test_a_very_long_unknown_piece_shows_its_start() -> None:
     inputs = BERT("q" * 10_000)
     assert inputs["input_ids"][1:-1] == [BERT.tokenizer.unk_token_id]
-    assert shown(BERT, inputs, 1) == "q" * LONGEST_PIECE
+    assert shown(BERT, inputs, 1) == "q" * LONGEST["piece"]
 
 
 def test_hashes_of_the_text_stay_and_marks_of_the_tokenizer_do_not() -> None:

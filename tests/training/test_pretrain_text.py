@@ -187,7 +187,7 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
 
 def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
     from robustbench_char.models.charbert.characters import CharacterVocabulary
-    from robustbench_char.models.charbert.processor import LONGEST_PIECE, CharBertProcessor
+    from robustbench_char.models.charbert.processor import LONGEST, CharBertProcessor
     from robustbench_char.training.pretraining._models import PieceCharacters
 
     noiser = _noiser(tiny_base, share=1.0, terms=_terms("дворец"))
@@ -201,7 +201,7 @@ def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base
     spelled = [*vocabulary.spell(noised), vocabulary.ids.separator]
     assert show([noised], [False])["char_input_ids"].tolist() == spelled
     assert show([noised], [True])["char_input_ids"].tolist() == [vocabulary.ids.mask, vocabulary.ids.separator]
-    assert len(show(["x" * 10**6], [False])["char_input_ids"]) == LONGEST_PIECE + 1
+    assert len(show(["x" * 10**6], [False])["char_input_ids"]) == LONGEST["piece"] + 1
 
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
