@@ -69,6 +69,6 @@ SYSTEMS.register(
     defence="channel",
     trained_behind=True,
 )
-SYSTEMS.register("charbert", f"{_CHARBERT}:CharBertSystem", "charbert/1", pretraining="charbert")
+SYSTEMS.register("charbert", f"{_CHARBERT}:CharBertSystem", "charbert/2", pretraining="charbert")
 SYSTEMS.register("bert_aug", f"{_BERT}:BertAugSystem", "bert/1", augmentation="mixed")
 SYSTEMS.register("encoder", "robustbench_char.models.encoders:EncoderSystem", "encoder/1", any_type=True)

@@ -74,11 +74,12 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
     """Return the job of a pre-training, which may start from that of another system."""
     system, name = resolved.spec.systems[key], resolved.bases[base].name
-    options = {**resolved.spec.pretrain_options(system), "seed": 0}
+    options, kind = {**resolved.spec.pretrain_options(system), "seed": 0}, resolved.kind(key)
+    decides = {"system": kind.pretraining, "base": _base(resolved, base), "text": texts, "options": options}
     return Job(
         job_name("pretrain", name, key),
         "pretrain",
-        {"system": resolved.kind(key).pretraining, "base": _base(resolved, base), "text": texts, "options": options},
+        decides | _changed(kind.recipe),
         {"base": job_name("pretrain", name, system.starts_from)} if system.starts_from else {},
         {"base": base, "text": resolved.text, "heldout": resolved.heldout},
         _tokens(options),

@@ -124,8 +124,12 @@ def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
             **options,
         )
+    for name, found, expected in sorted(report["mismatched_keys"]):
+        sizes = {"found": f"{name} of size {list(found)}", "expected": f"{list(expected)}, as config.json has it"}
+        raise InputError(folder, **sizes, fix="Weights and config do not belong together: save the folder again.")
     return cast(PreTrainedModel, model), sorted(report["missing_keys"])
 
 

@@ -82,10 +82,10 @@ def test_options_and_keywords_are_each_others_inverse() -> None:
     )
     assert (finetune.epochs, finetune.max_length, augment.suite) == (2.0, None, "swap")
     assert keywords_of(finetune, augment) == asked
-    assert flags(PretrainOptions, {"learning_rate": 0.1, "interaction": False, "suite": "drop"}) == [
+    assert flags(PretrainOptions, {"learning_rate": 0.1, "character_positions": False, "suite": "drop"}) == [
         "--suite=drop",
         "--lr=0.1",
-        "--no-interaction",
+        "--no-character-positions",
     ]
 
 

@@ -314,7 +314,7 @@ def test_charbert_without_its_parts(write_spec: Write, tmp_path: Path) -> None:
     systems = {
         "charbert": {},
         "charbert_without_nlm": {"system": "charbert", "pretrain": {"noise": 0.0}},
-        "charbert_without_interaction": {"system": "charbert", "pretrain": {"interaction": False}},
+        "charbert_without_interaction": {"system": "charbert", "pretrain": {"interaction": "none"}},
     }
     spec = write_spec(systems=systems, text=["mini"], pretrain={**WIDE["pretrain"], **small})
     assert run(spec, tmp_path / "out", tmp_path / "store")

@@ -47,15 +47,18 @@ def test_a_raised_version_changes_its_stage_and_what_needs_it(
     assert changed == {"predict", "score"}
 
 
+@pytest.mark.parametrize("system", ["bert_aug", "advbert"])
 def test_a_raised_recipe_changes_the_training_of_its_systems(
-    write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: str, write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = write_spec(systems={"bert": {}, "bert_aug": {}})
+    """Its pre-training too, if it has one."""
+    spec = write_spec(systems={"bert": {}, "bert_aug": {}, "advbert": {}}, text=["mini"])
     before = keys(spec, tmp_path)
-    raised = dataclasses.replace(SYSTEMS.declared["bert_aug"], recipe="bert_aug/2")
-    monkeypatch.setitem(SYSTEMS.declared, "bert_aug", raised)
+    raised = dataclasses.replace(SYSTEMS.declared[system], recipe=f"{system}/2")
+    monkeypatch.setitem(SYSTEMS.declared, system, raised)
     changed = {name for name, key in keys(spec, tmp_path).items() if before[name] != key}
-    assert changed == {name for name in before if "/bert_aug/" in name}
+    assert changed == {name for name in before if system in name.split("/")}
+    assert any(name.startswith("pretrain/") for name in changed) == (system == "advbert")
 
 
 def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import torch
 from robustbench_char.models.charbert import CharBertConfig, CharBertModel
 
 
-def model(interaction: bool) -> CharBertModel:
+def model(interaction: str) -> CharBertModel:
     torch.manual_seed(0)
     config = CharBertConfig(
         vocab_size=30, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
@@ -25,12 +25,13 @@ def states(one: CharBertModel, characters: list[int]) -> torch.Tensor:
 
 def test_characters_reach_the_words_only_through_the_interaction() -> None:
     one, other = [0, 0, 4, 5, 0, 0, 0], [0, 0, 7, 8, 0, 0, 0]
-    apart, together = model(False), model(True)
+    apart, together = model("none"), model("released")
     assert torch.equal(states(apart, one), states(apart, other))
     assert not torch.allclose(states(together, one), states(together, other))
 
 
 def test_it_has_fewer_parameters() -> None:
-    names = {name for name, _ in model(True).named_parameters()} - {name for name, _ in model(False).named_parameters()}
+    whole, apart = ({name for name, _ in model(kind).named_parameters()} for kind in ("residual", "none"))
+    names = whole - apart
     assert names
     assert all("interaction" in name for name in names)

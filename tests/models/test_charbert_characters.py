@@ -116,6 +116,48 @@ def test_a_very_long_unknown_piece_shows_its_start() -> None:
     assert shown(BERT, inputs, 1) == "q" * LONGEST["piece"]
 
 
+WORDWISE = CharacterVocabulary.build([ALPHABET + string.ascii_letters + string.digits + "'&"], unit="word")
+BY_WORD = [CharBertProcessor(one.tokenizer, WORDWISE, one.character_case) for one in (BERT, CASED, WORDS_OF_BYTES)]
+
+
+@given(texts, st.none() | texts, st.sampled_from(BY_WORD))
+def test_layout_of_any_text_by_words(first: str, second: str | None, processor: CharBertProcessor) -> None:
+    check_layout(processor(first, second))
+
+
+@pytest.mark.parametrize("given_words", [False, True])
+@pytest.mark.parametrize("processor", BY_WORD, ids=["uncased", "cased", "bytes"])
+def test_pieces_show_their_whole_word(processor: CharBertProcessor, given_words: bool) -> None:
+    """Letters, digits and marks side by side, in a text as in words that are given."""
+    text = "goodness g0od 3rd don't AT&T cafe\u0301s 東x"
+    inputs = processor(text.split() if given_words else text, is_split_into_words=given_words)
+    said = [shown(processor, inputs, piece) for piece in range(1, len(inputs["input_ids"]) - 1)]
+    order = list(dict.fromkeys(one for one in said if one is not None))
+    words = ["goodness", "g0od", "3rd", "don", "'", "t", "AT", "&", "T", "cafe\u0301s", "東", "x"]
+    if processor is BY_WORD[0]:
+        words = [word.lower() for word in words if word != "T"]
+    assert order == words
+
+
+@given(st.lists(st.text("abcxgodé東3'&.", min_size=1, max_size=6), min_size=1, max_size=5), st.sampled_from(BY_WORD))
+def test_words_and_their_text_show_the_same_words(words: list[str], processor: CharBertProcessor) -> None:
+    assert dict(processor(words, is_split_into_words=True)) == dict(processor(" ".join(words)))
+
+
+def test_a_word_is_shown_whole_in_every_window_and_cut_text() -> None:
+    """Its last pieces alone, or its first, are not another word."""
+    text = "goodness"
+    (encoding,) = BERT.tokenizer(text, truncation=True, max_length=3).encodings
+    by_word = BY_WORD[0]
+    ids = by_word.character_inputs(encoding, [text])["char_input_ids"].tolist()
+    assert ids == [3, 2, *WORDWISE.spell(text), 2, 3, 2]
+
+
+def test_a_very_long_word_shows_its_start() -> None:
+    inputs = BY_WORD[0]("q" * 100)
+    assert shown(BY_WORD[0], inputs, 1) == "q" * LONGEST["word"]
+
+
 def test_hashes_of_the_text_stay_and_marks_of_the_tokenizer_do_not() -> None:
     inputs = BERT("#abc ##")
     assert [shown(BERT, inputs, piece) for piece in range(1, 6)] == ["#", "ab", "c", "#", "#"]

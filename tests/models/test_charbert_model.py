@@ -32,7 +32,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
-from robustbench_char.models.charbert.modeling import character_lengths
+from robustbench_char.models.charbert.character_encoders import character_lengths
 
 pytestmark = pytest.mark.models
 HEADS: list[Any] = [
@@ -43,18 +43,31 @@ HEADS: list[Any] = [
     CharBertForQuestionAnswering,
 ]
 BASES = ["bert", "roberta"]
+STREAMS: dict[str, dict[str, Any]] = {
+    "released": {},
+    "residual": {"interaction": "residual", "character_unit": "word", "character_positions": True},
+    "mixture": {"interaction": "residual", "character_unit": "piece", "character_positions": True},
+}
+PIECES = {"character_unit": "piece"}
+both_kinds = pytest.mark.parametrize("streams", ["released", "residual"])
 
 
 def sizes_of(plain: ModuleType, base: str = "bert") -> Any:
     return plain.Sizes(base=base, positions=520, types=1 if base == "roberta" else 2)
 
 
-def made(plain: ModuleType, kind: Any = CharBertModel, base: str = "bert", **fields: Any) -> Any:
-    """Return a tiny model in eval mode, the same each time."""
-    config = CharBertConfig(**{**plain.config_fields(sizes_of(plain, base)), "initializer_range": 0.3, **fields})
+def made(
+    plain: ModuleType, kind: Any = CharBertModel, base: str = "bert", streams: str = "released", **fields: Any
+) -> Any:
+    """Return a tiny model in eval mode, the same each time; its gates are open."""
+    fields = {**plain.config_fields(sizes_of(plain, base)), "initializer_range": 0.3, **STREAMS[streams], **fields}
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        return kind(config).eval()
+        model = kind(CharBertConfig(**fields)).eval()
+        for name, weight in model.named_parameters():
+            if ".gates." in name:
+                nn.init.normal_(weight)
+    return model
 
 
 def sentences_of(plain: ModuleType, base: str, lengths: list[int], seed: int = 0) -> list[Any]:
@@ -103,13 +116,14 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("streams", STREAMS)
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("kind", HEADS)
-def test_no_result_depends_on_padding(plain: ModuleType, kind: Any, base: str) -> None:
-    model = made(plain, kind, base)
+def test_no_result_depends_on_padding(plain: ModuleType, kind: Any, base: str, streams: str) -> None:
+    model = made(plain, kind, base, streams)
     pad = model.config.pad_token_id
 
-    @settings(max_examples=6)
+    @settings(max_examples=4)
     @given(lengths=st.lists(st.integers(1, 30), min_size=2, max_size=4), seed=st.integers(0, 99))
     @torch.no_grad()
     def check(lengths: list[int], seed: int) -> None:
@@ -129,11 +143,14 @@ def test_no_result_depends_on_padding(plain: ModuleType, kind: Any, base: str) -
     check()
 
 
+@both_kinds
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("kind", HEADS)
 @torch.no_grad()
-def test_forms_of_the_mask_and_a_row_of_padding(plain: ModuleType, kind: Any, implementation: str) -> None:
-    model = made(plain, kind)
+def test_forms_of_the_mask_and_a_row_of_padding(
+    plain: ModuleType, kind: Any, implementation: str, streams: str
+) -> None:
+    model = made(plain, kind, streams=streams)
     model.set_attn_implementation(implementation)
     batch = batch_of(sentences_of(plain, "bert", [6, 1, 11]), pad=0, length=20)
     expected = dict(model(**batch))
@@ -175,10 +192,10 @@ def test_the_mean_of_a_text_is_over_its_real_sub_words(plain: ModuleType) -> Non
     torch.testing.assert_close(model(**batch).logits, expected)
 
 
-def test_extra_parameters_at_the_size_of_the_reference() -> None:
+def test_extra_parameters_at_the_size_of_the_reference(plain: ModuleType) -> None:
     sizes = {"vocab_size": 28996}
     with torch.device("meta"):
-        ours = CharBertModel(CharBertConfig(**sizes, char_vocab_size=1001, char_embedding_size=256))
+        ours = CharBertModel(CharBertConfig(**sizes, **plain.RELEASED, char_embedding_size=256))
         theirs = BertModel(BertConfig(**sizes))
     counts = [sum(weight.numel() for weight in model.parameters()) for model in (ours, theirs)]
     assert counts[0] - counts[1] == 5_497_088
@@ -192,13 +209,14 @@ def test_folding_changes_nothing(plain: ModuleType) -> None:
     mixed = part.fusion(torch.cat([part.word_linear(words), part.char_linear(chars)], -1).transpose(1, 2))
     mixed = mixed.transpose(1, 2)
     expected = torch.cat([part.word_norm(mixed + words), part.char_norm(mixed + chars)])
-    torch.testing.assert_close(part(streams, part.kernel(), None), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(part(streams, part.kernel(), None, 0), expected, rtol=1e-5, atol=1e-5)
 
 
+@both_kinds
 @pytest.mark.parametrize("base", BASES)
 @torch.no_grad()
-def test_the_layers_compile_without_a_graph_break(plain: ModuleType, base: str) -> None:
-    model = made(plain, base=base)
+def test_the_layers_compile_without_a_graph_break(plain: ModuleType, base: str, streams: str) -> None:
+    model = made(plain, base=base, streams=streams)
     batch = batch_of(sentences_of(plain, base, [5, 9]), pad=model.config.pad_token_id)
     expected = model(**batch)
     torch.compiler.reset()
@@ -207,10 +225,11 @@ def test_the_layers_compile_without_a_graph_break(plain: ModuleType, base: str) 
     assert_same(dict(found), dict(expected))
 
 
+@both_kinds
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @torch.no_grad()
-def test_attention_implementations_agree(plain: ModuleType, implementation: str) -> None:
-    model = made(plain)
+def test_attention_implementations_agree(plain: ModuleType, implementation: str, streams: str) -> None:
+    model = made(plain, streams=streams)
     assert model.config._attn_implementation == "sdpa"
     batch = batch_of(sentences_of(plain, "bert", [5, 9]), pad=0)
     expected = dict(model(**batch))
@@ -218,9 +237,10 @@ def test_attention_implementations_agree(plain: ModuleType, implementation: str)
     assert_same(dict(model(**batch)), expected)
 
 
-def test_bfloat16(plain: ModuleType) -> None:
+@both_kinds
+def test_bfloat16(plain: ModuleType, streams: str) -> None:
     """Under autocast, with a backward pass, and with the whole model in bfloat16: near the single-precision result."""
-    model = made(plain, CharBertForMaskedLM, initializer_range=0.05)
+    model = made(plain, CharBertForMaskedLM, streams=streams, initializer_range=0.05)
     batch = batch_of(sentences_of(plain, "bert", [5, 9]), pad=0)
     labels = {"labels": batch["input_ids"], "nlm_labels": batch["input_ids"] % 30}
     expected = model(**batch, **labels)
@@ -235,8 +255,9 @@ def test_bfloat16(plain: ModuleType) -> None:
         torch.testing.assert_close(outputs.logits.float(), expected.logits, rtol=0.1, atol=0.05)
 
 
-def test_every_weight_learns(plain: ModuleType) -> None:
-    model = made(plain, CharBertForMaskedLM)
+@pytest.mark.parametrize("streams", STREAMS)
+def test_every_weight_learns(plain: ModuleType, streams: str) -> None:
+    model = made(plain, CharBertForMaskedLM, streams=streams)
     batch = batch_of(sentences_of(plain, "bert", [5, 9]), pad=0)
     model(**batch, labels=batch["input_ids"], nlm_labels=batch["input_ids"] % 30).loss.backward()
     still = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
@@ -365,8 +386,11 @@ def test_noisy_words_without_their_head(plain: ModuleType) -> None:
     [
         ({"base_type": "gpt2"}, r"found base_type 'gpt2'; expected bert or roberta"),
         ({"character_case": "upper"}, r"found character_case 'upper'; expected lower or surface"),
-        ({"hidden_size": 30}, r"found char_hidden_size 7 with hidden_size 30; expected .* a quarter"),
-        ({"char_hidden_size": 100}, r"found char_hidden_size 100 with hidden_size 768"),
+        ({"character_unit": "letter"}, r"found character_unit 'letter'; expected word or piece"),
+        ({"interaction": "gated"}, r"found interaction 'gated'; expected residual or released or none"),
+        ({"interaction": True}, r"found interaction True; expected residual or released or none"),
+        ({**PIECES, "hidden_size": 30}, r"found char_hidden_size 7 with hidden_size 30; expected .* a quarter"),
+        ({**PIECES, "char_hidden_size": 100}, r"found char_hidden_size 100 with hidden_size 768"),
     ],
 )
 def test_configurations_that_make_no_model(fields: dict[str, Any], message: str) -> None:

@@ -21,6 +21,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
+from robustbench_char.models.charbert.configuration import AS_RELEASED
 from robustbench_char.models.charbert.conversion import reference_state
 
 pytestmark = pytest.mark.models
@@ -131,7 +132,7 @@ def test_task_heads_are_those_of_the_formulas(case: dict[str, Any], plain: Modul
 
 
 def parity_model(kind: Any, folder: Path, name: str, **fields: Any) -> Any:
-    config = CharBertConfig(**json.loads((folder / "config.json").read_text()), **fields)
+    config = CharBertConfig(**json.loads((folder / "config.json").read_text()), **AS_RELEASED, **fields)
     return filled(kind(config), load_file(folder / f"{name}.weights.safetensors"), "bert")
 
 

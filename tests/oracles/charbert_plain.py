@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+RELEASED = {"interaction": "released", "character_unit": "piece", "character_positions": False}
 Weights = dict[str, Array]
 
 
@@ -250,7 +251,7 @@ def _sigmoid(states: Array) -> Array:
 
 
 def config_fields(sizes: Sizes) -> dict[str, Any]:
-    """Return the sizes under the names that a CharBertConfig has for them."""
+    """Return the sizes under the names that a CharBertConfig has for them, and that the formulas are as released."""
     return {
         "base_type": sizes.base,
         "vocab_size": sizes.vocab,
@@ -265,4 +266,5 @@ def config_fields(sizes: Sizes) -> dict[str, Any]:
         "char_embedding_size": sizes.char_size,
         "term_vocab_size": sizes.terms,
         "pad_token_id": 1 if sizes.base == "roberta" else 0,
+        **RELEASED,
     }

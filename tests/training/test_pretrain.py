@@ -110,7 +110,7 @@ def test_scores_do_not_depend_on_dropout(tiny_base: str, text: Path) -> None:
     from robustbench_char.training.pretraining._trainer import HeldOut
 
     tokenizer, (suite,) = open_tokenizer(Path(tiny_base)), load_suites("mixed@0.3", task="pretrain")
-    maker = BlockMaker(Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, False)
+    maker = BlockMaker(Noiser(tokenizer, suite, 0, None, True), Masker(tokenizer, 0.15), 16, None)
     blocks = heldout_blocks(Corpus((text,)), maker, 8)
     again = heldout_blocks(Corpus((text,)), maker, 8)
     assert all(np.array_equal(left.input_ids, right.input_ids) for left, right in zip(blocks, again, strict=True))

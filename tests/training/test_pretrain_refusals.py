@@ -38,7 +38,7 @@ def charbert_base(pretrain_tiny: Any) -> Path:
 
 
 def test_vocabularies_must_match_the_model(charbert_base: Path, pretrain_tiny: Any, tmp_path: Path) -> None:
-    for name, key, what in (("term", "terms", "5 terms"), ("character", "characters", "characters")):
+    for name, key, what in (("term", "terms", "5 terms"), ("character", "characters", "read by the word")):
         damaged = shutil.copytree(charbert_base, tmp_path / f"damaged-{name}")
         path = damaged / f"{name}_vocabulary.json"
         value = json.loads(path.read_text())

@@ -199,9 +199,9 @@ def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base
     vocabulary = CharacterVocabulary.build([noised])
     show = PieceCharacters(CharBertProcessor(noiser.tokenizer, vocabulary))
     spelled = [*vocabulary.spell(noised), vocabulary.ids.separator]
-    assert show([noised], [False])["char_input_ids"].tolist() == spelled
-    assert show([noised], [True])["char_input_ids"].tolist() == [vocabulary.ids.mask, vocabulary.ids.separator]
-    assert len(show(["x" * 10**6], [False])["char_input_ids"]) == LONGEST["piece"] + 1
+    assert show([noised])["char_input_ids"].tolist() == spelled
+    assert show([None])["char_input_ids"].tolist() == [vocabulary.ids.mask, vocabulary.ids.separator]
+    assert len(show(["x" * 10**6])["char_input_ids"]) == LONGEST["piece"] + 1
 
 
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
@@ -292,7 +292,7 @@ def _maker(folder: str, block_size: int = 16) -> Any:
     from robustbench_char.training.pretraining._noise import Masker
 
     noiser = _noiser(folder, share=0.15, terms=_terms("house", "film"))
-    return BlockMaker(noiser, Masker(noiser.tokenizer, 0.1), block_size, surfaces=True)
+    return BlockMaker(noiser, Masker(noiser.tokenizer, 0.1), block_size, "piece")
 
 
 @pytest.fixture

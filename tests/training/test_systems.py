@@ -153,9 +153,13 @@ def test_refuses_characters_of_another_model(trained: Any, make_file: Any) -> No
     folder = trained("charbert")
     path = folder / "character_vocabulary.json"
     held = json.loads(path.read_text())
-    path.write_text(json.dumps({**held, "characters": held["characters"][:-1]}))
-    with pytest.raises(InputError, match=r"character vocabulary of .* which the model was made for"):
-        load_system(folder)
+    for changed, found in (
+        ({"characters": held["characters"][:-1]}, "by the word"),
+        ({"unit": "piece"}, "by the piece"),
+    ):
+        path.write_text(json.dumps({**held, **changed}))
+        with pytest.raises(InputError, match=rf"a vocabulary of \d+ characters, read {found}; .* read by the word"):
+            load_system(folder)
 
 
 def test_refuses_another_recogniser(trained: Any, tmp_path: Path) -> None:
@@ -219,7 +223,7 @@ def test_stored_keys_name_recipes_by_stable_ids() -> None:
     """A change of these ids makes every stored system of theirs anew: moving a class is no reason for one."""
     plain = ("bert", "bert_mlm", "advbert", "bert_wordrec", "bert_spell", "bert_channel", "bert_aug")
     recipes = {name: SYSTEMS.get(name).recipe for name in SYSTEMS}
-    own = {"bert_channel_soft": "bert_channel_soft/2", "charbert": "charbert/1", "encoder": "encoder/1"}
+    own = {"bert_channel_soft": "bert_channel_soft/2", "charbert": "charbert/2", "encoder": "encoder/1"}
     assert recipes == dict.fromkeys(plain, "bert/1") | own
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -125,6 +125,15 @@ class CharacterVocabulary(Frozen):
             expected = "each character once" if stored.mode == "surface" else f"lines with {_UNKNOWN} last"
             raise InputError(f"{path}: characters", found=found, expected=expected, fix=fix)
         return stored
+
+    def check(self, folder: Path, config: Any) -> None:
+        """Raise InputError where it is not the one that the model of a folder, which has this config, was made for."""
+        found, expected = (len(self), self.unit), (config.char_vocab_size, config.character_unit)
+        if found != expected:
+            said, right = (f"{size} characters, read by the {unit}" for size, unit in (found, expected))
+            fix = "Copy the whole folder again: its files do not belong together."
+            wanted = f"{right}, as the model in the same folder has"
+            raise InputError(folder / CHARACTER_VOCABULARY, found=f"a vocabulary of {said}", expected=wanted, fix=fix)
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary into a model folder."""

@@ -19,8 +19,8 @@ _CHOICES = {
 }
 AS_RELEASED: dict[str, Any] = {"interaction": "released", "character_unit": "piece", "character_positions": False}
 """How the model of 2020 mixes its streams and reads characters: that of a config.json which does not say."""
-_INTERACTIONS = {True: "released", False: "none"}
-"""As older folders say it."""
+INTERACTIONS = {True: "released", False: "none"}
+"""As older files say it: whether there is one."""
 _NOT_OF_THE_BASE = ("model_type", "architectures", "transformers_version", "auto_map", "base_type")
 
 
@@ -77,15 +77,14 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
         if self.char_hidden_size is None:
             self.char_hidden_size = self.hidden_size // 4
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
-        if isinstance(self.interaction, bool):
-            self.interaction = _INTERACTIONS[self.interaction]
+        place = self.name_or_path or type(self).__name__
         for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 found, expected = f"{name} {value!r}", " or ".join(known)
-                raise InputError("CharBertConfig", found=found, expected=expected, fix="Correct the value.")
+                raise InputError(place, found=found, expected=expected, fix="Correct the value in the config.")
         if self.character_unit == "piece" and 4 * self.char_hidden_size != self.hidden_size:
             raise InputError(
-                "CharBertConfig",
+                place,
                 found=f"char_hidden_size {self.char_hidden_size} with hidden_size {self.hidden_size}",
                 expected="a char_hidden_size that is a quarter of hidden_size",
                 fix="Take a base whose hidden size is a multiple of four, and leave char_hidden_size out.",
@@ -96,7 +95,7 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
 
         Source: Transformers leaves out what is the default of the version that writes.
         """
-        said: dict[str, Any] = super().to_diff_dict()  # type: ignore[no-untyped-call]
+        said: dict[str, Any] = super().to_diff_dict()
         return said | {name: getattr(self, name) for name in AS_RELEASED}
 
     @classmethod
@@ -119,13 +118,21 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
         fields, unused = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
         return _adapted(fields, pretrained_model_name_or_path), unused
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """Return what `config_dict` describes: in the file of a CharBERT, what it does not say is as released."""
+        fields = {**AS_RELEASED, **config_dict} if config_dict.get("model_type") == cls.model_type else config_dict
+        mixed = fields.get("interaction")
+        said = {"interaction": INTERACTIONS[mixed]} if isinstance(mixed, bool) else {}
+        return super().from_dict({**fields, **said}, **kwargs)
+
 
 def _adapted(fields: dict[str, Any], place: object) -> dict[str, Any]:
     kind = fields.get("model_type")
     if kind == CharBertConfig.model_type:
-        return AS_RELEASED | fields
+        return fields
     if kind not in _BASES:
         expected = "a BERT- or RoBERTa-type model (model_type bert, roberta or charbert)"
         raise InputError(place, found=f"a model of type {kind!r}", expected=expected, fix="Choose another base.")
     kept = {name: value for name, value in fields.items() if name not in _NOT_OF_THE_BASE}
-    return {**kept, "model_type": CharBertConfig.model_type, "base_type": kind}
+    return {**kept, "base_type": kind}

@@ -17,7 +17,6 @@ result depends on padding, of sub-words or of characters.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -41,6 +40,7 @@ from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from robustbench_char.common import InputError
+from robustbench_char.models.charbert.character_encoders import CharacterEmbeddings, WordCharacters
 from robustbench_char.models.charbert.characters import PLACEHOLDERS
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.checkpoints import positions_of
@@ -68,140 +68,6 @@ _HEADS_OF_A_BASE = [r"pooler\.", r"^cls\.seq_relationship\."]
 _HEADS_LEFT_BEHIND = [*_HEADS_OF_A_BASE, r"^mlm_head\.", r"^nlm_head\."]
 
 
-class CharacterEmbeddings(nn.Module):
-    """A bidirectional GRU over all characters of a sentence; a sub-word is its states at first and last character."""
-
-    def __init__(self, config: CharBertConfig) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(config.char_vocab_size, config.char_embedding_size)
-        self.gru = _character_gru(config)
-
-    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
-        """Return one vector for each sub-word [B, T, D].
-
-        Takes characters [B, C], first and last character of each sub-word [B, T], and which sub-words are real (bool
-        [B, T]; None: all). Characters after the separator of the last real sub-word are never seen.
-        """
-        start_ids, end_ids = start_ids.long(), end_ids.long()
-        lengths = character_lengths(end_ids, real, char_input_ids.shape[1])
-        embedded = self.embedding(char_input_ids)
-        backwards = _backwards(lengths, embedded.shape[1])
-        forward, backward = _both_directions(self.gru, embedded, backwards)
-        states = torch.cat([forward, _at(backward, backwards)], dim=-1)
-        return torch.cat([_at(states, start_ids), _at(states, end_ids)], dim=-1)
-
-
-class WordCharacters(nn.Module):
-    """A bidirectional GRU over the characters of each word by itself, and a linear map of its last states."""
-
-    def __init__(self, config: CharBertConfig) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(config.char_vocab_size, config.char_embedding_size)
-        self.gru = _character_gru(config)
-        self.output = nn.Linear(2 * self.gru.hidden_size, config.hidden_size)
-
-    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
-        """Return the vector of the word of each sub-word [B, T, D]; takes what `CharacterEmbeddings` does.
-
-        Equal words of a batch are read once.
-        """
-        words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
-        distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
-        return functional.embedding(which.view(words.shape[:2]), self.encode(distinct))
-
-    def encode(self, words: Tensor) -> Tensor:
-        """Return the vectors [N, D] of words [N, M], characters on the left and zeros after them."""
-        lengths = (words != 0).sum(dim=1).clamp(min=1)
-        embedded = self.embedding(words)
-        forward, backward = _both_directions(self.gru, embedded, _backwards(lengths, embedded.shape[1]))
-        last = (lengths - 1).unsqueeze(1)
-        return cast(Tensor, self.output(torch.cat([_at(forward, last), _at(backward, last)], dim=-1).squeeze(1)))
-
-
-def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
-    """Return the characters of each sub-word [B, T, M], zeros after them; those of padding are all zeros."""
-    lengths = end_ids - start_ids + 1
-    if real is not None:
-        lengths = lengths.masked_fill(~real, 0)
-    places = torch.arange(int(lengths.max().clamp(min=1)), device=lengths.device)
-    inside = places < lengths.unsqueeze(-1)
-    at = (start_ids.unsqueeze(-1) + places).clamp(0, char_input_ids.shape[1] - 1)
-    characters = char_input_ids.long().gather(1, at.flatten(1)).view(at.shape)
-    return characters.masked_fill(~inside, 0)
-
-
-def _character_gru(config: CharBertConfig) -> nn.GRU:
-    hidden = cast(int, config.char_hidden_size)
-    return nn.GRU(config.char_embedding_size, hidden, batch_first=True, bidirectional=True)
-
-
-def _backwards(lengths: Tensor, most: int) -> Tensor:
-    """Return where the characters of rows [B, most] stand when each is read from its own end."""
-    return (lengths.unsqueeze(1) - 1 - torch.arange(most, device=lengths.device)).clamp(min=0)
-
-
-def _both_directions(gru: nn.GRU, embedded: Tensor, backwards: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the states of both directions [B, C, H], those of the second in the order of reading.
-
-    The second direction reads each row from its own end; states beyond a row's length mean nothing. Packed sequences
-    would give the same, but on a CPU their backward pass takes five times as long. Single precision under autocast, for
-    speed too: the steps are small.
-    """
-    with torch.autocast(embedded.device.type, enabled=False):
-        return _direction(gru, embedded, ""), _direction(gru, _at(embedded, backwards), "_reverse")
-
-
-def _direction(gru: nn.GRU, embedded: Tensor, suffix: str) -> Tensor:
-    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    weights = [getattr(gru, name + suffix) for name in names]
-    embedded = embedded.to(weights[0].dtype)
-    start = embedded.new_zeros(1, len(embedded), gru.hidden_size)
-    with warnings.catch_warnings():
-        # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
-        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
-        states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, gru.training, False, True)[0]
-    return states
-
-
-def character_lengths(end_ids: Tensor, real: Tensor | None, most: int) -> Tensor:
-    """Return the characters of each row [B]: the last end of a real sub-word, and the separator after it."""
-    ends = end_ids if real is None else end_ids.masked_fill(~real, -1)
-    return (ends.amax(dim=1) + 2).clamp(1, most)
-
-
-def _at(states: Tensor, positions: Tensor) -> Tensor:
-    positions = positions.clamp(0, states.shape[1] - 1)  # those of padding may point anywhere
-    return states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
-
-
-class HeterogeneousInteraction(nn.Module):
-    """Mix the two streams over neighbouring sub-words, add the same mixture to both, and normalise: as released.
-
-    Two linear maps without bias and a convolution without activation are one linear map: `kernel` folds them, once a
-    forward pass for all layers, which share these weights.
-    """
-
-    def __init__(self, config: CharBertConfig) -> None:
-        super().__init__()
-        hidden = config.hidden_size
-        self.word_linear = nn.Linear(hidden, hidden, bias=False)
-        self.char_linear = nn.Linear(hidden, hidden, bias=False)
-        self.fusion = nn.Conv1d(2 * hidden, hidden, kernel_size=3, padding=1)
-        self.word_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
-        self.char_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
-
-    def kernel(self) -> Tensor:
-        """Return linear maps and convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
-        words, chars = _as_matrix(self.fusion).chunk(2, dim=1)
-        return torch.cat([words @ self.word_linear.weight, chars @ self.char_linear.weight], dim=1)
-
-    def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None, layer: int) -> Tensor:
-        """Return both streams [2B, T, D] mixed; what stands at `padding` (bool [B, T, 1]) reaches no neighbour."""
-        words, chars = streams.chunk(2)
-        mixed = _mixture(words, chars, kernel, self.fusion.bias, padding)
-        return torch.cat([self.word_norm(mixed + words), self.char_norm(mixed + chars)])
-
-
 class ResidualInteraction(nn.Module):
     """Mix the two streams over neighbouring sub-words, and add the mixture to each through a gate of its own.
 
@@ -215,28 +81,48 @@ class ResidualInteraction(nn.Module):
         self.gates = nn.ParameterList(torch.zeros(2) for _ in range(config.num_hidden_layers))
 
     def kernel(self) -> Tensor:
-        """Return the convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
-        return _as_matrix(self.fusion)
+        """Return what mixes as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
+        return self.fusion.weight.permute(2, 0, 1).flatten(0, 1)
 
     def forward(self, streams: Tensor, kernel: Tensor, padding: Tensor | None, layer: int) -> Tensor:
         """Return both streams [2B, T, D] mixed; what stands at `padding` (bool [B, T, 1]) reaches no neighbour."""
         words, chars = streams.chunk(2)
-        mixed = _mixture(words, chars, kernel, self.fusion.bias, padding)
+        both = torch.cat([words, chars], dim=-1)
+        if padding is not None:
+            both = both.masked_fill(padding, 0.0)
+        left, own, right = functional.linear(both, kernel).chunk(3, dim=-1)
+        mixed = own + cast(Tensor, self.fusion.bias)
+        mixed = mixed + functional.pad(left[:, :-1], (0, 0, 1, 0)) + functional.pad(right[:, 1:], (0, 0, 0, 1))
+        return torch.cat(self._added(words, chars, mixed, layer))
+
+    def _added(self, words: Tensor, chars: Tensor, mixed: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         gates = self.gates[layer]
-        return torch.cat([words + gates[0] * mixed, chars + gates[1] * mixed])
+        return words + gates[0] * mixed, chars + gates[1] * mixed
 
 
-def _as_matrix(fusion: nn.Conv1d) -> Tensor:
-    return fusion.weight.permute(2, 0, 1).flatten(0, 1)
+class HeterogeneousInteraction(ResidualInteraction):
+    """Mix the two streams over neighbouring sub-words, add the same mixture to both, and normalise: as released.
 
+    Two linear maps without bias and a convolution without activation are one linear map: `kernel` folds them, once a
+    forward pass for all layers, which share these weights.
+    """
 
-def _mixture(words: Tensor, chars: Tensor, kernel: Tensor, bias: Tensor | None, padding: Tensor | None) -> Tensor:
-    both = torch.cat([words, chars], dim=-1)
-    if padding is not None:
-        both = both.masked_fill(padding, 0.0)
-    left, own, right = functional.linear(both, kernel).chunk(3, dim=-1)
-    mixed = own + cast(Tensor, bias)
-    return mixed + functional.pad(left[:, :-1], (0, 0, 1, 0)) + functional.pad(right[:, 1:], (0, 0, 0, 1))
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        del self.gates
+        hidden = config.hidden_size
+        self.word_linear = nn.Linear(hidden, hidden, bias=False)
+        self.char_linear = nn.Linear(hidden, hidden, bias=False)
+        self.word_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+        self.char_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+
+    def kernel(self) -> Tensor:
+        """Return linear maps and convolution as one matrix [3D, 2D]: rows for the left, own and right neighbour."""
+        words, chars = super().kernel().chunk(2, dim=1)
+        return torch.cat([words @ self.word_linear.weight, chars @ self.char_linear.weight], dim=1)
+
+    def _added(self, words: Tensor, chars: Tensor, mixed: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        return self.word_norm(mixed + words), self.char_norm(mixed + chars)
 
 
 _INTERACTIONS = {"released": HeterogeneousInteraction, "residual": ResidualInteraction}
@@ -251,7 +137,8 @@ class CharBertEncoder(nn.Module):
     def __init__(self, config: CharBertConfig) -> None:
         super().__init__()
         self.layer = nn.ModuleList(BertLayer(config, layer_idx=index) for index in range(config.num_hidden_layers))
-        self.interaction = None if config.interaction == "none" else _INTERACTIONS[config.interaction](config)
+        kind = _INTERACTIONS.get(config.interaction)
+        self.interaction = kind(config) if kind else None
 
     def forward(
         self, streams: Tensor, attention_mask: Tensor | None, padding: Tensor | None, *, keep_all: bool = False
@@ -392,7 +279,9 @@ class CharBertModel(CharBertPreTrainedModel):
         words = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
         characters = self.char_embeddings(char_input_ids, start_ids, end_ids, real)
         if self.config.character_unit == "word":
-            characters = self._without_characters(characters, input_ids, char_input_ids, start_ids)
+            characters = self._without_characters(
+                characters, input_ids, cast(Tensor, char_input_ids), cast(Tensor, start_ids)
+            )
         if self.config.character_positions:
             characters = self.embeddings(inputs_embeds=characters, token_type_ids=token_type_ids)
         streams = torch.cat([words, characters.to(words.dtype)])

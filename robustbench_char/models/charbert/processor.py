@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import string
-from collections.abc import Mapping, Sequence
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +31,9 @@ LONGEST = {"piece": 256, "word": 32}
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _CACHED = 1 << 17
 """Spellings kept: more than a sub-word vocabulary has; what is beyond are unknown words, of which there is no end."""
+_IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_MARKS = "".join(chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code))[0] == "M")
+_WORD = re.compile(rf"[{_IDEOGRAPHS}]|(?:[^\W_{_IDEOGRAPHS}]+|[{_MARKS}]+)+")
 
 
 class CharBertProcessor:
@@ -33,7 +41,7 @@ class CharBertProcessor:
 
     A piece exposes the characters of the text that its offsets cover, so that an unknown piece keeps them, and marks
     such as `##` never appear. Special and masked pieces, and pieces that cover no text, expose one placeholder. With a
-    vocabulary of the unit `word` each piece exposes the whole word that it is part of: letters and digits side by side.
+    vocabulary of the unit `word` each piece exposes the whole word that it is part of, as `whole_words` has it.
 
     With a vocabulary of mode `reference` pieces are spelled as the reference does: from the tokenizer's own string, `#`
     taken off both ends, RoBERTa's word-start character kept; unknown pieces from the text, as in its pre-training. Of a
@@ -90,7 +98,7 @@ class CharBertProcessor:
         words may stand. `masked` [T] marks pieces whose characters must not be seen. Returns `char_input_ids` [C],
         `start_ids` and `end_ids` [T].
         """
-        pieces = self.spellings(*self._surfaces(encoding, sources))
+        pieces = [self.spelling(surface) for surface in self._surfaces(encoding, sources)]
         for index, piece in enumerate(encoding.ids):
             if piece in self._placeholders:
                 pieces[index] = self._placeholders[piece]
@@ -132,34 +140,25 @@ class CharBertProcessor:
             return BatchEncoding(rows[0])
         return BatchEncoding({name: [row[name] for row in rows] for name in rows[0]}, tensor_type=return_tensors)
 
-    def _surfaces(
-        self, encoding: Encoding, sources: Sequence[str | Sequence[str]]
-    ) -> tuple[Sequence[str], Sequence[bool]]:
-        """Return what each piece exposes, before case, "" for one that stands for no text; and whether it goes on where
-        the one before it ends.
-        """
-        surfaces, going_on = _covered(encoding, sources)
+    def _surfaces(self, encoding: Encoding, sources: Sequence[str | Sequence[str]]) -> list[str]:
+        """Return what each piece exposes, before case; an empty string for pieces that stand for no text."""
+        text, spans = _covered(encoding, sources)
+        if self.vocabulary.unit == "word":
+            spans = whole_words(text, spans)
+        surfaces = [text[start:end] for start, end in spans]
         if self.vocabulary.mode == "surface":
-            return surfaces, going_on
+            return surfaces
         unknown = self._unknown
         return [
             surface if piece == unknown or special else token.strip("#")
             for surface, token, piece, special in zip(
                 surfaces, encoding.tokens, encoding.ids, encoding.special_tokens_mask, strict=True
             )
-        ], going_on
+        ]
 
-    def spellings(self, surfaces: Sequence[str], going_on: Sequence[bool]) -> list[tuple[int, ...]]:
-        """Return the ids of what each piece exposes, its separator included, from the text that it covers.
-
-        `going_on` [T]: whether a piece begins where the one before it ends. At most LONGEST characters are seen.
-        """
-        if self.vocabulary.unit == "word":
-            surfaces = whole_words(surfaces, going_on)
-        return [self._spelling(surface.strip()) for surface in surfaces]
-
-    def _spelling(self, surface: str) -> tuple[int, ...]:
-        surface = surface[: LONGEST[self.vocabulary.unit]]
+    def spelling(self, surface: str) -> tuple[int, ...]:
+        """Return the ids of what one piece exposes, its separator included; at most LONGEST of its characters."""
+        surface = surface.strip()[: LONGEST[self.vocabulary.unit]]
         ids = self._spellings.get(surface)
         if ids is None:
             if len(self._spellings) >= _CACHED:
@@ -217,31 +216,43 @@ def case_of(tokenizer: PreTrainedTokenizerFast) -> CharacterCase:
     return "lower" if normalizer is not None and normalizer.normalize_str("A") == "a" else "surface"
 
 
-def whole_words(surfaces: Sequence[str], going_on: Sequence[bool]) -> list[str]:
-    """Return for each piece the word that it is part of: pieces of letters and digits that go on in each other.
+@lru_cache(maxsize=2)  # windows of one text come one after the other
+def _words(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in _WORD.finditer(text)]
 
-    >>> whole_words(["wei", "rd", "-", "ly", "", "rd"], [False, True, True, True, False, False])
-    ['weird', 'weird', '-', 'ly', '', 'rd']
+
+def whole_words(text: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the span of the word that each piece of a text is part of; its own, where it is not part of just one.
+
+    Words are letters, digits and marks side by side, however a tokenizer parts them; each ideograph is one.
+
+    >>> whole_words("weird-ly", [(0, 3), (3, 5), (5, 6), (6, 8)])
+    [(0, 5), (0, 5), (5, 6), (6, 8)]
     """
-    words: list[list[str]] = []
-    for surface, goes_on in zip(surfaces, going_on, strict=True):
-        if goes_on and surface[:1].isalnum() and words[-1][-1][-1:].isalnum():
-            words[-1].append(surface)
-        else:
-            words.append([surface])
-    return [joined for word in words for joined in ["".join(word)] * len(word)]
+    words = _words(text)
+    begins, wide = [start for start, _ in words], []
+    for start, end in spans:
+        while start < end and text[start].isspace():
+            start += 1
+        at = bisect_right(begins, start) - 1
+        wide.append(words[at] if at >= 0 and start < end <= words[at][1] else (start, end))
+    return wide
 
 
-def _covered(encoding: Encoding, sources: Sequence[Any]) -> tuple[list[str], list[bool]]:
-    """Return the text that each piece covers, nothing for special pieces; and whether it begins where the last ends."""
+def _covered(encoding: Encoding, sources: Sequence[Any]) -> tuple[str, list[tuple[int, int]]]:
+    """Return all that was encoded as one text, and the span of each piece in it, an empty one for special pieces."""
     if encoding.n_sequences == 1 and len(sources) != 1 and all(isinstance(one, str) for one in sources):
         sources = [sources]  # the words of one sentence
-    words = not any(isinstance(one, str) for one in sources)
-    surfaces, going_on, last = [], [], None
+    split = not any(isinstance(one, str) for one in sources)
+    texts = list(chain.from_iterable(sources)) if split else list(sources)
+    begins = [0, *accumulate(len(text) + 1 for text in texts)]
+    second = len(sources[0]) if split else 1  # where the texts of a second sequence begin
+    spans = []
     for sequence, word, (start, end) in zip(encoding.sequence_ids, encoding.word_ids, encoding.offsets, strict=True):
-        none = sequence is None or (words and word is None)
-        text = "" if none else sources[sequence][word] if words else sources[sequence]
-        surfaces.append(text[start:end])
-        going_on.append(last == (sequence, word, start))
-        last = None if none else (sequence, word, end)
-    return surfaces, going_on
+        which = word if split else 0
+        if sequence is None or which is None:
+            spans.append((0, 0))
+        else:
+            begin = begins[sequence * second + which]
+            spans.append((begin + start, begin + end))
+    return "\n".join(texts), spans

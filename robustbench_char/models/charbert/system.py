@@ -8,12 +8,10 @@ from typing import Self
 
 from transformers import PreTrainedModel
 
-from robustbench_char.common import InputError
 from robustbench_char.models.bases import Base
 from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config
-from robustbench_char.models.folders import CHARACTER_VOCABULARY
 from robustbench_char.models.system import Defence
 from robustbench_char.tasks.base import Family
 
@@ -27,7 +25,7 @@ class CharBertSystem(BertSystem):
     """CharBERT (Ma et al. 2020): a second stream, of characters, mixed with that of the sub-words in each layer."""
 
     name = "charbert"
-    recipe = "charbert/1"
+    recipe = "charbert/2"
     pretraining = "charbert"
 
     def __init__(self, processor: CharBertProcessor, defence: Defence | None = None) -> None:
@@ -42,14 +40,7 @@ class CharBertSystem(BertSystem):
         Raises InputError where one is missing, or the vocabulary is not the model's.
         """
         processor = CharBertProcessor.from_pretrained(folder, words=words)
-        expected = load_config(folder).char_vocab_size
-        if len(processor.vocabulary) != expected:
-            raise InputError(
-                folder / CHARACTER_VOCABULARY,
-                found=f"a character vocabulary of {len(processor.vocabulary)}",
-                expected=f"{expected}, which the model was made for",
-                fix="Copy the whole folder again: its files do not belong together.",
-            )
+        processor.vocabulary.check(folder, load_config(folder))
         return cls(processor, defence)
 
     def save(self, folder: Path) -> None:

@@ -22,9 +22,11 @@ from torch.utils.data import IterableDataset
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_file, safe_name, sha256_file
 from robustbench_char.common.options import Option
+from robustbench_char.models.charbert.characters import CharacterUnit
+from robustbench_char.models.charbert.processor import whole_words
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import SPLITTERS
-from robustbench_char.training.pretraining._noise import IGNORED, Masker, Noiser, Pieces, TermCounter
+from robustbench_char.training.pretraining._noise import IGNORED, Bools, Masker, Noiser, Pieces, TermCounter
 from robustbench_char.training.saved import TextInfo
 
 Ints = NDArray[np.int64]
@@ -172,26 +174,25 @@ def _decode(data: bytes, path: Path, line: int, *, first: bool) -> str:
 class Block(NamedTuple):
     """One block, each [T]. `labels`: masked pieces; `nlm_labels`: terms; `originals`: clean pieces of noised words.
 
-    -100 where there is nothing to predict. `surfaces`: the text of each piece, "" for the marks; empty where no system
-    reads characters. `going_on`: whether a piece begins where the one before it ends, in the same word.
+    -100 where there is nothing to predict. `surfaces`: the text whose characters each piece exposes, "" for the marks,
+    None where a masked piece would be seen; empty where no system reads characters.
     """
 
     input_ids: Ints
     labels: Ints
     nlm_labels: Ints
     originals: Ints
-    surfaces: list[str]
-    going_on: Ints
+    surfaces: list[str | None]
 
 
 @dataclass(frozen=True)
 class BlockMaker:
-    """Makes the blocks of a chunk. `surfaces` says whether their characters are read."""
+    """Makes the blocks of a chunk. `unit`: what a piece exposes the characters of; None: none are read."""
 
     noiser: Noiser
     masker: Masker
     block_size: int
-    surfaces: bool
+    unit: CharacterUnit | None
 
     def __call__(self, chunk: Chunk, number: int) -> list[Block]:
         """Return the blocks of a chunk in pass `number` over the text."""
@@ -202,26 +203,29 @@ class BlockMaker:
         ids = _framed(read, body, marks.cls_token_id, marks.sep_token_id)
         targets = (masked, pieces.terms, pieces.originals)
         labels, terms, originals = (_framed(values, body, IGNORED, IGNORED) for values in targets)
-        same = (np.diff(pieces.word, prepend=-1) == 0) & (pieces.starts == np.roll(pieces.ends, 1))
-        going_on = _framed(same.astype(np.int64), body, 0, 0)
+        surfaces = self._surfaces(pieces, masked != IGNORED)
         return [
-            Block(
-                ids[row],
-                labels[row],
-                terms[row],
-                originals[row],
-                self._surfaces(pieces, row * body, body),
-                going_on[row],
-            )
+            Block(ids[row], labels[row], terms[row], originals[row], _row(surfaces, row * body, body))
             for row in generator.permutation(len(ids)).tolist()
         ]
 
-    def _surfaces(self, pieces: Pieces, first: int, body: int) -> list[str]:
-        if not self.surfaces:
+    def _surfaces(self, pieces: Pieces, masked: Bools) -> list[str | None]:
+        if self.unit is None:
             return []
-        some = slice(first, first + body)
-        spans = zip(pieces.starts[some].tolist(), pieces.ends[some].tolist(), strict=True)
-        return ["", *(pieces.text[start:end] for start, end in spans), ""]
+        spans = list(zip(pieces.starts.tolist(), pieces.ends.tolist(), strict=True))
+        shown = np.array(whole_words(pieces.text, spans) if self.unit == "word" else spans, np.int64).reshape(-1, 2)
+        edges = np.zeros(len(pieces.text) + 1, np.int64)
+        np.add.at(edges, pieces.starts[masked], 1)
+        np.add.at(edges, pieces.ends[masked], -1)
+        secret = np.cumsum(np.cumsum(edges) > 0)  # characters of masked pieces, up to each and with it
+        before = np.concatenate([[0], secret])
+        hidden = masked | (before[shown[:, 1]] > before[shown[:, 0]])
+        rows = zip(hidden.tolist(), shown.tolist(), strict=True)
+        return [None if hide else pieces.text[start:end] for hide, (start, end) in rows]
+
+
+def _row(surfaces: list[str | None], first: int, body: int) -> list[str | None]:
+    return ["", *surfaces[first : first + body], ""] if surfaces else []
 
 
 def _framed(values: Ints, body: int, first: int, last: int) -> Ints:
@@ -303,10 +307,10 @@ def too_short(corpus: Corpus, block_size: int) -> InputError:
 class BlockCollator:
     """Make a batch [B, T] of blocks; `characters` builds CharBERT's inputs, here, for this process's blocks alone.
 
-    It takes the surfaces of a block's pieces, which of them go on in their word, and which are masked.
+    It takes the surfaces of a block's pieces.
     """
 
-    characters: Callable[[Sequence[str], Sequence[bool], Sequence[bool]], dict[str, NDArray[np.int32]]] | None = None
+    characters: Callable[[Sequence[str | None]], dict[str, NDArray[np.int32]]] | None = None
 
     def __call__(self, blocks: Sequence[Block]) -> dict[str, torch.Tensor]:
         """Return int64 tensors; character inputs are padded with 0 to the longest."""
@@ -314,10 +318,7 @@ class BlockCollator:
         batch = {name: torch.from_numpy(np.stack([getattr(block, name) for block in blocks])) for name in names}
         if self.characters is None:
             return batch
-        rows = [
-            self.characters(block.surfaces, block.going_on.tolist(), (block.labels != IGNORED).tolist())
-            for block in blocks
-        ]
+        rows = [self.characters(block.surfaces) for block in blocks]
         return batch | {name: _padded([row[name] for row in rows]) for name in rows[0]}
 
 

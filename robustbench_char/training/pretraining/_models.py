@@ -80,12 +80,14 @@ def build_encoder(base: Base, *, layers: int | None, seed: int) -> Built:
 
 
 def load_masked_lm(kind: Any, folder: Path, config: PreTrainedConfig, seed: int) -> Built:
-    """Load `kind` with a base's weights. Raises InputError when the files lack part of the plain encoder."""
+    """Load `kind` with a base's weights. Raises InputError when the files lack part of the base's encoder."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model, missing = read_model(kind, folder, config=config)
-    encoder = (f"{model.base_model_prefix}.embeddings.", f"{model.base_model_prefix}.encoder.layer.")
-    refuse_missing(folder, [name for name in missing if name.startswith(encoder)])
+    whole = load_config(folder).model_type == config.model_type
+    encoder = ("embeddings.", "encoder.", "char_embeddings.") if whole else ("embeddings.", "encoder.layer.")
+    prefix = f"{model.base_model_prefix}."
+    refuse_missing(folder, [name for name in missing if name.removeprefix(prefix).startswith(encoder)])
     pooler = getattr(model.base_model, "pooler", None)
     if pooler is not None:
         pooler.requires_grad_(False)
@@ -122,17 +124,11 @@ class PieceCharacters:
 
     processor: CharBertProcessor
 
-    def __call__(
-        self, surfaces: Sequence[str], going_on: Sequence[bool], masked: Sequence[bool]
-    ) -> dict[str, IntArray]:
-        """Return `char_input_ids` [C], `start_ids` and `end_ids` [T] from the text of each piece.
-
-        `going_on` [T] says whether a piece begins where the one before it ends, in the same word.
-        """
-        ids, spellings = self.processor.vocabulary.ids, self.processor.spellings(surfaces, going_on)
-        return lay_out(
-            [(ids.mask, ids.separator) if mask else one for mask, one in zip(masked, spellings, strict=True)]
-        )
+    def __call__(self, surfaces: Sequence[str | None]) -> dict[str, IntArray]:
+        """Return `char_input_ids` [C], `start_ids` and `end_ids` [T] from the text that each piece exposes."""
+        ids, spelling = self.processor.vocabulary.ids, self.processor.spelling
+        hidden = ids.mask, ids.separator
+        return lay_out([hidden if surface is None else spelling(surface) for surface in surfaces])
 
 
 def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
@@ -144,18 +140,14 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, Charac
     if config.model_type != CharBertConfig.model_type:
         return None
     terms, characters = TermVocabulary.load(base.folder), CharacterVocabulary.load(base.folder)
-    _must_match(base.folder / TERMS, terms.classes, config.term_vocab_size, "terms")
-    _must_match(base.folder, len(characters), config.char_vocab_size, "characters")
+    characters.check(base.folder, config)
+    if terms.classes != config.term_vocab_size:
+        right = f"{config.term_vocab_size}, as the model in the same folder has"
+        fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
+        raise InputError(base.folder / TERMS, found=f"a vocabulary of {terms.classes} terms", expected=right, fix=fix)
     sizes = len(terms.terms), terms.unknown, len(characters.characters)
     streams = config.interaction, config.character_unit, config.character_positions
     return Vocabularies(*sizes, config.character_case, *streams), terms, characters
-
-
-def _must_match(place: Path, found: int, expected: int | None, what: str) -> None:
-    if found != expected:
-        right = f"{expected}, as the model in the same folder has"
-        fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
-        raise InputError(place, found=f"a vocabulary of {found} {what}", expected=right, fix=fix)
 
 
 def build_charbert(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
@@ -64,13 +64,16 @@ class PretrainOptions(Options):
         None, description="charbert: case of characters (default: lower on an uncased base, else surface)."
     )
     interaction: Interaction | None = Field(
-        None, description="charbert: how its streams are mixed: through gates (default), as in 2020, or not at all."
+        None,
+        description="charbert: how streams are mixed: gated residual (default), as released in 2020, or not at all.",
     )
     character_unit: CharacterUnit | None = Field(
-        None, description="charbert: read the characters of words (default), or of tokens in the text as in 2020."
+        None,
+        description="charbert: read the characters of each word (default), or of each sub-word as released in 2020.",
     )
     character_positions: bool | None = Field(
-        None, description="charbert: positions and norm of the base for characters (default: yes, but not as in 2020)."
+        None,
+        description="charbert: give characters the base's positions and norm (default: yes, unless mixed as released).",
     )
     layers: int | None = Field(None, ge=1, description="Keep only the first layers of the base.")
     precision: Precision = Field("auto", description="auto: bf16 where the hardware computes it, else fp32.")
@@ -107,11 +110,6 @@ class PretrainKeywords(TypedDict, total=False):
     heldout_blocks: int | None
 
 
-def _named(interaction: object) -> object:
-    """Return an interaction by its name: older files hold whether there was one, which was that of 2020."""
-    return {True: "released", False: "none"}[interaction] if isinstance(interaction, bool) else interaction
-
-
 class PretrainSettings(Frozen):
     """All that decides the outcome besides texts, base and system, as stored; what a system has no use for is None.
 
@@ -141,7 +139,7 @@ class PretrainSettings(Frozen):
     unknown_terms: UnknownTerms | None = None
     char_vocab_size: int | None = None
     character_case: CharacterCase | None = None
-    interaction: Annotated[Interaction | None, BeforeValidator(_named)] = None
+    interaction: Interaction | bool | None = None
     character_unit: CharacterUnit | None = None
     character_positions: bool | None = None
 

@@ -190,7 +190,7 @@ def _train(job: _Job, loop: PretrainLoop) -> tuple[Built, Log]:
     settings, processor = job.settings, job.processor
     noiser = Noiser(job.tokenizer, job.suite, settings.seed, job.terms, settings.noised_words == "predict")
     masker = Masker(job.tokenizer, settings.mask)
-    maker = BlockMaker(noiser, masker, settings.block_size, surfaces=processor is not None)
+    maker = BlockMaker(noiser, masker, settings.block_size, processor.vocabulary.unit if processor else None)
     next(iter(Blocks(job.corpus, maker)))  # says at once when the text is too short
     collator = BlockCollator(PieceCharacters(processor) if processor else None)
     heldout = HeldOut(heldout_blocks(job.heldout, maker, settings.heldout_blocks), collator, settings.batch_size)

@@ -1,0 +1,111 @@
+"""What makes characters into vectors: a GRU over a whole text, as released, or over each word by itself.
+
+Shape legend: B batch, T sub-words, C characters of a text, M of a word, N words, D hidden, H of the GRU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robustbench_char.models.charbert.configuration import CharBertConfig
+
+
+class _Characters(nn.Module):
+    """Embeddings of characters, and the weights of a GRU over them."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__()
+        size, hidden = config.char_embedding_size, cast(int, config.char_hidden_size)
+        self.embedding = nn.Embedding(config.char_vocab_size, size)
+        self.gru = nn.GRU(size, hidden, batch_first=True, bidirectional=True)
+
+    def _read(self, characters: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the states of both directions over rows of characters [B, C, H], and where the second's stand.
+
+        The second direction reads each row from its own end, and its states are in that order; states beyond a row's
+        length mean nothing. Packed sequences would give the same, but on a CPU their backward pass takes five times as
+        long. Single precision under autocast, for speed too: the steps are small.
+        """
+        embedded = self.embedding(characters)
+        places = torch.arange(embedded.shape[1], device=embedded.device)
+        backwards = (lengths.unsqueeze(1) - 1 - places).clamp(min=0)
+        with torch.autocast(embedded.device.type, enabled=False):
+            return self._direction(embedded, ""), self._direction(_at(embedded, backwards), "_reverse"), backwards
+
+    def _direction(self, embedded: Tensor, suffix: str) -> Tensor:
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights = [getattr(self.gru, name + suffix) for name in names]
+        embedded = embedded.to(weights[0].dtype)
+        start = embedded.new_zeros(1, len(embedded), self.gru.hidden_size)
+        with warnings.catch_warnings():
+            # A GPU would have the weights of both directions in one piece; these are small enough to be copied.
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk")
+            states: Tensor = torch.gru(embedded, start, weights, True, 1, 0.0, self.training, False, True)[0]
+        return states
+
+
+class CharacterEmbeddings(_Characters):
+    """A bidirectional GRU over all characters of a sentence; a sub-word is its states at first and last character."""
+
+    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+        """Return one vector for each sub-word [B, T, D].
+
+        Takes characters [B, C], first and last character of each sub-word [B, T], and which sub-words are real (bool
+        [B, T]; None: all). Characters after the separator of the last real sub-word are never seen.
+        """
+        start_ids, end_ids = start_ids.long(), end_ids.long()
+        lengths = character_lengths(end_ids, real, char_input_ids.shape[1])
+        forward, backward, backwards = self._read(char_input_ids, lengths)
+        states = torch.cat([forward, _at(backward, backwards)], dim=-1)
+        return torch.cat([_at(states, start_ids), _at(states, end_ids)], dim=-1)
+
+
+class WordCharacters(_Characters):
+    """A bidirectional GRU over the characters of each word by itself, and a linear map of its last states."""
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config)
+        self.output = nn.Linear(2 * self.gru.hidden_size, config.hidden_size)
+
+    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+        """Return the vector of the word of each sub-word [B, T, D]; takes what `CharacterEmbeddings` does.
+
+        Equal words of a batch are read once.
+        """
+        words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
+        distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
+        return functional.embedding(which.view(words.shape[:2]), self.encode(distinct))
+
+    def encode(self, words: Tensor) -> Tensor:
+        """Return the vectors [N, D] of words [N, M], characters on the left and zeros after them."""
+        lengths = (words != 0).sum(dim=1).clamp(min=1)
+        forward, backward, _ = self._read(words, lengths)
+        last = (lengths - 1).unsqueeze(1)
+        return cast(Tensor, self.output(torch.cat([_at(forward, last), _at(backward, last)], dim=-1).squeeze(1)))
+
+
+def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+    """Return the characters of each sub-word [B, T, M], zeros after them; those of padding are all zeros."""
+    lengths = end_ids - start_ids + 1
+    if real is not None:
+        lengths = lengths.masked_fill(~real, 0)
+    places = torch.arange(int(lengths.max().clamp(min=1)), device=lengths.device)
+    at = (start_ids.unsqueeze(-1) + places).clamp(0, char_input_ids.shape[1] - 1)
+    characters = char_input_ids.long().gather(1, at.flatten(1)).view(at.shape)
+    return characters.masked_fill(places >= lengths.unsqueeze(-1), 0)
+
+
+def character_lengths(end_ids: Tensor, real: Tensor | None, most: int) -> Tensor:
+    """Return the characters of each row [B]: the last end of a real sub-word, and the separator after it."""
+    ends = end_ids if real is None else end_ids.masked_fill(~real, -1)
+    return (ends.amax(dim=1) + 2).clamp(1, most)
+
+
+def _at(states: Tensor, positions: Tensor) -> Tensor:
+    positions = positions.clamp(0, states.shape[1] - 1)  # those of padding may point anywhere
+    return states.gather(1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
