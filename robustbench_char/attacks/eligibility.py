@@ -26,7 +26,7 @@ def find_words(column: Column, rule: WordRule, tokens: Sequence[Sequence[str]] |
     if tokens is None:
         return SPLITTERS.get(rule.split)(column)
     given = token_words(column, tokens)
-    if rule.split == "treebank":
+    if rule.split in ("treebank", "treebank_sentences"):
         return pieces_of(column, given)
     return given if rule.split == "whitespace" else SPLITTERS.get(rule.split)(column)
 

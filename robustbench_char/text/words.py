@@ -1,7 +1,8 @@
 """Where the words of a column of texts are, and which words are stop words.
 
 A splitter returns spans that never overlap, in order, none empty, none holding white space. `unicode` is ours;
-`treebank` has the rules of NLTK's Treebank-style tokenizer (see _treebank.py).
+`treebank` has the rules of NLTK's Treebank-style tokenizer (see _treebank.py), and `treebank_sentences` applies them to
+each sentence.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.common import Registry
+from robustbench_char.text._sentences import sentence_ends
 from robustbench_char.text._treebank import treebank_words
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
@@ -74,6 +76,16 @@ def split_treebank(column: Column) -> Words:
     return pieces_of(column, Words(column.offsets[:-1], column.ends, np.arange(len(column.ends))))
 
 
+def split_treebank_sentences(column: Column) -> Words:
+    """Words are the tokens of `treebank_spans`, applied to each sentence of a text."""
+    runs, joined = split_whitespace(column), column.codes.tobytes().decode("utf-32-le")
+    after = np.searchsorted(runs.starts, np.array(sentence_ends(joined), np.int64))
+    after = after[runs.text[after] == runs.text[after - 1]]
+    starts = np.sort(np.concatenate([column.offsets[:-1], runs.starts[after]]))
+    ends = np.sort(np.concatenate([column.ends, runs.ends[after - 1]]))
+    return pieces_of(column, Words.of(column, starts, ends))
+
+
 def pieces_of(column: Column, tokens: Words) -> Words:
     """Split each given token by `treebank_spans`; a token is split alone, so that no word reaches into the next one."""
     runs = split_whitespace(column)
@@ -93,6 +105,7 @@ def token_words(column: Column, tokens: Sequence[Sequence[str]]) -> Words:
 SPLITTERS.register("unicode", split_unicode)
 SPLITTERS.register("whitespace", split_whitespace)
 SPLITTERS.register("treebank", split_treebank)
+SPLITTERS.register("treebank_sentences", split_treebank_sentences)
 
 _ENGLISH = """
     i me my myself we our ours ourselves you you're you've you'll you'd your yours yourself yourselves he him his

@@ -83,6 +83,12 @@ def test_words_are_those_of_the_treebank() -> None:
     assert all(text.endswith(" , ... !") for text in texts)
 
 
+def test_a_word_is_edited_without_the_full_stop_of_its_sentence() -> None:
+    texts, rows = attack(["The film ended. Mr. Smith slept. Then he left."] * 200)
+    assert {row["word"] for row in rows} == {0, 1, 2, 4, 5, 6, 8, 9, 10}
+    assert all(text.count(". ") >= 2 and text.endswith(".") for text in texts)
+
+
 @pytest.mark.parametrize(("strength", "edited"), [("", 6), ("@0.1", 4), ("@0.15", 6)])
 def test_strength(strength: str, edited: int) -> None:
     _, rows = attack(["abcdefgh " * 40] * 20, strength)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
+from robustbench_char.text._sentences import sentence_ends
 from robustbench_char.text._treebank import treebank_spans
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import STOP_WORDS
@@ -29,6 +31,7 @@ SENTENCES = [
     "Nobody in the harbour knew that Martin's letter, written in 1984, had crossed the ocean twice.",
     "SHE SAID: \"Don't sell OUR well-known bookkeeper's Apple-Trees (or U.S. bonds) for $3.88!\"",
     "Zażółć gęślą jaźń; Straße in ÖSTERREICH; naïve cooperation; ĲSSELMEER committee; aaaa AAAA aAaA.",
+    'Mr. Naïve said. "It ended (at 5 p.m.) in the U.S." Nobody cares.  the film.\'',
     "\tThemselves  between\r\nyourselves\u2028and what's-his-name, cannot gonna… 12345 3,36 24.88 x86 MP3 R2D2",
     "𝐀𝐁𝐂𝐃 😀😀😀😀 e\u0301te\u0301 שלום עולם Ελληνικά नमस्ते k K kk ,;.",
     "",
@@ -55,7 +58,7 @@ def rule() -> st.SearchStrategy[OperatorRule]:
 def word_rule() -> st.SearchStrategy[WordRule]:
     return st.builds(
         WordRule,
-        split=st.sampled_from(["unicode", "whitespace", "treebank"]),
+        split=st.sampled_from(["unicode", "whitespace", "treebank", "treebank_sentences"]),
         min_length=st.integers(1, 5),
         max_length=st.sampled_from([None, 9]),
         digits=st.sampled_from(["allow", "no_number", "no_digit"]),
@@ -94,8 +97,18 @@ def engine_edits(batch: list[str], names: list[str], suite: Suite, seed: int, **
 
 
 def splitter(plain: ModuleType, suite: Suite) -> Callable[[str], list[tuple[int, int]]]:
-    known = {"unicode": plain.unicode_words, "whitespace": plain.whitespace_words, "treebank": treebank_spans}
+    known = {
+        "unicode": plain.unicode_words,
+        "whitespace": plain.whitespace_words,
+        "treebank": treebank_spans,
+        "treebank_sentences": sentence_words,
+    }
     return known[suite.words.split]
+
+
+def sentence_words(text: str) -> list[tuple[int, int]]:
+    bounds = pairwise([0, *sentence_ends(text), len(text)])
+    return [(low + start, low + end) for low, high in bounds for start, end in treebank_spans(text[low:high])]
 
 
 def plain_edits(

@@ -185,6 +185,17 @@ def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: py
         assert found == (original.pop() if original else None)
 
 
+def test_no_term_holds_the_full_stop_of_its_sentence(tmp_path: Path) -> None:
+    from robustbench_char.attacks.suites import load_suites
+
+    (suite,) = load_suites("charbert_nlm_2020", task="pretrain")
+    text = _write(tmp_path / "a.txt", ["Mr. Smith saw the film. The film ended.", "He left the film."])
+    counts = _corpus([text]).survey(terms=suite.words.split).counter.counts
+    assert counts["film"] == counts["."] == 3
+    assert counts["mr."] == 1
+    assert "film." not in counts
+
+
 def test_an_unknown_noised_piece_has_a_target_and_shows_its_characters(tiny_base: str) -> None:
     from robustbench_char.models.charbert.characters import CharacterVocabulary
     from robustbench_char.models.charbert.processor import LONGEST, CharBertProcessor
