@@ -166,8 +166,8 @@ class SoftSystem(BertSystem):
     def extra_parameters(self, model: PreTrainedModel) -> int:
         return 1
 
-    def gate(self, model: PreTrainedModel) -> float | None:
-        return float(_opened(model.base_model.embeddings).detach())
+    def gates(self, model: PreTrainedModel) -> dict[str, tuple[float, ...]] | None:
+        return {"candidates": (float(_opened(model.base_model.embeddings).detach()),)}
 
     def padding(self) -> dict[str, int]:
         return super().padding() | dict.fromkeys(SOFT_INPUTS, 0)

@@ -149,8 +149,8 @@ class System(ABC):
         """Return how many parameters the encoder has beside those of a plain one."""
         return 0
 
-    def gate(self, model: PreTrainedModel) -> float | None:
-        """Return how far the gate between defence and model is open: 0 shut, 1 open; None without one."""
+    def gates(self, model: PreTrainedModel) -> dict[str, tuple[float, ...]] | None:
+        """Return how far gates are open, 0 is shut: by what they let in, one number a layer; None without any."""
         return None
 
     def padding(self) -> dict[str, int]:

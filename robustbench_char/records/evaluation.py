@@ -141,13 +141,12 @@ class ForeignModelInfo(Frozen):
 class SystemInfo(Frozen):
     """What was evaluated. `settings` holds the hyper-parameters of fine-tuning as resolved.
 
-    `label` is how reports call it (None: by `name`), which tells variants of one system apart. `parameters` counts
-    those of the model with its head (None: not known); `extra_parameters` those of them beyond the plain base under the
-    same head. A defence's are counted in `defence` alone. Parts that a system does not have are None, as is what
-    an older record does not tell. Of a `predictor` nothing but its name, label and parameters is known:
-    `weights_sha256` is a hash of its name and of `predictor`, which changes with its source or version alone. Of a
-    `model` that was fine-tuned elsewhere nothing is known of its training, nor of a `chat` model, whose
-    `weights_sha256` is a hash of `chat`. `dropped_head`: the base was fine-tuned already, and lost this head.
+    `label` is how reports call it (None: by `name`). `parameters` counts those of the model with its head (None: not
+    known), `extra_parameters` those beyond the plain base under the same head; a defence's are in `defence` alone.
+    `gates`: how far each is open, by layer. Parts that a system does not have are None, as is what an older record does
+    not tell. Of a `predictor` nothing but name, label and parameters is known; its `weights_sha256` is a hash of its
+    name and of `predictor`, which changes with its source or version. Of the training of a `model` from elsewhere
+    nothing is known, nor of a `chat` model, whose hash is that of `chat`. `dropped_head`: what a tuned base has lost.
     """
 
     name: str
@@ -159,6 +158,7 @@ class SystemInfo(Frozen):
     weights_sha256: str
     label: str | None = None
     extra_parameters: int | None = None
+    gates: dict[str, tuple[float, ...]] | None = None
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
     defence: StoredDefence | None = Field(None, validation_alias=KEYS)

@@ -187,7 +187,7 @@ def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: L
         provenance=provenance(),
         label=job.request.label,
         extra_parameters=kind.extra_parameters(model),
-        gate=kind.gate(model),
+        gates=kind.gates(model),
         pretraining=job.pretraining,
         augment=job.augmentation.info() if job.augmentation else None,
         defence=job.defence_info,

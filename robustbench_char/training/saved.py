@@ -67,8 +67,8 @@ class SystemFile(Frozen):
     """`system.json`. `run` is the hash of all that decides the result; `labels` in the order of the model's outputs.
 
     `training` is the hash of what decides the weights alone. `label` is how reports call the system (None: by its
-    name). `extra_parameters` counts those beyond the plain encoder and its head. `gate` says how far the one between
-    defence and model is open: 0 shut, 1 open, None where there is none.
+    name). `extra_parameters` counts those beyond the plain encoder and its head. `gates` says how far each is
+    open, by what it lets in and layer; `gate` is what older files say of that of a defence.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -86,6 +86,7 @@ class SystemFile(Frozen):
     label: str | None = None
     extra_parameters: int | None = None
     gate: float | None = None
+    gates: dict[str, tuple[float, ...]] | None = None
     pretraining: PretrainingInfo | None = None
     augment: AugmentInfo | None = None
     defence: StoredDefence | None = Field(None, validation_alias=KEYS)
@@ -208,6 +209,7 @@ def system_info(file: SystemFile) -> SystemInfo:
         name=file.system,
         base=file.pretraining.base if file.pretraining else file.base.name,
         dropped_head=file.base.dropped_head,
+        gates=file.gates if file.gate is None else {"candidates": (file.gate,)},
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,
         settings={**file.settings.model_dump(mode="json"), "training_examples": file.train.examples},

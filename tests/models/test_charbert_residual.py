@@ -21,6 +21,7 @@ from robustbench_char.models.charbert import CharBertConfig, CharBertForMaskedLM
 from robustbench_char.models.charbert.character_encoders import WordCharacters
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.configuration import AS_RELEASED
+from robustbench_char.models.charbert.modeling import gates_of
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config, load_encoder, load_tokenizer, quiet, read_model
 
@@ -109,6 +110,15 @@ def test_a_model_is_cut_to_its_first_layers(shared_bert: Path, tmp_path: Path) -
     model.save_pretrained(tmp_path)
     cut = load_encoder(tmp_path, layers=1)
     assert [gate.tolist() for gate in cut.encoder.interaction.gates] == [[1.0, 1.0]]
+
+
+def test_gates_are_told_by_stream_and_layer(shared_bert: Path) -> None:
+    model = fresh(shared_bert)
+    for index, gate in enumerate(model.encoder.interaction.gates):
+        gate.data = torch.tensor([index + 0.5, -0.25])
+    assert gates_of(model) == {"sub_words": (0.5, 1.5), "characters": (-0.25, -0.25)}
+    assert gates_of(fresh(shared_bert, **AS_RELEASED)) is None
+    assert gates_of(load_encoder(shared_bert)) is None
 
 
 def characters_of(seed: int = 0) -> WordCharacters:

@@ -174,7 +174,7 @@ def test_saved_and_loaded(family: Any, shared_bert: Path, tmp_path: Path) -> Non
     again = SoftSystem.load(tmp_path, family).eval()
     ours, theirs = (one(**batch_of(kind, windows)) for one in (model, again))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert kind.gate(again) == pytest.approx(0.5)
+    assert kind.gates(again) == {"candidates": (pytest.approx(0.5),)}
     assert {name.rsplit(".", 1)[1] for name in kind.new_parameters(again)} == {"gate", "weight", "bias"}
 
 
@@ -193,7 +193,7 @@ def test_representations_of_words_are_those_of_the_mixture(shared_bert: Path) ->
 def test_a_base_without_gate_is_read_with_a_shut_one(shared_bert: Path, tmp_path: Path) -> None:
     bert = BertSystem.build(resolve_base(str(shared_bert)), "tagging", ("a", "b"), layers=None, seed=3)
     bert.save_pretrained(tmp_path)
-    assert SoftSystem({}, None).gate(SoftSystem.load(tmp_path, "tagging")) == 0.0  # type: ignore[arg-type]
+    assert SoftSystem({}, None).gates(SoftSystem.load(tmp_path, "tagging")) == {"candidates": (0.0,)}  # type: ignore[arg-type]
 
 
 def test_a_gate_pushed_below_zero_is_shut_and_can_open(shared_bert: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_gate_pushed_below_zero_is_shut_and_can_open(shared_bert: Path) -> Non
     shut = model(**batch_of(kind, windows))["logits"]
     pushed = opened(model, -0.0005)(**batch_of(kind, windows))["logits"]
     assert torch.equal(shut, pushed)
-    assert kind.gate(model) == 0.0
+    assert kind.gates(model) == {"candidates": (0.0,)}
     pushed.square().sum().backward()
     assert model.base_model.embeddings.gate.grad.abs() > 0
 

@@ -77,7 +77,9 @@ def test_the_log_says_what_is_learnt(system: str, pretrain_tiny: Any, text: Path
         assert last["hit_at_1"] <= last["hit_at_5"] <= 1
     entry = log["log"][-1]
     losses = {"mlm_loss", "nlm_loss"} if system == "charbert" else {"mlm_loss"}
-    assert set(entry) == {"step", "loss", "learning_rate", "tokens", "tokens_per_second", *losses}
+    gates = {"gates_sub_words", "gates_characters"} if system == "charbert" else set()
+    assert set(entry) == {"step", "loss", "learning_rate", "tokens", "tokens_per_second", *losses, *gates}
+    assert all(entry[name] > log["log"][0][name] for name in gates), "gates open"
     assert entry["loss"] == pytest.approx(sum(entry[name] for name in losses), rel=1e-5)
     assert entry["tokens"] == 40 * 4 * 16
     assert _record(folder)["heldout"] == {name: value for name, value in last.items() if name != "step"}

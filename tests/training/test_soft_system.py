@@ -42,16 +42,18 @@ def tuned(tasks: dict[str, Task], make_file: Any, tiny_base: str, tmp_path: Path
 def test_the_gate_opens_with_attacked_copies(tuned: Any, channel: Path, make_file: Any) -> None:
     made = tuned(defence=channel, augment="mixed", epochs=6, seed=1)
     assert made.file.extra_parameters == 1
-    assert 0.05 < made.file.gate <= 1
+    assert 0.05 < made.file.gates["candidates"][0] <= 1
     assert (made.file.defence.kind, made.file.train.attacked_copies) == ("channel", 24)
-    assert json.loads((made.folder / "system.json").read_text())["gate"] == made.file.gate
+    assert json.loads((made.folder / "system.json").read_text())["gates"] == {
+        "candidates": list(made.file.gates["candidates"])
+    }
     record = evaluate(load_system(made.folder), make_file("tagging"), progress=False).record
     assert record.system.defence == made.file.defence
 
 
 def test_untrained_it_is_bert(tuned: Any, channel: Path, make_file: Any) -> None:
     soft, bert = tuned(defence=channel, epochs=0), tuned("bert", epochs=0)
-    assert (soft.file.gate, bert.file.gate) == (0.0, None)
+    assert (soft.file.gates, bert.file.gates) == ({"candidates": (0.0,)}, None)
     file = make_file("tagging")
     ours, theirs = (load_system(one.folder).predict(file.held, progress=False) for one in (soft, bert))
     assert ours.values == theirs.values

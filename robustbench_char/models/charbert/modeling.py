@@ -158,6 +158,15 @@ class CharBertEncoder(nn.Module):
         return tuple(states) if keep_all else (streams,)
 
 
+def gates_of(model: PreTrainedModel) -> dict[str, tuple[float, ...]] | None:
+    """Return how far the mixture is let into each stream after each layer, 0 is not at all; None without gates."""
+    interaction = getattr(getattr(model.base_model, "encoder", None), "interaction", None)
+    if type(interaction) is not ResidualInteraction:
+        return None
+    words, chars = zip(*(gate.tolist() for gate in interaction.gates), strict=True)
+    return {"sub_words": words, "characters": chars}
+
+
 @dataclass
 class CharBertModelOutput(ModelOutput):
     """What the encoder returns.

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from robustbench_char.models.bases import Base
 from robustbench_char.models.bert import BertSystem
+from robustbench_char.models.charbert.modeling import gates_of
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import Defence
@@ -64,6 +65,9 @@ class CharBertSystem(BertSystem):
         """Return how many parameters the encoder has beside those of a plain one."""
         named = model.base_model.named_parameters()
         return sum(weight.numel() for name, weight in named if not name.startswith(_PLAIN))
+
+    def gates(self, model: PreTrainedModel) -> dict[str, tuple[float, ...]] | None:
+        return gates_of(model)
 
     def padding(self) -> dict[str, int]:
         """Return the value that each model input is padded with; the model itself ignores what is padded."""

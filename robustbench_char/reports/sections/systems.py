@@ -29,6 +29,7 @@ def sections(evidence: Evidence) -> list[Section]:
         _systems(records),
         *_models(records),
         *_predictors(records),
+        *_gates(records),
         _costs(records),
         *_fairness(records),
     )
@@ -156,6 +157,21 @@ def _predictors(records: list[Record]) -> list[Note]:
         "hash is that of their source, or of a version that they are given, not of weights."
     )
     return [Note(note)] if names else []
+
+
+def _gates(records: list[Record]) -> list[Note]:
+    """Return a note on each system that has gates: how far they are open, over all of its models."""
+    models: dict[str, dict[str, dict[str, tuple[float, ...]]]] = {}
+    for system in (record.system for record in records if record.system.gates):
+        models.setdefault(system.shown, {})[system.weights_sha256] = system.gates or {}
+    notes = []
+    for shown, each in models.items():
+        found = {name: pd.DataFrame([gates[name] for gates in each.values()]) for name in next(iter(each.values()))}
+        sizes = {name: ", ".join(map("{:.3f}".format, frame.abs().mean())) for name, frame in found.items()}
+        said = "; ".join(f"{name.replace('_', '-')} {listed}" for name, listed in sizes.items())
+        many = formatting.plural(len(each), "model")
+        notes.append(Note(f"Gates of {shown} by layer, mean size in {many} (0 is shut): {said}."))
+    return notes
 
 
 def _recipe(system: SystemInfo) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, TrainerCallback
 
 from robustbench_char.common import InputError
+from robustbench_char.models.charbert.modeling import gates_of
 from robustbench_char.training.checkpoints import last_checkpoint, run_folder
 from robustbench_char.training.loop import Bar, Checkpoints, CheckpointTrainer, Loop, arguments_of, refuse_diverged
 from robustbench_char.training.pretraining._blocks import Block, BlockCollator, Blocks, Place, Position
@@ -140,6 +141,8 @@ class _Trainer(CheckpointTrainer):
         entry |= {name: float(value) for name, value in means.items()}
         entry["learning_rate"] = logs["learning_rate"]
         entry = {key: value if math.isfinite(value) else None for key, value in entry.items()}
+        for stream, gates in (gates_of(self.accelerator.unwrap_model(self.model)) or {}).items():
+            entry[f"gates_{stream}"] = sum(map(abs, gates)) / len(gates)
         entry["tokens"] = self.state.global_step * self.tokens_per_step
         entry["tokens_per_second"] = steps * self.tokens_per_step / max(seconds, 1e-9)
         self.sums, self.logged = {}, self.state.global_step
