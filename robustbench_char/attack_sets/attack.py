@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -16,13 +17,13 @@ from robustbench_char.attack_sets.manifest import (
     read_manifest,
     write_manifest,
 )
-from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks
 from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
 from robustbench_char.common.provenance import provenance
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats.table import write_table
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, NamedSource, open_source
@@ -78,14 +79,14 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
     target, tally = folder / _output_name(source.path, file_format), Tally()
     answers: list[tuple[object, ...]] | None = [] if "context" in attack.fields else None
     with pq.ParquetWriter(folder / LEDGER, ledger_schema(), compression="zstd") as ledger:
-        attacked = attack_examples(attack, source, tally, ledger.write_table, workers=workers)
+        attacked = attack_blocks(attack, source, tally, ledger.write_table, workers=workers)
         if answers is not None:
-            attacked = _noting_answers(source, attacked, answers)
+            attacked = _noting_answers(attacked, answers)
         if file_format == "native":
             with target.open("wb") as out:
                 source.rewrite(out, attacked)
         else:
-            write_table(attack.task, target, (item.example for item in attacked))
+            write_table(attack.task, target, chain.from_iterable(block.examples() for block in attacked))
     if tally.examples == 0:
         raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
     if answers is not None:
@@ -93,12 +94,11 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
     return _manifest(attack, source, target, tally, file_format, answers)
 
 
-def _noting_answers(
-    source: NativeFile, attacked: Iterator[Attacked], answers: list[tuple[object, ...]]
-) -> Iterator[Attacked]:
-    for clean, item in zip(source.examples(), attacked, strict=True):
-        answers += answer_rows(clean, item.example)
-        yield item
+def _noting_answers(attacked: Iterator[AttackedBlock], answers: list[tuple[object, ...]]) -> Iterator[AttackedBlock]:
+    for block in attacked:
+        for clean, item in zip(block.block.examples, block.items, strict=True):
+            answers += answer_rows(clean, item.example)
+        yield block
 
 
 def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...]]:

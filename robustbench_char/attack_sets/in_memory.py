@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks
 from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
@@ -72,7 +72,7 @@ def _attacked(request: Attack, data: Any, place: str, tally: Tally, workers: int
         fix = "Attack a file with attack_file, or read its rows first."
         raise InputError(place, found="a path", expected="rows in memory", fix=fix)
     own, parts, table = Tally(), [ledger_schema().empty_table()], memory_table(request.task, data, place)
-    result = table.attacked(attack_examples(request, table, own, parts.append, workers=workers))
+    result = table.attacked(attack_blocks(request, table, own, parts.append, workers=workers))
     tally.add(own)
     return _noted(result, pa.concat_tables(parts).to_pandas(), own)
 

@@ -7,13 +7,16 @@ time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import cache
+from itertools import count, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from robustbench_char.attack_sets.manifest import Counts
 from robustbench_char.attack_sets.operations import (
@@ -26,7 +29,7 @@ from robustbench_char.attack_sets.operations import (
 )
 from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
 from robustbench_char.attacks.keys import text_keys
-from robustbench_char.attacks.ledger import Slot, character_edits, edits_by_text, ledger_table, word_vocabulary
+from robustbench_char.attacks.ledger import Slot, TextEdits, character_edits, ledger_table, word_vocabulary
 from robustbench_char.attacks.suites import (
     Suite,
     check_keeps_words,
@@ -37,17 +40,14 @@ from robustbench_char.attacks.suites import (
 )
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
-from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
+from robustbench_char.tasks.base import Attacked, AttackedBlock, Block, Example, ExampleSource, Task
 from robustbench_char.tasks.registry import TASKS, follow
-from robustbench_char.text.edits import Edit
+from robustbench_char.text.edits import Edit, Moves
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Attack", "Tally", "attack_examples", "check_task_names", "chosen_fields", "suites_of"]
-
-CHUNK = 2000
-"""Examples worked on at once."""
+__all__ = ["Attack", "Tally", "attack_blocks", "check_task_names", "chosen_fields", "suites_of"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ class Tally:
         numbers = Counter(texts=len(outcome.clean.ends), words=len(outcome.words.starts))
         numbers.update(eligible_words=outcome.eligible, attempted=outcome.attempted, edited_words=outcome.edited)
         numbers.update(characters, character_edits=character_edits(ledger))
-        operators = Counter(outcome.operators[number] for number in outcome.edits.operator.tolist())
+        drawn = outcome.edits.operator
+        made = [(int(np.argmax(drawn == at)), at) for at in range(len(outcome.operators)) if (drawn == at).any()]
+        operators = Counter({outcome.operators[at]: int((drawn == at).sum()) for _, at in sorted(made)})
         return cls(0, numbers, operators, word_vocabulary(outcome))
 
     def add(self, other: Tally) -> None:
@@ -131,6 +133,13 @@ class _Job(NamedTuple):
     slots: list[Slot]
     batch: Batch
     operations: list[tuple[TokenOperations, ...]] | None = None
+
+
+class _Text(NamedTuple):
+    """The attacked text of a context, and what makes its edits."""
+
+    text: str
+    edits: Callable[[], Sequence[Edit]]
 
 
 class _Done(NamedTuple):
@@ -187,24 +196,22 @@ def check_task_names(suite: str, *own: str) -> None:
             TASKS.get(task, place=f"{base}: tasks.{task}")
 
 
-def attack_examples(
+def attack_blocks(
     attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
-) -> Iterator[Attacked]:
-    """Yield each example with its attack, in file order; `tally` counts and `keep` gets the ledger, chunk by chunk."""
-    seen: dict[str, tuple[str, list[Edit]]] = {}
-    answers = _answers(source) if "answers" in attack.suite.words.protect else None
-    examples, restored = source.examples(), Restored()
-    chunks = iter(lambda: list(islice(examples, CHUNK)), [])
-    planned = ((chunk, _job(attack, chunk, seen, answers)) for chunk in chunks)
-    for chunk, job, done in _in_order(attack, planned, workers):
-        ledger = _with_sources(done.ledger, source, chunk)
-        keep(ledger)
-        tally.examples += len(chunk)
+) -> Iterator[AttackedBlock]:
+    """Yield each block with its attack, in file order; `tally` counts and `keep` gets the ledger, block by block."""
+    seen, known = dict[str, _Text](), dict[tuple[object, object], Moves]()
+    answers, restored = _answers(source) if "answers" in attack.suite.words.protect else None, Restored()
+    planned = ((block, _job(attack, block, seen, answers)) for block in source.blocks())
+    for block, job, done in _in_order(attack, planned, workers):
+        keep(_with_sources(done.ledger, source, block, job))
+        tally.examples += len(block.rows)
         tally.add(done.tally)
-        for clean, item in zip(chunk, _followed(attack, chunk, job, done, seen), strict=True):
-            if attack.operations:
+        attacked = _attacked(attack, block, job, done, seen, known)
+        if attack.operations:
+            for clean, item in zip(block.examples, attacked.items, strict=True):
                 restored.add(clean, item.example)
-            yield item
+        yield attacked
     if attack.operations and attack.suite.operations:
         attack.operations.check_end(tally.examples)
         restored.check(attack.suite.operations, attack.operations.path)
@@ -212,25 +219,25 @@ def attack_examples(
 
 
 def _in_order(
-    attack: Attack, planned: Iterator[tuple[list[Example], _Job]], workers: int
-) -> Iterator[tuple[list[Example], _Job, _Done]]:
+    attack: Attack, planned: Iterator[tuple[Block, _Job]], workers: int
+) -> Iterator[tuple[Block, _Job, _Done]]:
     if workers <= 1:
-        for chunk, job in planned:
-            yield chunk, job, _work(attack.suite, job)
+        for block, job in planned:
+            yield block, job, _work(attack.suite, job)
         return
-    waiting: deque[tuple[list[Example], _Job, Future[_Done]]] = deque()
+    waiting: deque[tuple[Block, _Job, Future[_Done]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for chunk, job in planned:
-            waiting.append((chunk, job, pool.submit(_work, attack.suite, job)))
+        for block, job in planned:
+            waiting.append((block, job, pool.submit(_work, attack.suite, job)))
             if len(waiting) > 2 * workers:
                 yield _result(waiting.popleft())
         while waiting:
             yield _result(waiting.popleft())
 
 
-def _result(item: tuple[list[Example], _Job, Future[_Done]]) -> tuple[list[Example], _Job, _Done]:
-    chunk, job, future = item
-    return chunk, job, future.result()
+def _result(item: tuple[Block, _Job, Future[_Done]]) -> tuple[Block, _Job, _Done]:
+    block, job, future = item
+    return block, job, future.result()
 
 
 def _work(suite: Suite, job: _Job) -> _Done:
@@ -240,30 +247,31 @@ def _work(suite: Suite, job: _Job) -> _Done:
     return _Done(outcome.texts, ledger, Tally.of(outcome, ledger))
 
 
-def _job(
-    attack: Attack, chunk: list[Example], seen: dict[str, tuple[str, list[Edit]]], answers: Answers | None
-) -> _Job:
-    """Collect the texts of a chunk. A context that many questions share is attacked once per run."""
-    rows: list[tuple[Slot, str, Example]] = []
-    for example in chunk:
+def _job(attack: Attack, block: Block, seen: dict[str, _Text], answers: Answers | None) -> _Job:
+    """Collect the texts of a block. A context that many questions share is attacked once per run."""
+    slots, names, texts, at = list[Slot](), list[str](), list[str](), list[int]()
+    contexts = block.contexts if block.contexts and "context" in attack.fields else repeat(None)
+    for number, (row, own, key, context) in enumerate(zip(block.rows, block.ids, block.keys, contexts, strict=False)):
         for name in attack.fields:
-            shared = example.context_key if name == "context" else None
-            if shared is None:
-                rows.append((Slot(example.row, example.id, name), f"{example.key}\x1f{name}", example))
-            elif shared not in seen:
-                seen[shared] = ("", [])
-                rows.append((Slot(example.row, f"context:{shared[:16]}", name), f"context:{shared}", example))
-    values = [example.fields[slot.field] for slot, _, example in rows]
-    names = (key for _, key, _ in rows)
+            shared = context if name == "context" else None
+            if shared is None or shared not in seen:
+                slots.append(Slot(row, own if shared is None else f"context:{shared[:16]}", name))
+                names.append(f"{key}\x1f{name}" if shared is None else f"context:{shared}")
+                texts.append(block.texts[name][number])
+                at.append(number)
+            if shared is not None:
+                seen.setdefault(shared, _Text("", list))
     keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
-    tokens = [value for value in values if not isinstance(value, str)] if attack.task.family == "tagging" else None
-    entities = [_entity_spans(example) for *_, example in rows] if "entities" in attack.suite.words.protect else None
-    spans = None
+    tokens = entities = spans = None
+    if attack.task.family == "tagging":
+        tokens = [text.split(" ") if text else [] for text in texts]
+    if "entities" in attack.suite.words.protect:
+        entities = [_entity_spans(block.examples[number]) for number in at]
     if answers is not None:
-        spans = [answers[example.context_key] if slot.field == "context" else [] for slot, _, example in rows]
-    batch = Batch(list(map(token_text, values)), keys, tokens, entities, spans)
-    operations = list(map(attack.operations.of, chunk)) if attack.operations else None
-    return _Job([slot for slot, _, _ in rows], batch, operations)
+        spans = [answers[block.examples[number].context_key] if slot.field == "context" else []
+                 for number, slot in zip(at, slots, strict=True)]  # fmt: skip
+    operations = list(map(attack.operations.of, block.examples)) if attack.operations else None
+    return _Job(slots, Batch(texts, keys, tokens, entities, spans), operations)
 
 
 def _entity_spans(example: Example) -> list[tuple[int, int]]:
@@ -287,14 +295,17 @@ def _answers(source: ExampleSource) -> Answers:
     return by_context
 
 
-def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example]) -> pa.Table:
+def _with_sources(ledger: pa.Table, source: ExampleSource, block: Block, job: _Job) -> pa.Table:
     """Fill `removed_source` where the native file spells the removed characters in another way."""
     import pyarrow as pa
 
-    by_row = {example.row: example for example in chunk}
+    escaped = {(slot.row, slot.field) for slot in job.slots if source.escaped(slot.row, slot.field)}
+    if not escaped:
+        return ledger
+    examples = dict(zip(block.rows, block.examples, strict=True))
     columns = (ledger[name].to_pylist() for name in ("row", "field", "start_clean", "removed"))
     spelled = [
-        source.source(by_row[row], name, start, start + len(removed))
+        source.source(examples[row], name, start, start + len(removed)) if (row, name) in escaped else None
         for row, name, start, removed in zip(*columns, strict=True)
     ]
     if not any(spelled):
@@ -303,22 +314,55 @@ def _with_sources(ledger: pa.Table, source: ExampleSource, chunk: list[Example])
     return ledger.set_column(index, "removed_source", pa.array(spelled, pa.string()))
 
 
-def _followed(
-    attack: Attack, chunk: list[Example], job: _Job, done: _Done, seen: dict[str, tuple[str, list[Edit]]]
-) -> Iterator[Attacked]:
-    edits = edits_by_text(done.ledger)
-    texts = {(slot.row, slot.field): text for slot, text in zip(job.slots, done.texts, strict=True)}
-    for example in chunk:
-        fields: dict[str, str | tuple[str, ...]] = {}
-        changes: dict[str, list[Edit]] = {}
+class _Changes(Mapping[str, Sequence[Edit]]):
+    """The edits of an example by field, made when asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Sequence[Edit]]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, field: str) -> Sequence[Edit]:
+        return self._makers[field]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _attacked(
+    attack: Attack,
+    block: Block,
+    job: _Job,
+    done: _Done,
+    seen: dict[str, _Text],
+    known: dict[tuple[object, object], Moves],
+) -> AttackedBlock:
+    """Return a block with its attacked texts; those of contexts are in `seen`, which takes in what the block has."""
+    edits = cache(lambda: TextEdits(done.ledger))
+
+    def maker(row: int, field: str) -> Callable[[], Sequence[Edit]]:
+        return lambda: edits().of(row, field)
+
+    shared = block.contexts if "context" in attack.fields else None
+    own = {name: [text for slot, text in zip(job.slots, done.texts, strict=True) if slot.field == name]
+           for name in attack.fields}  # fmt: skip
+    if shared is not None:
+        keys = dict(zip(block.rows, shared, strict=True))
+        first = (slot.row for slot in job.slots if slot.field == "context")
+        for row, text in zip(first, own["context"], strict=True):
+            seen[keys[row]] = _Text(text, maker(row, "context"))
+        own["context"] = [seen[key].text for key in shared]
+
+    def item(number: int, example: Example) -> Attacked:
+        fields, makers = dict[str, str | tuple[str, ...]](), dict[str, Callable[[], Sequence[Edit]]]()
         for name in attack.fields:
-            text_id = (example.row, name)
-            if name == "context" and example.context_key is not None:
-                if text_id in texts:
-                    seen[example.context_key] = (texts[text_id], edits.get(text_id, []))
-                fields[name], changes[name] = seen[example.context_key]
-            else:
-                text = texts[text_id]
-                fields[name] = text if isinstance(example.fields[name], str) else tuple(text.split(" ")) if text else ()
-                changes[name] = edits.get(text_id, [])
-        yield Attacked(follow(attack.task, example, fields, changes), changes)
+            text = own[name][number]
+            fields[name] = text if isinstance(example.fields[name], str) else tuple(text.split(" ")) if text else ()
+            makers[name] = maker(example.row, name)
+        if shared is not None:
+            makers["context"] = seen[shared[number]].edits
+        changes = _Changes(makers)
+        return Attacked(follow(attack.task, example, fields, changes, known), changes, plain=True)
+
+    return AttackedBlock(block, {**block.texts, **own}, lambda: list(map(item, count(), block.examples)))

@@ -25,6 +25,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.tasks.registry import follow
 from robustbench_char.tasks.sources import Input, NamedSource, open_source
 from robustbench_char.text.edits import Edit, apply_edits
@@ -248,5 +249,6 @@ def _replayed(
         for before, after in zip(source.examples(), target.examples(), strict=True):
             yield Attacked(after, {field: list(map(edit, ledger.of(before, field))) for field in task.fields})
 
-    source.rewrite(cast(BinaryIO, SimpleNamespace(write=digest.update)), examples())
+    blocks = attacked_blocks(source.blocks(), examples())
+    source.rewrite(cast(BinaryIO, SimpleNamespace(write=digest.update)), blocks)
     return digest.hexdigest()

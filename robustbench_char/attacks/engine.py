@@ -103,7 +103,7 @@ class Outcome:
     @property
     def edited(self) -> int:
         """The number of words that have an edit."""
-        return len(np.unique(self.edits.word))
+        return int(np.count_nonzero(np.diff(self.edits.word, prepend=-1)))  # words are in order
 
     @property
     def texts(self) -> list[str]:

@@ -34,8 +34,9 @@ def _first_8(text: str) -> bytes:
 def text_keys(keys: Iterable[str], *, seed: int, family: str, task: str) -> NDArray[np.uint64]:
     """Return one 64-bit key per text. `keys` name the texts: an id or a hash, with the field."""
     stream = _first_8(json.dumps([seed, family, task], ensure_ascii=False))
-    texts = b"".join(map(_first_8, keys))
-    return _mix(np.frombuffer(texts, "<u8").astype(np.uint64) + np.frombuffer(stream, "<u8").astype(np.uint64))
+    digests = [hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest() for key in keys]
+    texts = np.frombuffer(b"".join(digests), "<u8")[::4]
+    return _mix(texts.astype(np.uint64) + np.frombuffer(stream, "<u8").astype(np.uint64))
 
 
 def word_keys(texts: NDArray[np.uint64], index: NDArray[np.int64]) -> NDArray[np.uint64]:

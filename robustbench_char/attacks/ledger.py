@@ -10,6 +10,7 @@ edited once: its row is the first question's, its id `context:` and the start of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,9 +27,9 @@ __all__ = [
     "LEDGER_COLUMNS",
     "LedgerRow",
     "Slot",
+    "TextEdits",
     "character_edits",
     "edit_of",
-    "edits_by_text",
     "ledger_schema",
     "ledger_table",
     "rows_by_text",
@@ -114,19 +115,28 @@ def rows_by_text(table: pa.Table) -> dict[tuple[int, str], list[LedgerRow]]:
     return rows
 
 
-def edits_by_text(table: pa.Table) -> dict[tuple[int, str], list[Edit]]:
-    """Return the edits of the clean texts by (row, field), in order of position; quicker than `rows_by_text`."""
-    edits: dict[tuple[int, str], list[Edit]] = {}
-    columns = (table[name].to_pylist() for name in ("row", "field", "start_clean", "removed", "inserted"))
-    for row, name, start, removed, inserted in zip(*columns, strict=True):
-        edits.setdefault((row, name), []).append(Edit(start, removed, inserted))
-    return edits
+class TextEdits:
+    """The edits of the clean texts of a ledger in which each text has its rows together; made when asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        row, field = table["row"].to_numpy(), table["field"].combine_chunks()
+        kind = field.dictionary_encode().indices.to_numpy()
+        first = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(kind, prepend=-1) != 0))
+        names = zip(row[first].tolist(), field.take(first).to_pylist(), strict=True)
+        self._spans = dict(zip(names, pairwise([*first.tolist(), len(row)]), strict=True))
+        self._columns = [table[name].to_pylist() for name in ("start_clean", "removed", "inserted")]
+
+    def of(self, row: int, field: str) -> list[Edit]:
+        """Return the edits of a text, in order of position."""
+        start, end = self._spans.get((row, field), (0, 0))
+        return list(map(Edit, *(column[start:end] for column in self._columns)))
 
 
 def character_edits(table: pa.Table) -> int:
     """Return the characters that the edits of a ledger insert, delete or substitute: the sum of their distances."""
-    pairs = zip(table["removed"].to_pylist(), table["inserted"].to_pylist(), strict=True)
-    return sum(distance(removed, inserted) for removed, inserted in pairs)
+    counts = table.group_by(["removed", "inserted"]).aggregate([([], "count_all")])
+    columns = (counts[name].to_pylist() for name in ("removed", "inserted", "count_all"))
+    return sum(distance(removed, inserted) * count for removed, inserted, count in zip(*columns, strict=True))
 
 
 def edit_of(row: LedgerRow) -> Edit:
@@ -145,4 +155,4 @@ def word_vocabulary(outcome: Outcome) -> set[str]:
     import pyarrow.compute as pc
 
     words = strings(outcome.clean.codes, outcome.words.starts, outcome.words.ends - outcome.words.starts)
-    return set(pc.unique(pc.utf8_lower(words)).to_pylist())
+    return set(pc.utf8_lower(pc.unique(words)).to_pylist())

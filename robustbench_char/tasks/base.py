@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, islice
+from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -15,6 +19,7 @@ from robustbench_char.text.edits import Edit
 
 __all__ = ["Answer", "Attacked", "Example", "ExampleSource", "Family", "NativeFile", "Task", "token_text"]
 
+T = TypeVar("T")
 Family = Literal["classification", "tagging", "question_answering"]
 
 
@@ -46,10 +51,71 @@ class Example(NamedTuple):
 
 
 class Attacked(NamedTuple):
-    """An example after an attack, with the edits that led there, by field (positions in the clean text)."""
+    """An example after an attack, with the edits that led there, by field (positions in the clean text).
+
+    `plain`: no edit brings a spelling of its own (`Edit.inserted_source`).
+    """
 
     example: Example
     edits: Mapping[str, Sequence[Edit]]
+    plain: bool = False
+
+
+BLOCK = 2000
+"""Examples in a block, but for the last one of a source: what an attack works on at once."""
+
+
+def in_blocks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield items by the block."""
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, BLOCK)), [])
+
+
+@dataclass(frozen=True)
+class Block:
+    """Examples that follow one another in a source, as columns: item `i` of each belongs to the same example.
+
+    `texts` has, by field, the texts; tokens are joined by single spaces. `contexts`: the keys of shared contexts.
+    `native` is what a format keeps to write them again, `make` makes the examples themselves.
+    """
+
+    rows: Sequence[int]
+    ids: Sequence[str]
+    keys: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
+    make: Callable[[], Sequence[Example]]
+    contexts: Sequence[str] | None = None
+    native: Any = None
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> Block:
+        """Return examples as a block."""
+        rows, ids, keys, fields, *_, contexts = zip(*examples, strict=True)
+        texts = {name: [token_text(values[name]) for values in fields] for name in fields[0]}
+        return cls(rows, ids, keys, texts, lambda: examples, None if None in contexts else contexts)
+
+    @cached_property
+    def examples(self) -> Sequence[Example]:
+        """The examples."""
+        return self.make()
+
+
+@dataclass(frozen=True)
+class AttackedBlock:
+    """A block after an attack: all texts of its examples, by field, and the examples themselves with their edits."""
+
+    block: Block
+    texts: Mapping[str, Sequence[str]]
+    make: Callable[[], Sequence[Attacked]]
+
+    @cached_property
+    def items(self) -> Sequence[Attacked]:
+        """The attacked examples, with their edits."""
+        return self.make()
+
+    def examples(self) -> list[Example]:
+        """Return the attacked examples."""
+        return [item.example for item in self.items]
 
 
 class ExampleSource(Protocol):
@@ -57,7 +123,15 @@ class ExampleSource(Protocol):
 
     def examples(self) -> Iterator[Example]:
         """Read the examples in file order, streaming where the format allows. Raises InputError with file and line."""
-        ...
+        return chain.from_iterable(block.examples for block in self.blocks())
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the same examples as columns. A source has to define one of the two."""
+        return map(Block.of, in_blocks(self.examples()))
+
+    def escaped(self, row: int, field: str) -> bool:
+        """Return whether slices of a text of an example may be spelled in another way, so that `source` has to say."""
+        return False
 
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how `text[start:end]` is spelled in the file, or None (by default) where that is the text itself."""
@@ -69,7 +143,7 @@ class NativeFile(ExampleSource, Protocol):
 
     path: Path
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file again with its texts and answers replaced, in file order; all other bytes stay as they are."""
         ...
 
@@ -137,10 +211,37 @@ class ContentKeys:
 
     def key(self, fields: Mapping[str, str | tuple[str, ...]], label: str | tuple[str, ...] | None, native: str) -> str:
         """Return the key of the next example; `native` holds all its columns."""
-        digest = hashlib.blake2b(native.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        count = 0
-        if digest in self._seen:
-            count = self._repeats[digest] = self._repeats.get(digest, 0) + 1
-        self._seen.add(digest)
         record = json.dumps({"fields": fields, "label": label}, sort_keys=True, separators=(",", ":"))
-        return f"{text_key(record)}#{count}"
+        return self.keys([record], [native])[0]
+
+    def keys(self, records: Sequence[str], natives: Iterable[str]) -> list[str]:
+        """Return the keys of the next examples, whose `records` are those of `json_records`."""
+        digests = [hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in natives]
+        hashes = [hashlib.sha256(record.encode()).hexdigest() for record in records]
+        return [f"{name}#{self._count(digest)}" for name, digest in zip(hashes, digests, strict=True)]
+
+    def _count(self, digest: bytes) -> int:
+        """Return how many equals came before."""
+        if digest not in self._seen:
+            self._seen.add(digest)
+            return 0
+        count = self._repeats[digest] = self._repeats.get(digest, 0) + 1
+        return count
+
+
+def json_records(
+    texts: Mapping[str, Sequence[str]], labels: Sequence[str | None], *, tokens: bool = False
+) -> Sequence[str]:
+    """Return fields and label of each example as `json.dumps` writes them, with sorted keys and no white space.
+
+    With `tokens`, texts and labels are lists, their items joined by single spaces.
+    """
+
+    def written(value: str | None) -> str:
+        if value is None:
+            return "null"
+        return "[" + quoted(value).replace(" ", '","') + "]" if tokens else quoted(value)
+
+    fields = ",".join(json.dumps(name).replace("%", "%%") + ":%s" for name in sorted(texts))
+    columns = [map(written, texts[name]) for name in sorted(texts)]
+    return list(map(f'{{"fields":{{{fields}}},"label":%s}}'.__mod__, zip(*columns, map(written, labels), strict=True)))

@@ -6,37 +6,44 @@ from collections.abc import Mapping, Sequence
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Answer, Example, HubSource, Task
-from robustbench_char.text.edits import Edit, apply_edits, in_order, moved_end, moved_start
+from robustbench_char.text.edits import Edit, Moves, apply_edits, in_order
 
 _SPLITS = {"train": "train", "dev": "validation"}
 
 
 def follow(
-    example: Example, fields: Mapping[str, str | tuple[str, ...]], edits: Mapping[str, Sequence[Edit]]
+    example: Example,
+    fields: Mapping[str, str | tuple[str, ...]],
+    edits: Mapping[str, Sequence[Edit]],
+    known: dict[tuple[object, object], Moves],
 ) -> Example:
     """Return the example with its attacked texts; the attacked span of the context is the new answer.
 
     Edits that straddle an end of an answer are taken into it, insertions at its very ends are not. What was
-    unanswerable stays so. Raises ValueError where edits and texts disagree.
+    unanswerable stays so. `known` remembers contexts, clean and attacked. Raises ValueError where edits and texts
+    disagree.
     """
-    context = fields.get("context", example.fields["context"])
-    changes = in_order(edits.get("context", ()))
-    if not isinstance(context, str) or apply_edits(str(example.fields["context"]), changes) != context:
-        raise ValueError(f"question {example.id}: the edits of the context do not lead to the attacked context")
+    clean, context = example.fields["context"], fields.get("context", example.fields["context"])
+    if (clean, context) not in known:
+        changes = in_order(edits.get("context", ()))
+        if not isinstance(context, str) or apply_edits(str(clean), changes) != context:
+            raise ValueError(f"question {example.id}: the edits of the context do not lead to the attacked context")
+        known[clean, context] = Moves(changes)
+    moves = known[clean, context]
     return example._replace(
         fields={**example.fields, **fields},
-        answers=tuple(_follow_answer(answer, context, changes) for answer in example.answers),
-        plausible=tuple(_follow_answer(answer, context, changes) for answer in example.plausible),
+        answers=tuple(_follow_answer(answer, str(context), moves) for answer in example.answers),
+        plausible=tuple(_follow_answer(answer, str(context), moves) for answer in example.plausible),
     )
 
 
-def _follow_answer(answer: Answer, context: str, edits: Sequence[Edit]) -> Answer:
-    """Return an answer of the clean context as it is in the attacked one; `edits` run from left to right.
+def _follow_answer(answer: Answer, context: str, moves: Moves) -> Answer:
+    """Return an answer of the clean context as it is in the attacked one.
 
     Where nothing of it is left but white space, the span grows to the character beside it: an edit never empties a
     word, so there is one. Raises ValueError where the whole context is empty.
     """
-    start, end = moved_start(answer.start, edits), moved_end(answer.start + len(answer.text), edits)
+    start, end = moves.start(answer.start), moves.end(answer.start + len(answer.text))
     if start >= end or (answer.text.strip() and not context[start:end].strip()):
         start, end = _grown(context, start, end, answer)
     return Answer(start, context[start:end])

@@ -19,7 +19,7 @@ from robustbench_char.tasks.formats import FORMATS
 from robustbench_char.tasks.formats._rows import column_of
 from robustbench_char.tasks.question_answering import SQUAD_V1, SQUAD_V2
 from robustbench_char.tasks.tagging import CONLL2003, PTB_POS
-from robustbench_char.text.edits import Edit
+from robustbench_char.text.edits import Edit, Moves
 
 __all__ = ["TASKS", "follow", "get_task"]
 
@@ -96,21 +96,20 @@ def _check_columns(task: Task, wrong: Callable[..., InputError]) -> None:
             raise wrong(f"columns.{part}", f"{column!r}, which is that of {taken[column]!r}", "a column of its own")
 
 
-_FAMILIES = {
-    "classification": classification.follow,
-    "tagging": tagging.follow,
-    "question_answering": question_answering.follow,
-}
-
-
 def follow(
     task: Task,
     example: Example,
     attacked_fields: Mapping[str, str | tuple[str, ...]],
     edits_by_field: Mapping[str, Sequence[Edit]],
+    known: dict[tuple[object, object], Moves] | None = None,
 ) -> Example:
     """Return the attacked example: its texts replaced, its labels where they now belong.
 
-    `edits_by_field` counts in code points of the clean texts. Raises ValueError where tokens were split or joined.
+    `edits_by_field` counts in code points of the clean texts. `known` is a memory for the contexts that the questions
+    of one attack share. Raises ValueError where tokens were split or joined.
     """
-    return _FAMILIES[task.family](example, attacked_fields, edits_by_field)
+    if task.family == "question_answering":
+        return question_answering.follow(example, attacked_fields, edits_by_field, {} if known is None else known)
+    if task.family == "tagging":
+        return tagging.follow(example, attacked_fields, edits_by_field)
+    return classification.follow(example, attacked_fields, edits_by_field)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
-__all__ = ["Edit", "apply_edits", "distance", "in_order", "moved_end", "moved_start", "unchanged"]
+__all__ = ["Edit", "Moves", "apply_edits", "distance", "in_order", "unchanged"]
 
 
 class Edit(NamedTuple):
@@ -70,29 +72,29 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     return first + "".join(edit.inserted + stretch for edit, stretch in zip(edits, rest, strict=True))
 
 
-def moved_start(position: int, edits: Iterable[Edit]) -> int:
-    """Return where a span that began at `position` begins after the edits.
+class Moves:
+    """Where positions of a text are after its edits, of which none overlaps another."""
 
-    An insertion exactly there is before the span; an edit that straddles the position is taken into the span.
-    """
-    shift = 0
-    for edit in edits:
-        if edit.start + len(edit.removed) <= position:
-            shift += len(edit.inserted) - len(edit.removed)
-        elif edit.start < position:
-            shift += edit.start - position
-    return position + shift
+    def __init__(self, edits: Iterable[Edit]) -> None:
+        ordered = in_order(edits)
+        self._starts = [edit.start for edit in ordered]
+        self._ends = [edit.start + len(edit.removed) for edit in ordered]
+        self._shifts = list(accumulate((len(edit.inserted) - len(edit.removed) for edit in ordered), initial=0))
 
+    def start(self, position: int) -> int:
+        """Return where a span that began at `position` begins.
 
-def moved_end(position: int, edits: Iterable[Edit]) -> int:
-    """Return where a span that ended at `position` ends after the edits.
+        An insertion exactly there is before the span; an edit that straddles the position is taken into the span.
+        """
+        after = bisect_right(self._ends, position)
+        straddling = self._starts[after : after + 1]
+        return min([position, *straddling]) + self._shifts[after]
 
-    An insertion exactly there is behind the span; an edit that straddles the position is taken into the span.
-    """
-    shift = 0
-    for edit in edits:
-        if edit.start >= position:
-            continue
-        shift += len(edit.inserted) - len(edit.removed)
-        shift += max(0, edit.start + len(edit.removed) - position)
-    return position + shift
+    def end(self, position: int) -> int:
+        """Return where a span that ended at `position` ends.
+
+        An insertion exactly there is behind the span; an edit that straddles the position is taken into the span.
+        """
+        after = bisect_left(self._starts, position)
+        straddling = self._ends[max(after - 1, 0) : after]
+        return max([position, *straddling]) + self._shifts[after]

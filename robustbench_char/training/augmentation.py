@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robustbench_char.attack_sets.stream import Attack, Tally, attack_examples, chosen_fields, suites_of
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks, chosen_fields, suites_of
 from robustbench_char.attacks.suites import Suite, only_suite
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option, within
@@ -70,7 +70,8 @@ class Augmentation:
         """Return the attacked copies of the `chosen` examples, their labels still true."""
         attack = Attack(task, self.suite, seed, chosen_fields(task, self.suite, None))
         source = _InMemory([examples[index] for index in self.chosen(len(examples), seed)])
-        return [one.example for one in attack_examples(attack, source, Tally(), lambda ledger: None)]
+        blocks = attack_blocks(attack, source, Tally(), lambda ledger: None)
+        return [example for block in blocks for example in block.examples()]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from fixtures.attacked import clean_file, one_suite, run
 
-from robustbench_char.attack_sets import stream as attacking
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, read_manifest
 from robustbench_char.attack_sets.show import shown_examples
@@ -19,6 +18,7 @@ from robustbench_char.attack_sets.verify import verify
 from robustbench_char.attacks.suites import suite_names
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.tasks import base
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import TASKS, get_task
 from robustbench_char.tasks.sources import mini_path
@@ -55,7 +55,7 @@ def test_same_bytes_for_any_number_of_workers_and_any_chunk(
 ) -> None:
     run(mini, task, "mixed", tmp_path / "one", fields=get_task(task).fields)
     run(mini, task, "mixed", tmp_path / "two", fields=get_task(task).fields, workers=2)
-    monkeypatch.setattr(attacking, "CHUNK", 7)
+    monkeypatch.setattr(base, "BLOCK", 7)
     run(mini, task, "mixed", tmp_path / "small", fields=get_task(task).fields)
     name = read_manifest(tmp_path / "one").output.name
     assert (
@@ -262,7 +262,7 @@ def test_answers_are_protected_wherever_their_questions_stand(
     mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A context that comes again in a later chunk, with another question, keeps the answers of both."""
-    monkeypatch.setattr(attacking, "CHUNK", 2)
+    monkeypatch.setattr(base, "BLOCK", 2)
     data = json.loads(clean_file(mini, "squad_v1").read_text())
     paragraphs = data["data"][0]["paragraphs"]
     first = paragraphs[0]

@@ -10,6 +10,7 @@ import pytest
 
 from robustbench_char.tasks import Attacked, Edit, Example, NativeFile, Task, follow, get_task, open_native
 from robustbench_char.tasks.base import token_text
+from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.text.edits import apply_edits, in_order
 
 Changes = Mapping[tuple[int, str], Sequence[Edit]]
@@ -19,7 +20,8 @@ Changes = Mapping[tuple[int, str], Sequence[Edit]]
 def rewritten(file: NativeFile, attacked: Iterable[Attacked] | None = None) -> bytes:
     """Return what a file is written as; by default with every example as it is."""
     out = io.BytesIO()
-    file.rewrite(out, (Attacked(example, {}) for example in file.examples()) if attacked is None else attacked)
+    attacked = (Attacked(example, {}) for example in file.examples()) if attacked is None else attacked
+    file.rewrite(out, attacked_blocks(file.blocks(), attacked))
     return out.getvalue()
 
 

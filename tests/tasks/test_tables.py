@@ -13,6 +13,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Answer, Edit, get_task, open_native
+from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.tasks.formats.memory import DatasetTable
 from robustbench_char.tasks.formats.table import normalise, write_table
 
@@ -257,12 +258,12 @@ def test_a_dataset_in_memory(kit: Any) -> None:
     task = get_task("conll2003")
     table = DatasetTable(task, data)
     items = kit.attacked(task, table.examples(), {(1, "tokens"): [Edit(1, "ig", "gi")]})
-    attacked = table.attacked(items)
+    attacked = table.attacked(attacked_blocks(table.blocks(), items))
     assert attacked.features == features
     assert attacked.to_list() == [CONLL_ROWS[2], CONLL_ROWS[1] | {"tokens": ["Rgia"]}]
     assert data.to_list() == [CONLL_ROWS[2], CONLL_ROWS[1]]
     path = kit.path(b"", "a.parquet")
-    table.attacked(items).to_parquet(path)
+    attacked.to_parquet(path)
     assert [one._replace(key="") for one in open_native(task, path).examples()] == [
         item.example._replace(key="") for item in items
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_char.text.edits import Edit, apply_edits, distance, in_order, moved_end, moved_start, unchanged
+from robustbench_char.text.edits import Edit, Moves, apply_edits, distance, in_order, unchanged
 
 
 @pytest.mark.parametrize(
@@ -76,5 +76,5 @@ def test_the_distance_is_that_of_its_definition(before: str, after: str) -> None
 @pytest.mark.parametrize(("position", "start", "end"), [(0, 1, 0), (1, 2, 2), (2, 3, 3), (3, 3, 3), (4, 4, 4)])
 def test_where_a_span_is_afterwards(position: int, start: int, end: int) -> None:
     """An insertion is before a span that begins there, and behind one that ends there; a part that goes is cut."""
-    edits = [Edit(0, "", "x"), Edit(2, "c", "")]
-    assert (moved_start(position, edits), moved_end(position, edits)) == (start, end)
+    moves = Moves([Edit(2, "c", ""), Edit(0, "", "x")])
+    assert (moves.start(position), moves.end(position)) == (start, end)

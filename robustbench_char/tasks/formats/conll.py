@@ -18,7 +18,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
+from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import Pairing
 
 __all__ = ["Conll"]
@@ -49,9 +49,9 @@ class TokenFile(NativeFile):
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._field = path, task.fields[0]
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-        pairing, row, index = Pairing(attacked), 0, 0
+        pairing, row, index = Pairing.of(attacked), 0, 0
         tokens: Sequence[str] = ()
         for line in read_lines(self.path):
             head = BOM if line.number == 1 and line.text.startswith(BOM) else ""

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import Attacked, AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, class_of, column_of
 from robustbench_char.tasks.formats.glue_tsv import TsvOptions
@@ -72,11 +72,11 @@ class CsvFile(NativeFile):
         yield first
         yield from examples
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with the attacked texts in their cells; everything else stays byte for byte."""
         records = read_records(self.path)
         header = next(records)
-        names, pairing, row = self._names(header), Pairing(attacked), 0
+        names, pairing, row = self._names(header), Pairing.of(attacked), 0
         out.write((header.text + header.end).encode("utf-8"))
         for record in records:
             if not _blank(record, names):
@@ -84,10 +84,13 @@ class CsvFile(NativeFile):
             out.write((record.text + record.end).encode("utf-8"))
         pairing.finish()
 
+    def escaped(self, row: int, field: str) -> bool:
+        """Return whether the cell of a text is in quotes without need."""
+        return (row, column_of(self._task, field)) in self._quoted_without_need
+
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return a slice of a text in quotes where its cell is in quotes without need, else None."""
-        text = str(example.fields[field])[start:end]
-        return f'"{text}"' if (example.row, column_of(self._task, field)) in self._quoted_without_need else None
+        return f'"{str(example.fields[field])[start:end]}"' if self.escaped(example.row, field) else None
 
     @cached_property
     def _quoted_without_need(self) -> set[tuple[int, str]]:

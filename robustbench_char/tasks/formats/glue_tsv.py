@@ -17,7 +17,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
+from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
 
@@ -84,7 +84,7 @@ class GlueTsv(NativeFile):
             raise InputError(self.path, found="a header and no rows", expected="at least one example",
                              fix="Check the file.")  # fmt: skip
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with the attacked texts in their cells; everything else stays byte for byte."""
         columns, lines = self._open()
         opening = next(read_lines(self.path))
@@ -92,7 +92,7 @@ class GlueTsv(NativeFile):
             out.write((opening.text + opening.end).encode("utf-8"))
         elif opening.text.startswith(BOM):
             out.write(BOM.encode("utf-8"))
-        pairing = Pairing(attacked)
+        pairing = Pairing.of(attacked)
         for row, line in enumerate(lines):
             cells = self._cells(line, columns.width)
             fields = pairing.take(row).example.fields

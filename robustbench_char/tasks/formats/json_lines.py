@@ -11,12 +11,13 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring, encode_basestring_ascii
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import BOM, check_text_file, read_lines
-from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import Answer, Attacked, AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
@@ -40,9 +41,9 @@ class JsonLines(NativeFile):
         """Read the rows. Raises InputError that names line and column of what is wrong."""
         yield from RowReader(self._task, {}).examples(self._rows())
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with edits made inside its literals, and with starts and texts of the answers replaced."""
-        pairing = Pairing(attacked)
+        pairing = Pairing.of(attacked)
         for row, line in enumerate(read_lines(self.path)):
             head = BOM if line.text.startswith(BOM) else ""
             text = line.text.removeprefix(head)
@@ -51,10 +52,12 @@ class JsonLines(NativeFile):
             out.write((head + apply_edits(text, edits) + line.end).encode("utf-8"))
         pairing.finish()
 
+    def escaped(self, row: int, field: str) -> bool:
+        """Return whether there are escapes anywhere in the file."""
+        return self._escapes
+
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
-        if not self._escapes:
-            return None
         text = self._line(example.row)
         node, offset = parse(text, self.path).value[column_of(self._task, field)], 0
         if isinstance(node.value, list):
@@ -112,11 +115,10 @@ class _Row(NamedTuple):
         """Yield the edits of the line, in any order."""
         for name in self.task.fields:
             node = self.columns[column_of(self.task, name)]
-            changes, new = item.edits.get(name, ()), item.example.fields[name]
             if isinstance(node.value, list):
-                yield from self._tokens(node.value, changes, new)
+                yield from self._tokens(node.value, item.edits.get(name, ()), item.example.fields[name])
             else:
-                yield self.file.edited(node, changes, str(new))
+                yield self.file.edited(node, item, name)
         for part, column in answer_columns(self.task).items():
             if column in self.columns and self.columns[column].value is not None:
                 yield from self._answers(item, self.columns[column].value, getattr(item.example, part))
@@ -127,11 +129,10 @@ class _Row(NamedTuple):
             node, offset = _token_at(nodes, edit.start)
             local.setdefault(node.start, []).append(edit._replace(start=edit.start - offset))
         for node, token in zip(nodes, new, strict=True):
-            yield self.file.edited(node, local.get(node.start, ()), token)
+            yield self.file.edited_string(node, local.get(node.start, ()), token)
 
     def _answers(self, item: Attacked, value: Mapping[str, Node], new: Sequence[Answer]) -> Iterator[Edit]:
-        node = self.columns[column_of(self.task, "context")]
-        context = self.file.edited(node, item.edits.get("context", ()), str(item.example.fields["context"]))
+        context = self.file.edited(self.columns[column_of(self.task, "context")], item, "context")
         for start, text, answer in zip(value["answer_start"].value, value["text"].value, new, strict=True):
             yield from self.file.answer_edits(start, text, answer, context)
 
@@ -142,12 +143,18 @@ class JsonText(NamedTuple):
     text: str
     ascii_only: bool
 
-    def edited(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
+    def edited(self, node: Node, item: Attacked, field: str) -> Edit:
+        """Return the edit of the file that edits the text of a field. Raises ValueError where edits and text differ."""
+        literal, new = self.text[node.start : node.end], str(item.example.fields[field])
+        if item.plain and len(literal) == len(node.value) + 2 and _spelled(new, self.ascii_only) == new:
+            return Edit(node.start, literal, f'"{new}"')
+        return self.edited_string(node, item.edits.get(field, ()), new)
+
+    def edited_string(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
         """Return the edit of the file that edits the string of a node. Raises ValueError unless it becomes `new`."""
-        ordered = in_order(edits)
+        literal, ordered = self.text[node.start : node.end], in_order(edits)
         if apply_edits(node.value, ordered) != new:
             raise ValueError(f"the edits of {node.value!r} do not lead to {new!r}")
-        literal = self.text[node.start : node.end]
         return Edit(node.start, literal, _edited_literal(literal, ordered, ascii_only=self.ascii_only))
 
     def answer_edits(self, start: Node, answer: Node, new: Answer, context: Edit) -> Iterator[Edit]:
@@ -271,7 +278,7 @@ def _expect(text: str, at: int, mark: str) -> int:
 
 
 def _spelled(text: str, ascii_only: bool) -> str:
-    return json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+    return (encode_basestring_ascii if ascii_only else encode_basestring)(text)[1:-1]
 
 
 @lru_cache(maxsize=4)  # a text is asked for the spelling of each of its edits in turn

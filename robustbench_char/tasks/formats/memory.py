@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import isnan
 from pathlib import Path
@@ -20,11 +20,10 @@ import numpy as np
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
-from robustbench_char.tasks.base import Attacked, Example, ExampleSource, Task, token_text
-from robustbench_char.tasks.formats._pairing import Pairing
+from robustbench_char.tasks.base import AttackedBlock, Example, ExampleSource, Task, token_text
 from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
-from robustbench_char.tasks.formats.table import new_columns, with_examples
+from robustbench_char.tasks.formats.table import new_columns, with_columns
 
 if TYPE_CHECKING:
     import datasets
@@ -62,12 +61,12 @@ class DatasetTable(ExampleSource):
         rows = (row | {label: named(row[label])} if label in row else row for row in self._dataset)
         yield from RowReader(self._task, names).examples(_placed(self._place, rows))
 
-    def attacked(self, attacked: Iterable[Attacked]) -> datasets.Dataset:
+    def attacked(self, attacked: Iterable[AttackedBlock]) -> datasets.Dataset:
         """Return a new data set with the attacked texts and answers; features and other columns stay."""
         import datasets
 
         clean = self._dataset.with_format("arrow")[:]
-        table = with_examples(self._task, clean, _taken(attacked, clean.num_rows))
+        table = with_columns(clean, _taken(self._task, attacked, clean.column_names))
         return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
 
 
@@ -87,10 +86,9 @@ class RowTable(ExampleSource):
                                      fix="Decode the text again, or leave out the row.")  # fmt: skip
             yield example
 
-    def attacked(self, attacked: Iterable[Attacked]) -> Any:
+    def attacked(self, attacked: Iterable[AttackedBlock]) -> Any:
         """Return a data frame, or a list, with the attacked texts and answers; all else stays, index and types too."""
-        examples = _taken(attacked, len(self._rows))
-        new = new_columns(self._task, examples, self._rows[0]) if examples else {}
+        new = _taken(self._task, attacked, self._rows[0] if self._rows else ())
         return (_with_columns if is_a(self._data, "pandas.DataFrame") else _with_values)(self._data, new)
 
 
@@ -198,11 +196,14 @@ def _placed(place: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str
     return ((f"{place}: row {number}", row) for number, row in enumerate(rows))
 
 
-def _taken(attacked: Iterable[Attacked], count: int) -> list[Example]:
-    pairing = Pairing(attacked)
-    examples = [pairing.take(row).example for row in range(count)]
-    pairing.finish()
-    return examples
+def _taken(task: Task, attacked: Iterable[AttackedBlock], known: Collection[str]) -> dict[str, list[Any]]:
+    """Return the new columns of all blocks."""
+    columns: dict[str, list[Any]] = {}
+    for block in attacked:
+        new = new_columns(task, block.texts, block.examples, known)
+        for name, values in new.items():
+            columns.setdefault(name, []).extend(values)
+    return columns
 
 
 def _with_columns(frame: pd.DataFrame, new: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

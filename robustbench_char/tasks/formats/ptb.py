@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import read_lines
-from robustbench_char.tasks.base import Attacked, ContentKeys, Example, NativeFile, Task
+from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
 
@@ -69,9 +69,9 @@ class PtbTrees(NativeFile):
                 yield tagged_example(row, self._field, sentence, tuple(tag for _, tag in sentence), keys)
                 row += 1
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the sentences as a column file, with the attacked tokens."""
-        pairing = Pairing(attacked)
+        pairing = Pairing.of(attacked)
         for clean in self.examples():
             tokens, tags = pairing.take(clean.row).example.fields[self._field], clean.label or ()
             if len(tokens) != len(tags):

@@ -15,7 +15,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, check_text_file, not_utf8
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import Answer, Attacked, Example, NativeFile, Task, text_key
+from robustbench_char.tasks.base import Answer, Attacked, AttackedBlock, Example, NativeFile, Task, text_key
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats.json_lines import JsonText, Node, parse, source_of
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
@@ -67,12 +67,12 @@ class SquadJson(NativeFile):
                     context_key=key,
                 )
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with edits made inside its literals, and with starts and texts of the answers replaced.
 
         Raises ValueError where the questions of one context disagree about its edits.
         """
-        pairing, edits = Pairing(attacked), list[Edit]()
+        pairing, edits = Pairing.of(attacked), list[Edit]()
         for paragraph in self._paragraphs:
             items = [pairing.take(question.row) for question in paragraph.questions]
             if items:
@@ -80,10 +80,18 @@ class SquadJson(NativeFile):
         pairing.finish()
         out.write(apply_edits(self._text, in_order(edits)).encode("utf-8"))
 
+    def escaped(self, row: int, field: str) -> bool:
+        """Return whether a text has JSON escapes in the file."""
+        node = self._literal(row, field)
+        return node.end - node.start > len(node.value) + 2
+
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
-        paragraph, question = self._rows[example.row]
-        return source_of(self._text, paragraph.context if field == "context" else question.question, start, end)
+        return source_of(self._text, self._literal(example.row, field), start, end)
+
+    def _literal(self, row: int, field: str) -> Node:
+        paragraph, question = self._rows[row]
+        return paragraph.context if field == "context" else question.question
 
     @cached_property
     def _text(self) -> str:
@@ -111,13 +119,13 @@ class SquadJson(NativeFile):
         return paragraphs
 
     def _edits(self, paragraph: _Paragraph, items: list[Attacked]) -> Iterator[Edit]:
-        changes = in_order(items[0].edits.get("context", ()))
-        if any(in_order(item.edits.get("context", ())) != changes for item in items):
+        if len({item.example.fields["context"] for item in items}) > 1:
             raise ValueError(f"question {items[0].example.id}: the questions of its context disagree about its edits")
-        context = self._json.edited(paragraph.context, changes, str(items[0].example.fields["context"]))
+        context = self._json.edited(paragraph.context, items[0], "context")
         yield context
-        for question, (example, edits) in zip(paragraph.questions, items, strict=True):
-            yield self._json.edited(question.question, edits.get("question", ()), str(example.fields["question"]))
+        for question, item in zip(paragraph.questions, items, strict=True):
+            example = item.example
+            yield self._json.edited(question.question, item, "question")
             pairs = [*zip(question.answers, example.answers, strict=True),
                      *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
             for (_, start, answer), new in pairs:

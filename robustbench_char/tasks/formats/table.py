@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import check_text_file
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
+from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import (
     RowReader,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["ParquetTable", "new_columns", "with_examples", "write_table"]
+__all__ = ["ParquetTable", "new_columns", "with_columns", "write_table"]
 
 _BATCH = 1000
 T = TypeVar("T")
@@ -49,15 +49,16 @@ class ParquetTable(NativeFile):
         names = names_of_ids(_features(self._file.schema_arrow.metadata or {}))
         yield from RowReader(self._task, names).examples(self._rows())
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[Attacked]) -> None:
+    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the table with the attacked texts and answers; other columns, schema and row groups stay."""
-        pairing, row, changed = Pairing(attacked), 0, False
+        pairing, row, changed = Pairing.of(attacked), 0, False
 
         def groups() -> Iterator[pa.Table]:
             nonlocal row, changed
             for clean in _readable(self.path, map(self._file.read_row_group, range(self._file.num_row_groups))):
                 examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
-                table = with_examples(self._task, clean, examples)
+                texts = {name: [token_text(one.fields[name]) for one in examples] for name in self._task.fields}
+                table = with_columns(clean, new_columns(self._task, texts, partial(list, examples), clean.column_names))
                 changed, row = changed or table is not clean, row + clean.num_rows
                 yield table
 
@@ -158,22 +159,27 @@ def _compression(file: pq.ParquetFile) -> str:
     return "none" if name == "UNCOMPRESSED" else str(name).lower()
 
 
-def new_columns(task: Task, examples: Sequence[Example], known: Collection[str]) -> dict[str, list[Any]]:
-    """Return the texts and answers of examples by their columns in a table that has the columns `known`."""
-    texts = {column_of(task, name): [example.fields[name] for example in examples] for name in task.fields}
-    return texts | {
-        column: [answers_value(getattr(example, part)) for example in examples]
-        for part, column in answer_columns(task).items()
-        if column in known
+def new_columns(
+    task: Task, texts: Mapping[str, Sequence[str]], examples: Callable[[], Iterable[Example]], known: Collection[str]
+) -> dict[str, list[Any]]:
+    """Return texts by field, and the answers of examples, by their columns in a table that has the columns `known`."""
+    tokens = task.family == "tagging"
+    new: dict[str, list[Any]] = {
+        column_of(task, name): [text.split(" ") for text in texts[name]] if tokens else list(texts[name])
+        for name in task.fields
+    }
+    answers = {part: column for part, column in answer_columns(task).items() if column in known}
+    return new | {
+        column: [answers_value(getattr(example, part)) for example in examples()] for part, column in answers.items()
     }
 
 
-def with_examples(task: Task, clean: pa.Table, examples: Sequence[Example]) -> pa.Table:
-    """Return the table with texts and answers of the examples; the very same table where nothing changed."""
+def with_columns(clean: pa.Table, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """Return the table with new values in some columns; the very same table where nothing changed."""
     import pyarrow as pa
 
     table = clean
-    for column, values in new_columns(task, examples, clean.column_names).items():
+    for column, values in columns.items():
         at = clean.schema.get_field_index(column)
         old = clean.column(at).to_pylist()
         new = [_as_stored(value, before) for value, before in zip(values, old, strict=True)]
