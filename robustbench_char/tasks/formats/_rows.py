@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.tasks.base import Answer, ContentKeys, Example, Task, text_key
+from robustbench_char.tasks.base import Answer, Block, ContentKeys, Example, Task, json_records, text_key
 from robustbench_char.tasks.formats.conll import Survey, is_tag, to_bio2
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 
 Names = Mapping[str, Sequence[str]]
+Label = tuple[Any, str | None]
+"""A value of the label column, named, and the class that it stands for."""
+Labels = Mapping[Any, Label]
 
 
 def column_of(task: Task, name: str) -> str:
@@ -79,12 +82,30 @@ class RowReader:
         for number, (place, row) in enumerate(rows):
             yield self._example(number, place, row)
 
+    def block(self, rows: Sequence[int], columns: Mapping[str, Sequence[Any]], labels: Sequence[Label]) -> Block:
+        """Return rows of a classification as a block, from their columns without that of the labels."""
+        texts = {name: columns[column_of(self.task, name)] for name in self.task.fields}
+        ids, classes = list(map(str, columns.get(self._id, rows))), [name for _, name in labels]
+        keys: Sequence[str] = ids
+        if not (self._own_key and self._id in columns):
+            used = {self._id, *(column_of(self.task, name) for name in self.task.fields)}
+            others = [columns[name] for name in sorted(columns) if name not in used]
+            records = json_records(texts, classes)
+            natives = map("{}\n{!r}".format, records, zip((value for value, _ in labels), *others, strict=True))
+            keys = self._keys.keys(records, natives)
+
+        def make() -> list[Example]:
+            values = (dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True))
+            return list(map(Example, rows, ids, keys, values, classes))
+
+        return Block(rows, ids, keys, texts, make)
+
     def _example(self, number: int, place: str, row: Mapping[str, Any]) -> Example:
         fields = {name: self._text(place, row, column_of(self.task, name)) for name in self.task.fields}
         own = str(row[self._id]) if self._id in row else str(number)
         if self.task.family == "question_answering":
             return self._question(number, place, row, own, fields)
-        label = self._label(place, row, fields)
+        label = self.label(place, row, fields)
         if self._own_key and self._id in row:
             return Example(number, own, own, fields, label)
         # `id` counts rows; GLUE's `idx` stands for the columns of the release that the hub leaves out.
@@ -119,7 +140,8 @@ class RowReader:
             raise _wrong(place, column, value, "tokens, none empty or with white space inside")
         raise _wrong(place, column, value, "a list of tokens" if self.task.family == "tagging" else "a text")
 
-    def _label(self, place: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | tuple[str, ...] | None:
+    def label(self, place: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Any:
+        """Return class or tags of a row, None where it has none. Raises InputError for what stands for none."""
         column = column_of(self.task, "label")
         value = row.get(column)
         if value is None or value == -1:  # the hub's unlabelled test sets hold -1

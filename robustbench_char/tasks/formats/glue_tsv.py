@@ -6,8 +6,9 @@ number, and map the spellings of the label column to class names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import add
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,8 +18,16 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._pairing import Pairing
+from robustbench_char.tasks.base import (
+    AttackedBlock,
+    Block,
+    ContentKeys,
+    Example,
+    NativeFile,
+    Task,
+    in_blocks,
+    json_records,
+)
 from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
 
 __all__ = ["GlueTsv"]
@@ -69,44 +78,58 @@ class GlueTsv(NativeFile):
         self._options = options.model_copy(update={"columns": columns, "label": label})
         _check_options(task, self._options)
 
-    def examples(self) -> Iterator[Example]:
+    def blocks(self) -> Iterator[Block]:
         """Read the rows. Raises InputError that names the line of a wrong column count or an unknown label."""
-        keys, row = ContentKeys(), -1
-        columns, lines = self._open()
-        for row, line in enumerate(lines):
-            cells = self._cells(line, columns.width)
-            fields: dict[str, str | tuple[str, ...]] = {name: cells[at] for name, at in columns.fields.items()}
-            label = None if columns.label is None else self._label(line, cells[columns.label])
-            own = None if columns.id is None else cells[columns.id]
-            key = keys.key(fields, label, line.text) if own is None else own
-            yield Example(row, str(row) if own is None else own, key, fields, label)
-        if row < 0:
+        keys, row, columns = ContentKeys(), 0, self._columns()
+        for lines in in_blocks(islice(read_lines(self.path), int(columns.header), None)):
+            yield self._block(columns, keys, row, lines)
+            row += len(lines)
+        if not row:
             raise InputError(self.path, found="a header and no rows", expected="at least one example",
                              fix="Check the file.")  # fmt: skip
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with the attacked texts in their cells; everything else stays byte for byte."""
-        columns, lines = self._open()
-        opening = next(read_lines(self.path))
+        columns, opening = self._columns(), next(read_lines(self.path))
         if columns.header:
             out.write((opening.text + opening.end).encode("utf-8"))
         elif opening.text.startswith(BOM):
             out.write(BOM.encode("utf-8"))
-        pairing = Pairing.of(attacked)
-        for row, line in enumerate(lines):
-            cells = self._cells(line, columns.width)
-            fields = pairing.take(row).example.fields
+        for block in attacked:
+            cells, ends = block.block.native
+            new = list(cells)
             for name, at in columns.fields.items():
-                cells[at] = _cell(str(fields[name]), cells[at])
-            out.write(("\t".join(cells) + line.end).encode("utf-8"))
-        pairing.finish()
+                new[at] = block.texts[name]
+                _check_cells(new[at], cells[at])
+            lines = map("\t".join, zip(*new, strict=True))
+            out.write("".join(map(add, lines, ends)).encode("utf-8"))
 
-    def _open(self) -> tuple[_Columns, Iterator[Line]]:
-        lines = read_lines(self.path)
-        first = next(lines)
-        first = first._replace(text=first.text.removeprefix(BOM))
-        columns = self._resolve(first.text.split("\t"))
-        return columns, lines if columns.header else chain([first], lines)
+    def _block(self, columns: _Columns, keys: ContentKeys, row: int, lines: Sequence[Line]) -> Block:
+        texts = [line.text for line in lines]
+        texts[0] = texts[0].removeprefix(BOM) if lines[0].number == 1 else texts[0]
+        rows = [text.split("\t") for text in texts]
+        wrong = next((at for at, cells in enumerate(rows) if len(cells) != columns.width), len(rows))
+        labels = self._labels(
+            lines, [None if columns.label is None else cells[columns.label] for cells in rows[:wrong]]
+        )
+        if wrong < len(rows):
+            raise InputError(f"{self.path}:{lines[wrong].number}", found=f"{len(rows[wrong])} columns",
+                             expected=f"{columns.width} columns, separated by tabs",
+                             fix="Correct the line; a text cannot hold tabs or line feeds.")  # fmt: skip
+        cells = list(zip(*rows, strict=True))
+        fields = {name: cells[at] for name, at in columns.fields.items()}
+        numbers = range(row, row + len(rows))
+        ids = list(map(str, numbers)) if columns.id is None else cells[columns.id]
+        own = keys.keys(json_records(fields, labels), texts) if columns.id is None else ids
+
+        def make() -> list[Example]:
+            values = (dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True))
+            return list(map(Example, numbers, ids, own, values, labels))
+
+        return Block(numbers, ids, own, fields, make, native=(cells, [line.end for line in lines]))
+
+    def _columns(self) -> _Columns:
+        return self._resolve(next(read_lines(self.path)).text.removeprefix(BOM).split("\t"))
 
     def _resolve(self, cells: list[str]) -> _Columns:
         test = self._options.test
@@ -148,18 +171,12 @@ class GlueTsv(NativeFile):
         raise InputError(f"{self.path}:1", found=found, expected=f"a column {column!r}",
                          fix=f"Give a file with this column, or correct the task.{hint}")  # fmt: skip
 
-    def _cells(self, line: Line, width: int) -> list[str]:
-        cells = line.text.split("\t")
-        if len(cells) != width:
-            raise InputError(f"{self.path}:{line.number}", found=f"{len(cells)} columns",
-                             expected=f"{width} columns, separated by tabs",
-                             fix="Correct the line; a text cannot hold tabs or line feeds.")  # fmt: skip
-        return cells
-
-    def _label(self, line: Line, spelling: str) -> str:
-        if (name := class_of(self._task, spelling)) is None:
-            raise wrong_label(self._task, f"{self.path}:{line.number}", spelling)
-        return name
+    def _labels(self, lines: Sequence[Line], spellings: Sequence[str | None]) -> list[str | None]:
+        names = {one: None if one is None else class_of(self._task, one) for one in dict.fromkeys(spellings)}
+        for line, spelling in zip(lines, spellings, strict=False):
+            if spelling is not None and names[spelling] is None:
+                raise wrong_label(self._task, f"{self.path}:{line.number}", spelling)
+        return [names[spelling] for spelling in spellings]
 
 
 def _check_options(task: Task, options: TsvOptions) -> None:
@@ -174,7 +191,7 @@ def _check_options(task: Task, options: TsvOptions) -> None:
                              fix=f"Correct the class.{nearest(name, classes)}")  # fmt: skip
 
 
-def _cell(new: str, old: str) -> str:
-    if any(new.count(mark) != old.count(mark) for mark in "\t\n\r"):
-        raise ValueError(f"the attacked text {new!r} does not fit in one cell")
-    return new
+def _check_cells(new: Sequence[str], old: Sequence[str]) -> None:
+    if any("".join(new).count(mark) != "".join(old).count(mark) for mark in "\t\n\r"):
+        text = next(after for after, before in zip(new, old, strict=True) if after != before)
+        raise ValueError(f"the attacked text {text!r} does not fit in one cell")

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,14 +20,15 @@ import numpy as np
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
-from robustbench_char.tasks.base import AttackedBlock, Example, ExampleSource, Task, token_text
-from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
+from robustbench_char.tasks.base import AttackedBlock, Block, Example, ExampleSource, Task, in_blocks, token_text
+from robustbench_char.tasks.formats._rows import Labels, Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
 from robustbench_char.tasks.formats.table import new_columns, with_columns
 
 if TYPE_CHECKING:
     import datasets
     import pandas as pd
+    import pyarrow as pa
 
     Rows: TypeAlias = datasets.Dataset | pd.DataFrame | Sequence[Mapping[str, Any]]
 else:
@@ -54,19 +55,52 @@ class DatasetTable(ExampleSource):
     def __init__(self, task: Task, dataset: datasets.Dataset, place: str = "data") -> None:
         self._task, self._place, self._dataset = task, place, dataset.with_format(None)
 
-    def examples(self) -> Iterator[Example]:
-        """Read the rows. Raises InputError that names row and column of what is wrong."""
+    def blocks(self) -> Iterator[Block]:
+        """Read the rows. Raises InputError that names row and column of what is wrong.
+
+        A classification is read by whole columns where types and labels are in order; row by row, where a mistake is.
+        """
         label, names = column_of(self._task, "label"), names_of_ids(self._dataset.features.to_dict())
-        named = _namer(self._task, names.get(label, ()))
-        rows = (row | {label: named(row[label])} if label in row else row for row in self._dataset)
-        yield from RowReader(self._task, names).examples(_placed(self._place, rows))
+        named, reader = _namer(self._task, names.get(label, ())), RowReader(self._task, names)
+        labels = self._labels(label, named, reader)
+        if labels is None:
+            rows = (row | {label: named(row[label])} if label in row else row for row in self._dataset)
+            yield from map(Block.of, in_blocks(reader.examples(_placed(self._place, rows))))
+            return
+        for numbers in in_blocks(range(len(self._dataset))):
+            part = self._table.slice(numbers[0], len(numbers))
+            columns = {name: part[name].to_pylist() for name in part.column_names}
+            values = [labels[value] for value in columns.pop(label, [None] * len(numbers))]
+            yield reader.block(numbers, columns, values)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return self._dataset.with_format("arrow")[:]
+
+    def _labels(self, label: str, named: Callable[[Any], Any], reader: RowReader) -> Labels | None:
+        """Return name and class of each value of the label column, or None where rows have to be read one by one."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table, texts = self._table, [column_of(self._task, name) for name in self._task.fields]
+        if self._task.family != "classification" or not set(texts) <= set(table.column_names):
+            return None
+        kinds = [table[name].type for name in texts if not table[name].null_count]
+        plain = [kind for kind in kinds if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
+        column = table[label] if label in table.column_names else pa.nulls(1)
+        if len(plain) < len(texts) or pa.types.is_nested(column.type):
+            return None
+        try:
+            values = pc.unique(column).to_pylist()
+            return {value: (named(value), reader.label(self._place, {label: named(value)}, {})) for value in values}
+        except InputError:
+            return None
 
     def attacked(self, attacked: Iterable[AttackedBlock]) -> datasets.Dataset:
         """Return a new data set with the attacked texts and answers; features and other columns stay."""
         import datasets
 
-        clean = self._dataset.with_format("arrow")[:]
-        table = with_columns(clean, _taken(self._task, attacked, clean.column_names))
+        table = with_columns(self._table, _taken(self._task, attacked, self._table.column_names))
         return datasets.Dataset(datasets.table.InMemoryTable(table), info=self._dataset.info, split=self._dataset.split)
 
 
