@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_file
 
-__all__ = ["BOM", "Line", "check_text_file", "not_utf8", "read_lines"]
+__all__ = ["BOM", "Line", "check_text_file", "not_utf8", "read_lines", "read_text"]
 
 BOM = "\ufeff"
 
@@ -37,11 +38,25 @@ def read_lines(path: Path) -> Iterator[Line]:
 
     Raises InputError that names line and byte where the file is not UTF-8.
     """
+    with _opened(path) as file:
+        for number, text in enumerate(file, start=1):
+            end = "" if text[-1] != "\n" else "\r\n" if text[-2:] == "\r\n" else "\n"
+            yield Line(number, text[: len(text) - len(end)], end)
+
+
+def read_text(path: Path, size: int = 1 << 20) -> Iterator[str]:
+    """Read a UTF-8 file by `size` characters, and at its end none. Raises InputError as `read_lines` does."""
+    with _opened(path) as file:
+        while text := file.read(size):
+            yield text
+    yield ""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     try:
         with check_text_file(path).open(encoding="utf-8", newline="\n") as file:
-            for number, text in enumerate(file, start=1):
-                end = "" if text[-1] != "\n" else "\r\n" if text[-2:] == "\r\n" else "\n"
-                yield Line(number, text[: len(text) - len(end)], end)
+            yield file
     except UnicodeDecodeError:
         raise _first_bad_byte(path) from None
 

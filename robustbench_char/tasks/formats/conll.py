@@ -9,24 +9,30 @@ and written here too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.lines import BOM, Line, read_lines
+from robustbench_char.common.lines import BOM, read_text
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._pairing import Pairing
+from robustbench_char.tasks import base
+from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, Example, NativeFile, Task, json_records
+from robustbench_char.text.columns import ranges, strings
 
 __all__ = ["Conll"]
 
 Scheme = Literal["BIO2", "IOB1"]
+Ints = NDArray[np.int64]
 _TAG = re.compile(r"O|[BI]-\S+")
 DOCSTART = "-DOCSTART-"
-_CELL = re.compile(r"[^ \t]+")
 _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
 """The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
 
@@ -46,52 +52,69 @@ class ConllOptions(Frozen):
 class TokenFile(NativeFile):
     """A file of one token per line, with its tags in columns."""
 
+    widths: tuple[int, ...] = ()
+    """The allowed numbers of columns."""
+
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._field = path, task.fields[0]
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
-        pairing, row, index = Pairing.of(attacked), 0, 0
-        tokens: Sequence[str] = ()
-        for line in read_lines(self.path):
-            head = BOM if line.number == 1 and line.text.startswith(BOM) else ""
-            body = line.text.removeprefix(head)
-            match = _CELL.search(body)
-            if match and match[0] != DOCSTART:
-                tokens = tokens if index else pairing.take(row).example.fields[self._field]
-                body = body[: match.start()] + _token(tokens, index, match[0]) + body[match.end() :]
-                index += 1
-            elif index:
-                if len(tokens) != index:
-                    raise ValueError(f"row {row}: {len(tokens)} attacked tokens for {index}")
-                row, index = row + 1, 0
-            out.write((head + body + line.end).encode("utf-8"))
-        pairing.finish()
+        for block in attacked:
+            cells: Cells = block.block.native
+            gaps = strings(cells.codes, *cells.gaps).to_pylist()
+            tokens = attacked_tokens(block, self._field)
+            out.write("".join(chain.from_iterable(zip_longest(gaps, tokens, fillvalue=""))).encode("utf-8"))
+
+    def _blocks(self, tags: Callable[[Cells], Sequence[str]]) -> Iterator[Block]:
+        keys = ContentKeys()
+        for row, cells in read_cells(self.path, self.widths):
+            texts, labels = {self._field: cells.joined(slice(0, 1))}, tags(cells)
+            names = keys.keys(json_records(texts, labels, tokens=True), cells.joined(slice(None)))
+            yield tagged_block(row, names, texts, labels, cells)
 
 
-def tagged_example(
-    row: int, field: str, cells: Sequence[Sequence[str]], label: tuple[str, ...], keys: ContentKeys
-) -> Example:
-    """Return a sentence as an example; `cells` are the columns of each token, the token first."""
-    fields: dict[str, str | tuple[str, ...]] = {field: tuple(token for token, *_ in cells)}
-    native = "\n".join(map("\t".join, cells))
-    return Example(row, str(row), keys.key(fields, label, native), fields, label)
+def tagged_block(
+    row: int, keys: Sequence[str], texts: Mapping[str, Sequence[str]], labels: Sequence[str], native: Any
+) -> Block:
+    """Return sentences as a block: tokens and tags, each joined by single spaces."""
+    rows, ((field, tokens),) = range(row, row + len(keys)), texts.items()
+    ids = list(map(str, rows))
+
+    def make() -> list[Example]:
+        fields = ({field: tuple(text.split(" "))} for text in tokens)
+        return list(map(Example, rows, ids, keys, fields, (tuple(label.split(" ")) for label in labels)))
+
+    return Block(rows, ids, keys, texts, make, native=native)
+
+
+def attacked_tokens(block: AttackedBlock, field: str) -> list[str]:
+    """Return all tokens of a block after an attack. Raises ValueError if one was emptied, split or joined."""
+    new, old = (" ".join(texts[field]) for texts in (block.texts, block.block.texts))
+    tokens = new.split(" ")
+    if new.count(" ") != old.count(" ") or tokens != new.split():
+        for token, before in zip_longest(tokens, old.split(" "), fillvalue=""):
+            # A token may hold other white space than spaces and tabs (U+00A0); an attack must not bring any in.
+            if not token or not before or any(map(str.isspace, set(token) - set(before))):
+                raise ValueError(
+                    f"the attacked token {token!r} (for {before!r}) is empty or holds white space of its own"
+                )
+    return tokens
 
 
 class Conll(TokenFile):
     """One CoNLL file. Streams, twice: once to find tag column and scheme, once to read."""
 
+    widths = (2, 3, 4)
+
     def __init__(self, task: Task, path: Path) -> None:
         super().__init__(task, path)
         self._options = check_mapping(task.format_options, ConllOptions, place=f"task {task.name}: format_options")
 
-    def examples(self) -> Iterator[Example]:
+    def blocks(self) -> Iterator[Block]:
         """Read the sentences. Raises InputError that names the line of a missing tag or an illegal sequence of tags."""
-        keys, column = ContentKeys(), self.tag_column
-        for row, sentence in enumerate(read_sentences(self.path, (2, 3, 4))):
-            tags = tuple(token.cells[column] for token in sentence)
-            label = to_bio2(tags, self.scheme) if self._options.tags == "bio" else tags
-            yield tagged_example(row, self._field, [token.cells for token in sentence], label, keys)
+        iob1, column = self._options.tags == "bio" and self.scheme == "IOB1", self.tag_column
+        yield from self._blocks(lambda cells: cells.bio2(column) if iob1 else cells.joined(slice(column, column + 1)))
 
     @property
     def scheme(self) -> Scheme:
@@ -106,10 +129,10 @@ class Conll(TokenFile):
     @cached_property
     def _surveyed(self) -> _Column:
         columns: list[_Column] = []
-        for sentence in read_sentences(self.path, (2, 3, 4)):
-            columns = columns or [_Column(at) for at in range(1, len(sentence[0].cells))]
+        for _, cells in read_cells(self.path, self.widths):
+            columns = columns or [_Column(at) for at in range(1, cells.starts.shape[1])]
             for column in columns:
-                column.add(sentence)
+                column.add(cells)
         chosen = self._choose(columns)
         if self._options.tags == "bio":
             chosen.check(self.path)
@@ -146,16 +169,27 @@ class _Column:
         self.survey, self.types = Survey(), set[str]()
         self._wrong: tuple[int, str, str] | None = None
 
-    def add(self, sentence: Sentence) -> None:
-        tags = [token.cells[self.column] for token in sentence]
-        bad = [at for at, tag in enumerate(tags) if not is_tag(tag)]
-        self.types.update(tag[2:] for tag in tags if tag != "O" and is_tag(tag))
-        self.tokens, self.good = self.tokens + len(tags), self.good + len(tags) - len(bad)
-        if bad:
-            self._note(sentence[bad[0]].line, f"the tag {tags[bad[0]]!r}", "O, B-x or I-x")
-        elif (at := self.survey.add(tags)) is not None:
+    def add(self, cells: Cells) -> None:
+        names, kind, alone = cells.tags(self.column)
+        self.tokens, self.good = self.tokens + len(kind), self.good + int((kind > 0).sum())
+        self.types.update(tag[2:] for tag in names if tag != "O" and is_tag(tag))
+        marks = kind == 0, alone & (kind == ord("I")), alone & (kind == ord("B"))
+        bad, not_bio2, not_iob1 = (np.logical_or.reduceat(mark, cells.first[:-1]) for mark in marks)
+        wrong = bad | (not_bio2 & not_iob1)
+        if (not_bio2 & ~wrong).any():
+            self.survey.scheme = "IOB1"
+        if wrong.any() and not self._wrong:
+            self._note_sentence(cells, int(np.argmax(wrong)))
+
+    def _note_sentence(self, cells: Cells, number: int) -> None:
+        """Note what is wrong in a sentence."""
+        tags = cells.joined(slice(self.column, self.column + 1))[number].split(" ")
+        lines = cells.lines[cells.first[number] :].tolist()
+        if bad := [at for at, tag in enumerate(tags) if not is_tag(tag)]:
+            self._note(lines[bad[0]], f"the tag {tags[bad[0]]!r}", "O, B-x or I-x")
+        elif (at := Survey().add(tags)) is not None:
             found = f"the tag {tags[at]!r} after {tags[at - 1]!r}" if at else f"the tag {tags[at]!r}"
-            self._note(sentence[at].line, found + " in a sentence that is legal neither in IOB1 nor in BIO2",
+            self._note(lines[at], found + " in a sentence that is legal neither in IOB1 nor in BIO2",
                        "a legal sequence of tags")  # fmt: skip
 
     def _note(self, line: int, found: str, expected: str) -> None:
@@ -168,54 +202,126 @@ class _Column:
             raise InputError(f"{path}:{line}", found=found, expected=expected, fix="Correct the tags of this sentence.")
 
 
-class TokenRow(NamedTuple):
-    """One token: the number of its line, and the cells of that line."""
+@dataclass(frozen=True)
+class Cells:
+    """Whole sentences of a file: `n` tokens in `w` columns.
 
-    line: int
-    cells: list[str]
-
-
-Sentence = list[TokenRow]
-
-
-def read_sentences(path: Path, widths: Sequence[int]) -> Iterator[Sentence]:
-    """Read the sentences of a file. `widths` are the allowed numbers of columns; a file keeps to its first line's.
-
-    Raises InputError that names the line without a tag, or with another number of columns.
+    `codes`: code points, among which they stand. `starts`, `ends`: (n, w), the cells. `lines`: the number of each
+    token's line. `first`: the first token of each sentence, and `n`. `span`: what is theirs of the file.
     """
-    sentence: Sentence = []
-    width, any_token = 0, False
-    for line in read_lines(path):
-        cells = _CELL.findall(line.text.removeprefix(BOM) if line.number == 1 else line.text)
-        if cells and cells[0] != DOCSTART:
-            if not width and len(cells) not in widths:
-                raise _wrong_width(path, line, len(cells), f"{' or '.join(map(str, widths))} columns")
-            width = width or len(cells)
-            if len(cells) != width:
-                raise _wrong_width(path, line, len(cells), f"{width} columns, as in the first line")
-            sentence.append(TokenRow(line.number, cells))
-        elif sentence:
-            yield sentence
-            sentence, any_token = [], True
-    if sentence:
-        yield sentence
-    elif not any_token:
+
+    codes: NDArray[np.uint32]
+    starts: Ints
+    ends: Ints
+    lines: Ints
+    first: Ints
+    span: tuple[int, int]
+
+    @property
+    def gaps(self) -> tuple[Ints, Ints]:
+        """Starts and lengths of what stands before, between and behind the tokens."""
+        starts = np.concatenate([[self.span[0]], self.ends[:, 0]])
+        return starts, np.concatenate([self.starts[:, 0], [self.span[1]]]) - starts
+
+    def joined(self, columns: slice) -> list[str]:
+        """Return the cells of each sentence in some columns, joined by single spaces."""
+        starts, ends = self.starts[:, columns], self.ends[:, columns].ravel()
+        lengths = ends - starts.ravel() + 1
+        flat, behind = self.codes[ranges(starts.ravel(), lengths)], np.cumsum(lengths) - 1
+        flat[behind] = ord(" ")
+        flat[behind[self.first[1:] * starts.shape[1] - 1]] = ord("\n")
+        return flat.tobytes().decode("utf-32-le").split("\n")[:-1]
+
+    def distinct(self, column: int) -> tuple[list[str], Ints]:
+        """Return the different cells of a column, and the number of each token's among them."""
+        starts = self.starts[:, column]
+        cells = strings(self.codes, starts, self.ends[:, column] - starts).dictionary_encode()
+        return cells.dictionary.to_pylist(), cells.indices.to_numpy()
+
+    def tags(self, column: int) -> tuple[list[str], NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return the different tags, the first letter of each token's (0 where it is none), and where a tag does not go
+        on with the entity before.
+        """
+        names, which = self.distinct(column)
+        kind = np.array([ord(name[0]) if is_tag(name) else 0 for name in names], np.uint8)[which]
+        kinds: dict[str, int] = {}
+        entity = np.array([kinds.setdefault(name[1:], len(kinds)) for name in names])[which]
+        alone = np.ones(len(which), np.bool_)
+        alone[1:] = (entity[1:] != entity[:-1]) | (kind[:-1] == ord("O"))
+        alone[self.first[:-1]] = True
+        return names, kind, alone
+
+    def bio2(self, column: int) -> list[str]:
+        """Return the tags of each sentence, which are in IOB1, in BIO2, joined by single spaces."""
+        _, kind, alone = self.tags(column)
+        codes = self.codes.copy()
+        codes[self.starts[alone & (kind == ord("I")), column]] = ord("B")
+        return replace(self, codes=codes).joined(slice(column, column + 1))
+
+
+def read_cells(path: Path, widths: Sequence[int]) -> Iterator[tuple[int, Cells]]:
+    """Read the sentences of a file by the block, each with the number of its first one.
+
+    `widths` are the allowed numbers of columns; a file keeps to its first line's. Raises InputError that names the line
+    without a tag, or with another number of columns.
+    """
+    row, line, left, size = 0, 1, "", base.BLOCK
+    for more in read_text(path):
+        end = (left + more).rfind("\n") + 1 if more else len(left)
+        text, left = (left + more)[:end], (left + more)[end:]
+        cells = _cells(path, text, line, widths)
+        count, start = len(cells.first) - 1, 0
+        if count:
+            widths = cells.starts.shape[1:]
+        for number in range(0, count - 1 if more else count, size):
+            if more and number + size >= count:
+                break  # what is left of the file may go on with the last sentence, and ends it
+            part, end = slice(*cells.first[[number, min(number + size, count)]].tolist()), cells.span[1]
+            if number + size < count:
+                token = cells.first[number + size]
+                end = text.rfind("\n", 0, cells.starts[token, 0]) + 1
+                line = int(cells.lines[token])
+            first = cells.first[number : number + size + 1] - part.start
+            yield row, Cells(cells.codes, cells.starts[part], cells.ends[part], cells.lines[part], first, (start, end))
+            row, start = row + len(first) - 1, end
+        left = text[start:] + left
+    if not row:
         raise InputError(path, found="no token", expected="at least one sentence",
                          fix="Check the file.")  # fmt: skip
 
 
-def _wrong_width(path: Path, line: Line, width: int, expected: str) -> InputError:
+def _cells(path: Path, text: str, line: int, widths: Sequence[int]) -> Cells:
+    """Return the sentences of a text that begins with that line of a file."""
+    codes = np.frombuffer((text + "\n").encode("utf-32-le"), np.uint32)
+    feeds = codes == ord("\n")
+    apart = feeds | (codes == ord(" ")) | (codes == ord("\t"))
+    apart[:-1] |= (codes[:-1] == ord("\r")) & feeds[1:]
+    apart[0] |= line == 1 and text.startswith(BOM)
+    edges = np.flatnonzero(np.diff(apart, prepend=True))
+    starts, ends = edges[::2], edges[1::2]
+    lines = np.searchsorted(np.flatnonzero(feeds), starts) + line
+    heads = np.flatnonzero(np.diff(lines, prepend=0))
+    counts = np.diff(heads, append=len(lines))
+    tokens = np.ones(len(heads), np.bool_)
+    for at in np.flatnonzero((ends - starts)[heads] == len(DOCSTART)).tolist():
+        tokens[at] = text[starts[heads[at]] : ends[heads[at]]] != DOCSTART
+    kept, counts, lines = np.repeat(tokens, counts), counts[tokens], lines[heads[tokens]]
+    width = counts[0] if len(widths) > 1 and len(counts) and counts[0] in widths else widths[0]
+    if len(wrong := np.flatnonzero(counts != width)):
+        expected = (
+            f"{width} columns, as in the first line"
+            if wrong[0] or line > 1
+            else (f"{' or '.join(map(str, widths))} columns")
+        )
+        raise _wrong_width(path, int(lines[wrong[0]]), int(counts[wrong[0]]), expected)
+    first = np.append(np.flatnonzero(np.diff(lines, prepend=-1) != 1), len(lines))
+    return Cells(codes, starts[kept].reshape(-1, width), ends[kept].reshape(-1, width), lines, first, (0, len(text)))
+
+
+def _wrong_width(path: Path, line: int, width: int, expected: str) -> InputError:
     found = "a token without a tag" if width == 1 else f"{width} columns"
-    return InputError(f"{path}:{line.number}", found=found, expected=expected + " (token and tags)",
+    return InputError(f"{path}:{line}", found=found, expected=expected + " (token and tags)",
                       fix="Correct the line; sentences are separated by blank lines.")  # fmt: skip
-
-
-def _token(tokens: Sequence[str], index: int, old: str) -> str:
-    new = tokens[index] if index < len(tokens) else ""
-    # A token may hold other white space than spaces and tabs (U+00A0); an attack must not bring any in.
-    if not new or any(character.isspace() for character in set(new) - set(old)):
-        raise ValueError(f"the attacked token {new!r} (for {old!r}) is empty or holds white space of its own")
-    return new
 
 
 def is_tag(value: str) -> bool:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import read_lines
-from robustbench_char.tasks.base import AttackedBlock, ContentKeys, Example, NativeFile, Task
-from robustbench_char.tasks.formats._pairing import Pairing
-from robustbench_char.tasks.formats.conll import TokenFile, read_sentences, tagged_example
+from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, in_blocks, json_records
+from robustbench_char.tasks.formats.conll import Cells, TokenFile, attacked_tokens, tagged_block
 
 __all__ = ["open_ptb"]
 
@@ -44,14 +46,19 @@ def open_ptb(task: Task, path: Path) -> NativeFile:
 class PtbColumns(TokenFile):
     """One column file: token, tag, blank line after a sentence. Streams."""
 
-    def examples(self) -> Iterator[Example]:
+    widths = (2,)
+
+    def blocks(self) -> Iterator[Block]:
         """Read the sentences. Raises InputError that names the line of a tag which is not the treebank's."""
-        keys = ContentKeys()
-        for row, sentence in enumerate(read_sentences(self.path, (2,))):
-            for token in sentence:
-                _check_tag(f"{self.path}:{token.line}", token.cells[1])
-            tags = tuple(token.cells[1] for token in sentence)
-            yield tagged_example(row, self._field, [token.cells for token in sentence], tags, keys)
+        yield from self._blocks(self._tags)
+
+    def _tags(self, cells: Cells) -> list[str]:
+        names, which = cells.distinct(1)
+        wrong = np.isin(which, [at for at, name in enumerate(names) if name not in PTB_TAGS])
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            _check_tag(f"{self.path}:{cells.lines[first]}", names[which[first]])
+        return cells.joined(slice(1, 2))
 
 
 class PtbTrees(NativeFile):
@@ -61,24 +68,22 @@ class PtbTrees(NativeFile):
         self.path, self._field, self._split = path, task.fields[0], split
         self._files = _tree_files(path, split)
 
-    def examples(self) -> Iterator[Example]:
+    def blocks(self) -> Iterator[Block]:
         """Read the sentences, file by file in order. Raises InputError that names file and line of what is wrong."""
         keys, row = ContentKeys(), 0
-        for file in self._files:
-            for sentence in _read_trees(file):
-                yield tagged_example(row, self._field, sentence, tuple(tag for _, tag in sentence), keys)
-                row += 1
+        for sentences in in_blocks(chain.from_iterable(map(_read_trees, self._files))):
+            texts = {self._field: [" ".join(token for token, _ in sentence) for sentence in sentences]}
+            labels = [" ".join(tag for _, tag in sentence) for sentence in sentences]
+            records = json_records(texts, labels, tokens=True)
+            yield tagged_block(row, keys.keys(records, records), texts, labels, labels)
+            row += len(sentences)
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the sentences as a column file, with the attacked tokens."""
-        pairing = Pairing.of(attacked)
-        for clean in self.examples():
-            tokens, tags = pairing.take(clean.row).example.fields[self._field], clean.label or ()
-            if len(tokens) != len(tags):
-                raise ValueError(f"row {clean.row}: {len(tokens)} attacked tokens for {len(tags)}")
-            lines = [f"{token}\t{tag}\n" for token, tag in zip(tokens, tags, strict=True)]
-            out.write(("".join(lines) + "\n").encode("utf-8"))
-        pairing.finish()
+        for block in attacked:
+            tokens = iter(attacked_tokens(block, self._field))
+            sentences = ("".join(map("{1}\t{0}\n".format, tags.split(" "), tokens)) for tags in block.block.native)
+            out.write("".join(f"{lines}\n" for lines in sentences).encode("utf-8"))
 
 
 def _check_tag(place: str, tag: str) -> None:
