@@ -32,8 +32,7 @@ def aligned_words(folder: str | Path) -> list[tuple[str, str]]:
             after |= {(len(texts), row["word"]): row["word_after"] for row in rows}
             texts[key] = clean
     column = Column.of(list(texts.values()))
-    tokens = [text.split(" ") if text else [] for text in texts.values()]
-    words = find_words(column, manifest.suite.words, tokens if manifest.task_record.family == "tagging" else None)
+    words = find_words(column, manifest.suite.words, manifest.task_record.family == "tagging")
     clean_words = strings(column.codes, words.starts, words.ends - words.starts).to_pylist()
     places = zip(words.text.tolist(), words.number.tolist(), strict=True)
     return [(after.get(place, word), word) for place, word in zip(places, clean_words, strict=True)]

@@ -156,8 +156,12 @@ def _spell_known_word(ledger: Path, known: set[str]) -> int:
 
     words, total = pa.array(sorted(known), pa.string()), 0
     for batch in pq.ParquetFile(ledger).iter_batches(columns=["word_before", "word_after"]):
-        before, after = pc.utf8_lower(batch["word_before"]), pc.utf8_lower(batch["word_after"])
-        total += pc.sum(pc.and_(pc.is_in(after, words), pc.not_equal(before, after))).as_py() or 0
+        after = pc.utf8_lower(batch["word_after"])
+        spelled = pc.is_in(after, words)
+        total += (
+            pc.sum(pc.not_equal(pc.utf8_lower(batch["word_before"].filter(spelled)), after.filter(spelled))).as_py()
+            or 0
+        )
     return int(total)
 
 

@@ -210,8 +210,8 @@ def _other_suite(name: str, place: str) -> InputError:
 
 def apply_operations(batch: Batch, rows: Iterable[Sequence[TokenOperations]]) -> Outcome:
     """Apply operations to the tokens of a batch, whose texts they fit."""
-    column, tokens = Column.of(batch.texts), [token for text in batch.tokens or () for token in text]
-    words = token_words(column, batch.tokens or ())
+    column, tokens = Column.of(batch.texts), [token for text in batch.texts if text for token in text.split(" ")]
+    words = token_words(column)
     touched = [(at, own) for at, own in enumerate(own for row in rows for own in row) if own.letters.strip("-")]
     made = [(at, *edit) for at, own in touched for edit in own.edits(tokens[at])]
     word, operator, start = (np.array([edit[part] for edit in made], np.int64) for part in range(3))

@@ -262,16 +262,14 @@ def _job(attack: Attack, block: Block, seen: dict[str, _Text], answers: Answers 
             if shared is not None:
                 seen.setdefault(shared, _Text("", list))
     keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
-    tokens = entities = spans = None
-    if attack.task.family == "tagging":
-        tokens = [text.split(" ") if text else [] for text in texts]
+    entities = spans = None
     if "entities" in attack.suite.words.protect:
         entities = [_entity_spans(block.examples[number]) for number in at]
     if answers is not None:
         spans = [answers[block.examples[number].context_key] if slot.field == "context" else []
                  for number, slot in zip(at, slots, strict=True)]  # fmt: skip
     operations = list(map(attack.operations.of, block.examples)) if attack.operations else None
-    return _Job(slots, Batch(texts, keys, tokens, entities, spans), operations)
+    return _Job(slots, Batch(texts, keys, attack.task.family == "tagging", entities, spans), operations)
 
 
 def _entity_spans(example: Example) -> list[tuple[int, int]]:

@@ -21,14 +21,11 @@ __all__ = ["find_words"]
 Bools = NDArray[np.bool_]
 
 
-def find_words(column: Column, rule: WordRule, tokens: Sequence[Sequence[str]] | None) -> Words:
-    """Return the words of each text; where tokens are given, no word reaches over a token's end."""
-    if tokens is None:
-        return SPLITTERS.get(rule.split)(column)
-    given = token_words(column, tokens)
-    if rule.split in ("treebank", "treebank_sentences"):
-        return pieces_of(column, given)
-    return given if rule.split == "whitespace" else SPLITTERS.get(rule.split)(column)
+def find_words(column: Column, rule: WordRule, tokens: bool) -> Words:
+    """Return the words of each text; where texts are `tokens` joined by single spaces, none reaches over one's end."""
+    if tokens and rule.split in ("treebank", "treebank_sentences"):
+        return pieces_of(column, token_words(column))
+    return token_words(column) if tokens and rule.split == "whitespace" else SPLITTERS.get(rule.split)(column)
 
 
 def eligible(column: Column, words: Words, rule: WordRule, stop: Bools) -> Bools:

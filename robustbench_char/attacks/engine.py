@@ -57,13 +57,13 @@ Bools = NDArray[np.bool_]
 class Batch:
     """Texts to attack. `keys`: from `keys.text_keys`, one per text.
 
-    `tokens`: the tokens of each text, where the text is its tokens joined by single spaces. `entities` and `answers`:
+    `tokens`: whether the texts are tokens joined by single spaces. `entities` and `answers`:
     spans (start, end) in each text, for suites that protect them.
     """
 
     texts: Sequence[str]
     keys: NDArray[np.uint64]
-    tokens: Sequence[Sequence[str]] | None = None
+    tokens: bool = False
     entities: Sequence[Sequence[tuple[int, int]]] | None = None
     answers: Sequence[Sequence[tuple[int, int]]] | None = None
 
@@ -116,7 +116,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
 
     Raises InputError for given tokens and a suite that would part or join them.
     """
-    if batch.tokens is not None:
+    if batch.tokens:
         check_keeps_words(suite, "its tokens carry labels")
     column = Column.of(batch.texts)
     words = find_words(column, suite.words, batch.tokens)

@@ -134,7 +134,7 @@ class TextEdits:
 
 def character_edits(table: pa.Table) -> int:
     """Return the characters that the edits of a ledger insert, delete or substitute: the sum of their distances."""
-    counts = table.group_by(["removed", "inserted"]).aggregate([([], "count_all")])
+    counts = table.group_by(["removed", "inserted"], use_threads=False).aggregate([([], "count_all")])
     columns = (counts[name].to_pylist() for name in ("removed", "inserted", "count_all"))
     return sum(distance(removed, inserted) * count for removed, inserted, count in zip(*columns, strict=True))
 

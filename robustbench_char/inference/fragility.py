@@ -107,7 +107,7 @@ def with_one_character_fewer(sentences: Sequence[Sequence[str]], seed: int) -> l
     texts = [" ".join(words) for words in kept]
     names = (f"{number}:{text}" for number, text in enumerate(texts))
     keys = text_keys(names, seed=seed, family=suite.family, task="nouns")
-    after = [text.split(" ") for text in attack_batch(Batch(texts, keys, tokens=kept), suite).texts]
+    after = [text.split(" ") for text in attack_batch(Batch(texts, keys, tokens=True), suite).texts]
     pairs = (zip(words, changed, strict=True) for words, changed in zip(kept, after, strict=True))
     return [(old, new) for sentence in pairs for old, new in sentence if old != new]
 

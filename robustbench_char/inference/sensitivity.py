@@ -279,7 +279,7 @@ def _tokens(clean: Example, attacked: Example, edits: Edits, field: str) -> _Pai
 
 def _spans(text: str, edits: Edits, rule: WordRule) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where the words of a text stand before and after its edits, each [W, 2]."""
-    words = find_words(Column.of([text.replace("\n", " ")]), rule, None)
+    words = find_words(Column.of([text.replace("\n", " ")]), rule, False)
     before = np.stack([words.starts, words.ends], axis=1)
     growth = np.zeros(len(before) + 1, np.int64)
     for edit in edits:

@@ -7,7 +7,7 @@ each sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -92,14 +92,11 @@ def pieces_of(column: Column, tokens: Words) -> Words:
     return Words.of(column, *treebank_words(column, (tokens.starts, tokens.ends), (runs.starts, runs.ends)))
 
 
-def token_words(column: Column, tokens: Sequence[Sequence[str]]) -> Words:
-    """Return the spans of given tokens, where each text of the column is its tokens joined by single spaces."""
-    counts = np.fromiter(map(len, tokens), np.int64, len(tokens))
-    lengths = np.fromiter((len(token) for row in tokens for token in row), np.int64, int(counts.sum()))
-    before = np.cumsum(lengths + 1) - lengths - 1
-    # A text of no tokens still has its separator, which the running sum above does not know of.
-    starts = before + np.repeat(np.cumsum(counts == 0) - (counts == 0), counts)
-    return Words(starts, starts + lengths, np.repeat(np.arange(len(tokens)), counts))
+def token_words(column: Column) -> Words:
+    """Return the spans of tokens, where each text of the column is its tokens joined by single spaces."""
+    inside = column.codes != ord(" ")
+    inside[column.ends] = False
+    return _runs(column, inside)
 
 
 SPLITTERS.register("unicode", split_unicode)

@@ -251,7 +251,7 @@ def operations_of(draw: st.DrawFn, token: str) -> tuple[TokenOperations, str]:
 def test_any_operations_are_applied_and_undone(data: st.DataObject) -> None:
     texts = data.draw(st.lists(st.lists(TOKEN, max_size=4), min_size=1, max_size=3))
     drawn = [[data.draw(operations_of(token)) for token in text] for text in texts]
-    batch = Batch([" ".join(text) for text in texts], np.zeros(len(texts), np.uint64), texts)
+    batch = Batch([" ".join(text) for text in texts], np.zeros(len(texts), np.uint64), tokens=True)
     outcome = apply_operations(batch, [[operations for operations, _ in text] for text in drawn])
     assert outcome.texts == [" ".join(restored for _, restored in text) for text in drawn]
     rows = rows_by_text(ledger_table(outcome, [Slot(row, str(row), "tokens") for row in range(len(texts))]))

@@ -17,9 +17,7 @@ from robustbench_char.text.words import STOP_WORDS
 Row = dict[str, object]
 
 
-def attack(
-    task: str, texts: list[str], tokens: list[list[str]] | None = None, seed: int = 1
-) -> tuple[list[str], list[Row], int]:
+def attack(task: str, texts: list[str], *, tokens: bool = False, seed: int = 1) -> tuple[list[str], list[Row], int]:
     (suite,) = load_suites("charbert_2020", task=task)
     names = [str(number) for number in range(len(texts))]
     outcome = attack_batch(Batch(texts, text_keys(names, seed=seed, family=suite.family, task=task), tokens), suite)
@@ -42,7 +40,7 @@ def conll(path: Path) -> tuple[list[list[str]], list[list[str]]]:
 @pytest.mark.data
 def test_conll_amounts(shared_data: Path) -> None:
     tokens, tags = conll(shared_data / "conll2003" / "test.txt")
-    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens=True)
     pairs = [
         (a, b, tag)
         for row, text, own in zip(tokens, attacked, tags, strict=True)
@@ -64,7 +62,7 @@ def test_conll_amounts(shared_data: Path) -> None:
 def test_conll_kinds_of_tokens(shared_data: Path) -> None:
     """Shares by kind of token: words 99.6%, stop words 74% (never by keyboard), numbers 0%, numbers with signs 51%."""
     tokens, _ = conll(shared_data / "conll2003" / "test.txt")
-    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens=True)
     pairs = [
         (a, b)
         for row, text in zip(tokens, attacked, strict=True)
@@ -141,7 +139,7 @@ def test_tokens_of_several_pieces_keep_their_ends() -> None:
     tokens = [
         ["U.S.", "Ltd.", "don't", "Smith's", "cannot", "(Reuters)", "New/York", "committee-member's", "a.b", "S&P"]
     ] * 80
-    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens)
+    attacked, rows, _ = attack("conll2003", [" ".join(row) for row in tokens], tokens=True)
     changed = {
         clean
         for row, text in zip(tokens, attacked, strict=True)

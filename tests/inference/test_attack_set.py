@@ -38,7 +38,7 @@ def test_edits_are_undone_word_by_word(suite: str) -> None:
     @given(st.lists(st.text("abcdé-'.AB", min_size=1, max_size=12), min_size=1, max_size=12))
     def check(words: list[str]) -> None:
         keys = text_keys(iter(["0"]), seed=1, family=loaded.family, task="conll2003")
-        outcome = attack_batch(Batch([" ".join(words)], keys, tokens=[words]), loaded)
+        outcome = attack_batch(Batch([" ".join(words)], keys, tokens=True), loaded)
         edits = ledger_table(outcome, [Slot(0, "0", "tokens")]).to_pylist()
         tokens = tuple(outcome.texts[0].split(" "))
         forms: list[str] = []

@@ -110,7 +110,7 @@ def _places(text: str, word: int, edits: list[dict[str, Any]], field: str) -> li
     from robustbench_char.attacks.suites import load_suites
     from robustbench_char.text.columns import Column
 
-    words = find_words(Column.of([text]), load_suites("mixed", task="qnli")[0].words, None)
+    words = find_words(Column.of([text]), load_suites("mixed", task="qnli")[0].words, False)
     start, end = int(words.starts[word]), int(words.ends[word])
     own = [edit for edit in edits if edit["field"] == field]
     before = sum(len(edit["inserted"]) - len(edit["removed"]) for edit in own if edit["start_clean"] < start)

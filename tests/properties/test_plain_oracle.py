@@ -158,7 +158,7 @@ def test_shipped_suites_on_tokens(plain: ModuleType, name: str) -> None:
         spans.append(
             [(at + start, at + end) for at, token in zip(starts, row, strict=True) for start, end in split(token)]
         )
-    assert engine_edits(batch, names, suite, 4, tokens=rows) == plain_edits(plain, batch, names, suite, 4, spans=spans)
+    assert engine_edits(batch, names, suite, 4, tokens=True) == plain_edits(plain, batch, names, suite, 4, spans=spans)
 
 
 def test_a_second_try_draws_anew(plain: ModuleType) -> None:

@@ -108,9 +108,7 @@ def test_a_column_is_split_as_each_text_alone(texts: list[str]) -> None:
     rows = [[token for token in text.split(" ") if token] for text in texts]
     joined = [" ".join(row) for row in rows]
     column = Column.of(joined)
-    assert of_column(pieces_of(column, token_words(column, rows)), joined) == alone(
-        [token for row in rows for token in row]
-    )
+    assert of_column(pieces_of(column, token_words(column)), joined) == alone([token for row in rows for token in row])
 
 
 @pytest.mark.parametrize("before", ["", " ", "x ", "can ", "\t"])

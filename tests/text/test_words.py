@@ -78,7 +78,7 @@ def test_whitespace_is_that_of_python(batch: list[str]) -> None:
 )
 def test_token_words(rows: list[list[str]]) -> None:
     column = Column.of([" ".join(row) for row in rows])
-    words = token_words(column, rows)
+    words = token_words(column)
     joined = "\n".join(" ".join(row) for row in rows)
     assert [joined[start:end] for start, end in zip(words.starts, words.ends, strict=True)] == [
         token for row in rows for token in row
@@ -88,6 +88,6 @@ def test_token_words(rows: list[list[str]]) -> None:
 
 
 def test_numbers_of_words_that_skip_texts() -> None:
-    words = token_words(Column.of(["", "a b", "", "", "c", ""]), [[], ["a", "b"], [], [], ["c"], []])
+    words = token_words(Column.of(["", "a b", "", "", "c", ""]))
     assert np.array_equal(words.text, [1, 1, 4])
     assert np.array_equal(words.number, [0, 1, 0])

@@ -86,6 +86,6 @@ def attacked(sentences: Sentences, suite: Suite, *, seed: int, stream: str) -> S
         chunk = sentences[start : start + _CHUNK]
         names = (str(start + number) for number in range(len(chunk)))
         keys = text_keys(names, seed=seed, family=suite.family, task=stream)
-        batch = Batch([" ".join(words) for words in chunk], keys, tokens=chunk)
+        batch = Batch([" ".join(words) for words in chunk], keys, tokens=True)
         changed += [tuple(text.split(" ")) for text in attack_batch(batch, suite).texts]
     return changed
