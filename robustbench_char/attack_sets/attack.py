@@ -85,6 +85,7 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
         if file_format == "native":
             with target.open("wb") as out:
                 source.rewrite(out, attacked)
+                next(attacked, None)  # the checks at the end of an attack
         else:
             write_table(attack.task, target, chain.from_iterable(block.examples() for block in attacked))
     if tally.examples == 0:

@@ -7,14 +7,14 @@ time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count, repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -125,6 +125,9 @@ class Tally:
 
 
 Answers = dict[str | None, list[tuple[int, int]]]
+_Seen = dict[str, tuple[str, Callable[[], Sequence[Edit]]]]
+"""Contexts by their keys: as attacked, and what makes their edits."""
+_Known = dict[tuple[object, object], Moves]
 
 
 class _Job(NamedTuple):
@@ -133,13 +136,6 @@ class _Job(NamedTuple):
     slots: list[Slot]
     batch: Batch
     operations: list[tuple[TokenOperations, ...]] | None = None
-
-
-class _Text(NamedTuple):
-    """The attacked text of a context, and what makes its edits."""
-
-    text: str
-    edits: Callable[[], Sequence[Edit]]
 
 
 class _Done(NamedTuple):
@@ -200,7 +196,7 @@ def attack_blocks(
     attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
 ) -> Iterator[AttackedBlock]:
     """Yield each block with its attack, in file order; `tally` counts and `keep` gets the ledger, block by block."""
-    seen, known = dict[str, _Text](), dict[tuple[object, object], Moves]()
+    seen, known = _Seen(), _Known()
     answers, restored = _answers(source) if "answers" in attack.suite.words.protect else None, Restored()
     planned = ((block, _job(attack, block, seen, answers)) for block in source.blocks())
     for block, job, done in _in_order(attack, planned, workers):
@@ -247,7 +243,7 @@ def _work(suite: Suite, job: _Job) -> _Done:
     return _Done(outcome.texts, ledger, Tally.of(outcome, ledger))
 
 
-def _job(attack: Attack, block: Block, seen: dict[str, _Text], answers: Answers | None) -> _Job:
+def _job(attack: Attack, block: Block, seen: _Seen, answers: Answers | None) -> _Job:
     """Collect the texts of a block. A context that many questions share is attacked once per run."""
     slots, names, texts, at = list[Slot](), list[str](), list[str](), list[int]()
     contexts = block.contexts if block.contexts and "context" in attack.fields else repeat(None)
@@ -260,7 +256,7 @@ def _job(attack: Attack, block: Block, seen: dict[str, _Text], answers: Answers 
                 texts.append(block.texts[name][number])
                 at.append(number)
             if shared is not None:
-                seen.setdefault(shared, _Text("", list))
+                seen.setdefault(shared, ("", list))
     keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
     entities = spans = None
     if "entities" in attack.suite.words.protect:
@@ -312,30 +308,14 @@ def _with_sources(ledger: pa.Table, source: ExampleSource, block: Block, job: _J
     return ledger.set_column(index, "removed_source", pa.array(spelled, pa.string()))
 
 
-class _Changes(Mapping[str, Sequence[Edit]]):
-    """The edits of an example by field, made when asked for."""
+class _Changes(dict[str, Any]):
+    """Edits by field, made when asked for."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], Sequence[Edit]]]) -> None:
-        self._makers = makers
-
-    def __getitem__(self, field: str) -> Sequence[Edit]:
-        return self._makers[field]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
+    def get(self, field: str, default: Any = ()) -> Any:
+        return self[field]() if field in self else default
 
 
-def _attacked(
-    attack: Attack,
-    block: Block,
-    job: _Job,
-    done: _Done,
-    seen: dict[str, _Text],
-    known: dict[tuple[object, object], Moves],
-) -> AttackedBlock:
+def _attacked(attack: Attack, block: Block, job: _Job, done: _Done, seen: _Seen, known: _Known) -> AttackedBlock:
     """Return a block with its attacked texts; those of contexts are in `seen`, which takes in what the block has."""
     edits = cache(lambda: TextEdits(done.ledger))
 
@@ -349,18 +329,17 @@ def _attacked(
         keys = dict(zip(block.rows, shared, strict=True))
         first = (slot.row for slot in job.slots if slot.field == "context")
         for row, text in zip(first, own["context"], strict=True):
-            seen[keys[row]] = _Text(text, maker(row, "context"))
-        own["context"] = [seen[key].text for key in shared]
+            seen[keys[row]] = text, maker(row, "context")
+        own["context"] = [seen[key][0] for key in shared]
 
     def item(number: int, example: Example) -> Attacked:
-        fields, makers = dict[str, str | tuple[str, ...]](), dict[str, Callable[[], Sequence[Edit]]]()
+        fields, changes = dict[str, str | tuple[str, ...]](), _Changes()
         for name in attack.fields:
             text = own[name][number]
             fields[name] = text if isinstance(example.fields[name], str) else tuple(text.split(" ")) if text else ()
-            makers[name] = maker(example.row, name)
+            changes[name] = maker(example.row, name)
         if shared is not None:
-            makers["context"] = seen[shared[number]].edits
-        changes = _Changes(makers)
+            _, changes["context"] = seen[shared[number]]
         return Attacked(follow(attack.task, example, fields, changes, known), changes, plain=True)
 
     return AttackedBlock(block, {**block.texts, **own}, lambda: list(map(item, count(), block.examples)))

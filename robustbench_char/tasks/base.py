@@ -94,6 +94,22 @@ class Block:
         texts = {name: [token_text(values[name]) for values in fields] for name in fields[0]}
         return cls(rows, ids, keys, texts, lambda: examples, None if None in contexts else contexts)
 
+    @classmethod
+    def of_columns(
+        cls, rows: Sequence[int], ids: Sequence[str], keys: Sequence[str], texts: Mapping[str, Sequence[str]],
+        labels: Sequence[str | None], *, tokens: bool = False, native: Any = None,
+    ) -> Block:  # fmt: skip
+        """Return columns as a block; with `tokens`, texts and labels are lists, their items joined by single spaces."""
+
+        def part(value: str | None) -> Any:
+            return tuple(value.split(" ")) if tokens and value is not None else value
+
+        def make() -> list[Example]:
+            fields = (dict(zip(texts, map(part, row), strict=True)) for row in zip(*texts.values(), strict=True))
+            return list(map(Example, rows, ids, keys, fields, map(part, labels)))
+
+        return cls(rows, ids, keys, texts, make, native=native)
+
     @cached_property
     def examples(self) -> Sequence[Example]:
         """The examples."""

@@ -12,9 +12,6 @@ from robustbench_char.tasks.formats.conll import Survey, is_tag, to_bio2
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 
 Names = Mapping[str, Sequence[str]]
-Label = tuple[Any, str | None]
-"""A value of the label column, named, and the class that it stands for."""
-Labels = Mapping[Any, Label]
 
 
 def column_of(task: Task, name: str) -> str:
@@ -82,23 +79,16 @@ class RowReader:
         for number, (place, row) in enumerate(rows):
             yield self._example(number, place, row)
 
-    def block(self, rows: Sequence[int], columns: Mapping[str, Sequence[Any]], labels: Sequence[Label]) -> Block:
-        """Return rows of a classification as a block, from their columns without that of the labels."""
+    def block(self, rows: Sequence[int], columns: Mapping[str, Sequence[Any]], labels: Sequence[str | None]) -> Block:
+        """Return rows of a classification as a block, from columns and the classes that their labels stand for."""
         texts = {name: columns[column_of(self.task, name)] for name in self.task.fields}
-        ids, classes = list(map(str, columns.get(self._id, rows))), [name for _, name in labels]
-        keys: Sequence[str] = ids
+        ids = keys = list(map(str, columns.get(self._id, rows)))
         if not (self._own_key and self._id in columns):
-            used = {self._id, *(column_of(self.task, name) for name in self.task.fields)}
-            others = [columns[name] for name in sorted(columns) if name not in used]
-            records = json_records(texts, classes)
-            natives = map("{}\n{!r}".format, records, zip((value for value, _ in labels), *others, strict=True))
+            used, records = {self._id, *(column_of(self.task, name) for name in texts)}, json_records(texts, labels)
+            others = zip(rows, *(columns[name] for name in sorted(columns) if name not in used), strict=True)
+            natives = (f"{record}\n{values!r}" for record, (_, *values) in zip(records, others, strict=True))
             keys = self._keys.keys(records, natives)
-
-        def make() -> list[Example]:
-            values = (dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True))
-            return list(map(Example, rows, ids, keys, values, classes))
-
-        return Block(rows, ids, keys, texts, make)
+        return Block.of_columns(rows, ids, keys, texts, labels)
 
     def _example(self, number: int, place: str, row: Mapping[str, Any]) -> Example:
         fields = {name: self._text(place, row, column_of(self.task, name)) for name in self.task.fields}

@@ -9,12 +9,12 @@ and written here too.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, read_text
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks import base
-from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, Example, NativeFile, Task, json_records
+from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, json_records
 from robustbench_char.text.columns import ranges, strings
 
 __all__ = ["Conll"]
@@ -71,21 +71,8 @@ class TokenFile(NativeFile):
         for row, cells in read_cells(self.path, self.widths):
             texts, labels = {self._field: cells.joined(slice(0, 1))}, tags(cells)
             names = keys.keys(json_records(texts, labels, tokens=True), cells.joined(slice(None)))
-            yield tagged_block(row, names, texts, labels, cells)
-
-
-def tagged_block(
-    row: int, keys: Sequence[str], texts: Mapping[str, Sequence[str]], labels: Sequence[str], native: Any
-) -> Block:
-    """Return sentences as a block: tokens and tags, each joined by single spaces."""
-    rows, ((field, tokens),) = range(row, row + len(keys)), texts.items()
-    ids = list(map(str, rows))
-
-    def make() -> list[Example]:
-        fields = ({field: tuple(text.split(" "))} for text in tokens)
-        return list(map(Example, rows, ids, keys, fields, (tuple(label.split(" ")) for label in labels)))
-
-    return Block(rows, ids, keys, texts, make, native=native)
+            rows = range(row, row + len(labels))
+            yield Block.of_columns(rows, list(map(str, rows)), names, texts, labels, tokens=True, native=cells)
 
 
 def attacked_tokens(block: AttackedBlock, field: str) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,7 +20,6 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, AttackedBlock, Example, NativeFile, Task
-from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, class_of, column_of
 from robustbench_char.tasks.formats.glue_tsv import TsvOptions
 from robustbench_char.text.edits import Edit, apply_edits
@@ -76,13 +76,12 @@ class CsvFile(NativeFile):
         """Write the file with the attacked texts in their cells; everything else stays byte for byte."""
         records = read_records(self.path)
         header = next(records)
-        names, pairing, row = self._names(header), Pairing.of(attacked), 0
+        names, items = self._names(header), chain.from_iterable(block.items for block in attacked)
         out.write((header.text + header.end).encode("utf-8"))
         for record in records:
             if not _blank(record, names):
-                record, row = self._attacked(record, names, pairing.take(row)), row + 1
+                record = self._attacked(record, names, next(items))
             out.write((record.text + record.end).encode("utf-8"))
-        pairing.finish()
 
     def escaped(self, row: int, field: str) -> bool:
         """Return whether the cell of a text is in quotes without need."""

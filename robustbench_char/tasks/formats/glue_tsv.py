@@ -18,16 +18,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks.base import (
-    AttackedBlock,
-    Block,
-    ContentKeys,
-    Example,
-    NativeFile,
-    Task,
-    in_blocks,
-    json_records,
-)
+from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, in_blocks, json_records
 from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
 
 __all__ = ["GlueTsv"]
@@ -116,17 +107,11 @@ class GlueTsv(NativeFile):
             raise InputError(f"{self.path}:{lines[wrong].number}", found=f"{len(rows[wrong])} columns",
                              expected=f"{columns.width} columns, separated by tabs",
                              fix="Correct the line; a text cannot hold tabs or line feeds.")  # fmt: skip
-        cells = list(zip(*rows, strict=True))
+        cells, numbers = list(zip(*rows, strict=True)), range(row, row + len(rows))
         fields = {name: cells[at] for name, at in columns.fields.items()}
-        numbers = range(row, row + len(rows))
         ids = list(map(str, numbers)) if columns.id is None else cells[columns.id]
         own = keys.keys(json_records(fields, labels), texts) if columns.id is None else ids
-
-        def make() -> list[Example]:
-            values = (dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True))
-            return list(map(Example, numbers, ids, own, values, labels))
-
-        return Block(numbers, ids, own, fields, make, native=(cells, [line.end for line in lines]))
+        return Block.of_columns(numbers, ids, own, fields, labels, native=(cells, [line.end for line in lines]))
 
     def _columns(self) -> _Columns:
         return self._resolve(next(read_lines(self.path)).text.removeprefix(BOM).split("\t"))

@@ -10,6 +10,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring, encode_basestring_ascii
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO, NamedTuple
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import BOM, check_text_file, read_lines
 from robustbench_char.tasks.base import Answer, Attacked, AttackedBlock, Example, NativeFile, Task
-from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import RowReader, answer_columns, column_of
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
@@ -43,14 +43,13 @@ class JsonLines(NativeFile):
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with edits made inside its literals, and with starts and texts of the answers replaced."""
-        pairing = Pairing.of(attacked)
-        for row, line in enumerate(read_lines(self.path)):
+        items = chain.from_iterable(block.items for block in attacked)
+        for line in read_lines(self.path):
             head = BOM if line.text.startswith(BOM) else ""
             text = line.text.removeprefix(head)
             node = parse(text, self.path, first_line=line.number)
-            edits = in_order(_Row(self._task, JsonText(text, self._ascii_only), node.value).edits(pairing.take(row)))
+            edits = in_order(_Row(self._task, JsonText(text, self._ascii_only), node.value).edits(next(items)))
             out.write((head + apply_edits(text, edits) + line.end).encode("utf-8"))
-        pairing.finish()
 
     def escaped(self, row: int, field: str) -> bool:
         """Return whether there are escapes anywhere in the file."""

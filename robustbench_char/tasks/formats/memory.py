@@ -21,7 +21,7 @@ import numpy as np
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes
 from robustbench_char.tasks.base import AttackedBlock, Block, Example, ExampleSource, Task, in_blocks, token_text
-from robustbench_char.tasks.formats._rows import Labels, Names, RowReader, column_of, is_int, names_of_ids
+from robustbench_char.tasks.formats._rows import Names, RowReader, column_of, is_int, names_of_ids
 from robustbench_char.tasks.formats.json_lines import JsonLines
 from robustbench_char.tasks.formats.table import new_columns, with_columns
 
@@ -70,31 +70,29 @@ class DatasetTable(ExampleSource):
         for numbers in in_blocks(range(len(self._dataset))):
             part = self._table.slice(numbers[0], len(numbers))
             columns = {name: part[name].to_pylist() for name in part.column_names}
-            values = [labels[value] for value in columns.pop(label, [None] * len(numbers))]
-            yield reader.block(numbers, columns, values)
+            classes = [labels[value] for value in columns.get(label, [None] * len(numbers))]
+            yield reader.block(numbers, columns, classes)
 
     @cached_property
     def _table(self) -> pa.Table:
         return self._dataset.with_format("arrow")[:]
 
-    def _labels(self, label: str, named: Callable[[Any], Any], reader: RowReader) -> Labels | None:
-        """Return name and class of each value of the label column, or None where rows have to be read one by one."""
+    def _labels(self, label: str, named: Callable[[Any], Any], reader: RowReader) -> dict[Any, str | None] | None:
+        """Return the class of each value of the label column, or None where rows have to be read one by one."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         table, texts = self._table, [column_of(self._task, name) for name in self._task.fields]
-        if self._task.family != "classification" or not set(texts) <= set(table.column_names):
-            return None
-        kinds = [table[name].type for name in texts if not table[name].null_count]
-        plain = [kind for kind in kinds if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
+        plain = [name for name in table.column_names if table[name].type in (pa.string(), pa.large_string())]
+        whole = all(name in plain and not table[name].null_count for name in texts)
         column = table[label] if label in table.column_names else pa.nulls(1)
-        if len(plain) < len(texts) or pa.types.is_nested(column.type):
+        if self._task.family != "classification" or not whole or pa.types.is_nested(column.type):
             return None
+        values = {value: named(value) for value in column.unique().to_pylist()}
         try:
-            values = pc.unique(column).to_pylist()
-            return {value: (named(value), reader.label(self._place, {label: named(value)}, {})) for value in values}
+            classes = {value: reader.label(self._place, {label: name}, {}) for value, name in values.items()}
         except InputError:
             return None
+        return classes if len(set(values.values())) == len(values) else None
 
     def attacked(self, attacked: Iterable[AttackedBlock]) -> datasets.Dataset:
         """Return a new data set with the attacked texts and answers; features and other columns stay."""

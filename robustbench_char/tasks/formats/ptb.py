@@ -17,7 +17,7 @@ import numpy as np
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import read_lines
 from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, in_blocks, json_records
-from robustbench_char.tasks.formats.conll import Cells, TokenFile, attacked_tokens, tagged_block
+from robustbench_char.tasks.formats.conll import Cells, TokenFile, attacked_tokens
 
 __all__ = ["open_ptb"]
 
@@ -70,13 +70,14 @@ class PtbTrees(NativeFile):
 
     def blocks(self) -> Iterator[Block]:
         """Read the sentences, file by file in order. Raises InputError that names file and line of what is wrong."""
-        keys, row = ContentKeys(), 0
+        keys, rows = ContentKeys(), range(0)
         for sentences in in_blocks(chain.from_iterable(map(_read_trees, self._files))):
             texts = {self._field: [" ".join(token for token, _ in sentence) for sentence in sentences]}
             labels = [" ".join(tag for _, tag in sentence) for sentence in sentences]
             records = json_records(texts, labels, tokens=True)
-            yield tagged_block(row, keys.keys(records, records), texts, labels, labels)
-            row += len(sentences)
+            rows = range(rows.stop, rows.stop + len(labels))
+            names = keys.keys(records, records)
+            yield Block.of_columns(rows, list(map(str, rows)), names, texts, labels, tokens=True, native=labels)
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the sentences as a column file, with the attacked tokens."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -16,7 +17,6 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, check_text_file, not_utf8
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Answer, Attacked, AttackedBlock, Example, NativeFile, Task, text_key
-from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats.json_lines import JsonText, Node, parse, source_of
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 from robustbench_char.text.edits import Edit, apply_edits, in_order
@@ -72,12 +72,11 @@ class SquadJson(NativeFile):
 
         Raises ValueError where the questions of one context disagree about its edits.
         """
-        pairing, edits = Pairing.of(attacked), list[Edit]()
+        taken, edits = chain.from_iterable(block.items for block in attacked), list[Edit]()
         for paragraph in self._paragraphs:
-            items = [pairing.take(question.row) for question in paragraph.questions]
+            items = list(islice(taken, len(paragraph.questions)))
             if items:
                 edits += self._edits(paragraph, items)
-        pairing.finish()
         out.write(apply_edits(self._text, in_order(edits)).encode("utf-8"))
 
     def escaped(self, row: int, field: str) -> bool:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import check_text_file
 from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task, token_text
-from robustbench_char.tasks.formats._pairing import Pairing
 from robustbench_char.tasks.formats._rows import (
     RowReader,
     answer_columns,
@@ -51,20 +50,19 @@ class ParquetTable(NativeFile):
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the table with the attacked texts and answers; other columns, schema and row groups stay."""
-        pairing, row, changed = Pairing.of(attacked), 0, False
+        items, changed = chain.from_iterable(block.items for block in attacked), False
 
         def groups() -> Iterator[pa.Table]:
-            nonlocal row, changed
+            nonlocal changed
             for clean in _readable(self.path, map(self._file.read_row_group, range(self._file.num_row_groups))):
-                examples = [pairing.take(at).example for at in range(row, row + clean.num_rows)]
+                examples = [item.example for item in islice(items, clean.num_rows)]
                 texts = {name: [token_text(one.fields[name]) for one in examples] for name in self._task.fields}
                 table = with_columns(clean, new_columns(self._task, texts, partial(list, examples), clean.column_names))
-                changed, row = changed or table is not clean, row + clean.num_rows
+                changed = changed or table is not clean
                 yield table
 
         with tempfile.TemporaryFile() as scratch:
             _write_groups(self._file, scratch, groups())
-            pairing.finish()
             scratch.seek(0)
             with scratch if changed else self.path.open("rb") as source:
                 shutil.copyfileobj(source, out)
