@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -27,7 +28,7 @@ __all__ = ["JsonLines"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _ATOM = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
-_UNIT = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL)
+_ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -213,6 +214,8 @@ def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> N
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] not in " \t\n\r":
+        return at
     match = _SPACE.match(text, at)
     return match.end() if match else at
 
@@ -234,7 +237,7 @@ def _value(text: str, at: int) -> Node:
 def _string(text: str, start: int) -> Node:
     value, end = scanstring(text, start + 1, True)
     if _SURROGATE.search(value):  # half a character, which no UTF-8 file can hold; the text has it as an escape
-        units = _UNIT.finditer(text, start + 1, end - 1)
+        units = _ESCAPE.finditer(text, start + 1, end - 1)
         at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
         raise json.JSONDecodeError(f"the lone surrogate {escape}", text, at)
     return Node(value, start, end)
@@ -281,30 +284,34 @@ def _spelled(text: str, ascii_only: bool) -> str:
 
 
 @lru_cache(maxsize=4)  # a text is asked for the spelling of each of its edits in turn
-def _offsets(inner: str) -> Sequence[int]:
-    """Return where each code point of a string starts in the inside of its literal, and where the last one ends."""
-    if "\\" not in inner:
-        return range(len(inner) + 1)
-    return [*(match.start() for match in _UNIT.finditer(inner)), len(inner)]
+def _escapes(literal: str) -> tuple[list[int], list[int]]:
+    """Return which code points of a string are escaped in its literal, and how much longer what is before each is."""
+    positions, longer = list[int](), [0]
+    for match in _ESCAPE.finditer(literal):
+        positions.append(match.start() - 1 - longer[-1])
+        longer.append(longer[-1] + len(match[0]) - 1)
+    return positions, longer
+
+
+def _offset(literal: str, position: int) -> int:
+    """Return where a code point of a string begins in its literal, quotes included."""
+    positions, longer = _escapes(literal)
+    return 1 + position + longer[bisect_left(positions, position)]
 
 
 def slice_source(literal: str, start: int, end: int) -> str:
     """Return how the code points from `start` to `end` of a string are spelled inside its literal (quotes included)."""
-    inner = literal[1:-1]
-    offsets = _offsets(inner)
-    return inner[offsets[start] : offsets[end]]
+    return literal[_offset(literal, start) : _offset(literal, end)]
 
 
 def _edited_literal(literal: str, edits: Sequence[Edit], *, ascii_only: bool) -> str:
     """Return a string literal after edits of its text; characters that no edit touches keep their spelling."""
-    inner = literal[1:-1]
-    offsets = _offsets(inner)
     patches = []
     for edit in edits:
-        start, end = offsets[edit.start], offsets[edit.start + len(edit.removed)]
+        start, end = _offset(literal, edit.start), _offset(literal, edit.start + len(edit.removed))
         new = _spelled(edit.inserted, ascii_only) if edit.inserted_source is None else edit.inserted_source
-        patches.append(Edit(start, inner[start:end], new))
-    return f'"{apply_edits(inner, patches)}"'
+        patches.append(Edit(start, literal[start:end], new))
+    return apply_edits(literal, patches)
 
 
 def _respelled(literal: str, old: str, new: str, *, ascii_only: bool) -> str:
