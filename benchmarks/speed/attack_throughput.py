@@ -1,8 +1,9 @@
-"""Words attacked per second: our engine against nlpaug's counterparts, one edit a word, on the same text.
+"""Words attacked per second as users attack: `rbc.attack` on a data set, native files of each format, and the engine
+alone, against nlpaug's counterparts on the same text, one edit per word.
 
-Each contestant runs in a process of its own, one after another, and reports the best of several runs. Ours is timed
-with all that a user gets: keys, attacked texts and the edit ledger as an Arrow table. nlpaug is timed on `augment`
-alone.
+All of it runs in one process, in turns, so that a busy machine is as busy for all; what is printed is the median of the
+turns. A data set is timed with keys, attacked texts and the ledger as a data frame; a file with attacked file, ledger
+and manifest on disk; the engine with keys, texts and the ledger as an Arrow table; nlpaug on `augment` alone.
 
     python benchmarks/speed/attack_throughput.py [--input FILE] [--words N] [--runs N]
 """
@@ -12,8 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
-import sys
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 2000
-TARGETS = {"keyboard": 15, "add": 15, "swap": 15, "drop": 10}
+TARGETS = {"keyboard": 10, "add": 10, "swap": 10, "drop": 10}
 OTHERS = ("mixed", "charbert_2020", "pruthi_2019_random@1")
 COMMON = "the of and to in a is that for it was on are as with his they at be this from have or by one had not but"
 RARER = """
@@ -43,7 +43,7 @@ def sentences(seed: int = 1) -> Iterator[str]:
         yield " ".join(words).capitalize() + "."
 
 
-def ours(operator: str) -> Callable[[Sequence[str]], int]:
+def engine(operator: str) -> Callable[[Sequence[str]], int]:
     """Return a function that attacks texts by one of our suites and counts the edits."""
     from robustbench_char.attacks.engine import Batch, attack_batch
     from robustbench_char.attacks.keys import text_keys
@@ -91,62 +91,105 @@ def augmenter(operator: str) -> Any:
     )
 
 
-def contest(contestant: str, operator: str, path: Path, runs: int) -> None:
-    """Be one contestant: print the best time over the texts of a file, one a line, as JSON."""
-    texts = path.read_text(encoding="utf-8").split("\n")
-    attack = {"ours": ours, "nlpaug": nlpaug}[contestant](operator)
-    edits, times = attack(texts[:100]), []
+def dataset(operator: str) -> Callable[[Sequence[str]], int]:
+    """Return a function that attacks texts as a `datasets.Dataset`, as a user does, and counts the edits."""
+    import datasets
+
+    import robustbench_char as rbc
+
+    def attack(texts: Sequence[str]) -> int:
+        data = datasets.Dataset.from_dict({"sentence": texts, "label": [number % 2 for number in range(len(texts))]})
+        attacked = rbc.attack(data, task="cola", suite=operator, seed=1)
+        assert len(attacked) == len(texts)
+        return len(attacked.ledger)
+
+    return attack
+
+
+def file(task: str, suite: str, path: Path) -> Callable[[Sequence[str]], int]:
+    """Return a function that attacks a file of a task, whatever the texts, and counts its words."""
+    from robustbench_char.attack_sets import attack_file
+
+    def attack(texts: Sequence[str]) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            return attack_file(task, path, suite=suite, seed=1, output=Path(folder) / "attacked").counts.words
+
+    return attack
+
+
+def write_files(texts: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Write texts in the native format of each family; return the files by task."""
+    rows = [text.split(" ") for text in texts]
+    squad = [
+        {"context": " ".join(texts[at : at + 8]), "qas": [
+            {"id": f"{at}-{number}", "question": f"{text[:-1]}?", "answers": [{"text": text, "answer_start": 0}]}
+            for number, text in enumerate(texts[at : at + 1] * 4)
+        ]}
+        for at in range(0, len(texts) // 12 * 8, 8)
+    ]  # fmt: skip
+    written = {
+        "conll2003": "".join("".join(f"{word} O\n" for word in row[:-1]) + f"{row[-1]} B-LOC\n\n" for row in rows),
+        "ptb_pos": "".join("".join(f"{word}\tNN\n" for word in row) + "\n" for row in rows),
+        "cola": "".join(f"made\t{number % 2}\t\t{text}\n" for number, text in enumerate(texts)),
+        "squad_v1": json.dumps({"version": "1.1", "data": [{"title": "made", "paragraphs": squad}]}),
+    }
+    paths = {task: folder / f"{task}.txt" for task in written}
+    for task, content in written.items():
+        paths[task].write_text(content, encoding="utf-8")
+    return paths
+
+
+def timed(contestants: dict[str, Callable[[Sequence[str]], int]], texts: Sequence[str], runs: int) -> dict[str, float]:
+    """Return the median seconds of each contestant; they take turns."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for attack in contestants.values():
+        attack(texts[:100])
     for _ in range(runs):
-        start = time.perf_counter()
-        edits = attack(texts)
-        times.append(time.perf_counter() - start)
-    if contestant == "nlpaug":  # counted outside the clock: the words that are long enough, one edit each
-        tool = augmenter(operator)
-        edits = sum(len(word) >= tool.min_char for text in texts for word in tool.tokenizer(text))
-    print(json.dumps({"seconds": min(times), "edits": edits}))
+        for name, attack in contestants.items():
+            start = time.perf_counter()
+            attack(texts)
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
-def run(contestant: str, operator: str, path: Path, runs: int) -> dict[str, float]:
-    """Run one contestant in a process of its own."""
-    options = {"--contestant": contestant, "--operator": operator, "--input": str(path), "--runs": str(runs)}
-    command = [sys.executable, __file__, *(part for option in options.items() for part in option)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def compare(path: Path, runs: int) -> None:
-    """Print both contestants' words per second for each operator, and their ratio."""
-    words = len(path.read_text(encoding="utf-8").split())
-    print(f"{words:,} words, best of {runs} runs, words per second (edits)")
+def compare(texts: Sequence[str], runs: int) -> None:
+    """Print the words per second of all ways, and their ratio to nlpaug's."""
+    words = sum(len(text.split()) for text in texts)
+    print(f"{words:,} words, median of {runs} turns, words per second")
     for operator, target in TARGETS.items():
-        mine, other = run("ours", operator, path, runs), run("nlpaug", operator, path, runs)
-        rates = [f"{words / one['seconds']:>11,.0f} ({int(one['edits']):,})" for one in (mine, other)]
-        ratio = other["seconds"] / mine["seconds"]
-        print(f"{operator:22} ours {rates[0]}  nlpaug {rates[1]}  ratio {ratio:5.1f} (target {target})", flush=True)
+        ways = {"nlpaug": nlpaug(operator), "engine": engine(operator), "rbc.attack": dataset(operator)}
+        seconds = timed(ways, texts, runs)
+        rates = "  ".join(
+            f"{name} {words / each:>9,.0f} ({seconds['nlpaug'] / each:.1f} x)" for name, each in seconds.items()
+        )
+        print(f"{operator:22} {rates}  (target {target} x)", flush=True)
     for suite in OTHERS:
-        mine = run("ours", suite, path, runs)
-        print(f"{suite:22} ours {words / mine['seconds']:>11,.0f} ({int(mine['edits']):,})", flush=True)
+        seconds = timed({"engine": engine(suite), "rbc.attack": dataset(suite)}, texts, runs)
+        print(f"{suite:22} " + "  ".join(f"{name} {words / each:>9,.0f}" for name, each in seconds.items()), flush=True)
+
+
+def compare_files(texts: Sequence[str], runs: int) -> None:
+    """Print the words per second from native file to attacked file, ledger and manifest, for each format."""
+    with tempfile.TemporaryDirectory() as folder:
+        for task, path in write_files(texts, Path(folder)).items():
+            for suite in ("keyboard", "charbert_2020"):
+                attack = file(task, suite, path)
+                words = attack(texts)
+                (seconds,) = timed({task: attack}, texts, runs).values()
+                print(f"{task + ' file':22} {suite:14} {words / seconds:>9,.0f} ({words:,} words)", flush=True)
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--input", type=Path, help="a text file, one text a line (default: made-up sentences)")
+    parser = argparse.ArgumentParser(description=" ".join((__doc__ or "").split("\n\n")[0].split()))
+    parser.add_argument("--input", type=Path, help="a text file, one text per line (default: made-up sentences)")
     parser.add_argument("--words", type=int, default=200_000, help="how many words to make up")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--contestant", choices=("ours", "nlpaug"), help=argparse.SUPPRESS)
-    parser.add_argument("--operator", default="mixed", help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=int, default=5)
     asked = parser.parse_args()
-    if asked.contestant:
-        contest(asked.contestant, asked.operator, asked.input, asked.runs)
-    elif asked.input:
-        compare(asked.input, asked.runs)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "text.txt"
-            path.write_text("\n".join(islice(sentences(), asked.words // 15)), encoding="utf-8")
-            compare(path, asked.runs)
+    made = list(islice(sentences(), asked.words // 15))
+    texts = asked.input.read_text(encoding="utf-8").split("\n") if asked.input else made
+    compare(texts, asked.runs)
+    compare_files(texts, asked.runs)
 
 
 if __name__ == "__main__":
