@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count, repeat
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -245,25 +245,25 @@ def _work(suite: Suite, job: _Job) -> _Done:
 
 def _job(attack: Attack, block: Block, seen: _Seen, answers: Answers | None) -> _Job:
     """Collect the texts of a block. A context that many questions share is attacked once per run."""
-    slots, names, texts, at = list[Slot](), list[str](), list[str](), list[int]()
-    contexts = block.contexts if block.contexts and "context" in attack.fields else repeat(None)
-    for number, (row, own, key, context) in enumerate(zip(block.rows, block.ids, block.keys, contexts, strict=False)):
-        for name in attack.fields:
-            shared = context if name == "context" else None
-            if shared is None or shared not in seen:
-                slots.append(Slot(row, own if shared is None else f"context:{shared[:16]}", name))
-                names.append(f"{key}\x1f{name}" if shared is None else f"context:{shared}")
-                texts.append(block.texts[name][number])
-                at.append(number)
-            if shared is not None:
-                seen.setdefault(shared, ("", list))
+    shared = block.contexts if "context" in attack.fields else None
+    fresh = {key: number for number, key in reversed([*enumerate(shared or ())]) if key not in seen}
+    seen.update(dict.fromkeys(fresh, ("", list)))
+    first = set(fresh.values())
+    at = [(number, name) for number in range(len(block.rows)) for name in attack.fields
+          if name != "context" or shared is None or number in first]  # fmt: skip
+    slots = [Slot(block.rows[number], block.ids[number], name) for number, name in at]
+    names = [f"{block.keys[number]}\x1f{name}" for number, name in at]
+    texts = [block.texts[name][number] for number, name in at]
+    for place, (number, name) in enumerate(at if shared is not None else ()):
+        if shared is not None and name == "context":
+            names[place] = f"context:{shared[number]}"
+            slots[place] = Slot(block.rows[number], names[place][: len("context:") + 16], name)
     keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
     entities = spans = None
     if "entities" in attack.suite.words.protect:
-        entities = [_entity_spans(block.examples[number]) for number in at]
+        entities = [_entity_spans(block.examples[number]) for number, _ in at]
     if answers is not None:
-        spans = [answers[block.examples[number].context_key] if slot.field == "context" else []
-                 for number, slot in zip(at, slots, strict=True)]  # fmt: skip
+        spans = [answers[block.examples[number].context_key] if name == "context" else [] for number, name in at]
     operations = list(map(attack.operations.of, block.examples)) if attack.operations else None
     return _Job(slots, Batch(texts, keys, attack.task.family == "tagging", entities, spans), operations)
 

@@ -253,11 +253,11 @@ def json_records(
     With `tokens`, texts and labels are lists, their items joined by single spaces.
     """
 
-    def written(value: str | None) -> str:
-        if value is None:
-            return "null"
-        return "[" + quoted(value).replace(" ", '","') + "]" if tokens else quoted(value)
+    def listed(value: str) -> str:
+        return "[" + quoted(value).replace(" ", '","') + "]"
 
+    written = listed if tokens else quoted
+    known = {label: "null" if label is None else written(label) for label in set(labels)}
     fields = ",".join(json.dumps(name).replace("%", "%%") + ":%s" for name in sorted(texts))
-    columns = [map(written, texts[name]) for name in sorted(texts)]
-    return list(map(f'{{"fields":{{{fields}}},"label":%s}}'.__mod__, zip(*columns, map(written, labels), strict=True)))
+    columns = [*(map(written, texts[name]) for name in sorted(texts)), map(known.__getitem__, labels)]
+    return list(map(f'{{"fields":{{{fields}}},"label":%s}}'.__mod__, zip(*columns, strict=True)))

@@ -68,6 +68,8 @@ def upper_codes(codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 def _change_case(codes: NDArray[np.uint32], *, upper: bool) -> NDArray[np.uint32]:
     table = _case_table(upper)
+    if int(codes.max(initial=0)) < len(table):
+        return table[codes]
     latin = codes < len(table)
     return np.where(latin, table[np.where(latin, codes, 0)], codes)
 

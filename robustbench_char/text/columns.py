@@ -65,6 +65,8 @@ def over_spans(
 
 def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the positions of all ranges one after another: `starts[0], starts[0] + 1, ..., starts[1], ...`."""
+    if (lengths == 1).all():
+        return starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
 

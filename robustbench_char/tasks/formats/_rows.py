@@ -85,8 +85,8 @@ class RowReader:
         ids = keys = list(map(str, columns.get(self._id, rows)))
         if not (self._own_key and self._id in columns):
             used, records = {self._id, *(column_of(self.task, name) for name in texts)}, json_records(texts, labels)
-            others = zip(rows, *(columns[name] for name in sorted(columns) if name not in used), strict=True)
-            natives = (f"{record}\n{values!r}" for record, (_, *values) in zip(records, others, strict=True))
+            others = [columns[name] for name in sorted(columns) if name not in used]
+            natives = map("{}\n{!r}".format, records, zip(*others, strict=True)) if others else records
             keys = self._keys.keys(records, natives)
         return Block.of_columns(rows, ids, keys, texts, labels)
 

@@ -70,8 +70,10 @@ class DatasetTable(ExampleSource):
         for numbers in in_blocks(range(len(self._dataset))):
             part = self._table.slice(numbers[0], len(numbers))
             columns = {name: part[name].to_pylist() for name in part.column_names}
-            classes = [labels[value] for value in columns.get(label, [None] * len(numbers))]
-            yield reader.block(numbers, columns, classes)
+            values = columns.get(label, [None] * len(numbers))
+            if len(set(labels.values())) == len(labels):
+                columns.pop(label, None)  # the classes say the same
+            yield reader.block(numbers, columns, [labels[value] for value in values])
 
     @cached_property
     def _table(self) -> pa.Table:
