@@ -78,3 +78,21 @@ def test_where_a_span_is_afterwards(position: int, start: int, end: int) -> None
     """An insertion is before a span that begins there, and behind one that ends there; a part that goes is cut."""
     moves = Moves([Edit(2, "c", ""), Edit(0, "", "x")])
     assert (moves.start(position), moves.end(position)) == (start, end)
+
+
+EDITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.text("ab", max_size=2)), max_size=4)
+
+
+@given(EDITS, st.integers(0, 20))
+def test_positions_move_as_edit_by_edit(parts: list[tuple[int, int, str]], position: int) -> None:
+    """Edit by edit: what lies wholly before moves a span, what straddles its end is taken in."""
+    edits, end = list[Edit](), -1
+    for gap, width, inserted in parts:
+        edits.append(Edit(end + 1 + gap, "x" * width, inserted))
+        end = edits[-1].start + width
+    start = stop = position
+    for edit in edits:
+        after, growth = edit.start + len(edit.removed), len(edit.inserted) - len(edit.removed)
+        start += growth if after <= position else min(0, edit.start - position)
+        stop += growth + max(0, after - position) if edit.start < position else 0
+    assert (Moves(edits).start(position), Moves(edits).end(position)) == (start, stop)
