@@ -59,6 +59,15 @@ def test_untrained_it_is_bert(tuned: Any, channel: Path, make_file: Any) -> None
     assert ours.values == theirs.values
 
 
+def test_the_gate_of_an_older_file_is_read(tuned: Any, channel: Path) -> None:
+    folder = tuned(defence=channel, epochs=0).folder
+    path = folder / "system.json"
+    said = json.loads(path.read_text())
+    del said["gates"]
+    path.write_text(json.dumps({**said, "gate": 0.25}))
+    assert load_system(folder).info.gates == {"candidates": (0.25,)}
+
+
 def test_its_defence_decides_its_weights(tuned: Any, channel: Path, tmp_path: Path) -> None:
     """Also without attacked copies: the model reads what the defence says."""
     Channel.build(ChannelOptions(dictionary=False), ["anna went to madrid"] * 9).save(tmp_path / "other")
