@@ -20,6 +20,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import not_writable
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar, random_state_kept
+from robustbench_char.models.attention import attention_for_training
 from robustbench_char.models.checkpoints import quiet
 from robustbench_char.training.batches import Collator, LengthGroupedSampler, PairCollator, divergence, length_of
 from robustbench_char.training.checkpoints import last_checkpoint, mark_complete
@@ -87,7 +88,8 @@ class Loop:
         with quiet(), random_state_kept(), torch.random.fork_rng(), progress_bar(self.progress) as bar:
             trainer = make(Bar(bar))
             trainer.remove_callback(PrinterCallback)
-            trainer.train(resume_from_checkpoint=str(start) if start else None)
+            with attention_for_training(cast(PreTrainedModel, trainer.model), bf16=trainer.args.bf16):
+                trainer.train(resume_from_checkpoint=str(start) if start else None)
         return trainer
 
 
@@ -158,6 +160,10 @@ class CheckpointTrainer(Trainer):
             ]
             self.optimizer = kind(table, **options)
         return self.optimizer
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Return 0: nobody reads the count, which goes through all parameters in each step."""
+        return 0
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         try:
