@@ -56,11 +56,12 @@ def sentences(path: Path | None) -> Iterator[tuple[str, ...]]:
 
 def prepare(base: str, words: Sequence[tuple[str, ...]]) -> Setting:
     """Return configurations at the size of a base, and a system with its tokenizer and the characters of `words`."""
+    from robustbench_char.models.bases import resolve_base
     from robustbench_char.models.charbert import CharBertConfig
     from robustbench_char.models.charbert.characters import CharacterVocabulary
     from robustbench_char.models.charbert.processor import CharBertProcessor, case_of
     from robustbench_char.models.charbert.system import CharBertSystem
-    from robustbench_char.models.checkpoints import load_config, load_tokenizer, resolve_base
+    from robustbench_char.models.checkpoints import load_config, load_tokenizer
 
     folder = resolve_base(base).folder
     bert, tokenizer = load_config(folder), load_tokenizer(folder, words=True)

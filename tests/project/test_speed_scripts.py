@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib
 import re
 import time
 from argparse import Namespace
@@ -26,19 +28,34 @@ def script(load_module: Load, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     return lambda name: load_module(SPEED / f"{name}.py")
 
 
+@pytest.mark.parametrize("path", sorted(SPEED.glob("*.py")), ids=lambda path: path.stem)
+def test_what_they_import_is_there(path: Path) -> None:
+    pytest.importorskip("torch")
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("robustbench_char"):
+            module = importlib.import_module(str(node.module))
+            assert [one.name for one in node.names if not hasattr(module, one.name)] == []
+
+
 @pytest.mark.parametrize(
     ("name", "options", "line", "lines"),
     [
-        ("attention", "", r"(bert|charbert) +2x16 (fp32|bf16) (training|inference) +eager is [\d.]+ \(", 8),
-        ("prediction", "", r"\w+ +(bert|charbert) +share [\d.]+ \([\d.]+ to [\d.]+\); [\d,]+ sub-words a second", 6),
+        ("attention", "--quick", r"(bert|charbert) +2x16 (fp32|bf16) (training|inference) +eager is [\d.]+ \(", 8),
+        (
+            "prediction",
+            "--quick",
+            r"\w+ +(bert|charbert) +share [\d.]+ \([\d.]+ to [\d.]+\); [\d,]+ sub-words a second",
+            6,
+        ),
+        ("encode", "--only forward --runs 1", r" +ratio +[\d.]+ ", 1),
         (
             "training",
-            "--families tagging",
+            "--quick --families tagging",
             r"\w+ +(bert|charbert) +share [\d.]+ \([\d.]+ to [\d.]+\); .*; a checkpoint [\d.]+ s",
             2,
         ),
     ],
-    ids=["attention", "prediction", "training"],
+    ids=["attention", "prediction", "encode", "training"],
 )
 def test_they_run(
     name: str,
@@ -46,12 +63,14 @@ def test_they_run(
     line: str,
     lines: int,
     script: Callable[[str], ModuleType],
-    tiny_base: str,
+    tiny: ModuleType,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A tiny model has no speed to speak of, so any exit code will do."""
-    monkeypatch.setattr("sys.argv", [name, "--quick", "--base", tiny_base, "--threads", "1", *options.split()])
+    base = tiny.bert_base(tmp_path / "base", positions=128)
+    monkeypatch.setattr("sys.argv", [name, "--base", str(base), "--threads", "1", *options.split()])
     with contextlib.suppress(SystemExit):
         script(name).main()
     assert len(re.findall(f"^{line}", capsys.readouterr().out, re.M)) == lines
