@@ -72,7 +72,8 @@ def _attacked(request: Attack, data: Any, place: str, tally: Tally, workers: int
         fix = "Attack a file with attack_file, or read its rows first."
         raise InputError(place, found="a path", expected="rows in memory", fix=fix)
     own, parts, table = Tally(), [ledger_schema().empty_table()], memory_table(request.task, data, place)
-    result = table.attacked(attack_blocks(request, table, own, parts.append, workers=workers))
+    blocks = attack_blocks(request, table, own, parts.append, workers=workers, strength_only=True)
+    result = table.attacked(blocks)
     tally.add(own)
     return _noted(result, pa.concat_tables(parts).to_pandas(), own)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,12 +99,14 @@ class Tally:
     restored_md5: str | None = None
 
     @classmethod
-    def of(cls, outcome: Outcome, ledger: pa.Table) -> Tally:
-        """Count one batch of texts."""
-        characters = {"characters": len(outcome.clean.codes) - len(outcome.clean.ends)}
+    def of(cls, outcome: Outcome, ledger: pa.Table, *, strength_only: bool = False) -> Tally:
+        """Count one batch of texts; with `strength_only`, no more than words, which is quicker."""
         numbers = Counter(texts=len(outcome.clean.ends), words=len(outcome.words.starts))
         numbers.update(eligible_words=outcome.eligible, attempted=outcome.attempted, edited_words=outcome.edited)
-        numbers.update(characters, character_edits=character_edits(ledger))
+        if strength_only:
+            return cls(0, numbers)
+        numbers.update(characters=len(outcome.clean.codes) - len(outcome.clean.ends))
+        numbers.update(character_edits=character_edits(ledger))
         drawn = outcome.edits.operator
         made = [(int(np.argmax(drawn == at)), at) for at in range(len(outcome.operators)) if (drawn == at).any()]
         operators = Counter({outcome.operators[at]: int((drawn == at).sum()) for _, at in sorted(made)})
@@ -136,6 +138,7 @@ class _Job(NamedTuple):
     slots: list[Slot]
     batch: Batch
     operations: list[tuple[TokenOperations, ...]] | None = None
+    strength_only: bool = False
 
 
 class _Done(NamedTuple):
@@ -193,12 +196,17 @@ def check_task_names(suite: str, *own: str) -> None:
 
 
 def attack_blocks(
-    attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1
-) -> Iterator[AttackedBlock]:
-    """Yield each block with its attack, in file order; `tally` counts and `keep` gets the ledger, block by block."""
+    attack: Attack, source: ExampleSource, tally: Tally, keep: Callable[[pa.Table], None], *, workers: int = 1,
+    strength_only: bool = False,
+) -> Iterator[AttackedBlock]:  # fmt: skip
+    """Yield each block with its attack, in file order; `tally` counts and `keep` gets the ledger, block by block.
+
+    `strength_only`: as in `Tally.of`.
+    """
     seen, known = _Seen(), _Known()
     answers, restored = _answers(source) if "answers" in attack.suite.words.protect else None, Restored()
-    planned = ((block, _job(attack, block, seen, answers)) for block in source.blocks())
+    jobs = ((block, _job(attack, block, seen, answers)) for block in source.blocks())
+    planned = ((block, job._replace(strength_only=strength_only)) for block, job in jobs)
     for block, job, done in _in_order(attack, planned, workers):
         keep(_with_sources(done.ledger, source, block, job))
         tally.examples += len(block.rows)
@@ -240,7 +248,7 @@ def _work(suite: Suite, job: _Job) -> _Done:
     batch, operations = job.batch, job.operations
     outcome = attack_batch(batch, suite) if operations is None else apply_operations(batch, operations)
     ledger = ledger_table(outcome, job.slots)
-    return _Done(outcome.texts, ledger, Tally.of(outcome, ledger))
+    return _Done(outcome.texts, ledger, Tally.of(outcome, ledger, strength_only=job.strength_only))
 
 
 def _job(attack: Attack, block: Block, seen: _Seen, answers: Answers | None) -> _Job:
@@ -249,21 +257,23 @@ def _job(attack: Attack, block: Block, seen: _Seen, answers: Answers | None) -> 
     fresh = {key: number for number, key in reversed([*enumerate(shared or ())]) if key not in seen}
     seen.update(dict.fromkeys(fresh, ("", list)))
     first = set(fresh.values())
-    at = [(number, name) for number in range(len(block.rows)) for name in attack.fields
-          if name != "context" or shared is None or number in first]  # fmt: skip
-    slots = [Slot(block.rows[number], block.ids[number], name) for number, name in at]
-    names = [f"{block.keys[number]}\x1f{name}" for number, name in at]
-    texts = [block.texts[name][number] for number, name in at]
-    for place, (number, name) in enumerate(at if shared is not None else ()):
-        if shared is not None and name == "context":
+    taken = [[name for name in attack.fields if name != "context" or number in first]
+             for number in range(len(block.rows))] if shared else [attack.fields] * len(block.rows)  # fmt: skip
+    numbers, fields = [number for number, own in enumerate(taken) for _ in own], list(chain.from_iterable(taken))
+    slots = list(map(Slot, map(block.rows.__getitem__, numbers), map(block.ids.__getitem__, numbers), fields))
+    names = list(map("{}\x1f{}".format, map(block.keys.__getitem__, numbers), fields))
+    texts = [block.texts[name][number] for number, name in zip(numbers, fields, strict=True)]
+    for place, number in enumerate(numbers if shared else ()):
+        if shared and fields[place] == "context":
             names[place] = f"context:{shared[number]}"
-            slots[place] = Slot(block.rows[number], names[place][: len("context:") + 16], name)
+            slots[place] = slots[place]._replace(id=names[place][: len("context:") + 16])
     keys = text_keys(names, seed=attack.seed, family=attack.suite.family, task=attack.task.name)
     entities = spans = None
     if "entities" in attack.suite.words.protect:
-        entities = [_entity_spans(block.examples[number]) for number, _ in at]
+        entities = [_entity_spans(block.examples[number]) for number in numbers]
     if answers is not None:
-        spans = [answers[block.examples[number].context_key] if name == "context" else [] for number, name in at]
+        spans = [answers[block.examples[number].context_key] if name == "context" else []
+                 for number, name in zip(numbers, fields, strict=True)]  # fmt: skip
     operations = list(map(attack.operations.of, block.examples)) if attack.operations else None
     return _Job(slots, Batch(texts, keys, attack.task.family == "tagging", entities, spans), operations)
 

@@ -289,6 +289,11 @@ def _sorted(parts: list[Edits]) -> Edits:
 def apply_edits(column: Column, edits: Edits) -> tuple[Column, Ints]:
     """Return the edited column, and how far each edit's start has moved by the edits before it."""
     removed, lengths = edits.written.removed, edits.written.lengths
+    written = edits.written.codes[np.arange(edits.written.codes.shape[1]) < lengths[:, None]]
+    if np.array_equal(removed, lengths):
+        same = column.codes.copy()
+        same[ranges(edits.start, lengths)] = written
+        return Column(same, column.offsets), np.zeros_like(removed)
     growth = np.cumsum(lengths - removed)
     shift = growth - (lengths - removed)
     gone = np.zeros(len(column.codes), np.bool_)
@@ -297,7 +302,7 @@ def apply_edits(column: Column, edits: Edits) -> tuple[Column, Ints]:
     new = np.zeros(len(out), np.bool_)
     come = ranges(edits.start + shift, lengths)
     new[come] = True
-    out[come] = edits.written.codes[np.arange(edits.written.codes.shape[1]) < lengths[:, None]]
+    out[come] = written
     out[~new] = column.codes[~gone]
     before = np.concatenate([[0], growth])[np.searchsorted(edits.start, column.offsets, side="left")]
     return Column(out, column.offsets + before), shift

@@ -70,7 +70,7 @@ class Augmentation:
         """Return the attacked copies of the `chosen` examples, their labels still true."""
         attack = Attack(task, self.suite, seed, chosen_fields(task, self.suite, None))
         source = _InMemory([examples[index] for index in self.chosen(len(examples), seed)])
-        blocks = attack_blocks(attack, source, Tally(), lambda ledger: None)
+        blocks = attack_blocks(attack, source, Tally(), lambda ledger: None, strength_only=True)
         return [example for block in blocks for example in block.examples()]
 
 
