@@ -83,10 +83,32 @@ class WordCharacters(_Characters):
 
     def encode(self, words: Tensor) -> Tensor:
         """Return the vectors [N, D] of words [N, M], characters on the left and zeros after them."""
-        lengths = (words != 0).sum(dim=1).clamp(min=1)
-        forward, backward, _ = self._read(words, lengths)
-        last = (lengths - 1).unsqueeze(1)
-        return cast(Tensor, self.output(torch.cat([_at(forward, last), _at(backward, last)], dim=-1).squeeze(1)))
+        lengths, order = (words != 0).sum(dim=1).clamp(min=1).sort(descending=True, stable=True)
+        words, places = words[order], torch.arange(words.shape[1], device=words.device)
+        backwards = words.gather(1, (lengths.unsqueeze(1) - 1 - places).clamp(min=0))
+        reading: list[int] = (lengths.unsqueeze(1) > places).sum(dim=0).tolist()
+        with torch.autocast(words.device.type, enabled=False):
+            last = torch.cat([self._last(words, "", reading), self._last(backwards, "_reverse", reading)], dim=-1)
+        return cast(Tensor, self.output(last[order.argsort()]))
+
+    def _last(self, words: Tensor, suffix: str, reading: list[int]) -> Tensor:
+        """Return the last states [N, H] over words, longest first, of which the first `reading[m]` have a character m.
+
+        What a character adds to the gates is computed once for the alphabet: a GRU would do it at every place.
+        """
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        into, onward, bias, own_bias = (getattr(self.gru, name + suffix) for name in names)
+        added = functional.linear(self.embedding.weight, into, bias)
+        state, ended = added.new_zeros(len(words), self.gru.hidden_size), []
+        for place, count in enumerate(reading):
+            ended.append(state[count:])
+            state = state[:count]
+            new, old = functional.embedding(words[:count, place], added), functional.linear(state, onward, own_bias)
+            size = 2 * self.gru.hidden_size
+            reset, update = (new[:, :size] + old[:, :size]).sigmoid().chunk(2, dim=-1)
+            proposed = (new[:, size:] + reset * old[:, size:]).tanh()
+            state = proposed + update * (state - proposed)
+        return torch.cat([state, *reversed(ended)])
 
 
 def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
