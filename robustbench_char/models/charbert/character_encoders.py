@@ -6,13 +6,21 @@ Shape legend: B batch, T sub-words, C characters of a text, M of a word, N words
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustbench_char.models.charbert.characters import PLACEHOLDERS
 from robustbench_char.models.charbert.configuration import CharBertConfig
+
+CANDIDATES = 8
+"""Known words that one word is read as, at most."""
+MOST_PIECES = 4
+"""Sub-words of a known word at most."""
+Table = Callable[[Tensor], Tensor]
 
 
 class _Characters(nn.Module):
@@ -66,30 +74,64 @@ class CharacterEmbeddings(_Characters):
 
 
 class WordCharacters(_Characters):
-    """A bidirectional GRU over the characters of each word by itself, and a linear map of its last states."""
+    """What each word reads as, by its spelling: the base's own embeddings of the known words that are spelt alike.
+
+    A bidirectional GRU over the characters of a word by itself gives its key, a vector of length 1. Keys are compared
+    with those of the words that the model knows, so that a word with a typo lands on the word that was meant; a word
+    unlike all of them reads as its sub-words do. `pretrain characters` trains the keys, and nothing else does.
+    """
 
     def __init__(self, config: CharBertConfig) -> None:
         super().__init__(config)
-        self.output = nn.Linear(2 * self.gru.hidden_size, config.hidden_size)
+        self.output = nn.Linear(2 * self.gru.hidden_size, config.key_size)
+        self.weighing = nn.Parameter(torch.zeros(3))
+        self.requires_grad_(False)
+        self.register_buffer("keys", torch.zeros(config.known_words, config.key_size))
+        self.register_buffer("pieces", torch.zeros(config.known_words, MOST_PIECES, dtype=torch.long))
+        self.register_buffer("prior", torch.zeros(config.known_words))
 
-    def forward(self, char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        char_input_ids: Tensor,
+        start_ids: Tensor,
+        end_ids: Tensor,
+        real: Tensor | None,
+        given: Tensor,
+        table: Table,
+    ) -> Tensor:
         """Return the vector of the word of each sub-word [B, T, D]; takes what `CharacterEmbeddings` does.
 
-        Equal words of a batch are read once.
+        `given` [B, T, D] are the embeddings of the sub-words themselves, and `table` looks up those of others. Equal
+        words of a batch are looked up once.
         """
         words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
         distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
-        return functional.embedding(which.view(words.shape[:2]), self.encode(distinct))
+        which = which.view(words.shape[:2])
+        shares, found = self.recognise(distinct)
+        pieces = cast(Tensor, self.pieces)[found]
+        inside = (pieces >= 0).to(shares.dtype)
+        weights = inside / inside.sum(-1, keepdim=True).clamp(min=1) * shares[:, :-1].unsqueeze(-1)
+        read = torch.einsum("nkp,nkpd->nd", weights.to(given.dtype), table(pieces.clamp(min=0)))
+        return functional.embedding(which, read) + shares[:, -1][which].unsqueeze(-1).to(given.dtype) * given
+
+    @torch.no_grad()
+    def recognise(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them."""
+        scale, prior, none = self.weighing
+        scores = scale * (self.encode(words) @ cast(Tensor, self.keys).T) + prior * cast(Tensor, self.prior)
+        best, found = scores.topk(min(CANDIDATES, scores.shape[1]))
+        best = best.masked_fill(words[:, :1] <= PLACEHOLDERS[1], -torch.inf)
+        return torch.cat([best, none.expand(len(best), 1)], dim=1).softmax(-1), found
 
     def encode(self, words: Tensor) -> Tensor:
-        """Return the vectors [N, D] of words [N, M], characters on the left and zeros after them."""
+        """Return the keys [N, K] of words [N, M], characters on the left and zeros after them."""
         lengths, order = (words != 0).sum(dim=1).clamp(min=1).sort(descending=True, stable=True)
         words, places = words[order], torch.arange(words.shape[1], device=words.device)
         backwards = words.gather(1, (lengths.unsqueeze(1) - 1 - places).clamp(min=0))
         reading: list[int] = (lengths.unsqueeze(1) > places).sum(dim=0).tolist()
         with torch.autocast(words.device.type, enabled=False):
             last = torch.cat([self._last(words, "", reading), self._last(backwards, "_reverse", reading)], dim=-1)
-        return cast(Tensor, self.output(last[order.argsort()]))
+        return functional.normalize(self.output(last[order.argsort()]), dim=-1)
 
     def _last(self, words: Tensor, suffix: str, reading: list[int]) -> Tensor:
         """Return the last states [N, H] over words, longest first, of which the first `reading[m]` have a character m.

@@ -71,6 +71,8 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
     interaction: str = "residual"
     character_unit: str = "word"
     character_positions: bool = True
+    known_words: int = 0
+    key_size: int = 64
     sparse_prediction: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -41,7 +41,6 @@ from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert.character_encoders import CharacterEmbeddings, WordCharacters
-from robustbench_char.models.charbert.characters import PLACEHOLDERS
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.checkpoints import positions_of
 
@@ -230,6 +229,9 @@ class CharBertPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.ParameterList):  # the gates
             for gate in module:
                 init.zeros_(gate)
+        elif isinstance(module, WordCharacters):
+            for part in (module.keys, module.pieces, module.prior, module.weighing):
+                init.zeros_(part)
         elif isinstance(module, BertEmbeddings | RobertaEmbeddings):
             positions = torch.arange(module.position_ids.shape[-1]).expand((1, -1))
             init.copy_(module.position_ids, positions)
@@ -286,11 +288,9 @@ class CharBertModel(CharBertPreTrainedModel):
         self._check(input_ids, char_input_ids=char_input_ids, start_ids=start_ids, end_ids=end_ids)
         real = None if attention_mask is None else attention_mask.bool()
         words = self.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)
-        characters = self.char_embeddings(char_input_ids, start_ids, end_ids, real)
-        if self.config.character_unit == "word":
-            characters = self._without_characters(
-                characters, input_ids, cast(Tensor, char_input_ids), cast(Tensor, start_ids)
-            )
+        spelling, table = (char_input_ids, start_ids, end_ids, real), self.get_input_embeddings()
+        known = (table(input_ids), table) if self.config.character_unit == "word" else ()
+        characters = self.char_embeddings(*spelling, *known)
         if self.config.character_positions:
             characters = self.embeddings(inputs_embeds=characters, token_type_ids=token_type_ids)
         streams = torch.cat([words, characters.to(words.dtype)])
@@ -302,12 +302,6 @@ class CharBertModel(CharBertPreTrainedModel):
         keep_all = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         padding = None if real is None else ~real.unsqueeze(-1)
         return self._output(self.encoder(streams, mask, padding, keep_all=bool(keep_all)), bool(keep_all))
-
-    def _without_characters(self, characters: Tensor, input_ids: Tensor, ids: Tensor, start_ids: Tensor) -> Tensor:
-        """Return vectors of characters [B, T, D]; of sub-words that expose none, as [CLS], their own embeddings."""
-        first = ids.long().gather(1, start_ids.long().clamp(0, ids.shape[1] - 1))
-        none = (first >= PLACEHOLDERS[0]) & (first <= PLACEHOLDERS[1])
-        return torch.where(none.unsqueeze(-1), self.get_input_embeddings()(input_ids), characters)
 
     def _check(self, input_ids: Tensor, **characters: Tensor | None) -> None:
         if missing := [name for name, value in characters.items() if value is None]:

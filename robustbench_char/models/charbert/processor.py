@@ -167,8 +167,8 @@ class CharBertProcessor:
         return ids
 
     def _spell(self, surface: str) -> tuple[int, ...]:
-        if not surface:
-            return self._special
+        if not surface or (self.vocabulary.unit == "word" and not any(map(str.isalpha, surface))):
+            return self._special  # a number is as likely as its neighbour
         if self.character_case == "lower":
             # Byte-level strings write bytes as letters, which have a lower case of their own and another meaning.
             symbols = self._byte_level and self.vocabulary.mode == "reference"
