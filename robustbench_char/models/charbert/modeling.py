@@ -230,7 +230,7 @@ class CharBertPreTrainedModel(PreTrainedModel):
             for gate in module:
                 init.zeros_(gate)
         elif isinstance(module, WordCharacters):
-            for part in (module.keys, module.pieces, module.prior, module.weighing):
+            for part in (module.weighing, *module.buffers(recurse=False)):
                 init.zeros_(part)
         elif isinstance(module, BertEmbeddings | RobertaEmbeddings):
             positions = torch.arange(module.position_ids.shape[-1]).expand((1, -1))
