@@ -128,7 +128,7 @@ def characters_of(seed: int = 0) -> WordCharacters:
         return WordCharacters(config).eval()
 
 
-def laid_out(rows: list[list[tuple[int, ...]]], room: int = 0) -> dict[str, Tensor]:
+def laid_out(rows: list[list[tuple[int, ...]]], room: int = 0) -> dict[str, Any]:
     """Return rows of words as the model takes them; what pads is noise."""
     width, most = max(map(len, rows)), max(sum(len(word) + 1 for word in row) for row in rows) + room
     noise = torch.Generator().manual_seed(1)
@@ -144,13 +144,14 @@ def laid_out(rows: list[list[tuple[int, ...]]], room: int = 0) -> dict[str, Tens
             inputs["start_ids"][index, place], inputs["end_ids"][index, place] = at, at + len(word) - 1
             inputs["real"][index, place] = True
             at += len(word) + 1
-    return inputs
+    given = torch.zeros(len(rows), width + room, 8)
+    return {**inputs, "given": given, "table": None}
 
 
 @settings(max_examples=25)
 @given(
     rows=st.lists(
-        st.lists(st.lists(st.integers(1, 29), min_size=1, max_size=9).map(tuple), min_size=1, max_size=6),
+        st.lists(st.lists(st.integers(5, 29), min_size=1, max_size=9).map(tuple), min_size=1, max_size=6),
         min_size=1,
         max_size=4,
     ),

@@ -74,21 +74,11 @@ class CharacterEmbeddings(_Characters):
 
 
 class WordCharacters(_Characters):
-    """What each word reads as, by its spelling: the base's own embeddings of the known words that are spelt alike.
+    """A bidirectional GRU over the characters of each word by itself, and a linear map of its last states."""
 
-    A bidirectional GRU over the characters of a word by itself gives its key, a vector of length 1. Keys are compared
-    with those of the words that the model knows, so that a word with a typo lands on the word that was meant; a word
-    unlike all of them reads as its sub-words do. `pretrain characters` trains the keys, and nothing else does.
-    """
-
-    def __init__(self, config: CharBertConfig) -> None:
+    def __init__(self, config: CharBertConfig, size: int | None = None) -> None:
         super().__init__(config)
-        self.output = nn.Linear(2 * self.gru.hidden_size, config.key_size)
-        self.weighing = nn.Parameter(torch.zeros(3))
-        self.requires_grad_(False)
-        self.register_buffer("keys", torch.zeros(config.known_words, config.key_size))
-        self.register_buffer("pieces", torch.zeros(config.known_words, MOST_PIECES, dtype=torch.long))
-        self.register_buffer("prior", torch.zeros(config.known_words))
+        self.output = nn.Linear(2 * self.gru.hidden_size, size or config.hidden_size)
 
     def forward(
         self,
@@ -101,37 +91,29 @@ class WordCharacters(_Characters):
     ) -> Tensor:
         """Return the vector of the word of each sub-word [B, T, D]; takes what `CharacterEmbeddings` does.
 
-        `given` [B, T, D] are the embeddings of the sub-words themselves, and `table` looks up those of others. Equal
-        words of a batch are looked up once.
+        `given` [B, T, D] are the embeddings of the sub-words themselves, which those that expose no characters keep,
+        and `table` looks up those of others. Equal words of a batch are read once.
         """
         words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
         distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
+        read, own = self._read_words(distinct, given.dtype, table)
         which = which.view(words.shape[:2])
-        shares, found = self.recognise(distinct)
-        pieces = cast(Tensor, self.pieces)[found]
-        inside = (pieces >= 0).to(shares.dtype)
-        weights = inside / inside.sum(-1, keepdim=True).clamp(min=1) * shares[:, :-1].unsqueeze(-1)
-        read = torch.einsum("nkp,nkpd->nd", weights.to(given.dtype), table(pieces.clamp(min=0)))
-        return functional.embedding(which, read) + shares[:, -1][which].unsqueeze(-1).to(given.dtype) * given
+        return functional.embedding(which, read) + own.to(given.dtype)[which].unsqueeze(-1) * given
 
-    @torch.no_grad()
-    def recognise(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them."""
-        scale, prior, none = self.weighing
-        scores = scale * (self.encode(words) @ cast(Tensor, self.keys).T) + prior * cast(Tensor, self.prior)
-        best, found = scores.topk(min(CANDIDATES, scores.shape[1]))
-        best = best.masked_fill(words[:, :1] <= PLACEHOLDERS[1], -torch.inf)
-        return torch.cat([best, none.expand(len(best), 1)], dim=1).softmax(-1), found
+    def _read_words(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
+        """Return the vectors [N, D] of words [N, M], and the share of their sub-words' own embeddings in them [N]."""
+        none = (words[:, 0] == 0) | (words[:, 0] >= PLACEHOLDERS[0]) & (words[:, 0] <= PLACEHOLDERS[1])
+        return self.encode(words).masked_fill(none.unsqueeze(-1), 0.0).to(dtype), none
 
     def encode(self, words: Tensor) -> Tensor:
-        """Return the keys [N, K] of words [N, M], characters on the left and zeros after them."""
+        """Return one vector for each of words [N, M], characters on the left and zeros after them."""
         lengths, order = (words != 0).sum(dim=1).clamp(min=1).sort(descending=True, stable=True)
         words, places = words[order], torch.arange(words.shape[1], device=words.device)
         backwards = words.gather(1, (lengths.unsqueeze(1) - 1 - places).clamp(min=0))
         reading: list[int] = (lengths.unsqueeze(1) > places).sum(dim=0).tolist()
         with torch.autocast(words.device.type, enabled=False):
             last = torch.cat([self._last(words, "", reading), self._last(backwards, "_reverse", reading)], dim=-1)
-        return functional.normalize(self.output(last[order.argsort()]), dim=-1)
+            return cast(Tensor, self.output(last[order.argsort()]))
 
     def _last(self, words: Tensor, suffix: str, reading: list[int]) -> Tensor:
         """Return the last states [N, H] over words, longest first, of which the first `reading[m]` have a character m.
@@ -151,6 +133,43 @@ class WordCharacters(_Characters):
             proposed = (new[:, size:] + reset * old[:, size:]).tanh()
             state = proposed + update * (state - proposed)
         return torch.cat([state, *reversed(ended)])
+
+
+class KnownWords(WordCharacters):
+    """What each word reads as, by its spelling: the base's own embeddings of the known words that are spelt alike.
+
+    The GRU gives a word its key, a vector of length 1. Keys are compared with those of the words that the model knows,
+    so that a word with a typo lands on the word that was meant; a word unlike all of them reads as its own sub-words.
+    `pretrain characters` trains the keys, and nothing else does.
+    """
+
+    def __init__(self, config: CharBertConfig) -> None:
+        super().__init__(config, config.key_size)
+        self.weighing = nn.Parameter(torch.zeros(3))
+        self.requires_grad_(False)
+        self.register_buffer("keys", torch.zeros(config.known_words, config.key_size))
+        self.register_buffer("pieces", torch.zeros(config.known_words, MOST_PIECES, dtype=torch.long))
+        self.register_buffer("prior", torch.zeros(config.known_words))
+
+    def _read_words(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
+        shares, found = self.recognise(words)
+        pieces = cast(Tensor, self.pieces)[found]
+        inside = (pieces >= 0).to(shares.dtype)
+        weights = inside / inside.sum(-1, keepdim=True).clamp(min=1) * shares[:, :-1].unsqueeze(-1)
+        return torch.einsum("nkp,nkpd->nd", weights.to(dtype), table(pieces.clamp(min=0))), shares[:, -1]
+
+    @torch.no_grad()
+    def recognise(self, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them."""
+        scale, prior, none = self.weighing
+        scores = scale * (self.encode(words) @ cast(Tensor, self.keys).T) + prior * cast(Tensor, self.prior)
+        best, found = scores.topk(min(CANDIDATES, scores.shape[1]))
+        best = best.masked_fill(words[:, :1] <= PLACEHOLDERS[1], -torch.inf)
+        return torch.cat([best, none.expand(len(best), 1)], dim=1).softmax(-1), found
+
+    def encode(self, words: Tensor) -> Tensor:
+        """Return the keys [N, K] of words [N, M], characters on the left and zeros after them."""
+        return functional.normalize(super().encode(words), dim=-1)
 
 
 def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:

@@ -32,12 +32,13 @@ class CharBertConfig(PreTrainedConfig):  # type: ignore[no-untyped-call]  # its 
     `released` adds it and normalises once more, as the checkpoints of 2020 do; with `none`, an ablation, they never
     meet. `character_unit`: every `word` is read by itself, and its sub-words share its vector; or one GRU reads the
     whole text, and a `piece` is its states at its first and last character, as in the checkpoints of 2020. With
-    `character_positions` the base's position embeddings and layer norm are applied to the characters' vectors.
-    `char_hidden_size` is the size of the character GRU in each direction; with pieces it must be a quarter of
-    `hidden_size`, since two directions at two characters make one sub-word. `character_case` says whether the
-    processor lower-cases the characters. `term_vocab_size` is the number of words that the noisy language modelling
-    head predicts (None: no such head). With `sparse_prediction`, masked language modelling computes logits at labelled
-    positions only. Raises InputError for values that make no model.
+    `character_positions` the base's position embeddings and layer norm are applied to the characters' vectors. With
+    `known_words` (how many there are) each word is read as those of them that are spelt alike, whose keys have
+    `key_size` numbers; with 0 its vector is learnt. `char_hidden_size` is the size of the character GRU in each
+    direction; with pieces it must be a quarter of `hidden_size`, since two directions at two characters make one
+    sub-word. `character_case` says whether the processor lower-cases the characters. `term_vocab_size` is the number of
+    words that the noisy language modelling head predicts (None: no such head). With `sparse_prediction`, masked
+    language modelling computes logits at labelled positions only. Raises InputError for values that make no model.
     """
 
     model_type = "charbert"

@@ -40,7 +40,7 @@ from transformers.models.roberta.modeling_roberta import RobertaEmbeddings
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from robustbench_char.common import InputError
-from robustbench_char.models.charbert.character_encoders import CharacterEmbeddings, WordCharacters
+from robustbench_char.models.charbert.character_encoders import CharacterEmbeddings, KnownWords, WordCharacters
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.checkpoints import positions_of
 
@@ -62,7 +62,7 @@ _TIED = {
     "mlm_head.decoder.weight": "charbert.embeddings.word_embeddings.weight",
     "mlm_head.decoder.bias": "mlm_head.bias",
 }
-_UNSPLIT = ["BertLayer", "CharacterEmbeddings", "WordCharacters"]
+_UNSPLIT = ["BertLayer", "CharacterEmbeddings", "WordCharacters", "KnownWords"]
 _HEADS_OF_A_BASE = [r"pooler\.", r"^cls\.seq_relationship\."]
 _HEADS_LEFT_BEHIND = [*_HEADS_OF_A_BASE, r"^mlm_head\.", r"^nlm_head\."]
 
@@ -229,7 +229,7 @@ class CharBertPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.ParameterList):  # the gates
             for gate in module:
                 init.zeros_(gate)
-        elif isinstance(module, WordCharacters):
+        elif isinstance(module, KnownWords):
             for part in (module.weighing, *module.buffers(recurse=False)):
                 init.zeros_(part)
         elif isinstance(module, BertEmbeddings | RobertaEmbeddings):
@@ -260,7 +260,8 @@ class CharBertModel(CharBertPreTrainedModel):
     def __init__(self, config: CharBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
         self.embeddings = RobertaEmbeddings(config) if config.base_type == "roberta" else BertEmbeddings(config)
-        self.char_embeddings = (WordCharacters if config.character_unit == "word" else CharacterEmbeddings)(config)
+        by_word = KnownWords if config.known_words else WordCharacters
+        self.char_embeddings = (by_word if config.character_unit == "word" else CharacterEmbeddings)(config)
         self.encoder = CharBertEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
