@@ -20,20 +20,31 @@ __all__ = ["convert", "finetune", "pretrain"]
 
 
 def _print_pretrained(encoder: PretrainedEncoder, system: str) -> None:
-    folder, line = encoder.folder, f"robustbench-char finetune TASK --system {system} --base {encoder.folder}"
+    folder, name = encoder.folder, "charbert" if system == "characters" else system
+    line = f"robustbench-char finetune TASK --system {name} --base {folder}"
     typer.echo(f"{folder}: pre-trained; fine-tune it with `{line}`")
 
 
 @command("pretrain", _print_pretrained)
 def pretrain(
     *,
-    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert or charbert.")],
-    text: Annotated[
-        list[Path], typer.Option(metavar="FILE", help="Plain text in UTF-8, one paragraph per line; may be repeated.")
+    system: Annotated[
+        str,
+        typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert, charbert, or characters: those of charbert alone."),
     ],
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Plain text in UTF-8, one paragraph per line; may be repeated."),
+    ] = None,
+    words: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="characters: word list, one per line; may be repeated.")
+    ] = None,
     output: Output,
     base: Annotated[
-        str, typer.Option(help="minilm (extra `offline`), a model folder, a hub id, or an earlier output to continue.")
+        str,
+        typer.Option(
+            help="minilm (extra `offline`), charbert-minilm, a model folder, a hub id, or an output to continue."
+        ),
     ] = "minilm",
     heldout: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Held-out text (default: every 100th line of --text).")

