@@ -30,7 +30,7 @@ def pretrain(
     *,
     system: Annotated[
         str,
-        typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert, charbert, or characters: those of charbert alone."),
+        typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert, charbert, or characters (of charbert)."),
     ],
     text: Annotated[
         list[Path] | None,
@@ -42,9 +42,7 @@ def pretrain(
     output: Output,
     base: Annotated[
         str,
-        typer.Option(
-            help="minilm (extra `offline`), charbert-minilm, a model folder, a hub id, or an output to continue."
-        ),
+        typer.Option(help="minilm (extra `offline`), charbert-minilm, a model folder, a hub id, or an earlier output."),
     ] = "minilm",
     heldout: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Held-out text (default: every 100th line of --text).")

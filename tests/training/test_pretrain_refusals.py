@@ -78,7 +78,7 @@ def test_a_base_of_another_system_is_refused(charbert_base: Path, pretrain_tiny:
     [
         ({"noise": 1.5}, "noise=: found 1.5; expected at least 0 and at most 1"),
         ({"mask": 0.0}, "mask=: found 0.0; expected more than 0"),
-        ({"steps": 0}, "steps=: found 0; expected at least 1"),
+        ({"steps": -1}, "steps=: found -1; expected at least 0"),
         ({"batch_size": 0}, "batch_size=: found 0"),
         ({"block_size": 65}, "block_size=: found 65; expected at least 8 and at most 64"),
         ({"learning_rate": float("nan")}, "learning_rate=: found nan"),

@@ -111,8 +111,10 @@ def spelled(words: Sequence[str], characters: CharacterVocabulary) -> Tensor:
 
 def character_model(
     folder: Path, lexicon: Lexicon, characters: CharacterVocabulary, *, seed: int
-) -> CharBertForMaskedLM:
-    """Return a CharBERT on a plain base that has room for known words; what the base lacks is drawn from the seed.
+) -> tuple[CharBertForMaskedLM, KnownWords]:
+    """Return a CharBERT on a plain base, and its character encoder, which has room for known words.
+
+    What the base lacks is drawn from the seed.
 
     Raises InputError for a base that is neither BERT- nor RoBERTa-type, or lacks weights.
     """
@@ -126,7 +128,7 @@ def character_model(
         model, missing = read_model(CharBertForMaskedLM, folder, config=config)
     own = ("charbert.embeddings.", "charbert.encoder.layer.")
     refuse_missing(folder, [name for name in missing if name.startswith(own)])
-    return cast(CharBertForMaskedLM, model)
+    return cast(CharBertForMaskedLM, model), cast(KnownWords, model.base_model.char_embeddings)
 
 
 @torch.no_grad()

@@ -46,8 +46,7 @@ def join(shipped: Path, base: Base, output: Path) -> None:
         raise InputError(shipped, found=found, expected=expected, fix="Train them: `pretrain characters --base BASE`.")
     characters, tokenizer = CharacterVocabulary.load(shipped), load_tokenizer(base.folder)
     lexicon = Lexicon.of(tokenizer, read_words(shipped / WORDS), characters.case or "surface")
-    model = character_model(base.folder, lexicon, characters, seed=0)
-    encoder = model.charbert.char_embeddings
+    model, encoder = character_model(base.folder, lexicon, characters, seed=0)
     weights = load_file(shipped / ENCODER)
     sizes = {name: tuple(weight.shape) for name, weight in encoder.named_parameters()}
     if wrong := [name for name in sizes | weights if name not in weights or sizes.get(name) != weights[name].shape]:

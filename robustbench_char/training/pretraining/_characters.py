@@ -135,8 +135,8 @@ def train_characters(plan: CharacterPlan, output: Path, *, overwrite: bool, prog
     if not saved.finished_run(output, plan.run, pretraining=True):
         check_output(output, overwrite=overwrite, inputs=plan.inputs)
         start, seed = time.monotonic(), plan.settings.seed
-        model = character_model(plan.base.folder, plan.lexicon, plan.characters, seed=seed)
-        training = _Training(plan, model.charbert.char_embeddings)
+        model, encoder = character_model(plan.base.folder, plan.lexicon, plan.characters, seed=seed)
+        training = _Training(plan, encoder)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             log = training.train(progress)
@@ -224,7 +224,7 @@ class _Training:
             for step, (words, noised) in zip(range(1, steps + 1), self.batches(), strict=False):
                 loss = self._loss(self.spelled(noised), self.spelled(words))
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 rates.step()
                 bar.advance(task)
@@ -267,7 +267,7 @@ class _Training:
             scores = weighing[0] * top + weighing[1] * prior
             loss = functional.cross_entropy(torch.cat([scores, weighing[2].expand(len(top), 1)], 1), target)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
         with torch.no_grad():
             self.encoder.weighing.copy_(weighing)

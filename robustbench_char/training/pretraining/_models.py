@@ -141,12 +141,12 @@ def fixed_vocabularies(base: Base) -> tuple[Vocabularies, TermVocabulary | None,
     config = load_config(base.folder)
     if config.model_type != CharBertConfig.model_type:
         return None
+    terms = None if has_characters_alone(config) else TermVocabulary.load(base.folder)
     characters = CharacterVocabulary.load(base.folder)
     characters.check(base.folder, config)
     read = len(characters.characters), config.character_case
-    if has_characters_alone(config):
+    if terms is None:
         return Vocabularies(None, None, *read, None, config.character_unit, None), None, characters
-    terms = TermVocabulary.load(base.folder)
     if terms.classes != config.term_vocab_size:
         right = f"{config.term_vocab_size}, as the model in the same folder has"
         fix = "Copy the whole folder that `pretrain` wrote, or start from a plain base."
