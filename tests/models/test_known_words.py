@@ -35,18 +35,20 @@ def model_of(folder: Path, lists: tuple[str, ...] = (), weighing: tuple[float, .
     characters = CharacterVocabulary.build(lexicon.words, 100, "lower", "word")
     model, encoder = character_model(folder, lexicon, characters, seed=0)
     fill(encoder, lexicon, characters)
-    encoder.weighing.copy_(torch.tensor(weighing))
+    encoder.weighing.data = torch.tensor(weighing)
     return model.eval(), lexicon, CharBertProcessor(tokenizer, characters)
 
 
-@pytest.mark.parametrize("base", ["shared_bert", "shared_roberta"])
-def test_known_words_are_those_of_the_vocabulary_and_of_lists(base: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(("base", "further"), [("shared_bert", ("films",)), ("shared_roberta", ("film",))])
+def test_known_words_are_those_of_the_vocabulary_and_of_lists(
+    base: str, further: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
     """In that order, each once; parts of words, signs, numbers and words of many pieces are none of them."""
     tokenizer = load_tokenizer(request.getfixturevalue(base))
     own = Lexicon.of(tokenizer, [], "lower").words
     assert set(own) == {word for word in own if word.isalnum() and word == word.lower()}
     both = Lexicon.of(tokenizer, ["Films", "film", "don't", "42", "filmsandbooksandcats", "films", ""], "lower")
-    assert both.words == tuple(dict.fromkeys((*own, "films", "film")))
+    assert both.words == (*own, *further)
     assert len(both.words) == len(both.pieces) == len(both.prior)
     for word, row in zip(both.words, both.pieces.tolist(), strict=True):
         ids = [index for index in row if index >= 0]
@@ -67,7 +69,7 @@ def test_a_known_word_reads_as_its_own_sub_words(shared_bert: Path) -> None:
 @torch.no_grad()
 def test_a_stranger_and_what_shows_no_characters_read_as_written(shared_bert: Path) -> None:
     model, _, processor = model_of(shared_bert, weighing=(20.0, 0.1, 1e6))
-    inputs = processor("the film , 42 [MASK] qx", return_tensors="pt")
+    inputs = processor("the film , 42 [MASK] flim", return_tensors="pt")
     names = "char_input_ids", "start_ids", "end_ids"
     table = model.get_input_embeddings()
     written = table(inputs["input_ids"])
@@ -79,7 +81,7 @@ def test_a_stranger_and_what_shows_no_characters_read_as_written(shared_bert: Pa
     (pieces,) = [processor.tokenizer.convert_ids_to_tokens(ids) for ids in inputs["input_ids"].tolist()]
     silent = {piece for piece, equal in zip(pieces, same, strict=True) if equal}
     assert {"[CLS]", "[MASK]", "[SEP]"} <= silent
-    assert not {piece for piece in pieces if piece in ("q", "##x")} & silent
+    assert not {"f", "##l", "##i", "##m"} & silent
 
 
 @settings(max_examples=25)
@@ -103,7 +105,7 @@ def _small(scale: float) -> KnownWords:
         torch.manual_seed(0)
         encoder = KnownWords(CharBertConfig(hidden_size=8, num_attention_heads=2, **sizes))
         encoder.keys.copy_(torch.nn.functional.normalize(torch.randn(5, 3), dim=-1))
-    encoder.weighing.copy_(torch.tensor([scale, 0.3, 1.0]))
+    encoder.weighing.data = torch.tensor([scale, 0.3, 1.0])
     return encoder
 
 
