@@ -336,7 +336,7 @@ def _tensorboard(folder: Path) -> TrainerCallback:
 
 for _name, _stage in {
     "attack": Stage(_attack, version=1, heavy=False),
-    "pretrain": Stage(_pretrain, version=2),
+    "pretrain": Stage(_pretrain, version=3),
     "recogniser": Stage(_recogniser, version=1),
     "defence": Stage(_defence, version=1, heavy=False),
     "finetune": Stage(_finetune, version=1),

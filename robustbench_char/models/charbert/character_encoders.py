@@ -18,6 +18,8 @@ from robustbench_char.models.charbert.configuration import CharBertConfig
 
 CANDIDATES = 8
 """Known words that one word is read as, at most."""
+AT_ONCE = 128
+"""Words that are compared with all known ones in one piece."""
 MOST_PIECES = 4
 """Sub-words of a known word at most."""
 Table = Callable[[Tensor], Tensor]
@@ -162,8 +164,13 @@ class KnownWords(WordCharacters):
     def recognise(self, words: Tensor) -> tuple[Tensor, Tensor]:
         """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them."""
         scale, prior, none = self.weighing
-        scores = scale * (self.encode(words) @ cast(Tensor, self.keys).T) + prior * cast(Tensor, self.prior)
-        best, found = scores.topk(min(CANDIDATES, scores.shape[1]))
+        keys, priors = cast(Tensor, self.keys), cast(Tensor, self.prior)
+        with torch.autocast(words.device.type, enabled=False):
+            sought = torch.cat([scale * self.encode(words), prior.expand(len(words), 1)], dim=1)
+            known, most = torch.cat([keys, priors.unsqueeze(1)], dim=1).T, min(CANDIDATES, len(keys))
+            # A few words at a time: the scores of all of them would not fit into a processor's cache.
+            parts = [(rows @ known).topk(most) for rows in sought.split(AT_ONCE)]
+        best, found = torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
         best = best.masked_fill(words[:, :1] <= PLACEHOLDERS[1], -torch.inf)
         return torch.cat([best, none.expand(len(best), 1)], dim=1).softmax(-1), found
 
