@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from pydantic import computed_field
 
+from robustbench_char.analysis.learning import constant_score, is_learnt
 from robustbench_char.analysis.pairs import check_together, distinct
 from robustbench_char.analysis.statistics import (
     CLEAN,
@@ -69,6 +70,7 @@ class Row(Frozen):
 
     `difference` is B - A in points with its interval, or the `note` why there is none; `p_holm` is p after Holm's
     correction over the rows that were tested. A row that is the same in all counts needs no test, and has no p.
+    `learnt` is false where the clean results tell that the system has learnt the task neither in A nor in B.
     """
 
     task: str
@@ -87,6 +89,7 @@ class Row(Frozen):
     p: float | None = None
     p_holm: float | None = None
     verdict: Literal["same", "within noise", "differs"] = "same"
+    learnt: bool = True
 
 
 class Change(Frozen):
@@ -259,6 +262,9 @@ def _rows(groups: _Groups) -> list[Row]:
     tested = sum(not _alike(runs) for runs in groups.values())
     permutations = max(PERMUTATIONS, _PERMUTATIONS_PER_ROW * tested)
     rows = [_row(group, runs, permutations) for (group, _), runs in groups.items()]
+    clean = {group[:3]: runs for (group, _), runs in groups.items() if group.condition == CLEAN}
+    lost = {system for system, runs in clean.items() if not (_learnt(runs, 0) or _learnt(runs, 1))}
+    rows = [row.model_copy(update={"learnt": (row.task, row.system, row.base) not in lost}) for row in rows]
     corrected = corrected_p_values([row.p for row in rows])
     return [row if p is None else _judged(row, p) for row, p in zip(rows, corrected, strict=True)]
 
@@ -292,6 +298,16 @@ def _tested(group: _Group, runs: Sequence[_Counted], permutations: int) -> dict[
     interval = statistics.difference(group.task, _B, _A, group.condition) or Interval(None)
     p = statistics.p_value(group.task, _A, _B, group.condition, permutations=permutations)
     return {"difference": interval.value, "low": interval.low, "high": interval.high, "note": interval.note, "p": p}
+
+
+def _learnt(runs: Sequence[_Counted], side: int) -> bool:
+    """Return whether clean results of A (0) or B (1) are above those of the best constant answer."""
+    counted = {index: (run.records[side], run.counts[side]) for index, run in enumerate(runs) if run.counts[side].size}
+    cells = {("", _A, CLEAN): Cell(tuple(resampled_runs(counted).values()), ())} if counted else {}
+    constant = constant_score(runs[0].records[side], counted[0][1].sum(0) if counted else None)
+    return is_learnt(
+        Statistics(cells, {}).score("", _A, CLEAN), fmean(_headline(run.records[side]) for run in runs), constant
+    )
 
 
 def _changes(pairs: Sequence[tuple[Record, Record]]) -> list[Change]:

@@ -1,7 +1,7 @@
 """Which systems have not learnt their task: those whose clean score is not above that of the best constant answer.
 
 What such a system keeps under attack says nothing (one class for all examples keeps everything), so it has no retention
-and no rank, here by one rule for tables, figures and sentences.
+and no rank, and reports leave it out: one rule for tables, figures and sentences.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def constant_score(record: Record, sums: Floats | None = None) -> float | None:
 def learning(pairs: Sequence[Pair], statistics: Statistics) -> Learning:
     """Return what each system with clean results has learnt: it has not if its interval reaches the best constant.
 
-    Where there is no interval the score itself has to be above.
+    Where there is no interval the score itself has to be above. Clean results may stand alone (see `pairs.alone`).
     """
-    clean = [pair.clean for pair in pairs if pair.clean]
+    clean = [record for pair in pairs if not (record := pair.clean or pair.attacked).data.attack]
     groups = grouped(clean, lambda record: (record.task, (record.system.shown, record.system.base)))
     return {key: _learnt(records, key, statistics) for key, records in groups.items()}
 

@@ -16,6 +16,7 @@ from robustbench_char.records.evaluation import Record
 __all__ = [
     "REFERENCE",
     "Pair",
+    "alone",
     "check_together",
     "comparison_table",
     "distinct",
@@ -105,6 +106,12 @@ def pair_records(records: Sequence[tuple[Path, Record]]) -> list[Pair]:
             clean_folder, clean = kept.get(_key(record, clean=True), (None, None))
             pairs.append(Pair(record, folder, clean, clean_folder))
     return pairs
+
+
+def alone(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the clean results that no attacked one of the pairs stands beside, each as a pair without a partner."""
+    paired = {pair.clean_folder for pair in pairs}
+    return [Pair(record, folder) for folder, record in records if not record.data.attack and folder not in paired]
 
 
 def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:

@@ -22,6 +22,7 @@ from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import output_folder, safe_name, sha256_bytes, sha256_file
+from robustbench_char.common.process import cycles_kept
 from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats.table import write_table
@@ -66,7 +67,7 @@ def attack_file(
     request, folder = Attack.of(record, suite, seed, fields, operations), Path(output)
     _refuse_other_request(request, folder, format, overwrite)
     inputs = [file.path, *([request.operations.path] if request.operations else [])]
-    with output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=inputs) as scratch:
+    with cycles_kept(), output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=inputs) as scratch:
         manifest = _write_set(request, file, scratch, format, workers)
         write_manifest(scratch, manifest)
     return manifest

@@ -336,10 +336,11 @@ def _attacked(attack: Attack, block: Block, job: _Job, done: _Done, seen: _Seen,
     own = {name: [text for slot, text in zip(job.slots, done.texts, strict=True) if slot.field == name]
            for name in attack.fields}  # fmt: skip
     if shared is not None:
-        keys = dict(zip(block.rows, shared, strict=True))
+        contexts = dict(zip(block.rows, zip(shared, block.texts["context"], strict=True), strict=True))
         first = (slot.row for slot in job.slots if slot.field == "context")
         for row, text in zip(first, own["context"], strict=True):
-            seen[keys[row]] = text, maker(row, "context")
+            key, clean = contexts[row]
+            seen[key], known[clean, text] = (text, maker(row, "context")), edits().moves(row, "context")
         own["context"] = [seen[key][0] for key in shared]
 
     def item(number: int, example: Example) -> Attacked:

@@ -187,11 +187,11 @@ class _Arm:
         sites = self.changes if suite.no_op == "never" else np.ones_like(self.changes)
         place = operator.place or self.positions
         low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=place)
+        if place == "ends":
+            sites = sites & at_ends(low, high, len(sites))
         if letters and operator.place is None:
             sites = sites & letters_at(scene, operator.width)
             high = np.minimum(high, words.ends)  # what comes after the word is not one of its letters
-        if place == "ends":
-            sites = sites & at_ends(low, high, len(sites))
         # In 32 bits: a column has fewer characters, and the memory of this array is most of its cost.
         total = np.concatenate([np.zeros(1, np.int32), np.cumsum(sites, dtype=np.int32)])
         self.sites, self.first = np.flatnonzero(sites), np.asarray(total[low], np.int64)

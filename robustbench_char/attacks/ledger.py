@@ -10,6 +10,7 @@ edited once: its row is the first question's, its id `context:` and the start of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.attacks.engine import Outcome
 from robustbench_char.text.columns import strings
-from robustbench_char.text.edits import Edit, distance
+from robustbench_char.text.edits import Edit, Moves, distance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,17 +120,35 @@ class TextEdits:
     """The edits of the clean texts of a ledger in which each text has its rows together; made when asked for."""
 
     def __init__(self, table: pa.Table) -> None:
-        row, field = table["row"].to_numpy(), table["field"].combine_chunks()
+        self._table, row, field = table, table["row"].to_numpy(), table["field"].combine_chunks()
         kind = field.dictionary_encode().indices.to_numpy()
         first = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(kind, prepend=-1) != 0))
         names = zip(row[first].tolist(), field.take(first).to_pylist(), strict=True)
         self._spans = dict(zip(names, pairwise([*first.tolist(), len(row)]), strict=True))
-        self._columns = [table[name].to_pylist() for name in ("start_clean", "removed", "inserted")]
+
+    @cached_property
+    def _columns(self) -> list[list[Any]]:
+        return [self._table[name].to_pylist() for name in ("start_clean", "removed", "inserted")]
+
+    @cached_property
+    def _places(self) -> list[NDArray[np.int64]]:
+        """Starts and ends of all edits, how far each has moved, and by how much it makes its text longer."""
+        import pyarrow.compute as pc
+
+        start, moved = (self._table[name].to_numpy() for name in ("start_clean", "start_attacked"))
+        gone, come = (pc.utf8_length(self._table[name]).to_numpy() for name in ("removed", "inserted"))
+        return [start, start + gone, moved - start, come - gone]
 
     def of(self, row: int, field: str) -> list[Edit]:
         """Return the edits of a text, in order of position."""
         start, end = self._spans.get((row, field), (0, 0))
         return list(map(Edit, *(column[start:end] for column in self._columns)))
+
+    def moves(self, row: int, field: str) -> Moves:
+        """Return where positions of a text are after its edits."""
+        start, end = self._spans.get((row, field), (0, 0))
+        starts, ends, shifts, growth = (column[start:end].tolist() for column in self._places)
+        return Moves.of_columns(starts, ends, [*shifts, shifts[-1] + growth[-1] if shifts else 0])
 
 
 def character_edits(table: pa.Table) -> int:

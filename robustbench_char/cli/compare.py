@@ -72,10 +72,11 @@ def _print_text(result: SetComparison) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDE
-    if result.rows:
-        console.print(_table(result.rows))
+    if rows := [row for row in result.rows if row.learnt]:
+        console.print(_table(rows))
         console.print()
     for title, lines in (
+        ("left out, not learnt in A or in B (clean scores not above the best constant answer)", _unlearnt(result.rows)),
         ("not comparable", _apart(result.apart)),
         ("only in A (attack seeds in brackets)", _listed(result.only_a)),
         ("only in B (attack seeds in brackets)", _listed(result.only_b)),
@@ -116,6 +117,12 @@ def _name(result: Result) -> str:
 
 def _condition(result: Result) -> str:
     return result.condition if result.attack_seed is None else f"{result.condition} ({result.attack_seed})"
+
+
+def _unlearnt(rows: Iterable[Row]) -> Iterator[str]:
+    for row in rows:
+        if not row.learnt:
+            yield f"{row.task}, {row.system}, {row.base}, {row.condition}: A {row.a:.2f}, B {row.b:.2f}, {row.verdict}"
 
 
 def _apart(apart: Iterable[Apart]) -> Iterator[str]:

@@ -20,9 +20,14 @@ _COUNTED = ("failed_examples", "tokens_in", "tokens_out")
 
 
 def show_evaluation(result: Evaluation) -> None:
-    """Print one result: its scores, the headline with its interval."""
+    """Print one result: its scores, the headline with its interval, and whether a clean one says nothing."""
+    from robustbench_char.reports.summary import about_learning
+
     _notes([result.record], opened=True)
-    typer.echo(_line(result.record, result.interval()))
+    interval = result.interval()
+    typer.echo(_line(result.record, interval))
+    if note := about_learning(result.record, interval):
+        typer.echo(note)
 
 
 def show_numbers(folder: Path, *, opened: bool = False) -> None:

@@ -1,7 +1,8 @@
-"""What a computation shares with its process: progress (a bar, a file) and the process-wide random state."""
+"""What a computation shares with its process: progress (a bar, a file), random state, the search for cycles."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["progress_bar", "progress_to", "random_state_kept", "write_status"]
+__all__ = ["cycles_kept", "progress_bar", "progress_to", "random_state_kept", "write_status"]
 
 _REPORTED: list[Path] = []
 """The files that progress is written to, innermost last."""
@@ -79,3 +80,16 @@ def random_state_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def cycles_kept() -> Iterator[None]:
+    """Put off Python's search for cycles to the end of a block that makes many objects and no cycles: each hundred
+    thousand would start it in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

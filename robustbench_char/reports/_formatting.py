@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,13 +18,6 @@ _ABOUT_MARKS = {
     "edits": "† The system's defence allows for as many edits of a word as this attack makes.",
     "suite": "‡ The system was trained under this very suite.",
 }
-
-NOT_LEARNT = "not learnt"
-"""What stands in place of the retention of a system that has not learnt its task (see `analysis.learning`)."""
-ABOUT_NOT_LEARNT = (
-    "Not learnt: the lower limit of the clean score is not above the score of the best constant answer (one answer for "
-    "all examples). Its retention would be meaningless, so neither retention nor rank is given."
-)
 
 _NAMES = {
     "f1": "F1",
@@ -53,11 +46,6 @@ def percent(fraction: Any, *, missing: str = DASH) -> str:
 def share(fraction: Any) -> str:
     """Print a share as sentences say it: `10%`, `9.7%`."""
     return percent(fraction).replace(".0%", "%")
-
-
-def system(label: Any, learnt: Any = True) -> str:
-    """Print what a system is called, and that it has not learnt its task."""
-    return str(label) if learnt is not False else f"{label} ({NOT_LEARNT})"
 
 
 def gain(value: Any) -> str:
@@ -160,6 +148,22 @@ def about_intervals(means: pd.DataFrame) -> str:
 def about_lines(means: pd.DataFrame) -> str:
     """Return what the lines of a figure are, where there are any."""
     return " Lines are 95% intervals over examples." if means["attacked_low"].notna().any() else ""
+
+
+def not_learnt(rows: Iterable[Mapping[Any, Any]]) -> str:
+    """Name systems that have not learnt their task, each once, with their clean scores and the best constant's.
+
+    A row has task, label, metric, constant, clean and its limits.
+    """
+    said = (
+        f"{row['label']} on {row['task']}, {score_name(row['metric'])} {with_limits(row, 'clean')}"
+        + ("" if is_missing(row["constant"]) else f", best constant {score(row['constant'])}")
+        for row in rows
+    )
+    return (
+        f"{'; '.join(dict.fromkeys(said))}. Not learnt: the clean score is not above that of the best constant answer "
+        "(one for all examples), by its interval; more test examples narrow it."
+    )
 
 
 def about_best(means: pd.DataFrame) -> str:

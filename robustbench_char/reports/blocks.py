@@ -50,11 +50,6 @@ def text(title: str, name: str = "", *, show: Callable[[Any], str] = str, split:
     return Column(title, cell, "left")
 
 
-def system_column(name: str = "system") -> Column:
-    """Return the column of systems, marked where `learnt` is false."""
-    return Column("System", lambda row: formatting.system(row[name], row["learnt"]), "left")
-
-
 def texts(*titles: str) -> tuple[Column, ...]:
     """Return a column of text for each title."""
     return tuple(text(title) for title in titles)
@@ -92,19 +87,6 @@ def drop_column(title: str, prefix: str) -> Column:
     return Column(title, cell)
 
 
-def retention_column(title: str, prefix: str = "") -> Column:
-    """Return a column of retentions with their intervals; where `<prefix>learnt` is false it says so."""
-
-    def cell(row: Mapping[str, Any]) -> str:
-        if row[f"{prefix}learnt"] is False:
-            return formatting.NOT_LEARNT
-        return formatting.percent(row[f"{prefix}retention"]) + formatting.limits(
-            row, f"{prefix}retention", formatting.percent
-        )
-
-    return Column(title, cell)
-
-
 def _snake(title: str) -> str:
     return title.lower().replace(" ", "_").replace("-", "_")
 
@@ -130,7 +112,10 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A frame, written at full precision as CSV, and the columns that are printed of it (page, Markdown, LaTeX)."""
+    """A frame, written at full precision as CSV, and the columns that are printed of it (page, Markdown, LaTeX).
+
+    Rows of systems that have not learnt their task (`learnt` is false) are not printed.
+    """
 
     name: str
     caption: str
@@ -149,11 +134,16 @@ class Table(NamedTuple):
         """The rest of the caption."""
         return self.caption.partition(". ")[2]
 
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows that are printed; a table without any stands in its file alone."""
+        return self.frame[self.frame["learnt"].astype(bool)] if "learnt" in self.frame else self.frame
+
     def printed(self) -> tuple[list[Column], list[list[Cell]]]:
         """Return the columns that are printed, those with something in some row, and their cells, row by row."""
         rows = [
             [Cell(column.show(row), column.best is not None and row[column.best] is True) for column in self.columns]
-            for row in ({str(key): cell for key, cell in row.items()} for row in self.frame.to_dict("records"))
+            for row in ({str(key): cell for key, cell in row.items()} for row in self.rows.to_dict("records"))
         ]
         empty = {
             number for number, cells in enumerate(zip(*rows, strict=True)) if {cell.text for cell in cells} <= _NOTHING

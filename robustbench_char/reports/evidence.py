@@ -9,9 +9,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from robustbench_char.analysis.breakdowns import breakdown_frame, cell_statistics
+from robustbench_char.analysis.learning import Learning, learning
 from robustbench_char.analysis.pairs import (
     REFERENCE,
     Pair,
+    alone,
     check_together,
     comparison_table,
     distinct,
@@ -32,7 +34,8 @@ class Evidence(NamedTuple):
     """All that a section may look at: row i of `frame` is pair i. `examples` says whether texts may be shown.
 
     `means` are scores over seeds with their intervals (see `analysis.scores.mean_scores`), which `statistics` gives;
-    `cells` are scores by breakdown under the main suite (see `analysis.breakdowns.breakdown_frame`).
+    `cells` are scores by breakdown under the main suite (see `analysis.breakdowns.breakdown_frame`); `learning` says
+    which systems have learnt which task.
     """
 
     records: list[tuple[Path, Record]]
@@ -42,6 +45,7 @@ class Evidence(NamedTuple):
     statistics: Statistics
     cells: pd.DataFrame
     examples: bool
+    learning: Learning
     prices: tuple[PriceRecord, ...] = ()
     sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
     fragility: tuple[FragilityRecord, ...] = ()
@@ -50,6 +54,29 @@ class Evidence(NamedTuple):
     def tasks(self) -> dict[str, list[Record]]:
         """The records of each task, in order."""
         return grouped((record for _, record in self.records), lambda record: record.task)
+
+    @property
+    def learnt(self) -> pd.DataFrame:
+        """The rows of `means` of systems that have learnt their task: what figures and rankings show."""
+        return self.means[self.means["learnt"]] if len(self.means) else self.means
+
+    def has_learnt(self, task: str, system: str, base: str | None = None) -> bool:
+        """Return whether a system has learnt a task, on a base or on any; true where no clean result tells."""
+        found = [
+            learnt
+            for (of, (label, root)), (_, learnt) in self.learning.items()
+            if (of, label) == (task, system) and base in (None, root)
+        ]
+        return any(found) or not found
+
+    def marked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a frame of tasks and systems (`label` or `system`, `base` where it has one) with `learnt`.
+
+        Tables print the rows where it is true, and hold all.
+        """
+        names = [name for name in ("task", "label" if "label" in frame else "system", "base") if name in frame]
+        keys = frame[names].itertuples(index=False, name=None)
+        return frame.assign(learnt=[self.has_learnt(*key) for key in keys])
 
 
 def report_frame(folders: Sequence[Path | str]) -> pd.DataFrame:
@@ -73,7 +100,17 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     means = mean_scores(frame, pairs, statistics)
     cells = _cells(pairs, means, statistics)
     others = tuple(find_prices(paths)), _sensitivities(paths), tuple(find_fragility(paths))
-    return Evidence(records, pairs, frame, means, statistics, cells, examples, *others)
+    clean = alone(records, pairs)
+    known = learning(pairs, statistics) | learning(clean, statistics_of(clean))
+    frame, means, cells = (_with_gains(rows, known) for rows in (frame, means, cells))
+    return Evidence(records, pairs, frame, means, statistics, cells, examples, known, *others)
+
+
+def _with_gains(frame: pd.DataFrame, known: Learning) -> pd.DataFrame:
+    """Return a frame without the gains over a reference that has not learnt the task."""
+    lost = [task for (task, (name, _)), (_, learnt) in known.items() if name == REFERENCE and not learnt]
+    gains = [f"{name}{end}" for name in ("gain", "gain_clean") for end in ("", "_low", "_high")]
+    return frame.assign(**{name: frame[name].mask(frame["task"].isin(lost)) for name in gains if name in frame})
 
 
 def read_records(folders: list[Path]) -> list[tuple[Path, Record]]:

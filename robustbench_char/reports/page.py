@@ -72,7 +72,7 @@ def write_report(
     pictures = [block for block in blocks if isinstance(block, Picture)]
     script, allowed = inline_script() if any(isinstance(block, Explorer) for block in blocks) else ("", "'none'")
     values = heading(evidence, *(run or run_named([Path(folder) for folder in folders]))) | {
-        "sections": sections,
+        "sections": [section for each in sections if (section := _printed(each)).blocks],
         "explorer_script": script,
     }
     values |= {"allowed_script": allowed}
@@ -88,6 +88,12 @@ def write_report(
 
 def _sections(evidence: Evidence) -> list[Section]:
     return [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
+
+
+def _printed(section: Section) -> Section:
+    """Return a section without tables that have no row to print."""
+    kept = (block for block in section.blocks if not isinstance(block, Table) or len(block.rows))
+    return section._replace(blocks=tuple(kept))
 
 
 def _text_free(folders: Sequence[Path | str]) -> list[Block]:

@@ -97,12 +97,15 @@ class Results(pd.DataFrame):
     def plot(self, task: str | None = None) -> Figure:  # type: ignore[override]
         """Return a figure: of one task the curve over strengths, or bars where there are not several; else all tasks.
 
-        Raises InputError for a task without attacked results beside clean ones.
+        Systems that have not learnt the task are left out. Raises InputError for a task without attacked results beside
+        clean ones of a system that has learnt it.
         """
         frame, means = self._means
+        means = means[means["learnt"]] if len(means) else means
         tasks = list(dict.fromkeys(means["task"])) if len(means) else []
         if task not in (None, *tasks) or not tasks:
-            expected = f"one of {', '.join(tasks)}" if tasks else "results on clean and on attacked data"
+            needed = "results of a system that has learnt its task, on clean and on attacked data"
+            expected = f"one of {', '.join(tasks)}" if tasks else needed
             fix = f"Correct the name.{nearest(task, tasks)}" if tasks and task else "Evaluate on both."
             raise InputError("task", found=repr(task) if task else "none to draw", expected=expected, fix=fix)
         if task is None and len(tasks) > 1:

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_char.analysis.learning import constant_score, is_learnt
-from robustbench_char.analysis.pairs import Pair, comparison_table, grouped, pair_records
+from robustbench_char.analysis.learning import constant_score, is_learnt, learning
+from robustbench_char.analysis.pairs import Pair, alone, comparison_table, grouped, pair_records
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import CLEAN, interval_columns, statistics_of
+from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.records.evaluation import Record
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports._formatting import DASH
 from robustbench_char.reports.evidence import Evidence, read_records
 
-__all__ = ["Summary", "compared", "read_summary", "summary_of"]
+__all__ = ["Summary", "about_learning", "compared", "read_summary", "summary_of"]
 
 _MOST_ROWS = 30
 """Rows of a table that is printed."""
@@ -38,6 +39,8 @@ _SHARED = ("Task", "Score", "Attack", "Words mistyped")
 class Summary(NamedTuple):
     """A row per task and system, in order of rank; scores in percent, drop in points, retention and mistyped shares.
 
+    What has not learnt its task stands in the frame alone: table and sentences leave it out, and a note names it.
+
     Columns: task, rank (by attacked score; missing for what has not learnt, or met no attack), label (the system as
     reports call it), suite, mistyped (share of all words that were edited), metric, examples, runs, saw_attack,
     constant (score of the best constant answer), learnt; clean, attacked, drop, retention, each with `_low` and `_high`
@@ -48,19 +51,26 @@ class Summary(NamedTuple):
     attacks: pd.DataFrame = pd.DataFrame()
 
     @property
+    def learnt(self) -> pd.DataFrame:
+        """The rows of systems that have learnt their task: what table and sentences tell of."""
+        return self.frame[self.frame["learnt"].astype(bool)]
+
+    @property
     def sentences(self) -> list[str]:
         """What was found: of one task, or of one system on each task; of several on several one overall."""
-        tasks = {task: part.to_dict("records") for task, part in self.frame.groupby("task", sort=False)}
-        if len(tasks) > 1 and self.frame["label"].nunique() > 1 and self.frame["rank"].notna().any():
+        frame = self.learnt
+        tasks = {task: part.to_dict("records") for task, part in frame.groupby("task", sort=False)}
+        if len(tasks) > 1 and frame["label"].nunique() > 1 and frame["rank"].notna().any():
             return [_overall(tasks)]
         found = {task: _sentence(rows) for task, rows in tasks.items()}
         return [text if len(tasks) == 1 else f"{task!s}: {text}" for task, text in found.items()]
 
     @property
     def notes(self) -> list[str]:
-        """What the marks in table and sentences mean, those that occur."""
-        notes = formatting.about_marks(self.frame["saw_attack"])
-        return notes if self.frame["learnt"].all() else [*notes, formatting.ABOUT_NOT_LEARNT]
+        """What the marks in table and sentences mean, those that occur, and what was left out."""
+        notes = formatting.about_marks(self.learnt["saw_attack"])
+        missing = self.frame[~self.frame["learnt"].astype(bool)].to_dict("records")
+        return [*notes, f"Left out: {formatting.not_learnt(missing)}"] if missing else notes
 
     @property
     def heading(self) -> str:
@@ -74,17 +84,18 @@ class Summary(NamedTuple):
         """Return the table as it is printed: texts, without columns that say nothing or stand in `heading`."""
         table = self._printed()
         shared = [name for name in _SHARED if table[name].nunique() < 2]
-        shared += [] if (self.frame["rank"] > 1).any() else ["Rank"]
+        shared += [] if (self.learnt["rank"] > 1).any() else ["Rank"]
         return table.drop(columns=[*shared, *(name for name in table if table[name].eq(DASH).all())], errors="ignore")
 
     def _printed(self) -> pd.DataFrame:
         columns = list(_shown(dict.fromkeys(_COLUMNS)))
-        return pd.DataFrame([_shown(row) for row in self.frame.to_dict("records")], columns=columns)
+        return pd.DataFrame([_shown(row) for row in self.learnt.to_dict("records")], columns=columns)
 
     def text(self) -> str:
         """Return sentences, table and marks as plain text; the table has a row per attack unless that is too long."""
         whole = self._whole()
-        return "\n".join([*whole._heading(), *whole._rows(), *whole.notes, "", *self.sentences])
+        rows = whole._rows() if len(whole.learnt) else []
+        return "\n".join([*whole._heading(), *rows, *whole.notes, *(["", *said] if (said := self.sentences) else [])])
 
     def _whole(self) -> Summary:
         """Return the same with a row per attack, unless those are too many."""
@@ -102,7 +113,7 @@ class Summary(NamedTuple):
     def html(self) -> str:
         """Return the same as HTML."""
         whole = self._whole()
-        table = whole.shown().to_html(index=False, border=0)
+        table = whole.shown().to_html(index=False, border=0) if len(whole.learnt) else ""
         parts = (self.sentences, whole._heading(), whole.notes)
         above, heading, below = ("".join(f"<p>{escape(text)}</p>" for text in part) for part in parts)
         return f"{above}\n{heading}\n{table}\n{below}"
@@ -125,10 +136,17 @@ def summary_of(evidence: Evidence) -> Summary:
 
 def summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
     """Return the summary of records, each with its folder, that are paired and have means over seeds."""
-    paired = {pair.clean_folder for pair in pairs}
-    alone = [item for item in records if not item[1].data.attack and item[0] not in paired]
-    clean = _clean_rows(alone)
+    clean = _clean_rows(alone(records, pairs))
     return Summary(_ranks(compared(means), clean), _ranks(means, clean))
+
+
+def about_learning(record: Record, interval: Interval) -> str:
+    """Return what is to know of a clean result, with the interval of its headline, that is not above a constant's."""
+    clean, constant = record.scores[record.headline], constant_score(record)
+    if record.data.attack or is_learnt(interval, clean, constant):
+        return ""
+    row = {"task": record.task, "label": record.system.shown, "metric": record.headline, "constant": constant}
+    return formatting.not_learnt([row | interval_columns("clean", interval) | {"clean": clean}])
 
 
 def _ranks(means: pd.DataFrame, clean: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -161,18 +179,15 @@ def _ranked(part: pd.DataFrame) -> pd.DataFrame:
     return part.assign(rank=part["learnt"].cumsum().where(part["learnt"]))
 
 
-def _clean_rows(alone: Sequence[tuple[Path, Record]]) -> list[dict[str, Any]]:
-    """Return a row for each clean result that no attacked one stands beside."""
-    statistics = statistics_of([Pair(record, folder) for folder, record in alone])
-    rows = []
-    for _, record in alone:
-        key = record.task, (record.system.shown, record.system.base), CLEAN
-        cell, interval = statistics.cells.get(key), statistics.score(*key)
-        clean = record.scores[record.headline]
+def _clean_rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Return a row for each clean result, of those that no attacked one stands beside."""
+    statistics = statistics_of(pairs)
+    known, rows = learning(pairs, statistics), []
+    for record in (pair.attacked for pair in pairs):
+        key = record.task, (record.system.shown, record.system.base)
         row = {"task": record.task, "label": record.system.shown, "metric": record.headline, "runs": 1}
-        row |= interval_columns("clean", interval) | {"clean": clean}
-        constant = constant_score(record, cell.runs[0].counts.sum(0) if cell else None)
-        row |= {"constant": constant, "learnt": is_learnt(interval, clean, constant)}
+        row |= interval_columns("clean", statistics.score(*key, CLEAN)) | {"clean": record.scores[record.headline]}
+        row |= dict(zip(("constant", "learnt"), known[key], strict=True))
         rows.append(row | {"examples": record.data.examples})
     return rows
 
@@ -189,26 +204,18 @@ def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
         "Clean": number("clean"),
         "Attacked": number("attacked", mark=formatting.mark(row["saw_attack"])),
         "Drop": number("drop"),
-        "Retention": number("retention", formatting.percent) if row["learnt"] else formatting.NOT_LEARNT,
+        "Retention": number("retention", formatting.percent),
     }
 
 
 def _overall(tasks: Mapping[Any, Sequence[Mapping[Any, Any]]]) -> str:
-    """Say which system keeps the highest score on which tasks, and which have not learnt."""
+    """Say which system keeps the highest score on which tasks."""
     shares = [row["mistyped"] for rows in tasks.values() for row in rows if not formatting.is_missing(row["mistyped"])]
     ends = dict.fromkeys(formatting.share(share) for share in (min(shares), max(shares)))
     firsts = {task: rows[0]["label"] for task, rows in tasks.items() if rows[0]["rank"] == 1}
     groups = grouped(firsts, lambda task: firsts[task])
     highest = _listed([f"{label} on {_listed(on)}" for label, on in groups.items()])
-    said = f"At {' to '.join(ends)} of words mistyped, the highest scores are those of {highest}."
-    unlearnt = {task: [row["label"] for row in rows if not row["learnt"]] for task, rows in tasks.items()}
-    names = {
-        task: "every system" if len(labels) == len(tasks[task]) else _listed(labels)
-        for task, labels in unlearnt.items()
-        if labels
-    }
-    missing = [f"{who} on {_listed(on)}" for who, on in grouped(names, lambda task: names[task]).items()]
-    return f"{said} Not learnt: {'; '.join(missing)}." if missing else said
+    return f"At {' to '.join(ends)} of words mistyped, the highest scores are those of {highest}."
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -217,25 +224,16 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _sentence(rows: Sequence[Mapping[Any, Any]]) -> str:
-    """Say what the best system keeps, and of several the last one, of those that have learnt their task."""
+    """Say what the best system keeps, and of several the last one."""
     metric = formatting.score_name(rows[0]["metric"])
-    learnt = [row for row in rows if row["learnt"]]
-    attacked = [row for row in learnt if not formatting.is_missing(row["attacked"])]
-    said = []
-    if attacked and not attacked[0]["mistyped"]:
-        said.append(f"{attacked[0]['suite']} changed no word: attack with a higher strength, or more text.")
-    elif attacked:
-        share = formatting.share(attacked[0]["mistyped"])
-        said.append(f"At {share} of words mistyped, {_change(metric, attacked, len(rows))}")
-    elif learnt:
+    attacked = [row for row in rows if not formatting.is_missing(row["attacked"])]
+    if not attacked:
         what = f"{metric[:1].upper()}{metric[1:]}"
-        said += [f"{what} of {row['label']} on clean data is {formatting.with_limits(row, 'clean')}." for row in learnt]
-    if missing := [row for row in rows if not row["learnt"]]:
-        names = formatting.join([f"{row['label']} ({formatting.score(row['clean'])})" for row in missing])
-        known = missing[0]["constant"]
-        best = "" if formatting.is_missing(known) else f" (the best constant answer has {formatting.score(known)})"
-        said.append(f"Not learnt{best}: {names}.")
-    return " ".join(said)
+        said = (f"{what} of {row['label']} on clean data is {formatting.with_limits(row, 'clean')}." for row in rows)
+        return " ".join(said)
+    if not attacked[0]["mistyped"]:
+        return f"{attacked[0]['suite']} changed no word: attack with a higher strength, or more text."
+    return f"At {formatting.share(attacked[0]['mistyped'])} of words mistyped, {_change(metric, attacked, len(rows))}"
 
 
 def _change(metric: str, rows: Sequence[Mapping[Any, Any]], systems: int) -> str:

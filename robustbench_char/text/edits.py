@@ -81,6 +81,13 @@ class Moves:
         self._ends = [edit.start + len(edit.removed) for edit in ordered]
         self._shifts = list(accumulate((len(edit.inserted) - len(edit.removed) for edit in ordered), initial=0))
 
+    @classmethod
+    def of_columns(cls, starts: list[int], ends: list[int], shifts: list[int]) -> Moves:
+        """Return the moves of `k` edits in order; `shifts`: how far what is before each, and behind the last, moves."""
+        moves = cls(())
+        moves._starts, moves._ends, moves._shifts = starts, ends, shifts
+        return moves
+
     def start(self, position: int) -> int:
         """Return where a span that began at `position` begins.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from pathlib import Path
@@ -232,6 +233,7 @@ def test_nothing_half_written_stays(mini: Path, tmp_path: Path) -> None:
             output=tmp_path / "out",
         )
     assert [path.name for path in tmp_path.iterdir()] == ["broken.tsv"]
+    assert gc.isenabled()
 
 
 def test_a_file_name_never_writes_outside(mini: Path, tmp_path: Path) -> None:

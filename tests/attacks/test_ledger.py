@@ -9,11 +9,13 @@ from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import (
     LEDGER_COLUMNS,
     Slot,
+    TextEdits,
     ledger_schema,
     ledger_table,
     word_vocabulary,
 )
 from robustbench_char.attacks.suites import Suite, load_suites
+from robustbench_char.text.edits import Moves
 
 TEXTS = ['Morning tea: 日本 "Straße"', "", "Zwölf BOXER don't"]
 
@@ -41,6 +43,15 @@ def test_rows_say_what_happened() -> None:
         assert row["word_before"] in before
         assert row["word_after"] in after
         assert row["removed_source"] is None
+
+
+def test_positions_move_by_columns_as_by_edits() -> None:
+    result, _ = outcome()
+    edits = TextEdits(ledger_table(result, [Slot(i, "x", "one") for i in range(3)]))
+    for row, text in enumerate(TEXTS):
+        by_columns, by_edits = edits.moves(row, "one"), Moves(edits.of(row, "one"))
+        for at in range(len(text) + 1):
+            assert (by_columns.start(at), by_columns.end(at)) == (by_edits.start(at), by_edits.end(at))
 
 
 def test_removed_source_and_empty_ledgers() -> None:

@@ -60,6 +60,9 @@ def test_evaluate_says_what_was_found_and_what_it_cost(run: Run, tmp_path: Path)
     assert "openai:tiny: 2 of 10 predictions could not be used and count as wrong; the column `error`" in done.out
     assert " tokens in, 10 tokens out, cost 0.00" in done.out
     assert "qnli, clean, 10 examples: accuracy 80.00" in done.out
+    assert "openai:tiny on qnli, accuracy 80.0 [" in done.out
+    assert "Not learnt: the clean score is not above that of the best constant answer" in done.out
+    assert "Not learnt" not in run("evaluate", limit=40).out
 
 
 def test_a_quota_that_ends_in_the_middle_of_check(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +79,7 @@ def test_a_quota_that_ends_in_the_middle_of_check(run: Run, tmp_path: Path, monk
     assert done.code == 0
     assert len(run.server.asked) - asked == 5
     assert len(find_records([tmp_path / "out" / "records"])) == 2
-    assert "Retention" in done.out
+    assert "Left out: tiny on qnli, accuracy 80.0 [" in done.out  # ten examples tell no more
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 20
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []

@@ -53,6 +53,18 @@ def test_the_same_as_json() -> None:
     assert (clean["task"], clean["condition"], clean["a"]) == ("conll2003", "clean", record.scores["f1"])
 
 
+def test_what_neither_side_has_learnt_is_named_and_has_no_row() -> None:
+    folder = RESULTS / "cpu" / "records" / "minilm"
+    done = compare(folder / "charbert" / "mrpc", folder / "charbert" / "mrpc")
+    assert done.returncode == 0, done.stderr
+    heading, first, *_ = done.stdout.splitlines()
+    assert heading.startswith("left out, not learnt in A or in B")
+    assert first == "  mrpc, charbert, minilm, clean: A 68.63, B 68.63, same"
+    assert "0 differ beyond noise, 0 within noise" in done.stdout
+    assert " verdict" not in done.stdout
+    assert "left out" not in compare(folder / "bert" / "mrpc", folder / "bert" / "mrpc").stdout
+
+
 def test_results_without_counts_cannot_be_compared() -> None:
     done = compare(RESULTS / "first_comparison", SMALL)
     assert done.returncode == 1, done.stderr

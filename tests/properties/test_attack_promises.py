@@ -171,6 +171,22 @@ def test_interior_leaves_both_ends_of_a_word(name: str) -> None:
     holds()
 
 
+@pytest.mark.parametrize("characters", ["any", "letters"])
+@pytest.mark.parametrize("name", [name for name in (*OWN, *MORE) if name not in WHITE_SPACE])
+def test_ends_strikes_first_or_last_characters_alone(name: str, characters: Any) -> None:
+    suite = ALL[name].model_copy(update={"positions": "ends", "operators": {name: OperatorRule(characters=characters)}})
+
+    @settings(max_examples=10)
+    @given(texts)
+    def holds(batch: list[str]) -> None:
+        outcome, _ = attack([*batch, "0A A0 modern 1st"], suite)
+        edits, words = outcome.edits, outcome.words
+        last = edits.start + edits.written.removed == words.ends[edits.word]
+        assert (last | (edits.start == words.starts[edits.word])).all()
+
+    holds()
+
+
 SHAPES = {
     "drop": lambda before, after, row: len(after) == len(before) - 1 and row["inserted"] == "",
     "add": lambda before, after, row: len(after) == len(before) + 1 and row["removed"] == "",

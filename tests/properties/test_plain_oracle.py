@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
+from robustbench_char.attacks.operators import Positions
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites, suite_names
 from robustbench_char.text._sentences import sentence_ends
 from robustbench_char.text._treebank import treebank_spans
@@ -180,6 +181,25 @@ def test_letters_of_the_next_word_do_not_count(plain: ModuleType) -> None:
     edits = engine_edits(batch, names, suite, 0)
     assert {edit[3] for edit in edits if edit[1] == 0} == {0, 1, 2}
     assert edits == plain_edits(plain, batch, names, suite, 0)
+
+
+@pytest.mark.parametrize("no_op", ["never", "as_drawn"])
+@pytest.mark.parametrize("characters", ["any", "letters"])
+@pytest.mark.parametrize("positions", get_args(Positions))
+@pytest.mark.parametrize("operator", sorted(FOUR))
+def test_positions_and_characters(
+    plain: ModuleType, operator: str, positions: Positions, characters: Any, no_op: Any
+) -> None:
+    """All of them with one another, on words that begin or end with what is not a letter, and on words that touch."""
+    batch = [*SENTENCES, "0A A0 0AB AB0 0AB0 a 0 '70s rock'n'roll cannot x86-64"]
+    names = [str(number) for number in range(len(batch))]
+    (base,) = load_suites("add", task="qnli")
+    for split in ("unicode", "treebank"):
+        changes = {"operators": {operator: OperatorRule(characters=characters)}, "words": WordRule(split=split)}
+        suite = base.model_copy(update={**changes, "positions": positions, "no_op": no_op})
+        edits = engine_edits(batch, names, suite, 3)
+        assert len(edits) > 5
+        assert edits == plain_edits(plain, batch, names, suite, 3)
 
 
 def test_the_oracle_sees_a_difference(plain: ModuleType) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import read_record, write_record
 from robustbench_char.reports import write_report
 from robustbench_char.reports.blocks import Table, texts
+from robustbench_char.reports.results import load_results
 
 Make = Callable[..., Path]
 
@@ -61,21 +64,65 @@ def test_a_page_of_check_is_named_by_its_models(make_runs: Make, tmp_path: Path)
     assert '<p class="lead">1 system, 1 task, 2 attack suites.</p>' in page
 
 
-def test_what_has_not_learnt_is_marked_wherever_it_stands(make_comparison: Make, tmp_path: Path) -> None:
-    root = make_comparison(("qnli",), ("bert", "advbert"), ("charbert_2020",), counts=True)
-    for path in root.glob("1/*/record.json"):
+def read_table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def unlearn(root: Path) -> None:
+    """Let a constant answer be better than what the systems below a folder answer."""
+    for path in root.rglob("record.json"):
         write_record(path.parent, read_record(path).model_copy(update={"constant_score": 99.0}))
+
+
+TELL_OF_SETTINGS = {"systems", "compared", "fairness"}
+"""Tables of what was done, not of how well."""
+
+
+def test_what_has_not_learnt_is_named_once_and_stands_in_files_alone(make_comparison: Make, tmp_path: Path) -> None:
+    systems, suites = ("bert", "bert_aug", "advbert"), ("charbert_2020", "drop", "swap", "mixed@0.1", "mixed@0.2")
+    root = make_comparison(("qnli", "conll2003"), systems, suites, counts=True)
+    unlearn(root / "2")
+    out = write_report([root], tmp_path / "out").parent
+    page, text = ((out / name).read_text(encoding="utf-8") for name in ("index.html", "report.md"))
+    said = re.findall(r"Left out: .*", text)
+    (note,) = said
+    for task in ("qnli, accuracy", "conll2003, F1"):
+        assert re.search(rf"advbert on {task} \S+ \\\[\S+ \S+\\\], best constant 99\.0[;.]", note)
+    assert page.count("Left out: ") == 1
+    for path in (out / "tables").glob("*.csv"):
+        if path.stem in TELL_OF_SETTINGS or "advbert" not in path.read_text(encoding="utf-8"):
+            continue
+        assert "advbert" not in path.with_suffix(".md").read_text(encoding="utf-8"), path.stem
+        assert "advbert" not in path.with_suffix(".tex").read_text(encoding="utf-8"), path.stem
+        for row in read_table(path):
+            told = row["learnt"] if "advbert" in row.values() else row.get("advbert_learnt", "False")
+            assert told == "False", path.stem
+    for path in (out / "figures").glob("*.svg"):
+        assert "advbert" not in path.read_text(encoding="utf-8"), path.stem
+        assert "bert_aug" in path.read_text(encoding="utf-8"), path.stem
+
+
+def test_gains_over_what_has_not_learnt_are_not_given(make_comparison: Make, tmp_path: Path) -> None:
+    root = make_comparison(("qnli",), ("bert", "advbert"), ("charbert_2020",), counts=True)
+    unlearn(root / "0")
+    out = write_report([root], tmp_path / "out").parent
+    assert not (out / "tables" / "gains.csv").exists()
+    assert "(+" not in (out / "tables" / "overview_qnli.md").read_text(encoding="utf-8")
+    assert "word_subword" not in "".join(path.name for path in (out / "figures").iterdir())
+
+
+def test_a_page_on_what_nobody_learnt_says_so_and_has_neither_table_nor_figure(make_runs: Make, tmp_path: Path) -> None:
+    root = make_runs(("qnli",), counts=True)
+    unlearn(root)
     out = write_report([root], tmp_path / "out").parent
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert "Not learnt (the best constant answer has 99.0): advbert" in text
-    assert text.count("Not learnt: the lower limit of the clean score") == 1
-    for name in ("summary", "tasks_charbert_2020", "overview_qnli", "scores_qnli"):
-        (line,) = [
-            line for line in (out / "tables" / f"{name}.md").read_text("utf-8").splitlines() if "| advbert" in line
-        ]
-        assert "not learnt" in line
-    for name in ("scores_qnli", "before_after"):
-        assert "not learnt" in (out / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+    assert "Left out: bert on qnli" in text
+    assert "No system has learnt qnli." in text
+    assert not (out / "figures").exists()
+    assert "## Before" not in text
+    assert [row["learnt"] for row in read_table(out / "tables" / "summary.csv")] == ["False"]
+    with pytest.raises(InputError, match="none to draw; expected results of a system that has learnt its task"):
+        load_results(root).plot()
 
 
 def test_columns_of_dashes_are_not_printed() -> None:

@@ -66,7 +66,7 @@ def test_clean_results_alone_have_a_row_and_no_figure(make_runs: Callable[..., P
     results = rbc.load_results(make_runs(suites=()))
     (row,) = results.frame().to_dict("records")
     assert (row["system"], row["task"], pd.isna(row["suite"]), pd.isna(row["attacked"])) == ("bert", "qnli", True, True)
-    with pytest.raises(rbc.InputError, match=r"task: found none to draw; expected results on clean and on attacked"):
+    with pytest.raises(rbc.InputError, match=r"none to draw; expected results of a system that .* on clean and on at"):
         results.plot()
     with pytest.raises(rbc.InputError, match=r"found no predictions on both clean and attacked data"):
         results.examples()

@@ -50,19 +50,24 @@ def test_of_a_sweep_the_strength_nearest_to_a_tenth_of_the_words_is_told(sweep: 
     assert summary.text().endswith(f"\n\n{sentence}")
 
 
-def test_what_has_not_learnt_is_last_and_has_no_rank() -> None:
+def test_what_has_not_learnt_is_left_out_and_named_with_the_constant() -> None:
     summary = read_summary(
         [RESULTS / "cpu" / "records" / "minilm" / name / "mrpc" for name in ("bert", "charbert", "bert_aug")]
     )
     assert summary.frame["label"].tolist() == ["bert_aug", "bert", "charbert"]
     assert summary.frame["rank"].tolist() == [1, 2, pd.NA]
-    shown = summary.shown().set_index("System")
-    assert shown.loc["charbert", ["Rank", "Retention"]].tolist() == ["–", "not learnt"]
+    assert summary.shown()["System"].tolist() == ["bert_aug", "bert"]
     (sentence,) = summary.sentences
-    assert sentence.endswith("Not learnt (the best constant answer has 68.4): charbert (68.6).")
     assert "of bert_aug falls from 73.3 to 70.1†" in sentence
     assert "of bert it falls" in sentence
-    assert [note.partition(" ")[0] for note in summary.notes] == ["†", "Not"]
+    mark, left_out = summary.notes
+    assert mark.startswith("†")
+    assert left_out.startswith("Left out: charbert on mrpc, accuracy 68.6 [64.0, 73.0], best constant 68.4. Not learnt")
+    assert "charbert (" not in sentence
+    assert not [line for line in summary.text().splitlines() if line.startswith("charbert ")]
+    nobody = summary._replace(frame=summary.frame[2:], attacks=summary.attacks[:0])
+    assert nobody.text() == left_out
+    assert "<table" not in nobody.html()
 
 
 def test_tasks_have_a_sentence_each_and_ranks_of_their_own() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Answer, Attacked, Edit, get_task
 from robustbench_char.tasks.base import text_key
+from robustbench_char.tasks.formats.json_lines import Node, parse
 
 V1 = """{"version": "1.1",
  "data":[ {"title": "R\\u00edga", "paragraphs": [
@@ -160,6 +161,7 @@ def test_questions_of_one_context_must_agree(kit: Any) -> None:
         ("squad_v1", '{"data": "a\nb"}', r"found malformed JSON \(invalid control character at, column 12\)"),
         ("squad_v1", '{"data" []}', r"found malformed JSON \(':' is missing, column 9\)"),
         ("squad_v1", "{data: []}", r"found malformed JSON \(a key in double quotes is missing, column 2\)"),
+        ("squad_v1", '{"data":\n [NaN]}', r"data.txt:2: found malformed JSON \(a value is missing, column 3\)"),
         ("squad_v1", "{} {}", r"found malformed JSON \(extra data, column 4\)"),
         ("squad_v1", "[" * 100_000, r"found JSON nested too deeply"),
         ("squad_v1", b'{"data":\n "caf\xe9"}', r"data.txt:2: found byte 0xe9 at offset 14, which is not UTF-8"),
@@ -190,6 +192,30 @@ def test_lone_surrogates_are_refused(kit: Any, key: str, escape: str) -> None:
     message = rf"data.txt:2: found malformed JSON \(the lone surrogate \{escape}, column {len(key) + 18}\)"
     with pytest.raises(InputError, match=message):
         list(kit.open("squad_v1", data).examples())
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text('a"\\é'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
+)
+
+
+@given(VALUES, st.sampled_from([None, 0, 3]), st.booleans())
+def test_nodes_have_the_spans_of_their_literals(value: Any, indent: int | None, ascii_only: bool) -> None:
+    text = f" {json.dumps(value, indent=indent, ensure_ascii=ascii_only)}\n"
+    if "{}" not in text:  # a key may stand twice
+        text = text.replace("{", '{"b": [{}, -1.5e3, {}], ')
+
+    def check(node: Node) -> Any:
+        inner: Any = node.value
+        if isinstance(inner, dict):
+            inner = {key: check(member) for key, member in inner.items()}
+        if isinstance(inner, list):
+            inner = list(map(check, inner))
+        assert json.loads(text[node.start : node.end]) == inner
+        return inner
+
+    assert check(parse(text, "x")) == json.loads(text)
 
 
 # Any spelling of any document: each character raw or escaped, white space anywhere.

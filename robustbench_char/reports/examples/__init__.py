@@ -21,7 +21,9 @@ def sections(evidence: Evidence) -> list[Section]:
 def _blocks(evidence: Evidence) -> list[Block]:
     if not evidence.examples:
         return [Note("This report was made without examples.")]
-    changed = changed_examples(evidence.pairs)
+    systems = ((pair, pair.attacked.system) for pair in evidence.pairs)
+    learnt = [pair for pair, own in systems if evidence.has_learnt(pair.attacked.task, own.shown, own.base)]
+    changed = changed_examples(learnt)
     if not any(len(table) for _, table in changed):
         return [Note("No examples can be shown: the folders hold no predictions on both clean and attacked data.")]
     meaning = " ".join(f"{outcome.capitalize()}: {text}." for outcome, text in OUTCOMES.items())

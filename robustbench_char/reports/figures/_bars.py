@@ -43,7 +43,7 @@ def score_figure(frame: pd.DataFrame, task: str, means: pd.DataFrame | None = No
 
 def _bars(part: pd.DataFrame) -> pd.DataFrame:
     """Return a row per bar: label (of the system), group (`clean` or suite), mean, low, high, saw."""
-    part = part.assign(label=system_labels(part), saw=part.get("saw_attack"), learnt=part.get("learnt", True))
+    part = part.assign(label=system_labels(part), saw=part.get("saw_attack"))
     # One clean evaluation is paired with every suite: count it once per seed.
     clean = part.assign(group=CLEAN, value=part["clean"], saw=None).drop_duplicates(["label", "training_seed", "value"])
     attacked = part.assign(group=part["suite"], value=part["attacked"])
@@ -53,13 +53,13 @@ def _bars(part: pd.DataFrame) -> pd.DataFrame:
         low=("value", "min"),
         high=("value", "max"),
         saw=("saw", strongest),
-        learnt=("learnt", "all"),
     ).reset_index()
 
 
 def _with_limits(bars: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """Put intervals over examples in place of the spans of seeds, for all bars or for none."""
     limits = {}
+    bars = bars[bars["label"].isin(means["label"])].reset_index(drop=True)  # others have not learnt
     for row in means.to_dict("records"):
         limits[row["label"], CLEAN] = row["clean_low"], row["clean_high"]
         limits[row["label"], row["suite"]] = row["attacked_low"], row["attacked_high"]
@@ -125,13 +125,12 @@ def _panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
 
 def _label_bars(axes: Axes, positions: Sequence[float], part: pd.DataFrame, *, upright: bool) -> None:
     """Draw the span of several runs on each bar, and its value beyond both."""
-    values = zip(positions, *(part[name] for name in ("mean", "low", "high", "saw", "learnt")), strict=True)
-    for position, mean, low, high, saw, learnt in values:
+    values = zip(positions, *(part[name] for name in ("mean", "low", "high", "saw")), strict=True)
+    for position, mean, low, high, saw in values:
         if high > low:
             (axes.vlines if upright else axes.hlines)(position, low, high, color=style.EDGE, linewidth=1.6)
         end, sign = (high, 1) if mean >= 0 else (low, -1)
         text = formatting.score(mean) + formatting.mark(saw)
-        text += "" if learnt else f"{chr(10) if upright else ' '}{formatting.NOT_LEARNT}"
         if upright:
             axes.annotate(text, (position, end), (0, 2 * sign), textcoords="offset points", ha="center",
                           va="bottom" if sign > 0 else "top", fontsize=8.5)  # fmt: skip

@@ -37,15 +37,14 @@ def change_figure(means: pd.DataFrame) -> Figure:
 
 def _change_panel(axes: Axes, part: pd.DataFrame, systems: list[str]) -> None:
     positions = [systems.index(label) for label in part["label"]]
-    rows = zip(positions, *(part[name] for name in ("clean", "attacked", "saw_attack", "learnt")), strict=True)
-    for position, before, after, saw, learnt in rows:
+    rows = zip(positions, *(part[name] for name in ("clean", "attacked", "saw_attack")), strict=True)
+    for position, before, after, saw in rows:
         arrow = {"arrowstyle": "-|>", "color": style.EDGE, "linewidth": 1.0, "shrinkA": 4, "shrinkB": 4}
         axes.annotate("", (after, position), (before, position), arrowprops=arrow)
         sides = (before, after, ""), (after, before, formatting.mark(saw))
         for value, other, mark in sides if before != after or sides[1][2] else sides[:1]:
             right = value > other or (value == other and mark == "")
             shift, side = (7, "left") if right else (-7, "right")
-            mark += "" if learnt or not right else f" {formatting.NOT_LEARNT}"
             axes.annotate(formatting.score(value) + mark, (value, position), (shift, 0), textcoords="offset points",
                           ha=side, va="center", fontsize=8)  # fmt: skip
     for name, colour in (("clean", _BEFORE), ("attacked", _AFTER)):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.figures import style
 
 if TYPE_CHECKING:
@@ -72,8 +71,7 @@ def _strength_panel(axes: Axes, part: pd.DataFrame, systems: list[str], columns:
         values, low, high = (
             [float(line[f"{clean}{end}"].mean()), *line[f"{attacked}{end}"].astype(float)] for end in _ENDS
         )
-        name = formatting.system(system, bool(line["learnt"].all()))
-        axes.plot(shares, values, label=name, markeredgecolor=style.EDGE, markersize=5.5, **look)
+        axes.plot(shares, values, label=system, markeredgecolor=style.EDGE, markersize=5.5, **look)
         axes.fill_between(shares, low, high, color=look["color"], alpha=0.15, linewidth=0)
     style.frame_axes(axes, grid="both")
     axes.tick_params(labelbottom=True, labelsize=8.5)

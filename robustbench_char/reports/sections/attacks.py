@@ -11,8 +11,6 @@ from robustbench_char.reports.blocks import (
     Section,
     Table,
     drop_column,
-    retention_column,
-    system_column,
     text,
     value,
 )
@@ -27,7 +25,7 @@ _DROP = ("drop", "drop_low", "drop_high", "relative_drop")
 
 def operators(evidence: Evidence) -> list[Section]:
     """Return the section on drops by operator; none unless two systems met two operators one by one."""
-    means = single_operators(evidence.means[evidence.means["learnt"]]) if len(evidence.means) else evidence.means
+    means = single_operators(evidence.learnt) if len(evidence.means) else evidence.means
     if means.empty or means["label"].nunique() < 2 or means["operators"].nunique() < 2:
         return []
     caption = (
@@ -35,12 +33,12 @@ def operators(evidence: Evidence) -> list[Section]:
         "each task. ‘–’: not evaluated, or not learnt."
     )
     picture = Picture("operators", caption, heat_figure(means))
-    return [Section("operators", "By operator", (picture, _operator_table(means)))]
+    return [Section("operators", "By operator", (picture, _operator_table(single_operators(evidence.means))))]
 
 
 def _operator_table(means: pd.DataFrame) -> Table:
     rows = [
-        {"task": task, "label": label}
+        {"task": task, "label": label, "learnt": part["learnt"].all()}
         | {f"{row['operators']}_{name}": row[name] for row in part.to_dict("records") for name in _DROP}
         for (task, label), part in means.groupby(["task", "label"], sort=False)
     ]
@@ -58,20 +56,20 @@ def strength(evidence: Evidence) -> list[Section]:
     rows = strength_sweeps(evidence.means) if len(evidence.means) else evidence.means
     if rows.empty:
         return []
-    tasks = rows.groupby("task", sort=False)  # of one task, the figure stands on the first screen
+    tasks = rows[rows["learnt"]].groupby("task", sort=False)  # of one task, the figure stands on the first screen
     pictures = (
         [strength_picture(part, str(task)) for task, part in tasks] if evidence.means["task"].nunique() > 1 else []
     )
     columns = (
         text("Task"),
-        system_column("label"),
+        text("System", "label"),
         text("Suite"),
         value("Words mistyped", "mistyped", formatting.percent),
         value("Effective strength", show=formatting.percent),
         value("Clean", interval=True),
         value("Attacked", interval=True, mark="saw_attack"),
         value("Drop", interval=True),
-        retention_column("Retention"),
+        value("Retention", show=formatting.percent, interval=True),
     )
     caption = "Scores by strength: the share of all words, and of the eligible ones, that was edited. "
     caption += formatting.about_intervals(rows)

@@ -32,7 +32,7 @@ def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none where no result has counts."""
     if evidence.cells.empty:
         return []
-    cells = evidence.cells.assign(system=system_labels(evidence.cells))
+    cells = evidence.marked(evidence.cells.assign(system=system_labels(evidence.cells)))
     suite, metrics = str(cells["suite"].iloc[0]), cells.groupby("task", sort=False)["count"].first()
     units = ", ".join(f"{task} {unit_of(metric)}" for task, metric in metrics.items())
     what = (
@@ -40,8 +40,8 @@ def sections(evidence: Evidence) -> list[Section]:
         "same units; where the clean text has no such cell, and units are not whole examples, there is no clean score."
     )
     parts = {name: part for name in BREAKDOWNS if len(part := cells[cells["dimension"] == name])}
-    gains = "pieces" in parts and parts["pieces"]["gain"].notna().any()
-    pictures = [_picture(parts["pieces"], suite)] if gains else []
+    pieces = parts["pieces"][parts["pieces"]["learnt"]] if "pieces" in parts else cells[:0]
+    pictures = [_picture(pieces, suite)] if pieces["gain"].notna().any() else []
     tables = (_table(part, name, suite) for name, part in parts.items())
     return [Section("breakdowns", "Breakdowns", (Note(what), *pictures, *tables))]
 

@@ -45,10 +45,10 @@ def sections(evidence: Evidence) -> list[Section]:
     if defended and len(means):
         named = _with_meanings(means, records)
         tasks = [(str(task), part) for task, part in named.groupby("task", sort=False) if part["learnt"].any()]
-        blocks += [Note(note) for note in formatting.about_marks(means["saw_attack"])]
+        blocks += [Note(note) for note in formatting.about_marks(evidence.learnt["saw_attack"])]
         blocks += [_table(task, part, folded=number > 0) for number, (task, part) in enumerate(tasks)]
-        blocks += _picture(named)
-    blocks += [*_prices(evidence), *(_costs(records) if defended else [])]
+        blocks += _picture(named[named["learnt"]])
+    blocks += [*_prices(evidence), *(_costs(evidence) if defended else [])]
     return [Section("defences", "Defences", tuple(blocks))] if blocks else []
 
 
@@ -74,8 +74,12 @@ def _with_meanings(means: pd.DataFrame, records: Iterable[Record]) -> pd.DataFra
 
 
 def _table(task: str, part: pd.DataFrame, *, folded: bool) -> Table:
-    """Return a row per condition and a column per system: score with its interval, and the retention."""
+    """Return a row per condition and a column per system: score with its interval, and the retention.
+
+    Systems that have not learnt the task stand in the file alone.
+    """
     labels = [str(label) for label in dict.fromkeys(part.sort_index()["label"])]
+    learnt = set(part.loc[part["learnt"], "label"])
     first = part.drop_duplicates("label")
     rows = [_row({"meaning": "Clean", "suite": CLEAN, "mistyped": 0.0}, first, CLEAN)]
     for (meaning, suite), cells in part.groupby(["meaning", "suite"], sort=False):
@@ -86,16 +90,17 @@ def _table(task: str, part: pd.DataFrame, *, folded: bool) -> Table:
         text("Attack", "suite"),
         value("Words changed", "mistyped", formatting.percent),
         value("Runs", show=formatting.plain),
-        *(_column(label, bool(first.set_index("label").loc[label, "learnt"])) for label in labels),
+        *(_column(label) for label in labels if label in learnt),
     )
     metric = formatting.score_name(str(part["metric"].iloc[0]))
     caption = (
         f"{task}: {metric} of each system, from attacks that a defence or training knows to those that none does. "
         f"n = {int(part['examples'].max()):,} examples; below each score its retention. "
-        f"{formatting.about_intervals(part)}{formatting.about_best(part)}"
+        f"{formatting.about_intervals(part[part['learnt']])}{formatting.about_best(part)}"
     )
     frame = pd.DataFrame(rows)
     frame = frame.assign(**{f"{label}_best": frame[f"{label}_best"].eq(True) for label in labels})
+    frame = frame.assign(**{f"{label}_learnt": label in learnt for label in labels})
     return Table(f"defences_{task}", caption.strip(), frame, columns, folded)
 
 
@@ -110,14 +115,14 @@ def _row(shared: dict[str, Any], cells: pd.DataFrame, side: str) -> dict[str, An
     return row
 
 
-def _column(label: str, learnt: bool) -> Column:
+def _column(label: str) -> Column:
     score = value(label, f"{label}_score", interval=True, mark=f"{label}_saw_attack")
 
     def cell(row: Mapping[str, Any]) -> str:
         kept = formatting.percent(row.get(f"{label}_retention"), missing="")
         return score.show(row) + (f"\n{kept}" if kept else "")
 
-    return Column(formatting.system(label, learnt), cell, best=f"{label}_best")
+    return Column(label, cell, best=f"{label}_best")
 
 
 def _picture(named: pd.DataFrame) -> list[Picture]:
@@ -175,14 +180,17 @@ def _prices(evidence: Evidence) -> list[Table]:
     return [Table("defence_prices", caption, pd.DataFrame(rows), columns)] if rows else []
 
 
-def _costs(records: Iterable[Record]) -> list[Table]:
+def _costs(evidence: Evidence) -> list[Table]:
     """Return what each system takes beyond its base: parameters, and time per sub-word on each task."""
-    timed = grouped(records, lambda record: (record.system.shown, record.system.base))
+    timed = grouped(
+        (record for _, record in evidence.records), lambda record: (record.system.shown, record.system.base)
+    )
     tasks = list(dict.fromkeys(record.task for own in timed.values() for record in own))
     rows = [
         {
             "system": shown,
             "base": base,
+            "learnt": any(evidence.has_learnt(task, shown, base) for task in {record.task for record in own}),
             "extra_parameters": own[0].system.all_extra_parameters,
             "defence": own[0].system.defence.name if own[0].system.defence else formatting.DASH,
             **{

@@ -18,7 +18,7 @@ __all__ = ["sections"]
 def sections(evidence: Evidence) -> list[Section]:
     """Return all scores, then data, attacks and versions."""
     records = [record for _, record in evidence.records]
-    scores = tuple(_scores(group, task) for task, group in evidence.tasks.items())
+    scores = tuple(_scores(evidence, group, task) for task, group in evidence.tasks.items())
     details = (_data(records), *_attacks(records), _versions(records))
     return [
         Section("all-scores", "All scores", scores, folded=True),
@@ -26,8 +26,9 @@ def sections(evidence: Evidence) -> list[Section]:
     ]
 
 
-def _scores(records: list[Record], task: str) -> Table:
+def _scores(evidence: Evidence, records: list[Record], task: str) -> Table:
     frame = pd.DataFrame([row for record in records for row in _score_rows(record)])
+    frame = evidence.marked(frame.assign(task=task)).drop(columns="task")
     names = dict.fromkeys(name for record in records for name in record.scores)
     counts = dict.fromkeys(name for record in records for name in record.counts)
     whole = ("training_seed", "attack_seed", *(f"n_{name}" for name in counts))

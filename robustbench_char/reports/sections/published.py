@@ -48,7 +48,8 @@ def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
     plain = [record for _, record in evidence.records if record.system.shown == record.system.name]
     groups = grouped(plain, lambda record: (record.task, record.system.name, record.system.base))
     rows = (_row(records, published, evidence.means, suite) for records in groups.values())
-    return pd.DataFrame([row for row in rows if row])
+    frame = pd.DataFrame([row for row in rows if row])
+    return evidence.marked(frame) if len(frame) else frame
 
 
 def _row(records: list[Record], published: pd.DataFrame, means: pd.DataFrame, suite: str) -> dict[str, Any]:
@@ -151,7 +152,9 @@ def _finding_table(evidence: Evidence, reference: Reference) -> list[Table]:
         {"finding": finding.name, "system": finding.system, "unit": finding.unit, "data": finding.data,
          "published": finding.value, "ours": ours.value, "ours_low": ours.low, "ours_high": ours.high,
          "about": ours.about}
-        for finding in reference.analysis if (ours := _measured(evidence, finding)) is not None
+        for finding in reference.analysis
+        if (ours := _measured(evidence, finding)) is not None
+        and (finding.system is None or evidence.has_learnt(_TASK, finding.system))
     ]  # fmt: skip
     columns = (
         text("What", "finding", show=lambda name: _FINDINGS[name]),

@@ -18,7 +18,6 @@ from robustbench_char.reports.blocks import (
     Picture,
     Section,
     Table,
-    system_column,
     text,
     texts,
     value,
@@ -49,13 +48,16 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
         missing = "No attacked data was evaluated on this task; its clean scores stand under all scores."
         return (Note(missing, "warning"),)
     warnings = _notes(evidence, task, int(frame["examples"].min()))
-    footnote = [Note(text) for text in formatting.about_marks(frame["saw_attack"])]
-    known = frame.dropna(subset=["clean"])
-    if known.empty:
+    learnt = frame[frame["learnt"]]
+    footnote = [Note(text) for text in formatting.about_marks(learnt["saw_attack"])]
+    if frame["clean"].isna().all():
         return (*warnings, *footnote, _table(frame, task))
     means = evidence.means[evidence.means["task"] == task]
-    tables: tuple[Block, ...] = (*_overview(means, task), *footnote, _table(frame, task), *_seeds_table(frame, task))
-    return (*warnings, _picture(known, means, task), *tables)
+    tables: list[Block] = [*_overview(means, task), *footnote, _table(frame, task)]
+    tables += _seeds_table(evidence, frame, task)
+    if not means["learnt"].any():
+        return (*warnings, Note(f"No system has learnt {task}.", "warning"), *tables)
+    return (*warnings, _picture(frame.dropna(subset=["clean"]), means[means["learnt"]], task), *tables)
 
 
 def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
@@ -81,7 +83,7 @@ def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
 
 def _picture(known: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:
     metric = formatting.score_name(str(known["metric"].iloc[0]))
-    systems = list(dict.fromkeys(system_labels(known)))
+    systems = list(dict.fromkeys(means["label"]))
     numbers = sorted({int(number) for number in known["examples"]})
     examples = " to ".join(f"{number:,}" for number in dict.fromkeys([numbers[0], numbers[-1]]))
     caption = f"{task}: {metric} on clean and attacked data, n = {examples} examples.{_bars_and_lines(means)}"
@@ -107,9 +109,9 @@ def _overview(means: pd.DataFrame, task: str) -> list[Table]:
     conditions = [CLEAN, *dict.fromkeys(means["suite"])]
     wide = pd.DataFrame([_overview_row(str(label), part) for label, part in groups])
     wide = wide.assign(**{f"{name}_best": wide[f"{name}_best"].eq(True) for name in conditions})
-    columns = (system_column(), *(_overview_column(name) for name in conditions))
+    columns = (text("System"), *(_overview_column(name) for name in conditions))
     gains = f"In round brackets the gain over {REFERENCE} on the same data, in points. "
-    metric = formatting.score_name(str(means["metric"].iloc[0]))
+    metric, means = formatting.score_name(str(means["metric"].iloc[0])), means[means["learnt"]]
     caption = (
         f"{task}: {metric} of all systems, clean and under each suite. {formatting.about_intervals(means)}"
         f"{gains if means['gain'].notna().any() else ''}{formatting.about_best(means)}{_strengths(means)}"
@@ -147,9 +149,9 @@ def _strengths(means: pd.DataFrame) -> str:
     return f"Effective strength, of eligible words: {shares}."
 
 
-def _seeds_table(frame: pd.DataFrame, task: str) -> list[Table]:
+def _seeds_table(evidence: Evidence, frame: pd.DataFrame, task: str) -> list[Table]:
     """Return the spread over seeds, or nothing where each system has one seed of either kind."""
-    seeds = seed_frame(frame)
+    seeds = evidence.marked(seed_frame(frame))
     seeds = seeds[(seeds["training_seeds"] > 1) | (seeds["attack_seeds"] > 1)].reset_index(drop=True)
     if seeds.empty:
         return []
@@ -209,8 +211,7 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
         (None, value("Attacked", interval=True, mark="saw_attack")),
         ("clean_gold_attacked", value("Against clean answers", "clean_gold_attacked")),
         (None, value("Drop", interval=True)),
-        (None, Column("Relative drop", lambda row: _share(row, "relative_drop"))),
-        (None, Column("Retention", lambda row: _share(row, "retention"))),
+        *((None, value(title, show=formatting.percent, interval=True)) for title in ("Relative drop", "Retention")),
         ("gain", value(f"Gain over {REFERENCE}", "gain", formatting.gain)),
         (None, Column("Seeds", _both("training_seed", "attack_seed", formatting.plain))),
         *((None, value(title, show=formatting.count)) for title in ("Examples", "Words", "Eligible words", "Edits")),
@@ -221,8 +222,3 @@ def _columns(frame: pd.DataFrame) -> list[tuple[str | None, Column]]:
 
 def _both(first: str, second: str, show: Callable[[Any], str]) -> Callable[[Mapping[str, Any]], str]:
     return lambda row: f"{show(row[first])} / {show(row[second])}"
-
-
-def _share(row: Mapping[str, Any], name: str) -> str:
-    missing = formatting.DASH if row["learnt"] else formatting.NOT_LEARNT
-    return formatting.percent(row[name], missing=missing) + formatting.limits(row, name, formatting.percent)

@@ -18,7 +18,6 @@ from robustbench_char.reports.blocks import (
     Picture,
     Section,
     Table,
-    system_column,
     text,
     texts,
     value,
@@ -46,9 +45,7 @@ def sections(evidence: Evidence) -> list[Section]:
         return []
     summary = summary_of(records)
     means = pd.DataFrame([_mean(part) for _, part in summary.groupby(["task", "system", "suite"], sort=False)])
-    learnt = {(row["task"], row["label"]): row["learnt"] for row in evidence.means.to_dict("records")}
-    keys = zip(means["task"], means["system"], strict=True)
-    means = means.assign(learnt=[learnt.get(key, True) for key in keys])
+    summary, means = evidence.marked(summary), evidence.marked(means)
     blocks: list[Block] = [Note(_what(records))]
     drops = evidence.means.rename(columns={"label": "system"})
     columns = ["task", "system", "suite", "drop", "relative_drop", "metric"]
@@ -56,12 +53,12 @@ def sections(evidence: Evidence) -> list[Section]:
     joined = joined[joined["learnt"]]
     if joined["system"].nunique() > 1:
         caption = "S of all words against the drop in points, each system under one suite; means over seeds."
-        caption += "" if means["learnt"].all() else " Systems that have not learnt are left out."
         note = "The numbers stand in the tables."
         blocks.append(Picture("sensitivity_drop", caption, scatter_figure(joined), note))
     blocks += [_table(means), _details(summary)]
     if evidence.examples:
-        blocks += _profiles(evidence.sensitivities)
+        kept = [item for item in evidence.sensitivities if evidence.has_learnt(item[1].task, item[1].shown)]
+        blocks += _profiles(kept)
     return [Section("sensitivity", "Sensitivity", tuple(blocks))]
 
 
@@ -98,7 +95,7 @@ def _what(records: Sequence[SensitivityRecord]) -> str:
 def _table(means: pd.DataFrame) -> Table:
     columns = (
         text("Task"),
-        system_column(),
+        text("System"),
         text("Suite"),
         value("Words", show=formatting.count),
         *(value(title, name, formatting.distance) for title, (_, name) in _GROUPS.items()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -23,13 +23,14 @@ __all__ = ["sections"]
 def sections(evidence: Evidence) -> list[Section]:
     """Return the section."""
     summary, means = summary_of(evidence), compared(evidence.means)
+    learnt = means[means["learnt"]] if len(means) else means
     tasks = list(dict.fromkeys(summary.frame["task"]))
     if not tasks:
         return [Section("summary", "Summary", (Note("There is no clean result to compare with."),))]
     table = _long_table(summary, means) if len(tasks) == 1 or means.empty else _wide_table(summary, means)
     blocks: list[Block] = [*(Note(sentence, "verdict") for sentence in summary.sentences), table]
-    cards = _examples(evidence, means) if len(tasks) == 1 else []
-    blocks += [picture._replace(beside=bool(cards)) for picture in _picture(evidence.means, means)]
+    cards = _examples(evidence, learnt) if len(tasks) == 1 else []
+    blocks += [picture._replace(beside=bool(cards)) for picture in _picture(evidence.learnt, learnt)]
     blocks += [*cards, *(Note(note) for note in summary.notes)]
     return [Section("summary", "Summary", tuple(blocks))]
 
@@ -43,7 +44,7 @@ def _long_table(summary: Summary, means: pd.DataFrame) -> Table:
         _inline("Clean", "clean"),
         _inline("Attacked", "attacked", best="attacked_best"),
         _inline("Drop", "drop"),
-        Column("Retention", lambda row: _kept(row)),
+        _inline("Retention", "retention", formatting.percent),
     )
     about = "" if means.empty else formatting.about_intervals(means) + formatting.about_best(means)
     return Table("summary", f"{summary.heading}. {about}".strip(), summary.frame, columns)
@@ -58,23 +59,16 @@ def _wide_table(summary: Summary, means: pd.DataFrame) -> Table:
     return wide_table("summary", caption, means, labels)
 
 
-def _inline(title: str, name: str, best: str | None = None) -> Column:
+def _inline(title: str, name: str, show: Callable[[Any], str] = formatting.score, *, best: str | None = None) -> Column:
     def cell(row: Mapping[str, Any]) -> str:
-        mark = formatting.mark(row["saw_attack"]) if name == "attacked" else ""
-        return formatting.with_limits(row, name, mark=mark)
+        return formatting.with_limits(row, name, show, formatting.mark(row["saw_attack"]) if best else "")
 
     return Column(title, cell, best=best)
 
 
-def _kept(row: Mapping[str, Any]) -> str:
-    if not row["learnt"]:
-        return formatting.NOT_LEARNT
-    return formatting.with_limits(row, "retention", formatting.percent)
-
-
 def _picture(means: pd.DataFrame, main: pd.DataFrame) -> list[Picture]:
     """Return the curve of one task that was attacked at several strengths, or else scores before and after."""
-    if means.empty:
+    if main.empty:
         return []
     sweeps = strength_sweeps(means)
     if main["task"].nunique() == 1 and len(sweeps):
@@ -88,7 +82,7 @@ def _examples(evidence: Evidence, main: pd.DataFrame) -> list[Card]:
     """Return the worst and the best kept example of the system with the highest rank."""
     if not evidence.examples or main.empty:
         return []
-    first = main.sort_values(["learnt", "attacked"], ascending=False, kind="stable").iloc[0]
+    first = main.sort_values("attacked", ascending=False, kind="stable").iloc[0]
     key = first["name"], first["base"], first["suite"]
     systems = ((pair, pair.attacked.system) for pair in evidence.pairs)
     pairs = [pair for pair, system in systems if (system.shown, system.base, pair.attacked.condition) == key]

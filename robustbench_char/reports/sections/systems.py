@@ -30,7 +30,7 @@ def sections(evidence: Evidence) -> list[Section]:
         *_models(records),
         *_predictors(records),
         *_gates(records),
-        _costs(records),
+        _costs(evidence, records),
         *_fairness(records),
     )
     return [Section("compared", "Systems, costs and fairness", blocks, folded=True), run]
@@ -237,9 +237,9 @@ def _augmentation(info: AugmentInfo) -> str:
     return f"{info.suite}{without}; share {formatting.percent(info.share)}; {copies}{consistency}"
 
 
-def _costs(records: list[Record]) -> Table:
+def _costs(evidence: Evidence, records: list[Record]) -> Table:
     groups = grouped(records, lambda record: (record.task, record.system.shown, record.system.base))
-    frame = pd.DataFrame([cost_row(group) for group in groups.values()])
+    frame = evidence.marked(pd.DataFrame([cost_row(group) for group in groups.values()]))
     whole = ("parameters", "extra_parameters", "training_examples", "pieces")
     columns = (
         *texts("Task", "System", "Base"),

@@ -28,7 +28,7 @@ def sections(evidence: Evidence) -> list[Section]:
         return []
     families = {record.task: record.family for _, record in evidence.records}
     tables = [
-        *_gain_table(means, families, main_suite(means)),
+        *_gain_table(evidence.learnt, families, main_suite(means)),
         *(_suite_table(means, name) for name in suites_of(means)),
     ]
     return [Section("tasks", "Before and after", tuple(tables), folded=means["task"].nunique() == 1)]
@@ -42,10 +42,12 @@ def _suite_table(means: pd.DataFrame, suite: str) -> Table:
 def wide_table(name: str, caption: str, part: pd.DataFrame, labels: list[str], *, folded: bool = False) -> Table:
     """Return a row per system, a column per task, from rows of `mean_scores` under one suite per task.
 
-    The frame has columns `<task>_clean`, `_attacked`, `_drop` and so on.
+    The frame has columns `<task>_clean`, `_attacked`, `_drop` and so on; a system is printed if it has learnt any task.
     """
     tasks = list(dict.fromkeys(part["task"]))
     frame = pd.DataFrame([_row(label, part[part["label"] == label], tasks) for label in labels])
+    frame = frame.assign(learnt=frame[[f"{task}_learnt" for task in tasks]].eq(True).any(axis=1))
+    part = part[part["learnt"]]
     columns = (text("System"), *(_column(str(task), _what(rows)) for task, rows in part.groupby("task", sort=False)))
     caption = (
         f"{caption} Attacked score; below it, the clean score and the retention. "
@@ -75,12 +77,12 @@ def _column(task: str, what: str) -> Column:
     attacked = value(task, f"{task}_attacked", mark=f"{task}_saw_attack")
 
     def cell(row: Mapping[str, Any]) -> str:
-        if formatting.is_missing(row[f"{task}_clean"]):
+        if row[f"{task}_learnt"] is not True:
             return formatting.DASH
         limits = formatting.limits(row, f"{task}_attacked").replace("\n", " ")
         kept = formatting.percent(row[f"{task}_retention"], missing="")
-        left = kept and f": {kept}" if row[f"{task}_learnt"] else f", {formatting.NOT_LEARNT}"
-        return f"{attacked.show(row)}{limits}\nof {formatting.score(row[f'{task}_clean'])}{left}"
+        kept = kept and f": {kept}"
+        return f"{attacked.show(row)}{limits}\nof {formatting.score(row[f'{task}_clean'])}{kept}"
 
     return Column(f"{task}\n{what}", cell, best=f"{task}_attacked_best")
 

@@ -26,8 +26,8 @@ from robustbench_char.text.edits import Edit, apply_edits, in_order
 __all__ = ["JsonLines"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SPACE = re.compile(r"[ \t\n\r]*")
-_ATOM = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null", re.ASCII)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_ATOM = re.compile(r"[ \t\n\r:,]*(-?[0-9][-+.0-9eE]*|true|false|null)")
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -195,88 +195,71 @@ class Node(NamedTuple):
     end: int
 
 
-def parse(text: str, place: object, *, start: int = 0, first_line: int = 1) -> Node:
+class _Members(list[tuple[str, Any]]):
+    """An object as it is written, in which a key may stand twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Members)
+_MESSAGES = {
+    "Expecting value": "a value is missing",
+    "Expecting ',' delimiter": "',' is missing",
+    "Expecting ':' delimiter": "':' is missing",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
+}
+
+
+def parse(text: str, place: object, *, first_line: int = 1) -> Node:
     """Parse one JSON value. Raises InputError with line and column where it is malformed."""
     try:
-        node = _value(text, _skip(text, start))
-        end = _skip(text, node.end)
-        if end != len(text):
-            raise json.JSONDecodeError("extra data", text, end)
-        return node
+        value = _DECODER.decode(text)
+        if _HALVES.search(text):
+            _check_halves(text)
+        return _located(text, value, map(re.Match.span, _STRING.finditer(text)), 0)
     except json.JSONDecodeError as error:
-        message = error.msg[:1].lower() + error.msg[1:]
+        message = "the file ends early" if error.pos >= len(text.rstrip()) else _MESSAGES.get(error.msg, error.msg)
         raise InputError(f"{place}:{first_line + error.lineno - 1}",
-                         found=f"malformed JSON ({message}, column {error.colno})", expected="valid JSON",
-                         fix="Correct the file, or download it again.") from None  # fmt: skip
+                         found=f"malformed JSON ({message[:1].lower()}{message[1:]}, column {error.colno})",
+                         expected="valid JSON", fix="Correct the file, or download it again.") from None  # fmt: skip
     except RecursionError:
         raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
                          fix="Check the file.") from None  # fmt: skip
 
 
-def _skip(text: str, at: int) -> int:
-    if text[at : at + 1] not in " \t\n\r":
-        return at
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
+def _located(text: str, value: Any, strings: Iterator[tuple[int, int]], at: int) -> Node:
+    """Return the node of a value from `at` on; `strings` are the spans of the strings there."""
+    if isinstance(value, str):
+        return Node(value, *next(strings))
+    if isinstance(value, _Members):
+        start, members = text.index("{", at), dict[str, Node]()
+        at = start + 1
+        for key, member in value:
+            node = members[key] = _located(text, member, strings, next(strings)[1])
+            at = node.end
+        return Node(members, start, text.index("}", at) + 1)
+    if isinstance(value, list):
+        start, items = text.index("[", at), list[Node]()
+        at = start + 1
+        for item in value:
+            items.append(_located(text, item, strings, at))
+            at = items[-1].end
+        return Node(items, start, text.index("]", at) + 1)
+    atom = _ATOM.match(text, at)
+    if atom is None:  # NaN, which `json` lets pass
+        raise json.JSONDecodeError("a value is missing", text, at)
+    return Node(value, *atom.span(1))
 
 
-def _value(text: str, at: int) -> Node:
-    opening = text[at : at + 1]
-    if opening == '"':
-        return _string(text, at)
-    if opening == "{":
-        return _object(text, at)
-    if opening == "[":
-        return _array(text, at)
-    match = _ATOM.match(text, at)
-    if match is None:
-        raise json.JSONDecodeError("a value is missing" if opening else "the file ends early", text, at)
-    return Node(json.loads(match[0]), at, match.end())
-
-
-def _string(text: str, start: int) -> Node:
-    value, end = scanstring(text, start + 1, True)
-    if _SURROGATE.search(value):  # half a character, which no UTF-8 file can hold; the text has it as an escape
-        units = _ESCAPE.finditer(text, start + 1, end - 1)
-        at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
-        raise json.JSONDecodeError(f"the lone surrogate {escape}", text, at)
-    return Node(value, start, end)
+def _check_halves(text: str) -> None:
+    """Refuse half a character in a string, which no UTF-8 file can hold; the text has it as an escape."""
+    for string in _STRING.finditer(text):
+        if _SURROGATE.search(scanstring(text, string.start() + 1, True)[0]):
+            units = _ESCAPE.finditer(text, string.start() + 1, string.end() - 1)
+            at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
+            raise json.JSONDecodeError(f"the lone surrogate {escape}", text, at)
 
 
 def _is_half(escape: str) -> bool:
     return 0xD800 <= int(escape[2:], 16) <= 0xDFFF
-
-
-def _object(text: str, start: int) -> Node:
-    members: dict[str, Node] = {}
-    at = _skip(text, start + 1)
-    while text[at : at + 1] != "}":
-        if members:
-            at = _expect(text, at, ",")
-        if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("a key in double quotes is missing", text, at)
-        key = _string(text, at)
-        member = _value(text, _expect(text, _skip(text, key.end), ":"))
-        members[key.value] = member
-        at = _skip(text, member.end)
-    return Node(members, start, at + 1)
-
-
-def _array(text: str, start: int) -> Node:
-    items: list[Node] = []
-    at = _skip(text, start + 1)
-    while text[at : at + 1] != "]":
-        if items:
-            at = _expect(text, at, ",")
-        items.append(_value(text, at))
-        at = _skip(text, items[-1].end)
-    return Node(items, start, at + 1)
-
-
-def _expect(text: str, at: int, mark: str) -> int:
-    if text[at : at + 1] != mark:
-        raise json.JSONDecodeError(f"{mark!r} is missing" if at < len(text) else "the file ends early", text, at)
-    return _skip(text, at + 1)
 
 
 def _spelled(text: str, ascii_only: bool) -> str:
@@ -295,6 +278,8 @@ def _escapes(literal: str) -> tuple[list[int], list[int]]:
 
 def _offset(literal: str, position: int) -> int:
     """Return where a code point of a string begins in its literal, quotes included."""
+    if "\\" not in literal:
+        return 1 + position
     positions, longer = _escapes(literal)
     return 1 + position + longer[bisect_left(positions, position)]
 

@@ -31,12 +31,9 @@ class SquadOptions(Frozen):
 
 
 class _Question(NamedTuple):
-    row: int
-    id: str
+    example: Example
     question: Node
-    answers: tuple[tuple[Answer, Node, Node], ...]  # the answer, and the literals of its start and text
-    plausible: tuple[tuple[Answer, Node, Node], ...]
-    answerable: bool | None
+    literals: list[tuple[Node, Node]]  # start and text of each answer, those that only look right last
 
 
 class _Paragraph(NamedTuple):
@@ -54,18 +51,8 @@ class SquadJson(NativeFile):
     def examples(self) -> Iterator[Example]:
         """Read the questions in file order. Raises InputError that names line or question of what is wrong."""
         for paragraph in self._paragraphs:
-            key = text_key(paragraph.context.value)
             for question in paragraph.questions:
-                yield Example(
-                    question.row,
-                    question.id,
-                    question.id,
-                    {"question": question.question.value, "context": paragraph.context.value},
-                    answers=tuple(answer for answer, _, _ in question.answers),
-                    plausible=tuple(answer for answer, _, _ in question.plausible),
-                    answerable=question.answerable,
-                    context_key=key,
-                )
+                yield question.example
 
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file with edits made inside its literals, and with starts and texts of the answers replaced.
@@ -123,11 +110,9 @@ class SquadJson(NativeFile):
         context = self._json.edited(paragraph.context, items[0], "context")
         yield context
         for question, item in zip(paragraph.questions, items, strict=True):
-            example = item.example
             yield self._json.edited(question.question, item, "question")
-            pairs = [*zip(question.answers, example.answers, strict=True),
-                     *zip(question.plausible, example.plausible, strict=True)]  # fmt: skip
-            for (_, start, answer), new in pairs:
+            answers = chain(item.example.answers, item.example.plausible)
+            for (start, answer), new in zip(question.literals, answers, strict=True):
                 yield from self._json.answer_edits(start, answer, new, context)
 
 
@@ -139,29 +124,36 @@ class _Reader:
         self.row = 0
 
     def paragraphs(self) -> Iterator[_Paragraph]:
-        root = parse(self.text, self.path, start=len(BOM) if self.text.startswith(BOM) else 0)
+        text = self.text
+        root = parse(f" {text[1:]}" if text.startswith(BOM) else text, self.path)
         for article in self._get(root, "data", list):
             for paragraph in self._get(article, "paragraphs", list):
                 context = self._node(paragraph, "context", str)
-                questions = [self._question(node, context.value) for node in self._get(paragraph, "qas", list)]
+                key = text_key(context.value)
+                questions = [self._question(node, context.value, key) for node in self._get(paragraph, "qas", list)]
                 yield _Paragraph(context, questions)
 
-    def _question(self, node: Node, context: str) -> _Question:
+    def _question(self, node: Node, context: str, key: str) -> _Question:
         name = self._get(node, "id", str)
-        place = f"{self.path}: question {name}"
-        answers = self._answers(node, "answers", place, context)
+        place, literals = f"{self.path}: question {name}", list[tuple[Node, Node]]()
+        answers = self._answers(node, "answers", place, context, literals)
         impossible = self._get(node, "is_impossible", bool) if "is_impossible" in node.value else None
         labelled = "answers" in node.value
         answerable = check_answerable(place, bool(answers), impossible, labelled, allowed=self.options.unanswerable)
-        plausible = self._answers(node, "plausible_answers", place, context)
-        self.row += 1
-        return _Question(self.row - 1, name, self._node(node, "question", str), answers, plausible, answerable)
+        plausible = self._answers(node, "plausible_answers", place, context, literals)
+        question, row, self.row = self._node(node, "question", str), self.row, self.row + 1
+        fields = {"question": question.value, "context": context}
+        example = Example(row, name, name, fields, None, answers, plausible, answerable, key)
+        return _Question(example, question, literals)
 
-    def _answers(self, node: Node, key: str, place: str, context: str) -> tuple[tuple[Answer, Node, Node], ...]:
+    def _answers(
+        self, node: Node, key: str, place: str, context: str, literals: list[tuple[Node, Node]]
+    ) -> tuple[Answer, ...]:
         answers = []
         for item in self._get(node, key, list) if key in node.value else []:
             start, text = self._node(item, "answer_start", int), self._node(item, "text", str)
-            answers.append((check_answer(place, context, Answer(start.value, text.value)), start, text))
+            answers.append(check_answer(place, context, Answer(start.value, text.value)))
+            literals.append((start, text))
         return tuple(answers)
 
     def _get(self, node: Node, key: str, kind: type) -> Any:
