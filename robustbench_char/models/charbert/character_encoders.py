@@ -169,7 +169,7 @@ class KnownWords(WordCharacters):
             sought = torch.cat([scale * self.encode(words), prior.expand(len(words), 1)], dim=1)
             known, most = torch.cat([keys, priors.unsqueeze(1)], dim=1).T, min(CANDIDATES, len(keys))
             # A few words at a time: the scores of all of them would not fit into a processor's cache.
-            parts = [(rows @ known).topk(most) for rows in sought.split(AT_ONCE)]
+            parts = [(rows @ known).topk(most) for rows in torch.split(sought, AT_ONCE)]
         best, found = torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
         best = best.masked_fill(words[:, :1] <= PLACEHOLDERS[1], -torch.inf)
         return torch.cat([best, none.expand(len(best), 1)], dim=1).softmax(-1), found
