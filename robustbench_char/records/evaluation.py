@@ -60,8 +60,7 @@ class PretrainingInfo(Frozen):
     """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
 
     `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
-    that were noised (0: clean text, whatever `noise` names). `character_noise` is the suite under which characters were
-    trained alone, before.
+    that were noised (0: clean text, whatever `noise` names). Characters were trained alone under `character_noise`.
     """
 
     system: str
@@ -75,6 +74,7 @@ class PretrainingInfo(Frozen):
     noise: str | None = None
     noise_share: float | None = None
     character_noise: str | None = None
+    character_operators: tuple[str, ...] = ()
 
 
 class AugmentInfo(Frozen):
@@ -278,8 +278,8 @@ class Record(Frozen):
         """What the system knew of the evaluated attack: the whole suite, some operators, the number of edits, nothing.
 
         A suite counts, by its name, wherever it was seen: in augmentation (unless an operator was left out), by the
-        defence, as the noise of pre-training. Operators count where augmentation or the defence used them, edits where
-        the defence assumes as many in a word as the attack makes, or more.
+        defence, as the noise of pre-training. Operators count where augmentation, the defence or trained characters
+        used them, edits where the defence assumes as many in a word as the attack makes, or more.
         """
         attack, system = self.data.attack, self.system
         if attack is None:
@@ -287,6 +287,7 @@ class Record(Frozen):
         if _same_suite(attack, system):
             return "suite"
         seen = set(system.defence.operators) if system.defence else set()
+        seen |= set(system.pretraining.character_operators) if system.pretraining else set()
         if system.augment:
             seen |= set(system.augment.operators) - set(system.augment.without)
         if seen & {name for name, number in attack.counts_by_operator.items() if number}:

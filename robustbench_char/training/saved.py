@@ -114,8 +114,8 @@ class PretrainingFile(Frozen):
     included, over `passes` begun. `parameters` counts the heads too. `tokens_per_second` is over
     the whole `wall_seconds`, scoring included. `heldout`: the last scores on held-out text.
     `continues` is the run of the pre-training that the base came from. `run`: the hash of all that decides the result.
-    `character_noise` is the suite under which characters were trained alone. Of characters `texts` are the word lists
-    and the text, `words` the known words; there are no `lines` and no `tokens`.
+    Characters were trained alone under the suite `character_noise` with `character_operators`. Of characters `texts`
+    are the word lists and the text, `words` the known words; there are no `lines` and no `tokens`.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -139,6 +139,7 @@ class PretrainingFile(Frozen):
     run: str
     provenance: Provenance
     character_noise: str | None = None
+    character_operators: tuple[str, ...] = ()
 
     @property
     def text_sha256(self) -> str:
@@ -256,6 +257,11 @@ def read_pretraining(folder: Path) -> PretrainingFile | None:
     return read_json_model(path, PretrainingFile, expected=expected, fix=fix) if path.is_file() else None
 
 
+_AS_RECORDED = {
+    "system", "steps", "tokens", "tokens_per_second", "wall_seconds", "character_noise", "character_operators",
+}  # fmt: skip
+
+
 def pretraining_info(folder: Path) -> PretrainingInfo | None:
     """Return what records say of a folder's pre-training, or None where `pretrain` did not write it."""
     if (file := read_pretraining(folder)) is None:
@@ -266,6 +272,5 @@ def pretraining_info(folder: Path) -> PretrainingInfo | None:
         text_sha256=file.text_sha256,
         noise=file.settings.suite,
         noise_share=file.settings.noise,
-        character_noise=file.character_noise,
-        **file.model_dump(include={"system", "steps", "tokens", "tokens_per_second", "wall_seconds"}),
+        **file.model_dump(include=_AS_RECORDED),
     )

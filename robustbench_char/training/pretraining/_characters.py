@@ -176,6 +176,7 @@ def _write_history(
         run=plan.run,
         provenance=provenance(),
         character_noise=plan.suite.name,
+        character_operators=tuple(plan.suite.operators),
     )
     saved.write_history(folder, record, log=log, heldout=[{"step": steps, **heldout}])
 

@@ -51,8 +51,8 @@ class PretrainOptions(Options):
     learning_rate: Annotated[float, Called(flag="--lr")] = Field(
         1e-4, gt=0, le=1, description="Peak learning rate for parameters of the base."
     )
-    new_learning_rate: Annotated[float, Called(flag="--new-lr")] = Field(
-        1e-3, gt=0, le=1, description="Peak learning rate for new parameters."
+    new_learning_rate: Annotated[float | None, Called(flag="--new-lr")] = Field(
+        None, gt=0, le=1, description="Peak learning rate for new parameters (default: 0.001; characters: 0.002)."
     )
     warmup: float = Field(0.1, ge=0, le=0.99, description="Share of the steps over which the learning rates rise.")
     weight_decay: float = Field(0.01, ge=0, le=1e6, description="Weight decay; none for biases and norms.")
@@ -172,9 +172,9 @@ class CharacterSettings(Frozen):
 
 _OF_CHARACTERS = frozenset(CharacterSettings.model_fields)
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "characters": {"suite": "wide", "noise": 0.75, "steps": 3000, "batch_size": 384}
+    "characters": {"suite": "wide", "noise": 0.75, "steps": 3000, "batch_size": 384, "new_learning_rate": 2e-3}
 }
-_USUAL = {"suite": "charbert_nlm_2020", "noise": 0.15, "steps": 1000, "batch_size": 16}
+_USUAL = {"suite": "charbert_nlm_2020", "noise": 0.15, "steps": 1000, "batch_size": 16, "new_learning_rate": 1e-3}
 
 
 def defaults_of(system: str, options: PretrainOptions) -> PretrainOptions:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Unpack
 
@@ -92,20 +92,29 @@ def pretrain(
     if system == "characters":
         plan = prepare_characters(str(base), chosen, seed, lists, texts, unseen)
         return train_characters(plan, Path(output), overwrite=overwrite, progress=progress)
+    _refuse_words(lists)
+    job, folder = _prepare(system, str(base), chosen, seed, texts, unseen), Path(output)
+    loop = partial(PretrainLoop, save_seconds=save_seconds, progress=progress and is_main(), callbacks=tuple(callbacks))
+    _finish(job, folder, overwrite, Path(store) if store else default_store(), loop)
+    return saved.PretrainedEncoder(folder)
+
+
+def _refuse_words(lists: list[Path]) -> None:
     if lists:
         expected, fix = "word lists for `pretrain characters` alone", "Leave it out, or give `text=`."
         raise InputError(Option("words"), found=str(lists[0]), expected=expected, fix=fix)
-    job, folder = _prepare(system, str(base), chosen, seed, texts, unseen), Path(output)
+
+
+def _finish(job: _Job, folder: Path, overwrite: bool, store: Path, loop: Callable[..., PretrainLoop]) -> None:
+    """Train and write the result of a run, where it is not there."""
     if not saved.finished_run(folder, job.run, pretraining=True):
         inputs = (*job.corpus.files, *job.heldout.files, job.base.folder)
         check_output(folder, overwrite=overwrite, inputs=inputs)
-        with shared_run_folder(Path(store) if store else default_store(), job.run) as (unfinished, checkpoint):
-            shown = progress and is_main()
-            trained = _train(job, PretrainLoop(unfinished, save_seconds, shown, tuple(callbacks), checkpoint))
+        with shared_run_folder(store, job.run) as (unfinished, checkpoint):
+            trained = _train(job, loop(unfinished, checkpoint=checkpoint))
             if is_main():
                 with output_folder(folder, overwrite=overwrite, volatile=saved.VOLATILE, inputs=inputs) as scratch:
                     _write(scratch, job, *trained)
-    return saved.PretrainedEncoder(folder)
 
 
 def _paths(files: Path | str | Sequence[Path | str] | None) -> list[Path]:
@@ -245,5 +254,6 @@ def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
         run=job.run,
         provenance=provenance(),
         character_noise=earlier.character_noise if earlier else None,
+        character_operators=earlier.character_operators if earlier else (),
     )
     saved.write_history(folder, record, log=log.training, heldout=log.heldout)
