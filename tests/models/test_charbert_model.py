@@ -31,6 +31,7 @@ from robustbench_char.models.charbert import (
     CharBertForSequenceClassification,
     CharBertForTokenClassification,
     CharBertModel,
+    modeling,
 )
 from robustbench_char.models.charbert.character_encoders import character_lengths
 
@@ -204,12 +205,40 @@ def test_extra_parameters_at_the_size_of_the_reference(plain: ModuleType) -> Non
 def test_folding_changes_nothing(plain: ModuleType) -> None:
     """The folded kernel against linear maps and convolution one after the other."""
     part = made(plain).encoder.interaction
-    streams = torch.randn(6, 11, 16, generator=torch.Generator().manual_seed(0))
-    words, chars = streams.chunk(2)
+    words, chars = torch.randn(2, 3, 11, 16, generator=torch.Generator().manual_seed(0))
     mixed = part.fusion(torch.cat([part.word_linear(words), part.char_linear(chars)], -1).transpose(1, 2))
     mixed = mixed.transpose(1, 2)
-    expected = torch.cat([part.word_norm(mixed + words), part.char_norm(mixed + chars)])
-    torch.testing.assert_close(part(streams, part.kernel(), None, 0), expected, rtol=1e-5, atol=1e-5)
+    expected = (part.word_norm(mixed + words), part.char_norm(mixed + chars))
+    torch.testing.assert_close(part(words, chars, part.kernel(), None, 0), expected, rtol=1e-5, atol=1e-5)
+
+
+@both_kinds
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@torch.no_grad()
+def test_streams_in_one_batch_and_one_after_the_other(
+    plain: ModuleType, implementation: str, streams: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU takes both at once. The same either way, with padding."""
+    model = made(plain, streams=streams)
+    model.set_attn_implementation(implementation)
+    batch = batch_of(sentences_of(plain, "bert", [6, 1, 11]), pad=0, length=20)
+    expected = dict(model(**batch))
+    monkeypatch.setattr(modeling, "_STREAMS_APART", ())
+    assert_same(dict(model(**batch)), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 8])
+def test_mixing_two_neighbours_at_a_time_changes_nothing(plain: ModuleType, length: int) -> None:
+    """The same as the convolution, result and gradients, for lengths that are odd, even or below its width."""
+    part = made(plain, streams="residual").encoder.interaction
+    words, chars = torch.randn(2, 3, length, 16, generator=torch.Generator().manual_seed(0))
+    mixed = part.fusion(torch.cat([words, chars], -1).transpose(1, 2)).transpose(1, 2)
+    expected = words + part.gates[0][0] * mixed, chars + part.gates[0][1] * mixed
+    found = part(words, chars, part.kernel(), None, 0)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    weights = list(part.fusion.parameters())
+    gradients = (torch.autograd.grad(sum((one**2).sum() for one in both), weights) for both in (found, expected))
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
 
 
 @both_kinds
