@@ -9,11 +9,9 @@ from robustbench_char.records.counts import cell_counts, count_table, write_coun
 from robustbench_char.records.defence_price import PriceRecord, WordErrors, find_prices
 from robustbench_char.records.evaluation import (
     AttackInfo,
-    AugmentInfo,
     DataInfo,
     DefenceInfo,
     PredictorInfo,
-    PretrainingInfo,
     Record,
     SystemInfo,
     find_records,
@@ -35,6 +33,7 @@ from robustbench_char.records.sensitivity import (
     summary_of,
     write_sensitivity,
 )
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 
 __all__ = [
     "AttackInfo", "AugmentInfo", "DataInfo", "DefenceInfo", "FragilityRecord", "PredictorInfo", "PretrainingInfo",

@@ -19,6 +19,7 @@ from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.defence import KEYS, DefenceInfo, StoredDefence
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
 from robustbench_char.records.readable import record_lines
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,45 +55,6 @@ is null, and a last column `error` holds the reason; of a chat model also what o
 for all others)."""
 ERROR = "error"
 _PREDICTIONS = f"the predictions of one evaluation (columns {', '.join(PREDICTION_COLUMNS)})"
-
-
-class PretrainingInfo(Frozen):
-    """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
-
-    `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
-    that were noised (0: clean text, whatever `noise` names). Characters were trained alone under `character_noise`.
-    """
-
-    system: str
-    base: str
-    steps: int
-    tokens: int
-    tokens_per_second: float | None = None
-    wall_seconds: float | None = None
-    text: tuple[str, ...] = ()
-    text_sha256: str | None = None
-    noise: str | None = None
-    noise_share: float | None = None
-    character_noise: str | None = None
-    character_operators: tuple[str, ...] = ()
-
-
-class AugmentInfo(Frozen):
-    """The attacked copies that fine-tuning saw. `operators` are those that were used; `without` were left out.
-
-    `fresh` copies are made for each epoch, with the next of `seeds` seeds from `seed` on. `consistency` is the weight
-    of the divergence between predictions in clean and attacked copy.
-    """
-
-    suite: str
-    suite_sha256: str
-    operators: tuple[str, ...]
-    without: tuple[str, ...] = ()
-    share: float
-    seed: int
-    fresh: bool = False
-    seeds: int = 1
-    consistency: float = 0.0
 
 
 class PredictorInfo(Frozen):

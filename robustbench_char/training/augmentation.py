@@ -15,7 +15,7 @@ from robustbench_char.attacks.suites import Suite, only_suite
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option, within
 from robustbench_char.common.systems import Traits
-from robustbench_char.records.evaluation import AugmentInfo
+from robustbench_char.records.training import AugmentInfo
 from robustbench_char.tasks.base import Example, ExampleSource, Task
 from robustbench_char.training.options import SEEDS, AugmentOptions
 

@@ -30,7 +30,8 @@ from robustbench_char.models.bases import CHARBERT_MINILM, Base, heads_in, resol
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import Defence, FromTrainingText, System
-from robustbench_char.records.evaluation import DefenceInfo, PretrainingInfo
+from robustbench_char.records.evaluation import DefenceInfo
+from robustbench_char.records.training import PretrainingInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
 from robustbench_char.tasks.registry import get_task

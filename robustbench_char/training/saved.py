@@ -23,7 +23,8 @@ from robustbench_char.models.checkpoints import quiet
 from robustbench_char.models.folders import check_model_folder, refuse_html, weights_sha256
 from robustbench_char.models.system import System
 from robustbench_char.records.defence import KEYS, StoredDefence
-from robustbench_char.records.evaluation import AugmentInfo, PretrainingInfo, SystemInfo
+from robustbench_char.records.evaluation import SystemInfo
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
 from robustbench_char.training.pretraining.options import CharacterSettings, PretrainSettings

@@ -16,7 +16,8 @@ from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.significance import permutation_test
 from robustbench_char.records.counts import write_counts
-from robustbench_char.records.evaluation import PretrainingInfo, Record, write_record
+from robustbench_char.records.evaluation import Record, write_record
+from robustbench_char.records.training import PretrainingInfo
 
 RESULTS = Path(__file__).resolve().parents[2] / "reports" / "results"
 accuracy = METRICS.get("accuracy").score

@@ -20,7 +20,8 @@ from robustbench_char.analysis.pairs import (
     retention,
 )
 from robustbench_char.common import InputError
-from robustbench_char.records.evaluation import DefenceInfo, PretrainingInfo, Record
+from robustbench_char.records.evaluation import DefenceInfo, Record
+from robustbench_char.records.training import PretrainingInfo
 
 MakeRecord = Callable[..., Record]
 COLUMNS = [

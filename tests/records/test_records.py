@@ -16,9 +16,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.records.evaluation import (
     PREDICTION_COLUMNS,
-    AugmentInfo,
     DefenceInfo,
-    PretrainingInfo,
     Record,
     find_records,
     read_predictions,
@@ -26,6 +24,7 @@ from robustbench_char.records.evaluation import (
     write_predictions,
     write_record,
 )
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 
 MakeRecord = Callable[..., Record]
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,16 +18,15 @@ from robustbench_char.metrics.breakdowns import ExampleWords, WordState
 from robustbench_char.records.counts import cell_counts, count_table, write_counts
 from robustbench_char.records.evaluation import (
     AttackInfo,
-    AugmentInfo,
     DataInfo,
     DefenceInfo,
-    PretrainingInfo,
     Record,
     SystemInfo,
     read_record,
     write_predictions,
     write_record,
 )
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 
 FAMILIES = {
     "qnli": "classification",

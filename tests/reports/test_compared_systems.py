@@ -14,7 +14,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from robustbench_char.analysis.pairs import comparison_table, pair_records
-from robustbench_char.records.evaluation import AugmentInfo, find_records, read_record, write_record
+from robustbench_char.records.evaluation import find_records, read_record, write_record
+from robustbench_char.records.training import AugmentInfo
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports import report_frame, score_figure, write_report
 from robustbench_char.reports.sections.systems import _augmentation

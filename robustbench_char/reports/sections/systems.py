@@ -10,8 +10,9 @@ import pandas as pd
 
 from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
 from robustbench_char.common.provenance import Provenance
-from robustbench_char.records.evaluation import AugmentInfo, DefenceInfo, PretrainingInfo, Record, SystemInfo
+from robustbench_char.records.evaluation import DefenceInfo, Record, SystemInfo
 from robustbench_char.records.predictors import EXTERNAL
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
