@@ -110,6 +110,27 @@ def _small(scale: float) -> KnownWords:
     return encoder
 
 
+@torch.no_grad()
+def test_what_is_remembered_of_words_is_what_is_read_of_them(shared_bert: Path) -> None:
+    """In any order and beside any others, also in inference mode before; and nothing once the weights have changed."""
+    model, lexicon, processor = model_of(shared_bert, weighing=(20.0, 0.1, 15.0))
+    encoder, seen = model.charbert.char_embeddings, []
+    compare = encoder._compare
+    encoder._compare = lambda words: (seen.append(len(words)), compare(words))[1]
+    words = spelled(["film", "flim", "filmm", *lexicon.words[:20]], processor.vocabulary).unique(dim=0)
+    with torch.inference_mode():
+        encoder.recognise(words[:2])
+    for part in (words, words.flip(0), words[1:3]):
+        for found, expected in zip(encoder.recognise(part), compare(part), strict=True):
+            torch.testing.assert_close(found, expected)
+            assert not found.is_inference()
+    assert seen == [2, len(words) - 2]
+    encoder.weighing.mul_(0.5)
+    torch.testing.assert_close(encoder.recognise(words)[0], compare(words)[0])
+    encoder.train().recognise(words)
+    assert seen[2:] == [len(words), len(words)]
+
+
 def test_keys_are_never_trained_and_the_table_is(shared_bert: Path) -> None:
     model, _, processor = model_of(shared_bert)
     inputs = processor("the flim was good", return_tensors="pt")

@@ -6,7 +6,7 @@ Shape legend: B batch, T sub-words, C characters of a text, M of a word, N words
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -20,9 +20,12 @@ CANDIDATES = 8
 """Known words that one word is read as, at most."""
 AT_ONCE = 128
 """Words that are compared with all known ones in one piece."""
+REMEMBERED = 1 << 17
+"""Words that are remembered at most."""
 MOST_PIECES = 4
 """Sub-words of a known word at most."""
 Table = Callable[[Tensor], Tensor]
+Reader = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class _Characters(nn.Module):
@@ -152,6 +155,7 @@ class KnownWords(WordCharacters):
         self.register_buffer("keys", torch.zeros(config.known_words, config.key_size))
         self.register_buffer("pieces", torch.zeros(config.known_words, MOST_PIECES, dtype=torch.long))
         self.register_buffer("prior", torch.zeros(config.known_words))
+        self._memory = Memory()
 
     def read(self, words: Tensor, dtype: torch.dtype, table: Table) -> tuple[Tensor, Tensor]:
         shares, found = self.recognise(words)
@@ -162,7 +166,17 @@ class KnownWords(WordCharacters):
 
     @torch.no_grad()
     def recognise(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them."""
+        """Return how likely words [N, M] are to be the known words `found` [N, K]: [N, K+1], last: none of them.
+
+        In evaluation on a CPU, where this costs most, words that were seen before are remembered. In training they are
+        not, so that a training which is resumed goes on to the last digit.
+        """
+        if self.training or words.device.type != "cpu":
+            return self._compare(words)
+        return self._memory.look_up(words, self._compare, (*self.parameters(), *self.buffers()))
+
+    @torch.no_grad()
+    def _compare(self, words: Tensor) -> tuple[Tensor, Tensor]:
         scale, prior, none = self.weighing
         keys, priors = cast(Tensor, self.keys), cast(Tensor, self.prior)
         with torch.autocast(words.device.type, enabled=False):
@@ -177,6 +191,33 @@ class KnownWords(WordCharacters):
     def encode(self, words: Tensor) -> Tensor:
         """Return the keys [N, K] of words [N, M], characters on the left and zeros after them."""
         return functional.normalize(super().encode(words), dim=-1)
+
+
+class Memory:
+    """What words were read as, so that those that come again need not be read: texts repeat most of their words.
+
+    It is forgotten when the weights that decide it change, and when it is full.
+    """
+
+    def __init__(self) -> None:
+        self._weights: tuple[tuple[int, int], ...] = ()
+        self._rows: dict[bytes, int] = {}
+        self._kept: list[tuple[Tensor, ...]] = []
+
+    def look_up(self, words: Tensor, read: Reader, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return what `read` returns of words [N, M], which reads those alone that are new under these weights."""
+        versions = tuple((id(weight), weight._version) for weight in weights)
+        if versions != self._weights or len(self._rows) > REMEMBERED:
+            self._weights, self._rows, self._kept = versions, {}, []
+        lengths = (words != 0).sum(dim=1).tolist()
+        keys = [row[:length].tobytes() for row, length in zip(words.numpy(), lengths, strict=True)]
+        if new := [at for at, key in enumerate(keys) if key not in self._rows]:
+            with torch.inference_mode(False):  # what is kept may be read again in training
+                kept = read(words[new].clone())
+            self._rows |= {keys[at]: len(self._kept) + row for row, at in enumerate(new)}
+            self._kept += zip(*(part.unbind() for part in kept), strict=True)
+        shares, found = zip(*(self._kept[self._rows[key]] for key in keys), strict=True)
+        return torch.stack(shares), torch.stack(found)
 
 
 def _spelled_out(char_input_ids: Tensor, start_ids: Tensor, end_ids: Tensor, real: Tensor | None) -> Tensor:
