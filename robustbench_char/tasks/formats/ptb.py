@@ -101,22 +101,17 @@ def _columns(texts: Sequence[str]) -> str | None:
     heads[edges[::2]] = True
     at = np.flatnonzero(heads)
     opens, closes = codes[at] == _OPEN, codes[at] == _CLOSE
-    words = ~(opens | closes)
-    labels = words & _before(opens)
-    leaves = np.flatnonzero(closes & _before(words & _before(labels)))
-    depth = np.cumsum(opens.view(np.int8) - closes.view(np.int8), dtype=np.int64)
-    files = np.searchsorted(at, np.cumsum([len(text) + 1 for text in texts]))
-    wrong = words.sum() != labels.sum() + len(leaves), closes.sum() != (closes & _before(closes)).sum() + len(leaves)
-    if any(wrong) or (depth < 0).any() or np.append(0, depth)[files].any():
+    kinds = np.append(np.zeros(3, np.int8), opens.view(np.int8) - closes.view(np.int8))  # a word is 0
+    third, second, first, kind = (kinds[back : len(at) + back] for back in range(4))
+    leaves = np.flatnonzero(closes & (first == 0) & (second == 0) & (third == 1))
+    words, inner = (kind == 0).sum() - ((kind == 0) & (first == 1)).sum(), (closes & (first == -1)).sum()
+    depth = np.cumsum(kind, dtype=np.int64)
+    files = np.append(0, depth)[np.searchsorted(at, np.cumsum([len(text) + 1 for text in texts]))]
+    if words != len(leaves) or closes.sum() - inner != len(leaves) or (depth < 0).any() or files.any():
         return None
     pairs = np.stack([leaves - 1, leaves - 2], axis=1)  # token and tag
-    ends = edges[1::2][(np.cumsum(words) - 1)[pairs]]
+    ends = edges[1::2][(np.cumsum(kind == 0) - 1)[pairs]]
     return _lines(codes, at[pairs], ends, np.cumsum(depth == 0)[leaves - 1])
-
-
-def _before(kind: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return behind which items stands one of a kind."""
-    return np.append(False, kind)[:-1]
 
 
 def _lines(codes: NDArray[Any], starts: Ints, ends: Ints, trees: Ints) -> str | None:
