@@ -231,7 +231,7 @@ class ContentKeys:
         return self.keys([record], [native])[0]
 
     def keys(self, records: Sequence[str], natives: Iterable[str]) -> list[str]:
-        """Return the keys of the next examples, whose `records` are those of `json_records`, as `natives` may be too."""
+        """Return the keys of the next examples. `records` are those of `json_records`, as `natives` may be too."""
         hashes = [hashlib.sha256(record.encode()).hexdigest() for record in records]
         digests = [bytes.fromhex(name[:32]) for name in hashes]
         if natives is not records:
