@@ -45,7 +45,8 @@ def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
     """Return a row per task and system that both sides have under one metric; a variant with a label is not a match."""
     published = reference_frame(reference)
     suite = reference.robustness.suite
-    real = [record for _, record in evidence.records if record.data.source != "mini"]
+    mini = {record.task for _, record in evidence.records if record.data.source == "mini"}  # of clean results
+    real = [record for _, record in evidence.records if record.task not in mini]
     plain = [record for record in real if record.system.shown == record.system.name]
     groups = grouped(plain, lambda record: (record.task, record.system.name, record.system.base))
     rows = (_row(records, published, evidence.means, suite) for records in groups.values())
