@@ -24,7 +24,7 @@ define install
 endef
 
 $(VENV)/.demo: pyproject.toml constraints.txt
-	$(call install,offline)
+	$(call install,offline$(COMMA)defences)
 
 $(VENV)/.test: pyproject.toml constraints.txt
 	$(call install,offline$(COMMA)test)
@@ -35,7 +35,7 @@ $(VENV)/.check: pyproject.toml constraints.txt
 $(VENV)/.all: pyproject.toml constraints.txt
 	$(call install,all)
 
-demo: $(VENV)/.demo ## Attack eight generated data sets, compare six systems on three, write an HTML report (about 7 minutes)
+demo: $(VENV)/.demo ## Attack eight generated data sets, compare five systems on two, write an HTML report (about 3 minutes)
 	$(BIN)/robustbench-char run demo --store $(RUNS)/store --output $(RUNS)/demo
 
 format: $(VENV)/.check ## Format the code and mend what ruff can mend

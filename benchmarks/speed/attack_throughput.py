@@ -118,7 +118,7 @@ def file(task: str, suite: str, path: Path) -> Callable[[Sequence[str]], int]:
 
 
 def write_files(texts: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Write texts in the native format of each family; return the files by task."""
+    """Write texts in the native format of each family, and as trees; return the files by task."""
     rows = [text.split(" ") for text in texts]
     squad = [
         {"context": " ".join(texts[at : at + 8]), "qas": [
@@ -136,6 +136,12 @@ def write_files(texts: Sequence[str], folder: Path) -> dict[str, Path]:
     paths = {task: folder / f"{task}.txt" for task in written}
     for task, content in written.items():
         paths[task].write_text(content, encoding="utf-8")
+    paths["ptb_pos trees"] = trees = folder / "trees"
+    (trees / "00").mkdir(parents=True)
+    for at in range(0, len(rows), 20):
+        sentences = ("".join(f"\n    (NP (NN {word}))" for word in row) for row in rows[at : at + 20])
+        content = "".join(f"( (S{nodes}))\n" for nodes in sentences)
+        (trees / "00" / f"wsj_{at // 20:04}.mrg").write_text(content, encoding="utf-8")
     return paths
 
 
@@ -173,7 +179,7 @@ def compare_files(texts: Sequence[str], runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for task, path in write_files(texts, Path(folder)).items():
             for suite in ("keyboard", "charbert_2020"):
-                attack = file(task, suite, path)
+                attack = file(task.split()[0], suite, path)
                 words = attack(texts)
                 (seconds,) = timed({task: attack}, texts, runs).values()
                 print(f"{task + ' file':22} {suite:14} {words / seconds:>9,.0f} ({words:,} words)", flush=True)

@@ -10,6 +10,7 @@ from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks
 from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
+from robustbench_char.common.process import cycles_kept
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.formats.memory import is_a, memory_table
 from robustbench_char.tasks.registry import get_task
@@ -56,7 +57,8 @@ def attack(
     if split and request.operations:
         raise InputError("data", found=f"the splits {', '.join(map(str, data))}", expected="one split with operations",
                          fix="Choose one, for example data['test'].")  # fmt: skip
-    result: Data = (_attacked_splits if split else _attacked)(request, data, "data", tally, workers)
+    with cycles_kept():
+        result: Data = (_attacked_splits if split else _attacked)(request, data, "data", tally, workers)
     return result
 
 

@@ -191,9 +191,11 @@ def _single_spaces(scene: Scene) -> Bools:
 
 def _in_capitals(scene: Scene, starts: Ints, ends: Ints) -> Bools:
     """Which words are written in capitals: two or more upper-case letters, none in lower case."""
-    upper = over_spans(np.add, scene.has(UPPER).astype(np.int32), starts, ends)
-    lower = over_spans(np.logical_or, scene.has(LOWER), starts, ends)
-    return np.asarray((upper >= 2) & ~lower, np.bool_)
+    some = over_spans(np.bitwise_or, scene.column.flags, starts, ends)
+    capitals = np.asarray((some & np.uint8(UPPER | LOWER)) == UPPER, np.bool_)
+    rows = np.flatnonzero(capitals)
+    capitals[rows] = over_spans(np.add, scene.has(UPPER).astype(np.int32), starts[rows], ends[rows]) >= 2
+    return capitals
 
 
 def _swap_changes(scene: Scene) -> Bools:

@@ -54,9 +54,9 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
     spec, tasks = resolved.spec, list(resolved.tasks.values())
     trained = [(base, key) for base in spec.bases for key, system in spec.trained().items()
                if base in spec.bases_of(system)]  # fmt: skip
-    if any(resolved.kind(key).pretraining for _, key in trained):
+    if pretrained := [pair for pair in trained if resolved.is_pretrained(*pair)]:
         texts = [[sha256_file(text_path(path)) for path in part] for part in (resolved.text, resolved.heldout)]
-        yield from (_pretrain(resolved, base, key, texts) for base, key in trained if resolved.kind(key).pretraining)
+        yield from (_pretrain(resolved, base, key, texts) for base, key in pretrained)
     for task in tasks:
         yield from _attacks(task, resolved.folder)
     trainings: dict[str, str] = {}
@@ -126,7 +126,7 @@ def _finetune(
     options, short = spec.finetune_options(task.key, system), resolved.bases[base].name
     augment = system.augment or (AugmentOptions() if kind.augmentation else None)
     job = job_name("finetune", short, key, task.name, f"seed_{seed}")
-    needs = {"base": job_name("pretrain", short, key)} if kind.pretraining else {}
+    needs = {"base": job_name("pretrain", short, key)} if resolved.is_pretrained(base, key) else {}
     weights = {
         "task": task.params["task"],
         "base": None if needs else _base(resolved, base),

@@ -20,7 +20,7 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._defences import Defences, located, resolve_defences, text_files
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
-from robustbench_char.experiments._trainable import check_training
+from robustbench_char.experiments._trainable import check_training, is_pretrained
 from robustbench_char.experiments.spec import Benchmark, Given, Ready, TaskSpec
 from robustbench_char.inference.opening import Kind, identify_model
 from robustbench_char.inference.options import ModelOptions
@@ -147,6 +147,10 @@ class Resolved:
     def kind(self, name: str) -> Traits:
         """Return what decides how a system of the spec is trained."""
         return SYSTEMS.traits(self.spec.kind_of(name))
+
+    def is_pretrained(self, base: str, name: str) -> bool:
+        """Return whether a system of the spec is pre-trained on one of its bases before it is fine-tuned."""
+        return is_pretrained(self.spec, self.kind(name), self.bases[base])
 
 
 def resolve(

@@ -28,10 +28,10 @@ __all__ = ["check_finetuning", "check_pretraining", "check_training"]
 
 def check_training(spec: Benchmark, tasks: dict[str, Task], wrong: Mistakes) -> dict[str, Base]:
     """Return the bases by name; all that is wrong with them, and with what is trained on them, is a mistake."""
-    for key in spec.trained():
-        _check_trained(spec, key, wrong)
-    _check_seeds(spec, wrong)
     bases = _bases(spec, wrong)
+    for key in spec.trained():
+        _check_trained(spec, key, bases, wrong)
+    _check_seeds(spec, wrong)
     _check_options(spec, tasks, bases, wrong)
     return bases
 
@@ -53,7 +53,13 @@ def _bases(spec: Benchmark, wrong: Mistakes) -> dict[str, Base]:
     return bases
 
 
-def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
+def is_pretrained(spec: Benchmark, kind: Traits, base: Base | None) -> bool:
+    """Return whether a system is pre-trained on a base here: without text, one whose base is made for it is not."""
+    made = base is not None and base.config.get("model_type") == kind.pretraining
+    return kind.pretraining is not None and (bool(spec.text) or not made)
+
+
+def _check_trained(spec: Benchmark, key: str, bases: dict[str, Base], wrong: Mistakes) -> None:
     """Check that a system is registered, and can be trained as the spec says."""
     system, name, place = spec.systems[key], spec.kind_of(key), f"systems.{key}"
     if name not in SYSTEMS:
@@ -62,7 +68,7 @@ def _check_trained(spec: Benchmark, key: str, wrong: Mistakes) -> None:
                   f"Correct the name, or say what it is: `system: bert`.{nearest(name, SYSTEMS)}")  # fmt: skip
         return
     kind = SYSTEMS.traits(name)
-    if kind.pretraining and not spec.text:
+    if not spec.text and any(is_pretrained(spec, kind, bases.get(name)) for name in spec.bases_of(system)):
         wrong.add("text", f"no files, and {key} is pre-trained", "plain text to pre-train on", "Add the key `text`.")
     if not kind.pretraining and (system.starts_from or system.pretrain.model_dump(exclude_none=True)):
         pretrained = ", ".join(name for name in SYSTEMS if SYSTEMS.traits(name).pretraining)
@@ -94,7 +100,7 @@ def _check_options(spec: Benchmark, tasks: dict[str, Task], bases: dict[str, Bas
 def _check_system_options(spec: Benchmark, tasks: dict[str, Task], key: str, base: Base, wrong: Mistakes) -> None:
     system, place = spec.systems[key], f"systems.{key}"
     kind = SYSTEMS.traits(spec.kind_of(key))
-    if kind.pretraining:
+    if kind.pretraining and is_pretrained(spec, kind, base):
         parts = {f"{place}.pretrain": system.pretrain, "pretrain": spec.pretrain}
         wrong.of_options(parts, partial(_pretraining, kind.pretraining, spec.pretrain_options(system), base))
     for name in spec.tasks_of(system):

@@ -62,18 +62,12 @@ class Evidence(NamedTuple):
 
     def has_learnt(self, task: str, system: str, base: str | None = None) -> bool:
         """Return whether a system has learnt a task, on a base or on any; true where no clean result tells."""
-        found = [
-            learnt
-            for (of, (label, root)), (_, learnt) in self.learning.items()
-            if (of, label) == (task, system) and base in (None, root)
-        ]
+        known = {key: told[1] for key, told in self.learning.items() if base in (None, key[1][1])}
+        found = [learnt for (of, own), learnt in known.items() if (of, own[0]) == (task, system)]
         return any(found) or not found
 
     def marked(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a frame of tasks and systems (`label` or `system`, `base` where it has one) with `learnt`.
-
-        Tables print the rows where it is true, and hold all.
-        """
+        """Return a frame of tasks and systems with `learnt`, by which tables choose the rows that they print."""
         names = [name for name in ("task", "label" if "label" in frame else "system", "base") if name in frame]
         keys = frame[names].itertuples(index=False, name=None)
         return frame.assign(learnt=[self.has_learnt(*key) for key in keys])

@@ -231,9 +231,13 @@ class ContentKeys:
         return self.keys([record], [native])[0]
 
     def keys(self, records: Sequence[str], natives: Iterable[str]) -> list[str]:
-        """Return the keys of the next examples, whose `records` are those of `json_records`."""
-        digests = [hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in natives]
+        """Return the keys of the next examples. `records` are those of `json_records`, as `natives` may be too."""
         hashes = [hashlib.sha256(record.encode()).hexdigest() for record in records]
+        digests = [bytes.fromhex(name[:32]) for name in hashes]
+        if natives is not records:
+            digests = [
+                hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in natives
+            ]
         return [f"{name}#{self._count(digest)}" for name, digest in zip(hashes, digests, strict=True)]
 
     def _count(self, digest: bytes) -> int:

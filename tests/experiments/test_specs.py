@@ -116,6 +116,22 @@ def test_a_base_is_of_a_type_that_all_its_systems_take(write_spec: Write, tmp_pa
         plan(write_spec(bases=[base], systems={"encoder": {}, "bert": {}}), tmp_path)
 
 
+def test_without_text_charbert_starts_from_a_base_that_is_one(
+    write_spec: Write, tmp_path: Path, tiny_base: str
+) -> None:
+    bases = [tiny_base, "charbert-minilm"]
+    systems = {"bert": {"bases": bases[:1]}, "charbert": {"bases": bases[1:]}}
+
+    def waiting(**text: Any) -> list[str]:
+        spec = write_spec(systems=systems, bases=bases, **text)
+        return [name for name in benchmark.plan(spec, store=tmp_path / "store").waiting if "charbert" in name]
+
+    assert [name.partition("/")[0] for name in waiting()] == ["finetune", "predict", "score", "predict", "score"]
+    assert waiting(text=["mini"])[0] == "pretrain/charbert-minilm/charbert"
+    with pytest.raises(InputError, match=r"text: found no files, and charbert is pre-trained"):
+        plan(write_spec(systems={"charbert": {"bases": bases[:1]}, "bert": {}}, bases=bases), tmp_path)
+
+
 def test_a_circle_of_two(write_spec: Write, tmp_path: Path) -> None:
     systems = {"a": {"system": "advbert", "starts_from": "b"}, "b": {"system": "advbert", "starts_from": "a"}}
     with pytest.raises(InputError, match=r"a circle: a -> b -> a"):

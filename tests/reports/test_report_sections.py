@@ -127,6 +127,21 @@ def test_a_variant_is_not_the_published_system(make_comparison: Make) -> None:
     assert report_tables([root])["published"]["system"].tolist() == ["bert"]
 
 
+def test_generated_data_are_not_compared_with_the_paper_and_characters_are_said_to_be(make_comparison: Make) -> None:
+    root = make_comparison(("qnli",), BOTH, ("drop",))
+    for path in (root / "1").rglob("record.json"):
+        record = read_record(path)
+        assert record.system.pretraining is not None
+        words = record.system.pretraining.model_copy(update={"tokens": 0, "steps": 3000})
+        update(path.parent, system=record.system.model_copy(update={"pretraining": words}))
+    tables = report_tables([root])
+    assert tables["published"]["setup"][1].startswith("characters pre-trained, 3,000 steps; ")
+    assert "tokens" not in tables["compared"]["pretraining"][1]
+    for path in root.rglob("*-clean-*/record.json"):  # an attacked file has a name of its own
+        update(path.parent, data=read_record(path).data.model_copy(update={"source": "mini"}))
+    assert "published" not in report_tables([root])
+
+
 def price(folder: Path, record: Record) -> None:
     assert record.data.attack is not None
     errors = WordErrors(wer_before=40.0, wer_after=12.34, wer_before_cased=40.0, wer_after_cased=13.0,

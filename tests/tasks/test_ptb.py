@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Edit, get_task, open_native, open_source
+from robustbench_char.tasks.formats import ptb
 
 TREE = """
 ( (S
@@ -121,3 +124,39 @@ def test_sections_that_are_not_there(tmp_path: Path) -> None:
         open_source(get_task("ptb_pos"), data_dir=tmp_path, split="test")
     with pytest.raises(InputError, match=r"--split: found the split 'tset'.*Did you mean 'test'"):
         open_source(get_task("ptb_pos"), data_dir=tmp_path, split="tset")
+
+
+LEAVES = [
+    "(NN dog)",
+    "(NN 1\\/2)",
+    "(-NONE- *-1)",
+    "(-LRB- -LRB-)",
+    "( JJ  a\\*b\n)",
+    "(NN ñ)",
+    "(. x-RRB-)",
+    "(NN -RCB-)",
+]
+WRONG = ["(X y)", "(NN a\xa0b)", "(NN a\x1cb)", "\xa0", "(NN)", "()", "(NN a b)", "(S", ")", "dog"]
+NODE = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: st.tuples(st.sampled_from(["(", "(S ", "(NP-1\r\n\t"]), st.lists(inner, min_size=1, max_size=3)).map(
+        lambda node: f"{node[0]}{' '.join(node[1])})"
+    ),
+)
+FILE = st.lists(st.one_of(NODE, NODE, NODE, NODE, st.sampled_from(WRONG)), max_size=4).map("\n".join)
+
+
+@settings(max_examples=200)
+@given(st.lists(FILE, min_size=1, max_size=3))
+def test_trees_are_read_by_the_column_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    folder, lines = tmp_path_factory.mktemp("trees"), list[str]()
+    by_column = ptb._columns(texts)
+    try:
+        for number, text in enumerate(texts):
+            (folder / f"{number}.mrg").write_text(f"{text}\n", encoding="utf-8", newline="")
+            for tree in ptb._read_trees(folder / f"{number}.mrg"):
+                lines += [*(f"{token}\t{tag}\n" for token, tag in tree), "\n"]
+    except InputError:
+        assert by_column is None
+        return
+    assert by_column == "".join(lines) or (by_column is None and "\xa0" in "".join(texts))

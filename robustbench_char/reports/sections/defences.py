@@ -74,10 +74,7 @@ def _with_meanings(means: pd.DataFrame, records: Iterable[Record]) -> pd.DataFra
 
 
 def _table(task: str, part: pd.DataFrame, *, folded: bool) -> Table:
-    """Return a row per condition and a column per system: score with its interval, and the retention.
-
-    Systems that have not learnt the task stand in the file alone.
-    """
+    """Return a row per condition, a column per system that has learnt: score with its interval, and the retention."""
     labels = [str(label) for label in dict.fromkeys(part.sort_index()["label"])]
     learnt = set(part.loc[part["learnt"], "label"])
     first = part.drop_duplicates("label")
@@ -182,9 +179,8 @@ def _prices(evidence: Evidence) -> list[Table]:
 
 def _costs(evidence: Evidence) -> list[Table]:
     """Return what each system takes beyond its base: parameters, and time per sub-word on each task."""
-    timed = grouped(
-        (record for _, record in evidence.records), lambda record: (record.system.shown, record.system.base)
-    )
+    records = (record for _, record in evidence.records)
+    timed = grouped(records, lambda record: (record.system.shown, record.system.base))
     tasks = list(dict.fromkeys(record.task for own in timed.values() for record in own))
     rows = [
         {

@@ -32,7 +32,7 @@ _FINDINGS = {
 
 
 def sections(evidence: Evidence) -> list[Section]:
-    """Return the section; none where no published system and task was evaluated."""
+    """Return the section; none where no published system and task was evaluated, on other data than generated ones."""
     reference = load_reference()
     frame = _published_frame(evidence, reference)
     if frame.empty:
@@ -45,7 +45,9 @@ def _published_frame(evidence: Evidence, reference: Reference) -> pd.DataFrame:
     """Return a row per task and system that both sides have under one metric; a variant with a label is not a match."""
     published = reference_frame(reference)
     suite = reference.robustness.suite
-    plain = [record for _, record in evidence.records if record.system.shown == record.system.name]
+    mini = {record.task for _, record in evidence.records if record.data.source == "mini"}  # of clean results
+    real = [record for _, record in evidence.records if record.task not in mini]
+    plain = [record for record in real if record.system.shown == record.system.name]
     groups = grouped(plain, lambda record: (record.task, record.system.name, record.system.base))
     rows = (_row(records, published, evidence.means, suite) for records in groups.values())
     frame = pd.DataFrame([row for row in rows if row])
@@ -86,7 +88,8 @@ def _setup(records: list[Record]) -> str:
     """Say what of our set-up differs from run to run and from paper to project, in the units it was measured in."""
     system, data = records[0].system, records[0].data
     made, trained = system.pretraining, system.settings.get("training_examples")
-    parts = [f"pre-trained further on {made.tokens:,} sub-words, {made.steps:,} steps"] if made else []
+    text = f"pre-trained further on {made.tokens:,} sub-words" if made and made.tokens else "characters pre-trained"
+    parts = [f"{text}, {made.steps:,} steps"] if made else []
     parts = parts or ["no further pre-training"]
     parts += [f"fine-tuned on {trained:,} examples"] if trained else []
     seeds = formatting.plural(len({record.system.training_seed for record in records}), "training seed")

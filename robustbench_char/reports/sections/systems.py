@@ -216,7 +216,8 @@ def _pretraining(info: PretrainingInfo) -> str:
     time = "" if info.wall_seconds is None else f", {info.wall_seconds / 60:.1f} min"
     share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
     noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
-    return f"{info.system} from {info.base}; {info.tokens:,} tokens; {info.steps:,} steps{time}; {noise}"
+    tokens = f"{info.tokens:,} tokens; " if info.tokens else ""  # characters are trained on words
+    return f"{info.system} from {info.base}; {tokens}{info.steps:,} steps{time}; {noise}"
 
 
 def about_defence(info: DefenceInfo | None) -> str:

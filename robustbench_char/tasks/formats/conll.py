@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -32,6 +32,7 @@ __all__ = ["Conll"]
 Scheme = Literal["BIO2", "IOB1"]
 Ints = NDArray[np.int64]
 _TAG = re.compile(r"O|[BI]-\S+")
+_OTHER_SPACES = [char for char in map(chr, range(0x3001)) if char.isspace() and char != " "]
 DOCSTART = "-DOCSTART-"
 _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
 """The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
@@ -62,31 +63,43 @@ class TokenFile(NativeFile):
         """Write the file with the attacked tokens in the first column; everything else stays byte for byte."""
         for block in attacked:
             cells: Cells = block.block.native
-            gaps = strings(cells.codes, *cells.gaps).to_pylist()
-            tokens = attacked_tokens(block, self._field)
-            out.write("".join(chain.from_iterable(zip_longest(gaps, tokens, fillvalue=""))).encode("utf-8"))
+            codes, starts, lengths = attacked_tokens(block, self._field)
+            parts = np.zeros((2, 2 * len(starts) + 1), np.int64)  # what stands between tokens, and tokens, in turn
+            parts[:, ::2], parts[:, 1::2] = cells.gaps, (starts + len(cells.codes), lengths)
+            written = np.concatenate([cells.codes, codes])[ranges(*parts)]
+            out.write(written.tobytes().decode("utf-32-le").encode("utf-8"))
+
+    def _pieces(self) -> Iterator[str]:
+        """Read the text of the file in pieces, the last of which is empty."""
+        return read_text(self.path)
 
     def _blocks(self, tags: Callable[[Cells], Sequence[str]]) -> Iterator[Block]:
         keys = ContentKeys()
-        for row, cells in read_cells(self.path, self.widths):
+        for row, cells in read_cells(self.path, self._pieces(), self.widths):
             texts, labels = {self._field: cells.joined(slice(0, 1))}, tags(cells)
-            names = keys.keys(json_records(texts, labels, tokens=True), cells.joined(slice(None)))
+            records, width = json_records(texts, labels, tokens=True), cells.starts.shape[1]
+            names = keys.keys(records, records if width == 2 else cells.joined(slice(None)))  # two tell the same
             rows = range(row, row + len(labels))
             yield Block.of_columns(rows, list(map(str, rows)), names, texts, labels, tokens=True, native=cells)
 
 
-def attacked_tokens(block: AttackedBlock, field: str) -> list[str]:
-    """Return all tokens of a block after an attack. Raises ValueError if one was emptied, split or joined."""
-    new, old = (" ".join(texts[field]) for texts in (block.texts, block.block.texts))
-    tokens = new.split(" ")
-    if new.count(" ") != old.count(" ") or tokens != new.split():
-        for token, before in zip_longest(tokens, old.split(" "), fillvalue=""):
+def attacked_tokens(block: AttackedBlock, field: str) -> tuple[NDArray[np.uint32], Ints, Ints]:
+    """Return code points, starts and lengths of all tokens of a block after an attack.
+
+    Raises ValueError if one was emptied, split or joined.
+    """
+    new, old = (" ".join([*texts[field], ""]) for texts in (block.texts, block.block.texts))
+    codes = np.frombuffer(new.encode("utf-32-le"), np.uint32)
+    ends = np.flatnonzero(codes == ord(" "))
+    starts = np.append(0, ends[:-1] + 1)
+    if len(ends) != old.count(" ") or (starts == ends).any() or any(space in new for space in _OTHER_SPACES):
+        for token, before in zip_longest(new.split(" ")[:-1], old.split(" ")[:-1], fillvalue=""):
             # A token may hold other white space than spaces and tabs (U+00A0); an attack must not bring any in.
             if not token or not before or any(map(str.isspace, set(token) - set(before))):
                 raise ValueError(
                     f"the attacked token {token!r} (for {before!r}) is empty or holds white space of its own"
                 )
-    return tokens
+    return codes, starts, ends - starts
 
 
 class Conll(TokenFile):
@@ -116,7 +129,7 @@ class Conll(TokenFile):
     @cached_property
     def _surveyed(self) -> _Column:
         columns: list[_Column] = []
-        for _, cells in read_cells(self.path, self.widths):
+        for _, cells in read_cells(self.path, self._pieces(), self.widths):
             columns = columns or [_Column(at) for at in range(1, cells.starts.shape[1])]
             for column in columns:
                 column.add(cells)
@@ -246,14 +259,14 @@ class Cells:
         return replace(self, codes=codes).joined(slice(column, column + 1))
 
 
-def read_cells(path: Path, widths: Sequence[int]) -> Iterator[tuple[int, Cells]]:
+def read_cells(path: Path, pieces: Iterable[str], widths: Sequence[int]) -> Iterator[tuple[int, Cells]]:
     """Read the sentences of a file by the block, each with the number of its first one.
 
-    `widths` are the allowed numbers of columns; a file keeps to its first line's. Raises InputError that names the line
-    without a tag, or with another number of columns.
+    `pieces` are its text, the last one empty; `widths` are the allowed numbers of columns: a file keeps to its first
+    line's. Raises InputError that names the line without a tag, or with another number of columns.
     """
     row, line, left, size = 0, 1, "", base.BLOCK
-    for more in read_text(path):
+    for more in pieces:
         end = (left + more).rfind("\n") + 1 if more else len(left)
         text, left = (left + more)[:end], (left + more)[end:]
         cells = _cells(path, text, line, widths)
@@ -286,7 +299,7 @@ def _cells(path: Path, text: str, line: int, widths: Sequence[int]) -> Cells:
     apart[0] |= line == 1 and text.startswith(BOM)
     edges = np.flatnonzero(np.diff(apart, prepend=True))
     starts, ends = edges[::2], edges[1::2]
-    lines = np.searchsorted(np.flatnonzero(feeds), starts) + line
+    lines = np.cumsum(feeds)[starts] + line
     heads = np.flatnonzero(np.diff(lines, prepend=0))
     counts = np.diff(heads, append=len(lines))
     tokens = np.ones(len(heads), np.bool_)

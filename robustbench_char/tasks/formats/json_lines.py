@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import encode_basestring, encode_basestring_ascii
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -25,7 +24,6 @@ from robustbench_char.text.edits import Edit, apply_edits, in_order
 
 __all__ = ["JsonLines"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ATOM = re.compile(r"[ \t\n\r:,]*(-?[0-9][-+.0-9eE]*|true|false|null)")
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
@@ -146,8 +144,8 @@ class JsonText(NamedTuple):
     def edited(self, node: Node, item: Attacked, field: str) -> Edit:
         """Return the edit of the file that edits the text of a field. Raises ValueError where edits and text differ."""
         literal, new = self.text[node.start : node.end], str(item.example.fields[field])
-        if item.plain and len(literal) == len(node.value) + 2 and _spelled(new, self.ascii_only) == new:
-            return Edit(node.start, literal, f'"{new}"')
+        if item.plain and literal == f'"{_spelled(node.value, self.ascii_only)}"':
+            return Edit(node.start, literal, f'"{_spelled(new, self.ascii_only)}"')
         return self.edited_string(node, item.edits.get(field, ()), new)
 
     def edited_string(self, node: Node, edits: Sequence[Edit], new: str) -> Edit:
@@ -200,23 +198,18 @@ class _Members(list[tuple[str, Any]]):
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Members)
-_MESSAGES = {
-    "Expecting value": "a value is missing",
-    "Expecting ',' delimiter": "',' is missing",
-    "Expecting ':' delimiter": "':' is missing",
-    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
-}
 
 
 def parse(text: str, place: object, *, first_line: int = 1) -> Node:
     """Parse one JSON value. Raises InputError with line and column where it is malformed."""
     try:
         value = _DECODER.decode(text)
-        if _HALVES.search(text):
-            _check_halves(text)
+        for unit in _ESCAPE.finditer(text) if _HALVES.search(text) else ():
+            if len(unit[0]) == 6 and 0xD800 <= int(unit[0][2:], 16) <= 0xDFFF:  # which no UTF-8 file can hold
+                raise json.JSONDecodeError(f"the lone surrogate {unit[0]}", text, unit.start())
         return _located(text, value, map(re.Match.span, _STRING.finditer(text)), 0)
     except json.JSONDecodeError as error:
-        message = "the file ends early" if error.pos >= len(text.rstrip()) else _MESSAGES.get(error.msg, error.msg)
+        message = "the file ends early" if error.pos >= len(text.rstrip()) else error.msg
         raise InputError(f"{place}:{first_line + error.lineno - 1}",
                          found=f"malformed JSON ({message[:1].lower()}{message[1:]}, column {error.colno})",
                          expected="valid JSON", fix="Correct the file, or download it again.") from None  # fmt: skip
@@ -245,21 +238,8 @@ def _located(text: str, value: Any, strings: Iterator[tuple[int, int]], at: int)
         return Node(items, start, text.index("]", at) + 1)
     atom = _ATOM.match(text, at)
     if atom is None:  # NaN, which `json` lets pass
-        raise json.JSONDecodeError("a value is missing", text, at)
+        raise json.JSONDecodeError("Expecting value", text, at)
     return Node(value, *atom.span(1))
-
-
-def _check_halves(text: str) -> None:
-    """Refuse half a character in a string, which no UTF-8 file can hold; the text has it as an escape."""
-    for string in _STRING.finditer(text):
-        if _SURROGATE.search(scanstring(text, string.start() + 1, True)[0]):
-            units = _ESCAPE.finditer(text, string.start() + 1, string.end() - 1)
-            at, escape = next((unit.start(), unit[0]) for unit in units if len(unit[0]) == 6 and _is_half(unit[0]))
-            raise json.JSONDecodeError(f"the lone surrogate {escape}", text, at)
-
-
-def _is_half(escape: str) -> bool:
-    return 0xD800 <= int(escape[2:], 16) <= 0xDFFF
 
 
 def _spelled(text: str, ascii_only: bool) -> str:

@@ -1,23 +1,25 @@
 """Penn Treebank: a folder of combined trees as the Linguistic Data Consortium ships it, or the column file of it.
 
-Trees are read by section; traces are dropped and brackets unescaped. They are written as a column file: token, tab,
-tag, and a blank line after each sentence.
+Trees are read by section, some files at a time; traces are dropped and brackets unescaped. They are written as a column
+file: token, tab, tag, and a blank line after each sentence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.lines import read_lines
-from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, in_blocks, json_records
-from robustbench_char.tasks.formats.conll import Cells, TokenFile, attacked_tokens
+from robustbench_char.common.lines import read_lines, read_text
+from robustbench_char.tasks.base import Block, NativeFile, Task
+from robustbench_char.tasks.formats.conll import Cells, Ints, TokenFile
+from robustbench_char.text.columns import ranges, strings
 
 __all__ = ["open_ptb"]
 
@@ -34,6 +36,10 @@ _TRACE = "-NONE-"
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB-": "}", "-LSB-": "[", "-RSB-": "]"}
 _PIECE = re.compile(r"[()]|[^()\s]+", re.ASCII)  # other white space stays in the token, where it is refused
 _ESCAPE = re.compile(r"\\([/*])")
+
+_OPEN, _CLOSE = b"()"
+_ODD = [char for char in map(chr, range(0x3001)) if (char < " " or char.isspace()) and char not in " \t\n\v\f\r"]
+_TOGETHER = 64  # files that are read at once
 
 Tagged = list[tuple[str, str]]
 
@@ -61,30 +67,70 @@ class PtbColumns(TokenFile):
         return cells.joined(slice(1, 2))
 
 
-class PtbTrees(NativeFile):
-    """The trees below a folder, of one split or all. Streams by tree."""
+class PtbTrees(PtbColumns):
+    """The trees below a folder, of one split or all, as the column file of their sentences. Streams by some files."""
 
     def __init__(self, task: Task, path: Path, split: str = "all") -> None:
-        self.path, self._field, self._split = path, task.fields[0], split
+        super().__init__(task, path)
         self._files = _tree_files(path, split)
 
-    def blocks(self) -> Iterator[Block]:
+    def _pieces(self) -> Iterator[str]:
         """Read the sentences, file by file in order. Raises InputError that names file and line of what is wrong."""
-        keys, rows = ContentKeys(), range(0)
-        for sentences in in_blocks(chain.from_iterable(map(_read_trees, self._files))):
-            texts = {self._field: [" ".join(token for token, _ in sentence) for sentence in sentences]}
-            labels = [" ".join(tag for _, tag in sentence) for sentence in sentences]
-            records = json_records(texts, labels, tokens=True)
-            rows = range(rows.stop, rows.stop + len(labels))
-            names = keys.keys(records, records)
-            yield Block.of_columns(rows, list(map(str, rows)), names, texts, labels, tokens=True, native=labels)
+        for at in range(0, len(self._files), _TOGETHER):
+            files = self._files[at : at + _TOGETHER]
+            text = _columns(["".join(read_text(file)) for file in files])
+            if text is None:  # read once more, tree by tree, which says what is wrong
+                trees = chain.from_iterable(map(_read_trees, files))
+                text = "".join("".join(map("{0[0]}\t{0[1]}\n".format, tree)) + "\n" for tree in trees)
+            if text:
+                yield text
+        yield ""
 
-    def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
-        """Write the sentences as a column file, with the attacked tokens."""
-        for block in attacked:
-            tokens = iter(attacked_tokens(block, self._field))
-            sentences = ("".join(map("{1}\t{0}\n".format, tags.split(" "), tokens)) for tags in block.block.native)
-            out.write("".join(f"{lines}\n" for lines in sentences).encode("utf-8"))
+
+def _columns(texts: Sequence[str]) -> str | None:
+    """Return the sentences of some files as a column file, or None where a tree is wrong or holds odd characters.
+
+    The order of brackets and words tells: the first word of a node is its label, and only a leaf has a second one.
+    """
+    whole = "\n".join([*texts, ""])
+    if any(char in whole for char in _ODD):
+        return None
+    codes = np.frombuffer(whole.encode("ascii" if whole.isascii() else "utf-32-le"), "B" if whole.isascii() else "<u4")
+    heads = (codes | 1) == _CLOSE  # or the bracket that opens
+    edges = np.flatnonzero(np.diff((codes > ord(" ")) & ~heads, prepend=False))
+    heads[edges[::2]] = True
+    at = np.flatnonzero(heads)
+    opens, closes = codes[at] == _OPEN, codes[at] == _CLOSE
+    kinds = np.append(np.zeros(3, np.int8), opens.view(np.int8) - closes.view(np.int8))  # a word is 0
+    third, second, first, kind = (kinds[back : len(at) + back] for back in range(4))
+    leaves = np.flatnonzero(closes & (first == 0) & (second == 0) & (third == 1))
+    words, inner = (kind == 0).sum() - ((kind == 0) & (first == 1)).sum(), (closes & (first == -1)).sum()
+    depth = np.cumsum(kind, dtype=np.int64)
+    files = np.append(0, depth)[np.searchsorted(at, np.cumsum([len(text) + 1 for text in texts]))]
+    if words != len(leaves) or closes.sum() - inner != len(leaves) or (depth < 0).any() or files.any():
+        return None
+    pairs = np.stack([leaves - 1, leaves - 2], axis=1)  # token and tag
+    ends = edges[1::2][(np.cumsum(kind == 0) - 1)[pairs]]
+    return _lines(codes, at[pairs], ends, np.cumsum(depth == 0)[leaves - 1])
+
+
+def _lines(codes: NDArray[Any], starts: Ints, ends: Ints, trees: Ints) -> str | None:
+    """Return leaves (n, 2: token and tag) as lines, with a blank one after each tree; None for an unknown tag."""
+    tags = strings(codes, starts[:, 1], ends[:, 1] - starts[:, 1]).dictionary_encode()
+    names = tags.dictionary.to_pylist()
+    if not PTB_TAGS.issuperset({*names} - {_TRACE}):
+        return None
+    kept = np.array([name != _TRACE for name in names], np.bool_)[tags.indices.to_numpy()]
+    lengths, trees = (ends - starts)[kept] + 1, trees[kept]
+    last = np.diff(trees, append=-1) != 0
+    lengths[last, 1] += 1
+    lines, behind = codes[ranges(starts[kept].ravel(), lengths.ravel())], np.cumsum(lengths).reshape(-1, 2) - 1
+    lines[behind[:, 0]], lines[behind[:, 1]] = ord("\t"), ord("\n")
+    lines[behind[last, 1] - 1] = ord("\n")
+    text = "\n" + lines.tobytes().decode("ascii" if codes.itemsize == 1 else "utf-32-le")
+    for name, bracket in _BRACKETS.items():
+        text = text.replace(f"\n{name}\t", f"\n{bracket}\t")
+    return text[1:].replace("\\/", "/").replace("\\*", "*")
 
 
 def _check_tag(place: str, tag: str) -> None:
