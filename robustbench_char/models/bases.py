@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.extras import installed, missing_extra
 from robustbench_char.common.files import sha256_bytes, sha256_file, shipped_folder
 from robustbench_char.common.options import Option
+from robustbench_char.common.registry import Registry
 from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
 from robustbench_char.tasks.base import Family
 
@@ -68,6 +69,10 @@ class Base:
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)
     reading_sha256: str = ""
 
+
+SHIPPED: Registry[Callable[[Base, str], Path]] = Registry("base")
+"""What puts a base together with weights that are shipped, and returns its folder; it needs a model library."""
+SHIPPED.register(CHARBERT_MINILM, "robustbench_char.models.charbert.shipped:shipped_characters")
 
 HEADS: dict[str, Family] = {
     "ForSequenceClassification": "classification",
@@ -164,9 +169,7 @@ def _charbert_minilm(planned: bool) -> Base:
     sha256 = sha256_bytes("".join([plain.weights_sha256, *parts]).encode())
     if planned:
         return Base(CHARBERT_MINILM, plain.folder, sha256, config={**plain.config, "model_type": "charbert"})
-    from robustbench_char.models.charbert.shipped import shipped_characters
-
-    folder = shipped_characters(plain, sha256)
+    folder = SHIPPED.get(CHARBERT_MINILM)(plain, sha256)
     return Base(
         CHARBERT_MINILM, folder, sha256, config=check_model_folder(folder), reading_sha256=reading_sha256(folder)
     )

@@ -12,17 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoModelForQuestionAnswering,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
     BertConfig,
     BertModel,
 )
 
-import robustbench_char.models.charbert
 from robustbench_char.common import InputError
 from robustbench_char.models.charbert import (
     CharBertConfig,
@@ -49,7 +42,6 @@ STREAMS: dict[str, dict[str, Any]] = {
     "residual": {"interaction": "residual", "character_unit": "word", "character_positions": True},
     "mixture": {"interaction": "residual", "character_unit": "piece", "character_positions": True},
 }
-PIECES = {"character_unit": "piece"}
 both_kinds = pytest.mark.parametrize("streams", ["released", "residual"])
 
 
@@ -371,22 +363,6 @@ def test_tuples_and_hidden_states(plain: ModuleType) -> None:
     assert len(hidden_states) == 3
 
 
-def test_auto_classes_know_charbert() -> None:
-    assert robustbench_char.models.charbert.CharBertConfig is CharBertConfig
-    config = AutoConfig.for_model(
-        "charbert", vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
-    )
-    assert type(config) is CharBertConfig
-    autos: list[Any] = [
-        AutoModel,
-        AutoModelForMaskedLM,
-        AutoModelForTokenClassification,
-        AutoModelForSequenceClassification,
-        AutoModelForQuestionAnswering,
-    ]
-    assert [type(auto.from_config(config)) for auto in autos] == HEADS
-
-
 def test_inputs_that_are_missing(plain: ModuleType) -> None:
     with pytest.raises(InputError, match=r"found no char_input_ids, start_ids, end_ids.*CharBertProcessor"):
         made(plain)(torch.ones(1, 3, dtype=torch.long))
@@ -408,20 +384,3 @@ def test_noisy_words_without_their_head(plain: ModuleType) -> None:
     assert model(**batch, labels=labels).nlm_logits is None
     with pytest.raises(InputError, match=r"nlm_labels: found a model without the head.*term_vocab_size"):
         model(**batch, nlm_labels=nlm_labels)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"base_type": "gpt2"}, r"found base_type 'gpt2'; expected bert or roberta"),
-        ({"character_case": "upper"}, r"found character_case 'upper'; expected lower or surface"),
-        ({"character_unit": "letter"}, r"found character_unit 'letter'; expected word or piece"),
-        ({"interaction": "gated"}, r"found interaction 'gated'; expected residual or released or none"),
-        ({"interaction": True}, r"found interaction True; expected residual or released or none"),
-        ({**PIECES, "hidden_size": 30}, r"found char_hidden_size 7 with hidden_size 30; expected .* a quarter"),
-        ({**PIECES, "char_hidden_size": 100}, r"found char_hidden_size 100 with hidden_size 768"),
-    ],
-)
-def test_configurations_that_make_no_model(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        CharBertConfig(**fields)

