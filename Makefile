@@ -24,7 +24,7 @@ define install
 endef
 
 $(VENV)/.demo: pyproject.toml constraints.txt
-	$(call install,offline$(COMMA)defences)
+	$(call install,offline)
 
 $(VENV)/.test: pyproject.toml constraints.txt
 	$(call install,offline$(COMMA)test)
@@ -35,7 +35,7 @@ $(VENV)/.check: pyproject.toml constraints.txt
 $(VENV)/.all: pyproject.toml constraints.txt
 	$(call install,all)
 
-demo: $(VENV)/.demo ## Attack eight generated data sets, compare five systems on two, write an HTML report (about 3 minutes)
+demo: $(VENV)/.demo ## Attack eight generated data sets, compare four systems on two, write an HTML report (about 3 minutes)
 	$(BIN)/robustbench-char run demo --store $(RUNS)/store --output $(RUNS)/demo
 
 format: $(VENV)/.check ## Format the code and mend what ruff can mend

@@ -259,7 +259,7 @@ def test_the_command_prints_numbers_and_then_the_path(model: Path, tmp_path: Pat
     *numbers, page = done.stdout.splitlines()
     assert page == str(tmp_path / "out" / "report" / "index.html")
     text = "\n".join(numbers)
-    for part in ("System", "Clean", "Attacked", "mine", "labels of mine: those of the task"):
+    for part in ("Left out: mine on cola, ", "labels of mine: those of the task"):
         assert part in text
     assert len(SUITES) == 6
 

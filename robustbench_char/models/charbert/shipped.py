@@ -10,10 +10,11 @@ import shutil
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import output_folder, read_json, shipped_folder
+from robustbench_char.common.files import not_writable, output_folder, read_json, shipped_folder
 from robustbench_char.models.bases import CHARBERT_MINILM, Base
 from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.known_words import Lexicon, character_model, fill, read_words
@@ -27,13 +28,18 @@ _REINSTALL = "The files were altered: reinstall robustbench-char."
 def shipped_characters(base: Base, sha256: str) -> Path:
     """Return the folder of CharBERT on a base with the shipped characters, which is made where it is missing.
 
-    `sha256` names what it is made of. Raises InputError for weights that do not belong to the base, and for altered
-    files.
+    `sha256` names what it is made of. Raises InputError for weights that do not belong to the base, for altered files,
+    and where the user's data folder cannot be written.
     """
     folder = platformdirs.user_data_path("robustbench-char") / "bases" / f"{CHARBERT_MINILM}-{sha256[:12]}"
-    if not (folder / HISTORY).is_file():
-        with output_folder(folder, overwrite=True) as scratch:
-            join(shipped_folder(f"weights/{CHARBERT_MINILM}"), base, scratch)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):  # parallel jobs ask for it at once
+            if not (folder / HISTORY).is_file():
+                with output_folder(folder, overwrite=True) as scratch:
+                    join(shipped_folder(f"weights/{CHARBERT_MINILM}"), base, scratch)
+    except OSError as error:
+        raise not_writable(folder, error, "data folder (XDG_DATA_HOME)") from None
     return folder
 
 
