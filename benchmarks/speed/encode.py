@@ -8,6 +8,9 @@ drawn at random):
 
     python benchmarks/speed/encode.py [--text FILE] [--conll FILE] [--sentences N] [--only PART] [--runs N] [--json]
 
+With `--base charbert-minilm` (or another CharBERT) `forward` takes that model, with the words that it knows: once as
+it reads a batch whose words it has met before, once as it reads one whose words are all new.
+
 --text is plain English text for `forward`, --conll the file for `tagging` (default for both: mini conll2003); its first
 --sentences are tagged (default: all). On a busy machine `--clock cpu --threads 1` counts processor time. Exit code 1
 where a target is missed.
@@ -36,11 +39,12 @@ TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-
 
 
 class Setting(NamedTuple):
-    """What both contests stand on: the configuration of BERT, that of CharBERT, and its way to read."""
+    """What both contests stand on: two configurations, the way to read, and a model that knows words, if any."""
 
     bert: Any
     charbert: Any
     system: Any
+    trained: Any = None
 
 
 def sentences(path: Path | None) -> Iterator[tuple[str, ...]]:
@@ -56,14 +60,22 @@ def sentences(path: Path | None) -> Iterator[tuple[str, ...]]:
 
 def prepare(base: str, words: Sequence[tuple[str, ...]]) -> Setting:
     """Return configurations at the size of a base, and a system with its tokenizer and the characters of `words`."""
+    from transformers import BertConfig
+
     from robustbench_char.models.bases import resolve_base
     from robustbench_char.models.charbert import CharBertConfig
     from robustbench_char.models.charbert.characters import CharacterVocabulary
     from robustbench_char.models.charbert.processor import CharBertProcessor, case_of
     from robustbench_char.models.charbert.system import CharBertSystem
-    from robustbench_char.models.checkpoints import load_config, load_tokenizer
+    from robustbench_char.models.checkpoints import load_config, load_encoder, load_tokenizer
 
     folder = resolve_base(base).folder
+    if load_config(folder).model_type == CharBertConfig.model_type:
+        charbert, encoder = load_config(folder), load_encoder(folder).eval()
+        charbert.id2label = dict(enumerate(TAGS))
+        said = charbert.to_dict()
+        plain = {name: said[name] for name in BertConfig().to_dict() if name in said and name != "model_type"}
+        return Setting(BertConfig(**plain), charbert, CharBertSystem.open(folder, words=True), encoder)
     bert, tokenizer = load_config(folder), load_tokenizer(folder, words=True)
     vocabulary = CharacterVocabulary.build(map(" ".join, words), case=case_of(tokenizer))
     labels = dict(enumerate(TAGS))
@@ -116,13 +128,19 @@ def forward(setting: Setting, words: Sequence[tuple[str, ...]], options: argpars
     assert bool(batch["attention_mask"].all())
     plain = {name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")}
     bert = drawn(lambda: AutoModel.from_config(setting.bert, add_pooling_layer=False))
-    charbert = drawn(lambda: CharBertModel(setting.charbert, add_pooling_layer=False))
+    charbert = setting.trained or drawn(lambda: CharBertModel(setting.charbert, add_pooling_layer=False))
+    sides: dict[str, Callable[[], object]] = {"bert": lambda: bert(**plain), "charbert": lambda: charbert(**batch)}
+    if setting.trained:
+        sides["all_words_new"] = lambda: (charbert.char_embeddings.forget(), charbert(**batch))
     with torch.inference_mode():
-        sides = {"bert": lambda: bert(**plain), "charbert": lambda: charbert(**batch)}
         times = take_turns(sides, options.runs, warm=2, clock=CLOCKS[options.clock])
     lengths = batch["end_ids"].amax(dim=1) + 2
     ratios = [mine / other for mine, other in zip(times["charbert"], times["bert"], strict=True)]
-    return {"characters": lengths.float().mean().item(), **_summary(times), "ratio": _spread(ratios)}
+    found = {"characters": lengths.float().mean().item(), **_summary(times), "ratio": _spread(ratios)}
+    if setting.trained:
+        slower = [mine / other for mine, other in zip(times["all_words_new"], times["bert"], strict=True)]
+        found["ratio_all_words_new"] = _spread(slower)
+    return found
 
 
 class Tagger:

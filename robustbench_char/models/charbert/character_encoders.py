@@ -175,6 +175,10 @@ class KnownWords(WordCharacters):
             return self._compare(words)
         return self._memory.look_up(words, self._compare, (*self.parameters(), *self.buffers()))
 
+    def forget(self) -> None:
+        """Forget the words that were seen."""
+        self._memory = Memory()
+
     @torch.no_grad()
     def _compare(self, words: Tensor) -> tuple[Tensor, Tensor]:
         scale, prior, none = self.weighing
