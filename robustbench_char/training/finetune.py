@@ -335,12 +335,13 @@ def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
     if trained_for in (wanted, *_ALSO.get(wanted or "", ())):
         return info
     if trained_for:
-        history, fix = f"was pre-trained for {trained_for}", f"Choose the system {trained_for}, or another base."
+        fits = next((name for name, also in _ALSO.items() if trained_for in also), trained_for)
+        history, fix = f"was pre-trained for {trained_for}", f"Choose the system {fits}, or another base."
     else:
         command = f"robustbench-char pretrain {wanted} --base {base.name} --text FILE ..."
         history, fix = "`pretrain` did not write", f"Pre-train it first: `{command}`."
         if (wanted, base.name) == ("charbert", "minilm"):
-            fix = f"Take {CHARBERT_MINILM}, whose characters are trained. {fix}"
+            fix = f"Take {CHARBERT_MINILM}, whose characters are trained, or pre-train it: `{command}`."
     expected = f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint"
     raise InputError(Option("base"), found=f"{base.name}, a base that {history}", expected=expected, fix=fix)
 

@@ -156,7 +156,7 @@ def test_words_with_typos_do_not_change_a_new_models_sub_word_stream(shared_bert
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "found an empty file"),
+        (b"", "found an empty file; expected a list of words"),
         (b" \n\n", "found no words; expected a list of words: UTF-8 text, one word per line"),
         (b"caf\xe9\n", r"found bytes that are not UTF-8 text \(.* at byte 3\)"),
         (b"PK\x03\x04\0\0", "found a binary file"),

@@ -96,7 +96,9 @@ def test_charbert_is_fine_tuned_on_them(trained: Path, tmp_path: Path) -> None:
     assert saved.file.pretraining.system == "characters"
     assert saved.file.pretraining.character_noise == "wide"
     assert saved.file.pretraining.character_operators == ("drop", "add", "swap", "keyboard", "ocr")
-    with pytest.raises(InputError, match="a base that was pre-trained for characters; expected a plain base"):
+    with pytest.raises(
+        InputError, match=r"pre-trained for characters; expected a plain base.*Choose the system charbert"
+    ):
         rbc.finetune("conll2003", data="mini", limit=8, base=trained, output=tmp_path / "bert", progress=False)
 
 

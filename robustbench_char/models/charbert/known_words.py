@@ -88,7 +88,7 @@ def read_words(path: Path) -> list[str]:
     """
     expected, fix = "a list of words: UTF-8 text, one word per line", "Give a word list."
     try:
-        text = check_file(path, option="`words=`").read_bytes().decode("utf-8-sig")
+        text = check_file(path, option="`words=`", holding=expected).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = f"bytes that are not UTF-8 text ({error.reason} at byte {error.start})"
         raise InputError(path, found=found, expected=expected, fix=fix) from None
