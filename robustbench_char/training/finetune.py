@@ -323,19 +323,15 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info, keeps)
 
 
-_ALSO = {"charbert": ("characters",)}
-"""Further pre-trainings that a system starts from."""
-
-
 def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
     """Return how a base was pre-trained. Raises InputError when that was not for this system."""
     info, wanted = saved.pretraining_info(base.folder), system.pretraining
     converted = info is None and load_config(base.folder).model_type == CharBertConfig.model_type
     trained_for = CharBertConfig.model_type if converted else info and info.system
-    if trained_for in (wanted, *_ALSO.get(wanted or "", ())):
+    if trained_for in (wanted, *saved.ALSO.get(wanted or "", ())):
         return info
     if trained_for:
-        fits = next((name for name, also in _ALSO.items() if trained_for in also), trained_for)
+        fits = next((name for name, also in saved.ALSO.items() if trained_for in also), trained_for)
         history, fix = f"was pre-trained for {trained_for}", f"Choose the system {fits}, or another base."
     else:
         command = f"robustbench-char pretrain {wanted} --base {base.name} --text FILE ..."

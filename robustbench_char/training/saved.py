@@ -34,6 +34,8 @@ __all__ = ["DEFENCE", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "sys
 SYSTEM, PRETRAINING, LOG, DEFENCE = "system.json", "pretraining.json", "training_log.json", "defence"
 SYSTEMS_FOLDER = "systems"
 """Where a store keeps finished systems, each under the hash of its run."""
+ALSO = {"charbert": ("characters",)}
+"""Further pre-trainings, beside its own, that a system starts from."""
 VOLATILE = (SYSTEM, PRETRAINING, LOG)
 """Files that hold times or the state of the checkout: two equal runs may differ in them."""
 

@@ -23,7 +23,7 @@ from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import LONGEST, is_one_word
 from robustbench_char.models.checkpoints import load_config, read_model, refuse_missing
 
-__all__ = ["Lexicon", "character_model", "fill", "read_words", "spelled"]
+__all__ = ["Lexicon", "character_model", "fill", "read_words", "spelled", "sub_words"]
 
 CHARACTER_SIZE, GRU_SIZE = 64, 128
 """Numbers of a character's embedding, and of the GRU's state in each direction: enough for keys, small to ship."""
@@ -48,7 +48,7 @@ class Lexicon(NamedTuple):
         usual = (word.lower() if case == "lower" else word for word in every)
         words = [word for word in dict.fromkeys(usual) if is_one_word(word) and len(word) <= LONGEST["word"]]
         kept = [
-            (word, ids) for word, ids in zip(words, _pieces(tokenizer, words), strict=True) if _usable(ids, tokenizer)
+            (word, ids) for word, ids in zip(words, sub_words(tokenizer, words), strict=True) if _usable(ids, tokenizer)
         ]
         table = torch.full((len(kept), MOST_PIECES), -1)
         for row, (_, ids) in enumerate(kept):
@@ -67,11 +67,11 @@ def _vocabulary_words(tokenizer: PreTrainedTokenizerFast) -> list[str]:
     ids = [index for index in range(len(tokenizer)) if index not in special]
     words = [word.strip() for word in tokenizer.batch_decode([[index] for index in ids])]
     candidates = [(index, word) for index, word in zip(ids, words, strict=True) if is_one_word(word)]
-    pieces = _pieces(tokenizer, [word for _, word in candidates])
+    pieces = sub_words(tokenizer, [word for _, word in candidates])
     return [word for (index, word), own in zip(candidates, pieces, strict=True) if own == [index]]
 
 
-def _pieces(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> Iterator[list[int]]:
+def sub_words(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> Iterator[list[int]]:
     """Yield the sub-words of each word as it is written inside a text, after a space."""
     for encoding in tokenizer.backend_tokenizer.encode_batch([f" {word}" for word in words], add_special_tokens=False):
         yield [index for index, (start, end) in zip(encoding.ids, encoding.offsets, strict=True) if end > start]

@@ -9,7 +9,7 @@ Shape legend: N words, M characters, W known words, K nearest ones, D hidden.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +32,7 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.models.bases import Base, resolve_base
 from robustbench_char.models.charbert.character_encoders import KnownWords
 from robustbench_char.models.charbert.characters import CharacterVocabulary
-from robustbench_char.models.charbert.known_words import Lexicon, character_model, fill, read_words, spelled
+from robustbench_char.models.charbert.known_words import Lexicon, character_model, fill, read_words, spelled, sub_words
 from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor, case_of
 from robustbench_char.models.checkpoints import load_config, load_tokenizer
@@ -90,7 +90,7 @@ def earlier_run(base: Base, system: str) -> str | None:
     earlier = saved.read_pretraining(base.folder)
     converted = load_config(base.folder).model_type == "charbert"
     trained_for = earlier.system if earlier else "charbert" if converted else None
-    own = {"charbert": ("charbert", "characters"), "characters": ()}.get(system, (system,))
+    own = () if system == "characters" else (system, *saved.ALSO.get(system, ()))
     if trained_for not in (None, *own):
         found = f"{base.name}, a base that was pre-trained for {trained_for}"
         expected = "a plain base checkpoint" + "".join(f", or one that `pretrain {name}` wrote" for name in own)
@@ -298,15 +298,10 @@ class _Training:
         shares, found = self.encoder.recognise(characters)
         best = torch.cat([found, torch.full((len(found), 1), -1)], dim=1).gather(1, shares.argmax(1, keepdim=True))
         read, own = self.encoder.read(characters, torch.float32, table)
-        written = torch.stack([_mean(table, ids) for ids in _ids(self.plan.tokenizer, noised)])
+        written = torch.stack([_mean(table, torch.tensor(ids)) for ids in sub_words(self.plan.tokenizer, noised)])
         meant = torch.stack([_mean(table, ids[ids >= 0]) for ids in self.plan.lexicon.pieces[target]])
         cosine = functional.cosine_similarity(read + own.unsqueeze(-1) * written, meant)
         return float((best.squeeze(1) == target).double().mean()), float(cosine.double().mean())
-
-
-def _ids(tokenizer: PreTrainedTokenizerFast, words: Iterable[str]) -> Iterator[Tensor]:
-    for encoding in tokenizer.backend_tokenizer.encode_batch(list(words), add_special_tokens=False):
-        yield torch.tensor(encoding.ids)
 
 
 def _mean(table: Any, ids: Tensor) -> Tensor:
