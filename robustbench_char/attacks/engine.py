@@ -22,7 +22,7 @@ from robustbench_char.attacks.eligibility import (
     operator_applies,
     within_spans,
 )
-from robustbench_char.attacks.keys import below, draw, fraction, word_keys
+from robustbench_char.attacks.keys import below, draw, drawing, fraction, word_keys
 from robustbench_char.attacks.operators import (
     OPERATORS,
     Scene,
@@ -36,13 +36,14 @@ from robustbench_char.attacks.operators import (
 from robustbench_char.attacks.suites import Suite, check_keeps_words
 from robustbench_char.attacks.variants import Variants
 from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
+from robustbench_char.common import InputError
 from robustbench_char.text.columns import Column, ranges, strings
 from robustbench_char.text.edits import Edit, in_order
 from robustbench_char.text.edits import apply_edits as apply_edits_to_text
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import Words
 
-__all__ = ["Batch", "Outcome", "attack_batch"]
+__all__ = ["Batch", "Outcome", "Possible", "attack_batch", "every_edit"]
 
 DRAWS = 64
 """Draws that one edit may use."""
@@ -82,6 +83,14 @@ class Edits:
         some = Written(self.written.removed[rows], self.written.codes[rows], self.written.lengths[rows])
         return Edits(self.word[rows], self.operator[rows], self.start[rows], some)
 
+    def listed(self, column: Column, origin: Ints) -> list[Edit]:
+        """Return the edits one by one, each with its position counted from its `origin` [k] in the column."""
+        written = self.written
+        removed = strings(column.codes, self.start, written.removed).to_pylist()
+        rows = np.arange(len(written.lengths)) * written.codes.shape[1]
+        inserted = strings(written.codes.ravel(), rows, written.lengths).to_pylist()
+        return list(map(Edit, (self.start - origin).tolist(), removed, inserted))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -111,16 +120,52 @@ class Outcome:
         return self.attacked.texts()
 
 
+@dataclass(frozen=True)
+class Possible:
+    """Every single edit of a batch of texts, in order of word, position, operator and choice.
+
+    `eligible` says which words are; `operators`: names that `edits.operator` counts in.
+    """
+
+    column: Column
+    words: Words
+    edits: Edits
+    operators: tuple[str, ...]
+    eligible: Bools
+
+
 def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     """Attack a batch of texts. Pure: equal arguments give equal results, on any machine, in any batch.
 
     Raises InputError for given tokens and a suite that would part or join them.
     """
+    column, words, may, arms = _openings(batch, suite)
+    keys = word_keys(batch.keys[words.text], words.number)
+    picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
+    edits = _draw_edits(arms, keys, picked, suite, 0)
+    if suite.edits_per_word > 1:
+        edits = _with_further_edits(edits, arms, keys, suite, words, column)
+    attacked, shift = apply_edits(column, edits)
+    return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
+
+
+def every_edit(batch: Batch, suite: Suite) -> Possible:
+    """Return every single edit that a suite may make of a batch of texts; strength and weights play no part.
+
+    Raises InputError as `attack_batch` does, and for operators whose edits cannot be listed.
+    """
+    column, words, may, arms = _openings(batch, suite)
+    edits = _sorted([arm.every(np.flatnonzero(may & arm.open), number) for number, arm in enumerate(arms)])
+    in_order_of_position = edits.take(np.lexsort((edits.start, edits.word)))  # a stable sort
+    return Possible(column, words, in_order_of_position, tuple(suite.operators), may)
+
+
+def _openings(batch: Batch, suite: Suite) -> tuple[Column, Words, Bools, list[_Arm]]:
+    """Return the texts as a column, their words, which of these are eligible, and the operators at work on them."""
     if batch.tokens:
         check_keeps_words(suite, "its tokens carry labels")
     column = Column.of(batch.texts)
     words = find_words(column, suite.words, batch.tokens)
-    keys = word_keys(batch.keys[words.text], words.number)
     layout = LAYOUTS.get(suite.layout)
     scene = Scene(column, ALPHABETS.get(suite.alphabet), layout, suite.case, suite.misspellings)
     skipping = "skip" in (suite.words.stop_words, *(rule.stop_words for rule in suite.operators.values()))
@@ -129,12 +174,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     arms = [_Arm(name, scene, words, suite, stop) for name in suite.operators]
     if suite.no_op == "never":
         may &= np.logical_or.reduce([arm.open for arm in arms])
-    picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
-    edits = _draw_edits(arms, keys, picked, suite, 0)
-    if suite.edits_per_word > 1:
-        edits = _with_further_edits(edits, arms, keys, suite, words, column)
-    attacked, shift = apply_edits(column, edits)
-    return Outcome(column, attacked, words, edits, tuple(suite.operators), int(may.sum()), len(picked), shift)
+    return column, words, may, arms
 
 
 def _protected(column: Column, words: Words, batch: Batch, suite: Suite) -> Bools:
@@ -227,6 +267,30 @@ class _Arm:
         written = self.operator.write(self.scene, at, starts, ends, draws[good])
         return Edits(words, np.full(len(words), number), at, written)
 
+    def every(self, words: Ints, number: int) -> Edits:
+        """Return all edits that this operator may make of words that are open to it, by word, position and choice.
+
+        Raises InputError for an operator of a library, which knows its edits one by one only.
+        """
+        if isinstance(self.operator, WordOperator):
+            found, expected = (
+                f"the operator {self.operator.name}, which draws inside nlpaug",
+                "edits that can be listed",
+            )
+            fix = "Choose a suite of the operators drop, add, swap, keyboard, ocr, case or misspelling."
+            raise InputError(f"suite {self.suite.name}", found=found, expected=expected, fix=fix)
+        if isinstance(self.operator, VariantOperator):
+            rows, at, written = self.variants.every(self.words, words)
+            return Edits(rows, np.full(len(rows), number), at, written)
+        rows, at = np.repeat(words, self.count[words]), self.sites[ranges(self.first[words], self.count[words])]
+        rows, at = rows[self.changes[at]], at[self.changes[at]]
+        choices = self.operator.choices(self.scene, at, self.words.starts[rows], self.words.ends[rows])
+        which = np.arange(int(choices.sum())) - np.repeat(np.cumsum(choices) - choices, choices)
+        rows, at = np.repeat(rows, choices), np.repeat(at, choices)
+        starts, ends = self.words.starts[rows], self.words.ends[rows]
+        written = self.operator.write(self.scene, at, starts, ends, drawing(which, np.repeat(choices, choices)))
+        return Edits(rows, np.full(len(rows), number), at, written)
+
     def _draw_sites(self, words: Ints, keys: NDArray[np.uint64], number: int) -> Ints:
         return np.asarray(self.sites[self.first[words] + below(draw(keys[words], number), self.count[words])], np.int64)
 
@@ -246,7 +310,7 @@ def _with_further_edits(
         fits = []
         for word, edit in _each(drawn, words, column):
             clean = column.codes[words.starts[word] : words.ends[word]].tobytes().decode("utf-32-le")
-            fits.append(_fit_together(clean, [*taken[word], edit]))
+            fits.append(fit_together(clean, [*taken[word], edit]))
             if fits[-1]:
                 taken[word].append(edit)
         parts.append(drawn.take(np.array(fits, np.bool_)))
@@ -255,15 +319,10 @@ def _with_further_edits(
 
 def _each(edits: Edits, words: Words, column: Column) -> list[tuple[int, Edit]]:
     """Return the word of each edit, and the edit with its position in that word."""
-    written = edits.written
-    starts = (edits.start - words.starts[edits.word]).tolist()
-    removed = strings(column.codes, edits.start, written.removed).to_pylist()
-    rows = np.arange(len(written.lengths)) * written.codes.shape[1]
-    inserted = strings(written.codes.ravel(), rows, written.lengths).to_pylist()
-    return list(zip(edits.word.tolist(), map(Edit, starts, removed, inserted), strict=True))
+    return list(zip(edits.word.tolist(), edits.listed(column, words.starts[edits.word]), strict=True))
 
 
-def _fit_together(word: str, edits: list[Edit]) -> bool:
+def fit_together(word: str, edits: Sequence[Edit]) -> bool:
     """Return whether edits of a word touch different characters, and leave neither nothing nor the word as it was."""
     ordered = in_order(edits)
     if any(edit.start + max(len(edit.removed), 1) > after.start for edit, after in pairwise(ordered)):

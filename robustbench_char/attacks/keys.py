@@ -54,6 +54,12 @@ def below(draws: NDArray[np.uint64], limits: NDArray[np.int64]) -> NDArray[np.in
     return (((draws >> np.uint64(32)) * limits.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
 
 
+def drawing(numbers: NDArray[np.int64], limits: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return a draw that `below` maps to each number, which is in [0, limit)."""
+    limits = limits.astype(np.uint64)
+    return ((numbers.astype(np.uint64) << np.uint64(32)) + limits - np.uint64(1)) // limits << np.uint64(32)
+
+
 def fraction(draws: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Map draws to floats in [0, 1), 53 bits, exactly."""
     return (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53

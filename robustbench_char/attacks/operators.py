@@ -66,14 +66,16 @@ class CellOperator:
     """An operator that strikes at one position of a word.
 
     `width`: characters it takes from its position on (0: it strikes between characters). `changes`: where striking
-    changes the word. `write`: (scene, positions, starts and ends of their words, draws) -> what is written. `shortest`:
-    the length of the shortest word that it leaves something of. `place`: where it strikes, whatever a suite says.
+    changes the word. `write`: (scene, positions, starts and ends of their words, draws) -> what is written, one of so
+    many `choices` (scene, positions, starts and ends) that a draw is mapped to by `below`. `shortest`: the length of
+    the shortest word that it leaves something of. `place`: where it strikes, whatever a suite says.
     """
 
     name: str
     width: int
     changes: Callable[[Scene], Bools]
     write: Callable[[Scene, Ints, Ints, Ints, NDArray[np.uint64]], Written]
+    choices: Callable[[Scene, Ints, Ints, Ints], Ints] = lambda scene, at, starts, ends: np.ones_like(at)
     shortest: int = 1
     place: Place | None = None
 
@@ -155,15 +157,27 @@ def _add(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uin
     return Written(np.zeros_like(at), new[:, None], np.ones_like(at))
 
 
-def _own_script(scene: Scene, starts: Ints, ends: Ints, capitals: Bools, draws: NDArray[np.uint64]) -> Codes:
-    """Return a letter for each word from the script of its first letter; Latin where it has none."""
+def _letters(scene: Scene, at: Ints, starts: Ints, ends: Ints) -> Ints:
+    """Return how many letters may be added."""
+    if scene.alphabet:
+        return np.full_like(at, len(scene.alphabet))
+    scripts, which = np.unique(_scripts(scene, starts, ends), return_inverse=True)
+    return np.array([len(script_letters(script)) for script in scripts.tolist()], np.int64)[which]
+
+
+def _scripts(scene: Scene, starts: Ints, ends: Ints) -> NDArray[np.str_]:
+    """Return the script of each word's first letter; Latin where it has none."""
     letters = np.append(np.flatnonzero(scene.has(LETTER)), len(scene.column.codes))
     first = letters[np.searchsorted(letters, starts)]
     codes = np.full(len(starts), ord("a"), np.uint32)
     codes[first < ends] = scene.column.codes[first[first < ends]]
     distinct, which = np.unique(codes, return_inverse=True)
-    scripts = np.array([script_of(chr(code)) for code in distinct.tolist()], np.str_)[which]
-    new = np.zeros_like(codes)
+    return np.array([script_of(chr(code)) for code in distinct.tolist()], np.str_)[which]
+
+
+def _own_script(scene: Scene, starts: Ints, ends: Ints, capitals: Bools, draws: NDArray[np.uint64]) -> Codes:
+    """Return a letter for each word from its own script."""
+    scripts, new = _scripts(scene, starts, ends), np.zeros(len(starts), np.uint32)
     for script in np.unique(scripts).tolist():
         rows = np.flatnonzero(scripts == script)
         table = np.array([[ord(char) for char in pair] for pair in script_letters(script)], np.uint32)
@@ -233,6 +247,11 @@ def _keyboard_changes(scene: Scene) -> Bools:
     return count[_keys(scene, scene.column.codes)] > 0
 
 
+def _neighbours(scene: Scene, at: Ints, starts: Ints, ends: Ints) -> Ints:
+    _, count, _ = _layout_table(scene.layout)
+    return np.asarray(count[_keys(scene, scene.column.codes[at])])
+
+
 def _keyboard(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
     first, count, flat = _layout_table(scene.layout)
     key = _keys(scene, scene.column.codes[at])
@@ -253,9 +272,9 @@ def letters_at(scene: Scene, width: int) -> Bools:
 
 
 DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)
-ADD = CellOperator("add", 0, _anywhere, _add)
+ADD = CellOperator("add", 0, _anywhere, _add, _letters)
 SWAP = CellOperator("swap", 2, _swap_changes, _swap)
-KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard)
+KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard, _neighbours)
 INSERT_SPACE = CellOperator("insert_space", 0, _parted, _insert_space, shortest=2, place="interior")
 JOIN_WORDS = CellOperator("join_words", 1, _single_spaces, _drop, place="behind")
 

@@ -20,6 +20,7 @@ from robustbench_char.attacks.lists import ListInfo, listed
 from robustbench_char.attacks.operators import Positions, Scene, VariantOperator, WordEdit, Written, eligible_range
 from robustbench_char.attacks.word_operators import changed_part, packed
 from robustbench_char.common import InputError
+from robustbench_char.text.columns import ranges
 from robustbench_char.text.confusions import OCR_CONFUSIONS
 from robustbench_char.text.words import Words
 
@@ -69,7 +70,15 @@ class Variants:
 
     def drawn(self, words: Words, rows: Ints, draws: NDArray[np.uint64]) -> tuple[Ints, Written]:
         """Return the starts in the column and the writing of one edit for each of the words `rows`."""
-        numbers = self.open[self.first[rows] + below(draws, self.count[rows])]
+        return self._chosen(words, rows, self.open[self.first[rows] + below(draws, self.count[rows])])
+
+    def every(self, words: Words, rows: Ints) -> tuple[Ints, Ints, Written]:
+        """Return the word, the start in the column and the writing of every edit of the words `rows`."""
+        counts = self.count[rows]
+        repeated = np.repeat(rows, counts)
+        return repeated, *self._chosen(words, repeated, self.open[ranges(self.first[rows], counts)])
+
+    def _chosen(self, words: Words, rows: Ints, numbers: Ints) -> tuple[Ints, Written]:
         distinct, which = np.unique(numbers, return_inverse=True)
         _, start, written = packed([(0, *self.edits[number]) for number in distinct.tolist()])
         some = Written(written.removed[which], written.codes[which], written.lengths[which])
