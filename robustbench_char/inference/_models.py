@@ -34,6 +34,14 @@ class Batching(NamedTuple):
     least: int = 1
 
 
+class Judged(NamedTuple):
+    """What a model says of examples, how sure it is of their labels, and how many windows it read."""
+
+    predictions: list[Prediction]
+    sure: list[float]
+    windows: int
+
+
 class LoadedModel:
     """A model on the best device there is, in single precision: windows in, predictions out."""
 
@@ -85,6 +93,26 @@ class LoadedModel:
                 bar.advance(shown, len(chosen))
         return readings
 
+    def judged(self, examples: Sequence[Example], *, batch_size: int = 32) -> Judged:
+        """Return the prediction for each labelled example, and how sure the model is of the gold label.
+
+        Windows whose inputs are equal, as those of different texts that a defence corrects alike, are read once.
+        """
+        distinct, pairs, outputs = dict[bytes, Window](), list[tuple[Window, bytes]](), dict[bytes, Outputs]()
+        for window in self.recipe.windows(self.kind, examples):
+            pairs.append((window, name := _bytes(window)))
+            distinct.setdefault(name, window)
+        names, asked = list(distinct), list(distinct.values())
+        for chosen in self._batches(asked, batch_size):
+            read = self.forward([asked[index] for index in chosen])
+            outputs.update(zip((names[index] for index in chosen), read, strict=True))
+        by_example: list[list[tuple[Window, Outputs]]] = [[] for _ in examples]
+        for window, name in pairs:
+            by_example[window.row].append((window, outputs[name]))
+        readings = ([self.recipe.read(*pair) for pair in own] for own in by_example)
+        said = list(map(self.said, examples, readings))
+        return Judged(said, list(map(self.recipe.sureness, examples, by_example)), len(asked))
+
     def _batches(self, windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
         lengths = [len(window.inputs["input_ids"]) for window in windows]
         order = sorted(range(len(windows)), key=lambda index: -lengths[index])
@@ -101,6 +129,10 @@ class LoadedModel:
         output = self.model(**{name: tensor.to(self._device) for name, tensor in batch.items()})
         logits = {name: tensor.float().cpu().numpy() for name, tensor in output.items() if name.endswith("logits")}
         return [{name: table[row] for name, table in logits.items()} for row in range(len(windows))]
+
+
+def _bytes(window: Window) -> bytes:
+    return b"".join(values.tobytes() for values in window.inputs.values())
 
 
 def depends_on_padding(model: LoadedModel, words: bool, longest: int) -> bool:

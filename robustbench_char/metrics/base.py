@@ -118,7 +118,9 @@ class Metric:
     records and reports both keep. An example's own score is its first count over its last, or that of another metric,
     `alone`. `further` gives scores that are not functions of sums, and counts for the record. `constants` gives the
     sums of each answer that may be the best one for all examples, `regrouped` the same from the sums [K] of any
-    predictions and the counts of their record, nothing where these do not tell.
+    predictions and the counts of their record, nothing where these do not tell. `errors` turns the sums [K] of one
+    example into what is wrong with its prediction, 0 for nothing, the main thing first; `endless` says that there may
+    be any number of them.
     """
 
     columns: Callable[[Labels], tuple[str, ...]]
@@ -130,6 +132,8 @@ class Metric:
     further: Callable[[Golds, Predicted, list[Unit]], Further] = lambda *_: ({}, {})
     constants: Callable[[Golds, Labels], Constants] = lambda *_: ()
     regrouped: Callable[[Floats, Mapping[str, int]], Constants] = lambda *_: ()
+    errors: Callable[[Floats], tuple[float, ...]] = lambda sums: (sums[-1] - sums[0],)
+    endless: bool = False
 
     def score(self, sums: Floats) -> Floats:
         """Return the headline score [...] of sums [..., K]."""
@@ -139,6 +143,11 @@ class Metric:
         """Return the best score called `name` that one answer for all examples gets, in percent; None for none."""
         of = self.scores[name]
         return max((float(of(np.array(sums, np.float64))) for sums in constants), default=None)
+
+    def sums(self, gold: Gold, prediction: Prediction | None, labels: Labels) -> Floats:
+        """Return the sums [K] of the counts of one example."""
+        units = list(self.units([gold], [prediction], labels))
+        return sums_of(units) if units else np.zeros(len(self.columns(labels)))
 
     def evaluate(self, golds: Golds, predictions: Predicted, labels: Labels) -> Scores:
         """Score predictions of at least one example, gold and predicted in the same order."""

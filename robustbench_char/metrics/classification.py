@@ -137,6 +137,7 @@ MATTHEWS = Metric(
     alone=ACCURACY,
     constants=lambda golds, labels: _one_column(_gold_counts(golds, labels)),
     regrouped=lambda sums, counts: _one_column(_table(sums).sum(-1)),
+    errors=lambda sums: (sums.sum() - float(np.trace(_table(sums))),),
 )
 ACCURACY_F1 = Metric(
     columns=fixed("tp", "fp", "fn", "tn"),
@@ -149,4 +150,5 @@ ACCURACY_F1 = Metric(
     alone=ACCURACY,
     constants=lambda golds, labels: _one_of_two(_gold_counts(golds, labels)),
     regrouped=lambda sums, counts: _one_of_two(np.array([sums[1] + sums[3], sums[0] + sums[2]])),
+    errors=lambda sums: (sums[1] + sums[2],),
 )

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import (
     Constants,
+    Floats,
     Further,
     Golds,
     Labels,
@@ -141,6 +142,10 @@ def _no_answer(units: Callable[..., Iterator[Unit]]) -> Callable[[Golds, Labels]
     return lambda golds, labels: [sums_of(list(units(golds, [QaPrediction("", "")] * len(golds), labels)))]
 
 
+def _wrong(sums: Floats) -> tuple[float, ...]:
+    return sums[2] - sums[0], sums[2] - sums[1]
+
+
 _COLUMNS = fixed("f1", "exact", "examples")
 _SCORES: dict[str, Score] = {"exact": lambda sums: ratio(100.0 * sums[..., 1], sums[..., -1]), "f1": share}
 SQUAD_V1 = Metric(
@@ -149,6 +154,7 @@ SQUAD_V1 = Metric(
     _SCORES,
     "f1",
     constants=_no_answer(_v1_units),
+    errors=_wrong,
     regrouped=lambda sums, counts: [(0.0, 0.0, sums[-1])],
 )
 SQUAD_V2 = Metric(
@@ -158,5 +164,6 @@ SQUAD_V2 = Metric(
     "f1",
     further=_of_2_0,
     constants=_no_answer(_v2_units),
+    errors=_wrong,
     regrouped=lambda sums, counts: [(n, n, sums[-1]) for n in [counts.get("unanswerable")] if n is not None],
 )

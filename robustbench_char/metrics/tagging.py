@@ -154,6 +154,8 @@ ENTITY_F1 = Metric(
     },
     headline="f1",
     pooled=lambda sums: ratio(200.0 * sums[..., 0], sums[..., 1] + sums[..., 2]),
+    errors=lambda sums: (sums[1] + sums[2] - 2 * sums[0],),
+    endless=True,
     alone=TAG_ACCURACY,
     further=_by_type,
     constants=_one_entity_tag,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from robustbench_char.attacks.search.objectives import margin, no_answer_log_probability, span_log_probability
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import Prediction, QaPrediction
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window
@@ -56,6 +57,10 @@ class Recipe(ABC):
     @abstractmethod
     def predict(self, example: Example, readings: Sequence[Any]) -> Prediction:
         """Return the prediction for an example from the readings of its windows, in order."""
+
+    @abstractmethod
+    def sureness(self, example: Example, windows: Sequence[tuple[Window, Outputs]]) -> float:
+        """Return how sure the outputs of all windows of a labelled example are of its label (see `objectives`)."""
 
 
 def label_names(task: Task, examples: Iterable[Example]) -> tuple[str, ...]:
@@ -105,6 +110,12 @@ class Classification(Recipe):
     def predict(self, example: Example, readings: Sequence[int]) -> str:
         return self.labels[readings[0]]
 
+    def sureness(self, example: Example, windows: Sequence[tuple[Window, Outputs]]) -> float:
+        """Return the margin of the gold class, 0 for one that the model does not know."""
+        if example.label not in self.labels:
+            return 0.0
+        return margin(windows[0][1]["logits"][None], [self.labels.index(str(example.label))])
+
 
 IGNORED = -100
 """The target that the loss leaves out."""
@@ -138,6 +149,14 @@ class Tagging(Recipe):
         """Return a tag for each word, None where it has no piece."""
         tags, words = readings[0], _field(example, self.task.fields[0], tuple)
         return tuple(self.labels[tags[word]] if word in tags else None for word in range(len(words)))
+
+    def sureness(self, example: Example, windows: Sequence[tuple[Window, Outputs]]) -> float:
+        """Return the sum of the margins of the gold tags: of words that have a piece, and of tags that are known."""
+        (window, outputs), tags, first = windows[0], example.label or (), first_pieces(windows[0][0])
+        pairs = [(at, tags[word]) for at, word in zip(first, window.words[first], strict=True)]
+        known = [(at, self.labels.index(tag)) for at, tag in pairs if tag in self.labels]
+        rows, gold = ([pair[part] for pair in known] for part in (0, 1))
+        return margin(outputs["logits"][np.array(rows, np.int64)], gold)
 
 
 def first_pieces(window: Window) -> IntArray:
@@ -192,6 +211,18 @@ class QuestionAnswering(Recipe):
         if not may_decline(self.task):
             return QaPrediction(text=text, best_text=text)
         return QaPrediction(text=text if null <= score else "", best_text=text, null_odds=null - score)
+
+    def sureness(self, example: Example, windows: Sequence[tuple[Window, Outputs]]) -> float:
+        """Return the log-probability of the gold answers, in any of the windows; that of no answer where none is."""
+        names = ("start_logits", "end_logits")
+        lengths = [(len(window.offsets), outputs) for window, outputs in windows]  # what follows is padding
+        scores = [(outputs[names[0]][:length], outputs[names[1]][:length]) for length, outputs in lengths]
+        if not example.answers:
+            return no_answer_log_probability(scores)
+        spans = [[span_of(window, answer) for answer in example.answers] for window, _ in windows]
+        held = [[span for span in own if span != (_NONE, _NONE)] for own in spans]
+        parts = [span_log_probability(*pair, own) for pair, own in zip(scores, held, strict=True)]
+        return float(np.logaddexp.reduce(parts))
 
 
 def span_of(window: Window, answer: Answer) -> tuple[int, int]:

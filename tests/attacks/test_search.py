@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import below, drawing, text_keys
-from robustbench_char.attacks.search import SEARCHES, Found, Space, State, search, spaces
+from robustbench_char.attacks.search import SEARCHES, Found, Space, State, Value, search, spaces
 from robustbench_char.attacks.search.objectives import margin, no_answer_log_probability, span_log_probability
 from robustbench_char.attacks.suites import Suite, load_suites, suite_names
 from robustbench_char.common import InputError
@@ -32,7 +32,7 @@ def space_of(text: str, suite: Suite) -> Space:
     return space
 
 
-def ended(asking: Generator[list[State], list[tuple[float, ...]], Found], space: Space, salt: str = "") -> Found:
+def ended(asking: Generator[list[State], list[Value], Found], space: Space, salt: str = "") -> Found:
     """Run a search against made-up values, which are a function of the attacked texts."""
     states = next(asking)
     while True:
@@ -43,9 +43,9 @@ def ended(asking: Generator[list[State], list[tuple[float, ...]], Found], space:
             return found
 
 
-def value_of(texts: tuple[str, ...], salt: str) -> tuple[float, ...]:
+def value_of(texts: tuple[str, ...], salt: str) -> Value:
     digest = hashlib.sha256("\x00".join((*texts, salt)).encode()).digest()
-    return digest[0] % 4, float(digest[1])
+    return Value((digest[0] % 4,), float(digest[1]))
 
 
 @given(st.integers(1, 5000), st.data())
@@ -127,7 +127,7 @@ def test_a_search_ends_where_nothing_is_worse() -> None:
 
 
 def test_edits_of_a_library_cannot_be_listed() -> None:
-    with pytest.raises(InputError, match="suite nlpaug_mixed: found the operator nlpaug.*edits that can be listed"):
+    with pytest.raises(InputError, match=r"suite nlpaug_mixed: found the operator nlpaug.*edits that can be listed"):
         space_of("harbour", suite_of("nlpaug_mixed"))
 
 

@@ -8,8 +8,7 @@ budget and keeps the worst state that was ever seen: so a larger budget never hu
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from robustbench_char.attacks.search.space import Space, State
@@ -17,8 +16,20 @@ from robustbench_char.common import Registry
 
 __all__ = ["SEARCHES", "Found", "Search", "Step", "Value", "search"]
 
-Value: TypeAlias = tuple[float, ...]
-"""What is left of a model's score: first by the metric of the task, then by how sure it is of the gold label."""
+
+@dataclass(frozen=True, order=True)
+class Value:
+    """How well a model does on a state: first by the metric of the task, then by how sure it is of the gold labels.
+
+    `left`: its errors (see `Metric.errors`) with their signs changed, `sure`: see `objectives`. `counts`: those of the
+    metric for each example that the state concerns, which play no part in the order.
+    """
+
+    left: tuple[float, ...]
+    sure: float
+    counts: tuple[tuple[float, ...], ...] = field(default=(), compare=False)
+
+
 Asking: TypeAlias = Generator[list[State], list[Value], None]
 
 
