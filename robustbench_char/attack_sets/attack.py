@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Unpack
@@ -64,12 +64,26 @@ def attack_file(
     """
     record = get_task(task)
     file = open_source(record, input=input, **source)
-    request, folder = Attack.of(record, suite, seed, fields, operations), Path(output)
-    _refuse_other_request(request, folder, format, overwrite)
-    inputs = [file.path, *([request.operations.path] if request.operations else [])]
-    with cycles_kept(), output_folder(folder, overwrite=overwrite, volatile=(MANIFEST,), inputs=inputs) as scratch:
+    request = Attack.of(record, suite, seed, fields, operations)
+    refuse_other_request(request, Path(output), format, overwrite)
+    return write_set(request, file, Path(output), format=format, workers=workers, overwrite=overwrite)
+
+
+def write_set(
+    request: Attack, file: NativeFile, folder: Path, *, format: OutputFormat, workers: int = 1, overwrite: bool = False,
+    beside: Callable[[Path], object] | None = None, volatile: tuple[str, ...] = (), inputs: Iterable[Path] = (),
+) -> Manifest:  # fmt: skip
+    """Write an attacked set as `attack_file` does; `beside` writes further files into its folder.
+
+    `volatile` names those of them that may differ where nothing else does; no output may replace `inputs`.
+    """
+    kept = [file.path, *inputs, *([request.operations.path] if request.operations else [])]
+    changing = (MANIFEST, *volatile)
+    with cycles_kept(), output_folder(folder, overwrite=overwrite, volatile=changing, inputs=kept) as scratch:
         manifest = _write_set(request, file, scratch, format, workers)
         write_manifest(scratch, manifest)
+        if beside is not None:
+            beside(scratch)
     return manifest
 
 
@@ -137,7 +151,7 @@ def _output_name(path: Path, file_format: OutputFormat) -> str:
     return f"data-{name}" if name in (MANIFEST, LEDGER, ANSWERS) else name
 
 
-def _refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
+def refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
     """Say at once, before any work, that the folder holds an attack with another suite, seed or task."""
     if overwrite or not (output / MANIFEST).is_file():
         return

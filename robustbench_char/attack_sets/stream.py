@@ -7,7 +7,7 @@ time.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,7 +27,7 @@ from robustbench_char.attack_sets.operations import (
     operations_suite,
     read_operations,
 )
-from robustbench_char.attacks.engine import Batch, Outcome, attack_batch
+from robustbench_char.attacks.engine import Batch, Choice, Outcome, apply_chosen, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, TextEdits, character_edits, ledger_table, word_vocabulary
 from robustbench_char.attacks.suites import (
@@ -47,18 +47,23 @@ from robustbench_char.text.edits import Edit, Moves
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Attack", "Tally", "attack_blocks", "check_task_names", "chosen_fields", "suites_of"]
+__all__ = ["Attack", "Tally", "attack_blocks", "check_task_names", "chosen_fields", "suites_of", "texts_of"]
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What to do: a resolved suite with a seed, on some fields of a task, or published operations."""
+    """What to do: a resolved suite with a seed, on some fields of a task, or published operations.
+
+    `chosen`: the edits that a search chose, by row and field of a text (those of a context: by the first row that has
+    it), in place of draws.
+    """
 
     task: Task
     suite: Suite
     seed: int
     fields: tuple[str, ...]
     operations: Operations | None = None
+    chosen: Mapping[tuple[int, str], Sequence[Choice]] | None = None
 
     @classmethod
     def of(
@@ -138,6 +143,7 @@ class _Job(NamedTuple):
     slots: list[Slot]
     batch: Batch
     operations: list[tuple[TokenOperations, ...]] | None = None
+    chosen: list[Sequence[Choice]] | None = None
     strength_only: bool = False
 
 
@@ -222,6 +228,14 @@ def attack_blocks(
         tally.restored_md5 = restored.md5
 
 
+def texts_of(attack: Attack, source: ExampleSource, blocks: Iterable[Block]) -> Iterator[tuple[list[Slot], Batch]]:
+    """Yield the texts of blocks of a source as an attack has them, and where each comes from."""
+    seen, answers = _Seen(), _answers(source) if "answers" in attack.suite.words.protect else None
+    for block in blocks:
+        job = _job(attack, block, seen, answers)
+        yield job.slots, job.batch
+
+
 def _in_order(
     attack: Attack, planned: Iterator[tuple[Block, _Job]], workers: int
 ) -> Iterator[tuple[Block, _Job, _Done]]:
@@ -245,8 +259,12 @@ def _result(item: tuple[Block, _Job, Future[_Done]]) -> tuple[Block, _Job, _Done
 
 
 def _work(suite: Suite, job: _Job) -> _Done:
-    batch, operations = job.batch, job.operations
-    outcome = attack_batch(batch, suite) if operations is None else apply_operations(batch, operations)
+    if job.operations is not None:
+        outcome = apply_operations(job.batch, job.operations)
+    elif job.chosen is not None:
+        outcome = apply_chosen(job.batch, suite, job.chosen)
+    else:
+        outcome = attack_batch(job.batch, suite)
     ledger = ledger_table(outcome, job.slots)
     return _Done(outcome.texts, ledger, Tally.of(outcome, ledger, strength_only=job.strength_only))
 
@@ -275,7 +293,8 @@ def _job(attack: Attack, block: Block, seen: _Seen, answers: Answers | None) -> 
         spans = [answers[block.examples[number].context_key] if name == "context" else []
                  for number, name in zip(numbers, fields, strict=True)]  # fmt: skip
     operations = list(map(attack.operations.of, block.examples)) if attack.operations else None
-    return _Job(slots, Batch(texts, keys, attack.task.family == "tagging", entities, spans), operations)
+    chosen = None if attack.chosen is None else [attack.chosen.get((slot.row, slot.field), ()) for slot in slots]
+    return _Job(slots, Batch(texts, keys, attack.task.family == "tagging", entities, spans), operations, chosen)
 
 
 def _entity_spans(example: Example) -> list[tuple[int, int]]:

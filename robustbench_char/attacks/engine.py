@@ -8,8 +8,9 @@ uses draws 64 n + 1, 64 n + 2, and so on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ from robustbench_char.attacks.operators import (
 )
 from robustbench_char.attacks.suites import Suite, check_keeps_words
 from robustbench_char.attacks.variants import Variants
-from robustbench_char.attacks.word_operators import LetterRuns, rewrite_words
+from robustbench_char.attacks.word_operators import LetterRuns, packed, rewrite_words
 from robustbench_char.common import InputError
 from robustbench_char.text.columns import Column, ranges, strings
 from robustbench_char.text.edits import Edit, in_order
@@ -43,7 +44,7 @@ from robustbench_char.text.edits import apply_edits as apply_edits_to_text
 from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 from robustbench_char.text.words import Words
 
-__all__ = ["Batch", "Outcome", "Possible", "attack_batch", "every_edit"]
+__all__ = ["Batch", "Choice", "Outcome", "Possible", "apply_chosen", "attack_batch", "every_edit"]
 
 DRAWS = 64
 """Draws that one edit may use."""
@@ -52,6 +53,10 @@ FURTHER_TRIES = 8
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+
+Choice: TypeAlias = tuple[int, str, Edit]
+"""An edit that was chosen: the number of its word in its text, its operator, and what it does to the clean text."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,23 @@ def every_edit(batch: Batch, suite: Suite) -> Possible:
     edits = _sorted([arm.every(np.flatnonzero(may & arm.open), number) for number, arm in enumerate(arms)])
     in_order_of_position = edits.take(np.lexsort((edits.start, edits.word)))  # a stable sort
     return Possible(column, words, in_order_of_position, tuple(suite.operators), may)
+
+
+def apply_chosen(batch: Batch, suite: Suite, chosen: Sequence[Sequence[Choice]]) -> Outcome:
+    """Apply edits that were chosen for each text of a batch among those of `every_edit`."""
+    column, words, may, _ = _openings(batch, suite)
+    first, names = np.searchsorted(words.text, np.arange(len(batch.texts))), list(suite.operators)
+    rows = [
+        (int(first[at]) + word, names.index(operator), int(column.offsets[at]) + edit.start, edit)
+        for at, own in enumerate(chosen)
+        for word, operator, edit in sorted(own, key=lambda choice: choice[2].start)
+    ]
+    packed_edits = packed([(word, start, len(edit.removed), edit.inserted) for word, _, start, edit in rows])
+    operators = np.array([operator for _, operator, _, _ in rows], np.int64)
+    edits = Edits(packed_edits[0], operators, *packed_edits[1:])
+    attacked, shift = apply_edits(column, edits)
+    outcome = Outcome(column, attacked, words, edits, tuple(names), int(may.sum()), 0, shift)
+    return replace(outcome, attempted=outcome.edited)
 
 
 def _openings(batch: Batch, suite: Suite) -> tuple[Column, Words, Bools, list[_Arm]]:

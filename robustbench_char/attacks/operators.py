@@ -8,7 +8,7 @@ word are open. To add an operator, write it in a file of its own and register it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -185,6 +185,48 @@ def _own_script(scene: Scene, starts: Ints, ends: Ints, capitals: Bools, draws: 
     return new
 
 
+def _alphabets(scene: Scene, starts: Ints, ends: Ints) -> Iterator[tuple[Ints, Codes]]:
+    """Yield which words are written in which letters, in order and in lower case where the case is kept."""
+    if scene.alphabet:
+        groups = [(np.arange(len(starts)), scene.alphabet)]
+    else:
+        scripts = _scripts(scene, starts, ends)
+        names = np.unique(scripts).tolist()
+        groups = [
+            (np.flatnonzero(scripts == name), tuple(small for small, _ in script_letters(name))) for name in names
+        ]
+    for rows, letters in groups:
+        codes = np.array([ord(char) for char in letters], np.uint32)
+        yield rows, np.unique(lower_codes(codes) if scene.case == "keep" else codes)
+
+
+def _places(scene: Scene, at: Ints, letters: Codes) -> tuple[Ints, Bools]:
+    """Return where among the letters each character stands or would stand, and which are one of them."""
+    codes = scene.column.codes[at]
+    own = lower_codes(codes) if scene.case == "keep" else codes
+    place = np.searchsorted(letters, own)
+    return place, letters[np.minimum(place, len(letters) - 1)] == own
+
+
+def _other_letters(scene: Scene, at: Ints, starts: Ints, ends: Ints) -> Ints:
+    """Return how many letters a character may be replaced by."""
+    count = np.zeros_like(at)
+    for rows, letters in _alphabets(scene, starts, ends):
+        count[rows] = len(letters) - _places(scene, at[rows], letters)[1]
+    return count
+
+
+def _replace(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[np.uint64]) -> Written:
+    new = np.zeros(len(at), np.uint32)
+    for rows, letters in _alphabets(scene, starts, ends):
+        place, known = _places(scene, at[rows], letters)
+        which = below(draws[rows], len(letters) - known.astype(np.int64))
+        new[rows] = letters[which + (known & (which >= place))]
+    if scene.case == "keep":
+        new = np.where(scene.has(UPPER)[at], upper_codes(new), new)
+    return Written(np.ones_like(at), new[:, None], np.ones_like(at))
+
+
 def _parted(scene: Scene) -> Bools:
     """Return where a letter or digit follows on another, or on a mark of another."""
     parted = np.zeros(len(scene.column.codes), np.bool_)
@@ -275,6 +317,7 @@ DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)
 ADD = CellOperator("add", 0, _anywhere, _add, _letters)
 SWAP = CellOperator("swap", 2, _swap_changes, _swap)
 KEYBOARD = CellOperator("keyboard", 1, _keyboard_changes, _keyboard, _neighbours)
+REPLACE = CellOperator("replace", 1, _anywhere, _replace, _other_letters)
 INSERT_SPACE = CellOperator("insert_space", 0, _parted, _insert_space, shortest=2, place="interior")
 JOIN_WORDS = CellOperator("join_words", 1, _single_spaces, _drop, place="behind")
 
@@ -285,7 +328,7 @@ They alone change the number of words: no other operator stands beside one in a 
 """
 
 OPERATORS: Registry[Operator] = Registry("operator")
-for _operator in (DROP, ADD, SWAP, KEYBOARD, INSERT_SPACE, JOIN_WORDS):
+for _operator in (DROP, ADD, SWAP, KEYBOARD, REPLACE, INSERT_SPACE, JOIN_WORDS):
     OPERATORS.register(_operator.name, _operator)
 for _name in ("ocr", "case", "misspelling"):
     OPERATORS.register(_name, f"robustbench_char.attacks.variants:{_name.upper()}")

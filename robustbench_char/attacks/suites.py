@@ -37,6 +37,7 @@ __all__ = [
     "OperationsFile",
     "OperationsInfo",
     "OperatorRule",
+    "SearchInfo",
     "Strength",
     "Suite",
     "SuiteFile",
@@ -188,6 +189,14 @@ class Settings(Frozen):
     misspellings: ListFile | None = None
 
 
+class SearchFile(Frozen):
+    """How a suite is searched for the worst case by default: a search by its name, its size, the edits of a text."""
+
+    search: str
+    edits: int = Field(1, ge=1)
+    size: int | None = Field(None, ge=1)
+
+
 class SuiteFile(Settings):
     """What a suite's YAML file says.
 
@@ -205,6 +214,7 @@ class SuiteFile(Settings):
     strength: Strength = Strength(rate=1.0)
     sweep: Sweep | None = None
     edits_per_word: int = Field(1, ge=1, le=8)
+    worst_case: SearchFile | None = None
     tasks: dict[str, Settings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -263,11 +273,32 @@ class OperationsInfo(Frozen):
     md5: tuple[Md5, ...] = ()
 
 
+class SearchInfo(Frozen):
+    """A search for the worst case, and the model that it is the worst case of.
+
+    `name`: how records call the model, behind its defence; `model_sha256`: of the weights of both. `size`: the width of
+    a beam, or the positions that are tried; `budget`: the most questions an example (None: any number). `edits` are the
+    most that a text gets. `guided_by`: what the model gives. `seed`: of the order in which a budget is spent. `limit`:
+    how many examples were attacked (None: all).
+    """
+
+    name: str
+    model_sha256: str
+    search: str
+    edits: int
+    size: int
+    budget: int | None
+    guided_by: Literal["scores", "labels"]
+    seed: int = 0
+    limit: int | None = None
+
+
 class Suite(Frozen):
     """A suite resolved for one task: all that determines its edits, besides seed and text.
 
     `name` says the strength where it was asked for. With `operations` nothing is drawn: strength is the share of tokens
-    that have an operation, `edits_per_word` the most that one has.
+    that have an operation, `edits_per_word` the most that one has. Nor is with `search`, which chooses among all edits
+    that the suite allows; strength is the most edits of a text.
     """
 
     name: str
@@ -285,10 +316,11 @@ class Suite(Frozen):
     fields: tuple[str, ...] | None
     operations: OperationsInfo | None = None
     misspellings: ListInfo | None = None
+    search: SearchInfo | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(dump(self), draw_among="all", operations=None, misspellings=None)
+        return _without(dump(self), draw_among="all", operations=None, misspellings=None, search=None)
 
     @property
     def keeps_words(self) -> bool:
@@ -299,7 +331,7 @@ class Suite(Frozen):
     def sha256(self) -> str:
         """The hash of the resolved settings; of operations and misspellings, that of the content."""
         said = {"name", "source", "licence", "version"}
-        words = {key: said for key in ("operations", "misspellings") if getattr(self, key)}
+        words = {key: said for key in ("operations", "misspellings", "search") if getattr(self, key)}
         return sha256_bytes(self.model_dump_json(exclude=words).encode())
 
 

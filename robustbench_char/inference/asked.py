@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, Unpack, cast
+from typing import Any, Unpack
 
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import read_manifest, sets_below
@@ -21,14 +21,12 @@ from robustbench_char.tasks.sources import Input, NamedSource, SourceOptions, op
 
 __all__ = ["attacked_files", "attacks_of", "files_of", "parted", "seeds_of", "task_named"]
 
-O = TypeVar("O", bound=Options)  # noqa: E741
 
-
-def parted(keywords: Mapping[str, Any], model: type[O]) -> tuple[NamedSource, O]:
-    """Return the keywords that name data, and the options of a model. Raises InputError as `options_of`."""
+def parted(keywords: Mapping[str, Any], *models: type[Options]) -> tuple[Any, ...]:
+    """Return the keywords that name data, and the options of each of the models. Raises InputError as `options_of`."""
     names = {field.keyword for field in fields_of(SourceOptions)}
-    (options,) = options_of({name: value for name, value in keywords.items() if name not in names}, model)
-    return cast(NamedSource, {name: value for name, value in keywords.items() if name in names}), options
+    options = options_of({name: value for name, value in keywords.items() if name not in names}, *models)
+    return {name: value for name, value in keywords.items() if name in names}, *options
 
 
 def task_named(task: Task | Path | str | None, models: Iterable[Any]) -> Task:

@@ -19,10 +19,10 @@ from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordR
 from robustbench_char.common import InputError
 from robustbench_char.text.confusions import OCR_CONFUSIONS
 from robustbench_char.text.edits import apply_edits
-from robustbench_char.text.letters import LAYOUTS
+from robustbench_char.text.letters import ALPHABETS, LAYOUTS
 
 OWN = ("drop", "add", "swap", "keyboard")
-MORE = ("ocr", "case", "misspelling", "insert_space", "join_words")
+MORE = ("replace", "ocr", "case", "misspelling", "insert_space", "join_words")
 ENGLISH = """don't U.S. well-known SOCCER aaaa naïve Straße ÖSTERREICH cannot x ab MacDonald 1996-12-06 24.88 and
 themselves "quoted" ``so'' word_with_lines ǅungla İstanbul ﬁnance"""
 OTHER = "日本語のテキスト Ελληνικά שלום مرحبا हिन्दी ไทย 😀😀😀 𝐀𝐁𝐂𝐃"
@@ -52,7 +52,7 @@ def suite_of(operator: str, **changes: Any) -> Suite:
 
 ALL = {name: suite_of(name) for name in OPERATORS}
 ALL |= {suite.name: suite for name in suite_names() for suite in load_suites(name, task="qnli")[:2]}
-ALL["add_own_script"] = suite_of("add", alphabet="own_script")
+ALL |= {f"{name}_own_script": suite_of(name, alphabet="own_script") for name in ("add", "replace")}
 CLEAN = {
     name: suite
     for name, suite in ALL.items()
@@ -192,6 +192,7 @@ SHAPES = {
     "add": lambda before, after, row: len(after) == len(before) + 1 and row["removed"] == "",
     "swap": lambda before, after, row: sorted(before) == sorted(after) and row["inserted"] == row["removed"][::-1],
     "keyboard": lambda before, after, row: len(after) == len(before) and len(row["removed"]) == 1,
+    "replace": lambda before, after, row: len(after) == len(before) and len(row["removed"]) == 1,
     "ocr": lambda before, after, row: any(
         seen == row["removed"] and row["inserted"] in reads for seen, reads in OCR_CONFUSIONS[row["removed"][0]]
     ),
@@ -220,6 +221,9 @@ def test_operators_do_what_they_say(name: str, case: str, batch: list[str]) -> N
         if name == "keyboard":
             assert come.lower() in LAYOUTS.get("qwerty")[gone.lower()]
             assert come.isupper() == (gone.isupper() and case == "keep")
+        if name == "replace":
+            assert come.lower() in ALPHABETS.get("english")
+            assert come.lower() != gone.lower() if case == "keep" else come != gone
         if name == "swap" and case == "keep":
             assert [char.isupper() for char in before] == [char.isupper() for char in after]
         if name == "add":
