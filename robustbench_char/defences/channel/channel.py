@@ -148,12 +148,12 @@ class Channel:
             return readings
         at = {word: number for number, word in enumerate(self._words)}
         asked = [(form, number) for number, form in enumerate(forms) if open_[number] and form in self.tables.listed]
-        rows = [
+        rows = sorted(
             (number, at[word], np.log(share))
             for form, number in asked
             for word, share in self.tables.listed[form]
             if word in at and self.lengths[at[word]]
-        ]
+        )
         if not rows:
             return readings
         form, known, share = (np.array(column) for column in zip(*rows, strict=True))
