@@ -65,7 +65,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What reading a file has taught: the model of its `errors`, and how likely it writes one of its words once more:
+    """What reading a file has taught: the model of its `errors`, and how likely the rest of it writes one of its words:
     each entry of the lexicon `known` [V], and by their form the new ones among them.
     """
 
@@ -183,8 +183,10 @@ class Reading:
         self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
 
     def learnt(self) -> Learnt:
-        """Return what the file has taught."""
-        written = self._counts(self.lattice.probabilities()) / max(1, len(self.tokens.which))
+        """Return what the file has taught. A word that is read later may be one of the file, which is not counted: what
+        a typo hides must not be known from the very word that it hides.
+        """
+        written = np.maximum(self._counts(self.lattice.probabilities()) - 1, 0) / max(1, len(self.tokens.which))
         known, new = np.split(written, [len(self.channel.lexicon)])
         of_form = {form: share for form, share in zip(self.forms, new.tolist(), strict=True) if share}
         return Learnt(self.errors, known, of_form)
