@@ -92,6 +92,14 @@ class Spell:
             for text, own in zip(texts, found, strict=True)
         ]
 
+    def choices(self, words: Sequence[str]) -> list[frozenset[str]]:
+        """Return the one output that each word has."""
+        return [frozenset((new,)) for new in self.correct([words])[0]]
+
+    def choices_of_texts(self, texts: Sequence[str]) -> list[list[frozenset[str]]]:
+        """Return the one output of each text."""
+        return [[frozenset((correction.text,))] for correction in self.correct_texts(texts)]
+
     def _best(self, word: str) -> str:
         """Return the nearest known word; each distinct word is looked up once."""
         if word not in self._known:

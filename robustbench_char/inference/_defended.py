@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from robustbench_char.models.system import Defence
     from robustbench_char.text.corrections import Correction
 
-__all__ = ["defend", "defended", "defended_info"]
+__all__ = ["defend", "defended", "defended_info", "settled"]
 
 
 def defended_info(info: SystemInfo, defence: Defence, name: str) -> SystemInfo:
@@ -65,6 +66,30 @@ def defended(source: PredictionSource, options: ModelOptions) -> PredictionSourc
     return _Defended(source, open_defence(options.defence), options.defence)
 
 
+def settled(source: PredictionSource, examples: Sequence[Example]) -> PredictionSource:
+    """Return a source like it, whose defence has read the texts of examples and adapts to no others.
+
+    What it predicts for an example then depends on that example alone. A source without a defence that adapts (see
+    `models.system.Adaptive`) is returned as it is.
+    """
+    front: Any = source if isinstance(source, _Defended) else getattr(source, "kind", None)
+    if not hasattr(getattr(front, "defence", None), "settled"):  # the protocol needs a model library; predictors do not
+        return source
+    texts, tokens = _fields(examples)
+    made: Any = copy(source)
+    if front is not source:
+        made.kind = copy(front)
+    (made if front is source else made.kind).defence = front.defence.settled(tokens, texts)
+    return cast(PredictionSource, made)
+
+
+def _fields(examples: Sequence[Example]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the distinct texts of examples, and their distinct tokens."""
+    values = dict.fromkeys(value for example in examples for value in example.fields.values())
+    texts = [value for value in values if isinstance(value, str)]
+    return texts, [value for value in values if not isinstance(value, str)]
+
+
 class _Defended:
     """A source that is given corrected texts; the answers that it quotes are mapped back to the texts as given."""
 
@@ -100,9 +125,7 @@ class _Defended:
 
     def _corrected(self, examples: Sequence[Example]) -> tuple[list[Example], dict[str, Correction]]:
         """Return examples with their fields corrected, each distinct one once, and the corrections of texts."""
-        values = dict.fromkeys(value for example in examples for value in example.fields.values())
-        texts = [value for value in values if isinstance(value, str)]
-        tokens = [value for value in values if not isinstance(value, str)]
+        texts, tokens = _fields(examples)
         corrections = dict(zip(texts, self.defence.correct_texts(texts), strict=True))
         new: dict[str | tuple[str, ...], str | tuple[str, ...]] = {text: one.text for text, one in corrections.items()}
         new |= {words: tuple(one) for words, one in zip(tokens, self.defence.correct(tokens), strict=True)}

@@ -27,7 +27,7 @@ from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.tasks.base import Family
 from robustbench_char.text.corrections import Correction, each_once
 
-__all__ = ["Defence", "Posterior", "SoftDefence", "System"]
+__all__ = ["Adaptive", "Bounded", "Defence", "Posterior", "SoftDefence", "System"]
 
 _CHUNK = 1000
 """Rows that are encoded at a time."""
@@ -36,7 +36,8 @@ _CHUNK = 1000
 class Defence(Protocol):
     """What stands before a model: it reads text as given and hands on other text, as many words out as came in.
 
-    A call is given all texts of a file, each once, and what it makes of one may depend on the others.
+    A call is given all texts of a file, each once; only of an `Adaptive` one, what it makes of a text depends on the
+    others.
     """
 
     @property
@@ -77,6 +78,32 @@ class FromTrainingText(Defence, Protocol):
 
     def for_training(self) -> Defence:
         """Return it as it stands before texts that it does not know."""
+
+
+@runtime_checkable
+class Adaptive(Defence, Protocol):
+    """A defence that adapts to all texts of one call, so that what it makes of a text depends on the others."""
+
+    def settled(self, sentences: Sequence[Sequence[str]], texts: Sequence[str]) -> Defence:
+        """Return it as it stands once it has read this file: what it makes of a sentence then depends on that sentence
+        alone. The one that is asked stays as it was.
+        """
+
+
+@runtime_checkable
+class Bounded(Defence, Protocol):
+    """A defence that makes one of a few outputs of a word, whatever stands around the word."""
+
+    def choices(self, words: Sequence[str]) -> Sequence[frozenset[str]]:
+        """Return for each word of a sentence given as words all that `correct` may make of it in any sentence."""
+
+    def choices_of_texts(self, texts: Sequence[str]) -> Sequence[Sequence[frozenset[str]]]:
+        """Return for each text all that its parts may become, in order: what `correct_texts` makes of the text is one
+        choice of each, joined.
+
+        What stands between white space is read by itself: the parts of "on, off" are, joined, those of "on,", of the
+        space and of "off", so that a stretch without white space has the same choices in every text.
+        """
 
 
 class System(ABC):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -271,6 +272,18 @@ def test_misspellings_of_a_file_say_what_is_meant(tmp_path: Path) -> None:
     kept = ChannelOptions(dictionary=False, misspellings=(str(tmp_path / "own.tsv"),), ends="kept")
     assert list(Channel.build(kept, lines).tables.listed) == ["toun"]
     assert told.errors.replaced[3, 11] > plain.errors.replaced[3, 11], "a k for a c"
+
+
+def test_a_misspelling_of_several_words_is_listed_for_each(tmp_path: Path) -> None:
+    """Whatever the order of the words in the lexicon is, and whatever else the file has."""
+    rights = ("bat", "bet", "bit", "bot", "but")
+    (tmp_path / "own.tsv").write_text("".join(f"b{end}t\t{right}\n" for end in ("", "x") for right in rights))
+    lines = [f"the {right} ." for times, right in enumerate(rights) for _ in range(2 + times)]
+    channel = Channel.build(ChannelOptions(dictionary=False, misspellings=(str(tmp_path / "own.tsv"),)), lines)
+    for forms in (["bt"], ["bt", "bxt"], ["bt", "bxt", "the"]):
+        open_, known = np.ones(len(forms), np.bool_), np.full(len(forms), -1)
+        readings = channel.readings(forms, open_, known)[0]
+        assert np.isfinite(readings.listed[readings.form == 0]).sum() == len(rights)
 
 
 def test_misspellings_of_an_attacked_set_and_of_a_package(attacked: Path) -> None:

@@ -102,6 +102,36 @@ def test_a_sentence_alone_is_corrected_as_among_others() -> None:
     assert RECOGNISER.correct([]) == []
 
 
+@pytest.mark.parametrize("size", [8, 50])
+def test_no_state_and_no_answer_depends_on_the_batch(size: int) -> None:
+    """To the last bit: words whose two best answers are nearly equal would differ otherwise."""
+    draw = np.random.default_rng(1)
+    known = tuple("".join(draw.choice(list("acemst"), 5)) for _ in range(600))
+    recogniser = make(tuple(dict.fromkeys(known)), hidden_size=size)
+    words = ["".join(draw.choice(list("acemst"), 4)) for _ in range(40)]
+    lengths = np.sort(draw.integers(1, 9, 30))[::-1]
+    ids = draw.integers(0, len(words), lengths.sum())
+    states = recogniser._states(words, ids, lengths)
+    decoder = Decoder(recogniser.network.output.weight, recogniser.network.output.bias)
+    answers, start = decoder.best(states), 0
+    for length in lengths.tolist():
+        own = slice(start, start := start + length)
+        assert torch.equal(recogniser._states(words, ids[own], np.array([length])), states[own])
+        assert decoder.best(states[own]).tolist() == answers[own].tolist()
+
+
+def test_what_shares_a_block_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many near answers in a block are compared in the same way as few."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        weight, states = torch.randn(600, 24), torch.randn(200, 24).clamp(-1, 1)
+    weight[1::2] = weight[::2] * (1 + 1e-7 * torch.randn(300, 1))  # answers in pairs that rounding tells apart
+    decoder = Decoder(weight, torch.zeros(600))
+    few = decoder.best(states)
+    monkeypatch.setattr("robustbench_char.defences.wordrec._network._MOST", 0)
+    assert decoder.best(states).tolist() == few.tolist()
+
+
 def test_packing_reads_each_sentence_both_ways() -> None:
     sizes, forward, backward = packing(np.array([3, 2]))
     assert sizes.tolist() == [2, 2, 1]

@@ -9,7 +9,7 @@ a known word with edits, K candidates at most (the first: the word as given), M 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -63,6 +63,17 @@ class Readings:
         return np.asarray(np.logaddexp(edited + np.log(1 - errors.listed), self.listed + np.log(errors.listed)))
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """What reading a file has taught: the model of its `errors`, and how likely the rest of it writes one of its words:
+    each entry of the lexicon `known` [V], and by their form the new ones among them.
+    """
+
+    errors: ErrorModel
+    known: Floats
+    new: Mapping[str, float]
+
+
 class Known(Protocol):
     """What a reading takes from its channel: what is known before a file is seen; `lengths` are those of its words."""
 
@@ -78,9 +89,9 @@ class Known(Protocol):
 
 
 class Reading:
-    """Sentences behind a channel."""
+    """Sentences behind a channel, which adapts to them as one file, or keeps to what it has `learnt` from another."""
 
-    def __init__(self, channel: Known, sentences: Sequence[Sequence[str]]) -> None:
+    def __init__(self, channel: Known, sentences: Sequence[Sequence[str]], learnt: Learnt | None = None) -> None:
         self.channel, self.tokens = channel, Tokens.of(sentences)
         self._ids = channel.lexicon.ids(self.tokens)
         coded = self.tokens.lower.dictionary_encode()
@@ -91,7 +102,10 @@ class Reading:
         self.readings, self._length, self._spelling = channel.readings(self.forms, self._open_form, self._known)
         self._choose()
         self._place()
-        self._adapt()
+        if learnt is None:
+            self._adapt()
+        else:
+            self._keep(learnt)
 
     @cached_property
     def _known(self) -> Ints:
@@ -137,7 +151,7 @@ class Reading:
         new = candidates[:, 0] < len(CLASSES)
         self._own = np.zeros(candidates.shape)
         self._own[:, 0] = np.where(new, self._spelling[self._form_at] * _SPELLING, 0.0)
-        self._meant = candidates.copy()
+        self._meant = np.maximum(candidates, 0)
         self._meant[:, 0] = np.where(new, len(lexicon) + self._form_at, candidates[:, 0])
         certain = np.where(ids < len(CLASSES), len(lexicon) + form, ids)[~open_]
         self._certain = np.bincount(certain, minlength=len(lexicon) + len(self.forms)).astype(float)
@@ -162,11 +176,29 @@ class Reading:
             reused = self._reused(share)
         self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
 
+    def _keep(self, learnt: Learnt) -> None:
+        """Read by what another file has taught, of which these sentences need not be a part."""
+        written = np.append(learnt.known, [learnt.new.get(form, 0.0) for form in self.forms])
+        self.errors, reused = learnt.errors, written[self._meant] + _LEAST
+        self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
+
+    def learnt(self) -> Learnt:
+        """Return what the file has taught. A word that is read later may be one of the file, which is not counted: what
+        a typo hides must not be known from the very word that it hides.
+        """
+        written = np.maximum(self._counts(self.lattice.probabilities()) - 1, 0) / max(1, len(self.tokens.which))
+        known, new = np.split(written, [len(self.channel.lexicon)])
+        of_form = {form: share for form, share in zip(self.forms, new.tolist(), strict=True) if share}
+        return Learnt(self.errors, known, of_form)
+
+    def _counts(self, share: Floats) -> Floats:
+        """Return how often the file is expected to write each entry of the lexicon, then each form [V + F]."""
+        expected = np.bincount(self._meant.ravel(), weights=share.ravel(), minlength=len(self._certain))
+        return np.asarray(self._certain + expected)
+
     def _reused(self, share: Floats) -> Floats:
         """Return how likely the rest of the file writes each candidate [M, K]."""
-        meant = np.where(self.lattice.ids >= 0, self._meant, 0)
-        counts = self._certain + np.bincount(meant.ravel(), weights=share.ravel(), minlength=len(self._certain))
-        return np.maximum(counts[meant] - share, 0) / max(1, len(self.tokens.which)) + _LEAST
+        return np.maximum(self._counts(share)[self._meant] - share, 0) / max(1, len(self.tokens.which)) + _LEAST
 
     def _learnt(self, share: Floats) -> ErrorModel:
         """Return the error model that makes what is expected most likely; the channel's own is the prior."""
@@ -209,6 +241,16 @@ class Reading:
                 for rank, p in zip(ranks, share[row, ranks], strict=True)
                 if p > 0
             )
+        return result
+
+    def choices(self) -> list[frozenset[str]]:
+        """Return all that each word [N] may become, whatever stands around it: itself and its candidates."""
+        tokens = self.tokens
+        words = np.array(tokens.distinct.to_pylist(), object)[tokens.which].tolist()
+        result = [frozenset((word,)) for word in words]
+        shapes = tokens.shapes[tokens.which[self.open]].tolist()
+        for at, others, shape in zip(self.open.tolist(), self.lattice.ids[:, 1:].tolist(), shapes, strict=True):
+            result[at] |= {self.channel.spelled(known, shape) for known in others if known >= 0}
         return result
 
     def best(self) -> Ints:

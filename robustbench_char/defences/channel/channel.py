@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.defences.channel._edits import Edits, parsed
 from robustbench_char.defences.channel._index import DeletionIndex, Spelled
-from robustbench_char.defences.channel._reading import Meanings, Reading, Readings
+from robustbench_char.defences.channel._reading import Learnt, Meanings, Reading, Readings
 from robustbench_char.defences.channel._words import CAPITALS, TITLE, split_words
 from robustbench_char.defences.channel.build import build_tables
 from robustbench_char.defences.channel.files import ChannelFile, Tables, read_channel, write_channel
@@ -29,6 +31,7 @@ __all__ = ["Channel"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+T = TypeVar("T")
 
 _FREQUENT = -9.2
 """Log-probability of a word that is frequent enough not to look for one two edits away."""
@@ -52,6 +55,7 @@ class Channel:
         self._once = DeletionIndex.of(self._spelled, 1)
         enough = (self.lengths >= _SHORTEST_TWICE) & (self.lexicon.log_unigram > _TWICE)
         self._twice = DeletionIndex.of(self._spelled.only(enough), 2) if file.max_edits > 1 else None
+        self._learnt: Learnt | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Channel:
@@ -76,6 +80,18 @@ class Channel:
         Words that nothing but one place of the task's own texts has are new ones for it, as they are in other texts.
         """
         return Channel(self.file, replace(self.tables, lexicon=replace(self.lexicon, hidden=True)))
+
+    def settled(self, sentences: Sequence[Sequence[str]], texts: Sequence[str]) -> Channel:
+        """Return the channel as it stands once it has read this file: what it makes of a sentence then depends on that
+        sentence alone.
+
+        The file is given as sentences of words and as texts; of a long one, the first 250,000 words are read. A channel
+        that is settled already forgets the file that it read before.
+        """
+        learnt = Reading(self, next(_blocks([*sentences, *_words_of(texts)[1]]), ())).learnt()
+        made = copy(self)
+        made._learnt = learnt
+        return made
 
     def save(self, folder: Path) -> None:
         """Write what `load` reads into `folder`, which is made if need be."""
@@ -148,12 +164,12 @@ class Channel:
             return readings
         at = {word: number for number, word in enumerate(self._words)}
         asked = [(form, number) for number, form in enumerate(forms) if open_[number] and form in self.tables.listed]
-        rows = [
+        rows = sorted(
             (number, at[word], np.log(share))
             for form, number in asked
             for word, share in self.tables.listed[form]
             if word in at and self.lengths[at[word]]
-        ]
+        )
         if not rows:
             return readings
         form, known, share = (np.array(column) for column in zip(*rows, strict=True))
@@ -176,38 +192,58 @@ class Channel:
     def correct(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return the sentences with each word as it was meant: as many words as given, in the order given.
 
-        All sentences are one file: how noisy it is, and what it calls things, is learnt from all of them.
+        All sentences are one file: how noisy it is, and what it calls things, is learnt from all of them, unless the
+        channel is `settled`.
         """
-        result: list[list[str]] = []
-        for block in _blocks(sentences):
-            reading = Reading(self, block)
-            written, at = reading.written(reading.best()), 0
-            for length in map(len, block):
-                result.append(written[at : at + length])
-                at += length
-        return result
+        return self._read(sentences, lambda reading: reading.written(reading.best()))
 
     def correct_texts(self, texts: Sequence[str]) -> list[Correction]:
         """Correct the words of texts, and leave all between them as it is."""
-        spans = [split_words(text) for text in texts]
-        corrected = self.correct([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
-        return [replaced(text, own, new) for text, own, new in zip(texts, spans, corrected, strict=True)]
+        spans, words = _words_of(texts)
+        return [replaced(text, own, new) for text, own, new in zip(texts, spans, self.correct(words), strict=True)]
 
     def posteriors(self, sentences: Sequence[Sequence[str]]) -> list[list[Meanings]]:
         """Return for each word what it may have been meant to be, most likely first; probabilities sum to 1."""
-        result: list[list[Meanings]] = []
+        return self._read(sentences, Reading.meanings)
+
+    def posteriors_of_texts(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], list[Meanings]]]:
+        """Return where the words of each text stand, and what each may have been meant to be."""
+        spans, words = _words_of(texts)
+        return list(zip(spans, self.posteriors(words), strict=True))
+
+    def choices(self, words: Sequence[str]) -> list[frozenset[str]]:
+        """Return all that each word may become, whatever stands around it: itself and its candidates."""
+        return self._read([words], Reading.choices)[0]
+
+    def choices_of_texts(self, texts: Sequence[str]) -> list[list[frozenset[str]]]:
+        """Return all that the parts of each text may become: its words, and what stands before, between and after."""
+        spans, words = _words_of(texts)
+        made = self._read(words, Reading.choices)
+        return [_parts(text, own, of_words) for text, own, of_words in zip(texts, spans, made, strict=True)]
+
+    def _read(self, sentences: Sequence[Sequence[str]], answers: Callable[[Reading], list[T]]) -> list[list[T]]:
+        """Return what readings answer for each word of sentences."""
+        result: list[list[T]] = []
         for block in _blocks(sentences):
-            words, at = Reading(self, block).meanings(), 0
+            words, at = answers(Reading(self, block, self._learnt)), 0
             for length in map(len, block):
                 result.append(words[at : at + length])
                 at += length
         return result
 
-    def posteriors_of_texts(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], list[Meanings]]]:
-        """Return where the words of each text stand, and what each may have been meant to be."""
-        spans = [split_words(text) for text in texts]
-        meant = self.posteriors([[text[a:b] for a, b in own] for text, own in zip(texts, spans, strict=True)])
-        return list(zip(spans, meant, strict=True))
+
+def _words_of(texts: Sequence[str]) -> tuple[list[list[tuple[int, int]]], list[list[str]]]:
+    """Return where the words of each text stand, and the words."""
+    spans = [split_words(text) for text in texts]
+    return spans, [[text[start:end] for start, end in own] for text, own in zip(texts, spans, strict=True)]
+
+
+def _parts(text: str, spans: Sequence[tuple[int, int]], words: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    parts, before = list[frozenset[str]](), 0
+    for (start, end), choices in zip(spans, words, strict=True):
+        parts += [frozenset((text[before:start],)), choices]
+        before = end
+    return [*parts, frozenset((text[before:],))]
 
 
 def _correct_words(words: Sequence[str]) -> Spelled:

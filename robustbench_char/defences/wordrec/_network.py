@@ -41,6 +41,10 @@ _MOST = 48
 """Candidates per state, on average, above which the plain product is cheaper."""
 _MOST_BIAS = 16
 """Columns for the bias: as many as it is times larger than the weights; beyond this, rounding is not worth it."""
+_LEAST_ROWS = 8
+"""States worked on at least: products of fewer rows are computed in another way, and differ in their last bits."""
+_NEAR = 1e-3
+"""Logits of one state that are no further apart may change places by rounding."""
 _LEAST_CLASSES = 512
 """Vocabularies below this are small enough for the plain product."""
 _DIRECTIONS = ("", "_reverse")
@@ -152,7 +156,7 @@ class ScRNN(nn.Module):
         start = 0
         for count in batch_sizes:
             step = slice(start, start + count)
-            inputs = both[rows[:, step]].baddbmm_(state[:, :count], weight)
+            inputs = _filled(both[rows[:, step]]).baddbmm_(_filled(state[:, :count]), weight)[:, :count]
             opened, new = inputs[..., : 3 * size].sigmoid_(), inputs[..., 3 * size :].tanh_()
             kept = opened[..., size : 2 * size] * cell[:, :count]
             cell = kept.addcmul_(opened[..., :size], new)
@@ -164,6 +168,12 @@ class ScRNN(nn.Module):
         """Return a parameter with its gates in the order input, forget, output, new: those of one function together."""
         first, forget, new, out = cast(Tensor, getattr(self.lstm, f"{name}_l0{suffix}")).chunk(4)
         return torch.cat([first, forget, out, new])
+
+
+def _filled(states: Tensor) -> Tensor:
+    """Return states [..., N, D] with rows of 0 after them, up to `_LEAST_ROWS`: none depends on how many there are."""
+    missing = _LEAST_ROWS - states.shape[-2]
+    return nn.functional.pad(states, (0, 0, 0, missing)) if missing > 0 else states
 
 
 def packing(lengths: Ints) -> tuple[Ints, Ints, Ints]:
@@ -197,10 +207,13 @@ class Decoder:
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
     def _plain(self, states: Tensor) -> Ints:
-        logits = torch.addmm(self.bias, states, self.weight.t())
+        logits = self._logits(states)
         if logits.device.type == "cpu":
             return np.asarray(logits.numpy().argmax(axis=1), np.int64)  # several times as fast as torch's on one core
         return np.asarray(logits.argmax(dim=1).cpu().numpy(), np.int64)
+
+    def _logits(self, states: Tensor) -> Tensor:
+        return torch.addmm(self.bias, _filled(states), self.weight.t())[: len(states)]
 
     def _round(self) -> None:
         """Round the weights to 8 bits; the bias becomes further columns against constant states of 127 and 1."""
@@ -240,7 +253,8 @@ class Decoder:
         rows, classes = _marked(about.numpy() >= low[:, None])
         rows, classes = rows[classes < len(self.bias)], classes[classes < len(self.bias)]
         if len(rows) > _MOST * len(states):
-            return self._plain(states)
+            logits = self._logits(states)  # which states share a block must not tell: the last word is that of `_among`
+            rows, classes = np.nonzero((logits >= logits.amax(dim=1, keepdim=True) - _NEAR).numpy())
         return self._among(states, rows, classes)
 
     def _error(self, states: Tensor, rounded: Tensor) -> Tensor:
