@@ -92,13 +92,13 @@ class Spell:
             for text, own in zip(texts, found, strict=True)
         ]
 
-    def choices(self, words: Sequence[str]) -> list[frozenset[str]]:
-        """Return the one output that each word has."""
-        return [frozenset((new,)) for new in self.correct([words])[0]]
+    def choices(self, sentence: Sequence[Sequence[str]]) -> list[dict[str, frozenset[str]]]:
+        """Return the one output of each form of each word."""
+        return [{form: frozenset(self.correct([[form]])[0]) for form in forms} for forms in sentence]
 
-    def choices_of_texts(self, texts: Sequence[str]) -> list[list[frozenset[str]]]:
-        """Return the one output of each text."""
-        return [[frozenset((correction.text,))] for correction in self.correct_texts(texts)]
+    def choices_of_stretches(self, stretches: Sequence[Sequence[str]]) -> list[dict[str, list[frozenset[str]]]]:
+        """Return the one output of each form of each stretch."""
+        return [{form: [choices] for form, choices in forms.items()} for forms in self.choices(stretches)]
 
     def _best(self, word: str) -> str:
         """Return the nearest known word; each distinct word is looked up once."""

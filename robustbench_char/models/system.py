@@ -92,17 +92,22 @@ class Adaptive(Defence, Protocol):
 
 @runtime_checkable
 class Bounded(Defence, Protocol):
-    """A defence that makes one of a few outputs of a word, whatever stands around the word."""
+    """A defence that says all that it may make of the sentences or texts that differ in some of their words."""
 
-    def choices(self, words: Sequence[str]) -> Sequence[frozenset[str]]:
-        """Return for each word of a sentence given as words all that `correct` may make of it in any sentence."""
+    def choices(self, sentence: Sequence[Sequence[str]]) -> Sequence[Mapping[str, frozenset[str]]]:
+        """Return all that `correct` may make of each form of each word, whichever forms the other words have.
 
-    def choices_of_texts(self, texts: Sequence[str]) -> Sequence[Sequence[frozenset[str]]]:
-        """Return for each text all that its parts may become, in order: what `correct_texts` makes of the text is one
-        choice of each, joined.
+        `sentence` holds the forms of each word, one or many. The sets may hold more than `correct` ever makes of a
+        form, never less.
+        """
 
-        What stands between white space is read by itself: the parts of "on, off" are, joined, those of "on,", of the
-        space and of "off", so that a stretch without white space has the same choices in every text.
+    def choices_of_stretches(
+        self, stretches: Sequence[Sequence[str]]
+    ) -> Sequence[Mapping[str, Sequence[frozenset[str]]]]:
+        """Return the same for `correct_texts` and a text, which may have several words between two white spaces.
+
+        `stretches` holds the forms of each stretch without white space, none empty. A stretch becomes one choice of
+        each of its parts, joined; the white space of the text stays.
         """
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from math import prod
 from pathlib import Path
+from random import Random
 
 import pytest
 from fixtures.dictionaries import small_dictionaries
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.defences.channel import Channel, ChannelOptions
 from robustbench_char.defences.spell import Spell
+from robustbench_char.defences.wordrec import Recogniser
+from robustbench_char.models.system import Adaptive, Bounded
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
 
@@ -66,11 +68,11 @@ files = st.lists(st.lists(word, max_size=6), max_size=5)
 
 @given(files, st.randoms(use_true_random=False))
 @FEW
-def test_a_sentence_is_read_alone_as_in_any_batch(still: Channel, some: Sentences, random: object) -> None:
+def test_a_sentence_is_read_alone_as_in_any_batch(still: Channel, some: Sentences, random: Random) -> None:
     alone = [(still.correct([words])[0], still.posteriors([words])[0]) for words in some]
     assert list(zip(still.correct(some), still.posteriors(some), strict=True)) == alone
     mixed = [*range(len(some)), *range(len(some))]
-    random.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)
     assert still.correct([some[number] for number in mixed]) == [alone[number][0] for number in mixed]
     assert still.posteriors([some[number] for number in mixed]) == [alone[number][1] for number in mixed]
 
@@ -135,45 +137,74 @@ def test_a_new_word_of_the_file_stays(channel: Channel) -> None:
     assert told.correct([name])[0][4] == "Twon"
 
 
-def held(defence: Channel | Spell, sentences: Sequence[Sequence[str]]) -> None:
-    """Check that each corrected word is among the choices of the word as given, which are the same everywhere."""
-    words, new = ([word for one in some for word in one] for some in (sentences, defence.correct(sentences)))
-    choices = defence.choices(words)
-    assert len(choices) == len(words)
-    assert all(word in own for word, own in zip(new, choices, strict=True))
-    assert choices[::-1] == defence.choices(words[::-1])
-    assert choices[:1] == defence.choices(words[:1])
+def held(defence: Channel | Spell, sentence: Sequence[Sequence[str]], random: Random) -> None:
+    """Check that what becomes of a word is among its choices, whichever forms the words of a sentence have."""
+    choices = defence.choices(sentence)
+    assert [set(own) for own in choices] == [set(forms) for forms in sentence]
+    drawn = [[random.choice(forms) for forms in sentence] for _ in range(30)]
+    for words, new in zip(drawn, defence.correct(drawn), strict=True):
+        assert all(word in own[form] for form, word, own in zip(words, new, choices, strict=True))
 
 
 def joined(parts: Sequence[frozenset[str]]) -> set[str]:
-    """Return all that a text may become."""
+    """Return all that a stretch may become."""
     return {"".join(choice) for choice in product(*parts)}
 
 
-@given(files)
+def held_in_text(defence: Channel | Spell, stretches: Sequence[Sequence[str]], random: Random) -> None:
+    """Check that a text becomes choices of its stretches, whichever forms these have."""
+    choices = defence.choices_of_stretches(stretches)
+    assert [set(own) for own in choices] == [set(forms) for forms in stretches]
+    drawn = [[random.choice(forms) for forms in stretches] for _ in range(30)]
+    for text, new in zip(drawn, defence.correct_texts(list(map("  ".join, drawn))), strict=True):
+        pairs = zip(text, new.text.split("  "), choices, strict=True)
+        assert all(word in joined(own[form]) for form, word, own in pairs)
+
+
+def forms_of(word: str, random: Random) -> list[str]:
+    """Return a word and some that are an edit away, and now and then two words of it."""
+    if len(word) < 3:
+        return [word]
+    places = [(random.randrange(1, len(word)), random.choice("aest'.-")) for _ in range(5)]
+    return list(dict.fromkeys([word, *(word[:at] + new + word[at + (at % 2) :] for at, new in places)]))
+
+
+random = st.randoms(use_true_random=False)
+open_sentences = st.lists(st.lists(word, min_size=1, max_size=4, unique=True), min_size=1, max_size=5)
+
+
+@given(open_sentences, random)
 @FEW
-def test_what_a_word_becomes_is_among_its_choices(channel: Channel, still: Channel, some: Sentences) -> None:
-    held(still, some)
-    held(channel, some)
-
-
-def test_what_attacked_words_become_is_among_their_choices(
-    channel: Channel, still: Channel, attacked: Sentences
+def test_whatever_words_become_is_among_their_choices(
+    channel: Channel, still: Channel, sentence: Sentences, random: Random
 ) -> None:
-    held(still, attacked[:40])
-    held(channel, attacked[:40])
+    held(still, sentence, random)
+    stretches = [[form for form in forms if form] or ["a"] for forms in sentence]
+    held_in_text(still, stretches, random)
+    held(channel, sentence, random)
 
 
-@given(st.lists(word, max_size=4), st.sampled_from([" ", "  ", "\n"]))
-@FEW
-def test_a_text_becomes_one_of_its_choices(still: Channel, words: list[str], space: str) -> None:
-    text = space.join(words)
-    (parts,) = still.choices_of_texts([text])
-    assume(prod(map(len, parts)) < 2000)
-    made = joined(parts)
-    assert still.correct_texts([text])[0].text in made
-    each = [joined(still.choices_of_texts([one])[0]) for one in words]
-    assert made == {space.join(choice) for choice in product(*each)}, "a stretch has the same choices everywhere"
+def test_whatever_attacked_words_become_is_among_their_choices(
+    still: Channel, clean: Sentences, attacked: Sentences
+) -> None:
+    random, number = Random(0), 0
+    for words, others in zip(clean[:40], attacked, strict=False):
+        sentence = [
+            list(dict.fromkeys([other, *forms_of(one, random)])) for one, other in zip(words, others, strict=True)
+        ]
+        held(still, sentence, random)
+        stretches = [list(dict.fromkeys(f"({form}," for form in forms)) for forms in sentence[:6]]
+        held_in_text(still, stretches, random)
+        number += sum(len(set().union(*own.values())) == 1 < len(own) for own in still.choices(sentence))
+    assert number > 20, "decided: one output for all forms of the word"
+
+
+def test_choices_are_few_between_the_words_of_a_sentence(channel: Channel, still: Channel) -> None:
+    """The word as it is misspelled is none of them, and without what is learnt it is."""
+    sentence = [["The"], ["president", "prseident", "presdent"], ["was"], ["found"]]
+    assert still.choices(sentence)[1] == dict.fromkeys(sentence[1], frozenset({"president"}))
+    assert channel.choices(sentence)[1]["prseident"] > {"president", "prseident"} - {"prseident"}
+    assert "prseident" in channel.choices(sentence)[1]["prseident"]
 
 
 @pytest.fixture
@@ -183,9 +214,16 @@ def spell(tmp_path: Path) -> Iterator[Spell]:
 
 
 def test_a_spelling_checker_has_one_choice(spell: Spell) -> None:
-    some = [["huose", "(huose)", "huose-rivr", "riv3r", "", "DONT", "a\ud800b"], ["the", "huose"]]
-    held(spell, some)
-    assert all(len(own) == 1 for words in some for own in spell.choices(words))
-    (parts,) = spell.choices_of_texts(["Teh huose,\tby teh rivr"])
-    assert joined(parts) == {"The house,\tby the river"}
-    assert [spell.correct([words])[0] for words in some] == spell.correct(some)
+    some = [["huose", "(huose)", "huose-rivr"], ["riv3r", "", "DONT", "a\ud800b"], ["the"]]
+    held(spell, some, Random(0))
+    assert all(len(choices) == 1 for own in spell.choices(some) for choices in own.values())
+    held_in_text(spell, [["huose,", "'huose", "hous(e)"], ["rivr"]], Random(0))
+    assert spell.correct(some) == [spell.correct([words])[0] for words in some]
+
+
+def test_which_defences_promise_what(channel: Channel, spell: Spell) -> None:
+    assert isinstance(channel, Adaptive)
+    assert isinstance(channel, Bounded)
+    assert isinstance(spell, Bounded)
+    assert not isinstance(spell, Adaptive)
+    assert not hasattr(Recogniser, "choices"), "what it makes of a word depends on all others"

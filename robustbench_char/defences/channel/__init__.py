@@ -1,7 +1,7 @@
 """The noisy channel (Kernighan et al. 1990): it corrects a word to what was likely meant, in its sentence and file.
 
-`build` makes one from text, `channel` corrects with it, `_reading` fits it to a file. Nothing is imported before it is
-used: commands read `options` alone. No torch.
+`build` makes one from text, `channel` corrects with it, `_reading` fits it to a file, `_choices` says what it may make
+of words in any sentence. Nothing is imported before it is used: commands read `options` alone. No torch.
 """
 
 from __future__ import annotations

@@ -37,11 +37,12 @@ _MARGIN = 11.0
 """How much less likely than a known word as given, in nats, a candidate may be by itself."""
 _OPTIMISTIC = 0.5
 """The share of wrong words that candidates are chosen under."""
-_REUSE = 0.2
+REUSE = 0.2
 """The share of words that are written because the file used them already."""
 _SPELLING = 0.8
 """Exponent of the probability of a spelling: characters are less independent than n-grams hold them to be."""
-_LEAST = 1e-30
+LEAST = 1e-30
+"""The probability that the rest of a file writes what it does not have."""
 
 
 @dataclass(frozen=True)
@@ -170,17 +171,17 @@ class Reading:
         """Fit the error model and the words of the file, by expectation maximisation; leave the last expectations."""
         self.errors, reused = self.channel.errors, None
         for _ in range(_ROUNDS):
-            self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
+            self.lattice.weigh(self._emissions(self.errors), self._own, reused, REUSE)
             share = self.lattice.probabilities()
             self.errors = self._learnt(share)
             reused = self._reused(share)
-        self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
+        self.lattice.weigh(self._emissions(self.errors), self._own, reused, REUSE)
 
     def _keep(self, learnt: Learnt) -> None:
         """Read by what another file has taught, of which these sentences need not be a part."""
         written = np.append(learnt.known, [learnt.new.get(form, 0.0) for form in self.forms])
-        self.errors, reused = learnt.errors, written[self._meant] + _LEAST
-        self.lattice.weigh(self._emissions(self.errors), self._own, reused, _REUSE)
+        self.errors, self.reused = learnt.errors, written[self._meant] + LEAST
+        self.lattice.weigh(self._emissions(self.errors), self._own, self.reused, REUSE)
 
     def learnt(self) -> Learnt:
         """Return what the file has taught. A word that is read later may be one of the file, which is not counted: what
@@ -198,7 +199,7 @@ class Reading:
 
     def _reused(self, share: Floats) -> Floats:
         """Return how likely the rest of the file writes each candidate [M, K]."""
-        return np.maximum(self._counts(share)[self._meant] - share, 0) / max(1, len(self.tokens.which)) + _LEAST
+        return np.maximum(self._counts(share)[self._meant] - share, 0) / max(1, len(self.tokens.which)) + LEAST
 
     def _learnt(self, share: Floats) -> ErrorModel:
         """Return the error model that makes what is expected most likely; the channel's own is the prior."""
@@ -241,16 +242,6 @@ class Reading:
                 for rank, p in zip(ranks, share[row, ranks], strict=True)
                 if p > 0
             )
-        return result
-
-    def choices(self) -> list[frozenset[str]]:
-        """Return all that each word [N] may become, whatever stands around it: itself and its candidates."""
-        tokens = self.tokens
-        words = np.array(tokens.distinct.to_pylist(), object)[tokens.which].tolist()
-        result = [frozenset((word,)) for word in words]
-        shapes = tokens.shapes[tokens.which[self.open]].tolist()
-        for at, others, shape in zip(self.open.tolist(), self.lattice.ids[:, 1:].tolist(), shapes, strict=True):
-            result[at] |= {self.channel.spelled(known, shape) for known in others if known >= 0}
         return result
 
     def best(self) -> Ints:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.defences.channel._choices import Column, possible
 from robustbench_char.defences.channel._edits import Edits, parsed
 from robustbench_char.defences.channel._index import DeletionIndex, Spelled
 from robustbench_char.defences.channel._reading import Learnt, Meanings, Reading, Readings
@@ -211,15 +212,34 @@ class Channel:
         spans, words = _words_of(texts)
         return list(zip(spans, self.posteriors(words), strict=True))
 
-    def choices(self, words: Sequence[str]) -> list[frozenset[str]]:
-        """Return all that each word may become, whatever stands around it: itself and its candidates."""
-        return self._read([words], Reading.choices)[0]
+    def choices(self, sentence: Sequence[Sequence[str]]) -> list[dict[str, frozenset[str]]]:
+        """Return all that each form of each word may become, whichever forms the other words of the sentence have.
 
-    def choices_of_texts(self, texts: Sequence[str]) -> list[list[frozenset[str]]]:
-        """Return all that the parts of each text may become: its words, and what stands before, between and after."""
-        spans, words = _words_of(texts)
-        made = self._read(words, Reading.choices)
-        return [_parts(text, own, of_words) for text, own, of_words in zip(texts, spans, made, strict=True)]
+        A channel that is not settled gives all candidates, whatever the file is.
+        """
+        return possible(self, self._learnt, [Column(forms) for forms in sentence])
+
+    def choices_of_stretches(self, stretches: Sequence[Sequence[str]]) -> list[dict[str, list[frozenset[str]]]]:
+        """Return the same for a text, given by the forms of its stretches between white space.
+
+        A form becomes one choice of each of its words, and of what stands between them, joined.
+        """
+        split, columns, first = [_words_of(forms) for forms in stretches], list[Column](), list[int]()
+        for _, words in split:
+            first.append(len(columns))
+            loose = len(set(map(len, words))) > 1
+            places = [chain.from_iterable(words)] if loose else zip(*words, strict=True)
+            columns += [Column(tuple(dict.fromkeys(place)), loose) for place in places]
+        made = possible(self, self._learnt, columns)
+
+        result = list[dict[str, list[frozenset[str]]]]()
+        for start, forms, (spans, words) in zip(first, stretches, split, strict=True):
+            result.append({})
+            for form, at, own in zip(forms, spans, words, strict=True):
+                numbers = (start if columns[start].loose else start + place for place in range(len(own)))
+                choices = [made[number][word] for number, word in zip(numbers, own, strict=True)]
+                result[-1][form] = _parts(form, at, choices)
+        return result
 
     def _read(self, sentences: Sequence[Sequence[str]], answers: Callable[[Reading], list[T]]) -> list[list[T]]:
         """Return what readings answer for each word of sentences."""
@@ -239,11 +259,12 @@ def _words_of(texts: Sequence[str]) -> tuple[list[list[tuple[int, int]]], list[l
 
 
 def _parts(text: str, spans: Sequence[tuple[int, int]], words: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """Return the choices of all parts of a text: its words, and what stands before, between and after them."""
     parts, before = list[frozenset[str]](), 0
     for (start, end), choices in zip(spans, words, strict=True):
         parts += [frozenset((text[before:start],)), choices]
         before = end
-    return [*parts, frozenset((text[before:],))]
+    return [part for part in [*parts, frozenset((text[before:],))] if part != {""}]
 
 
 def _correct_words(words: Sequence[str]) -> Spelled:
