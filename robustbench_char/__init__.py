@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from robustbench_char.inference.fragility import fragility
     from robustbench_char.inference.predictors import predictor
     from robustbench_char.inference.sensitivity import sensitivity
+    from robustbench_char.inference.worst_case.run import worst_case
     from robustbench_char.models.charbert.conversion import convert
     from robustbench_char.reports.results import Results, load_results
     from robustbench_char.tasks.own import classification, load, question_answering, tagging, task
@@ -40,7 +41,7 @@ __all__ = [
     "InputError", "Results", "__version__", "attack", "attack_file", "chat", "check", "classification", "compare",
     "convert", "defence_price", "evaluate", "finetune", "fragility", "load", "load_model", "load_results", "plan",
     "predictor", "pretrain", "question_answering", "report", "run", "sensitivity", "shown_examples", "tagging", "task",
-    "train_defence", "verify", "write_mini",
+    "train_defence", "verify", "worst_case", "write_mini",
 ]  # fmt: skip
 
 
@@ -66,6 +67,7 @@ __getattr__ = lazy_names(
         "inference.fragility": "fragility",
         "inference.predictors": "predictor",
         "inference.sensitivity": "sensitivity",
+        "inference.worst_case.run": "worst_case",
         "models.charbert.conversion": "convert",
         "reports.results": "Results load_results",
         "tasks.own": "classification load question_answering tagging task",

@@ -11,6 +11,9 @@ import typer
 import robustbench_char as rbc
 from robustbench_char.cli.options import Input, Output, Overwrite, TaskName, command, split_names
 from robustbench_char.common import InputError
+from robustbench_char.common.options import fields_of
+from robustbench_char.inference.options import ModelOptions
+from robustbench_char.inference.worst_case.options import SearchOptions
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
     from robustbench_char.tasks import get_task
 
     record = get_task(task)
+    options = _without_model(options)
     if "operations" in options:
         if len(suite) > 1:
             raise InputError("--suite", found=f"{len(suite)} suites with --operations", expected="one",
@@ -50,9 +54,36 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
         yield folder, rbc.attack_file(task, suite=resolved, output=folder, **options)
 
 
-def _print_attacks(attacks: Iterator[tuple[Path, Manifest]]) -> None:
-    for folder, manifest in attacks:
+def _worst(*, task: str, suite: list[str], output: Path, worst_case: str, **options: Any) -> Iterator[Any]:
+    """Yield folder, manifest and what was found of each suite."""
+    if "operations" in options:
+        raise InputError("--operations", found="operations with --worst-case", expected="one of them",
+                         fix="Operations are made already; leave one out.")  # fmt: skip
+    for name in suite:
+        folder = output if len(suite) == 1 else output / Path(name).stem
+        yield folder, *rbc.worst_case(task, model=worst_case, suite=name, output=folder, **options)
+
+
+_OF_MODELS = {
+    "limit": None, "batch_size": 32,
+    **{field.keyword: field.info.default for model in (SearchOptions, ModelOptions) for field in fields_of(model)},
+}  # fmt: skip
+
+
+def _without_model(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of an attack that asks no model. Raises InputError for one that only a search has."""
+    given = [name for name in _OF_MODELS if options.get(name) not in (_OF_MODELS[name], None, [])]
+    if given:
+        raise InputError(f"--{given[0].replace('_', '-')}", found="no model to search the worst case of",
+                         expected="--worst-case MODEL beside it", fix="Name the model, or leave it out.")  # fmt: skip
+    return {name: value for name, value in options.items() if name not in _OF_MODELS}
+
+
+def _print_attacks(attacks: Iterator[Any]) -> None:
+    for folder, manifest, *found in attacks:
         typer.echo(_line(folder, manifest))
+        for one in found:
+            typer.echo(one)
 
 
 def _line(folder: Path, manifest: Manifest) -> str:
@@ -71,7 +102,11 @@ def _restored(manifest: Manifest) -> str:
     return f", MD5 {manifest.restored_md5} {known}"
 
 
-@command(_attack, _print_attacks)
+def _asked(**options: Any) -> Iterator[Any]:
+    return _worst(**options) if "worst_case" in options else _attack(**options)
+
+
+@command(_asked, _print_attacks)
 def attack(
     *,
     task: TaskName,
@@ -107,10 +142,22 @@ def attack(
         Literal["native", "jsonl", "parquet"], typer.Option(help="native: the format of the input.")
     ] = "native",
     overwrite: Overwrite = False,
+    worst_case: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Search for the edits within the suite that hurt this model most: a folder, a hub id, a predictor.",
+        ),
+    ] = None,
+    searching: SearchOptions,
+    limit: Annotated[int | None, typer.Option(min=1, help="Worst case: attack the first examples only.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Worst case: batch size; does not affect the result.")] = 32,
+    asking: ModelOptions,
 ) -> None:
     """Attack a data set: the attacked file, edits.parquet (the ledger) and manifest.json go to --output.
 
-    Several suites, and a suite with a sweep, write one folder per suite and strength below --output.
+    Several suites, and a suite with a sweep, write one folder per suite and strength below --output. With --worst-case
+    edits are not drawn but searched for, each example by itself; what was found is in worst_case.json.
     """
 
 

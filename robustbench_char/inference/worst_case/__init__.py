@@ -7,7 +7,13 @@ attack set with a record.
 
 from __future__ import annotations
 
-from robustbench_char.inference.worst_case.options import SearchKeywords, SearchOptions
-from robustbench_char.inference.worst_case.run import WorstCase, worst_case
+from typing import TYPE_CHECKING
 
-__all__ = ["SearchKeywords", "SearchOptions", "WorstCase", "worst_case"]
+from robustbench_char.common.registry import lazy_names
+
+if TYPE_CHECKING:
+    from robustbench_char.inference.worst_case.run import WorstCase, worst_case
+
+__all__ = ["WorstCase", "worst_case"]
+
+__getattr__ = lazy_names(__name__, run="WorstCase worst_case")
