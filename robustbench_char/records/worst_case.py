@@ -1,9 +1,10 @@
 """What a search for the worst case writes beside the attack set: `worst_case.json`, and its steps, example by example.
 
 `worst_case.parquet` has a row per step of each example: a text that was worse than all before it, the clean one first.
-Columns: `row`, `id`; `options` (single edits open to its texts), `questions` (asked in all) and `complete` (the budget
-sufficed), which are those of the example; `asked` (after how many questions), `edits` (of its texts), `sure` (how sure
-the model was of the gold labels), and the counts of the record's metric. No text of the data is in it.
+Columns: `row`, `id`; `options` (single edits open to its texts), `questions` (asked in all), `complete` (the budget
+sufficed) and `certified` (the most errors under any attack of one edit in each of 1, 2, ... words, as far as that is
+known), which are those of the example; `asked` (after how many questions), `edits` (of its texts), `sure` (how sure the
+model was of the gold labels), and the counts of the record's metric. No text of the data is in it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["STEPS", "WORST_CASE", "QueryCounts", "WorstCaseRecord", "WorstCases", "read_worst_cases"]
 
 WORST_CASE, STEPS = "worst_case.json", "worst_case.parquet"
-STEP_COLUMNS = ("row", "id", "options", "questions", "complete", "asked", "edits", "sure")
+STEP_COLUMNS = ("row", "id", "options", "questions", "complete", "certified", "asked", "edits", "sure")
 _EXPECTED, _FIX = "what a search for the worst case wrote", "Search again."
 
 
@@ -112,6 +113,15 @@ class WorstCases:
         broken = table[-1] & ~table[0]
         return _mean(table[:, broken].argmax(axis=0).astype(np.float64))
 
+    def certified(self, words: int = 1) -> Interval:
+        """Return which share of all examples is entirely right under any attack of one edit in each of so many words.
+
+        In percent, over all examples: one that could not be certified counts as not.
+        """
+        lists = self.steps.drop_duplicates("row")["certified"]
+        right = [len(one) >= words and one[words - 1] == 0 for one in lists]
+        return _mean(100.0 * np.array(right, np.float64))
+
     def already_wrong(self) -> int:
         """Return how many examples are not entirely right on the clean text."""
         return int(self._wrong(self.counts(edits=0)).sum())
@@ -136,9 +146,17 @@ class WorstCases:
             score=f"{_shown(self.score())} {record.headline}, clean {_shown(self.score(edits=0))}",
             broken=f"{_shown(self.broken())}% of {len(self.rows) - self.already_wrong():,} examples that were right,"
             f" by {_shown(self.edits_to_break())} edits",
+            certain=self._certified(),
             questions=f"{queries.total:,}, {queries.distinct:,} different ones, {queries.cached:,} answered before,"
             f" {queries.read:,} windows read in {record.wall_seconds:.0f} s",
         )
+
+    def _certified(self) -> str:
+        """Return how many examples stay right for certain, by number of words; nothing without certificates."""
+        longest = max(map(len, self.steps["certified"]), default=0)
+        shares = (f"{_shown(self.certified(words))}% of {len(self.rows):,} under any edit of {words}"
+                  for words in range(1, longest + 1))  # fmt: skip
+        return ", ".join(shares)
 
 
 def _mean(values: Floats) -> Interval:

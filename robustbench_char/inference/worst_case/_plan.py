@@ -18,12 +18,16 @@ __all__ = ["Plan", "plan_of"]
 
 
 class Plan(NamedTuple):
-    """A resolved search: its registered name, the most edits of a text, its size, the most questions an example."""
+    """A resolved search: its registered name, the most edits of a text, its size, the most questions an example.
+
+    `certify`: the most texts of a certificate (None: there is none).
+    """
 
     name: str
     edits: int
     size: int
     budget: int | None
+    certify: int | None = None
 
     @property
     def search(self) -> Search:
@@ -59,7 +63,7 @@ def plan_of(asked: SearchOptions, suite: str | Path | Suite) -> Plan:
         raise InputError(Option("positions"), found=f"positions with the search {name}", expected="charmer, which has"
                          " them", fix="Leave it out, or add --search charmer.")  # fmt: skip
     size = int(width) if at else asked.positions or (own.size if own and own.search == name else None) or chosen.size
-    return Plan(name, edits, size, asked.budget)
+    return Plan(name, edits, size, asked.budget, asked.certify)
 
 
 def _declared(name: str) -> SearchFile | None:

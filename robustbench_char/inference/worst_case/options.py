@@ -25,6 +25,12 @@ class SearchOptions(Options):
     budget: int | None = Field(
         None, ge=1, description="Worst case: the most questions to the model an example (default: any number)."
     )
+    certify: int | None = Field(
+        None,
+        ge=1,
+        description="Worst case, behind spell or channel: bound any attack of one edit in each of --edits words by all"
+        " texts that the defence can make, where these are at most so many.",
+    )
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -34,3 +40,4 @@ class SearchKeywords(TypedDict, total=False):
     search: str | None
     positions: int | None
     budget: int | None
+    certify: int | None

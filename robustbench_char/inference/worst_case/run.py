@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from robustbench_char.inference.asked import parted, task_named
 from robustbench_char.inference.evaluate import Labelled, PredictionSource, read_labelled
 from robustbench_char.inference.opening import open_model
 from robustbench_char.inference.options import ModelKeywords, ModelOptions
+from robustbench_char.inference.worst_case._certificate import bounded, certified
 from robustbench_char.inference.worst_case._judge import Judge, Queries
 from robustbench_char.inference.worst_case._plan import Plan, plan_of
 from robustbench_char.inference.worst_case._pool import found_by
@@ -143,6 +144,7 @@ class _Outcome(NamedTuple):
     options: int
     found: Found
     chosen: dict[tuple[int, str], list[Choice]]
+    certified: tuple[int, ...] = ()
 
 
 class _Part(NamedTuple):
@@ -181,12 +183,12 @@ def _searched(request: _Request, part: int, parts: int, progress: bool) -> _Part
     if not any(unit.space.options for unit in units):
         raise InputError(f"suite {attack.suite.name}", found=f"no edit of any of {len(data.examples)} examples",
                          expected="texts that it can change", fix="Choose another suite, or other fields.")  # fmt: skip
-    own, outcomes = units[part::parts], list[_Outcome]()
+    own, outcomes, certify = units[part::parts], list[_Outcome](), _certifying(source, judge, data, plan)
     with progress_bar(progress) as bar:
         shown = bar.add_task("searching", total=len(own))
         start = partial(_begun, plan, attack)
         for unit, found in found_by(own, start, partial(_attacked, attack), judge.values):
-            outcomes.append(_outcome(unit, found))
+            outcomes.append(_outcome(unit, found)._replace(certified=certify(unit)))
             bar.advance(shown)
     info = data.info(None, request.limit)
     return _Part(outcomes, judge.queries, source.info, source.classes, info, judge.guided_by, source.device)
@@ -220,11 +222,24 @@ def _outcome(unit: Unit, found: Found) -> _Outcome:
     return _Outcome(unit.examples[0].row, names, len(unit.space.options), found, unit.chosen(state))
 
 
+def _certifying(
+    source: PredictionSource, judge: Judge, data: Labelled, plan: Plan
+) -> Callable[[Unit], tuple[int, ...]]:
+    """Return what certifies a unit, nothing where no certificate is asked for."""
+    if plan.certify is None:
+        return lambda unit: ()
+    defence, plain = bounded(source)
+    behind = Judge(plain, judge.batch_size, _answers(plain, data))
+    return lambda unit: certified(defence, unit, plan.edits, plan.certify or 0, behind.values)
+
+
 def _check(source: PredictionSource, data: Labelled, plan: Plan) -> None:
     """Raise InputError for a model, a file or a search that do not fit together."""
     if data.attack is not None:
         raise InputError(data.file.path, found="an attacked file", expected="the clean one",
                          fix="Name the file that was attacked.")  # fmt: skip
+    if plan.certify is not None:
+        bounded(source)
     if plan.search.guided and not isinstance(source, LoadedModel):
         raise InputError(f"model {source.info.shown}", found="labels alone", expected=f"scores, which {plan.name} goes"
                          " by", fix="Search exhaustively, within a budget if need be: --search exhaustive --budget"
@@ -233,7 +248,8 @@ def _check(source: PredictionSource, data: Labelled, plan: Plan) -> None:
 
 def _answers(source: PredictionSource, data: Labelled) -> Answers:
     """Return the answers of earlier runs: those of the same model, behind a defence that has read the same file."""
-    read = [data.sha256, len(data.examples)] if source.info.defence else None
+    bare = isinstance(source, LoadedModel) and source.kind.defence is None
+    read = None if bare else [data.sha256, len(data.examples)]
     model = [source.task.model_dump(mode="json"), source.info.all_weights, source.info.settings]
     return Answers(["worst_case", _VERSION, *model, read], cache_folder() / "worst_case")
 
@@ -242,8 +258,8 @@ def _steps(request: _Request, part: _Part, outcomes: Sequence[_Outcome]) -> pd.D
     """Return the table of `records.worst_case`."""
     columns = METRICS.get(request.attack.task.metric).columns(part.classes)
     rows = [
-        (row, name, one.options, one.found.asked, one.found.complete, step.asked, len(step.state), step.value.sure,
-         *step.value.counts[at])
+        (row, name, one.options, one.found.asked, one.found.complete, list(one.certified), step.asked,
+         len(step.state), step.value.sure, *step.value.counts[at])
         for one in outcomes
         for at, (row, name) in enumerate(one.examples)
         for step in one.found.steps
