@@ -11,7 +11,7 @@ from robustbench_char.attacks.search import Found, State, Value
 from robustbench_char.inference.worst_case._units import Unit
 from robustbench_char.tasks.base import Example
 
-__all__ = ["found_by", "together"]
+__all__ = ["found_by", "summed"]
 
 _ACTIVE = 64
 """Searches that are under way at a time."""
@@ -57,7 +57,7 @@ def found_by(
         said = iter(values(examples))
         for run in taken:
             size = len(run.unit.examples)
-            answers = [together(list(islice(said, size))) for _ in run.states]
+            answers = [summed(list(islice(said, size))) for _ in run.states]
             try:
                 run.states = run.asking.send(answers)
                 running.append(run)
@@ -65,7 +65,7 @@ def found_by(
                 yield run.unit, ended.value
 
 
-def together(values: Sequence[Value]) -> Value:
+def summed(values: Sequence[Value]) -> Value:
     """Return the value of examples that are attacked together: their sums."""
     if len(values) == 1:
         return values[0]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from robustbench_char.attack_sets.stream import Attack, texts_of
 from robustbench_char.attacks.engine import Choice
 from robustbench_char.attacks.search import Space, State, spaces
-from robustbench_char.tasks.base import Block, Example, ExampleSource, in_blocks
+from robustbench_char.tasks.base import Block, Example, ExampleSource
 from robustbench_char.tasks.registry import follow
 
-__all__ = ["Unit", "units_of"]
+__all__ = ["Unit", "together", "units_of"]
+
+_TOGETHER = 50
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,26 @@ class Unit:
         return own if own in self.slots else (self.examples[0].row, field)
 
 
-def units_of(attack: Attack, source: ExampleSource, examples: Sequence[Example]) -> list[Unit]:
-    """Return the units of examples of a source, in file order.
+def together(attack: Attack, examples: Sequence[Example]) -> list[tuple[Example, ...]]:
+    """Return the examples that are attacked together, in file order."""
+    groups: dict[object, list[Example]] = {}
+    for example in examples:
+        shared = example.context_key if "context" in attack.fields else None
+        groups.setdefault(example.row if shared is None else shared, []).append(example)
+    return list(map(tuple, groups.values()))
+
+
+def units_of(attack: Attack, source: ExampleSource, groups: Sequence[tuple[Example, ...]]) -> Iterator[Unit]:
+    """Yield the units of groups of examples of a source; the edits of some groups at a time are held.
 
     Raises InputError for a suite whose edits cannot be listed.
     """
-    own: dict[tuple[int, str], Space] = {}
-    blocks = [Block.of(some) for some in in_blocks(examples)]
-    for slots, batch in texts_of(attack, source, blocks):
-        own.update(zip(((slot.row, slot.field) for slot in slots), spaces(batch, attack.suite), strict=True))
-    together: dict[object, list[Example]] = {}
-    for example in examples:
-        shared = example.context_key if "context" in attack.fields else None
-        together.setdefault(example.row if shared is None else shared, []).append(example)
-    return [_unit(tuple(part), own) for part in together.values()]
+    some = [groups[start : start + _TOGETHER] for start in range(0, len(groups), _TOGETHER)]
+    blocks = (Block.of([example for group in part for example in group]) for part in some)
+    for part, (slots, batch) in zip(some, texts_of(attack, source, blocks), strict=True):
+        names = ((slot.row, slot.field) for slot in slots)
+        own = dict(zip(names, spaces(batch, attack.suite), strict=True))
+        yield from (_unit(group, own) for group in part)
 
 
 def _unit(examples: tuple[Example, ...], own: dict[tuple[int, str], Space]) -> Unit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +25,7 @@ from robustbench_char.attacks.keys import draw, text_keys, word_keys
 from robustbench_char.attacks.search import Found, State, Value, search
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_writable
+from robustbench_char.common.files import check_writable, sha256_bytes
 from robustbench_char.common.process import progress_bar
 from robustbench_char.common.provenance import provenance
 from robustbench_char.inference._answers import Answers
@@ -38,7 +39,7 @@ from robustbench_char.inference.worst_case._certificate import bounded, certifie
 from robustbench_char.inference.worst_case._judge import Judge, Queries
 from robustbench_char.inference.worst_case._plan import Plan, plan_of
 from robustbench_char.inference.worst_case._pool import found_by
-from robustbench_char.inference.worst_case._units import Unit, units_of
+from robustbench_char.inference.worst_case._units import Unit, together, units_of
 from robustbench_char.inference.worst_case.options import SearchKeywords, SearchOptions
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.records.evaluation import DataInfo, SystemInfo
@@ -112,6 +113,9 @@ def _written(
     started, attack, found = time.monotonic(), request.attack, list[WorstCases]()
     parts = _parts(request, workers, progress)
     first, outcomes = parts[0], sorted((one for part in parts for one in part.outcomes), key=lambda one: one.row)
+    if not any(one.options for one in outcomes):
+        raise InputError(f"suite {attack.suite.name}", found=f"no edit of any of {len(outcomes)} examples",
+                         expected="texts that it can change", fix="Choose another suite, or other fields.")  # fmt: skip
     suite = request.plan.suite(attack.suite, first.system, first.guided_by, seed=attack.seed, limit=request.limit)
     done = replace(attack, suite=suite, chosen={slot: own for one in outcomes for slot, own in one.chosen.items()})
     refuse_other_request(done, folder, format, overwrite)
@@ -179,15 +183,13 @@ def _searched(request: _Request, part: int, parts: int, progress: bool) -> _Part
     _check(source, data, plan)
     source = settled(source, data.examples)
     judge = Judge(source, request.batch_size, _answers(source, data))
-    units = units_of(attack, request.file, data.examples)
-    if not any(unit.space.options for unit in units):
-        raise InputError(f"suite {attack.suite.name}", found=f"no edit of any of {len(data.examples)} examples",
-                         expected="texts that it can change", fix="Choose another suite, or other fields.")  # fmt: skip
-    own, outcomes, certify = units[part::parts], list[_Outcome](), _certifying(source, judge, data, plan)
+    own, outcomes = together(attack, data.examples)[part::parts], list[_Outcome]()
+    certify = _certifying(source, judge, data, plan)
     with progress_bar(progress) as bar:
         shown = bar.add_task("searching", total=len(own))
         start = partial(_begun, plan, attack)
-        for unit, found in found_by(own, start, partial(_attacked, attack), judge.values):
+        units = units_of(attack, request.file, own)
+        for unit, found in found_by(units, start, partial(_attacked, attack), judge.values):
             outcomes.append(_outcome(unit, found)._replace(certified=certify(unit)))
             bar.advance(shown)
     info = data.info(None, request.limit)
@@ -251,7 +253,8 @@ def _answers(source: PredictionSource, data: Labelled) -> Answers:
     bare = isinstance(source, LoadedModel) and source.kind.defence is None
     read = None if bare else [data.sha256, len(data.examples)]
     model = [source.task.model_dump(mode="json"), source.info.all_weights, source.info.settings]
-    return Answers(["worst_case", _VERSION, *model, read], cache_folder() / "worst_case")
+    identity = json.dumps(["worst_case", _VERSION, *model, read], sort_keys=True)
+    return Answers(sha256_bytes(identity.encode()), cache_folder() / "worst_case")
 
 
 def _steps(request: _Request, part: _Part, outcomes: Sequence[_Outcome]) -> pd.DataFrame:
