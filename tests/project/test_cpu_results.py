@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from robustbench_char.analysis.pairs import comparison_table, pair_records
-from robustbench_char.analysis.scores import MAIN_SUITE, mean_scores
-from robustbench_char.analysis.statistics import statistics_of
+from robustbench_char.analysis.scores import MAIN_SUITE
 from robustbench_char.experiments.run_folder import RunFile
 from robustbench_char.records.evaluation import find_records
+from robustbench_char.reports import report_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "reports" / "results" / "cpu"
@@ -26,23 +26,21 @@ TASKS = ("conll2003", "ptb_pos", "qnli", "mrpc", "cola", "squad_v1", "squad_v2")
 
 
 @cache
-def means() -> pd.DataFrame:
-    pairs = pair_records(find_records([FOLDER]))
-    frame = mean_scores(comparison_table(pairs), pairs, statistics_of(pairs))
-    return frame[frame["suite"] == MAIN_SUITE].set_index(["task", "label"])
+def tables() -> Mapping[str, pd.DataFrame]:
+    return report_tables([FOLDER])
 
 
 def cell(task: str, system: str) -> str:
     """Return clean / attacked with its interval; nothing for what was not run, a dash for what has not learnt."""
-    if (task, system) not in means().index:
+    rows = tables()[f"overview_{task}"].set_index("system")
+    if system not in rows.index:
         return ""
-    found: Any = means().loc[(task, system)]
+    found: Any = rows.loc[system]
     if not found["learnt"]:
         return "–"
-    limits = f"[{found['attacked_low']:.1f}, {found['attacked_high']:.1f}]"
-    return f"{found['clean']:.1f} / {found['attacked']:.1f} {limits}" + (
-        " †" if isinstance(found["saw_attack"], str) else ""
-    )
+    limits = f"[{found[f'{MAIN_SUITE}_low']:.1f}, {found[f'{MAIN_SUITE}_high']:.1f}]"
+    mark = " †" if isinstance(found[f"{MAIN_SUITE}_saw_attack"], str) else ""
+    return f"{found['clean']:.1f} / {found[MAIN_SUITE]:.1f} {limits}{mark}"
 
 
 def main_rows() -> list[str]:
@@ -74,6 +72,8 @@ def test_every_record_is_that_of_its_job() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
 def test_the_main_table_is_that_of_the_records(page: Path) -> None:
+    assert len(main_rows()) == 2 + len(SYSTEMS)
+    assert main_rows()[0].count("|") == 2 + len(TASKS)
     assert "\n".join(main_rows()) in page.read_text(encoding="utf-8")
 
 
