@@ -13,7 +13,7 @@ from robustbench_char.analysis.statistics import Statistics, statistics_of
 from robustbench_char.metrics.bootstrap import Interval
 from robustbench_char.records.evaluation import find_records
 
-RECORDS = Path(__file__).resolve().parents[2] / "reports" / "results" / "cpu" / "records" / "minilm"
+RECORDS = Path(__file__).resolve().parents[2] / "reports" / "results" / "cpu_six_systems" / "records" / "minilm"
 NO_COUNTS = Statistics({}, {})
 
 

@@ -60,8 +60,8 @@ def test_the_page_shows_the_prices() -> None:
         assert row(*cells, f"{record.words_per_second:,.0f}") in page
 
 
-def test_the_readme_shows_the_defences() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_all_results_shows_the_defences() -> None:
+    page = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
     ner, qnli = (tables()[f"defences_{task}"].set_index("suite") for task in ("conll2003", "qnli"))
     places = [(ner, "clean"), (ner, "charbert_2020"), (ner, "nat2021_typos"), (ner, "nat2021_ocr_tess3")]
     places += [(qnli, "clean"), (qnli, "charbert_2020")]

@@ -44,7 +44,7 @@ def test_records_come_from_a_clean_commit_and_have_their_manifests(folder: Path)
 def test_published_results_are_a_handful_of_files() -> None:
     files = [path for path in (ROOT / "reports" / "results").rglob("*") if path.is_file()]
     assert len(files) <= 60
-    assert sum(path.stat().st_size for path in files) <= 15_000_000
+    assert sum(path.stat().st_size for path in files) <= 18_000_000
     kinds = {".html", ".json", ".md", ".py", ".sh"}
     numbers = {"records.parquet", "counts.parquet", "manifests.jsonl", "sensitivity.jsonl", "recogniser_prices.jsonl",
                "defence_prices.jsonl",
@@ -65,7 +65,10 @@ def check_report(committed: Path, made: Path) -> None:
         assert without_figures(pages[0]) == without_figures(pages[1])
 
 
-SMALL, *LARGE = sorted(RESULTS, key=lambda folder: folder.name != "first_comparison")
+SMALL, *LARGE = sorted(
+    (folder for folder in RESULTS if (folder / "report").is_dir()),  # sets that a later one replaced have none
+    key=lambda folder: folder.name != "first_comparison",
+)
 
 
 @pytest.mark.slow
