@@ -101,7 +101,7 @@ def test_it_is_printed_with_what_is_compared_and_what_is_not(run: Path, tmp_path
 
 
 def test_transfer_sets_systems_searched_beside_systems_evaluated(run: Path) -> None:
-    table = report_tables([run])["transfer_qnli_1"].set_index("attacked")
+    table = report_tables([run])["transfer_qnli"].set_index("attacked")
     assert list(table.index) == list(SYSTEMS)
     evidence = read_evidence([run], examples=False)
     for pair in evidence.searched:

@@ -30,6 +30,7 @@ def allowance_figure(rows: pd.DataFrame, title: str, *, log: bool = False) -> Fi
             )
         if log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda number, _: f"{number:,.0f}")
         else:
             axes.set_xticks(range(int(rows.loc[rows["panel"] == panel, "at"].max()) + 1))
         metric = style.axis_title(str(rows.loc[rows["panel"] == panel, "metric"].iloc[0]))

@@ -17,7 +17,7 @@ from robustbench_char.reports.figures._worst_case import allowance_figure
 
 __all__ = ["sections"]
 
-_AXES = {"edits": "most edits of a text", "questions": "most questions to the model about an example"}
+_AXES = {"edits": "number of edits per text", "questions": "number of queries to the model per example"}
 _PROBLEM = ["task", "suite", "edits", "search", "limit"]
 
 
@@ -76,6 +76,7 @@ def _table(frame: pd.DataFrame) -> Table:
         text("Attack", "suite"),
         value("Edits", show=formatting.count),
         text("Method", "search"),
+        text("Metric", show=formatting.score_name),
         value("Examples", show=formatting.count),
         value("Clean", interval=True),
         value("Random", interval=True),
@@ -83,18 +84,19 @@ def _table(frame: pd.DataFrame) -> Table:
         value("Seeds", show=lambda number: formatting.count(number or None)),
         value("Search", "found", interval=True),
         value("Exact", interval=True),
-        value("Broken, %", "broken", interval=True),
+        value("Success rate, %", "broken", interval=True),
         value("Edits to break", show=lambda mean: formatting.DASH if formatting.is_missing(mean) else f"{mean:.2f}"),
-        value("Questions", "total_questions", formatting.count),
-        value("Different ones", "distinct_questions", formatting.count),
-        value("Answered before", "cached_questions", formatting.count),
+        value("Queries", "total_questions", formatting.count),
+        value("Distinct", "distinct_questions", formatting.count),
+        value("Cached", "cached_questions", formatting.count),
         Column("Time", lambda row: formatting.seconds(row["seconds"])),
     )
     caption = (
         "The worst case of each system, through its defence. Random: mean over seeds; worst of seeds: each example "
         "under the seed that hurts it most; search: what a search found; exact: the worst of all sets of edits. "
-        "Broken: examples that were entirely right and are not so any more; beside it the mean number of edits that it "
-        "took. In square brackets 95% intervals over examples."
+        "Success rate: of the examples that were entirely right, those that are not so any more; edits to break: the "
+        "mean number that these took. Cached queries were answered by an earlier run. In square brackets 95% intervals "
+        "over examples."
     )
     return Table("worst_case", caption, frame, columns)
 
@@ -114,7 +116,7 @@ def _pictures(curves: pd.DataFrame) -> list[Picture]:
         rows = curves[(curves["by"] == by) & ((curves["edits"] > 1) | (by == "questions"))]
         if len(rows):
             caption = (
-                f"Score in the worst case that was found, against the {title}. Bands are 95% intervals over examples."
+                f"Worst score that was found, against the {title}, at most. Bands are 95% intervals over examples."
             )
             note = "The numbers of the whole searches stand in the table above."
             figure = allowance_figure(rows, title.capitalize(), log=by == "questions")
@@ -125,10 +127,14 @@ def _pictures(curves: pd.DataFrame) -> list[Picture]:
 def _transfers(evidence: Evidence) -> list[Table]:
     """Return a table per kind of search: the systems that were searched by those that were evaluated on their sets."""
     frame = transfer_frame(evidence.searches, evidence.records)
-    if frame.empty or (frame["attacked_sha256"] == frame["model_sha256"]).all():
+    if frame.empty:
         return []
     frame = evidence.marked(frame.assign(name=_names(frame)))
-    groups = [(key, part) for key, part in frame.groupby(_PROBLEM, sort=False, dropna=False)]
+    groups = [
+        (key, part)
+        for key, part in frame.groupby(_PROBLEM, sort=False, dropna=False)
+        if (part["attacked_sha256"] != part["model_sha256"]).any()
+    ]
     tasks = [str(key[0]) for key, _ in groups]
     several = {task for task in tasks if tasks.count(task) > 1}
     return [
