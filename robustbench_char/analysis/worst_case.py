@@ -2,7 +2,8 @@
 
 A random attack stands beside a search where it drew as many edits an example among the same ones, on the same examples:
 so under none of its seeds, nor the worst of them, has an example more errors than in the exact worst case (unless it
-shares a context, which is attacked for all its questions at once). Intervals are over examples.
+shares a context, which is attacked for all its questions at once, or a defence fits itself to the file). Intervals are
+over examples.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def worst_case_frame(searches: Sequence[WorstCases], records: Records) -> pd.Dat
     `random` is the mean over the seeds of comparable attacks (see `is_comparable`), `worst_of_seeds` takes each example
     as the seed that hurts it most leaves it. Of an exhaustive search the score stands under `exact`, of any other under
     `found`, with that of an exhaustive one under `exact` where there is one with as many edits. `broken` is in percent
-    of the examples that were right, `edits_to_break` a mean. All have `_low`, `_high` and `_note` beside them.
+    of the examples that were right, `certified` of all, `edits_to_break` a mean. All have `_low`, `_high` and `_note`.
     """
     rows = []
     for one in searches:
@@ -46,6 +47,7 @@ def worst_case_frame(searches: Sequence[WorstCases], records: Records) -> pd.Dat
             "exact": exact.score() if exact else None,
             "broken": one.broken(),
             "edits_to_break": one.edits_to_break(),
+            "certified": one.certified(one.record.search.edits) if any(map(len, one.steps["certified"])) else None,
         }
         row = _about(one.record, one.record) | {"examples": len(one.rows), "seeds": len(drawn)} | _cost(one.record)
         rows.append(row | {key: of for name in values for key, of in interval_columns(name, values[name]).items()})

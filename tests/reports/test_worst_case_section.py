@@ -62,8 +62,10 @@ def run(tmp_path: Path, make_run: Callable[..., Path], make_worst_case: MakeWors
     for target in SYSTEMS:
         record = read_record(clean[target] / "record.json")
         exact = make_worst_case(root / f"search {target}", record, steps_of(clean[target], record, 1)[:30], limit=30)
-        make_worst_case(root / f"wide {target}", record, steps_of(clean[target], record, 2), search="greedy", edits=2,
-                        exact=False)  # fmt: skip
+        make_worst_case(
+            root / f"wide {target}", record, steps_of(clean[target], record, 2), search="greedy", edits=2, exact=False,
+            certified=[[0, 0]] * 10 + [[0]] * 30,
+        )  # fmt: skip
         for system in SYSTEMS:
             folder = make_run(root / target, task, system, f"worst_pruthi_2019@1 of {target}", COUNT, **options)
             made = exact.record
@@ -80,6 +82,7 @@ def test_all_stand_side_by_side(run: Path) -> None:
     exact, greedy = table[table["edits"] == 1], table[table["edits"] == 2]
     assert (exact["exact"] < exact["clean"]).all()
     assert exact["found"].isna().all()
+    assert table["certified"].fillna(-1.0).tolist() == [-1.0, -1.0, 25.0, 25.0]
     assert (exact["worst_of_seeds"] <= exact["random"]).all()
     assert greedy[["random", "exact"]].isna().all().all()
     assert (greedy["broken_low"] < greedy["broken"]).all()

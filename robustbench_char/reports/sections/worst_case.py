@@ -86,6 +86,7 @@ def _table(frame: pd.DataFrame) -> Table:
         value("Exact", interval=True),
         value("Success rate, %", "broken", interval=True),
         value("Edits to break", show=lambda mean: formatting.DASH if formatting.is_missing(mean) else f"{mean:.2f}"),
+        value("Certified, %", "certified", interval=True),
         value("Queries", "total_questions", formatting.count),
         value("Distinct", "distinct_questions", formatting.count),
         value("Cached", "cached_questions", formatting.count),
@@ -95,8 +96,8 @@ def _table(frame: pd.DataFrame) -> Table:
         "The worst case of each system, through its defence. Random: mean over seeds; worst of seeds: each example "
         "under the seed that hurts it most; search: what a search found; exact: the worst of all sets of edits. "
         "Success rate: of the examples that were entirely right, those that are not so any more; edits to break: the "
-        "mean number that these took. Cached queries were answered by an earlier run. In square brackets 95% intervals "
-        "over examples."
+        "mean number that these took; certified: of all examples, those right under any attack of one edit in each of "
+        "so many words. Cached queries were answered by an earlier run. In square brackets 95% intervals over examples."
     )
     return Table("worst_case", caption, frame, columns)
 
