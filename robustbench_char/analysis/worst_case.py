@@ -98,13 +98,14 @@ def transfer_frame(searches: Sequence[WorstCases], records: Records) -> pd.DataF
 
     Columns: task, metric, suite, edits, search and limit (as in `worst_case_frame`), attacked and attacked_sha256 (the
     model that was searched), label, base, training_seed and model_sha256 (the one that was evaluated), the score with
-    its limits. Where a model was not evaluated on its own set, the score is that of the search.
+    its limits. Where a model was not evaluated on its own set, the score is that of the search; evaluations of fewer
+    examples than were searched are left out.
     """
     rows = []
     for folder, record in records:
         attack = record.data.attack
         table = read_counts(folder, record) if attack and attack.search else None
-        if attack and attack.search and table is not None:
+        if attack and attack.search and table is not None and _whole(record.data.limit, attack.search.limit):
             counts = cell_counts(table, _rows(table)[: attack.search.limit])
             rows.append(_about(record, attack) | _onto(attack, mean_score(record.metric, [counts])))
     known = {(row["set_sha256"], row["model_sha256"]) for row in rows}
@@ -134,6 +135,11 @@ def _about(record: Record | WorstCaseRecord, attack: AttackInfo | WorstCaseRecor
         "search": f"{search.search}{more}{budget}" + (", by labels" if search.guided_by == "labels" else ""),
         "limit": search.limit,
     }
+
+
+def _whole(evaluated: int | None, searched: int | None) -> bool:
+    """Return whether the first `evaluated` examples (None: all) hold the first `searched` ones."""
+    return evaluated is None or (searched is not None and evaluated >= searched)
 
 
 def _onto(attack: AttackInfo | WorstCaseRecord, score: Interval | None) -> dict[str, Any]:

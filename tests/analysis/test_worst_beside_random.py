@@ -196,6 +196,15 @@ def test_a_search_and_the_evaluation_of_its_set_are_one_cell(
     assert len(transfer_frame([found], [bert, own])) == 1
 
 
+def test_an_evaluation_of_fewer_examples_is_no_transfer(write: Write) -> None:
+    bert = write("1111")
+    for limit, searched_limit, rows in ((None, 2, 1), (3, 2, 1), (2, 2, 1), (1, 2, 0), (3, None, 0), (None, None, 1)):
+        attack = searched(bert[1], f"set of {limit}, {searched_limit}", limit=searched_limit)
+        folder, record = write("0101", "worst_p@1 of bert", attack=attack)
+        data = record.data.model_copy(update={"limit": limit})
+        assert len(transfer_frame([], [(folder, record.model_copy(update={"data": data}))])) == rows
+
+
 def test_attack_sets_of_two_models_are_never_averaged_nor_paired(write: Write) -> None:
     """Promise 6: sets of one name are of two seeds of a system, and of two ways to search."""
     bert, other = write("1111"), write("1111", weights="seed 2", training_seed=2)

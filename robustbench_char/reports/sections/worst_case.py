@@ -148,7 +148,7 @@ def _matrix(evidence: Evidence, part: pd.DataFrame, name: str) -> Table:
     names = dict(zip(part["model_sha256"], part["name"], strict=True))
     first = part.iloc[0]
     rows = []
-    for (sha256, attacked), cells in part.groupby(["attacked_sha256", "attacked"], sort=False):
+    for (_, sha256, attacked), cells in part.groupby(["set_sha256", "attacked_sha256", "attacked"], sort=False):
         learnt = evidence.has_learnt(first["task"], str(attacked))
         row: dict[str, Any] = {"attacked": names.get(sha256, attacked), "learnt": learnt}
         for cell in cells.to_dict("records"):
