@@ -96,8 +96,8 @@ def curve_frame(searches: Sequence[WorstCases]) -> pd.DataFrame:
 def transfer_frame(searches: Sequence[WorstCases], records: Records) -> pd.DataFrame:
     """Return a row per worst-case attack set and system: its `score` on the examples that were attacked, in percent.
 
-    Columns: task, metric, suite, edits, search and limit (as in `worst_case_frame`), attacked and attacked_sha256 (the
-    model that was searched), label, base, training_seed and model_sha256 (the one that was evaluated), the score with
+    Columns: task, metric, suite, edits, search, limit, constraints (as in `worst_case_frame`); attacked and
+    attacked_sha256 (the model that was searched), label, base, training_seed and model_sha256 (the one that was evaluated), the score with
     its limits. Where a model was not evaluated on its own set, the score is that of the search; evaluations of fewer
     examples than were searched are left out.
     """
@@ -121,7 +121,8 @@ def _about(record: Record | WorstCaseRecord, attack: AttackInfo | WorstCaseRecor
     if search is None:
         raise ValueError("an attack that was not searched for")
     more = {"beam": f":{search.size}", "charmer": f", {search.size} positions"}.get(search.search, "")
-    budget = f", {search.budget:,} questions" if search.budget else ""
+    more += f", {search.budget:,} queries" if search.budget else ""
+    more += ", by labels" if search.guided_by == "labels" else ""
     return {
         "task": record.task,
         "metric": record.headline,
@@ -132,8 +133,9 @@ def _about(record: Record | WorstCaseRecord, attack: AttackInfo | WorstCaseRecor
         "model_sha256": system.model_sha256,
         "suite": attack.suite.removeprefix("worst_").partition("@")[0],
         "edits": search.edits,
-        "search": f"{search.search}{more}{budget}" + (", by labels" if search.guided_by == "labels" else ""),
+        "search": f"{search.search}{more}" + (f", seed {search.seed}" if search.seed else ""),
         "limit": search.limit,
+        "constraints": attack.constraints,
     }
 
 

@@ -221,3 +221,18 @@ def test_a_search_of_the_first_examples_stands_beside_whole_clean_results(run: P
     write_record(folder, pair.attacked.model_copy(update={"data": data, "predictions_sha256": sha256}))
     write_report([run], tmp_path / "report")
     assert len(load_results(run).frame()) == 5
+
+
+def test_searches_of_other_fields_or_examples_are_drawn_apart(make_worst_case: MakeWorst, run: Path) -> None:
+    record = read_record(next(iter(run.glob("qnli-bert-0-clean-1/record.json"))))
+    steps = steps_of(run / "qnli-bert-0-clean-1", record, 2)
+    make_worst_case(run / "fields", record, steps, search="greedy", edits=2, exact=False, constraints="other", seed=1)
+    make_worst_case(run / "beam", record, steps, search="beam", size=4, edits=2, exact=False)
+    make_worst_case(run / "few", record, steps[:20], search="greedy", edits=2, exact=False, limit=20)
+    figure = report_figures([run])["worst_case_edits"]
+    titles = {axes.get_title(loc="left"): [line.get_label() for line in axes.get_lines()] for axes in figure.axes}
+    assert {title: [name for name in names if name] for title, names in titles.items() if title} == {
+        "qnli, pruthi_2019, 2 edits": ["bert, greedy", "bert, beam:4", "charbert"],
+        "qnli, pruthi_2019, 2 edits (2)": ["bert"],
+        "qnli, pruthi_2019, 2 edits, first 20": ["bert"],
+    }

@@ -23,6 +23,8 @@ def allowance_figure(rows: pd.DataFrame, title: str, *, log: bool = False) -> Fi
     for axes, panel in zip(grid, panels, strict=True):
         for number, name in enumerate(names):
             line = rows[(rows["panel"] == panel) & (rows["name"] == name)].sort_values("at")
+            if line.empty:
+                continue
             look, (low, high) = style.line_look(number, style.DARK), (line[f"score_{end}"] for end in ("low", "high"))
             axes.plot(line["at"], line["score"], label=name, markeredgecolor=style.EDGE, markersize=5.5, **look)
             axes.fill_between(

@@ -18,7 +18,8 @@ from robustbench_char.reports.figures._worst_case import allowance_figure
 __all__ = ["sections"]
 
 _AXES = {"edits": "number of edits per text", "questions": "number of queries to the model per example"}
-_PROBLEM = ["task", "suite", "edits", "search", "limit"]
+_PROBLEM = ["task", "suite", "edits", "limit", "constraints"]
+"""What the searches of one panel, or table of transfer, have in common."""
 
 
 def sections(evidence: Evidence) -> list[Section]:
@@ -106,10 +107,7 @@ def _pictures(curves: pd.DataFrame) -> list[Picture]:
     """Return the curves over edits, where a text may have several, and over questions."""
     if curves.empty:
         return []
-    panels = [
-        f"{row['task']}, {row['suite']}, {formatting.plural(row['edits'], 'edit')}" for row in curves.to_dict("records")
-    ]
-    curves = curves.assign(panel=panels, name=_names(curves))
+    curves = curves.assign(panel=_panels(curves), name=_names(curves))
     several = curves.groupby(["panel", "name"])["search"].transform("nunique") > 1
     curves = curves.assign(name=curves["name"].where(~several, curves["name"] + ", " + curves["search"]))
     pictures = []
@@ -125,6 +123,19 @@ def _pictures(curves: pd.DataFrame) -> list[Picture]:
     return pictures
 
 
+def _panels(curves: pd.DataFrame) -> list[str]:
+    """Return the title of each row's panel, numbered where searches differ in more than it says."""
+    titles: dict[str, list[int]] = {}
+    panels = []
+    for problem, row in zip(curves.groupby(_PROBLEM, dropna=False).ngroup(), curves.to_dict("records"), strict=True):
+        first = "" if formatting.is_missing(row["limit"]) else f", first {row['limit']:,}"
+        title = f"{row['task']}, {row['suite']}, {formatting.plural(row['edits'], 'edit')}{first}"
+        same = titles.setdefault(title, [])
+        same += [] if problem in same else [int(problem)]
+        panels.append(title + (f" ({same.index(problem) + 1})" if same.index(problem) else ""))
+    return panels
+
+
 def _transfers(evidence: Evidence) -> list[Table]:
     """Return a table per kind of search: the systems that were searched by those that were evaluated on their sets."""
     frame = transfer_frame(evidence.searches, evidence.records)
@@ -133,7 +144,7 @@ def _transfers(evidence: Evidence) -> list[Table]:
     frame = evidence.marked(frame.assign(name=_names(frame)))
     groups = [
         (key, part)
-        for key, part in frame.groupby(_PROBLEM, sort=False, dropna=False)
+        for key, part in frame.groupby([*_PROBLEM, "search"], sort=False, dropna=False)
         if (part["attacked_sha256"] != part["model_sha256"]).any()
     ]
     tasks = [str(key[0]) for key, _ in groups]
