@@ -97,9 +97,9 @@ def transfer_frame(searches: Sequence[WorstCases], records: Records) -> pd.DataF
     """Return a row per worst-case attack set and system: its `score` on the examples that were attacked, in percent.
 
     Columns: task, metric, suite, edits, search, limit, constraints (as in `worst_case_frame`); attacked and
-    attacked_sha256 (the model that was searched), label, base, training_seed and model_sha256 (the one that was evaluated), the score with
-    its limits. Where a model was not evaluated on its own set, the score is that of the search; evaluations of fewer
-    examples than were searched are left out.
+    attacked_sha256 (the model that was searched), label, base, training_seed and model_sha256 (the one that was
+    evaluated), the score with its limits. Where a model was not evaluated on its own set, the score is that of the
+    search; evaluations of fewer examples than were searched are left out.
     """
     rows = []
     for folder, record in records:
