@@ -20,6 +20,7 @@ __all__ = [
     "check_together",
     "comparison_table",
     "distinct",
+    "drawn_and_searched",
     "drop",
     "grouped",
     "pair_records",
@@ -27,6 +28,7 @@ __all__ = [
     "retention",
     "root_of",
     "seed_frame",
+    "side_by_side",
 ]
 
 K = TypeVar("K")
@@ -114,6 +116,23 @@ def alone(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair]) -> list
     return [Pair(record, folder) for folder, record in records if not record.data.attack and folder not in paired]
 
 
+def drawn_and_searched(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs whose attack strikes all systems alike, and those under the worst case of one system."""
+    searched = [bool((attack := pair.attacked.data.attack) and attack.search) for pair in pairs]
+    first, second = ([pair for pair, own in zip(pairs, searched, strict=True) if own is kind] for kind in (False, True))
+    return first, second
+
+
+def side_by_side(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs without those under a worst case that was searched on fewer examples than the clean result has.
+
+    Each attack set of a search has a condition of its own (see `Record.condition`), so no table averages two of them.
+    """
+    _, searched = drawn_and_searched(pairs)
+    fewer = [pair for pair in searched if pair.clean and pair.clean.data.examples != pair.attacked.data.examples]
+    return [pair for pair in pairs if not any(pair is other for other in fewer)]
+
+
 def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]]:
     """Return the records with each result once, the first where there are several; their order is kept.
 
@@ -146,7 +165,7 @@ def check_together(records: Sequence[tuple[Path, Record]]) -> None:
             ((record.task, "clean"), record.clean_sha256, "results on different data"),
         ]
         if attack:
-            key = (record.task, attack.suite, attack.seed)
+            key = (record.task, record.condition, attack.seed)
             facts.append((key, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
         for subject, fact, mistake in facts:
             first, first_folder = seen.setdefault(subject, (fact, folder))
@@ -200,7 +219,7 @@ def _row(pair: Pair) -> dict[str, Any]:
         "truncated_words_attacked": record.counts.get("truncated_words"),
         "clean_gold_attacked": gold.get(record.headline),
         "saw_attack": record.saw_attack,
-        "suite": attack.suite,
+        "suite": record.condition,
         "attack_seed": attack.seed,
         **attack.model_dump(include={"words", "eligible_words", "edits", "effective_strength"}),
         "clean": clean,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attacks.search import constraints
 from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
@@ -48,6 +49,7 @@ class AttackSet:
     def info(self) -> AttackInfo:
         """Return what a record says about the attack."""
         manifest = self.manifest
+        words = manifest.strength.requested.words
         return AttackInfo(
             suite=manifest.suite.name,
             suite_sha256=manifest.suite_sha256,
@@ -62,6 +64,9 @@ class AttackSet:
             character_error_rate=manifest.strength.character_error_rate,
             counts_by_operator=manifest.counts.by_operator,
             word_edits=manifest.suite.edits_per_word,
+            requested_edits=words and words * manifest.suite.edits_per_word * len(manifest.fields),
+            constraints=constraints(manifest.suite, manifest.fields),
+            search=manifest.suite.search,
         )
 
     def edits(self, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:

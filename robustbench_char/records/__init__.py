@@ -34,11 +34,12 @@ from robustbench_char.records.sensitivity import (
     write_sensitivity,
 )
 from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.records.worst_case import WorstCaseRecord, WorstCases, find_worst_cases
 
 __all__ = [
     "AttackInfo", "AugmentInfo", "DataInfo", "DefenceInfo", "FragilityRecord", "PredictorInfo", "PretrainingInfo",
-    "PriceRecord", "Record", "SensitivityRecord", "SystemInfo", "WordErrors", "cell_counts", "count_table",
-    "find_files", "find_fragility", "find_prices", "find_records", "find_sensitivities", "publish", "read_counts",
-    "read_predictions", "read_profiles", "read_record", "read_words", "result_part", "summary_of", "write_counts",
-    "write_predictions", "write_record", "write_sensitivity",
+    "PriceRecord", "Record", "SensitivityRecord", "SystemInfo", "WordErrors", "WorstCaseRecord", "WorstCases",
+    "cell_counts", "count_table", "find_files", "find_fragility", "find_prices", "find_records", "find_sensitivities",
+    "find_worst_cases", "publish", "read_counts", "read_predictions", "read_profiles", "read_record", "read_words",
+    "result_part", "summary_of", "write_counts", "write_predictions", "write_record", "write_sensitivity",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from robustbench_char.attacks.suites import SearchInfo
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.files import sha256_file, write_json
+from robustbench_char.common.files import sha256_bytes, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.chat import ChatInfo
@@ -142,6 +143,11 @@ class SystemInfo(Frozen):
         return self.weights_sha256, self.defence.sha256 if self.defence else None
 
     @property
+    def model_sha256(self) -> str:
+        """The hash of both, by which an attack set names the model that was searched."""
+        return sha256_bytes(repr(self.all_weights).encode())
+
+    @property
     def all_extra_parameters(self) -> int | None:
         """Parameters beyond the plain base under the same head, a defence's included; None where not known."""
         defence = self.defence.parameters if self.defence else 0
@@ -153,7 +159,9 @@ class AttackInfo(Frozen):
 
     `requested_strength` is None where the suite asks for a number of words, `effective_strength` where no word is
     eligible, `no_op_share` where none was chosen. `word_edits` is how many edits a word gets at most (None: any number,
-    or not known), `character_error_rate` the share of characters that edits change (None: not known).
+    or not known), `character_error_rate` the share of characters that edits change (None: not known). `search` is that
+    of a worst case, with the model that it is the worst case of (None: edits were drawn), `requested_edits` the most
+    edits of an example (None: a share, or not known). Attacks with the same `constraints` chose among the same edits.
     """
 
     suite: str
@@ -169,6 +177,9 @@ class AttackInfo(Frozen):
     counts_by_operator: dict[str, int]
     word_edits: int | None = 1
     character_error_rate: float | None = None
+    requested_edits: int | None = None
+    constraints: str | None = None
+    search: SearchInfo | None = None
 
 
 class DataInfo(Frozen):
@@ -227,8 +238,14 @@ class Record(Frozen):
 
     @property
     def condition(self) -> str:
-        """`clean`, or the name of the attack suite."""
-        return self.data.attack.suite if self.data.attack else "clean"
+        """`clean`, or the name of the attack suite; that of a worst case tells apart which model was searched, and how.
+
+        Models that differ in their training seed alone have one name.
+        """
+        attack = self.data.attack
+        if attack is None or attack.search is None:
+            return attack.suite if attack else "clean"
+        return f"{attack.suite} ({attack.search.search}, {attack.suite_sha256[:6]})"
 
     @property
     def clean_sha256(self) -> str:

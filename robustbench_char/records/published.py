@@ -2,9 +2,10 @@
 
 A published set is a folder with `records.parquet`, one row per record: `path` (of the folder that it had in the run),
 `record` (its JSON) and `counts` (the names of its counts; null where none were kept). Beside it lie `counts.parquet`,
-the counts of all records, each row with the `path` of its record, and one JSON-lines file per further kind of file
-(`FILES`), each line with `path` and `content`. The metadata of `records.parquet` hold the SHA-256 of its rows and of
-every other file; a set with another content is refused. A record keeps the hashes of the files that it was made with.
+the counts of all records, each row with the `path` of its record, `worst_cases.parquet` likewise with the steps of
+searches, and one JSON-lines file per further kind of file (`FILES`), each line with `path` and `content`. The metadata
+of `records.parquet` hold the SHA-256 of its rows and of every other file; a set with another content is refused. A
+record keeps the hashes of the files that it was made with.
 
 `find_results` and `find_counts` read both forms. They give a record of a published set the folder `SET/path`, which
 need not exist. Texts of the data (predictions, words, profiles) are never published.
@@ -34,6 +35,7 @@ __all__ = ["publish"]
 
 M = TypeVar("M", bound=BaseModel)
 
+WORST_CASE, STEPS, ALL_STEPS = "worst_case.json", "worst_case.parquet", "worst_cases.parquet"
 RECORD, RECORDS, RUN = "record.json", "records.parquet", "run.json"
 FILES = {
     "fragility.json": "fragility.jsonl",
@@ -43,6 +45,7 @@ FILES = {
     "recogniser_price.json": "recogniser_prices.jsonl",
     "sensitivity.json": "sensitivity.jsonl",
     "training_log.json": "training_logs.jsonl",
+    "worst_case.json": "worst_cases.jsonl",
 }
 """The published file that holds all files of a name. Records stand in `records.parquet`."""
 _METADATA = b"robustbench_char"
@@ -92,6 +95,18 @@ def find_counts(folder: Path, sha256: str) -> pd.DataFrame:
     return table
 
 
+def find_steps(folder: Path, sha256: str) -> pd.DataFrame:
+    """Return the steps of the search of a folder, as `find_counts` returns counts."""
+    published = None if (folder / WORST_CASE).is_file() else _set_around(folder)
+    return published.steps_of(folder) if published else read_table(
+        folder / STEPS,
+        sha256,
+        fits={"row", "asked", "edits"}.issubset,
+        expected="the steps that the search wrote beside its record",
+        fix="Copy them with their record, or search again.",
+    )  # fmt: skip
+
+
 def read_table(
     path: Path,
     sha256: str | None,
@@ -135,7 +150,7 @@ def publish(run: Path, output: Path) -> None:
     with TemporaryDirectory(prefix=".published.", dir=output) as scratch:
         _write_set(Path(scratch), run, records)
         written = {path.name for path in Path(scratch).iterdir()}
-        for name in {COUNTS, RUN, *FILES.values()} - written:
+        for name in {COUNTS, ALL_STEPS, RUN, *FILES.values()} - written:
             (output / name).unlink(missing_ok=True)
         for name in sorted(written, key=lambda name: name == RECORDS):  # last, as it tells of all others
             os.replace(Path(scratch) / name, output / name)
@@ -209,6 +224,20 @@ class _PublishedSet:
             part[name] = part[name].cat.remove_unused_categories()
         return whole_numbers(part, self._counts[path])
 
+    def steps_of(self, folder: Path) -> pd.DataFrame:
+        """Return the steps of the search that a folder had, with the counts of its own metric alone."""
+        table, rows = self._all_steps
+        own = table.take(rows[folder.relative_to(self.folder).as_posix()]).drop(columns="path")
+        return own.dropna(axis="columns", how="all").reset_index(drop=True)
+
+    @cached_property
+    def _all_steps(self) -> tuple[pd.DataFrame, dict[Any, Any]]:
+        """The steps of all searches, and by path the positions of a search's own."""
+        import pandas as pd
+
+        table = pd.read_parquet(self._checked(ALL_STEPS))
+        return table, dict(table.groupby("path", observed=True).indices)
+
     @cached_property
     def _all_counts(self) -> tuple[pd.DataFrame, dict[Any, Any]]:
         """The counts of all records, and by path the positions of a record's own."""
@@ -244,6 +273,9 @@ def _write_set(folder: Path, run: Path, records: list[tuple[Path, Any]]) -> None
         rows.append({"path": path, "record": _json(record), "counts": names})
     if tables:
         _write_counts(folder / COUNTS, tables)
+    if searches := find_files([run], WORST_CASE):
+        steps = {at.relative_to(run).as_posix(): find_steps(at, record["steps_sha256"]) for at, record in searches}
+        _write_steps(folder / ALL_STEPS, steps)
     for name, published in FILES.items():
         if files := find_files([run], name):
             lines = [_json({"path": at.relative_to(run).as_posix(), "content": value}) for at, value in files]
@@ -263,6 +295,15 @@ def _write_records(folder: Path, rows: list[dict[str, Any]]) -> None:
     columns = {"path": pa.string(), "record": pa.string(), "counts": pa.list_(pa.string())}
     table = pa.Table.from_pylist(rows, pa.schema(columns, metadata={_METADATA: about}))
     parquet.write_table(table, folder / RECORDS, compression="zstd", compression_level=_LEVEL)
+
+
+def _write_steps(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write the steps of all searches, by path; a count that a search does not have is missing."""
+    import pandas as pd
+
+    whole = pd.concat([table.assign(path=name) for name, table in tables.items()], ignore_index=True)
+    whole = whole[["path", *(name for name in whole if name != "path")]].astype({"path": "category"})
+    whole.to_parquet(path, index=False, compression="zstd", compression_level=_LEVEL)
 
 
 def _write_counts(path: Path, tables: Mapping[tuple[str, str, str], pd.DataFrame]) -> None:

@@ -9,7 +9,7 @@ model was of the gold labels), and the counts of the record's metric. No text of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +19,27 @@ import numpy as np
 from pydantic import Field
 
 from robustbench_char.attacks.suites import SearchInfo
-from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import Interval, interval
 from robustbench_char.records.evaluation import DataInfo, SystemInfo
+from robustbench_char.records.published import STEPS, WORST_CASE, find_results, find_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STEPS", "WORST_CASE", "QueryCounts", "WorstCaseRecord", "WorstCases", "read_worst_cases"]
+__all__ = [
+    "STEPS",
+    "WORST_CASE",
+    "QueryCounts",
+    "WorstCaseRecord",
+    "WorstCases",
+    "find_worst_cases",
+    "read_worst_cases",
+]
 
-WORST_CASE, STEPS = "worst_case.json", "worst_case.parquet"
 STEP_COLUMNS = ("row", "id", "options", "questions", "complete", "certified", "asked", "edits", "sure")
 _EXPECTED, _FIX = "what a search for the worst case wrote", "Search again."
 
@@ -52,7 +59,8 @@ class WorstCaseRecord(Frozen):
     """A search for the worst case of one system on one file; its attack set is beside it.
 
     `exact`: every state within suite and edits was tried, for each example. `suite` is the suite that was searched,
-    `suite_sha256` that of the attack set, which holds the search. `data` is the clean file.
+    `suite_sha256` that of the attack set, which holds the search. `data` is the clean file. Of attacks with the same
+    `constraints` (see `AttackInfo`; None: not known) and as many edits a text, none is worse than an exact worst case.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -65,6 +73,7 @@ class WorstCaseRecord(Frozen):
     data: DataInfo
     suite: str
     suite_sha256: str
+    constraints: str | None = None
     search: SearchInfo
     exact: bool
     queries: QueryCounts
@@ -121,6 +130,15 @@ class WorstCases:
         lists = self.steps.drop_duplicates("row")["certified"]
         right = [len(one) >= words and one[words - 1] == 0 for one in lists]
         return _mean(100.0 * np.array(right, np.float64))
+
+    def least(self) -> pd.DataFrame:
+        """Return by row how many edits break an example, and how many its worst case has.
+
+        `least`: 0 where it is not entirely right on the clean text, missing where nothing that was tried breaks it.
+        """
+        wrong = self.steps[self._wrong(self.steps[self._columns].to_numpy(np.float64))]
+        rows = self.steps.groupby("row", sort=False)["edits"].last().to_frame("worst")
+        return rows.assign(least=wrong.groupby("row")["edits"].min().astype("Int64"))
 
     def already_wrong(self) -> int:
         """Return how many examples are not entirely right on the clean text."""
@@ -181,12 +199,17 @@ def write_worst_cases(folder: Path, record: dict[str, Any], steps: pd.DataFrame)
     return WorstCases(whole, steps)
 
 
-def read_worst_cases(folder: Path) -> WorstCases:
-    """Read what a search wrote. Raises InputError that names the file of what is missing, damaged or altered."""
-    import pandas as pd
+def find_worst_cases(folders: Sequence[Path]) -> list[tuple[Path, WorstCases]]:
+    """Return every search below the folders with the folder it stands in, in sorted order; there may be none.
 
+    A folder is one that searches wrote, or a published set (see `published`). Raises InputError that names the file of
+    what is missing, damaged or altered.
+    """
+    found = find_results(folders, WORST_CASE, WorstCaseRecord, expected=_EXPECTED, fix=_FIX)
+    return [(folder, WorstCases(record, find_steps(folder, record.steps_sha256))) for folder, record in found]
+
+
+def read_worst_cases(folder: Path) -> WorstCases:
+    """Read what a search wrote into a folder. Raises InputError as `find_worst_cases` does."""
     record = read_json_model(folder / WORST_CASE, WorstCaseRecord, expected=_EXPECTED, fix=_FIX)
-    path = folder / STEPS
-    if not path.is_file() or sha256_file(path) != record.steps_sha256:
-        raise InputError(path, found="a missing or altered file", expected="the steps of the search", fix=_FIX)
-    return WorstCases(record, pd.read_parquet(path))
+    return WorstCases(record, find_steps(folder, record.steps_sha256))

@@ -30,7 +30,7 @@ def heading(evidence: Evidence, name: str, about: str) -> dict[str, str]:
     records = [record for _, record in evidence.records]
     systems = dict.fromkeys(record.system.shown for record in records)
     tasks = dict.fromkeys(record.task for record in records)
-    suites = {record.condition for record in records if record.data.attack}
+    suites = {attack.suite for record in records if (attack := record.data.attack) and not attack.search}
     counts = ((systems, "system"), (tasks, "task"), (suites, "attack suite"))
     amount = ", ".join(formatting.plural(len(names), noun) for names, noun in counts)
     models = ", ".join(systems) if len(systems) <= _FEW else formatting.plural(len(systems), "system")

@@ -17,6 +17,7 @@ from robustbench_char.analysis.pairs import (
     check_together,
     comparison_table,
     distinct,
+    drawn_and_searched,
     grouped,
     pair_records,
 )
@@ -26,6 +27,7 @@ from robustbench_char.metrics.breakdowns import BREAKDOWNS
 from robustbench_char.records.defence_price import PriceRecord, find_prices
 from robustbench_char.records.evaluation import Record, find_records
 from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord, find_fragility, find_sensitivities
+from robustbench_char.records.worst_case import WorstCases, find_worst_cases
 
 __all__ = ["Evidence"]
 
@@ -35,7 +37,8 @@ class Evidence(NamedTuple):
 
     `means` are scores over seeds with their intervals (see `analysis.scores.mean_scores`), which `statistics` gives;
     `cells` are scores by breakdown under the main suite (see `analysis.breakdowns.breakdown_frame`); `learning` says
-    which systems have learnt which task.
+    which systems have learnt which task. Of attack sets that were searched for, `records` holds the results alone, and
+    `searched` their pairs: whatever else compares systems is of attacks that strike all alike.
     """
 
     records: list[tuple[Path, Record]]
@@ -49,6 +52,8 @@ class Evidence(NamedTuple):
     prices: tuple[PriceRecord, ...] = ()
     sensitivities: tuple[tuple[Path, SensitivityRecord], ...] = ()
     fragility: tuple[FragilityRecord, ...] = ()
+    searches: tuple[WorstCases, ...] = ()
+    searched: tuple[Pair, ...] = ()
 
     @property
     def tasks(self) -> dict[str, list[Record]]:
@@ -89,15 +94,16 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     """
     paths = [Path(folder) for folder in folders]
     records = read_records(paths)
-    pairs = pair_records(records)
+    pairs, searched = drawn_and_searched(pair_records(records))
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
     means = mean_scores(frame, pairs, statistics)
     cells = _cells(pairs, means, statistics)
     others = tuple(find_prices(paths)), _sensitivities(paths), tuple(find_fragility(paths))
+    worst = _searches(paths, records), tuple(searched)
     clean = alone(records, pairs)
     known = learning(pairs, statistics) | learning(clean, statistics_of(clean))
     frame, means, cells = (_with_gains(rows, known) for rows in (frame, means, cells))
-    return Evidence(records, pairs, frame, means, statistics, cells, examples, known, *others)
+    return Evidence(records, pairs, frame, means, statistics, cells, examples, known, *others, *worst)
 
 
 def _with_gains(frame: pd.DataFrame, known: Learning) -> pd.DataFrame:
@@ -134,6 +140,19 @@ def _sensitivities(folders: list[Path]) -> tuple[tuple[Path, SensitivityRecord],
 
     measured = {record.model_dump_json(): (folder, record) for folder, record in reversed(find_sensitivities(folders))}
     return tuple(sorted(measured.values(), key=order))
+
+
+def _searches(folders: list[Path], records: list[tuple[Path, Record]]) -> tuple[WorstCases, ...]:
+    """Read all searches for a worst case, each once, systems in the order of their records."""
+    systems = list(dict.fromkeys(record.system.shown for _, record in records))
+
+    def order(one: WorstCases) -> tuple[object, ...]:
+        record, name = one.record, one.record.system.shown
+        place = systems.index(name) if name in systems else len(systems)
+        return record.task, record.suite, record.search.edits, place, name, record.exact, record.created
+
+    found = {one.record.model_dump_json(): one for _, one in find_worst_cases(folders)}
+    return tuple(sorted(found.values(), key=order))
 
 
 def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records
+from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records, side_by_side
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import statistics_of
 from robustbench_char.common import InputError, nearest
@@ -20,7 +20,7 @@ from robustbench_char.reports.figures._bars import score_figure
 from robustbench_char.reports.figures._changes import change_figure
 from robustbench_char.reports.figures.curves import strength_figure
 from robustbench_char.reports.page import report_figures, report_tables, write_report
-from robustbench_char.reports.summary import Summary, summarise
+from robustbench_char.reports.summary import Summary, drawn_means, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,8 +64,9 @@ class Results(pd.DataFrame):
     @cached_property
     def _means(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """A row per attacked result with a clean one, and a row per task, system and suite."""
-        frame = comparison_table(self._pairs)
-        return frame.dropna(subset=["clean"]), mean_scores(frame, self._pairs, statistics_of(self._pairs))
+        pairs = side_by_side(self._pairs)
+        frame = comparison_table(pairs)
+        return frame.dropna(subset=["clean"]), mean_scores(frame, pairs, statistics_of(pairs))
 
     @cached_property
     def _summary(self) -> Summary:
@@ -101,7 +102,8 @@ class Results(pd.DataFrame):
         clean ones of a system that has learnt it.
         """
         frame, means = self._means
-        means = means[means["learnt"]] if len(means) else means
+        means = drawn_means(means[means["learnt"]] if len(means) else means, self._pairs)
+        frame = frame[frame["suite"].isin(means["suite"])] if len(means) else frame
         tasks = list(dict.fromkeys(means["task"])) if len(means) else []
         if task not in (None, *tasks) or not tasks:
             needed = "results of a system that has learnt its task, on clean and on attacked data"

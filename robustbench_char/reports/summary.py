@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from robustbench_char.analysis.learning import constant_score, is_learnt, learning
-from robustbench_char.analysis.pairs import Pair, alone, comparison_table, grouped, pair_records
+from robustbench_char.analysis.pairs import (
+    Pair,
+    alone,
+    comparison_table,
+    drawn_and_searched,
+    grouped,
+    pair_records,
+    side_by_side,
+)
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import CLEAN, interval_columns, statistics_of
 from robustbench_char.metrics.bootstrap import Interval
@@ -125,7 +133,7 @@ def read_summary(folders: Sequence[Path | str]) -> Summary:
     Raises InputError for a missing folder, no record, and records that do not belong in one table.
     """
     records = read_records([Path(folder) for folder in folders])
-    pairs = pair_records(records)
+    pairs = side_by_side(pair_records(records))
     return summarise(records, pairs, mean_scores(comparison_table(pairs), pairs, statistics_of(pairs)))
 
 
@@ -137,7 +145,13 @@ def summary_of(evidence: Evidence) -> Summary:
 def summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
     """Return the summary of records, each with its folder, that are paired and have means over seeds."""
     clean = _clean_rows(alone(records, pairs))
-    return Summary(_ranks(compared(means), clean), _ranks(means, clean))
+    return Summary(_ranks(compared(drawn_means(means, pairs)), clean), _ranks(means, clean))
+
+
+def drawn_means(means: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Return the rows of `mean_scores` under attacks that strike all systems alike, where there are any, else all."""
+    drawn = {pair.attacked.condition for pair in drawn_and_searched(pairs)[0]}
+    return means[means["suite"].isin(drawn)] if drawn and len(means) else means
 
 
 def about_learning(record: Record, interval: Interval) -> str:

@@ -363,3 +363,9 @@ def make_comparison(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Path]:
+    """Return `write_run`, which writes one evaluation."""
+    return write_run

@@ -8,6 +8,6 @@ the batches of one model. To add a search, write its generator in `searches` and
 from __future__ import annotations
 
 from robustbench_char.attacks.search.searches import SEARCHES, Found, Step, Value, search
-from robustbench_char.attacks.search.space import Option, Space, State, spaces
+from robustbench_char.attacks.search.space import Option, Space, State, constraints, spaces
 
-__all__ = ["SEARCHES", "Found", "Option", "Space", "State", "Step", "Value", "search", "spaces"]
+__all__ = ["SEARCHES", "Found", "Option", "Space", "State", "Step", "Value", "constraints", "search", "spaces"]

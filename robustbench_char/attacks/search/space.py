@@ -13,9 +13,10 @@ import numpy as np
 
 from robustbench_char.attacks.engine import Batch, every_edit, fit_together
 from robustbench_char.attacks.suites import Suite
+from robustbench_char.common.files import sha256_bytes
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
-__all__ = ["Option", "Space", "State", "spaces"]
+__all__ = ["Option", "Space", "State", "constraints", "spaces"]
 
 State: TypeAlias = tuple[int, ...]
 """Edits that are made together: numbers of options, ascending. The empty one is the clean text."""
@@ -117,6 +118,17 @@ class Space:
             start, end = ends.get(option[:2], (option.start, option.start))
             ends[option[:2]] = start, max(end, option.edit.start + len(option.edit.removed))
         return {word: self.texts[word[0]][start:end] for word, (start, end) in ends.items()}
+
+
+_DRAWN = {"name", "family", "strength", "edits_per_word", "no_op", "draw_among", "search"}
+"""What a suite says beside the single edits that it allows: how many are made, and how they are drawn."""
+
+
+def constraints(suite: Suite, fields: Sequence[str]) -> str:
+    """Return a hash of the single edits that a suite allows in some fields: draws and searches under one compare."""
+    drawn = {name: {"weight", "tries"} for name in suite.operators}
+    allowed = suite.model_dump_json(exclude={**dict.fromkeys(_DRAWN | {"fields"}, True), "operators": drawn})
+    return sha256_bytes(f"{allowed} {sorted(fields)}".encode())
 
 
 def spaces(batch: Batch, suite: Suite) -> list[Space]:

@@ -9,7 +9,6 @@ from robustbench_char.attacks.search import SEARCHES
 from robustbench_char.attacks.search.searches import Search
 from robustbench_char.attacks.suites import SearchFile, SearchInfo, Strength, Suite, load_suite_file
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_bytes
 from robustbench_char.common.options import Option
 from robustbench_char.inference.worst_case.options import SearchOptions
 from robustbench_char.records.evaluation import SystemInfo
@@ -38,7 +37,7 @@ class Plan(NamedTuple):
         """Return the suite of the attack set that this search of a suite makes for a system."""
         base = suite.name.rpartition("@")[0] or suite.name
         info = SearchInfo.model_validate({
-            "name": system.shown, "model_sha256": sha256_bytes(repr(system.all_weights).encode()),
+            "name": system.shown, "model_sha256": system.model_sha256,
             "search": self.name, "edits": self.edits, "size": self.size, "budget": self.budget,
             "guided_by": guided_by, "seed": seed, "limit": limit,
         })  # fmt: skip

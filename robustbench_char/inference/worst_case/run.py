@@ -22,7 +22,7 @@ from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.attack_sets.stream import Attack
 from robustbench_char.attacks.engine import Choice
 from robustbench_char.attacks.keys import draw, text_keys, word_keys
-from robustbench_char.attacks.search import Found, State, Value, search
+from robustbench_char.attacks.search import Found, State, Value, constraints, search
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.files import check_writable, sha256_bytes
@@ -281,7 +281,8 @@ def _record(
     return {
         "task": task.name, "family": task.family, "metric": task.metric, "headline": task.headline,
         "classes": first.classes, "system": first.system, "data": first.data, "suite": request.attack.suite.name,
-        "suite_sha256": suite.sha256, "search": suite.search, "exact": whole, "queries": QueryCounts(**vars(queries)),
+        "suite_sha256": suite.sha256, "constraints": constraints(suite, request.attack.fields),
+        "search": suite.search, "exact": whole, "queries": QueryCounts(**vars(queries)),
         "wall_seconds": seconds, "device": first.device,
         "created": datetime.now(UTC).isoformat(timespec="seconds"), "provenance": provenance(),
     }  # fmt: skip

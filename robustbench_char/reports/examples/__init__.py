@@ -21,7 +21,7 @@ def sections(evidence: Evidence) -> list[Section]:
 def _blocks(evidence: Evidence) -> list[Block]:
     if not evidence.examples:
         return [Note("This report was made without examples.")]
-    systems = ((pair, pair.attacked.system) for pair in evidence.pairs)
+    systems = ((pair, pair.attacked.system) for pair in (*evidence.pairs, *evidence.searched))
     learnt = [pair for pair, own in systems if evidence.has_learnt(pair.attacked.task, own.shown, own.base)]
     changed = changed_examples(learnt)
     if not any(len(table) for _, table in changed):
@@ -36,7 +36,7 @@ def first_screen(pair: Pair) -> list[Card]:
 
 
 def _explorer(changed: list[Changed], evidence: Evidence) -> list[Block]:
-    shown, packed = sample(changed, evidence.sensitivities)
+    shown, packed = sample(changed, evidence.sensitivities, evidence.searches)
     share, rule = f"all {formatting.plural(shown.total, 'result')}", ""
     if shown.shown < shown.total:
         share = f"{shown.shown:,} of {shown.total:,} results"

@@ -4,6 +4,7 @@
     examples: [task, suite, id, fields, operators, gold, gold of the attacked text or 0]
     fields:   [name, [text, removed, inserted, text, removed, inserted, ..., text]] for each field
     results:  [example, system, outcome, prediction before, after, distances of words for each field, or 0]
+    marks:    {example: what its edits are to the model that was searched}, of worst cases alone
 
 Labels of words are joined by spaces, `∅` where a word was cut off; the prediction of an example that the system failed
 on is `(failed)`. Distances are those of the field's words between white space, or null.
@@ -26,6 +27,8 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair, grouped
 from robustbench_char.records.evaluation import Record
 from robustbench_char.records.sensitivity import SensitivityRecord, read_words
+from robustbench_char.records.worst_case import WorstCases
+from robustbench_char.reports._formatting import plural
 from robustbench_char.reports.examples._cards import FAILED, edits_that_do_not_fit, marks_of, segments, shown_tag
 from robustbench_char.reports.examples._choice import OUTCOMES, Changed, Row, Rows, answers_of, read_rows
 
@@ -58,6 +61,7 @@ def _pack(data: Mapping[str, Any]) -> str:
 def sample(
     changed: Sequence[Changed],
     sensitivities: Sequence[tuple[Path, SensitivityRecord]] = (),
+    searches: Sequence[WorstCases] = (),
     *,
     most: int = MOST_RESULTS,
     most_bytes: int = MOST_BYTES,
@@ -70,9 +74,9 @@ def sample(
     """
     number = max(1, most // max(1, len(changed)))
     rows = read_rows((pair, table["row"].head(number)) for pair, table in changed)
-    words = _words_of(sensitivities)
+    words, marks = _words_of(sensitivities), {one.record.suite_sha256: least_edits(one) for one in searches}
     while True:
-        chosen = _Builder(rows, words, changed).build(number)
+        chosen = _Builder(rows, words, changed, marks).build(number)
         packed = _pack(chosen.data)
         if len(packed) <= most_bytes or number == 1:
             return chosen, packed
@@ -94,8 +98,11 @@ class _Side(NamedTuple):
 class _Builder:
     """Collects names, examples and results."""
 
-    def __init__(self, rows: Rows, words: _Tables, changed: Sequence[Changed]) -> None:
-        self.rows, self.words, self.changed = rows, words, changed
+    def __init__(
+        self, rows: Rows, words: _Tables, changed: Sequence[Changed], least: Mapping[str, Mapping[int, str]]
+    ) -> None:
+        self.rows, self.words, self.changed, self.least = rows, words, changed, least
+        self.marks: dict[str, str] = {}
         records = [pair.attacked for pair, _ in changed]
         self.systems, self.suites = _system_names(records), _suite_names(records)
         self.names: dict[str, dict[str, int]] = {name: {} for name in ("tasks", "suites", "systems", "operators")}
@@ -107,14 +114,17 @@ class _Builder:
         for system, suite, (pair, table) in zip(self.systems, self.suites, self.changed, strict=True):
             record, chosen = pair.attacked, table.head(number)
             known = indices.setdefault((record.task, record.condition, record.data.sha256), {})
-            side = self._side(pair, system, suite, chosen["row"])
+            side, attack = self._side(pair, system, suite, chosen["row"]), record.data.attack
+            marks = self.least.get(attack.suite_sha256, {}) if attack else {}
             for row, outcome in zip(chosen["row"], chosen["outcome"], strict=True):
                 if row not in known:
                     known[row] = len(self.examples)
+                    self.marks |= {str(known[row]): marks[row]} if row in marks else {}
                     self.examples.append(self._example(side, row))
                 self.results.append(self._result(side, row, known[row], outcome))
         names = {name: list(known) for name, known in self.names.items()}
         data = {**names, "outcomes": list(OUTCOMES), "examples": self.examples, "results": self.results}
+        data["marks"] = self.marks
         return Sample(data, len(self.results), sum(len(table) for _, table in self.changed))
 
     def _side(self, pair: Pair, system: str, suite: str, rows: Iterable[int]) -> _Side:
@@ -143,6 +153,23 @@ class _Builder:
 
     def _index(self, kind: str, name: str) -> int:
         return self.names[kind].setdefault(name, len(self.names[kind]))
+
+
+def least_edits(found: WorstCases) -> dict[int, str]:
+    """Return by row what the edits of the attack set of a search are to the model that was searched."""
+    name, exact = found.record.system.shown, found.record.exact
+    how, missing = ("exact", "Nothing breaks") if exact else (found.record.search.search, "Nothing found that breaks")
+
+    def mark(least: int | None, most: int) -> str:
+        if not least:
+            return f"{missing} {name} ({how})" if least is None else f"{name} is not entirely right on the clean text"
+        if least < most:
+            return f"Worst case of {name}: {plural(most, 'edit')}, of {least} that break it at the least ({how})"
+        return f"Least edit{'' if least == 1 else 's'} that break{'s' if least == 1 else ''} {name} ({how})"
+
+    table = found.least()
+    least = [None if pd.isna(number) else int(number) for number in table["least"]]
+    return dict(zip(table.index.tolist(), map(mark, least, table["worst"].tolist()), strict=True))
 
 
 def _system_names(records: Sequence[Record]) -> list[str]:

@@ -159,6 +159,7 @@
     const title = element("h3");
     title.append(element("span", outcome, `badge ${outcome}`), ` ${nameOf(result).join(" · ")} `);
     title.append(linkTo(result, "link"));
+    const mark = data.marks[result[0]];
     const texts = element("dl");
     let anyMoved = false;
     example[3].forEach(([name, parts], place) => {
@@ -178,7 +179,7 @@
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", "Gold and predicted labels");
     scroll.append(verdict(example, result));
-    card.append(title, texts, scroll);
+    card.append(title, ...(mark ? [element("p", mark, "mark")] : []), texts, scroll);
     if (isTagged(example)) card.append(element("p", "Listed are words with a label and words whose label changed.", "footnote"));
     card.append(...others(result));
     if (anyMoved) {
@@ -225,8 +226,8 @@
   function searched() {
     const wanted = $("search").value.trim().toLowerCase();
     if (!wanted) return null;
-    texts ??= data.examples.map((example) =>
-      example[3].map(([, parts]) => `${clean(parts)}\n${attacked(parts)}`).join("\n").toLowerCase(),
+    texts ??= data.examples.map((example, place) =>
+      [...example[3].map(([, parts]) => `${clean(parts)}\n${attacked(parts)}`), data.marks[place] ?? ""].join("\n").toLowerCase(),
     );
     return (example) => texts[example].includes(wanted);
   }
