@@ -64,26 +64,23 @@ def _sensitivity(spec: Benchmark, task: ResolvedTask, subject: Subject) -> Itera
 def worst_cases(resolved: Resolved, task: ResolvedTask, subjects: Sequence[Subject]) -> Iterator[Job]:
     """Yield the searches for the worst case of systems on a task, and the scores of systems on what they find.
 
-    The results are called by the search and by the system that it is the worst case of, wherever another is scored.
+    The names of scores hold the search and the system that it is the worst case of.
     """
     for name, part in resolved.spec.worst_case.items():
         search, targets = resolved.searches.get((name, task.key)), part.systems or resolved.spec.systems
         for target in subjects if search else ():
             if search and target.key in targets:
                 base, short = target.name.split("/")[:2]
-                named = f"{name} of {short}" + (f" on {base}" if len(resolved.spec.bases) > 1 else "")
                 limit = min(filter(None, (part.limit, task.spec.test_limit)), default=None)
                 examples = min(task.examples[1], limit or task.examples[1])
-                yield from _searched(target, name, search, limit, examples, named)
+                yield from _searched(target, name, search, limit, examples)
                 found = {"attacked": f"worst_case/{target.name}/{name}"}
                 for subject in subjects:
                     if subject is target or part.transfers_to(subject.key):
                         yield from subject.scored(f"worst_case/{name}/{base}/{short}", found, limit, examples)
 
 
-def _searched(
-    target: Subject, name: str, search: Search, limit: int | None, examples: int, named: str
-) -> Iterator[Job]:
+def _searched(target: Subject, name: str, search: Search, limit: int | None, examples: int) -> Iterator[Job]:
     """Yield the parts of a search, which share the examples, and the job that makes an attack set of what they find."""
     (part, attack, plan), needs = search, dict[str, str]()
     params = {
@@ -99,7 +96,7 @@ def _searched(
         job, own = f"worst_part/{target.name}/{name}/part_{number}", {**params, "part": [number, part.parts]}
         yield Job(job, stage, own, target.needs, paths, examples / part.parts)
         needs[f"part_{number}"] = job
-    yield Job(f"worst_case/{target.name}/{name}", "worst_case", {**params, "name": named}, needs, paths, examples)
+    yield Job(f"worst_case/{target.name}/{name}", "worst_case", params, needs, paths, examples)
 
 
 def suite_paths(suite: Suite) -> dict[str, str]:

@@ -291,8 +291,7 @@ def _searched(call: Call, model: PredictionSource | None = None) -> Request:
 
     params = call.job.params
     attack, plan = Attack(_task(call), _suite(call), 0, tuple(params["fields"])), Plan(**params["search"])
-    file, name = _source(call, "test"), params.get("name")
-    return Request(model, ModelOptions(), attack, plan, file, params["limit"], name=name)
+    return Request(model, ModelOptions(), attack, plan, _source(call, "test"), params["limit"])
 
 
 def _report(call: Call, output: Path) -> None:

@@ -44,7 +44,7 @@ class WorstCasePart(all_optional(SearchOptions)):  # type: ignore[misc]
     suite: str
     tasks: tuple[str, ...] | None = None
     systems: tuple[str, ...] | None = None
-    fields: Annotated[tuple[str, ...] | Mapping[str, tuple[str, ...]] | None, PlainValidator(_fields)] = None
+    fields: Annotated[Any, PlainValidator(_fields)] = None
     limit: int | None = Field(None, ge=1)
     parts: int = Field(1, ge=1, le=1024)
     transfer: Annotated[bool | tuple[str, ...], PlainValidator(_systems)] = True

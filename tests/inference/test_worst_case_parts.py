@@ -42,10 +42,10 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return rbc.predictor(says, name="harbours")
 
 
-def request(model: Any, **changes: Any) -> Request:
+def request(model: Any) -> Request:
     task = get_task("cola")
     attack, plan = Attack.of(task, "drop", 0, None), plan_of(SearchOptions(edits=1), "drop")
-    return Request(model, ModelOptions(), attack, plan, open_source(task, input=ROWS), None, **changes)
+    return Request(model, ModelOptions(), attack, plan, open_source(task, input=ROWS), None)
 
 
 def test_parts_together_write_what_one_search_writes(model: Any, tmp_path: Path) -> None:
@@ -61,13 +61,6 @@ def test_parts_together_write_what_one_search_writes(model: Any, tmp_path: Path)
     assert wrote.found.broken().value == pytest.approx(100 * 2 / 6)
     for name in ("edits.parquet", "worst_case.parquet", whole.manifest.output.name):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def test_a_set_may_have_a_name_of_its_own(model: Any, tmp_path: Path) -> None:
-    parts = [search_part(request(model), progress=False)]
-    named = write_parts(request(None, name="mine"), parts, tmp_path / "named", 1.0)
-    assert named.manifest.suite.name == "mine"
-    assert named.manifest.suite_sha256 == named.found.record.suite_sha256
 
 
 def test_a_part_that_is_searched_again_asks_for_nothing(model: Any) -> None:

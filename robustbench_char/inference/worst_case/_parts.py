@@ -46,8 +46,7 @@ _VERSION = 1
 class Request(NamedTuple):
     """What is searched, as a worker process gets it.
 
-    `model` is what `open_model` takes; what was found is written without it. `name` is what the attack set is called
-    (None: by suite and system).
+    `model` is what `open_model` takes; what was found is written without it.
     """
 
     model: Any
@@ -57,7 +56,6 @@ class Request(NamedTuple):
     file: NativeFile
     limit: int | None
     batch_size: int = 32
-    name: str | None = None
 
 
 class Outcome(NamedTuple):

@@ -105,7 +105,6 @@ def write_parts(
         raise InputError(f"suite {attack.suite.name}", found=f"no edit of any of {len(outcomes)} examples",
                          expected="texts that it can change", fix="Choose another suite, or other fields.")  # fmt: skip
     suite = request.plan.suite(attack.suite, first.system, first.guided_by, seed=attack.seed, limit=request.limit)
-    suite = suite.model_copy(update={"name": request.name}) if request.name else suite
     chosen = {(row, field): own for one in outcomes for row, field, own in one.chosen}
     done = replace(attack, suite=suite, chosen=chosen)
     refuse_other_request(done, Path(output), format, overwrite)
