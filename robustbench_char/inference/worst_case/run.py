@@ -72,9 +72,7 @@ def worst_case(
     `output` holds something else (unless `overwrite`); nothing half-written stays.
 
     >>> import robustbench_char as rbc
-    >>> def says(batch):
-    ...     return ["acceptable" if "harbour" in one["sentence"] else "unacceptable" for one in batch]
-    >>> kind = rbc.predictor(says, name="harbours")
+    >>> kind = rbc.predictor(lambda batch, task: [task.labels["harbour" in one["sentence"]] for one in batch], name="k")
     >>> rows = [{"sentence": "The harbour was quiet.", "label": 1}]
     >>> worst = worst_case("cola", rows, model=kind, suite="drop", output="worst", progress=False)
     >>> worst.found.score(edits=0).value, worst.found.broken().value
