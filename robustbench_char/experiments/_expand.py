@@ -109,6 +109,7 @@ def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
              for name, path in task.spec.operations.items() for suite in task.suites[name]}  # fmt: skip
     for suite, seed, job in task.attacks:
         params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
+        params |= {"fields": list(task.spec.fields)} if task.spec.fields else {}
         name, file = files.get(suite.name, (None, None))
         paths = {**task.paths, "suite": name, "operations": str(file.resolve())} if file else task.paths
         paths = {**paths, **suite_paths(suite)}

@@ -20,7 +20,7 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._defences import Defences, located, resolve_defences, text_files
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
-from robustbench_char.experiments._searches import Search, resolve_searches
+from robustbench_char.experiments._searches import Search, check_fields, resolve_searches
 from robustbench_char.experiments._trainable import check_training, is_pretrained
 from robustbench_char.experiments.spec import Benchmark, Given, Ready, TaskSpec
 from robustbench_char.inference.opening import Kind, identify_model
@@ -220,6 +220,7 @@ def _suites(
         place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
         resolved[key] = wrong.each(drawn, partial(suites_of, task=task), place)
         resolved[key] |= wrong.each(files, partial(_published, task, files), f"tasks.{key}.operations")
+        check_fields(f"tasks.{key}.fields", spec.tasks[key].fields or (), {key: task}, wrong)
         named = spec.sensitivity.suites or () if spec.sensitivity else ()
         wrong.each(resolved[key].keys() & set(named), partial(_compared, resolved[key]), "sensitivity.suites")
     return resolved

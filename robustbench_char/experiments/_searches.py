@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from robustbench_char.attack_sets.stream import Attack
@@ -18,7 +18,7 @@ from robustbench_char.experiments.spec import Benchmark, Ready
 from robustbench_char.inference.worst_case import Plan, plan_of
 from robustbench_char.tasks.base import Task
 
-__all__ = ["Search", "resolve_searches"]
+__all__ = ["Search", "check_fields", "resolve_searches"]
 
 _LABELS_ALONE = ("predictor", "chat", "unbound")
 
@@ -38,10 +38,11 @@ def resolve_searches(
     searches = {}
     for key, part in spec.worst_case.items():
         own = {name: tasks[name] for name in part.tasks or tasks if name in tasks}
-        _check_fields(f"worst_case.{key}.fields", part, own, wrong)
+        if isinstance(part.fields, tuple) and own:
+            check_fields(f"worst_case.{key}.fields", part.fields, own, wrong)
         for name, task in own.items():
             try:
-                searches[key, name] = search = _resolved(f"worst_case.{key}", part, task)
+                searches[key, name] = search = _resolved(f"worst_case.{key}", part, task, spec.tasks[name].fields)
             except InputError as error:
                 _add(f"worst_case.{key}", error, wrong)
                 continue
@@ -57,9 +58,10 @@ def _gives_labels_alone(model: Ready | None) -> bool:
     return model is not None and model.identity["kind"] in _LABELS_ALONE
 
 
-def _resolved(place: str, part: WorstCasePart, task: Task) -> Search:
+def _resolved(place: str, part: WorstCasePart, task: Task, usual: tuple[str, ...] | None) -> Search:
     """Return a search on a task. Raises InputError for a suite whose edits cannot be listed, and as `plan_of` does."""
-    attack = Attack.of(task, part.suite, 0, part.fields_of(task.name, task.fields), option=f"{place}.{{}}")
+    fields = part.fields_of(task.name, task.fields) or usual
+    attack = Attack.of(task, part.suite, 0, fields, option=f"{place}.{{}}")
     keys = text_keys(["word"], seed=0, family=attack.suite.family, task=task.name)
     spaces(Batch(["word"], keys, task.family == "tagging"), attack.suite)
     return Search(part, attack, plan_of(part.searching, part.suite))
@@ -75,10 +77,10 @@ def _add(place: str, error: InputError, wrong: Mistakes) -> None:
         wrong.add(f"{place}.suite", f"in {error.place}, {error.found}", error.expected, error.fix)
 
 
-def _check_fields(place: str, part: WorstCasePart, tasks: Mapping[str, Task], wrong: Mistakes) -> None:
-    """Check that each field of a list is one of some task; those by task are checked with their task."""
+def check_fields(place: str, fields: Iterable[str], tasks: Mapping[str, Task], wrong: Mistakes) -> None:
+    """Check that each field is one of some task."""
     known = list(dict.fromkeys(field for task in tasks.values() for field in task.fields))
-    for name in part.fields if isinstance(part.fields, tuple) and tasks else ():
+    for name in fields:
         if name not in known:
             wrong.add(place, f"unknown field {name!r}", f"fields of {', '.join(tasks)}: {', '.join(known)}",
                       f"Correct the name.{nearest(name, known)}")  # fmt: skip

@@ -54,7 +54,8 @@ def _attack(call: Call, output: Path) -> None:
 
     task, source, operations = _task(call), _source(call, "test"), call.job.paths.get("operations")
     suite = call.job.paths["suite"] if operations else _suite(call)
-    attack_file(task, source, suite=suite, seed=call.job.params["seed"], operations=operations, output=output)
+    seed, fields = call.job.params["seed"], call.job.params.get("fields")
+    attack_file(task, source, suite=suite, seed=seed, fields=fields, operations=operations, output=output)
     verify(output, source)
 
 

@@ -36,9 +36,9 @@ class WorstCasePart(all_optional(SearchOptions)):  # type: ignore[misc]
     """A search for the worst case of `systems` on `tasks` (None: all), within the edits that `suite` allows.
 
     The first `limit` examples (None: those that the task scores) are shared by `parts` jobs. `fields` are those to
-    attack: of all tasks that have them, or by task. Each system of the task is scored on each worst case, or those that
-    `transfer` lists, or (false) the one alone that it was searched for. Searches and scores are of the first training
-    seed.
+    attack (None: those of the task, or of the suite): of all tasks that have them, or by task. Each system of the task
+    is scored on each worst case, or those that `transfer` lists, or (false) the one alone that it was searched for.
+    Searches and scores are of the first training seed.
     """
 
     suite: str

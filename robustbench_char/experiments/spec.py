@@ -136,9 +136,9 @@ class TaskSpec(Frozen):
     """One task. `train` and `test` are paths below the data folder, by default those of `resolve.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
-    first examples only. `data`, suites and seeds are those of the spec unless given here. `operations` adds suites of
-    published edit operations, each with its file below the data folder. With `train_systems` off the test set is
-    attacked and nothing else.
+    first examples only. `data`, suites and seeds are those of the spec unless given here; `fields` are attacked in
+    place of those of a suite. `operations` adds suites of published edit operations, each with its file below the data
+    folder. With `train_systems` off the test set is attacked and nothing else.
     """
 
     data: Literal["files", "mini", "hub"] | None = None
@@ -147,6 +147,7 @@ class TaskSpec(Frozen):
     test_limit: int | None = Field(None, ge=1)
     train_systems: bool = True
     suites: Names | None = None
+    fields: Names | None = None
     operations: dict[str, str] = Field(default_factory=dict)
     attack_seeds: Seeds | None = None
     training_seeds: Seeds | None = None

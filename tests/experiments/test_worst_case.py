@@ -69,6 +69,18 @@ def test_one_seed_is_searched_and_the_lowest_limit_holds(write_spec: Write, tmp_
     assert jobs["worst_part/tiny/bert/qnli/seed_0/one/part_0"].params["limit"] == 12
 
 
+def test_the_fields_of_a_task_are_attacked_and_searched(write_spec: Write, tmp_path: Path) -> None:
+    tasks = {"qnli": {"test_limit": 12, "fields": ["question"]}}
+    jobs = jobs_of(write_spec(tasks=tasks, worst_case={"one": {"suite": "drop"}}), tmp_path)
+    assert jobs["attack/qnli/drop/seed_1"].params["fields"] == ["question"]
+    assert jobs["worst_part/tiny/bert/qnli/seed_0/one/part_0"].params["fields"] == ["question"]
+    assert "fields" not in jobs_of(write_spec(), tmp_path)["attack/qnli/drop/seed_1"].params
+    with pytest.raises(
+        InputError, match=r"tasks\.qnli\.fields: found unknown field 'questoin'.*Did you mean 'question'"
+    ):
+        jobs_of(write_spec(tasks={"qnli": {"fields": ["questoin"]}}), tmp_path)
+
+
 def test_a_search_changes_no_other_key(write_spec: Write, tmp_path: Path) -> None:
     """Nor does its name, or how many parts there are, decide what other jobs are."""
 
