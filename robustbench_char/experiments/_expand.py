@@ -15,13 +15,14 @@ from robustbench_char.common.files import read_json, sha256_file, shipped
 from robustbench_char.experiments._fronts import Front, front_of
 from robustbench_char.experiments._jobs import PRICES, READY, Call, Job, job_name, text_path
 from robustbench_char.experiments._resolve import Resolved, ResolvedTask
+from robustbench_char.experiments._scoring import Subject, evaluated, suite_paths, worst_cases
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, Ready, SystemSpec
 from robustbench_char.experiments.store import Store
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
-_REPORTED = ("score", *READY, "sensitivity", *PRICES)
+_REPORTED = ("score", *READY, "sensitivity", *PRICES, "worst_case")
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
 
 
@@ -61,14 +62,31 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
         yield from _attacks(task, resolved.folder)
     trainings: dict[str, str] = {}
     for task in tasks:
-        for base, key in trained:
-            if task.spec.train_systems and task.key in spec.tasks_of(spec.systems[key]):
-                yield from _trained(resolved, task, base, key, trainings)
-        for key, system in spec.systems.items():
-            if system.saved and task.key in system.saved:
-                yield from _saved(resolved, task, key, system.saved[task.key])
-            if (key, task.key) in resolved.ready:
-                yield from _ready(resolved, task, key, resolved.ready[key, task.key])
+        subjects: list[Subject] = []
+        yield from _evaluations(resolved, task, trained, trainings, subjects)
+        yield from worst_cases(resolved, task, subjects)
+
+
+def _evaluations(
+    resolved: Resolved,
+    task: ResolvedTask,
+    trained: Iterable[tuple[str, str]],
+    trainings: dict[str, str],
+    subjects: list[Subject],
+) -> Iterator[Job]:
+    """Yield what trains, builds and evaluates all systems on a task; `subjects` gets each, of its first seed."""
+    spec = resolved.spec
+    for base, key in trained:
+        if task.spec.train_systems and task.key in spec.tasks_of(spec.systems[key]):
+            yield from _trained(resolved, task, base, key, trainings, subjects)
+    for key, system in spec.systems.items():
+        if system.saved and task.key in system.saved:
+            subjects.append(subject := _saved(resolved, task, key, system.saved[task.key]))
+            yield from evaluated(spec, task, system, subject)
+        if (key, task.key) in resolved.ready:
+            front = front_of(resolved, task, key)
+            subjects.append(subject := _ready(task, key, system, resolved.ready[key, task.key], front))
+            yield from (*front.jobs, *evaluated(spec, task, system, subject))
 
 
 def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
@@ -91,22 +109,31 @@ def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
              for name, path in task.spec.operations.items() for suite in task.suites[name]}  # fmt: skip
     for suite, seed, job in task.attacks:
         params = {**task.params, "suite": suite.model_dump(mode="json", by_alias=True), "seed": seed}
+        params |= {"fields": list(task.spec.fields)} if task.spec.fields else {}
         name, file = files.get(suite.name, (None, None))
         paths = {**task.paths, "suite": name, "operations": str(file.resolve())} if file else task.paths
-        if suite.misspellings and suite.misspellings.path:
-            paths = {**paths, "misspellings": str(suite.misspellings.path.resolve())}
+        paths = {**paths, **suite_paths(suite)}
         yield Job(job, "attack", {**params, **_drawn_by(suite)}, paths=paths, work=task.examples[1])
 
 
-def _trained(resolved: Resolved, task: ResolvedTask, base: str, key: str, trainings: dict[str, str]) -> Iterator[Job]:
+def _trained(
+    resolved: Resolved,
+    task: ResolvedTask,
+    base: str,
+    key: str,
+    trainings: dict[str, str],
+    subjects: list[Subject],
+) -> Iterator[Job]:
     """Yield the jobs of a system that is fine-tuned on a task: its defence, and each seed with its evaluation."""
     spec, system = resolved.spec, resolved.spec.systems[key]
-    front = front_of(resolved, task, key)
+    front, seeds = front_of(resolved, task, key), system.training_seeds or task.spec.training_seeds
     yield from front.jobs
-    for seed in system.training_seeds or task.spec.training_seeds or spec.training_seeds:
+    for number, seed in enumerate(seeds or spec.training_seeds):
         job = _finetune(resolved, task, base, key, seed, front, trainings)
         yield job
-        yield from _evaluated(spec, task, system, job.name.partition("/")[2], {}, {"system": job.name}, {})
+        subject = Subject(key, job.name.partition("/")[2], task.params, {"system": job.name}, task.paths)
+        subjects += [] if number else [subject]
+        yield from evaluated(spec, task, system, subject)
 
 
 def _finetune(
@@ -154,65 +181,19 @@ def _changed(recipe: str) -> dict[str, str]:
     return {} if recipe.endswith("/1") else {"recipe": recipe}
 
 
-def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Iterator[Job]:
+def _saved(resolved: Resolved, task: ResolvedTask, key: str, folder: str) -> Subject:
     path = (resolved.folder / folder).resolve()
     saved = read_json(path / "system.json")
-    params = {"system": [saved["run"], saved["weights_sha256"]], "label": key}
-    name = job_name("saved", key, task.name)
-    yield from _evaluated(resolved.spec, task, resolved.spec.systems[key], name, params, {}, {"system": str(path)})
+    params = {**task.params, "system": [saved["run"], saved["weights_sha256"]], "label": key}
+    return Subject(key, job_name("saved", key, task.name), params, {}, {**task.paths, "system": str(path)})
 
 
-def _ready(resolved: Resolved, task: ResolvedTask, key: str, model: Ready) -> Iterator[Job]:
-    """Yield what predicts and scores with a model that is ready, and builds and measures the defence before it."""
-    spec, system, front = resolved.spec, resolved.spec.systems[key], front_of(resolved, task, key)
-    yield from front.jobs
+def _ready(task: ResolvedTask, key: str, system: SystemSpec, model: Ready, front: Front) -> Subject:
+    """Return a model that is ready, behind the defence that is built before it."""
     name = job_name("models" if system.model else "external", key, task.name)
     params = {**task.params, "model": model.identity, "label": key}
     paths = {**task.paths, "model": model.name, "options": model.options}
-    limited, stage = {**params, "limit": task.spec.test_limit}, "model" if model.heavy else "outside"
-    for condition, attacked in task.conditions(system.suites):
-        yield Job(f"score/{name}/{condition}", stage, limited, {**front.needs, **attacked}, paths, task.evaluated)
-    if model.heavy:
-        yield from _sensitivity(spec, task, name, params, front.needs, paths)
-
-
-def _evaluated(
-    spec: Benchmark,
-    task: ResolvedTask,
-    system: SystemSpec,
-    name: str,
-    params: dict[str, Any],
-    needs: dict[str, str],
-    paths: dict[str, Any],
-) -> Iterator[Job]:
-    """Yield what is predicted, scored and measured of one system of ours; `params` to `paths` are its own."""
-    params, paths, work = {**task.params, **params}, {**task.paths, **paths}, task.evaluated
-    for condition, attacked in task.conditions(system.suites):
-        predict, inputs = f"predict/{name}/{condition}", {**needs, **attacked}
-        yield Job(predict, "predict", {**params, "limit": task.spec.test_limit}, inputs, paths, work)
-        yield Job(f"score/{name}/{condition}", "score", params, {**inputs, "predicted": predict}, paths, work)
-    yield from _sensitivity(spec, task, name, params, needs, paths)
-
-
-def _sensitivity(
-    spec: Benchmark,
-    task: ResolvedTask,
-    name: str,
-    params: dict[str, Any],
-    needs: Mapping[str, str],
-    paths: dict[str, Any],
-) -> Iterator[Job]:
-    """Yield what measures the sensitivity of one system, where the spec asks for it."""
-    asked = spec.sensitivity
-    if asked and task.key in (asked.tasks or spec.tasks):
-        params, suites = {**params, "limit": asked.limit or task.spec.test_limit}, task.named(asked.suites)
-        first: dict[str, str] = {}  # of several attack seeds
-        for suite, _, job in task.attacks:
-            if suite.keeps_words:
-                first.setdefault(suite.name, job)
-        for suite_name in (suite_name for suite_name in first if suite_name in suites):
-            inputs = {**needs, "attacked": first[suite_name]}
-            yield Job(f"sensitivity/{name}/{suite_name}", "sensitivity", params, inputs, paths, 2 * task.evaluated)
+    return Subject(key, name, params, front.needs, paths, "model" if model.heavy else "outside")
 
 
 def _base(resolved: Resolved, name: str) -> list[str]:

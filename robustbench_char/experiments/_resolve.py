@@ -20,6 +20,7 @@ from robustbench_char.common.yaml_model import Mistake, all_at_once
 from robustbench_char.experiments._defences import Defences, located, resolve_defences, text_files
 from robustbench_char.experiments._jobs import MINI, Source, job_name
 from robustbench_char.experiments._mistakes import Mistakes
+from robustbench_char.experiments._searches import Search, check_fields, resolve_searches
 from robustbench_char.experiments._trainable import check_training, is_pretrained
 from robustbench_char.experiments.spec import Benchmark, Given, Ready, TaskSpec
 from robustbench_char.inference.opening import Kind, identify_model
@@ -133,7 +134,10 @@ def _counts(task: Task, train: Source | None, test: Source) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A spec with all that it names; keys are those of the spec, of what is `ready` of system and task."""
+    """A spec with all that it names; keys are those of the spec.
+
+    Those of what is `ready` are system and task, those of `searches` their name and the task.
+    """
 
     spec: Benchmark
     tasks: dict[str, ResolvedTask]
@@ -142,6 +146,7 @@ class Resolved:
     text: tuple[str, ...]
     heldout: tuple[str, ...]
     defences: Defences
+    searches: dict[tuple[str, str], Search]
     folder: Path
 
     def kind(self, name: str) -> Traits:
@@ -179,6 +184,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
     suites = _suites(spec, tasks, folder, wrong)
     defences = resolve_defences(spec, data_dir, wrong)
     ready = _ready(spec, tasks, folder, given, defences, wrong)
+    searches = resolve_searches(spec, tasks, ready, wrong)
     _check_saved(spec, folder, wrong)
     bases = _bases(spec, tasks, wrong)
     own = any(not system.model and not system.predictor for system in spec.systems.values())
@@ -192,7 +198,7 @@ def _resolved(spec: Benchmark, data_dir: Path | None, given: Given, wrong: Mista
         key: ResolvedTask(key, tasks[key], spec.tasks[key], *data[key], examples[key], suites[key], seeds_of(key))
         for key in (() if wrong else tasks)
     }
-    return Resolved(spec, resolved, ready, bases, text, heldout, defences, folder)
+    return Resolved(spec, resolved, ready, bases, text, heldout, defences, searches, folder)
 
 
 def _check_data_dir(data_dir: Path | None, needed: bool, wrong: Mistakes) -> None:
@@ -214,6 +220,7 @@ def _suites(
         place = f"tasks.{key}.suites" if spec.tasks[key].suites else "suites"
         resolved[key] = wrong.each(drawn, partial(suites_of, task=task), place)
         resolved[key] |= wrong.each(files, partial(_published, task, files), f"tasks.{key}.operations")
+        check_fields(f"tasks.{key}.fields", spec.tasks[key].fields or (), {key: task}, wrong)
         named = spec.sensitivity.suites or () if spec.sensitivity else ()
         wrong.each(resolved[key].keys() & set(named), partial(_compared, resolved[key]), "sensitivity.suites")
     return resolved

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
@@ -22,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.files import sha256_bytes, sha256_file
-from robustbench_char.common.process import write_status
+from robustbench_char.experiments._callbacks import callbacks_of
 from robustbench_char.experiments._jobs import MINI, Call, Source, text_path
 
 if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
+    from robustbench_char.attacks.suites import Suite
     from robustbench_char.inference.evaluate import PredictionSource
+    from robustbench_char.inference.worst_case import Request
     from robustbench_char.tasks.base import NativeFile, Task
 
 
@@ -52,14 +51,11 @@ STAGES: Registry[Stage] = Registry("stage")
 def _attack(call: Call, output: Path) -> None:
     from robustbench_char.attack_sets.attack import attack_file
     from robustbench_char.attack_sets.verify import verify
-    from robustbench_char.attacks.suites import Suite
 
     task, source, operations = _task(call), _source(call, "test"), call.job.paths.get("operations")
-    drawn, listing = dict(call.job.params["suite"]), call.job.paths.get("misspellings")
-    if listing:  # where the list of a suite stands is no part of the suite
-        drawn["misspellings"] = {**drawn["misspellings"], "path": listing}
-    suite = call.job.paths["suite"] if operations else Suite.model_validate(drawn, strict=False)
-    attack_file(task, source, suite=suite, seed=call.job.params["seed"], operations=operations, output=output)
+    suite = call.job.paths["suite"] if operations else _suite(call)
+    seed, fields = call.job.params["seed"], call.job.params.get("fields")
+    attack_file(task, source, suite=suite, seed=seed, fields=fields, operations=operations, output=output)
     verify(output, source)
 
 
@@ -81,7 +77,7 @@ def _pretrain(call: Call, output: Path) -> None:
         base=base,
         store=call.unfinished,
         save_seconds=call.save_seconds,
-        callbacks=_callbacks(call),
+        callbacks=callbacks_of(call),
         **options,
     )
 
@@ -167,7 +163,7 @@ def _finetune(call: Call, output: Path) -> None:
         weights=call.inputs.get("weights"),
         store=call.unfinished,
         save_seconds=call.save_seconds,
-        callbacks=_callbacks(call),
+        callbacks=callbacks_of(call),
         seed=params["seed"],
         **params["options"],
         **keywords_of(AugmentOptions.model_validate(params["augment"] or {}, strict=False)),
@@ -192,13 +188,19 @@ def _model(call: Call, output: Path) -> None:
     """Predict and score with a model that is ready."""
     from robustbench_char.inference.evaluate import evaluate
 
+    limit = call.job.params["limit"]
+    evaluate(_named(call), _evaluated(call), name=_source_name(call), limit=limit, output=output)
+
+
+def _named(call: Call) -> PredictionSource:
+    """Return a model that is ready, called as the spec calls it."""
     source, params = copy(_opened(call)), call.job.params
     own = source.info.predictor is not None and source.info.label is not None  # a predictor may name itself
     built = source.info.defence if isinstance(_front(call), Path) else None  # its folder, a result's, is no name
     if built or not own:
         named = {"defence": built.model_copy(update={"name": built.kind})} if built else {}
         source.info = source.info.model_copy(update={"label": params["label"], **named})
-    evaluate(source, _evaluated(call), name=_source_name(call), limit=params["limit"], output=output)
+    return source
 
 
 def _opened(call: Call) -> PredictionSource:
@@ -209,7 +211,7 @@ def _opened(call: Call) -> PredictionSource:
     name, given, params = call.job.paths["model"], call.job.paths["options"], call.job.params
     front = _front(call)
     options = {**given, "defence": str(front)} if front else given
-    if call.job.stage == "model":
+    if STAGES.get(call.job.stage).heavy:
         return _open(name, *(json.dumps(part, sort_keys=True) for part in (params["task"], params["model"], options)))
     chosen, kind = ModelOptions.model_validate(options, strict=False), params["model"]["kind"]
     known = {"kind": kind} if isinstance(name, str) else {}
@@ -257,6 +259,42 @@ def _price(call: Call, output: Path) -> None:
     defence_price(defence, task=_task(call), input=clean, attacked=attacked, output=output)
 
 
+def _worst_part(call: Call, output: Path) -> None:
+    from robustbench_char.inference.systems import load_system
+    from robustbench_char.inference.worst_case import search_part, write_part
+
+    number, parts = call.job.params["part"]
+    model = _named(call) if "model" in call.job.paths else load_system(_system(call))
+    if label := call.job.params.get("label"):
+        model.info = model.info.model_copy(update={"label": label})
+    part = search_part(_searched(call, model), number, parts)
+    output.mkdir(parents=True)
+    write_part(output / _PART, part)
+
+
+def _worst_case(call: Call, output: Path) -> None:
+    from robustbench_char.attack_sets.verify import verify
+    from robustbench_char.inference.worst_case import read_part, write_parts
+
+    request, parts = _searched(call), [read_part(folder / _PART) for folder in call.inputs.values()]
+    write_parts(request, parts, output, sum(part.seconds for part in parts))
+    verify(output, request.file)
+
+
+_PART = "part.json"
+
+
+def _searched(call: Call, model: PredictionSource | None = None) -> Request:
+    """Return the search of a job, which needs no model where all is found."""
+    from robustbench_char.attack_sets.stream import Attack
+    from robustbench_char.inference.options import ModelOptions
+    from robustbench_char.inference.worst_case import Plan, Request
+
+    params = call.job.params
+    attack, plan = Attack(_task(call), _suite(call), 0, tuple(params["fields"])), Plan(**params["search"])
+    return Request(model, ModelOptions(), attack, plan, _source(call, "test"), params["limit"])
+
+
 def _report(call: Call, output: Path) -> None:
     from robustbench_char.reports.page import write_report
 
@@ -268,6 +306,15 @@ def _front(call: Call) -> Path | str | None:
     """Return the defence of a job: the folder of the one that it needs, or the place of a ready one."""
     built = call.inputs.get("defence") or call.inputs.get("recogniser")
     return built or call.job.paths.get("defence") or call.job.paths.get("options", {}).get("defence")
+
+
+def _suite(call: Call) -> Suite:
+    from robustbench_char.attacks.suites import Suite
+
+    drawn, listing = dict(call.job.params["suite"]), call.job.paths.get("misspellings")
+    if listing:  # where the list of a suite stands is no part of the suite
+        drawn["misspellings"] = {**drawn["misspellings"], "path": listing}
+    return Suite.model_validate(drawn, strict=False)
 
 
 def _task(call: Call) -> Task:
@@ -300,40 +347,6 @@ def _system(call: Call) -> Path:
     return call.inputs["system"] if "system" in call.inputs else Path(call.job.paths["system"])
 
 
-def _callbacks(call: Call) -> list[TrainerCallback]:
-    callbacks = [_status_writer(call.status)]
-    return callbacks if call.events is None else [*callbacks, _tensorboard(call.events)]
-
-
-def _status_writer(path: Path) -> TrainerCallback:
-    """Return what writes step, steps in all and the latest loss as JSON, about once per second, for the live view."""
-    from transformers import TrainerCallback
-
-    class StatusWriter(TrainerCallback):
-        loss: float | None = None
-        last = 0.0
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **others: Any) -> None:
-            self.loss = (logs or {}).get("loss", self.loss)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
-            if time.monotonic() - self.last >= 1.0:
-                self.last = time.monotonic()
-                write_status(path, step=state.global_step, steps=state.max_steps, loss=self.loss)
-
-    return StatusWriter()
-
-
-def _tensorboard(folder: Path) -> TrainerCallback:
-    """Return the Trainer's own callback that writes event files."""
-    import transformers.integrations
-    from torch.utils.tensorboard import SummaryWriter
-
-    library: Any = transformers.integrations
-    callback: TrainerCallback = library.TensorBoardCallback(SummaryWriter(log_dir=str(folder)))
-    return callback
-
-
 for _name, _stage in {
     "attack": Stage(_attack, version=1, heavy=False),
     "pretrain": Stage(_pretrain, version=3),
@@ -347,6 +360,9 @@ for _name, _stage in {
     "sensitivity": Stage(_sensitivity, version=1),
     "price": Stage(_price, version=1),
     "defence_price": Stage(_price, version=1, heavy=False),
+    "worst_part": Stage(_worst_part, version=1),
+    "worst_part_outside": Stage(_worst_part, version=1, heavy=False),
+    "worst_case": Stage(_worst_case, version=1, heavy=False),
     "report": Stage(_report, version=1, heavy=False),
 }.items():
     STAGES.register(_name, _stage)

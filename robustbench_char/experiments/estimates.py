@@ -1,7 +1,8 @@
 """Estimated cost of a run, from earlier jobs in this store or from the costs that are shipped.
 
 The time per unit of work is that of the nearest earlier jobs: those of the same stage, system and task, else of the
-same stage and task, else of the same stage and system, else of the same stage.
+same stage and task, else of the same stage and system, else of the same stage. How much a search for the worst case
+asks is not known before: only parts of the same search of the same task tell it.
 """
 
 from __future__ import annotations
@@ -125,6 +126,10 @@ def kinds_of(stage: str, name: str, params: Mapping[str, Any], needs: Mapping[st
     parts = name.split("/")
     if "weights" in needs:  # nothing is trained: the weights are another system's
         yield (f"{stage}, weights taken over",)
+        return
+    if stage in ("worst_part", "worst_part_outside"):  # what another search asks tells nothing
+        search = json.dumps([params["suite"]["name"], params["fields"], params["search"]])
+        yield from ((stage, system, parts[3], search) for system in (parts[2], "any system"))
         return
     if stage in ("finetune", "predict", "score", "sensitivity", *READY) and len(parts) > 3:
         yield stage, parts[2], parts[3]

@@ -34,6 +34,7 @@ FOLDERS = {
     "price": "defences",
     "attack": "manifests",
     "pretrain": "pretraining",
+    "worst_case": "worst_case",
     "report": "report",
 }
 """Where the numbers of jobs go, by the first part of their names; those of other jobs stay in the store."""
@@ -45,6 +46,7 @@ NUMBERS = {
     **dict.fromkeys(PRICES, ("defence_price.json", "recogniser_price.json")),
     "attack": ("manifest.json",),
     "pretrain": ("pretraining.json", "training_log.json"),
+    "worst_case": ("worst_case.json", "worst_case.parquet", "manifest.json"),
 }
 """The files of each stage that hold numbers alone."""
 TEXTS = dict.fromkeys(("score", *READY), ("predictions.parquet",)) | {"sensitivity": ("words.parquet",)}

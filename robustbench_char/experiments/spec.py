@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ from robustbench_char.common.options import Options, all_optional
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 from robustbench_char.defences.channel.options import ChannelOptions
 from robustbench_char.defences.wordrec.options import RecogniserOptions
+from robustbench_char.experiments._worst_case import WorstCasePart, unknown, worst_case_mistakes
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
@@ -135,9 +136,9 @@ class TaskSpec(Frozen):
     """One task. `train` and `test` are paths below the data folder, by default those of `resolve.LAYOUT`.
 
     Where data are `mini` or of the `hub`, they are names of splits (train, dev, test) instead. `test_limit` scores the
-    first examples only. `data`, suites and seeds are those of the spec unless given here. `operations` adds suites of
-    published edit operations, each with its file below the data folder. With `train_systems` off the test set is
-    attacked and nothing else.
+    first examples only. `data`, suites and seeds are those of the spec unless given here; `fields` are attacked in
+    place of those of a suite. `operations` adds suites of published edit operations, each with its file below the data
+    folder. With `train_systems` off the test set is attacked and nothing else.
     """
 
     data: Literal["files", "mini", "hub"] | None = None
@@ -146,6 +147,7 @@ class TaskSpec(Frozen):
     test_limit: int | None = Field(None, ge=1)
     train_systems: bool = True
     suites: Names | None = None
+    fields: Names | None = None
     operations: dict[str, str] = Field(default_factory=dict)
     attack_seeds: Seeds | None = None
     training_seeds: Seeds | None = None
@@ -194,6 +196,7 @@ class Benchmark(Frozen):
     recogniser: RecogniserPart | None = None
     defences: dict[str, DefencePart] = Field(default_factory=dict)
     sensitivity: SensitivityOptions | None = None
+    worst_case: dict[str, WorstCasePart] = Field(default_factory=dict)
     threads: int = Field(1, ge=1)
     device: Literal["cpu", "gpu"] = "cpu"
     gpus_per_job: int = Field(1, ge=1)
@@ -302,33 +305,26 @@ def combined(spec: Benchmark) -> Iterator[Mistake]:
         yield from _system(spec, f"systems.{key}", system)
         if system.starts_from is not None:
             yield from _starts_from(spec, key, system, system.starts_from)
-    yield from _unknown(
+    yield from unknown(
         "suite_seeds", spec.suite_seeds, {suite for task in spec.tasks for suite in spec.suites_of(task)}
     )
     yield from _defences(spec)
+    yield from worst_case_mistakes(spec.worst_case, spec.tasks, spec.systems)
     if spec.sensitivity is not None:
         tasks = spec.sensitivity.tasks
-        yield from _unknown("sensitivity.tasks", tasks, spec.tasks)
+        yield from unknown("sensitivity.tasks", tasks, spec.tasks)
         for task in tasks or spec.tasks:
             if task in spec.tasks:
-                yield from _unknown("sensitivity.suites", spec.sensitivity.suites, spec.suites_of(task))
-
-
-def _unknown(key: str, names: Iterable[str] | None, known: Iterable[str]) -> Iterator[Mistake]:
-    """Yield a mistake for each name that stands under `key` and is not known in this spec."""
-    for name in names or ():
-        if name not in known:
-            yield Mistake(key, f"{name!r}, which this spec does not run", f"one of {', '.join(known)}",
-                          f"Correct the name.{nearest(name, known)}")  # fmt: skip
+                yield from unknown("sensitivity.suites", spec.sensitivity.suites, spec.suites_of(task))
 
 
 def _system(spec: Benchmark, key: str, system: SystemSpec) -> Iterator[Mistake]:
     """Yield the mistakes in what a system names, and in keys of training beside a system that is ready."""
-    yield from _unknown(f"{key}.tasks", system.tasks, spec.tasks)
-    yield from _unknown(f"{key}.bases", system.bases, spec.bases)
-    yield from _unknown(f"{key}.saved", system.saved, spec.tasks)
+    yield from unknown(f"{key}.tasks", system.tasks, spec.tasks)
+    yield from unknown(f"{key}.bases", system.bases, spec.bases)
+    yield from unknown(f"{key}.saved", system.saved, spec.tasks)
     run = dict.fromkeys(name for task in spec.tasks_of(system) for name in spec.suites_of(task))
-    yield from _unknown(f"{key}.suites", system.suites, run)
+    yield from unknown(f"{key}.suites", system.suites, run)
     beside = () if system.trained else sorted(system.model_fields_set & _OF_TRAINING)
     named = [name for name in ("model", "predictor", "saved") if getattr(system, name)]
     if beside or len(named) > 1:
@@ -369,7 +365,7 @@ def _defences(spec: Benchmark) -> Iterator[Mistake]:
 def _starts_from(spec: Benchmark, key: str, system: SystemSpec, first: str) -> Iterator[Mistake]:
     """Yield the mistakes in pre-training that continues another system's: it begins at a base, of the same kind."""
     place, chain = f"systems.{key}.starts_from", [first]
-    yield from _unknown(place, chain, spec.systems)
+    yield from unknown(place, chain, spec.systems)
     while (other := spec.systems.get(chain[-1])) and other.starts_from and other.starts_from not in chain:
         chain.append(other.starts_from)
     if key in chain:

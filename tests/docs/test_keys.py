@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from robustbench_char.attacks.operators import OPERATORS
 from robustbench_char.attacks.suites import OperatorRule, SuiteFile, WordRule
+from robustbench_char.experiments._worst_case import WorstCasePart
 from robustbench_char.experiments.spec import (
     Benchmark,
     Budget,
@@ -44,6 +45,7 @@ TABLES: dict[str, dict[str, tuple[type[BaseModel], ...]]] = {
         "tasks.": (TaskSpec,),
         "sensitivity.": (SensitivityOptions,),
         "budget.": (Budget,),
+        "worst_case.": (WorstCasePart,),
     },
 }
 """By page and by what stands before a key: the models that have these keys."""

@@ -29,7 +29,7 @@ _FORMS = 5_000
 """Forms of a stretch that are listed at most: more come of several words in it, each with an edit."""
 
 
-def bounded(source: PredictionSource) -> tuple[Bounded, LoadedModel]:
+def bounded(source: PredictionSource) -> tuple[Bounded, PredictionSource]:
     """Return the bounded defence of a model, and the model without it.
 
     Raises InputError for a model without such a defence.
@@ -44,7 +44,7 @@ def bounded(source: PredictionSource) -> tuple[Bounded, LoadedModel]:
     plain: Any = copy(source)
     plain.kind = copy(plain.kind)
     plain.kind.defence = None
-    return defence, cast(LoadedModel, plain)
+    return defence, cast(PredictionSource, plain)
 
 
 def certified(
