@@ -56,8 +56,9 @@ def below(draws: NDArray[np.uint64], limits: NDArray[np.int64]) -> NDArray[np.in
 
 def drawing(numbers: NDArray[np.int64], limits: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return a draw that `below` maps to each number, which is in [0, limit)."""
-    limits = limits.astype(np.uint64)
-    return ((numbers.astype(np.uint64) << np.uint64(32)) + limits - np.uint64(1)) // limits << np.uint64(32)
+    sizes = limits.astype(np.uint64)
+    lowest = ((numbers.astype(np.uint64) << np.uint64(32)) + sizes - np.uint64(1)) // sizes
+    return np.asarray(lowest << np.uint64(32), np.uint64)
 
 
 def fraction(draws: NDArray[np.uint64]) -> NDArray[np.float64]:

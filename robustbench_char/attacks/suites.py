@@ -24,6 +24,7 @@ from pydantic import (
 
 from robustbench_char.attacks.lists import ListFile, ListInfo, resolve_list
 from robustbench_char.attacks.operators import OPERATORS, WHITE_SPACE, Positions
+from robustbench_char.attacks.search_info import SearchFile, SearchInfo
 from robustbench_char.common import InputError, Registry
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import find_declaration, sha256_bytes, shipped
@@ -37,7 +38,6 @@ __all__ = [
     "OperationsFile",
     "OperationsInfo",
     "OperatorRule",
-    "SearchInfo",
     "Strength",
     "Suite",
     "SuiteFile",
@@ -189,14 +189,6 @@ class Settings(Frozen):
     misspellings: ListFile | None = None
 
 
-class SearchFile(Frozen):
-    """How a suite is searched for the worst case by default: a search by its name, its size, the edits of a text."""
-
-    search: str
-    edits: int = Field(1, ge=1)
-    size: int | None = Field(None, ge=1)
-
-
 class SuiteFile(Settings):
     """What a suite's YAML file says.
 
@@ -271,26 +263,6 @@ class OperationsInfo(Frozen):
     source: str | None = None
     licence: str | None = None
     md5: tuple[Md5, ...] = ()
-
-
-class SearchInfo(Frozen):
-    """A search for the worst case, and the model that it is the worst case of.
-
-    `name`: how records call the model, behind its defence; `model_sha256`: of the weights of both. `size`: the width of
-    a beam, or the positions that are tried; `budget`: the most questions an example (None: any number). `edits` are the
-    most that a text gets. `guided_by`: what the model gives. `seed`: of the order in which a budget is spent. `limit`:
-    how many examples were attacked (None: all).
-    """
-
-    name: str
-    model_sha256: str
-    search: str
-    edits: int
-    size: int
-    budget: int | None
-    guided_by: Literal["scores", "labels"]
-    seed: int = 0
-    limit: int | None = None
 
 
 class Suite(Frozen):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from robustbench_char.attacks.suites import SearchInfo
+from robustbench_char.attacks.search_info import SearchInfo
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from robustbench_char.attacks.suites import SearchInfo
+from robustbench_char.attacks.search_info import SearchInfo
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance

@@ -22,7 +22,7 @@ from robustbench_char.analysis.pairs import (
 from robustbench_char.analysis.scores import mean_scores
 from robustbench_char.analysis.statistics import statistics_of
 from robustbench_char.analysis.worst_case import curve_frame, transfer_frame, worst_case_frame, worst_of
-from robustbench_char.attacks.suites import SearchInfo
+from robustbench_char.attacks.search_info import SearchInfo
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.records.counts import write_counts

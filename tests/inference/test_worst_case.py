@@ -108,7 +108,7 @@ def test_batches_and_stops_change_nothing(
     system, path = trained(task)
     whole = search(task, system, path, tmp_path / "whole", limit=3, edits=2, **how)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
-    calls, make = [0], Judge._made
+    calls, make = [0], Judge._said
 
     def stopped(self: Judge, examples: Sequence[Example]) -> Any:
         calls[0] += 1
@@ -117,7 +117,7 @@ def test_batches_and_stops_change_nothing(
         return make(self, examples)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Judge, "_made", stopped)
+        patch.setattr(Judge, "_said", stopped)
         with pytest.raises(KeyboardInterrupt):
             search(task, system, path, tmp_path / "again", limit=3, edits=2, batch_size=3, **how)
     assert not (tmp_path / "again").exists()

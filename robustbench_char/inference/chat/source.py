@@ -55,7 +55,7 @@ def check_requests(planned: int, *, limit: int | None, yes: bool) -> None:
             Option("limit"),
             found=f"{planned:,} requests planned",
             expected=f"at most {MOST_REQUESTS:,} unless you say so",
-            fix="Name the number of examples with `limit=`, or add `yes=`.",
+            fix="Name the number of examples with `limit=` (of a search with `budget=` too), or add `yes=`.",
         )
 
 

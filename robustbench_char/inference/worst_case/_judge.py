@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from robustbench_char.attacks.search import Value
 from robustbench_char.common import InputError
@@ -39,9 +39,20 @@ class Queries:
             setattr(self, name, getattr(self, name) + value)
 
 
+class _Said(NamedTuple):
+    """What a model said: a value for each example, which of them `failed`, and what to call when all is kept."""
+
+    values: list[Value]
+    failed: Container[int] = ()
+    complete: Callable[[], None] = lambda: None
+
+
 @dataclass
 class Judge:
-    """A model that says how well it does on labelled examples; `answers` keeps what it said (None: nothing is kept)."""
+    """A model that says how well it does on labelled examples; `answers` keeps what it said (None: nothing is kept).
+
+    An example on which a predictor or an endpoint fails counts as wrong, and is asked again by the next run.
+    """
 
     source: PredictionSource
     batch_size: int = 32
@@ -60,9 +71,12 @@ class Judge:
         distinct = dict(zip(names, zip(asked, examples, strict=True), strict=True))
         known = self._kept(distinct)
         missing = {name: pair for name, pair in distinct.items() if name not in known}
-        made = dict(zip(missing, self._made([example for _, example in missing.values()]), strict=True))
+        said = self._said([example for _, example in missing.values()])
+        made = dict(zip(missing, said.values, strict=True))
         if self.answers is not None and made:
-            self.answers.put_all((missing[name][0], _listed(value)) for name, value in made.items())
+            right = (one for at, one in enumerate(made.items()) if at not in said.failed)
+            self.answers.put_all((missing[name][0], _listed(value)) for name, value in right)
+            said.complete()
         self.queries.total += len(examples)
         self.queries.distinct += len(distinct)
         self.queries.cached += len(known)
@@ -79,16 +93,17 @@ class Judge:
         found = self.answers.get_all([asked for asked, _ in distinct.values()])
         return {name: _value(one) for name, one in zip(distinct, found, strict=True) if one is not None}
 
-    def _made(self, examples: Sequence[Example]) -> list[Value]:
+    def _said(self, examples: Sequence[Example]) -> _Said:
         if not examples:
-            return []
+            return _Said([])
         if isinstance(self.source, LoadedModel):
             judged = self.source.judged(examples, batch_size=self.batch_size)
             self.queries.read += judged.windows
-            return list(map(self._value, examples, judged.predictions, judged.sure))
+            return _Said(list(map(self._value, examples, judged.predictions, judged.sure)))
         made = self.source.predict(examples, batch_size=self.batch_size, progress=False)
         self.queries.read += len(examples)
-        return [self._value(example, said, 0.0) for example, said in zip(examples, made.values, strict=True)]
+        values = [self._value(example, said, 0.0) for example, said in zip(examples, made.values, strict=True)]
+        return _Said(values, made.errors, made.complete)
 
     def _value(self, example: Example, said: Prediction | None, sure: float) -> Value:
         task, gold = self.source.task, gold_of(self.source.task, example)

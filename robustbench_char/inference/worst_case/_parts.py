@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from robustbench_char.common.process import progress_bar
 from robustbench_char.inference._answers import Answers
 from robustbench_char.inference._defended import settled
 from robustbench_char.inference._models import LoadedModel
-from robustbench_char.inference.evaluate import Labelled, PredictionSource, read_labelled
+from robustbench_char.inference.evaluate import Asking, Labelled, PredictionSource, read_labelled
 from robustbench_char.inference.opening import open_model
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.worst_case._certificate import bounded, certified
@@ -104,7 +104,10 @@ def search_part(request: Request, part: int = 0, parts: int = 1, *, progress: bo
     _check(source, data, request.plan)
     source = settled(source, data.examples)
     judge = Judge(source, request.batch_size, _answers(source, data))
-    own, outcomes = together(attack, data.examples)[part::parts], list[Outcome]()
+    groups, outcomes = together(attack, data.examples), list[Outcome]()
+    if isinstance(source, Asking):
+        _check_requests(source, request, groups)
+    own = groups[part::parts]
     certify = _certifying(source, judge, data, request.plan)
     with progress_bar(progress) as bar:
         shown = bar.add_task("searching", total=len(own))
@@ -169,6 +172,17 @@ def _check(source: PredictionSource, data: Labelled, plan: Plan) -> None:
         raise InputError(f"model {source.info.shown}", found="labels alone", expected=f"scores, which {plan.name} goes"
                          " by", fix="Search exhaustively, within a budget if need be: --search exhaustive --budget"
                          " 200.")  # fmt: skip
+
+
+def _check_requests(source: Asking, request: Request, groups: Sequence[tuple[Example, ...]]) -> None:
+    """Raise InputError where a search may send an endpoint more requests than the user may expect.
+
+    A number of examples says how many there are only together with a budget.
+    """
+    agreed = request.limit if request.plan.budget else None
+    if agreed is None:
+        units = units_of(request.attack, request.file, groups)
+        source.check_requests([], None, sum(len(unit.examples) * (1 + request.plan.most(unit.space)) for unit in units))
 
 
 def _answers(source: PredictionSource, data: Labelled) -> Answers:

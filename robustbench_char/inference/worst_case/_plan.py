@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import comb
 from pathlib import Path
 from typing import NamedTuple
 
-from robustbench_char.attacks.search import SEARCHES
+from robustbench_char.attacks.search import SEARCHES, Space
 from robustbench_char.attacks.search.searches import Search
-from robustbench_char.attacks.suites import SearchFile, SearchInfo, Strength, Suite, load_suite_file
+from robustbench_char.attacks.search_info import SearchFile, SearchInfo
+from robustbench_char.attacks.suites import Strength, Suite, load_suite_file
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
 from robustbench_char.inference.worst_case.options import SearchOptions
@@ -32,6 +34,11 @@ class Plan(NamedTuple):
     def search(self) -> Search:
         """The search itself."""
         return SEARCHES.get(self.name)
+
+    def most(self, space: Space) -> int:
+        """Return the most questions that an exhaustive search of a space may ask, within the budget."""
+        states = sum(comb(len(space.options), number) for number in range(1, self.edits + 1))
+        return states if self.budget is None else min(states, self.budget)
 
     def suite(self, suite: Suite, system: SystemInfo, guided_by: str, *, seed: int, limit: int | None) -> Suite:
         """Return the suite of the attack set that this search of a suite makes for a system."""

@@ -9,6 +9,7 @@ from robustbench_char.attack_sets.stream import Attack, texts_of
 from robustbench_char.attacks.engine import Choice
 from robustbench_char.attacks.search import Space, State, spaces
 from robustbench_char.tasks.base import Block, Example, ExampleSource
+from robustbench_char.tasks.question_answering import Moves
 from robustbench_char.tasks.registry import follow
 
 __all__ = ["Unit", "together", "units_of"]
@@ -33,7 +34,7 @@ class Unit:
             return list(self.examples)
         texts = dict(zip(self.slots, self.space.attacked(state), strict=True))
         edits = dict(zip(self.slots, self.space.edits(state), strict=True))
-        made, known = [], {}
+        made, known = list[Example](), dict[tuple[object, object], Moves]()
         for example in self.examples:
             fields, changes = dict[str, str | tuple[str, ...]](), {}
             for name in attack.fields:

@@ -66,11 +66,11 @@ def worst_case(
     """Search for the edits that hurt a model most, each example by itself; write them as an attacked set to `output`.
 
     `model` is what `evaluate` takes, its defence in front of it; the edits are those that `suite` allows, at most
-    `edits` a text. With scores a search is guided by how sure the model is of the gold labels; what decides is the
-    task's metric. Beside attacked file, ledger and manifest stand `worst_case.json` and `worst_case.parquet`. A search
-    that was stopped goes on from the answers that the model gave; the bytes are the same for any batch size and number
-    of `workers` (processes). Of examples beyond `limit` nothing is changed. Raises InputError for bad input, and where
-    `output` holds something else (unless `overwrite`); nothing half-written stays.
+    `edits` a text. What decides is the task's metric, then how sure the model is of the gold labels. Beside attacked
+    file, ledger and manifest stand `worst_case.json` and `worst_case.parquet`. A search that was stopped goes on from
+    the model's answers; the bytes are the same for any batch size and number of `workers` (processes). Examples beyond
+    `limit` stay as they are. Raises InputError for bad input, and where `output` holds something else (unless
+    `overwrite`); nothing half-written stays.
 
     >>> import robustbench_char as rbc
     >>> kind = rbc.predictor(lambda batch, task: [task.labels["harbour" in one["sentence"]] for one in batch], name="k")
