@@ -21,6 +21,7 @@ from robustbench_char.cli.main import app
 from robustbench_char.common.options import Options, fields_of
 from robustbench_char.defences.train import DefenceOptions
 from robustbench_char.inference.options import CheckOptions, ModelOptions
+from robustbench_char.inference.worst_case.options import SearchOptions
 from robustbench_char.tasks.sources import SourceKeywords, SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
@@ -48,7 +49,11 @@ FUNCTIONS: dict[str, Any] = {
 }
 """The function that each command calls; `list` and `validate` only print names."""
 
+SEARCHING = {"attack": rbc.worst_case}
+"""The function that a command calls where it is given a model, which is an option of the function's name."""
+
 MODELS: dict[str, tuple[type[Options], ...]] = {
+    "attack": (SourceOptions, SearchOptions, ModelOptions),
     "check": (CheckOptions, SourceOptions),
     "evaluate": (ModelOptions, SourceOptions),
     "finetune": (FinetuneOptions, AugmentOptions),
@@ -77,7 +82,8 @@ def test_help_is_as_it_was_agreed(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def python_names(name: str) -> dict[str, Any]:
     """Return the parameters of a command's function with their defaults, keywords of its options among them."""
     names: dict[str, Any] = {}
-    for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
+    searching = inspect.signature(SEARCHING[name]).parameters if name in SEARCHING else {}
+    for parameter in (inspect.signature(FUNCTIONS[name]).parameters | searching).values():
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             names[parameter.name] = parameter.default
             continue
@@ -85,6 +91,8 @@ def python_names(name: str) -> dict[str, Any]:
         names |= {field.keyword: field.info.default for model in models for field in fields_of(model)}
         if not models:
             names |= {key: {"hub": False}.get(key) for key in typing.get_type_hints(SourceKeywords)}
+    if name in SEARCHING:
+        names[SEARCHING[name].__name__] = names.pop("model", None)
     return names
 
 
