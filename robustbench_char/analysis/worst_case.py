@@ -90,7 +90,7 @@ def curve_frame(searches: Sequence[WorstCases]) -> pd.DataFrame:
         for by, at in [*(("edits", number) for number in edits), *(("questions", number) for number in thirds)]:
             score = one.score(**{by: at})
             rows.append(_about(one.record, one.record) | {"by": by, "at": at} | interval_columns("score", score))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"training_seed": "Int64", "limit": "Int64"}) if rows else pd.DataFrame()
 
 
 def transfer_frame(searches: Sequence[WorstCases], records: Records) -> pd.DataFrame:

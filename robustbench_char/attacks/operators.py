@@ -185,6 +185,12 @@ def _own_script(scene: Scene, starts: Ints, ends: Ints, capitals: Bools, draws: 
     return new
 
 
+def _small_letters(script: str) -> tuple[str, ...]:
+    """Return the letters of a script; Latin ones for one that has a single letter, which no other can replace."""
+    letters = tuple(small for small, _ in script_letters(script))
+    return letters if len(letters) > 1 else _small_letters("LATIN")
+
+
 def _alphabets(scene: Scene, starts: Ints, ends: Ints) -> Iterator[tuple[Ints, Codes]]:
     """Yield which words are written in which letters, in order and in lower case where the case is kept."""
     if scene.alphabet:
@@ -192,9 +198,7 @@ def _alphabets(scene: Scene, starts: Ints, ends: Ints) -> Iterator[tuple[Ints, C
     else:
         scripts = _scripts(scene, starts, ends)
         names = np.unique(scripts).tolist()
-        groups = [
-            (np.flatnonzero(scripts == name), tuple(small for small, _ in script_letters(name))) for name in names
-        ]
+        groups = [(np.flatnonzero(scripts == name), _small_letters(name)) for name in names]
     for rows, letters in groups:
         codes = np.array([ord(char) for char in letters], np.uint32)
         yield rows, np.unique(lower_codes(codes) if scene.case == "keep" else codes)
