@@ -172,6 +172,37 @@ def test_a_budget_is_kept_and_said(tmp_path: Path) -> None:
     assert made.found.record.queries.total == 4  # the clean text is no attack
 
 
+def test_where_a_predictor_fails_it_is_wrong_and_asked_again(tmp_path: Path) -> None:
+    rows = [{"sentence": "good", "label": 1}, {"sentence": "a good one", "label": 1}]
+    broken = [True]
+
+    def fails(batch: Sequence[dict[str, Any]]) -> list[str]:
+        if broken[0] and any(one["sentence"] == "god" for one in batch):
+            raise RuntimeError("no connection")
+        return ["acceptable"] * len(batch)
+
+    how: dict[str, Any] = {"model": rbc.predictor(fails, name="fails", version="1"), "suite": "drop", "progress": False}
+    found = rbc.worst_case("cola", rows, output=tmp_path / "failing", **how).found
+    assert found.broken().value == 50.0
+    broken[0] = False
+    found = rbc.worst_case("cola", rows, output=tmp_path / "mended", **how).found
+    assert found.broken().value == 0.0
+    assert found.record.queries.cached == found.record.queries.distinct - 1
+
+
+def test_an_endpoint_is_not_asked_more_often_than_agreed(tmp_path: Path) -> None:
+    rows = [{"sentence": "the film was good and the walk was fine", "label": 1}] * 4
+    how: dict[str, Any] = {"model": "openai:none", "endpoint": "http://127.0.0.1:9/v1", "suite": "pruthi_2019"}
+    how |= {"search": "exhaustive", "progress": False, "output": tmp_path / "w"}
+    for change in ({}, {"limit": 4}, {"edits": 2, "limit": 4}):
+        with pytest.raises(InputError, match=r"found [\d,]+ requests planned; expected at most 2,000"):
+            rbc.worst_case("cola", rows, **(how | change))
+    for change in ({"yes": True}, {"limit": 4, "budget": 600}, {"budget": 10}):
+        with pytest.raises(InputError, match=r"http://127.0.0.1:9/v1"):
+            rbc.worst_case("cola", rows, retries=0, timeout=1.0, **(how | change))
+    assert not (tmp_path / "w").exists()
+
+
 def test_what_cannot_be_searched_is_refused(tmp_path: Path, trained: Any) -> None:
     rows = [{"sentence": "a b c", "label": 1}]
     model = rbc.predictor(labels_alone, name="looks", version="1")
