@@ -12,6 +12,7 @@ import pytest
 
 import robustbench_char as rbc
 from robustbench_char.common import InputError
+from robustbench_char.inference.worst_case import _parts
 from robustbench_char.inference.worst_case._judge import Judge
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.records.counts import cell_counts
@@ -170,6 +171,18 @@ def test_a_budget_is_kept_and_said(tmp_path: Path) -> None:
     assert not made.found.record.exact
     assert set(made.found.steps["questions"]) == {3}
     assert made.found.record.queries.total == 4  # the clean text is no attack
+
+
+def test_a_defence_that_adapts_has_read_the_file_under_a_random_attack(
+    trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, path = trained("cola")
+    read: list[Sequence[Example]] = []
+    monkeypatch.setattr(_parts, "settled", lambda source, examples: (read.append(examples), source)[1])
+    search("cola", system, path, tmp_path / "worst", suite="pruthi_2019", edits=2, budget=1, limit=5, seed=3)
+    rbc.attack_file("cola", path, suite="pruthi_2019@2", seed=3, output=tmp_path / "random")
+    drawn = (tmp_path / "random" / path.name).read_text(encoding="utf-8").splitlines()
+    assert [one.fields["sentence"] for one in read[0]] == [line.split("\t")[3] for line in drawn[:5]]
 
 
 def test_where_a_predictor_fails_it_is_wrong_and_asked_again(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from robustbench_char.attack_sets.stream import Attack
+from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks
 from robustbench_char.attacks.engine import Choice
 from robustbench_char.attacks.keys import draw, text_keys, word_keys
 from robustbench_char.attacks.search import Found, State, Value, search
+from robustbench_char.attacks.suites import Strength
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_bytes
 from robustbench_char.common.process import progress_bar
@@ -56,6 +59,12 @@ class Request(NamedTuple):
     file: NativeFile
     limit: int | None
     batch_size: int = 32
+
+    @property
+    def drawn(self) -> Attack:
+        """A random attack of as many edits a text as the search may make, among the same ones."""
+        suite = self.attack.suite.model_copy(update={"strength": Strength(words=self.plan.edits)})
+        return replace(self.attack, suite=suite)
 
 
 class Outcome(NamedTuple):
@@ -102,13 +111,14 @@ def search_part(request: Request, part: int = 0, parts: int = 1, *, progress: bo
     source = open_model(request.model, attack.task, options=request.options)
     data = read_labelled(source, request.file, task=attack.task, limit=request.limit)
     _check(source, data, request.plan)
-    source = settled(source, data.examples)
-    judge = Judge(source, request.batch_size, _answers(source, data))
+    drawn = request.drawn
+    source = settled(source, _under(drawn, data))
+    judge = Judge(source, request.batch_size, _answers(source, data, drawn))
     groups, outcomes = together(attack, data.examples), list[Outcome]()
     if isinstance(source, Asking):
         _check_requests(source, request, groups)
     own = groups[part::parts]
-    certify = _certifying(source, judge, data, request.plan)
+    certify = _certifying(source, judge, partial(_answers, data=data, drawn=drawn), request.plan)
     with progress_bar(progress) as bar:
         shown = bar.add_task("searching", total=len(own))
         start = partial(_begun, request.plan, attack)
@@ -119,6 +129,12 @@ def search_part(request: Request, part: int = 0, parts: int = 1, *, progress: bo
     info, seconds = data.info(None, request.limit), time.monotonic() - started
     about = source.info, source.classes, info, judge.guided_by, source.device
     return Part(tuple(outcomes), judge.queries, *about, seconds)
+
+
+def _under(drawn: Attack, data: Labelled) -> list[Example]:
+    """Return the examples under a random attack: what a defence that adapts to its input has read."""
+    blocks = attack_blocks(drawn, data.file, Tally(), lambda ledger: None)
+    return list(islice(chain.from_iterable(block.examples() for block in blocks), len(data.examples)))
 
 
 def _attacked(attack: Attack, unit: Unit, state: State) -> list[Example]:
@@ -151,13 +167,13 @@ def _outcome(unit: Unit, found: Found) -> Outcome:
 
 
 def _certifying(
-    source: PredictionSource, judge: Judge, data: Labelled, plan: Plan
+    source: PredictionSource, judge: Judge, answers: Callable[[PredictionSource], Answers], plan: Plan
 ) -> Callable[[Unit], tuple[int, ...]]:
     """Return what certifies a unit, nothing where no certificate is asked for."""
     if plan.certify is None:
         return lambda unit: ()
     defence, plain = bounded(source)
-    behind = Judge(plain, judge.batch_size, _answers(plain, data))
+    behind = Judge(plain, judge.batch_size, answers(plain))
     return lambda unit: certified(defence, unit, plan.edits, plan.certify or 0, behind.values)
 
 
@@ -185,10 +201,10 @@ def _check_requests(source: Asking, request: Request, groups: Sequence[tuple[Exa
         source.check_requests([], None, sum(len(unit.examples) * (1 + request.plan.most(unit.space)) for unit in units))
 
 
-def _answers(source: PredictionSource, data: Labelled) -> Answers:
+def _answers(source: PredictionSource, data: Labelled, drawn: Attack) -> Answers:
     """Return the answers of earlier runs: those of the same model, behind a defence that has read the same file."""
     bare = isinstance(source, LoadedModel) and source.kind.defence is None
-    read = None if bare else [data.sha256, len(data.examples)]
+    read = None if bare else [data.sha256, len(data.examples), drawn.suite.sha256, drawn.seed, *drawn.fields]
     model = [source.task.model_dump(mode="json"), source.info.all_weights, source.info.settings]
     identity = json.dumps(["worst_case", _VERSION, *model, read], sort_keys=True)
     return Answers(sha256_bytes(identity.encode()), cache_folder() / "worst_case")

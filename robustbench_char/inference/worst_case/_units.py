@@ -9,8 +9,8 @@ from robustbench_char.attack_sets.stream import Attack, texts_of
 from robustbench_char.attacks.engine import Choice
 from robustbench_char.attacks.search import Space, State, spaces
 from robustbench_char.tasks.base import Block, Example, ExampleSource
-from robustbench_char.tasks.question_answering import Moves
 from robustbench_char.tasks.registry import follow
+from robustbench_char.text.edits import Moves
 
 __all__ = ["Unit", "together", "units_of"]
 

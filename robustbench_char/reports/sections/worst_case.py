@@ -73,7 +73,7 @@ def _table(frame: pd.DataFrame) -> Table:
     columns = (
         text("Task"),
         text("System", "name"),
-        text("Defence", show=lambda name: name or formatting.DASH),
+        text("Defence", show=lambda name: formatting.DASH if formatting.is_missing(name) else name),
         text("Attack", "suite"),
         value("Edits", show=formatting.count),
         text("Method", "search"),
