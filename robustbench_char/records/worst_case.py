@@ -157,15 +157,16 @@ class WorstCases:
 
     def __repr__(self) -> str:
         record, search = self.record, self.record.search
-        queries = record.queries
+        queries, most, took = record.queries, search.edits, self.edits_to_break()
         return lines_of(
-            f"Worst case of {record.system.shown} on {record.task}, {record.suite}, at most {search.edits} edits",
+            f"Worst case of {record.system.shown} on {record.task}, {record.suite}, at most {most}"
+            f" edit{'s' if most > 1 else ''}",
             search=f"{search.search}{' (exact)' if record.exact else ''}, guided by {search.guided_by}",
             score=f"{_shown(self.score())} {record.headline}, clean {_shown(self.score(edits=0))}",
-            broken=f"{_shown(self.broken())}% of {len(self.rows) - self.already_wrong():,} examples that were right,"
-            f" by {_shown(self.edits_to_break())} edits",
-            certain=self._certified(),
-            questions=f"{queries.total:,}, {queries.distinct:,} different ones, {queries.cached:,} answered before,"
+            broken=f"{_shown(self.broken())}% of {len(self.rows) - self.already_wrong():,} examples that were right"
+            + ("" if took.value is None else f", by {_shown(took)} edits (mean)"),
+            certified=self._certified(),
+            queries=f"{queries.total:,}, {queries.distinct:,} different ones, {queries.cached:,} answered before,"
             f" {queries.read:,} windows read in {record.wall_seconds:.0f} s",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,12 @@ def test_it_is_printed_with_what_is_compared_and_what_is_not(run: Path, tmp_path
     assert "not compared are attacks of other edits or of a share of the words" in section
     assert section.count("of each system (columns) on the worst case of each (rows)") >= 1
     assert "1 min 30 s" in section
+    (order,) = re.findall(r"qnli, pruthi_2019, 1 edit: .*", section)
+    table = report_tables([run])["worst_case"].query("search == 'exhaustive'").set_index("name")
+    orders = [", ".join(table[by].sort_values(ascending=False).index) for by in ("random", "exact")]
+    assert "under random attacks {}; at the worst {}: ".format(*orders) in order
+    turned = int(orders[0] != orders[1])
+    assert re.search(rf": {turned} of 1 pair of systems stands? the other way round\.$", order)
     assert "†" not in section
     page = (tmp_path / "report" / "index.html").read_text()
     assert 'id="worst-case"' in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -29,7 +30,8 @@ def sections(evidence: Evidence) -> list[Section]:
         frame = _learnt(evidence, worst_case_frame(evidence.searches, evidence.records))
         frame.insert(0, "name", _names(frame))
         curves = _learnt(evidence, curve_frame(evidence.searches))
-        blocks += [Note(_compared(frame)), _table(frame), *_pictures(curves[curves["learnt"]])]
+        blocks += [Note(_compared(frame)), _table(frame), *_orders(frame[frame["learnt"]])]
+        blocks += _pictures(curves[curves["learnt"]])
     blocks += _transfers(evidence)
     return [Section("worst-case", "Worst case", tuple(blocks))] if blocks else []
 
@@ -101,6 +103,24 @@ def _table(frame: pd.DataFrame) -> Table:
         "so many words. Cached queries were answered by an earlier run. In square brackets 95% intervals over examples."
     )
     return Table("worst_case", caption, frame, columns)
+
+
+def _orders(frame: pd.DataFrame) -> list[Note]:
+    """Return a sentence per search on whether systems stand in the same order under random attacks and at the worst."""
+    frame = frame.assign(worst=frame["exact"].where(frame["found"].isna(), frame["found"])).dropna(subset=["random"])
+    notes = []
+    for (task, suite, edits, *_), part in frame.groupby([*_PROBLEM, "search"], sort=False, dropna=False):
+        if len(part) < 2:
+            continue
+        drawn, worst = (", ".join(part.sort_values(by, ascending=False)["name"]) for by in ("random", "worst"))
+        pairs = list(combinations(part[["random", "worst"]].astype(float).to_numpy(), 2))
+        turned = sum(bool((one[0] - other[0]) * (one[1] - other[1]) < 0) for one, other in pairs)
+        notes.append(Note(
+            f"{task}, {suite}, {formatting.plural(edits, 'edit')}: from the highest score to the lowest, under random "
+            f"attacks {drawn}; at the worst {worst}: {turned} of {formatting.plural(len(pairs), 'pair')} of systems "
+            f"{'stands' if turned == 1 else 'stand'} the other way round."
+        ))  # fmt: skip
+    return notes
 
 
 def _pictures(curves: pd.DataFrame) -> list[Picture]:
