@@ -54,8 +54,9 @@ def test_what_they_import_is_there(path: Path) -> None:
             r"\w+ +(bert|charbert) +share [\d.]+ \([\d.]+ to [\d.]+\); .*; a checkpoint [\d.]+ s",
             2,
         ),
+        ("worst_case", "--quick --families classification", r" +\"share\": [\d.]+,", 2),
     ],
-    ids=["attention", "prediction", "encode", "training"],
+    ids=["attention", "prediction", "encode", "training", "worst_case"],
 )
 def test_they_run(
     name: str,
