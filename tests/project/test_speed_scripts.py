@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import json
 import re
 import time
 from argparse import Namespace
@@ -54,8 +55,9 @@ def test_what_they_import_is_there(path: Path) -> None:
             r"\w+ +(bert|charbert) +share [\d.]+ \([\d.]+ to [\d.]+\); .*; a checkpoint [\d.]+ s",
             2,
         ),
+        ("worst_case", "--quick --families classification", r" +\"share\": [\d.]+,", 2),
     ],
-    ids=["attention", "prediction", "encode", "training"],
+    ids=["attention", "prediction", "encode", "training", "worst_case"],
 )
 def test_they_run(
     name: str,
@@ -96,3 +98,16 @@ def test_the_bare_loop_trains_alike(script: Callable[[str], ModuleType], tiny_ba
     for (name, ours), bare in zip(given.model.named_parameters(), turns.bare.model.parameters(), strict=True):
         torch.testing.assert_close(ours, bare, rtol=1e-4, atol=1e-5)
         assert before[name].ndim < 2 or not torch.equal(ours, before[name])
+
+
+def test_the_docs_quote_the_speed_of_the_search() -> None:
+    """By processor time, as the results were measured on a busy machine."""
+    results = json.loads((SPEED / "results" / "worst_case.json").read_text(encoding="utf-8"))
+    shares = [one["cpu"]["share"] for one in results["bare"].values()]
+    ratios = {one["max_length"]: one["ratio"]["cpu"] for one in results["textattack"]}
+    quoted = [f"{share:.0%}" for share in shares] + [f"{ratio:.{int(ratio < 10)}f}" for ratio in ratios.values()]
+    text = (SPEED.parents[1] / "docs" / "worst_case.md").read_text(encoding="utf-8")
+    (speed,) = re.findall(r"^\*\*Speed\.\*\*.*?\n\n", text, re.M | re.S)
+    assert [part for part in quoted if not re.search(rf"(?<![\d.]){re.escape(part)}(?![\d.]\d)", speed)] == []
+    assert min(shares) >= 0.85
+    assert ratios[512] >= 3
