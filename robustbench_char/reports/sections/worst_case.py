@@ -109,14 +109,15 @@ def _orders(frame: pd.DataFrame) -> list[Note]:
     """Return a sentence per search on whether systems stand in the same order under random attacks and at the worst."""
     frame = frame.assign(worst=frame["exact"].where(frame["found"].isna(), frame["found"])).dropna(subset=["random"])
     notes = []
-    for (task, suite, edits, *_), part in frame.groupby([*_PROBLEM, "search"], sort=False, dropna=False):
+    for _, part in frame.groupby([*_PROBLEM, "search"], sort=False, dropna=False):
         if len(part) < 2:
             continue
+        first = part.iloc[0]
         drawn, worst = (", ".join(part.sort_values(by, ascending=False)["name"]) for by in ("random", "worst"))
         pairs = list(combinations(part[["random", "worst"]].astype(float).to_numpy(), 2))
         turned = sum(bool((one[0] - other[0]) * (one[1] - other[1]) < 0) for one, other in pairs)
         notes.append(Note(
-            f"{task}, {suite}, {formatting.plural(edits, 'edit')}: from the highest score to the lowest, under random "
+            f"{first['task']}, {first['suite']}, {formatting.plural(first['edits'], 'edit')}: from the highest score to the lowest, under random "
             f"attacks {drawn}; at the worst {worst}: {turned} of {formatting.plural(len(pairs), 'pair')} of systems "
             f"{'stands' if turned == 1 else 'stand'} the other way round."
         ))  # fmt: skip
