@@ -116,10 +116,11 @@ def _orders(frame: pd.DataFrame) -> list[Note]:
         drawn, worst = (", ".join(part.sort_values(by, ascending=False)["name"]) for by in ("random", "worst"))
         pairs = list(combinations(part[["random", "worst"]].astype(float).to_numpy(), 2))
         turned = sum(bool((one[0] - other[0]) * (one[1] - other[1]) < 0) for one, other in pairs)
+        named = f"{first['task']}, {first['suite']}, {formatting.plural(first['edits'], 'edit')}"
+        ends = f"{formatting.plural(len(pairs), 'pair')} of systems {'stands' if turned == 1 else 'stand'}"
         notes.append(Note(
-            f"{first['task']}, {first['suite']}, {formatting.plural(first['edits'], 'edit')}: from the highest score to the lowest, under random "
-            f"attacks {drawn}; at the worst {worst}: {turned} of {formatting.plural(len(pairs), 'pair')} of systems "
-            f"{'stands' if turned == 1 else 'stand'} the other way round."
+            f"{named}: from the highest score to the lowest, under random attacks {drawn}; at the worst {worst}: "
+            f"{turned} of {ends} the other way round."
         ))  # fmt: skip
     return notes
 
