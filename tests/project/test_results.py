@@ -47,8 +47,8 @@ def test_published_results_are_a_handful_of_files() -> None:
     assert sum(path.stat().st_size for path in files) <= 18_000_000
     kinds = {".html", ".json", ".md", ".py", ".sh"}
     numbers = {"records.parquet", "counts.parquet", "manifests.jsonl", "sensitivity.jsonl", "recogniser_prices.jsonl",
-               "defence_prices.jsonl",
-               "pretraining.jsonl", "training_logs.jsonl", "times.jsonl"}  # fmt: skip
+               "defence_prices.jsonl", "pretraining.jsonl", "training_logs.jsonl", "times.jsonl", "worst_cases.jsonl",
+               "worst_cases.parquet"}  # fmt: skip
     # no predictions, words or profiles, which hold texts of the data
     assert {path.name for path in files if path.suffix not in kinds} <= numbers
 
