@@ -24,6 +24,7 @@ PAGES = (
     "docs/tasks.md",
     "attacks/README.md",
     "docs/api.md",
+    "docs/worst_case.md",
     "docs/defences.md",
     "docs/systems.md",
     "docs/benchmarks.md",
