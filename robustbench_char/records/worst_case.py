@@ -45,7 +45,7 @@ _EXPECTED, _FIX = "what a search for the worst case wrote", "Search again."
 
 
 class QueryCounts(Frozen):
-    """Questions to the model: all, different ones, those answered by an earlier run (`cached`), and the windows that it
+    """Questions to the model: all, different ones, those answered before (`cached`), and the windows that it
     `read` for the others: fewer, where a defence makes one text of several; more, where texts are long.
     """
 

@@ -100,7 +100,7 @@ def _table(frame: pd.DataFrame) -> Table:
         "under the seed that hurts it most; search: what a search found; exact: the worst of all sets of edits. "
         "Success rate: of the examples that were entirely right, those that are not so any more; edits to break: the "
         "mean number that these took; certified: of all examples, those right under any attack of one edit in each of "
-        "so many words. Cached queries were answered by an earlier run. In square brackets 95% intervals over examples."
+        "so many words. Cached queries had been answered before. In square brackets 95% intervals over examples."
     )
     return Table("worst_case", caption, frame, columns)
 
