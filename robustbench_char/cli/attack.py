@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,15 +43,19 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
         yield output, rbc.attack_file(task, suite=suite[0], output=output, **options)
         return
     suites = [resolved for name in suite for resolved in suites_of(name, record)]
-    folders = [output if len(suites) == 1 else output / resolved.name for resolved in suites]
-    if twice := [path.name for path in folders if folders.count(path) > 1]:
+    for resolved, folder in zip(suites, _folders(output, [one.name for one in suites]), strict=True):
+        yield folder, rbc.attack_file(task, suite=resolved, output=folder, **options)
+
+
+def _folders(output: Path, names: Sequence[str]) -> list[Path]:
+    """Return the folder of each set: the output itself, or one below it for each of several."""
+    if twice := [name for name in names if names.count(name) > 1]:
         fix = "Name each once; of two files with the same name, rename one."
         raise InputError("--suite", found=f"{twice[0]} twice", expected="suites of different names", fix=fix)
-    if len(suites) > 1 and (output / "manifest.json").is_file():
+    if len(names) > 1 and (output / "manifest.json").is_file():
         found, fix = "an attacked set, where several would go below it", "Choose another --output."
         raise InputError(output, found=found, expected="a folder for a folder per suite", fix=fix)
-    for resolved, folder in zip(suites, folders, strict=True):
-        yield folder, rbc.attack_file(task, suite=resolved, output=folder, **options)
+    return [output] if len(names) == 1 else [output / name for name in names]
 
 
 def _worst(*, task: str, suite: list[str], output: Path, worst_case: str, **options: Any) -> Iterator[Any]:
@@ -59,8 +63,8 @@ def _worst(*, task: str, suite: list[str], output: Path, worst_case: str, **opti
     if "operations" in options:
         raise InputError("--operations", found="operations with --worst-case", expected="one of them",
                          fix="Operations are made already; leave one out.")  # fmt: skip
-    for name in suite:
-        folder = output if len(suite) == 1 else output / Path(name).stem
+    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in suite]
+    for name, folder in zip(suite, _folders(output, names), strict=True):
         yield folder, *rbc.worst_case(task, model=worst_case, suite=name, output=folder, **options)
 
 
