@@ -45,11 +45,8 @@ def sections(evidence: Evidence) -> list[Section]:
 def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, ...]:
     frame = frame[(frame["task"] == task).to_numpy()].reset_index(drop=True)
     if frame.empty:
-        searched = any(pair.attacked.task == task for pair in evidence.searched)
-        missing = (
-            f"No attacked data{' but worst cases' if searched else ''} was evaluated on this task; its clean scores "
-        )
-        missing += "stand under all scores."
+        but = " but worst cases" if any(pair.attacked.task == task for pair in evidence.searched) else ""
+        missing = f"No attacked data{but} was evaluated on this task; its clean scores stand under all scores."
         return (Note(missing, "warning"),)
     warnings = _notes(evidence, task, int(frame["examples"].min()))
     learnt = frame[frame["learnt"]]
