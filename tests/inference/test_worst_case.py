@@ -159,6 +159,9 @@ def test_a_model_that_gives_labels_alone(tmp_path: Path) -> None:
     assert made.found.already_wrong() == 1
     assert made.found.record.search.guided_by == "labels"
     assert "good" not in (tmp_path / "w" / "data.jsonl").read_text()
+    other = rbc.predictor(labels_alone, name="looks", version="2")
+    with pytest.raises(InputError, match=r"found an attacked set with another suite"):
+        rbc.worst_case("cola", rows, model=other, suite="drop", output=tmp_path / "w", progress=False)
     with pytest.raises(InputError, match=r"model looks: found labels alone; expected scores, which greedy goes by"):
         rbc.worst_case("cola", rows, model=model, suite="drop", search="greedy", output=tmp_path / "x", progress=False)
     assert not (tmp_path / "x").exists()
