@@ -155,14 +155,14 @@ def _cost(record: WorstCaseRecord) -> dict[str, Any]:
 
 def _drawn(one: WorstCases, records: Records) -> list[Floats]:
     """Return the counts of the examples of a search under each seed of the attacks that are comparable to it."""
-    record, tables = one.record, dict[int, Floats]()
+    record, tables = one.record, dict[tuple[str, int], Floats]()
     for folder, other in records:
         attack = other.data.attack
         if attack and is_comparable(attack, record) and _model(other, other.clean_sha256) == _model(record):
             table = read_counts(folder, other)
             if table is not None and set(one.rows) <= set(_rows(table)):
-                tables[attack.seed] = cell_counts(table, one.rows)
-    return [tables[seed] for seed in sorted(tables)]
+                tables[attack.suite, attack.seed] = cell_counts(table, one.rows)
+    return [tables[key] for key in sorted(tables)]
 
 
 def _same_problem(one: WorstCases, other: WorstCases) -> bool:

@@ -131,6 +131,13 @@ def test_random_scores_are_of_the_examples_that_were_searched(
     assert (row["clean"], row["random"], row["exact"], row["seeds"], row["limit"]) == (100.0, 50.0, 0.0, 1, 2)
 
 
+def test_equal_seeds_of_two_suites_are_two_draws(write: Write, make_worst_case: MakeWorst, tmp_path: Path) -> None:
+    records = [write("11"), write("10", "p@1", attack=RANDOM), write("00", "q@1", attack=RANDOM)]
+    found = make_worst_case(tmp_path / "worst", records[0][1], broken(1, 1))
+    (row,) = worst_case_frame([found], records).to_dict("records")
+    assert (row["random"], row["worst_of_seeds"], row["seeds"]) == (25.0, 0.0, 2)
+
+
 def test_an_exact_search_of_other_edits_or_examples_is_not_set_beside(
     write: Write, make_worst_case: MakeWorst, tmp_path: Path
 ) -> None:

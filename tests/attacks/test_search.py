@@ -143,3 +143,12 @@ def test_probabilities_of_spans_by_hand() -> None:
     assert span_log_probability(start, end, [(1, 2), (1, 2), (0, 1)]) == pytest.approx(np.log(0.31))
     assert span_log_probability(start, end, []) == -np.inf
     assert no_answer_log_probability([(start, end), (start, end)]) == pytest.approx(2 * np.log(0.05))
+
+
+def test_edits_of_a_word_are_judged_by_the_whole_word() -> None:
+    suite = suite_of("pruthi_2019", positions="all", edits_per_word=2)
+    suite = suite.model_copy(update={
+        "operators": {"drop": suite.operators["drop"]}, "words": suite.words.model_copy(update={"min_length": 1}),
+    })  # fmt: skip
+    space = space_of("xy. zq", suite)
+    assert (". zq",) in [space.attacked(state) for state in space.states(2)]

@@ -151,15 +151,15 @@ def search(
     plan = chosen.ask(space, edits, size or chosen.size)
     states = [] if enough(clean) else next(plan, [])
     while states:
-        room = len(states) if budget is None else budget - asked
-        if room < len(states) and order and not chosen.guided:
-            states = order(states)
-        values = yield states[:room]
+        whole = len(states)
+        if budget is not None and whole > (room := budget - asked):
+            states = (order(states) if order and not chosen.guided else states)[:room]
+        values = yield states
         for number, (state, value) in enumerate(zip(states, values, strict=False), start=asked + 1):
             if value < steps[-1].value:
                 steps.append(Step(number, state, value))
         asked += len(values)
-        if len(values) < len(states):
+        if len(values) < whole:
             return Found(tuple(steps), asked, complete=False)
         states = [] if enough(steps[-1].value) else _next(plan, values)
     return Found(tuple(steps), asked, complete=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -23,11 +22,12 @@ State: TypeAlias = tuple[int, ...]
 
 
 class Option(NamedTuple):
-    """One edit of a clean text. `text` numbers the texts of a space, `word` the words of that text, from `start` on."""
+    """One edit of a clean text. `text` numbers the texts of a space, `word` its words (`start` to `end`)."""
 
     text: int
     word: int
     start: int
+    end: int
     operator: str
     edit: Edit
 
@@ -73,7 +73,7 @@ class Space:
         if len(state) != 1:
             pairs = zip(self.texts, self.edits(state), strict=True)
             return tuple(apply_edits(text, edits) if edits else text for text, edits in pairs)
-        text, _, _, _, (start, removed, inserted, _) = self.options[state[0]]
+        text, *_, (start, removed, inserted, _) = self.options[state[0]]
         clean = self.texts[text]
         new = clean[:start] + inserted + clean[start + len(removed) :]
         return (*self.texts[:text], new, *self.texts[text + 1 :])
@@ -106,18 +106,9 @@ class Space:
         return self.options[number].text, self.options[number].word
 
     def _together(self, options: Sequence[Option]) -> bool:
-        start = options[0].start
+        text, _, start, end, *_ = options[0]
         own = [option.edit._replace(start=option.edit.start - start) for option in options]
-        return fit_together(self._clean[options[0][:2]], own)
-
-    @cached_property
-    def _clean(self) -> dict[tuple[int, int], str]:
-        """The clean words that have options, as far as their last edit reaches."""
-        ends: dict[tuple[int, int], tuple[int, int]] = {}
-        for option in self.options:
-            start, end = ends.get(option[:2], (option.start, option.start))
-            ends[option[:2]] = start, max(end, option.edit.start + len(option.edit.removed))
-        return {word: self.texts[word[0]][start:end] for word, (start, end) in ends.items()}
+        return fit_together(self.texts[text][start:end], own)
 
 
 _DRAWN = {"name", "family", "strength", "edits_per_word", "no_op", "draw_among", "search"}
@@ -140,9 +131,9 @@ def spaces(batch: Batch, suite: Suite) -> list[Space]:
     column, words, edits = possible.column, possible.words, possible.edits
     text, word = words.text[edits.word], words.number[edits.word]
     origin = column.offsets[text]
-    starts = (words.starts[edits.word] - origin).tolist()
+    starts, ends = ((bounds[edits.word] - origin).tolist() for bounds in (words.starts, words.ends))
     names = [possible.operators[number] for number in edits.operator.tolist()]
-    listed = list(map(Option, [0] * len(names), word.tolist(), starts, names, edits.listed(column, origin)))
+    listed = list(map(Option, [0] * len(names), word.tolist(), starts, ends, names, edits.listed(column, origin)))
     bounds = np.searchsorted(text, np.arange(len(batch.texts) + 1)).tolist()
     counts, eligible = (
         np.bincount(words.text, weights=chosen, minlength=len(batch.texts)).astype(int).tolist()

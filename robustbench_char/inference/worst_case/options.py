@@ -23,7 +23,7 @@ class SearchOptions(Options):
     )
     positions: int | None = Field(None, ge=1, description="Worst case: places that charmer tries (default: 20).")
     budget: int | None = Field(
-        None, ge=1, description="Worst case: the most questions to the model an example (default: any number)."
+        None, ge=1, description="Worst case: the most queries to the model per example (default: any number)."
     )
     certify: int | None = Field(
         None,
