@@ -97,10 +97,11 @@ def _table(frame: pd.DataFrame) -> Table:
     )
     caption = (
         "The worst case of each system, through its defence. Random: mean over seeds; worst of seeds: each example "
-        "under the seed that hurts it most; search: what a search found; exact: the worst of all sets of edits, by the errors of each example. "
-        "Success rate: of the examples that were entirely right, those that are not so any more; edits to break: the "
-        "mean number that these took; certified: of all examples, those right under any attack of one edit in each of "
-        "so many words. Cached queries had been answered before. In square brackets 95% intervals over examples."
+        "under the seed that hurts it most; search: what a search found; exact: the worst of all sets of edits, by the "
+        "errors of each example. Success rate: of the examples that were entirely right, those that are not so any "
+        "more; edits to break: the mean number that these took; certified: of all examples, those right under any "
+        "attack of one edit in each of so many words. Cached queries had been answered before. In square brackets 95% "
+        "intervals over examples."
     )
     return Table("worst_case", caption, frame, columns)
 
