@@ -60,10 +60,14 @@ def _folders(output: Path, names: Sequence[str]) -> list[Path]:
 
 def _worst(*, task: str, suite: list[str], output: Path, worst_case: str, **options: Any) -> Iterator[Any]:
     """Yield folder, manifest and what was found of each suite."""
+    from robustbench_char.attack_sets.stream import suites_of
+    from robustbench_char.attacks.suites import only_suite
+    from robustbench_char.tasks import get_task
+
     if "operations" in options:
         raise InputError("--operations", found="operations with --worst-case", expected="one of them",
                          fix="Operations are made already; leave one out.")  # fmt: skip
-    names = [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in suite]
+    names = [only_suite(suites_of(name, get_task(task))).name for name in suite]
     for name, folder in zip(suite, _folders(output, names), strict=True):
         yield folder, *rbc.worst_case(task, model=worst_case, suite=name, output=folder, **options)
 

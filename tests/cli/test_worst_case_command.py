@@ -35,6 +35,16 @@ def test_what_was_found_is_printed(attack: Run, run: Run) -> None:
     assert run("verify", "sets", *SOURCE)[0] == 0
 
 
+def test_folders_are_named_as_in_random_attacks(attack: Run, run: Run) -> None:
+    Path("own").mkdir()
+    Path("own/mine.yaml").write_text("schema: 1\ndescription: Mine.\noperators: {drop: {}}\n", encoding="utf-8")
+    suites = ("--suite", "mixed@0.2", "--suite", "own/mine.yaml@0.5")
+    assert attack(*suites, "--output", "worst")[0] == 0
+    assert run("attack", "cola", *SOURCE, *suites, "--output", "random")[0] == 0
+    names = [sorted(path.name for path in Path(folder).iterdir()) for folder in ("worst", "random")]
+    assert names[0] == names[1] == ["mine@0.5", "mixed@0.2"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
