@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from robustbench_char.models.system import Defence
     from robustbench_char.text.corrections import Correction
 
-__all__ = ["defend", "defended", "defended_info", "settled"]
+__all__ = ["adapts", "defend", "defended", "defended_info", "settled"]
 
 
 def defended_info(info: SystemInfo, defence: Defence, name: str) -> SystemInfo:
@@ -66,15 +66,26 @@ def defended(source: PredictionSource, options: ModelOptions) -> PredictionSourc
     return _Defended(source, open_defence(options.defence), options.defence)
 
 
+def adapts(source: PredictionSource) -> bool:
+    """Return whether a source has a defence that adapts to its input (see `models.system.Adaptive`)."""
+    # the protocol needs a model library; predictors do not
+    return hasattr(getattr(_front(source), "defence", None), "settled")
+
+
+def _front(source: PredictionSource) -> Any:
+    """Return what holds the defence of a source, if it has one."""
+    return source if isinstance(source, _Defended) else getattr(source, "kind", None)
+
+
 def settled(source: PredictionSource, examples: Sequence[Example]) -> PredictionSource:
     """Return a source like it, whose defence has read the texts of examples and adapts to no others.
 
-    What it predicts for an example then depends on that example alone. A source without a defence that adapts (see
-    `models.system.Adaptive`) is returned as it is.
+    What it predicts for an example then depends on that example alone. A source that does not adapt is returned as it
+    is.
     """
-    front: Any = source if isinstance(source, _Defended) else getattr(source, "kind", None)
-    if not hasattr(getattr(front, "defence", None), "settled"):  # the protocol needs a model library; predictors do not
+    if not adapts(source):
         return source
+    front = _front(source)
     texts, tokens = _fields(examples)
     made: Any = copy(source)
     if front is not source:

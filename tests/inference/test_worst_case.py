@@ -181,6 +181,7 @@ def test_a_defence_that_adapts_has_read_the_file_under_a_random_attack(
 ) -> None:
     system, path = trained("cola")
     read: list[Sequence[Example]] = []
+    monkeypatch.setattr(_parts, "adapts", lambda source: True)
     monkeypatch.setattr(_parts, "settled", lambda source, examples: (read.append(examples), source)[1])
     search("cola", system, path, tmp_path / "worst", suite="pruthi_2019", edits=2, budget=1, limit=5, seed=3)
     rbc.attack_file("cola", path, suite="pruthi_2019@2", seed=3, output=tmp_path / "random")

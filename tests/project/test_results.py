@@ -15,6 +15,7 @@ import pytest
 
 from robustbench_char.analysis.pairs import comparison_table, pair_records
 from robustbench_char.attack_sets.manifest import Manifest
+from robustbench_char.experiments.run_folder import RunFile
 from robustbench_char.records.defence_price import find_prices
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.records.published import find_files
@@ -39,6 +40,13 @@ def test_records_come_from_a_clean_commit_and_have_their_manifests(folder: Path)
         if attack := record.data.attack:
             key = record.task, attack.suite_sha256, attack.seed, attack.clean_sha256, record.data.sha256
             assert key in attacks
+
+
+@pytest.mark.parametrize("path", [path for folder in RESULTS for path in folder.glob("run.json")],
+                         ids=lambda path: path.parent.name)  # fmt: skip
+def test_every_job_was_done(path: Path) -> None:
+    jobs = RunFile.model_validate_json(path.read_bytes()).jobs
+    assert {name: job.state for name, job in jobs.items() if job.state not in ("done", "not needed")} == {}
 
 
 def test_published_results_are_a_handful_of_files() -> None:

@@ -67,11 +67,6 @@ def sentence() -> str:
     return "One typo in a sentence, the worst that can be, takes bert from {}, bert_channel from {}".format(*falls)
 
 
-def test_every_job_was_done() -> None:
-    jobs = RunFile.model_validate_json((FOLDER / "run.json").read_bytes()).jobs
-    assert {name: job.state for name, job in jobs.items() if job.state not in ("done", "not needed")} == {}
-
-
 @pytest.mark.parametrize("made", [rows, orders, lambda: [cost()]], ids=["table", "orders", "cost"])
 def test_the_page_is_that_of_the_records(made: Any) -> None:
     assert made()

@@ -155,7 +155,7 @@ def search(
         if budget is not None and whole > (room := budget - asked):
             states = (order(states) if order and not chosen.guided else states)[:room]
         values = yield states
-        for number, (state, value) in enumerate(zip(states, values, strict=False), start=asked + 1):
+        for number, (state, value) in enumerate(zip(states, values, strict=True), start=asked + 1):
             if value < steps[-1].value:
                 steps.append(Step(number, state, value))
         asked += len(values)

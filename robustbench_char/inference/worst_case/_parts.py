@@ -24,7 +24,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_bytes
 from robustbench_char.common.process import progress_bar
 from robustbench_char.inference._answers import Answers
-from robustbench_char.inference._defended import settled
+from robustbench_char.inference._defended import adapts, settled
 from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.evaluate import Asking, Labelled, PredictionSource, read_labelled
 from robustbench_char.inference.opening import open_model
@@ -112,7 +112,8 @@ def search_part(request: Request, part: int = 0, parts: int = 1, *, progress: bo
     data = read_labelled(source, request.file, task=attack.task, limit=request.limit)
     _check(source, data, request.plan)
     drawn = request.drawn
-    source = settled(source, _under(drawn, data))
+    if adapts(source):
+        source = settled(source, _under(drawn, data))
     judge = Judge(source, request.batch_size, _answers(source, data, drawn))
     groups, outcomes = together(attack, data.examples), list[Outcome]()
     if isinstance(source, Asking):
@@ -202,9 +203,9 @@ def _check_requests(source: Asking, request: Request, groups: Sequence[tuple[Exa
 
 
 def _answers(source: PredictionSource, data: Labelled, drawn: Attack) -> Answers:
-    """Return the answers of earlier runs: those of the same model, behind a defence that has read the same file."""
-    bare = isinstance(source, LoadedModel) and source.kind.defence is None
-    read = None if bare else [data.sha256, len(data.examples), drawn.suite.sha256, drawn.seed, *drawn.fields]
+    """Return the answers of earlier runs: of the same model, whose defence, if it adapts, had read the same."""
+    about = [data.sha256, len(data.examples), drawn.suite.sha256, drawn.seed, *drawn.fields]
+    read = about if adapts(source) else None
     model = [source.task.model_dump(mode="json"), source.info.all_weights, source.info.settings]
     identity = json.dumps(["worst_case", _VERSION, *model, read], sort_keys=True)
     return Answers(sha256_bytes(identity.encode()), cache_folder() / "worst_case")
