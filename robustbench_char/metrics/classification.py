@@ -6,6 +6,7 @@ equal parts. So to fail on an example is never better than to be wrong.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -57,18 +58,21 @@ def _cells(labels: Labels) -> tuple[str, ...]:
     if not labels:
         expected = "the classes of the task, which Matthews correlation counts by"
         raise InputError("labels", found="none", expected=expected, fix="Name the task's labels in its record.")
-    return tuple(f"{gold}|{predicted}" for gold in labels for predicted in labels)
+    # Two cells would share a name, and their counts, where labels hold the bar: "a|b" for "c", and "a" for "b|c".
+    named = [label.replace("\\", "\\\\").replace("|", "\\|") for label in labels]
+    return tuple(f"{gold}|{predicted}" for gold in named for predicted in named)
 
 
 def _confusion(golds: Golds, predictions: Predicted, labels: Labels) -> Iterator[Unit]:
-    cells = _cells(labels)
-    one_hot = {cell: tuple(float(cell == other) for other in cells) for cell in cells}
+    size, names = len(_cells(labels)), labels or ()
+    cells = itertools.product(names, names)
+    one_hot = {cell: tuple(row) for cell, row in zip(cells, np.eye(size).tolist(), strict=True)}
     for row, gold, predicted in _classes(golds, predictions, labels):
         if predicted is None:
-            wrong = [one_hot[f"{gold}|{label}"] for label in labels or () if label != gold]
+            wrong = [one_hot[gold, label] for label in names if label != gold]
             yield Unit(row, tuple(sum(column) / len(wrong) for column in zip(*wrong, strict=True)))
         else:
-            yield Unit(row, one_hot[f"{gold}|{predicted}"])
+            yield Unit(row, one_hot[gold, predicted])
 
 
 def _table(sums: Floats) -> Floats:

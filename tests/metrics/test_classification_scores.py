@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, matthews_corrcoef
 
 from robustbench_char.common import InputError
-from robustbench_char.metrics.base import score
+from robustbench_char.metrics.base import METRICS, score
 
 LABELS = ("0", "1")
 columns = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=30)
@@ -82,3 +82,14 @@ def test_scores_are_those_of_scikit_learn_to_the_last_digit(pairs: list[tuple[st
     two = [["ab"[label == "b"] for label in column] for column in (golds, said)]
     f1 = f1_score(*two, pos_label="b", zero_division=0) if "b" in two[0] + two[1] else 0.0
     assert score("accuracy_f1", *two, labels=("a", "b")).scores["f1"] == 100 * f1
+
+
+def test_labels_may_hold_the_bar_that_parts_cells() -> None:
+    """`a` taken for `b|c` and `a|b` taken for `c` are two cells of the table, with two names."""
+    labels = ("a", "b|c", "a|b", "c", "a\\|b")
+    golds, said = ["a", "a|b", "c", "a"], ["b|c", "c", "c", "a"]
+    found = score("matthews", golds, said, labels=labels)
+    assert found.scores["matthews"] == pytest.approx(100 * matthews_corrcoef(golds, said))
+    assert found.scores["accuracy"] == 50.0
+    names = METRICS.get("matthews").columns(labels)
+    assert len(set(names)) == len(names) == 25
