@@ -37,7 +37,6 @@ from tools.hardness._mutations import Mutant, mutants
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "robustbench_char"
 ROOMS = ("attacks", "tasks", "attack_sets", "metrics")
-TESTS = ("tests/attacks", "tests/tasks", "tests/attack_sets", "tests/metrics", "tests/properties")
 QUICK = ["-q", "-m", "not slow and not data", "-p", "no:cacheprovider"]
 SECONDS = 60.0
 """A mutant that keeps the tests of its line busy for longer does not end: it is noticed."""
@@ -127,15 +126,16 @@ def in_child(work: Callable[[], int], seconds: float | None = None) -> int | Non
     return None
 
 
-def measure_reach(folder: Path) -> None:
-    """Run all tests once, unchanged, and keep which lines each reaches, and the seconds."""
+def measure_reach(rooms: Sequence[str], folder: Path) -> None:
+    """Run the tests of the rooms once, unchanged, and keep which lines each reaches, and the seconds."""
+    tests = [f"tests/{room}" for room in rooms] + ["tests/properties"] * ("attacks" in rooms)
 
     def work() -> int:
         seconds = _Seconds()
-        rooms = [f"--cov={PACKAGE}.{room}" for room in ROOMS]
+        measured = [f"--cov={PACKAGE}.{room}" for room in rooms]
         os.environ["COVERAGE_FILE"] = str(folder / "coverage")
         few = "--hypothesis-profile=few"  # noting the test of every line makes tests many times slower
-        code = pytest.main([*QUICK, few, *rooms, "--cov-context=test", "--cov-report=", *TESTS], plugins=[seconds])
+        code = pytest.main([*QUICK, few, *measured, "--cov-context=test", "--cov-report=", *tests], plugins=[seconds])
         (folder / "seconds.json").write_text(json.dumps(seconds.seconds))
         return int(code)
 
@@ -222,9 +222,10 @@ def main() -> int:
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
+    rooms = asked.room or ROOMS
     if not (asked.output / "seconds.json").exists():
-        measure_reach(asked.output.resolve())
-    chosen = sample(asked.room or ROOMS, asked.seed)[: asked.count]
+        measure_reach(rooms, asked.output.resolve())
+    chosen = sample(rooms, asked.seed)[: asked.count]
     rows = list(run(chosen, Reach(asked.output), asked.output / "results.jsonl"))
     print(table(rows))  # noqa: T201
     return int(sum(row["result"] == "killed" for row in rows) < 0.9 * len(rows))
