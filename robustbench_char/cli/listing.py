@@ -102,26 +102,20 @@ def _file(path: Path) -> str:
     """Check one file, told by its keys: a task has a metric, a benchmark systems, a prompt a user message, published
     operations MD5s; else it is a suite.
     """
-    import yaml
-
     from robustbench_char.attacks.suites import OperationsFile, load_suite_file
     from robustbench_char.common.files import check_file
-    from robustbench_char.common.yaml_model import load_yaml_model
+    from robustbench_char.common.yaml_model import load_yaml_model, read_yaml
     from robustbench_char.inference.chat.prompts import load_prompt_file
     from robustbench_char.tasks.registry import get_task
 
-    text = check_file(path, option="validate").read_bytes()
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = None  # the reader below says what is wrong, with the line
-    if isinstance(value, dict) and "metric" in value:
+    value = read_yaml(check_file(path, option="validate"))
+    if "metric" in value:
         return f"{path}: task {get_task(str(path), place='validate').name}"
-    if isinstance(value, dict) and "systems" in value:
+    if "systems" in value:
         return _benchmark(str(path))
-    if isinstance(value, dict) and "user" in value:
+    if "user" in value:
         return f"{path}: prompt for {load_prompt_file(str(path)).family}"
-    if isinstance(value, dict) and "md5" in value:
+    if "md5" in value:
         load_yaml_model(path, OperationsFile)
         return f"{path}: suite of published operations"
     _suite(str(path), load_suite_file(str(path), place="validate"))

@@ -66,7 +66,10 @@ def read_json(path: Path, text: str | None = None) -> Any:
         return json.loads(path.read_text(encoding="utf-8") if text is None else text)
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        found = f"it cannot be read ({error.strerror or error})"
+        raise InputError(path, found=found, expected="a JSON file", fix="Check path and permissions.") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a number of thousands of digits, depth
         place, fix = f"{path}:{getattr(error, 'lineno', 1)}", "Write the file again with the command that made it."
         raise InputError(place, found=f"malformed JSON ({error})", expected="a JSON file", fix=fix) from None
 

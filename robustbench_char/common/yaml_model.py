@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.files import check_file
 
-__all__ = ["Mistake", "all_at_once", "check_mapping", "load_yaml_model", "load_yaml_parts"]
+__all__ = ["Mistake", "all_at_once", "check_mapping", "load_yaml_model", "load_yaml_parts", "read_yaml"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,7 +25,7 @@ def load_yaml_model(path: Path, model: type[M]) -> M:
     Raises InputError: one that lists all mistakes, each with its key, what was found and what was expected, and the
     nearest match of an unknown key.
     """
-    value = _read(path)
+    value = read_yaml(path)
     return check_mapping(value, model, place=path, mistakes=_unstated(value, model))
 
 
@@ -34,7 +35,7 @@ def load_yaml_parts(path: Path, model: type[M]) -> tuple[M | None, list[Mistake]
     So that a caller with checks of its own can report everything at once. The model is None where what is left makes
     none. Raises InputError for a file that is not a YAML mapping.
     """
-    value = _read(path)
+    value = read_yaml(path)
     mistakes = _unstated(value, model)
     for _ in range(_ROUNDS):
         try:
@@ -105,8 +106,29 @@ class Mistake(NamedTuple):
 _NO_SCHEMA = Mistake("schema", "no such key", "`schema: 1`", "Add the line `schema: 1`.")
 
 
+MOST_VALUES = 100_000
+"""Values that a file may stand for: a short one can stand for any number, by aliases of aliases."""
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a node stands for, with its aliases written out; infinite inside itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = node.value if isinstance(node, yaml.SequenceNode) else ()
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader, less one trap: of two equal keys PyYAML would drop the first without a word."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _size(node, {}) > MOST_VALUES:
+            found = f"aliases that stand for more than {MOST_VALUES:,} values, or for themselves"
+            raise yaml.constructor.ConstructorError(None, None, found, node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -117,7 +139,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds. Raises InputError, with the line where it is known, for another."""
     try:
         value = yaml.load(check_file(path).read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError as error:
@@ -130,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = reason if isinstance(error, yaml.constructor.ConstructorError) else f"malformed YAML ({reason})"
         raise InputError(place, found=found, expected="valid YAML",
                          fix="Correct that line.") from None  # fmt: skip
-    except (ValueError, RecursionError) as error:  # a date or a number that cannot be; nested too deeply
+    except Exception as error:  # PyYAML raises anything: a date that cannot be, depth, a tag that does not fit
         raise InputError(path, found=f"a value that cannot be read ({error})", expected="plain keys and values",
                          fix="Correct the value.") from None  # fmt: skip
     if not isinstance(value, dict):

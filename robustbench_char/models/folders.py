@@ -135,7 +135,7 @@ def _check_safetensors(path: Path) -> None:
     try:
         with safe_open(path, framework="numpy") as file:
             empty = not list(file.keys())
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:  # OSError: a folder, a pipe
         fix = "The file is damaged or incomplete: copy or download it again."
         raise InputError(path, found=f"not a safetensors file ({error})", expected=expected, fix=fix) from None
     if empty:

@@ -145,6 +145,20 @@ def test_malformed_json_names_the_line(tmp_path: Path) -> None:
         read_json(tmp_path / "x.json")
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, '{"a": ' * 100_000, "\x00", "[1,"])
+def test_json_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(InputError, match=r"x\.json:1: found malformed JSON"):
+        read_json(tmp_path / "x.json")
+
+
+def test_json_that_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    for path in (tmp_path, tmp_path / "loop.json"):
+        with pytest.raises(InputError, match=r"found it cannot be read \((Is a dir|Too many)"):
+            read_json(path)
+
+
 def test_an_error_survives_a_process_border() -> None:
     error = InputError("file:3", found="x", expected="y", fix="Do z.")
     rebuild, arguments = error.__reduce__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,14 @@ def test_lists_become_tuples_and_integers_floats(tmp_path: Path) -> None:
     assert outer.strength == Inner(rate=1.0)
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghijkl")
+)
+MERGES = "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}\n" for before, name in pairwise("abcdefghijkl")
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -60,12 +69,16 @@ def test_lists_become_tuples_and_integers_floats(tmp_path: Path) -> None:
         ("schema: 1\nname: !!python/object:os.system a\n", r"suite.yaml:2: .*could not determine a constructor"),
         (
             "schema: 1\nname: a\nper_task: &a {drop: *a}\n",
-            r"suite.yaml: found a value not representable in JSON \(Circular ref",
+            r"suite.yaml:1: found aliases that stand for more than 100,000 values, or for themselves",
         ),
         ("schema: 1\nname: a\nper_task: {2001-01-01: {}}\n", r"suite.yaml: found a value not representable in JSON"),
         ("schema: 1\nname: 2001-99-99\n", r"suite.yaml: found a value that cannot be read \(month must be"),
         ("schema: 1\nname: " + "[" * 5000 + "]" * 5000, r"suite.yaml: found a value that cannot be read"),
         ("schema: 1\nname: a\nstrength: {rate: 1.0e+23}\n", r"strength.rate: found 1e\+?23; expected less than"),
+        ("schema: 1\nname: " + "9" * 5000, r"suite.yaml: found a value that cannot be read \(Exceeds the limit"),
+        ("schema: 1\nname: !!timestamp x\n", r"suite.yaml: found a value that cannot be read"),
+        (BOMB, r"suite.yaml:1: found aliases that stand for more than 100,000 values"),
+        ("a: &a {k: 1}\n" + MERGES, r"suite.yaml:1: found aliases that stand for more than 100,000 values"),
         ("", r"an empty file"),
     ],
 )

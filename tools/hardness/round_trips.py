@@ -24,9 +24,9 @@ from robustbench_char.attacks.suites import Suite, load_suites, suite_names
 from robustbench_char.common import InputError
 from robustbench_char.tasks.base import Attacked, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.tasks.registry import get_task
 from tools.hardness._files import FORMATS, Made, make
+from tools.hardness._round_trip import written
 from tools.hardness._script import Kept, parser, reason, show
 
 
@@ -36,13 +36,6 @@ def suites(task: str) -> list[Suite]:
     names = [name for name in suite_names() if name != "human_typos"]
     every = (suite for name in names for suite in load_suites(name, task=task))
     return [suite for suite in every if suite.keeps_words or get_task(task).family != "tagging"]
-
-
-def written(file: NativeFile, items: Iterable[Attacked] | None = None) -> bytes:
-    """Return a file as it is written again, by default without an edit."""
-    out, items = io.BytesIO(), (Attacked(one, {}) for one in file.examples()) if items is None else items
-    file.rewrite(out, attacked_blocks(file.blocks(), items))
-    return out.getvalue()
 
 
 def undone(task: Task, clean: NativeFile, attacked: Path) -> bytes:
