@@ -21,8 +21,8 @@ from random import Random
 from typing import Any
 
 from tools.hardness._calls import MEGABYTES, Call, Place, call, call_outside
-from tools.hardness._materials import make_materials
 from tools.hardness._damage import mutated
+from tools.hardness._materials import make_materials
 from tools.hardness._script import Kept, parser, reason, show
 from tools.hardness._targets import Target, draw
 
