@@ -145,7 +145,7 @@ def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:
 
 
 def piece_counts(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, int]:
-    """Return how many sub-words each distinct word has by itself, after a space where the tokenizer tells that apart.
+    """Return how many sub-words each distinct word has after another one, which is how models read it.
 
     A word of characters that the tokenizer drops has 0.
     """
@@ -153,18 +153,15 @@ def piece_counts(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> di
 
 
 def word_pieces(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, list[str]]:
-    """Return the sub-words of each distinct word by itself, after a space where the tokenizer tells that apart."""
-    # here, so that words are read without torch
-    from robustbench_char.models.checkpoints import is_byte_level
-    from robustbench_char.models.inputs import PlainReader
+    """Return the sub-words of each distinct word after another one."""
+    from robustbench_char.models.inputs import PlainReader  # here, so that words are read without torch
+    from robustbench_char.models.tokenizing import after_another
 
     distinct = sorted(set(words))
-    if not tokenizer.is_fast:
-        reader = PlainReader(tokenizer)
-        return {word: reader.tokens(word) for word in distinct}
-    spaced = [f" {word}" for word in distinct] if is_byte_level(tokenizer) else distinct
-    encodings = tokenizer(spaced, add_special_tokens=False).encodings or [] if distinct else []
-    return {word: encoding.tokens for word, encoding in zip(distinct, encodings, strict=True)}
+    if tokenizer.is_fast:
+        return dict(zip(distinct, after_another(tokenizer, distinct), strict=True))
+    reader = PlainReader(tokenizer)
+    return {word: reader.tokens(word) for word in distinct}
 
 
 def example_words(

@@ -22,9 +22,10 @@ from transformers.utils import logging as hf_logging
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.models.bases import Base, check_layers
+from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.tokenizing import prepare
 
 __all__ = [
-    "is_byte_level",
     "load_config",
     "load_tokenizer",
     "positions_of",
@@ -71,18 +72,18 @@ def load_tokenizer(folder: Path, *, words: bool = ..., offsets: bool) -> PreTrai
 def load_tokenizer(folder: Path, *, words: bool = False, offsets: bool = True) -> PreTrainedTokenizerBase:
     """Return a folder's tokenizer, without stored padding or truncation; `words` says that it gets words one by one.
 
-    With `offsets` it must say where its pieces stand. Raises InputError for a slow one, which does not.
+    It reads plain text, and fits the model of the folder (see `tokenizing`). With `offsets` it must say where its
+    pieces stand. Raises InputError for a slow one, which does not, and for one that does not fit.
     """
-    # RoBERTa's byte-level pieces of a word depend on the space before it, which words given one by one do not have.
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     with quiet(), loading(folder):
         tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, **options))
-        if words and is_byte_level(tokenizer):
-            tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True, **options)
+        config = load_config(folder) if (folder / CONFIG).is_file() else None  # a processor is saved without a model
     if offsets and not tokenizer.is_fast:
         fix = "Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none."
         raise InputError(folder, found="a slow tokenizer", expected="a fast tokenizer (tokenizer.json)", fix=fix)
     drop_limits(tokenizer)
+    prepare(tokenizer, config, folder, words=words)
     return tokenizer
 
 
@@ -91,13 +92,6 @@ def drop_limits(tokenizer: PreTrainedTokenizerBase) -> None:
     if isinstance(tokenizer, PreTrainedTokenizerFast):
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.no_truncation()
-
-
-def is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Return whether a tokenizer's pieces are of bytes, as RoBERTa's are, with the space before a word in them."""
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        return False
-    return "ByteLevel" in repr(tokenizer.backend_tokenizer.pre_tokenizer)
 
 
 def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedModel:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
+from robustbench_char.models.tokenizing import bare
 from robustbench_char.text.characters import without_surrogates
 
 __all__ = ["NO_WORD", "InputArray", "IntArray", "PlainReader", "Window", "pad", "words_of"]
@@ -185,10 +187,6 @@ def _inputs(
     return inputs if further is None else {**inputs, **further(batch[index], sources, row)}
 
 
-_MARKS = re.compile("(?<=.)@@$|(?<=.)</w>$|^##(?=.)|^\u2581")
-"""What tokenizers add to a piece to say whether a space stands before or behind it."""
-
-
 class Pieces(NamedTuple):
     """Sub-words without special ones: `ids` [T], `offsets` [T, 2] in the text or the word, `words` [T]."""
 
@@ -206,13 +204,21 @@ class PlainReader:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer: Any = tokenizer
+        self._names = {name for name in tokenizer.all_special_tokens if len(name) > 1 and name != tokenizer.unk_token}
         self.spaces = len(self.tokens("a a")) > 2 * len(self.tokens("a"))
         self._known: dict[str, tuple[IntArray, IntArray]] = {}
         self._chunks = re.compile(r"\s+|\S+" if self.spaces else r"\S+")
 
     def tokens(self, word: str) -> list[str]:
-        """Return the pieces of a word by itself, as text."""
-        return list(self.tokenizer.tokenize(clean(word), split_special_tokens=True))
+        """Return the pieces of a word by itself, as text. The name of a special token in it is none."""
+        given = clean(word)
+        whole = list(self.tokenizer.tokenize(given, split_special_tokens=True))
+        if self._names.isdisjoint(whole):
+            return whole
+        name = re.compile("|".join(map(re.escape, sorted(self._names))))
+        cuts = [0, *(match.start() + 1 for match in name.finditer(given)), len(given)]
+        parts = (self.tokenizer.tokenize(given[a:b], split_special_tokens=True) for a, b in pairwise(cuts))
+        return list(chain.from_iterable(parts))
 
     def sentence(self, words: Sequence[str]) -> Pieces:
         """Return the pieces of words given one by one."""
@@ -301,9 +307,9 @@ def _placed(tokens: Sequence[str], word: str) -> list[tuple[int, int]]:
     if all(len(token) == 1 and ord(token) < 256 for token in tokens) and len(tokens) == len(word.encode()):
         return [(place, place + 1) for place, letter in enumerate(word) for _ in letter.encode()]
     spelled = (word, _folded(word))
-    for bare in (list(tokens), [_MARKS.sub("", token) for token in tokens]):
-        if "".join(bare) in spelled:
-            ends = np.cumsum([len(piece) for piece in bare]).tolist()
+    for pieces in (list(tokens), [bare(token) for token in tokens]):
+        if "".join(pieces) in spelled:
+            ends = np.cumsum([len(piece) for piece in pieces]).tolist()
             return list(zip([0, *ends[:-1]], ends, strict=True)) if ends else []
     return [(0, len(word))] * len(tokens)
 

@@ -175,7 +175,7 @@ def test_a_word_start_shows_no_space() -> None:
 
 
 def test_literal_special_pieces_and_masked_pieces_show_nothing() -> None:
-    inputs = BERT("ab [SEP] [MASK] [UNK]")
+    inputs = BERT("ab [SEP] [MASK] [UNK]", split_special_tokens=False)
     starts = [inputs["char_input_ids"][start] for start in inputs["start_ids"]]
     ids = VOCABULARY.ids
     assert (starts[0], starts[2], starts[3]) == (ids.special, ids.special, ids.mask)
@@ -283,7 +283,21 @@ def test_reference_layout_of_the_published_example(tmp_path: Path) -> None:
 def test_reference_spelling(tmp_path: Path) -> None:
     vocabulary = CharacterVocabulary.from_reference(reference_list(tmp_path, " ", "a", "b", "#", "9"))
     processor = CharBertProcessor(bert_tokenizer(lower=False), vocabulary)
-    assert processor("# a [MASK] 9b")["char_input_ids"] == [0, 0, 0, 0, 1, 0, 0, 0, 4, 2, 0, 0, 0]
+    assert processor("# a [MASK] 9b", split_special_tokens=False)["char_input_ids"] == [
+        0,
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        4,
+        2,
+        0,
+        0,
+        0,
+    ]
     assert processor("ax")["char_input_ids"] == [0, 0, 1, 0, 5, 0, 0, 0]
 
 

@@ -58,7 +58,9 @@ def fresh(folder: Path, kind: Any = CharBertModel, **fields: Any) -> Any:
 
 def encoded(folder: Path, unit: Any, texts: list[str]) -> Any:
     vocabulary = CharacterVocabulary.build(TEXTS, size=35, unit=unit)
-    return CharBertProcessor(load_tokenizer(folder), vocabulary)(texts, padding=True, return_tensors="pt")
+    return CharBertProcessor(load_tokenizer(folder), vocabulary)(
+        texts, padding=True, return_tensors="pt", split_special_tokens=False
+    )
 
 
 @pytest.mark.parametrize("unit", ["word", "piece"])

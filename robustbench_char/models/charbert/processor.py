@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from tokenizers import Encoding
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 from transformers.tokenization_utils_base import LARGE_INTEGER
 from transformers.utils.generic import PaddingStrategy
@@ -22,6 +21,7 @@ from robustbench_char.common import InputError
 from robustbench_char.models.charbert.characters import CHARACTER_INPUTS, CharacterCase, CharacterVocabulary, lay_out
 from robustbench_char.models.checkpoints import drop_limits, load_tokenizer
 from robustbench_char.models.inputs import IntArray, clean
+from robustbench_char.models.tokenizing import is_byte_level
 
 __all__ = ["CharBertProcessor"]
 
@@ -68,7 +68,7 @@ class CharBertProcessor:
         self._placeholders = dict.fromkeys(set(tokenizer.all_special_ids) - {self._unknown}, self._special)
         if tokenizer.mask_token_id is not None:
             self._placeholders[tokenizer.mask_token_id] = self._mask
-        self._byte_level = isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel)
+        self._byte_level = is_byte_level(tokenizer)
         self._spellings: dict[str, tuple[int, ...]] = {}
 
     @classmethod
@@ -118,19 +118,24 @@ class CharBertProcessor:
         truncation: bool | str = False,
         max_length: int | None = None,
         return_tensors: str | None = None,
+        split_special_tokens: bool = True,
     ) -> BatchEncoding:
         """Encode a text, a pair of texts, or a batch of either, for the model.
 
         `padding` (True or "longest", "max_length", False), `truncation`, `max_length` and `return_tensors` ("pt", "np")
-        are those of tokenizers; padding stands on the right. Raises InputError where the length to pad to
-        is not known.
+        are those of tokenizers; padding stands on the right. With `split_special_tokens` False `[MASK]` in a text is
+        the mask. Raises InputError where the length to pad to is not known.
         """
         single = isinstance(text, str) or (is_split_into_words and all(isinstance(word, str) for word in text))
         columns = [clean([one] if single else one) for one in (text, text_pair) if one is not None]
         if not columns[0]:
             return BatchEncoding({name: [] for name in (*self.tokenizer.model_input_names, *CHARACTER_INPUTS)})
         batch = self.tokenizer(
-            *columns, is_split_into_words=is_split_into_words, truncation=truncation, max_length=max_length
+            *columns,
+            is_split_into_words=is_split_into_words,
+            truncation=truncation,
+            max_length=max_length,
+            split_special_tokens=split_special_tokens,
         )
         rows = [
             self._row(batch, index, encoding, [column[index] for column in columns])
