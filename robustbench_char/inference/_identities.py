@@ -12,6 +12,7 @@ from robustbench_char.common.files import read_json
 from robustbench_char.defences.opening import identify_defence
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.models.bases import HEADS, Base, heads_in, labels_in, resolve_base
+from robustbench_char.models.folders import CONFIG
 from robustbench_char.records.predictors import identity
 from robustbench_char.tasks.base import Family, Task
 from robustbench_char.tasks.label_names import LabelMap, given_labels, map_labels
@@ -85,7 +86,18 @@ def fine_tuned_model(name: str, task: Task, options: ModelOptions) -> tuple[Base
     check_head(name, base.config, task.family)
     if task.family == "question_answering":
         return base, LabelMap()
-    return base, map_labels(task, labels_in(base.config), given_labels(options.labels), place=name)
+    if task.family == "classification":
+        _refuse_regression(name, base.config)
+    own = labels_in(base.config, place=f"{name}/{CONFIG}", given=bool(options.labels))
+    return base, map_labels(task, own, given_labels(options.labels), place=name)
+
+
+def _refuse_regression(name: str, config: Mapping[str, Any]) -> None:
+    outputs = len(config.get("id2label") or ()) or config.get("num_labels")
+    if config.get("problem_type") == "regression" or outputs == 1:
+        found = "a model that predicts numbers (" + ("one output" if outputs == 1 else "problem_type: regression") + ")"
+        fix = "Choose a classifier. If it is one, and problem_type is left over, take it out of a copy of config.json."
+        raise InputError(name, found=found, expected="one that predicts classes", fix=fix)
 
 
 def _check_code(name: str, config: Mapping[str, Any]) -> None:

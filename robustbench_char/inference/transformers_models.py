@@ -28,7 +28,7 @@ from robustbench_char.metrics.base import Prediction
 from robustbench_char.metrics.tagging import bio2
 from robustbench_char.models.bases import Base
 from robustbench_char.models.bert import AUTO_HEADS
-from robustbench_char.models.checkpoints import load_tokenizer, read_model
+from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model
 from robustbench_char.models.encoders import INPUT_NAMES, EncoderSystem, length_limit
 from robustbench_char.records.evaluation import ForeignModelInfo, SystemInfo
 from robustbench_char.records.predictors import EXTERNAL
@@ -50,7 +50,7 @@ class TransformersModel(LoadedModel):
     def __init__(self, name: str, task: Task, options: ModelOptions) -> None:
         started = time.monotonic()
         base, labels = fine_tuned_model(name, task, options)
-        model = _loaded(name, base, task.family)
+        model = _loaded(name, base, task.family, labels.names)
         tokenizer = load_tokenizer(base.folder, words=task.family == "tagging", offsets=False)
         reading = reading_of(task.family, length_limit(model, tokenizer))
         batching = _batching(model, tokenizer)
@@ -111,12 +111,14 @@ def open_named(name: str, task: Task | None, options: ModelOptions) -> Transform
     return model
 
 
-def _loaded(name: str, base: Base, family: Family) -> PreTrainedModel:
+def _loaded(name: str, base: Base, family: Family, labels: Sequence[str]) -> PreTrainedModel:
     """Return a model with its head. Raises InputError for a type that Transformers lacks, and for missing weights."""
     if (kind := base.config.get("model_type")) not in CONFIG_MAPPING:
         found, expected = f"a model of the type {kind!r}", "an architecture that Transformers has"
         raise InputError(name, found=found, expected=expected, fix="Upgrade transformers, or check config.json.")
-    model, missing = read_model(AUTO_HEADS[family], base.folder)
+    config = load_config(base.folder)
+    config.id2label = dict(enumerate(labels or ("start", "end")))
+    model, missing = read_model(AUTO_HEADS[family], base.folder, config=config)
     if missing:
         found = f"weights without {missing[0]} ({len(missing)} missing)"
         raise headless(name, found, f"all weights of a {type(model).__name__}, its head among them")

@@ -21,7 +21,7 @@ from robustbench_char.common.extras import installed, missing_extra
 from robustbench_char.common.files import sha256_bytes, sha256_file, shipped_folder
 from robustbench_char.common.options import Option
 from robustbench_char.common.registry import Registry
-from robustbench_char.models.folders import check_model_folder, reading_sha256, weights_sha256
+from robustbench_char.models.folders import CONFIG, check_model_folder, reading_sha256, weights_sha256
 from robustbench_char.tasks.base import Family
 
 __all__ = [
@@ -93,10 +93,33 @@ def heads_in(config: Mapping[str, Any]) -> dict[str, Family]:
     }
 
 
-def labels_in(config: Mapping[str, Any]) -> list[str]:
-    """Return the labels of a model in the order of its ids; without names, those that Transformers gives them."""
-    named = config.get("id2label") or {str(number): f"LABEL_{number}" for number in range(config.get("num_labels", 2))}
-    return [str(named[key]) for key in sorted(named, key=int)]
+def labels_in(config: Mapping[str, Any], *, place: object = CONFIG, given: bool = False) -> list[str]:
+    """Return the labels of a model in the order of its ids; without names, those that Transformers gives them.
+
+    Raises InputError where config.json says two things of one label, unless the user has `given` their names.
+    """
+    ids, back = config.get("id2label"), config.get("label2id")
+    inverse = {str(number): name for name, number in back.items()} if isinstance(back, dict) else {}
+    count = config.get("num_labels") or len(inverse) or 2
+    named = ids or (inverse if _counted(inverse) else {str(number): f"LABEL_{number}" for number in range(count)})
+    if not isinstance(named, dict) or not _counted(named):
+        fix = 'Correct the file: "id2label": {"0": NAME, "1": NAME, ...}.'
+        raise InputError(f"{place}: id2label", found=f"{ids!r}"[:80], expected="a name for each id from 0 on", fix=fix)
+    names = [str(named[key]) for key in sorted(named, key=int)]
+    unnamed = all(re.fullmatch(r"LABEL_\d+", name) for name in names)
+    if unnamed and len(inverse) == len(names) and _counted(inverse):
+        return [str(inverse[key]) for key in sorted(inverse, key=int)]
+    wrong = [number for number, name in inverse.items() if number in named and str(named[number]) != name]
+    if wrong and not given:
+        found = f"{inverse[wrong[0]]!r} for {wrong[0]}, where id2label has {named[wrong[0]]!r}"
+        fix = "Say which label is which, in the order of the model's outputs: --labels NAME,NAME,..."
+        raise InputError(f"{place}: label2id", found=found, expected="the same names in both", fix=fix)
+    return names
+
+
+def _counted(names: Mapping[str, Any]) -> bool:
+    """Return whether names stand under the numbers from 0 on."""
+    return bool(names) and set(names) == {str(number) for number in range(len(names))}
 
 
 class Limits(NamedTuple):

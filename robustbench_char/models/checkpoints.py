@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, overload
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoTokenizer,
     PreTrainedConfig,
@@ -18,11 +18,14 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as hf_logging
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import read_json
 from robustbench_char.models.bases import Base, check_layers
 from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.settings import without_left_over
 from robustbench_char.models.tokenizing import prepare
 
 __all__ = [
@@ -34,13 +37,21 @@ __all__ = [
     "refuse_missing",
 ]
 
+_CONFIG_ERRORS = (StrictDataclassError, AttributeError)
+_NO_MODEL = ("values that make no model", "the config of a model", "Correct config.json, or download it again.")
 _PER_LAYER = ("layer_types", "attention_window")
 """Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
 
 
-def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
-    """Return the config of a checked folder, cut to the first `layers` layers. Raises InputError where it has fewer."""
-    config = cast(PreTrainedConfig, AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True))
+def load_config(folder: Path, *, layers: int | None = None, head: bool = False) -> PreTrainedConfig:
+    """Return the config of a checked folder, cut to the first `layers` layers, without what is left over in it.
+
+    With `head` the labels of its own head stay. Raises InputError where it has fewer layers, or values that make no
+    model.
+    """
+    with quiet(), loading(folder / CONFIG, *_NO_MODEL):
+        config = _config(folder, head)
+        config.validate()  # as saving does, after training
     if layers is not None:
         check_layers(layers, config.num_hidden_layers)
         config.num_hidden_layers = layers
@@ -48,6 +59,15 @@ def load_config(folder: Path, *, layers: int | None = None) -> PreTrainedConfig:
             if isinstance(getattr(config, name, None), list):
                 setattr(config, name, getattr(config, name)[:layers])
     return config
+
+
+def _config(folder: Path, head: bool) -> PreTrainedConfig:
+    said = read_json(folder / CONFIG)
+    if said.get("model_type") not in CONFIG_MAPPING:
+        raise ValueError(f"Transformers has no type {said.get('model_type')!r}")
+    made: PreTrainedConfig = CONFIG_MAPPING[said["model_type"]].from_dict(without_left_over(said, head=head))
+    made.name_or_path = str(folder)
+    return made
 
 
 def kind_of(config: PreTrainedConfig) -> str:
@@ -75,10 +95,12 @@ def load_tokenizer(folder: Path, *, words: bool = False, offsets: bool = True) -
     It reads plain text, and fits the model of the folder (see `tokenizing`). With `offsets` it must say where its
     pieces stand. Raises InputError for a slow one, which does not, and for one that does not fit.
     """
+    # As the model is read with: what is left over in config.json is no obstacle. A processor is saved without a model.
+    config = load_config(folder) if (folder / CONFIG).is_file() else None
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    options |= {"config": config} if config else {}
     with quiet(), loading(folder):
         tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, **options))
-        config = load_config(folder) if (folder / CONFIG).is_file() else None  # a processor is saved without a model
     if offsets and not tokenizer.is_fast:
         fix = "Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none."
         raise InputError(folder, found="a slow tokenizer", expected="a fast tokenizer (tokenizer.json)", fix=fix)
@@ -105,14 +127,19 @@ def load_encoder(base: Base | Path, *, layers: int | None = None) -> PreTrainedM
     return encoder
 
 
-def read_model(kind: Any, folder: Path, **options: Any) -> tuple[PreTrainedModel, list[str]]:
+def read_model(
+    kind: Any, folder: Path, *, config: PreTrainedConfig | None = None, **options: Any
+) -> tuple[PreTrainedModel, list[str]]:
     """Return `kind` with the weights of a folder, in single precision, and the names of those that the folder lacks.
 
-    What it lacks is drawn from torch's global generator. Raises InputError for a folder that cannot be loaded.
+    Without `config` it is the folder's, with its own head. What the folder lacks is drawn from torch's global
+    generator. Raises InputError for a folder that cannot be loaded.
     """
+    config = config or load_config(folder, head=True)
     with quiet(), loading(folder):
         model, report = kind.from_pretrained(
             folder,
+            config=config,
             dtype=torch.float32,
             use_safetensors=True,
             trust_remote_code=False,
@@ -136,15 +163,20 @@ def refuse_missing(folder: Path, missing: Sequence[str]) -> None:
 
 
 @contextmanager
-def loading(folder: Path) -> Iterator[None]:
+def loading(
+    place: Path,
+    found: str = "a model that cannot be loaded",
+    expected: str = "a complete model folder",
+    fix: str = "Download or save the model folder again.",
+) -> Iterator[None]:
     """Turn what transformers raises about an unusable folder into an InputError."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, *_CONFIG_ERRORS) as error:
         reason = " ".join(str(error).split())[:300]
-        found = f"a model that cannot be loaded ({reason})"
-        fix = "Download or save the model folder again."
-        raise InputError(folder, found=found, expected="a complete model folder", fix=fix) from error
+        raise InputError(place, found=f"{found} ({reason})", expected=expected, fix=fix) from error
 
 
 @contextmanager

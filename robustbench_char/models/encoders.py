@@ -361,7 +361,7 @@ class EncoderSystem(System):
 
     @classmethod
     def load(cls, folder: Path, family: Family) -> PreTrainedModel:
-        model, missing = read_model(HEADS[family], folder, config=load_config(folder))
+        model, missing = read_model(HEADS[family], folder)
         refuse_missing(folder, missing)
         return model
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
+from robustbench_char.models.settings import changed_by_reset, refuse_settings
 
 __all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weights_sha256"]
 
@@ -24,6 +25,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 _OTHER_TOKENIZERS = (("tokenizer_config.json",), ("spiece.model",), ("sentencepiece.bpe.model",))
 """Of other types: CANINE's and ByT5's have no vocabulary."""
+_FLOATS = ("F64", "F32", "F16", "BF16")
 _VOCABULARIES = (".model", ".codes", ".tokenizer")
 
 
@@ -81,7 +83,8 @@ def reading_sha256(folder: Path) -> str:
     """Return the SHA-256 over config, tokenizer and characters: with the weights they decide what a model says."""
     own = {path.name for path in folder.iterdir() if path.suffix in _VOCABULARIES}
     names = sorted({*_READING, *sum(_TOKENIZERS, ()), *own})
-    lines = (f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file())
+    lines = [f"{name} {sha256_file(folder / name)}\n" for name in names if (folder / name).is_file()]
+    lines += [f"reset {name}\n" for name in changed_by_reset(read_json(folder / CONFIG))]
     return sha256_bytes("".join(lines).encode())
 
 
@@ -110,6 +113,7 @@ def _config(folder: Path, any_type: bool) -> dict[str, Any]:
         expected = "the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}"
         fix = "Give a BERT-type, RoBERTa-type or CharBERT model; `finetune --system encoder` takes other encoders."
         raise InputError(f"{path}: model_type", found=repr(kind), expected=expected, fix=fix)
+    refuse_settings(path, config)
     return config
 
 
@@ -134,10 +138,17 @@ def _check_safetensors(path: Path) -> None:
     refuse_html(path, expected=expected)
     try:
         with safe_open(path, framework="numpy") as file:
-            empty = not list(file.keys())
+            kinds = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError) as error:  # OSError: a folder, a pipe
         fix = "The file is damaged or incomplete: copy or download it again."
         raise InputError(path, found=f"not a safetensors file ({error})", expected=expected, fix=fix) from None
-    if empty:
+    if not kinds:
         fix = "Copy or download the file again."
         raise InputError(path, found="no tensors", expected="the weights of the model", fix=fix)
+    if whole := [name for name, kind in kinds.items() if name.endswith("weight") and kind not in _FLOATS]:
+        fix = "Use the model as it was before, or load it with transformers, call `dequantize` and `save_pretrained`."
+        found, expected = (
+            f"{whole[0]} as {kinds[whole[0]]}: weights that are quantized",
+            "weights as floating-point numbers",
+        )
+        raise InputError(path, found=found, expected=expected, fix=fix)

@@ -244,7 +244,7 @@ class System(ABC):
 
 
 def labelled_config(base: Base, family: Family, labels: Sequence[str], *, layers: int | None) -> PreTrainedConfig:
-    """Return a base's config, cut to its first `layers` layers, with the labels of a task."""
+    """Return a base's config, cut to its first `layers` layers, with the labels of a task; two for start and end."""
     config = load_config(base.folder, layers=layers)
     if family != "question_answering":
         config.id2label = dict(enumerate(labels))

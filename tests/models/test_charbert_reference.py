@@ -64,11 +64,12 @@ def same(found: Tensor, expected: Any) -> None:
     torch.testing.assert_close(found[0], torch.tensor(expected, dtype=torch.float32), rtol=1e-4, atol=1e-5)
 
 
-@pytest.fixture(params=BASES)
+@pytest.fixture(params=[(base, act) for base in BASES for act in ("gelu", "relu")], ids="-".join)
 def case(request: pytest.FixtureRequest, plain: ModuleType) -> dict[str, Any]:
     """Return sizes, weights, one sentence and the oracle's streams of it."""
     rng = np.random.default_rng(7)
-    sizes = plain.Sizes(base=request.param, types=1 if request.param == "roberta" else 2)
+    base, act = request.param
+    sizes = plain.Sizes(base=base, act=act, types=1 if base == "roberta" else 2)
     weights = plain.random_weights(rng, sizes)
     sentence = plain.random_sentence(rng, sizes, pieces=9)
     words, characters = plain.encode(weights, sentence, sizes)

@@ -28,6 +28,7 @@ from robustbench_char.models.charbert import (
     CharBertForTokenClassification,
     CharBertModel,
 )
+from robustbench_char.models.charbert.configuration import CharBertConfig
 from robustbench_char.models.charbert.conversion import convert, reference_state
 from robustbench_char.models.charbert.processor import CharBertProcessor
 
@@ -203,6 +204,20 @@ def test_what_the_reference_does_one_way_only(make: Callable[..., Any], tmp_path
     convert(tmp_path / "in", tmp_path / "out")
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+
+
+@pytest.mark.parametrize("base", ["bert", "roberta"])
+def test_what_a_config_leaves_unsaid(base: str, make: Callable[..., Any], tmp_path: Path) -> None:
+    """The reference's defaults are those of BERT for both; what shapes decide comes from the weights."""
+    make(tmp_path / "in", base)
+    config = tmp_path / "in" / "config.json"
+    said = json.loads(config.read_text())
+    left = {name: value for name, value in said.items() if name not in ("layer_norm_eps", "type_vocab_size")}
+    config.write_text(json.dumps(left))
+    convert(tmp_path / "in", tmp_path / "out")
+    made = CharBertConfig.from_pretrained(tmp_path / "out")
+    assert made.layer_norm_eps == 1e-12
+    assert made.type_vocab_size == said["type_vocab_size"]
 
 
 @pytest.mark.parametrize(

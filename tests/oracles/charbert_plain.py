@@ -32,6 +32,7 @@ class Sizes(NamedTuple):
     char_size: int = 12
     terms: int = 30
     eps: float = 1e-5
+    act: str = "gelu"
 
 
 class Sentence(NamedTuple):
@@ -159,8 +160,9 @@ def masked_lm(weights: Weights, words: Array, characters: Array, sizes: Sizes) -
         head = "cls.predictions."
         names = (f"{head}transform.dense", f"{head}transform.LayerNorm")
         names += (f"{head}adv_transform.dense", f"{head}adv_transform.LayerNorm", head)
-    left = _norm(weights, names[1], _gelu(_linear(weights, names[0], words)), sizes.eps)
-    right = _norm(weights, names[3], _gelu(_linear(weights, names[2], characters)), sizes.eps)
+    act = _gelu if sizes.base == "roberta" else _ACTS[sizes.act]  # as the reference has it, whatever the layers have
+    left = _norm(weights, names[1], act(_linear(weights, names[0], words)), sizes.eps)
+    right = _norm(weights, names[3], act(_linear(weights, names[2], characters)), sizes.eps)
     sub_words = left @ weights["embeddings.word_embeddings.weight"].T + weights[f"{names[4]}bias"]
     return sub_words, _linear(weights, f"{names[4]}adv_decoder", right)
 
@@ -215,7 +217,7 @@ def _transformer_layer(weights: Weights, layer: str, states: Array, sizes: Sizes
         heads.append(shares / shares.sum(axis=1, keepdims=True) @ value[:, part])
     attended = _linear(weights, f"{layer}attention.output.dense", np.concatenate(heads, axis=1))
     states = _norm(weights, f"{layer}attention.output.LayerNorm", attended + states, sizes.eps)
-    inner = _gelu(_linear(weights, f"{layer}intermediate.dense", states))
+    inner = _ACTS[sizes.act](_linear(weights, f"{layer}intermediate.dense", states))
     outer = _linear(weights, f"{layer}output.dense", inner)
     return _norm(weights, f"{layer}output.LayerNorm", outer + states, sizes.eps)
 
@@ -246,6 +248,9 @@ def _gelu(states: Array) -> Array:
     return states * 0.5 * (1 + np.vectorize(math.erf)(states / math.sqrt(2)))
 
 
+_ACTS = {"gelu": _gelu, "relu": lambda states: np.maximum(states, 0.0)}
+
+
 def _sigmoid(states: Array) -> Array:
     return 1 / (1 + np.exp(-states))
 
@@ -262,6 +267,7 @@ def config_fields(sizes: Sizes) -> dict[str, Any]:
         "max_position_embeddings": sizes.positions,
         "type_vocab_size": sizes.types,
         "layer_norm_eps": sizes.eps,
+        "hidden_act": sizes.act,
         "char_vocab_size": sizes.chars,
         "char_embedding_size": sizes.char_size,
         "term_vocab_size": sizes.terms,

@@ -90,7 +90,6 @@ _HEAD_RULES: dict[BaseType, dict[str, tuple[str, ...]]] = {
 }
 _TOKENIZER_FILES = "the tokenizer files of the checkpoint's base model"
 _COPY = "Copy the tokenizer files from the base model's folder again."
-_UNSAID: dict[BaseType, dict[str, Any]] = {"bert": {}, "roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5}}
 _TAKEN = {
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
     *("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "max_position_embeddings"),
@@ -237,8 +236,10 @@ def _config(
     fields: Mapping[str, Any], state: Mapping[str, Tensor], base_type: BaseType, head: Head, place: Path
 ) -> CharBertConfig:
     """Return our config: what config.json says of the encoder, and sizes that it leaves unsaid from the weights."""
-    chosen = {**_UNSAID[base_type], **{name: value for name, value in fields.items() if name in _TAKEN}}
+    chosen = {name: value for name, value in fields.items() if name in _TAKEN}
     prefix = "" if head == "base" else "charbert."
+    if kinds := _rows(state, f"{prefix}embeddings.token_type_embeddings.weight"):
+        chosen = {"type_vocab_size": kinds, **chosen}
     table = state.get(f"{prefix}char_embeddings.embedding.weight")
     if table is not None and table.dim() == 2:
         chosen = {"char_vocab_size": table.shape[0], "char_embedding_size": table.shape[1], **chosen}

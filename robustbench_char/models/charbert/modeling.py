@@ -477,6 +477,9 @@ class CharBertForMaskedLM(CharBertPreTrainedModel):
         if config.term_vocab_size is not None:  # as BERT's head, with a decoder of its own
             self.nlm_head = nn.Sequential(OrderedDict(transform=BertPredictionHeadTransform(config)))
             self.nlm_head.add_module("decoder", nn.Linear(config.hidden_size, config.term_vocab_size))
+        if config.base_type == "roberta":  # whose heads have this activation, whatever that of the layers is
+            for head in filter(None, (self.mlm_head, self.nlm_head)):
+                cast(Any, head).transform.transform_act_fn = nn.GELU()
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:

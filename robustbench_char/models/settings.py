@@ -1,0 +1,74 @@
+"""What a config.json says beside what its encoder is: settings of an earlier task or of a library, which stay behind.
+
+A model that was fine-tuned or exported leaves its labels, its loss and how it returned its outputs in config.json. What
+decides what the encoder itself says is kept, or refused where Transformers does not compute it; all else is reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robustbench_char.common.errors import InputError
+
+__all__ = ["changed_by_reset", "refuse_settings", "without_left_over"]
+
+_HOW = {
+    *("output_attentions", "output_hidden_states", "return_dict", "use_return_dict", "torchscript"),
+    *("attn_implementation", "_attn_implementation", "_attn_implementation_internal", "attn_implementation_internal"),
+    *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),
+    *("chunk_size_feed_forward", "gradient_checkpointing", "torch_dtype", "dtype", "use_bfloat16", "pruned_heads"),
+    *("quantization_config", "transformers_weights", "configuration_files", "auto_map", "name_or_path"),
+    *("problem_type", "finetuning_task", "task_specific_params", "_name_or_path", "_commit_hash"),
+}
+"""How outputs are computed and returned, a loss, and where files stood: never what a model says of a text."""
+_OF_A_HEAD = {"id2label", "label2id", "num_labels", "classifier_dropout"}
+_OF_A_PAIR = {"is_encoder_decoder", "tie_encoder_decoder", "tie_word_embeddings"}
+"""Of BERT's kind, which is one encoder, with its decoder of sub-words tied to their embeddings."""
+_ENCODERS = ("bert", "roberta", "charbert")
+
+_LEFT_TO_RIGHT = ("is_decoder", "add_cross_attention", "causal", "is_causal")
+_RELATIVE = ("relative_key", "relative_key_query")
+_OWN_COPY = "in a copy of the folder"
+
+
+def without_left_over(config: Mapping[str, Any], *, head: bool) -> dict[str, Any]:
+    """Return a config.json without what is left over; with `head`, labels and dropout of its head stay."""
+    left = _HOW | (set() if head else _OF_A_HEAD)
+    if config.get("model_type") in _ENCODERS:
+        left |= _OF_A_PAIR
+    return {name: value for name, value in config.items() if name not in left}
+
+
+def changed_by_reset(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings under which earlier versions had other results: they were not reset, or read otherwise."""
+    if config.get("problem_type") not in (None, "single_label_classification"):
+        yield "problem_type"
+    if config.get("classifier_dropout") is not None:
+        yield "classifier_dropout"
+    roberta = config.get("base_type", config.get("model_type")) == "roberta"
+    if roberta and config.get("hidden_act", "gelu") != "gelu":
+        yield "hidden_act"  # of the masked-LM head of a CharBERT on it
+
+
+def refuse_settings(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError for settings under which a model is no encoder, or not the one that Transformers computes."""
+    for name in _LEFT_TO_RIGHT:
+        if config.get(name):
+            found = f"{str(config[name]).lower()}: a model that reads from left to right, as the half that writes text"
+            fix = f"Choose an encoder. If it was trained to read in both directions, set {name} to false {_OWN_COPY}."
+            raise InputError(f"{path}: {name}", found=found, expected="false, as encoders have it", fix=fix)
+    if config.get("num_hidden_layers") == 0:
+        fix = "Correct config.json, or download it again."
+        raise InputError(f"{path}: num_hidden_layers", found="0", expected="at least one layer", fix=fix)
+    if (places := config.get("position_embedding_type")) in _RELATIVE:
+        expected, fix = (
+            "absolute",
+            "Transformers 5 does not compute relative positions of this kind: choose another model.",
+        )
+        raise InputError(f"{path}: position_embedding_type", found=str(places), expected=expected, fix=fix)
+    if pruned := [layer for layer, heads in (config.get("pruned_heads") or {}).items() if heads]:
+        fix = f"Transformers 5 prunes no heads: choose another model, or save it whole and leave this out {_OWN_COPY}."
+        found = f"heads pruned in layer {', '.join(pruned)}"
+        raise InputError(f"{path}: pruned_heads", found=found, expected="a model with all its heads", fix=fix)
