@@ -344,10 +344,8 @@ def _read_checkpoint(folder: Path) -> tuple[Path, dict[str, Any], dict[str, Tens
         raise _wrong(folder, found, f"the folder of {_CHECKPOINT}", fix)
     path = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
     if path is None or not (folder / "config.json").is_file():
-        found, expected = (
-            "no weights" if path is None else "no config.json",
-            f"config.json with {' or '.join(_WEIGHTS)}",
-        )
+        found = "no weights" if path is None else "no config.json"
+        expected = f"config.json with {' or '.join(_WEIGHTS)}"
         raise _wrong(folder, found, expected, "Download the whole folder of the checkpoint.")
     fields = _read_config(folder / "config.json")
     refuse_html(check_file(path, option="CHECKPOINT_DIR"), expected="weights of a model")
