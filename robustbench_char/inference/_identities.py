@@ -13,6 +13,7 @@ from robustbench_char.defences.opening import identify_defence
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.models.bases import HEADS, Base, heads_in, labels_in, resolve_base
 from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.kinds import what_it_reads
 from robustbench_char.records.predictors import identity
 from robustbench_char.tasks.base import Family, Task
 from robustbench_char.tasks.label_names import LabelMap, given_labels, map_labels
@@ -118,7 +119,10 @@ def check_head(name: str, config: Mapping[str, Any], family: Family) -> None:
     wanted = next(ending for ending, other in HEADS.items() if other == family)
     expected = f"a model ...{wanted}, for {family.replace('_', ' ')}"
     if not heads:
-        raise headless(name, f"{', '.join(architectures)}, which has no head for such a task", expected)
+        found = f"{', '.join(architectures)}, which has no head for such a task"
+        if does := what_it_reads(config):
+            raise InputError(name, found=found, expected=expected, fix=f"It {does}: choose another model.")
+        raise headless(name, found, expected)
     fix = f"Choose a task of {' or '.join(sorted(heads)).replace('_', ' ')}, or another model."
     raise InputError(name, found=", ".join(architectures), expected=expected, fix=fix)
 

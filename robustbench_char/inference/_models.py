@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from robustbench_char.common import InputError
 from robustbench_char.common.process import progress_bar
 from robustbench_char.inference.results import Predictions
 from robustbench_char.metrics.base import Prediction
+from robustbench_char.models.batching import Batching, measured, probe_words
 from robustbench_char.models.inputs import Window, pad
 from robustbench_char.models.system import System
 from robustbench_char.records.evaluation import SystemInfo
-from robustbench_char.tasks.base import Example
+from robustbench_char.tasks.base import Example, Task
 from robustbench_char.training.families import Outputs, Recipe
 
-__all__ = ["Batching", "LoadedModel", "depends_on_padding", "device_name"]
-
-_PROBE = 64
-
-
-class Batching(NamedTuple):
-    """How windows share a batch: those of one length only, each by itself, and filled up to `least` pieces."""
-
-    alike: bool = False
-    alone: bool = False
-    least: int = 1
+__all__ = ["LoadedModel", "device_name"]
 
 
 class Judged(NamedTuple):
@@ -57,6 +46,16 @@ class LoadedModel:
         self.device = device_name(self._device)
         self.model: Any = model.to(self._device)
         self.model.eval()
+
+    def measure(self, place: object) -> None:
+        """Find out how windows may share a batch, before a defence stands in front.
+
+        Raises InputError for a model whose outputs are drawn at random.
+        """
+        windows: dict[int, Window] = {}
+        for window in self.recipe.windows(self.kind, _probes(self.recipe.task)):
+            windows.setdefault(window.row, window)
+        self.batching = measured(self.forward, list(windows.values()), self.batching, place)
 
     def predict(self, examples: Sequence[Example], *, batch_size: int = 32, progress: bool = True) -> Predictions:
         """Return one prediction per example, in the order given, and count what the length limit cut.
@@ -114,12 +113,7 @@ class LoadedModel:
         return Judged(said, list(map(self.recipe.sureness, examples, by_example)), len(asked))
 
     def _batches(self, windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
-        lengths = [len(window.inputs["input_ids"]) for window in windows]
-        order = sorted(range(len(windows)), key=lambda index: -lengths[index])
-        most = 1 if self.batching.alone else batch_size
-        for _, alike in groupby(order, key=lambda index: lengths[index] if self.batching.alike else 0):
-            while batch := list(islice(alike, most)):
-                yield batch
+        return self.batching.batches([len(window.inputs["input_ids"]) for window in windows], batch_size)
 
     @torch.inference_mode()
     def forward(self, windows: Sequence[Window]) -> list[Outputs]:
@@ -135,16 +129,15 @@ def _bytes(window: Window) -> bytes:
     return b"".join(values.tobytes() for values in window.inputs.values())
 
 
-def depends_on_padding(model: LoadedModel, words: bool, longest: int) -> bool:
-    """Return whether a short text has other outputs beside a longer one, whose length it is padded to."""
-    texts = [["a", "b"], ("a b " * min(longest // 2, _PROBE)).split()]
-    if words:
-        short, long = model.kind.word_windows(texts, max_length=longest)
-    else:
-        short, long = model.kind.text_windows([" ".join(words) for words in texts], None, max_length=longest)
-    (alone,), (padded, _) = model.forward([short]), model.forward([short, long])
-    pairs = [(one, padded[name][: len(one)]) for name, one in alone.items()]
-    return any(not np.allclose(one, other, rtol=1e-3, atol=1e-3 * float(np.abs(one).max())) for one, other in pairs)
+def _probes(task: Task) -> list[Example]:
+    """Return examples of different lengths, the longest last; of questions, those of the contexts."""
+    first, *rest = task.fields
+    examples = []
+    for row, words in enumerate(probe_words()):
+        text: Any = words if task.family == "tagging" else " ".join(words)
+        own = {**dict.fromkeys(rest, text), first: "a b" if task.family == "question_answering" else text}
+        examples.append(Example(row, str(row), str(row), own))
+    return examples
 
 
 def device_name(device: torch.device) -> str:

@@ -25,6 +25,7 @@ from robustbench_char.inference._identities import (
 from robustbench_char.inference.options import CHAT, ChatOptions, ModelOptions
 from robustbench_char.models.bases import HUB_ID
 from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.kinds import refuse_other_folder
 from robustbench_char.records.predictors import registered
 from robustbench_char.tasks.base import Task
 
@@ -80,6 +81,7 @@ def kind_of_model(name: Path | str) -> Kind:
         if not (path / SYSTEM).is_file() and not (path / CONFIG).is_file():
             if text in {point for point, _ in registered()}:  # a folder of data or code may have the name, too
                 return "predictor"
+            refuse_other_folder(path, text)
             expected = "a folder that `finetune` wrote, or one with a fine-tuned model of Transformers"
             raise InputError(text, found=f"neither {SYSTEM} nor {CONFIG}", expected=expected, fix="Check the path.")
         return "saved" if (path / SYSTEM).is_file() else "transformers"

@@ -37,6 +37,7 @@ from robustbench_char.inference._models import device_name
 from robustbench_char.inference.systems import load_system
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS, cosine_distances, summary_frame
 from robustbench_char.models.bases import Limits, resolve_base
+from robustbench_char.models.batching import Batching, shortest
 from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.charbert.system import CharBertSystem
 from robustbench_char.models.checkpoints import load_config
@@ -122,7 +123,8 @@ def open_reader(
             defend(system, str(defence))
         length = max_length or system.file.settings.max_length
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
-        return WordReader(encoder, system.kind, length, layer, pooling, stream, words), system.info
+        reader = WordReader(encoder, system.kind, length, layer, pooling, stream, words, system.batching)
+        return reader.measured(), system.info
     words = task is None or task.family == "tagging"
     base = resolve_base(model, any_type=True)
     kind, limits = _plain_kind(base.folder, words)
@@ -130,7 +132,8 @@ def open_reader(
     on_device = plain.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
     length = max_length or min(_LONGEST * limits.scale, limits.longest)
     kind.defence = open_defence(defence) if defence else None
-    reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words)
+    least = Batching(least=shortest(plain.config))
+    reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words, least).measured()
     name = defended_name(base.name, str(defence)) if defence else base.name
     return reader, ModelInfo(name=name, weights_sha256=base.weights_sha256)
 

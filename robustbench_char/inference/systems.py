@@ -28,6 +28,7 @@ from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.evaluate import read_labelled
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.results import Predictions, prediction_json, prediction_of
+from robustbench_char.models.batching import Batching, shortest
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.system import Defence, System
 from robustbench_char.tasks.base import Example, NativeFile, Task
@@ -69,6 +70,11 @@ class LoadedSystem(LoadedModel, _SystemSource):
         self.recipe = make_recipe(file.task, file.labels, file.settings)
         self.seconds = seconds
         self.place(model)
+        if kind.any_type:
+            front, kind.defence = kind.defence, None
+            self.batching = Batching(least=shortest(model.config))
+            self.measure(folder)
+            kind.defence = front
 
 
 def load_system(folder: Path) -> LoadedSystem:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,11 +22,12 @@ from robustbench_char.common import InputError
 from robustbench_char.inference._attack_set import PieceCounter, piece_counts
 from robustbench_char.inference._defended import defend
 from robustbench_char.inference._identities import fine_tuned_model, headless, task_of
-from robustbench_char.inference._models import Batching, LoadedModel, depends_on_padding
+from robustbench_char.inference._models import LoadedModel
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.metrics.base import Prediction
 from robustbench_char.metrics.tagging import bio2
 from robustbench_char.models.bases import Base
+from robustbench_char.models.batching import Batching, shortest
 from robustbench_char.models.bert import AUTO_HEADS
 from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model
 from robustbench_char.models.encoders import INPUT_NAMES, EncoderSystem, length_limit
@@ -53,7 +54,7 @@ class TransformersModel(LoadedModel):
         model = _loaded(name, base, task.family, labels.names)
         tokenizer = load_tokenizer(base.folder, words=task.family == "tagging", offsets=False)
         reading = reading_of(task.family, length_limit(model, tokenizer))
-        batching = _batching(model, tokenizer)
+        self.batching = _batching(model, tokenizer)
         self.task, self.inputs = task, (base.folder,)
         self.info = _info(base, labels, model, tokenizer, reading)
         self.kind = EncoderSystem(_padding(tokenizer, name), _input_names(model))
@@ -63,9 +64,7 @@ class TransformersModel(LoadedModel):
         self.classes = task.labels or _tags(task, said) or None
         self.recipe = make_recipe(task, said, reading)
         self.place(model)
-        self.batching = batching
-        alike = not batching.alone and depends_on_padding(self, task.family == "tagging", reading.max_length)
-        self.batching = batching._replace(alike=alike)
+        self.measure(name)
         if options.defence:
             defend(self, options.defence)
         self.seconds = time.monotonic() - started
@@ -122,8 +121,6 @@ def _loaded(name: str, base: Base, family: Family, labels: Sequence[str]) -> Pre
     if missing:
         found = f"weights without {missing[0]} ({len(missing)} missing)"
         raise headless(name, found, f"all weights of a {type(model).__name__}, its head among them")
-    if model.config.model_type == "big_bird":
-        cast(Any, model).base_model.set_attention_type("original_full")  # as after the first short text elsewhere
     return model
 
 
@@ -140,14 +137,7 @@ def _padding(tokenizer: PreTrainedTokenizerBase, name: str) -> PreTrainedTokeniz
 def _batching(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Batching:
     config: Any = model.config
     alone = None in (tokenizer.pad_token_id, config.pad_token_id)
-    return Batching(alone=alone, least=_shortest(config))
-
-
-def _shortest(config: Any) -> int:
-    """Return the shortest input that a model takes: those that pool their states fail on less."""
-    if config.model_type == "canine":
-        return int(config.downsampling_rate)
-    return 2 ** (len(config.block_sizes) - 1) + 1 if config.model_type == "funnel" else 1
+    return Batching(alone=alone, least=shortest(config))
 
 
 def _input_names(model: PreTrainedModel) -> tuple[str, ...]:

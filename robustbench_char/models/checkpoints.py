@@ -67,6 +67,8 @@ def _config(folder: Path, head: bool) -> PreTrainedConfig:
         raise ValueError(f"Transformers has no type {said.get('model_type')!r}")
     made: PreTrainedConfig = CONFIG_MAPPING[said["model_type"]].from_dict(without_left_over(said, head=head))
     made.name_or_path = str(folder)
+    if getattr(made, "attention_type", None) == "block_sparse":
+        made.attention_type = "original_full"  # BigBird's changes to it for good at the first batch of short texts
     return made
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
-from transformers import CanineModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CanineModel, EncoderDecoderConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import (
     BaseModelOutput,
     QuestionAnsweringModelOutput,
@@ -30,8 +30,11 @@ from transformers.modeling_outputs import (
     TokenClassifierOutput,
 )
 from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
     MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING,
     MODEL_MAPPING,
 )
 from transformers.utils.generic import ModelOutput
@@ -49,6 +52,14 @@ __all__ = ["INPUT_NAMES", "EncoderSystem", "length_limit", "limits_of", "read_en
 INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 _NO_END = 1_000_000  # relative positions go on for ever
 _SHORTEST = 8
+_NO_MASKED_LM = ("xlnet", "splinter")
+"""Encoders that were trained in other ways."""
+_OTHERS: tuple[tuple[Any, str], ...] = (
+    ((EncoderDecoderConfig,), "which is a pair of two models: save its half that reads, `model.encoder`, by itself"),
+    (MODEL_FOR_CAUSAL_LM_MAPPING, "which reads texts from left to right only"),
+    (MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, "which reads pictures"),
+    (MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING, "which reads pictures and texts"),
+)
 _USUAL = 512
 PIECES_A_WORD = 4
 """How many times as many pieces a text has as characters or bytes than as sub-words, for default lengths."""
@@ -119,17 +130,21 @@ def encoder_class(config: PreTrainedConfig, place: object) -> type[PreTrainedMod
     named: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
     if named is not None and named.__name__.endswith("EncoderModel"):
         return cast(type[PreTrainedModel], named)  # of T5 and its kind, whose decoder is not read then
-    reads = config.is_encoder_decoder or kind in MODEL_FOR_MASKED_LM_MAPPING
+    reads = config.is_encoder_decoder or kind in MODEL_FOR_MASKED_LM_MAPPING or config.model_type in _NO_MASKED_LM
     encoder: Any = MODEL_MAPPING[kind] if reads and kind in MODEL_MAPPING else None
     encoder = encoder[0] if isinstance(encoder, tuple) else encoder
     if encoder is None or getattr(config, "is_decoder", False):
         raise InputError(
             place,
-            found=f"a model of the type {config.model_type}, which does not encode texts in both directions",
+            found=f"a model of the type {config.model_type}, {_why_not(kind)}",
             expected="an encoder (as BERT, DeBERTa, CANINE), or a model that has one (as T5, BART)",
-            fix="Choose another base. Models that read from left to right only are not for this.",
+            fix="Choose another base.",
         )
     return cast(type[PreTrainedModel], encoder)
+
+
+def _why_not(kind: type[PreTrainedConfig]) -> str:
+    return next((why for types, why in _OTHERS if kind in types), "which Transformers lists as no encoder of texts")
 
 
 def new_encoder(config: PreTrainedConfig, place: object = "config.json") -> PreTrainedModel:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
+from robustbench_char.models.kinds import refuse_other_folder, what_it_reads
 from robustbench_char.models.settings import changed_by_reset, refuse_settings
 
 __all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weights_sha256"]
@@ -25,6 +26,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
 _OTHER_TOKENIZERS = (("tokenizer_config.json",), ("spiece.model",), ("sentencepiece.bpe.model",))
 """Of other types: CANINE's and ByT5's have no vocabulary."""
+_OF_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _VOCABULARIES = (".model", ".codes", ".tokenizer")
 
@@ -38,6 +40,7 @@ def check_model_folder(folder: Path, *, place: object | None = None, any_type: b
         found = "a file" if folder.exists() else "no such folder"
         expected = "a model folder with config.json and model.safetensors"
         raise InputError(place or folder, found=found, expected=expected, fix="Check the path.")
+    refuse_other_folder(folder, place or folder)
     config = _config(folder, any_type)
     for path in weight_files(folder):
         _check_safetensors(path)
@@ -59,7 +62,7 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / INDEX).is_file():
         return _shards(folder)
     pickled = sorted(
-        path.name for path in folder.iterdir() if path.suffix in _PICKLED and path.name != "training_args.bin"
+        path.name for path in folder.iterdir() if path.suffix in _PICKLED and not path.name.startswith(_OF_TRAINING)
     )
     if pickled:
         raise InputError(
@@ -112,6 +115,8 @@ def _config(folder: Path, any_type: bool) -> dict[str, Any]:
     if not isinstance(config, dict) or not known:
         expected = "the type of an encoder" if any_type else f"one of {', '.join(SUPPORTED_TYPES)}"
         fix = "Give a BERT-type, RoBERTa-type or CharBERT model; `finetune --system encoder` takes other encoders."
+        does = what_it_reads(config) if isinstance(config, dict) else None
+        fix = f"This model {does}: choose an encoder of text." if does else fix
         raise InputError(f"{path}: model_type", found=repr(kind), expected=expected, fix=fix)
     refuse_settings(path, config)
     return config

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -17,12 +17,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
+from robustbench_char.models.batching import Batching, measured, probe_words
 from robustbench_char.models.encoders import state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad, words_of
 from robustbench_char.models.system import System
 
 __all__ = ["Passage", "PassageWindow", "Pooling", "Stream", "WordReader"]
 
+_SHARED = Batching()
 Pooling = Literal["mean", "first"]
 Stream = Literal["both", "subword", "character"]
 
@@ -71,6 +73,7 @@ class WordReader:
     pooling: Pooling = "mean"
     stream: Stream = "both"
     words: bool = False
+    batching: Batching = _SHARED
 
     def __post_init__(self) -> None:
         states = state_count(self.model)
@@ -95,14 +98,36 @@ class WordReader:
         alike: defaultdict[tuple[bytes, ...], list[int]] = defaultdict(list)
         for place, (window, _, _) in enumerate(windows):
             alike[tuple(values.tobytes() for values in window.inputs.values())].append(place)
-        groups = sorted(alike.values(), key=lambda places: -len(windows[places[0]].words))
-        representations: dict[int, Representations] = {}
-        for start in range(0, len(groups), batch_size):
-            chosen = groups[start : start + batch_size]
+        groups, representations = list(alike.values()), dict[int, Representations]()
+        lengths = [len(windows[places[0]].words) for places in groups]
+        for numbers in self.batching.batches(lengths, batch_size):
+            chosen = [groups[number] for number in numbers]
             states = self._states([windows[places[0]].window for places in chosen])
             for row, places in enumerate(chosen):
                 representations |= {place: self._pooled(states[row], *windows[place][1:]) for place in places}
         return [representations[place] for place in range(len(windows))]
+
+    def measured(self) -> WordReader:
+        """Return it with what decides how passages share a batch, found out before a defence stands in front.
+
+        Raises InputError for a model whose states are drawn at random.
+        """
+        if not self.kind.any_type:
+            return self
+        front, self.kind.defence = self.kind.defence, None
+        texts = [" ".join(words) for words in probe_words()]
+        windows = list(
+            self.kind.word_windows(probe_words(), max_length=self.max_length)
+            if self.words
+            else self.kind.text_windows(texts, None, max_length=self.max_length)
+        )
+        self.kind.defence = front
+
+        def read(chosen: Sequence[Window]) -> list[dict[str, NDArray[np.float32]]]:
+            return [{"states": states} for states in self._states(chosen).cpu().numpy()]
+
+        place = self.model.config.name_or_path or "the model"
+        return replace(self, batching=measured(read, windows, self.batching, place))
 
     def windows(self, passages: Sequence[Passage]) -> Iterator[PassageWindow]:
         """Yield one window per passage, in order. A defence sees all passages in one call."""
@@ -121,12 +146,13 @@ class WordReader:
     @torch.inference_mode()
     def _states(self, windows: Sequence[Window]) -> Tensor:
         """Return hidden states [B, T, D] in single precision. Raises InputError where they are not finite."""
-        batch = pad([window.inputs for window in windows], self.kind.padding())
+        batch = pad([window.inputs for window in windows], self.kind.padding(), least=self.batching.least)
         lengths = np.array([len(window.inputs["input_ids"]) for window in windows])
-        mask = np.arange(lengths.max()) < lengths[:, None]
+        mask = np.arange(max(lengths.max(), self.batching.least)) < lengths[:, None]
         batch.setdefault("attention_mask", mask.astype(np.int64))  # some tokenizers leave it to who calls the model
         inputs = {name: torch.from_numpy(values).to(self.model.device) for name, values in batch.items()}
         states = self._layer(cast(Any, self.model)(**inputs, output_hidden_states=True, return_dict=True))
+        states = states[:, : mask.shape[1]]  # Reformer fills up its chunks
         if not bool(states[torch.from_numpy(mask).to(states.device)].isfinite().all()):
             found = f"hidden states of layer {self.layer} that are not finite"
             fix = "Its weights are damaged, or too large for single precision: train or download it again."

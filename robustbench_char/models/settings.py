@@ -28,6 +28,9 @@ _OF_A_PAIR = {"is_encoder_decoder", "tie_encoder_decoder", "tie_word_embeddings"
 """Of BERT's kind, which is one encoder, with its decoder of sub-words tied to their embeddings."""
 _ENCODERS = ("bert", "roberta", "charbert")
 
+_ONCE_BY_THE_BATCH = ("convbert", "yoso", "nystromformer", "mobilebert", "funnel", "big_bird", "bigbird_pegasus")
+"""Types whose outputs under our heads depended on what shared their batch."""
+
 _LEFT_TO_RIGHT = ("is_decoder", "add_cross_attention", "causal", "is_causal")
 _RELATIVE = ("relative_key", "relative_key_query")
 _OWN_COPY = "in a copy of the folder"
@@ -47,6 +50,8 @@ def changed_by_reset(config: Mapping[str, Any]) -> Iterator[str]:
         yield "problem_type"
     if config.get("classifier_dropout") is not None:
         yield "classifier_dropout"
+    if config.get("model_type") in _ONCE_BY_THE_BATCH:
+        yield "batches"
     roberta = config.get("base_type", config.get("model_type")) == "roberta"
     if roberta and config.get("hidden_act", "gelu") != "gelu":
         yield "hidden_act"  # of the masked-LM head of a CharBERT on it
@@ -59,6 +64,11 @@ def refuse_settings(path: Path, config: Mapping[str, Any]) -> None:
             found = f"{str(config[name]).lower()}: a model that reads from left to right, as the half that writes text"
             fix = f"Choose an encoder. If it was trained to read in both directions, set {name} to false {_OWN_COPY}."
             raise InputError(f"{path}: {name}", found=found, expected="false, as encoders have it", fix=fix)
+    if config.get("model_type") == "xmod" and not config.get("default_language"):
+        known = ", ".join(map(str, config.get("languages") or ["en_XX"]))
+        fix = f'Choose one {_OWN_COPY}: "default_language": NAME, of {known}.'
+        found = "none: a model with parts for each language, of which none is chosen"
+        raise InputError(f"{path}: default_language", found=found, expected="the language of the texts", fix=fix)
     if config.get("num_hidden_layers") == 0:
         fix = "Correct config.json, or download it again."
         raise InputError(f"{path}: num_hidden_layers", found="0", expected="at least one layer", fix=fix)
