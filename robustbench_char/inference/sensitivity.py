@@ -123,8 +123,8 @@ def open_reader(
             defend(system, str(defence))
         length = max_length or system.file.settings.max_length
         encoder, words = system.model.base_model, system.file.task.family == "tagging"
-        reader = WordReader(encoder, system.kind, length, layer, pooling, stream, words, system.batching)
-        return reader.measured(), system.info
+        how = layer, pooling, stream, words, system.batching
+        return WordReader(encoder, system.kind, length, *how).measured(), system.info
     words = task is None or task.family == "tagging"
     base = resolve_base(model, any_type=True)
     kind, limits = _plain_kind(base.folder, words)
@@ -132,8 +132,8 @@ def open_reader(
     on_device = plain.to(torch.accelerator.current_accelerator() or torch.device("cpu"))
     length = max_length or min(_LONGEST * limits.scale, limits.longest)
     kind.defence = open_defence(defence) if defence else None
-    least = Batching(least=shortest(plain.config))
-    reader = WordReader(on_device.eval(), kind, length, layer, pooling, stream, words, least).measured()
+    how = layer, pooling, stream, words, Batching(least=shortest(plain.config))
+    reader = WordReader(on_device.eval(), kind, length, *how).measured()
     name = defended_name(base.name, str(defence)) if defence else base.name
     return reader, ModelInfo(name=name, weights_sha256=base.weights_sha256)
 
@@ -190,9 +190,8 @@ def sensitivity(
 
 
 def _called(info: SystemInfo | ModelInfo, label: str | None) -> SystemInfo | ModelInfo:
-    if label is None:
-        return info
-    return info.model_copy(update={"label" if isinstance(info, SystemInfo) else "name": label})
+    field = "label" if isinstance(info, SystemInfo) else "name"
+    return info if label is None else info.model_copy(update={field: label})
 
 
 def _saved(measured: Sensitivity, output: Path, overwrite: bool, inputs: Sequence[Path]) -> Sensitivity:
