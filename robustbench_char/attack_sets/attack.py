@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Unpack
@@ -11,12 +11,14 @@ from robustbench_char.attack_sets.manifest import (
     ANSWERS,
     LEDGER,
     MANIFEST,
+    SPELLINGS,
     FileInfo,
     Manifest,
     StrengthInfo,
     read_manifest,
     write_manifest,
 )
+from robustbench_char.attack_sets.replay import SPELLING_COLUMNS, Ledger, spellings_of
 from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks
 from robustbench_char.attacks.ledger import ledger_schema
 from robustbench_char.attacks.suites import Suite
@@ -25,6 +27,7 @@ from robustbench_char.common.files import output_folder, safe_name, sha256_bytes
 from robustbench_char.common.process import cycles_kept
 from robustbench_char.common.provenance import provenance
 from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task
+from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.table import write_table
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, NamedSource, open_source
@@ -105,9 +108,13 @@ def _write_set(attack: Attack, source: NativeFile, folder: Path, file_format: Ou
             write_table(attack.task, target, chain.from_iterable(block.examples() for block in attacked))
     if tally.examples == 0:
         raise InputError(source.path, found="no example", expected="at least one example", fix="Check the file.")
-    if answers is not None:
-        _write_answers(folder / ANSWERS, answers)
-    return _manifest(attack, source, target, tally, file_format, answers)
+    manifest = _manifest(attack, source, target, tally, file_format)
+    if answers is None:
+        return manifest
+    kept = {"answers": _write_beside(folder / ANSWERS, ANSWER_COLUMNS, answers)}
+    if file_format == "native" and source.spells_freely():
+        kept |= _written_spellings(attack, source, target)
+    return manifest.model_copy(update=kept)
 
 
 def _noting_answers(attacked: Iterator[AttackedBlock], answers: list[tuple[object, ...]]) -> Iterator[AttackedBlock]:
@@ -125,12 +132,22 @@ def answer_rows(clean: Example, attacked: Example) -> Iterator[tuple[object, ...
             yield (clean.row, clean.id, kind, index, *before, *after)
 
 
-def _write_answers(path: Path, rows: list[tuple[object, ...]]) -> None:
+def _written_spellings(attack: Attack, source: NativeFile, target: Path) -> dict[str, FileInfo]:
+    """Write `spellings.parquet`, unless undoing the edits of the ledger gives the clean file's spelling of its own."""
+    attacked, ledger = open_native(attack.task, target), Ledger(target.parent)
+    found = spellings_of(attack.task, source, attacked, ledger)
+    rows = [(number, spelling.decode()) for number, spelling in found.items()]
+    return {"spellings": _write_beside(target.parent / SPELLINGS, SPELLING_COLUMNS, rows)} if rows else {}
+
+
+def _write_beside(path: Path, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> FileInfo:
+    """Write a table of an attacked set."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = zip(*rows, strict=True) if rows else [()] * len(ANSWER_COLUMNS)
-    pq.write_table(pa.table(dict(zip(ANSWER_COLUMNS, map(list, columns), strict=True))), path)
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    pq.write_table(pa.table(dict(zip(columns, map(list, values), strict=True))), path)
+    return FileInfo(name=path.name, sha256=sha256_file(path), rows=len(rows))
 
 
 def source_sha256(path: Path) -> str:
@@ -148,7 +165,7 @@ def _output_name(path: Path, file_format: OutputFormat) -> str:
         name = f"{Path(name).stem}.{file_format}"
     elif path.is_dir():
         name = f"{name}.txt"  # a folder of trees is written as columns
-    return f"data-{name}" if name in (MANIFEST, LEDGER, ANSWERS) else name
+    return f"data-{name}" if name in (MANIFEST, LEDGER, ANSWERS, SPELLINGS) else name
 
 
 def refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
@@ -187,9 +204,8 @@ def _manifest(
     target: Path,
     tally: Tally,
     file_format: OutputFormat,
-    answers: list[tuple[object, ...]] | None,
 ) -> Manifest:
-    ledger, kept = target.parent / LEDGER, target.parent / ANSWERS
+    ledger = target.parent / LEDGER
     counts = tally.counts(_spell_known_word(ledger, tally.known))
     effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None
     rate = tally.numbers["character_edits"] / tally.numbers["characters"] if tally.numbers["characters"] else None
@@ -204,7 +220,6 @@ def _manifest(
         input=FileInfo(name=safe_name(source.path.name), sha256=source_sha256(source.path), rows=tally.examples),
         output=FileInfo(name=target.name, sha256=sha256_file(target), rows=tally.examples),
         ledger=FileInfo(name=LEDGER, sha256=sha256_file(ledger), rows=counts.edits),
-        answers=FileInfo(name=ANSWERS, sha256=sha256_file(kept), rows=len(answers)) if answers is not None else None,
         strength=StrengthInfo(requested=attack.suite.strength, effective=effective, character_error_rate=rate),
         counts=counts,
         no_op_share=counts.no_ops / counts.attempted if counts.attempted else None,

@@ -14,9 +14,9 @@ from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.tasks.base import Task
 
-__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "Manifest", "read_manifest", "sets_below"]
+__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "read_manifest", "sets_below"]
 
-MANIFEST, LEDGER, ANSWERS = "manifest.json", "edits.parquet", "answers.parquet"
+MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
 
 
 class FileInfo(Frozen):
@@ -84,6 +84,7 @@ class Manifest(Frozen):
     output: FileInfo
     ledger: FileInfo
     answers: FileInfo | None = None
+    spellings: FileInfo | None = None
     strength: StrengthInfo
     counts: Counts
     no_op_share: float | None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from robustbench_char.attack_sets.manifest import Manifest, read_manifest
-from robustbench_char.attack_sets.verify import read_ledger
+from robustbench_char.attack_sets.replay import read_ledger
 from robustbench_char.attacks.ledger import LedgerRow, rows_by_text, undoing_edit_of
 from robustbench_char.common import InputError
 from robustbench_char.tasks.base import Example, token_text

@@ -2,60 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, BinaryIO, Unpack, cast
+from typing import Unpack
 
 from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, answer_rows, source_sha256
-from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, SPELLINGS, Manifest, read_manifest
 from robustbench_char.attack_sets.operations import Restored
-from robustbench_char.attacks.ledger import (
-    LEDGER_COLUMNS,
-    LedgerRow,
-    character_edits,
-    edit_of,
-    rows_by_text,
-    undoing_edit_of,
+from robustbench_char.attack_sets.replay import (
+    FIX,
+    Ledger,
+    attacked_sha256,
+    read_spellings,
+    read_table,
+    restored_sha256,
 )
+from robustbench_char.attacks.ledger import LedgerRow, edit_of, undoing_edit_of
 from robustbench_char.attacks.operators import WHITE_SPACE
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
-from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task, token_text
+from robustbench_char.tasks.base import Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
-from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.tasks.registry import follow
 from robustbench_char.tasks.sources import Input, NamedSource, open_source
 from robustbench_char.text.edits import Edit, apply_edits
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 __all__ = ["verify"]
 
-_FIX = "Run the attack again; if the file was changed on purpose, it is no longer the attacked set of this ledger."
 
-
-def read_ledger(folder: Path) -> pa.Table:
-    """Read `edits.parquet`. Raises InputError when it is missing, not a Parquet file, or has other columns."""
-    return _read_table(folder / LEDGER, LEDGER_COLUMNS)
-
-
-def _read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise InputError(path, found="no such file", expected="a table of an attack", fix="Run the attack again.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        found = f"an unreadable Parquet file ({error})"
-        raise InputError(path, found=found, expected="a table of an attack", fix=_FIX) from None
-    _same(path, "columns", ", ".join(table.column_names), ", ".join(columns))
-    return table
+def _same(place: object, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise InputError(place, found=f"{what} {found}", expected=f"{expected}", fix=FIX)
 
 
 def verify(folder: str | Path, input: Input | None = None, **source: Unpack[NamedSource]) -> Manifest:
@@ -73,27 +51,25 @@ def verify(folder: str | Path, input: Input | None = None, **source: Unpack[Name
     manifest = read_manifest(folder)
     clean = open_source(manifest.task_record, input=input, **source)
     _check_files(folder, manifest, clean)
-    ledger = _Ledger(folder)
+    ledger = Ledger(folder)
     _check_manifest(folder, manifest, ledger)
     attacked = open_native(manifest.task_record, folder / manifest.output.name)
     _check_examples(folder, manifest, clean, attacked, ledger)
     if manifest.format == "native":
-        _check_bytes(manifest.task_record, clean, attacked, ledger)
+        _check_bytes(folder, manifest, clean, attacked, ledger)
     return manifest
 
 
 def _check_files(folder: Path, manifest: Manifest, source: NativeFile) -> None:
     _same(source.path, "content", _short(source_sha256(source.path)), _short(manifest.input.sha256))
-    for info in filter(None, (manifest.output, manifest.ledger, manifest.answers)):
+    for info in filter(None, (manifest.output, manifest.ledger, manifest.answers, manifest.spellings)):
         path = folder / safe_name(info.name)
         if not path.is_file():
-            raise InputError(path, found="no such file", expected="a file of the attacked set", fix=_FIX)
+            raise InputError(path, found="no such file", expected="a file of the attacked set", fix=FIX)
         _same(path, "content", _short(sha256_file(path)), _short(info.sha256))
 
 
-def _check_examples(
-    folder: Path, manifest: Manifest, source: NativeFile, attacked: NativeFile, ledger: _Ledger
-) -> None:
+def _check_examples(folder: Path, manifest: Manifest, source: NativeFile, attacked: NativeFile, ledger: Ledger) -> None:
     answers: list[tuple[object, ...]] = []
     examples, restored = 0, Restored()
     for clean, after in _pairs(source, attacked):
@@ -109,7 +85,7 @@ def _check_examples(
     _check_answers(folder, manifest, answers)
 
 
-def _check_manifest(folder: Path, manifest: Manifest, ledger: _Ledger) -> None:
+def _check_manifest(folder: Path, manifest: Manifest, ledger: Ledger) -> None:
     """Check what the manifest says of itself and of the ledger."""
     counts, path = manifest.counts, folder / MANIFEST
     eligible, attempted = counts.eligible_words, counts.attempted
@@ -137,7 +113,7 @@ def _check_answers(folder: Path, manifest: Manifest, expected: list[tuple[object
     if manifest.task_record.family != "question_answering" or "context" not in manifest.fields:
         return
     path = folder / ANSWERS
-    rows = _read_table(path, ANSWER_COLUMNS).to_pylist()
+    rows = read_table(path, ANSWER_COLUMNS).to_pylist()
     _same(path, "answers:", len(rows), len(expected))
     for number, (row, values) in enumerate(zip(rows, expected, strict=True)):
         _same(f"{path}, row {number}", "answer", tuple(row.values()), values)
@@ -145,38 +121,6 @@ def _check_answers(folder: Path, manifest: Manifest, expected: list[tuple[object
 
 def _short(digest: str) -> str:
     return f"SHA-256 {digest[:16]}…" if len(digest) == 64 else digest
-
-
-def _same(place: object, what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise InputError(place, found=f"{what} {found}", expected=f"{expected}", fix=_FIX)
-
-
-class _Ledger:
-    """The ledger's rows by text; those of a context, which are stored once, for each question that shares it."""
-
-    def __init__(self, folder: Path) -> None:
-        table = read_ledger(folder)
-        self.size = table.num_rows
-        counts = table["operator"].value_counts().to_pylist()
-        self.by_operator = {entry["values"]: entry["counts"] for entry in counts}
-        self._rows = rows_by_text(table)
-        self.character_edits = character_edits(table)
-        self.edited_words = sum(len({row["word"] for row in rows}) for rows in self._rows.values())
-        self._contexts: dict[str, list[LedgerRow]] = {}
-        self._used: set[tuple[int, str]] = set()
-
-    def of(self, example: Example, field: str) -> list[LedgerRow]:
-        """Return the edits of one field of an example, in order of position."""
-        text = (example.row, field)
-        self._used.add(text)
-        if field != "context" or example.context_key is None:
-            return self._rows.get(text, [])
-        return self._contexts.setdefault(example.context_key, self._rows.get(text, []))
-
-    def left(self) -> set[tuple[int, str]]:
-        """Return the texts of the ledger that no example has."""
-        return set(self._rows) - self._used
 
 
 def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, Example]]:
@@ -187,7 +131,7 @@ def _pairs(source: NativeFile, attacked: NativeFile) -> Iterator[tuple[Example, 
         yield clean, after
 
 
-def _check_example(task: Task, clean: Example, after: Example, ledger: _Ledger, folder: Path) -> None:
+def _check_example(task: Task, clean: Example, after: Example, ledger: Ledger, folder: Path) -> None:
     place = f"{folder.name}: example {clean.row} (id {clean.id})"
     edits: dict[str, list[Edit]] = {}
     for field in task.fields:
@@ -205,7 +149,7 @@ def _check_text(place: str, clean: str, after: str, rows: list[LedgerRow]) -> No
         backward = apply_edits(after, list(map(undoing_edit_of, rows)))
     except ValueError as error:
         found, expected = f"an edit that does not fit: {error}", "the text that the ledger was written for"
-        raise InputError(place, found=found, expected=expected, fix=_FIX) from None
+        raise InputError(place, found=found, expected=expected, fix=FIX) from None
     _same(place, "attacked text", repr(after), repr(forward))
     _same(place, "text after undoing the edits", repr(backward), repr(clean))
     for row in rows:
@@ -227,28 +171,15 @@ def _check_words(place: str, clean: str, after: str, row: LedgerRow) -> None:
         _same(f"{place}, word {row['word']}", "word", repr(word if fits else window), repr(word))
 
 
-def _check_bytes(task: Task, source: NativeFile, attacked: NativeFile, ledger: _Ledger) -> None:
+def _check_bytes(folder: Path, manifest: Manifest, source: NativeFile, attacked: NativeFile, ledger: Ledger) -> None:
     """Replay the ledger on the bytes of both files: clean to attacked, and (where the clean source is a file) back."""
-    forward = _replayed(task, source, attacked, ledger, edit_of)
+    task, spellings = manifest.task_record, folder / SPELLINGS
+    forward = attacked_sha256(task, source, attacked, ledger)
     what = "bytes other than the ledger makes of the clean file"
     _same(attacked.path, what, forward, sha256_file(attacked.path))
     # A folder of trees is written as columns, and no library writes the bytes of another's Parquet file again.
     if source.path.is_file() and source.path.suffix != ".parquet":
-        backward = _replayed(task, attacked, source, ledger, undoing_edit_of)
+        kept = read_spellings(spellings) if manifest.spellings else {}
+        backward = restored_sha256(task, source, attacked, ledger, kept, spellings)
         what = "bytes that undoing the ledger does not turn into the clean file"
         _same(attacked.path, what, backward, sha256_file(source.path))
-
-
-def _replayed(
-    task: Task, source: NativeFile, target: NativeFile, ledger: _Ledger, edit: Callable[[LedgerRow], Edit]
-) -> str:
-    """Return the SHA-256 of `source` written again with the edits that the ledger has for its texts."""
-    digest = hashlib.sha256()
-
-    def examples() -> Iterator[Attacked]:
-        for before, after in zip(source.examples(), target.examples(), strict=True):
-            yield Attacked(after, {field: list(map(edit, ledger.of(before, field))) for field in task.fields})
-
-    blocks = attacked_blocks(source.blocks(), examples())
-    source.rewrite(cast(BinaryIO, SimpleNamespace(write=digest.update)), blocks)
-    return digest.hexdigest()

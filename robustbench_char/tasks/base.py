@@ -159,6 +159,10 @@ class NativeFile(ExampleSource, Protocol):
 
     path: Path
 
+    def spells_freely(self) -> bool:
+        """Return whether a text that stands in the file twice may be spelled in two ways (by default not)."""
+        return False
+
     def rewrite(self, out: BinaryIO, attacked: Iterable[AttackedBlock]) -> None:
         """Write the file again with its texts and answers replaced, in file order; all other bytes stay as they are."""
         ...

@@ -54,6 +54,10 @@ class JsonLines(NativeFile):
         """Return whether there are escapes anywhere in the file."""
         return self._escapes
 
+    def spells_freely(self) -> bool:
+        """Return whether there are escapes anywhere in the file."""
+        return self._escapes
+
     def source(self, example: Example, field: str, start: int, end: int) -> str | None:
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
         text = self._line(example.row)

@@ -75,6 +75,10 @@ class SquadJson(NativeFile):
         """Return how a slice of a text is spelled in the file where that differs (JSON escapes), else None."""
         return source_of(self._text, self._literal(example.row, field), start, end)
 
+    def spells_freely(self) -> bool:
+        """Return whether there are JSON escapes in the file."""
+        return "\\" in self._text
+
     def _literal(self, row: int, field: str) -> Node:
         paragraph, question = self._rows[row]
         return paragraph.context if field == "context" else question.question
