@@ -12,6 +12,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.tasks.base import Task
 
 __all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "read_manifest", "sets_below"]
@@ -77,7 +78,7 @@ class Manifest(Frozen):
     task_record: Task
     suite: Suite
     suite_sha256: str
-    seed: int
+    seed: StoredSeed
     fields: tuple[str, ...]
     format: Literal["native", "jsonl", "parquet"]
     input: FileInfo

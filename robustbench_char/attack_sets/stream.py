@@ -40,6 +40,7 @@ from robustbench_char.attacks.suites import (
 )
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
+from robustbench_char.common.seeds import seed_of
 from robustbench_char.tasks.base import Attacked, AttackedBlock, Block, Example, ExampleSource, Task
 from robustbench_char.tasks.registry import TASKS, follow
 from robustbench_char.text.edits import Edit, Moves
@@ -78,9 +79,10 @@ class Attack:
     ) -> Attack:
         """Resolve a suite by name and the fields to attack; `option` is how messages write the name of an argument.
 
-        Raises InputError for an unknown suite or field, a suite of several strengths, a mistake in its file or in that
-        of the operations, and operations for a task that is not tagging, or with a seed.
+        Raises InputError for a wrong seed, an unknown suite or field, a suite of several strengths, a mistake in its
+        file or in that of the operations, and operations for a task that is not tagging, or with a seed.
         """
+        seed = seed_of(seed)
         place, read = option.format("suite"), read_operations(operations) if operations is not None else None
         resolved = only_suite(suites_of(suite, task, read, place=place), place=place)
         if read is not None and task.family != "tagging":

@@ -16,6 +16,7 @@ from robustbench_char.common.errors import nearest
 from robustbench_char.common.files import find_declaration
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Options, all_optional
+from robustbench_char.common.seeds import Seed
 from robustbench_char.common.yaml_model import Mistake, load_yaml_parts
 from robustbench_char.defences.channel.options import ChannelOptions
 from robustbench_char.defences.wordrec.options import RecogniserOptions
@@ -81,8 +82,8 @@ OPTIONS: dict[str, type[Options]] = {"channel": ChannelOptions, "wordrec": Recog
 
 
 def _seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if not seeds or len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**32 for seed in seeds):
-        raise ValueError("different numbers from 0 to 4294967295")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError("one seed or several, all different")
     return seeds
 
 
@@ -92,7 +93,7 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Seeds = Annotated[tuple[int, ...], AfterValidator(_seeds)]
+Seeds = Annotated[tuple[Seed, ...], AfterValidator(_seeds)]
 Names = Annotated[tuple[str, ...], AfterValidator(_names)]
 
 

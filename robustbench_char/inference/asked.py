@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, NoReturn, Unpack
 
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import read_manifest, sets_below
@@ -12,6 +12,7 @@ from robustbench_char.attack_sets.stream import suites_of
 from robustbench_char.attacks.suites import Suite
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Options, fields_of, options_of
+from robustbench_char.common.seeds import SEEDS, as_whole, is_seed
 from robustbench_char.inference._identities import task_of
 from robustbench_char.inference.opening import task_of_model
 from robustbench_char.tasks.base import NativeFile, Task
@@ -20,6 +21,9 @@ from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, NamedSource, SourceOptions, open_source
 
 __all__ = ["attacked_files", "attacks_of", "files_of", "parted", "seeds_of", "task_named"]
+
+MOST = 1000
+"""The most seeds that are asked for by their number."""
 
 
 def parted(keywords: Mapping[str, Any], *models: type[Options]) -> tuple[Any, ...]:
@@ -65,13 +69,19 @@ def seeds_of(seeds: int | str | Sequence[int] | None) -> tuple[int, ...]:
     """Return the seeds of attacks: the first so many from 1, or those listed (in a text by commas); one by default."""
     try:
         given = seeds if not isinstance(seeds, str) else int(seeds) if "," not in seeds else map(int, seeds.split(","))
-        listed = tuple(range(1, given + 1)) if isinstance(given, int) else tuple(given or (1,))
-    except ValueError:
+        whole = as_whole(given)
+        if type(whole) is int:
+            return tuple(range(1, whole + 1)) if 1 <= whole <= MOST else _wrong_seeds(seeds)
+        listed = tuple(map(as_whole, [1] if given is None else given))
+    except (TypeError, ValueError):  # neither a number nor several
         listed = ()
-    if not listed or len(set(listed)) < len(listed) or not all(0 <= seed < 2**32 for seed in listed):
-        raise InputError("--seeds", found=str(seeds), expected="how many seeds (3), or different ones (4,5,6)",
-                         fix="Correct the number.")  # fmt: skip
-    return listed
+    good = listed and all(map(is_seed, listed)) and len(set(listed)) == len(listed)
+    return listed if good else _wrong_seeds(seeds)
+
+
+def _wrong_seeds(seeds: object) -> NoReturn:
+    expected = f"how many seeds (3, at most {MOST}), or different ones (4,5,6) from 0 to {SEEDS}"
+    raise InputError("--seeds", found=str(seeds), expected=expected, fix="Correct the number.")
 
 
 def attacked_files(

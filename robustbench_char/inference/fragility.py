@@ -15,6 +15,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.extras import needed
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.provenance import provenance
+from robustbench_char.common.seeds import seed_of
 from robustbench_char.inference._attack_set import word_pieces
 from robustbench_char.inference.results import write_alone
 from robustbench_char.metrics.fragility import NOUN_TAGS, Pieces, deletions, nouns, split_shares
@@ -44,7 +45,7 @@ def fragility(
     are fractions. `output` keeps the record, which reports show. Raises InputError for a task of another family, and
     for a file without words.
     """
-    task = get_task(task, "--task")
+    task, seed = get_task(task, "--task"), seed_of(seed)
     file = open_source(task, **source)
     if task.family != "tagging":
         raise InputError("--task", found=f"{task.name}, a task of {task.family.replace('_', ' ')}",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.common.seeds import seed_of
 from robustbench_char.metrics.base import Floats
 
 __all__ = ["RESAMPLES", "Interval", "interval", "percentiles", "resampled_sums"]
@@ -44,7 +45,7 @@ def resampled_sums(counts: Floats, *, resamples: int = RESAMPLES, seed: int = 0)
     result, memory does not grow with N or R.
     """
     distinct, times = np.unique(counts, axis=0, return_counts=True)
-    generator = np.random.Generator(np.random.PCG64(seed))
+    generator = np.random.Generator(np.random.PCG64(seed_of(seed)))
     sums = np.empty((resamples, counts.shape[1]))
     draw = _multinomial if len(distinct) * _MULTINOMIAL_COST < len(counts) else _drawn
     step = max(1, _CHUNK // max(1, len(distinct)))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.common.seeds import seed_of
 from robustbench_char.metrics.base import Floats
 
 __all__ = ["PERMUTATIONS", "holm", "permutation_test"]
@@ -90,7 +91,7 @@ def _drawn_swaps(times: NDArray[np.intp], permutations: int, seed: int) -> Itera
 
     A number is the count of ones among as many random bits as the group has examples: binomial, and quick to draw.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
+    generator = np.random.Generator(np.random.PCG64(seed_of(seed)))
     words = -(-times // _BITS)
     starts = np.cumsum(words) - words
     unused = np.zeros(int(words.sum()), dtype=np.uint64)  # bits of the last word of each group

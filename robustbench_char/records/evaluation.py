@@ -16,6 +16,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import sha256_bytes, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.defence import KEYS, DefenceInfo, StoredDefence
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
@@ -166,7 +167,7 @@ class AttackInfo(Frozen):
 
     suite: str
     suite_sha256: str
-    seed: int
+    seed: StoredSeed
     clean_sha256: str
     requested_strength: float | None
     effective_strength: float | None

@@ -15,6 +15,7 @@ from pydantic import Field
 from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.metrics.sensitivity import WORD_COLUMNS
 from robustbench_char.records.evaluation import AttackInfo, SystemInfo
 from robustbench_char.records.published import find_results, read_table
@@ -142,7 +143,7 @@ class FragilityRecord(Frozen):
     tokenizer: str
     source: str
     source_sha256: str
-    seed: int
+    seed: StoredSeed
     words: int
     split_words: float | None
     entities: int

@@ -14,10 +14,11 @@ from robustbench_char.attack_sets.stream import Attack, Tally, attack_blocks, ch
 from robustbench_char.attacks.suites import Suite, only_suite
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.options import Option, within
+from robustbench_char.common.seeds import SEEDS
 from robustbench_char.common.systems import Traits
 from robustbench_char.records.training import AugmentInfo
 from robustbench_char.tasks.base import Example, ExampleSource, Task
-from robustbench_char.training.options import SEEDS, AugmentOptions
+from robustbench_char.training.options import AugmentOptions
 
 __all__ = ["AUGMENT_SEED", "copy_seeds", "resolve_augmentation"]
 

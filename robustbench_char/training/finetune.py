@@ -21,6 +21,7 @@ from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
+from robustbench_char.common.seeds import seed_of
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.channel import ChannelOptions
 from robustbench_char.defences.opening import identify_defence, open_defence
@@ -97,7 +98,7 @@ def finetune(
     (chosen, augment), record = options_of(options, FinetuneOptions, AugmentOptions), get_task(task)
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
-    asked = _Request(record, source, train_sha256, system, str(base), label, front, seed, chosen, augment)
+    asked = _Request(record, source, train_sha256, system, str(base), label, front, seed_of(seed), chosen, augment)
     job = _resolve(asked, home, progress=progress)
     folder = Path(output) if output else home / saved.SYSTEMS_FOLDER / job.run
     loop = partial(Loop, save_seconds=save_seconds, progress=progress, callbacks=tuple(callbacks))

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.extras import installed
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Called, Option, Options, within
+from robustbench_char.common.seeds import SEEDS, as_whole, seed_of
 
 if TYPE_CHECKING:
     from robustbench_char.models.bases import Limits
@@ -30,8 +31,6 @@ __all__ = [
     "resolve_settings",
 ]
 
-SEEDS = 2**32 - 1
-"""The largest seed."""
 _SPECIAL_PIECES = 4  # RoBERTa's <s> question </s></s> context </s>; BERT has three
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -72,7 +71,7 @@ class AugmentOptions(Options):
     share: Annotated[float, Called("augment_share")] = Field(
         1.0, gt=0, le=1, description="Share of the examples that get an attacked copy."
     )
-    seed: Annotated[int | None, Called("augment_seed")] = Field(
+    seed: Annotated[int | None, BeforeValidator(as_whole), Called("augment_seed")] = Field(
         None, ge=0, le=SEEDS, description="Seed of that attack, refused in evaluations of the system (default: 1000)."
     )
     without: Annotated[tuple[str, ...], Called("augment_without")] = Field(
@@ -173,8 +172,7 @@ def resolve_settings(
 
     `positions` is the longest input that the encoder takes; default lengths are `scale` times those of sub-words.
     """
-    within("seed", seed, 0, SEEDS)
-    length = options.max_length
+    seed, length = seed_of(seed), options.max_length
     if length is None:
         length = min(scale * (384 if family == "question_answering" else 128), positions)
     within("max_length", length, 8, positions)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from pydantic import BeforeValidator, Field
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.options import Called, Option, Options, options_of, within
+from robustbench_char.common.options import Called, Option, Options, options_of
+from robustbench_char.common.seeds import SEEDS, as_whole, seed_of
 
 if TYPE_CHECKING:
     from robustbench_char.attacks.suites import Suite
@@ -67,7 +68,9 @@ class RecogniserOptions(Options):
 class AnswerOptions(Options):
     """How the answers of a recogniser are written, and the seed of its training."""
 
-    seed: int = Field(0, description="Word recogniser: random seed of training and of its attack.")
+    seed: Annotated[int, BeforeValidator(as_whole)] = Field(
+        0, ge=0, le=SEEDS, description="Word recogniser: random seed of training and of its attack."
+    )
     back_off: BackOff = Field(
         "pass_through",
         description="Word recogniser, for unknown words: the word as given, `a`, or a second recogniser's answer.",
@@ -114,7 +117,7 @@ def resolve_recogniser(
     from robustbench_char.text.words import SPLITTERS
 
     (chosen,) = options_of(options, RecogniserOptions)
-    within("seed", seed, 0, 2**32 - 1)
+    seed = seed_of(seed)
     SPLITTERS.get(chosen.splitter, place=Option("splitter"))
     suites = load_suites(chosen.suite, task=task.name if task else _TEXT, place=Option("suite"))
     if len(suites) != 1:

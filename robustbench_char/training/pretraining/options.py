@@ -12,7 +12,8 @@ from pydantic import Field
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.options import Called, Option, Options, fields_of, within
-from robustbench_char.training.options import SEEDS, Precision, bf16_of
+from robustbench_char.common.seeds import seed_of
+from robustbench_char.training.options import Precision, bf16_of
 
 if TYPE_CHECKING:
     from robustbench_char.attacks.suites import Suite
@@ -191,7 +192,7 @@ def resolve_characters(
 
     Raises InputError for a suite that cannot be used, and for an option that training characters does not have.
     """
-    within("seed", seed, 0, SEEDS)
+    seed = seed_of(seed)
     for field in fields_of(PretrainOptions):
         value = getattr(options, field.name)
         if field.name not in _OF_CHARACTERS and value != field.info.default:
@@ -229,8 +230,7 @@ def resolve_pretraining(
     `positions`: the longest input of the base; `lower`: whether it is uncased. Raises InputError for an unknown system
     or suite, a block that the base does not hold, and an option that contradicts `fixed`.
     """
-    options = defaults_of(system, options)
-    within("seed", seed, 0, SEEDS)
+    options, seed = defaults_of(system, options), seed_of(seed)
     suite = None if system == "bert_mlm" else _noise(options)
     block_size = min(128, positions) if options.block_size is None else options.block_size
     within("block_size", block_size, 8, positions)
