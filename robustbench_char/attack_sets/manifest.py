@@ -93,9 +93,10 @@ class Manifest(Frozen):
     provenance: Provenance
 
     def __repr__(self) -> str:
+        version = f" (version {self.suite.version})" if self.suite.version > 1 else ""
         listed, edits = self.suite.misspellings, sorted(self.counts.by_operator.items())
         return lines_of(
-            f"Attacked set of {self.task}, {self.suite.name}, seed {self.seed}",
+            f"Attacked set of {self.task}, {self.suite.name}{version}, seed {self.seed}",
             file=f"{self.output.name}, {self.output.rows:,} examples, attacked in {', '.join(self.fields)}",
             edited=f"{self.counts.edited_words:,} of {self.counts.words:,} words ({self.strength})",
             edits=", ".join(f"{name} {number:,}" for name, number in edits),

@@ -26,6 +26,7 @@ from robustbench_char.attacks.eligibility import (
 from robustbench_char.attacks.keys import below, draw, drawing, fraction, word_keys
 from robustbench_char.attacks.operators import (
     OPERATORS,
+    CellOperator,
     Scene,
     VariantOperator,
     WordOperator,
@@ -239,20 +240,30 @@ class _Arm:
             self.runs = LetterRuns.of(scene.column, words)
             self.open &= self.runs.counts > 0
             return
-        letters = rule.characters == "letters"
         if isinstance(operator, VariantOperator):
-            self.variants = Variants.of(operator, scene, words, self.positions, letters=letters)
+            self.variants = Variants.of(operator, scene, words, self.positions, letters=rule.characters != "any")
             self.open &= self.variants.count > 0
             return
+        self._open_sites(operator)
+
+    def _open_sites(self, operator: CellOperator) -> None:
+        """Find the places that a draw is among: all that change a word, or with `as_drawn` all that it has.
+
+        `kept` says where a draw is not repeated: it changes the word, or struck no letter where only letters count.
+        """
+        scene, words, characters = self.scene, self.words, self.rule.characters
         self.open &= words.ends - words.starts >= operator.shortest
-        self.changes = operator.changes(scene)
-        sites = self.changes if suite.no_op == "never" else np.ones_like(self.changes)
+        self.changes = self.kept = operator.changes(scene)
+        if characters == "drawn_letters":
+            fits = letters_at(scene, operator.width)
+            self.changes, self.kept = self.changes & fits, self.changes | ~fits
+        sites = self.changes if self.suite.no_op == "never" else np.ones_like(self.changes)
         place = operator.place or self.positions
         low, high = eligible_range(words.starts, words.ends, width=operator.width, positions=place)
         if place == "ends":
             sites = sites & at_ends(low, high, len(sites))
-        if letters and operator.place is None:
-            sites = sites & letters_at(scene, operator.width)
+        if characters != "any" and operator.place is None:
+            sites = sites & (letters_at(scene, operator.width) if characters == "letters" else True)
             high = np.minimum(high, words.ends)  # what comes after the word is not one of its letters
         # In 32 bits: a column has fewer characters, and the memory of this array is most of its cost.
         total = np.concatenate([np.zeros(1, np.int32), np.cumsum(sites, dtype=np.int32)])
@@ -280,7 +291,7 @@ class _Arm:
             return Edits(words, np.full(len(words), number), at, written)
         at, draws = self._draw_sites(words, keys, base + 2), draw(keys[words], base + 3)
         for attempt in range(1, self.rule.tries):
-            again = np.flatnonzero(~self.changes[at])
+            again = np.flatnonzero(~self.kept[at])
             at[again] = self._draw_sites(words[again], keys, base + 2 + 2 * attempt)
             draws[again] = draw(keys[words[again]], base + 3 + 2 * attempt)
         good = self.changes[at]

@@ -105,15 +105,16 @@ class OperatorRule(Frozen):
 
     `positions` takes the place of the suite's: besides `interior`, `all` and `ends`, `before` strikes or adds before a
     character of the word, never after its last, and `after_first` leaves only the first character alone. `characters`
-    is what it may strike; `tries` is how often it draws a position while a draw changes nothing (with
-    `no_op: as_drawn`).
+    is what it may strike: `letters` draws among letters; `drawn_letters` (with `no_op: as_drawn`) among all characters,
+    and leaves the word alone where it drew no letter. `tries` is how often it draws a position while what it drew,
+    such as two equal letters, changes nothing (with `no_op: as_drawn`).
     """
 
     weight: float = Field(1.0, gt=0, le=1e6, allow_inf_nan=False)
     min_length: int = Field(1, ge=1)
     max_length: int | None = Field(None, ge=1)
     positions: Positions | None = None
-    characters: Literal["any", "letters"] = "any"
+    characters: Literal["any", "letters", "drawn_letters"] = "any"
     stop_words: Literal["attack", "skip"] = "attack"
     tries: int = Field(1, ge=1, le=16)
 
@@ -194,11 +195,12 @@ class SuiteFile(Settings):
 
     `tasks` holds, by task name, what differs for that task: of `words` single keys, of `operators` all of them.
     Strengths hold for all tasks. `edits_per_word` is how many edits an attacked word gets, fewer where the word has no
-    room for them. Suites of one `family` (default: the suite's name) share their draws, so that they differ only where
-    their settings do.
+    room for them. `version` counts what a suite of this name has been. Suites of one `family` (default: the suite's
+    name) share their draws, so that they differ only where their settings do.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
+    version: int = Field(1, ge=1, le=1_000_000)
     description: str
     source: str | None = None
     family: str | None = None
@@ -268,12 +270,14 @@ class OperationsInfo(Frozen):
 class Suite(Frozen):
     """A suite resolved for one task: all that determines its edits, besides seed and text.
 
-    `name` says the strength where it was asked for. With `operations` nothing is drawn: strength is the share of tokens
-    that have an operation, `edits_per_word` the most that one has. Nor is with `search`, which chooses among all edits
-    that the suite allows; strength is the most edits of a text.
+    `name` says the strength where it was asked for; `version` is that of the file, and no part of the hash. With
+    `operations` nothing is drawn: strength is the share of tokens that have an operation, `edits_per_word` the most
+    that one has. Nor is with `search`, which chooses among all edits that the suite allows; strength is the most edits
+    of a text.
     """
 
     name: str
+    version: int = 1
     family: str
     words: WordRule
     operators: dict[str, OperatorRule]
@@ -292,7 +296,7 @@ class Suite(Frozen):
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(dump(self), draw_among="all", operations=None, misspellings=None, search=None)
+        return _without(dump(self), version=1, draw_among="all", operations=None, misspellings=None, search=None)
 
     @property
     def keeps_words(self) -> bool:
@@ -303,8 +307,8 @@ class Suite(Frozen):
     def sha256(self) -> str:
         """The hash of the resolved settings; of operations and misspellings, that of the content."""
         said = {"name", "source", "licence", "version"}
-        words = {key: said for key in ("operations", "misspellings", "search") if getattr(self, key)}
-        return sha256_bytes(self.model_dump_json(exclude=words).encode())
+        words: dict[str, Any] = {key: said for key in ("operations", "misspellings", "search") if getattr(self, key)}
+        return sha256_bytes(self.model_dump_json(exclude=words | {"version": True}).encode())
 
 
 def suite_names() -> list[str]:
@@ -367,8 +371,8 @@ def _resolve(file: SuiteFile, path: Path, name: str, stem: str, task: str, stren
     shared = {key: getattr(chosen, key) for key in Settings.model_fields}
     if chosen.misspellings:
         shared["misspellings"] = resolve_list(chosen.misspellings, path.parent, place=f"{path}: misspellings")
-    family = file.family or stem
-    return Suite(name=name, family=family, strength=strength, edits_per_word=file.edits_per_word, **shared)
+    own: dict[str, Any] = {"version": file.version, "strength": strength, "edits_per_word": file.edits_per_word}
+    return Suite(name=name, family=file.family or stem, **own, **shared)
 
 
 def _asked(base: str, text: str, file: SuiteFile, place: str) -> Strength:

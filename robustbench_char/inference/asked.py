@@ -68,7 +68,9 @@ def attacks_of(task: Task, suites: Sequence[str], seeds: int | str | Sequence[in
 def seeds_of(seeds: int | str | Sequence[int] | None) -> tuple[int, ...]:
     """Return the seeds of attacks: the first so many from 1, or those listed (in a text by commas); one by default."""
     try:
-        given = seeds if not isinstance(seeds, str) else int(seeds) if "," not in seeds else map(int, seeds.split(","))
+        given: Any = (
+            seeds if not isinstance(seeds, str) else int(seeds) if "," not in seeds else map(int, seeds.split(","))
+        )
         whole = as_whole(given)
         if type(whole) is int:
             return tuple(range(1, whole + 1)) if 1 <= whole <= MOST else _wrong_seeds(seeds)

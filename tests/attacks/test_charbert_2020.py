@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,85 @@ def test_tokens_of_several_pieces_keep_their_ends() -> None:
     }
     assert changed == {"Smith's", "(Reuters)", "New/York", "committee-member's"}
     assert {row["word_before"] for row in rows} == {"Smith", "Reuters", "New/York", "committee-member"}
+
+
+MIXED = [
+    "AL-AIN",
+    "well-known",
+    "off-off-site",
+    "x-ray",
+    "A-B-C-D",
+    "4x4s",
+    "R2D2",
+    "1990s",
+    "mid-1990s",
+    "b00kk-eeper",
+]
+
+
+def unchanged(word: str) -> float:
+    """Return how likely a word stays as it is: a place among all its inner characters is drawn, equal letters are
+    drawn again once, and swap and keyboard leave the word alone where they draw no letter.
+    """
+    pairs = [word[at : at + 2] for at in range(1, len(word) - 2)]
+    signs = sum(not pair.isalpha() for pair in pairs) / len(pairs)
+    equal = sum(pair.isalpha() and pair[0] == pair[1] for pair in pairs) / len(pairs)
+    keyboard = sum(not char.isalpha() for char in word[1:-1]) / len(word[1:-1])
+    return (signs + equal * (signs + equal) + keyboard) / 4
+
+
+@pytest.mark.parametrize("word", MIXED)
+def test_words_with_hyphens_and_digits_stay_as_often_as_drawn(word: str) -> None:
+    """Share unchanged within four standard errors of the rule's."""
+    texts, rows, words = attack("qnli", [word] * 8000)
+    share = sum(text == word for text in texts) / 8000
+    expected = unchanged(word)
+    assert words == 8000
+    assert share == pytest.approx(expected, abs=4 * (expected * (1 - expected) / 8000) ** 0.5)
+    assert {row["removed"].isalpha() for row in rows if row["operator"] in ("swap", "keyboard")} <= {True}
+
+
+def test_the_versions_differ_in_words_that_hold_other_characters_than_letters() -> None:
+    """`AL-AIN` under swap always became `AL-IAN`. A word of letters alone is attacked alike by both versions."""
+    found = {}
+    for name in ("charbert_2020", "charbert_2020_v1"):
+        (suite,) = load_suites(name, task="qnli")
+        keys = text_keys(map(str, range(400)), seed=1, family=suite.family, task="qnli")
+        found[name] = attack_batch(Batch(["AL-AIN bookkeeper"] * 400, keys), suite).texts
+    mixed, letters = ([{text.split()[part] for text in texts} for texts in found.values()] for part in (0, 1))
+    assert {"AL-AIN", "AL-IAN"} < mixed[0]
+    assert "AL-AIN" not in mixed[1]
+    assert letters[0] == letters[1]
+    assert [load_suites(name, task="qnli")[0].version for name in found] == [2, 1]
+
+
+@pytest.mark.data
+def test_words_with_hyphens_and_digits_of_the_released_sets(shared_data: Path) -> None:
+    """Released: of hyphenated words 13.6% (NER, 361) and 10.0% (QNLI, 1,090) unchanged, with digits 34% and 38%."""
+    lines = (shared_data / "glue" / "QNLI" / "dev.tsv").read_text(encoding="utf-8").rstrip("\n").split("\n")[1:]
+    pairs = [field for line in lines for field in line.split("\t")[1:3]]
+    sentences = [" ".join(row) for row in conll(shared_data / "conll2003" / "test.txt")[0]]
+    for task, texts, released in (("conll2003", sentences, (13.6, 34)), ("qnli", pairs, (10.0, 38))):
+        kept, all_words = Counter[str](), Counter[str]()
+        for seed in (1, 2, 3):
+            for word, same in _words(task, texts, seed):
+                kind = "digits" if any(map(str.isdigit, word)) else "hyphen" if "-" in word else ""
+                if len(word) > 3 and kind and any(map(str.isalpha, word)):
+                    all_words[kind] += 1
+                    kept[kind] += same
+        shares = [100 * kept[kind] / all_words[kind] for kind in ("hyphen", "digits")]
+        assert shares[0] == pytest.approx(released[0], abs=2.5)
+        assert shares[1] == pytest.approx(released[1], abs=6)
+
+
+def _words(task: str, texts: list[str], seed: int) -> Iterator[tuple[str, bool]]:
+    """Yield the words of an attack, and whether each stayed as it was."""
+    (suite,) = load_suites("charbert_2020", task=task)
+    keys = text_keys(map(str, range(len(texts))), seed=seed, family=suite.family, task=task)
+    outcome = attack_batch(Batch(texts, keys, task == "conll2003"), suite)
+    edited, codes = set(outcome.edits.word.tolist()), outcome.clean.codes.tobytes().decode("utf-32-le")
+    for number, span in enumerate(zip(outcome.words.starts.tolist(), outcome.words.ends.tolist(), strict=True)):
+        yield codes[slice(*span)], number not in edited
 
 
 def test_equal_letters_are_drawn_again_once() -> None:

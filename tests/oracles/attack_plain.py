@@ -28,11 +28,15 @@ class Edit(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One place of a word where an operator may strike: what goes, and what may come."""
+    """One place of a word where an operator may strike: what goes, and what may come.
+
+    `final`: where nothing may come, the word stays as it is; no further place is drawn.
+    """
 
     at: int
     removed: str
     inserted: list[str]
+    final: bool = False
 
 
 # Draws
@@ -128,7 +132,7 @@ def added(word: str, alphabet: tuple[str, ...], keep: bool) -> list[str]:
 def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], layout: dict[str, str]) -> list[Choice]:
     """List the places of a word in order; a place whose list is empty changes nothing."""
     n, keep = len(word), suite.case == "keep"
-    letters = suite.operators[operator].characters == "letters"
+    characters = suite.operators[operator].characters
     positions = suite.operators[operator].positions or suite.positions
     found = []
     for i in range(n + 1):
@@ -136,7 +140,10 @@ def choices(word: str, operator: str, suite: Any, alphabet: tuple[str, ...], lay
         if closed(i, width, n, operator, positions):
             continue
         struck = word[i : i + max(width, 1)]
-        if letters and not (struck and struck.isalpha()):
+        if characters != "any" and i == n:
+            continue
+        if characters != "any" and not struck.isalpha():
+            found += [Choice(i, struck, [], final=True)] if characters == "drawn_letters" else []
             continue
         gone, come = word[i : i + width], []
         if operator == "drop" and n > 1:
@@ -208,13 +215,21 @@ def attack_text(
         found = [choice for choice in found if choice.inserted] if never else found
         if not found or not applies(words[i], suite.operators[name], stop_words):
             continue
-        for attempt in range(suite.operators[name].tries):
-            choice = found[below(draw(keys[i], 2 + 2 * attempt), len(found))]
-            if choice.inserted:
-                inserted = choice.inserted[below(draw(keys[i], 3 + 2 * attempt), len(choice.inserted))]
-                edits.append(Edit(i, name, spans[i][0] + choice.at, choice.removed, inserted))
-                break
+        edit = drawn_edit(found, keys[i], suite.operators[name].tries)
+        edits += [Edit(i, name, spans[i][0] + edit.start, edit.removed, edit.inserted)] if edit else []
     return edits
+
+
+def drawn_edit(found: list[Choice], key: int, tries: int) -> Edit | None:
+    """Draw one of the places until it changes the word, or says that the word stays."""
+    for attempt in range(tries):
+        choice = found[below(draw(key, 2 + 2 * attempt), len(found))]
+        if choice.inserted:
+            inserted = choice.inserted[below(draw(key, 3 + 2 * attempt), len(choice.inserted))]
+            return Edit(0, "", choice.at, choice.removed, inserted)
+        if choice.final:
+            return None
+    return None
 
 
 def weighted(names: list[str], weights: list[float], value: int) -> str:

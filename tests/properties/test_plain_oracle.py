@@ -50,7 +50,7 @@ def rule() -> st.SearchStrategy[OperatorRule]:
         min_length=st.integers(1, 6),
         max_length=st.sampled_from([None, None, 3, 6]),
         positions=st.sampled_from([None, None, "interior", "all", "before", "after_first", "ends"]),
-        characters=st.sampled_from(["any", "letters"]),
+        characters=st.sampled_from(["any", "letters", "drawn_letters"]),
         stop_words=st.sampled_from(["attack", "skip"]),
         tries=st.integers(1, 3),
     )
