@@ -63,7 +63,7 @@ def attack_file(
 
     >>> made = attack_file("conll2003", data="mini", split="test", suite="charbert_2020", seed=1, output="attacked")
     >>> made.output.name, made.counts.words, made.counts.edited_words
-    ('test.txt', 3779, 1903)
+    ('test.txt', 3779, 1901)
     """
     record = get_task(task)
     file = open_source(record, input=input, **source)
