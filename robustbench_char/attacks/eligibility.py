@@ -10,7 +10,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_char.attacks.keys import draw
+from robustbench_char.attacks.keys import draw, fraction
 from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule
 from robustbench_char.text.characters import DIGIT, LETTER, WORD
 from robustbench_char.text.columns import Column, over_spans
@@ -109,10 +109,13 @@ def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[in
     return np.asarray(total[words.ends] > total[words.starts], np.bool_)
 
 
-def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength) -> Bools:
+def chosen(
+    words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength, rounding: NDArray[np.uint64] | None = None
+) -> Bools:
     """Return which eligible words are edited: of a text round(rate x eligible), or a number, those of lowest draw 0.
 
-    Halves round to even, as Python's `round` does. A higher strength takes all words of a lower one.
+    Halves round to even, as Python's `round` does; with `rounding`, the keys of the texts, a draw of each text decides,
+    so that short texts have their share too. A higher strength takes all words of a lower one.
     """
     if strength.rate == 1.0:
         return may.copy()
@@ -121,8 +124,10 @@ def chosen(words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strengt
     order = np.lexsort((candidates, draw(keys[candidates], 0), texts))
     number = np.bincount(texts, minlength=1)
     wanted = number if strength.words is None else np.minimum(number, strength.words)
-    if strength.rate is not None:
+    if strength.rate is not None and rounding is None:
         wanted = np.rint(strength.rate * number).astype(np.int64)
+    elif strength.rate is not None:
+        wanted = np.floor(strength.rate * number + fraction(draw(rounding[: len(number)], 0))).astype(np.int64)
     first = np.cumsum(number) - number
     rank = np.arange(len(order)) - first[texts[order]]
     result = np.zeros_like(may)

@@ -65,7 +65,8 @@ class Batch:
     """Texts to attack. `keys`: from `keys.text_keys`, one per text.
 
     `tokens`: whether the texts are tokens joined by single spaces. `entities` and `answers`:
-    spans (start, end) in each text, for suites that protect them.
+    spans (start, end) in each text, for suites that protect them. `round_at_random`: whether a draw of each text, and
+    not the nearest whole number, says how many of its words a rate is.
     """
 
     texts: Sequence[str]
@@ -73,6 +74,7 @@ class Batch:
     tokens: bool = False
     entities: Sequence[Sequence[tuple[int, int]]] | None = None
     answers: Sequence[Sequence[tuple[int, int]]] | None = None
+    round_at_random: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def attack_batch(batch: Batch, suite: Suite) -> Outcome:
     """
     column, words, may, arms = _openings(batch, suite)
     keys = word_keys(batch.keys[words.text], words.number)
-    picked = np.flatnonzero(chosen(words, keys, may, suite.strength))
+    picked = np.flatnonzero(chosen(words, keys, may, suite.strength, batch.keys if batch.round_at_random else None))
     edits = _draw_edits(arms, keys, picked, suite, 0)
     if suite.edits_per_word > 1:
         edits = _with_further_edits(edits, arms, keys, suite, words, column)
@@ -306,12 +308,9 @@ class _Arm:
         Raises InputError for an operator of a library, which knows its edits one by one only.
         """
         if isinstance(self.operator, WordOperator):
-            found, expected = (
-                f"the operator {self.operator.name}, which draws inside nlpaug",
-                "edits that can be listed",
-            )
+            found = f"the operator {self.operator.name}, which draws inside nlpaug"
             fix = "Choose a suite of the operators drop, add, swap, keyboard, ocr, case or misspelling."
-            raise InputError(f"suite {self.suite.name}", found=found, expected=expected, fix=fix)
+            raise InputError(f"suite {self.suite.name}", found=found, expected="edits that can be listed", fix=fix)
         if isinstance(self.operator, VariantOperator):
             rows, at, written = self.variants.every(self.words, words)
             return Edits(rows, np.full(len(rows), number), at, written)

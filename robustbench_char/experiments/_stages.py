@@ -349,7 +349,7 @@ def _system(call: Call) -> Path:
 
 for _name, _stage in {
     "attack": Stage(_attack, version=1, heavy=False),
-    "pretrain": Stage(_pretrain, version=3),
+    "pretrain": Stage(_pretrain, version=4),
     "recogniser": Stage(_recogniser, version=1),
     "defence": Stage(_defence, version=1, heavy=False),
     "finetune": Stage(_finetune, version=1),

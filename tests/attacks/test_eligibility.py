@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from robustbench_char.attacks.eligibility import chosen, eligible, find_words, is_stop_word, within_spans
+from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys, word_keys
 from robustbench_char.attacks.operators import eligible_range
-from robustbench_char.attacks.suites import Strength, WordRule
+from robustbench_char.attacks.suites import Strength, WordRule, load_suites
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import STOP_WORDS, Words
 
@@ -109,3 +110,20 @@ def test_tokens_are_not_crossed() -> None:
         words = find_words(column, WordRule(split=split), tokens=True)
         assert [column.texts()[0][a:b] for a, b in zip(words.starts, words.ends, strict=True)] == found
         assert (words.text == 0).all()
+
+
+def test_a_rate_may_be_rounded_at_random_in_each_text() -> None:
+    """Pre-training draws how many words of a line are noised: short lines too, each by its own key alone."""
+    (suite,), rate = load_suites("mixed@0.15", task="text"), 0.15
+    for words in (1, 2, 3, 20):
+        texts = [" ".join(["harbour"] * words)] * 4000
+        keys = text_keys(map(str, range(4000)), seed=1, family=suite.family, task="pretrain")
+        nearest = attack_batch(Batch(texts, keys), suite)
+        drawn = attack_batch(Batch(texts, keys, round_at_random=True), suite)
+        assert nearest.attempted == 4000 * round(rate * words)
+        share, error = drawn.attempted / (4000 * words), (rate * (1 - rate) / (4000 * words)) ** 0.5
+        assert share == pytest.approx(rate, abs=4 * error)
+        counts = np.bincount(drawn.words.text[drawn.edits.word], minlength=4000)
+        assert set(counts.tolist()) <= {int(rate * words), int(rate * words) + 1}
+        alone = attack_batch(Batch(texts[:7], keys[5:12], round_at_random=True), suite)
+        assert alone.texts == drawn.texts[5:12]

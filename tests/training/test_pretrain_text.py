@@ -155,6 +155,17 @@ def _terms(*words: str, unknown: Any = "ignore") -> Any:
     return TermVocabulary(unknown=unknown, terms=words)
 
 
+def test_short_lines_are_noised_as_often_as_long_ones(tiny_base: str) -> None:
+    """15% of three words rounds to none: the rate is rounded at random in each line."""
+    noiser = _noiser(tiny_base, share=0.15)
+    for count in (1, 2, 3, 20):
+        words = ["houses"] * count
+        noised = noiser.pieces([" ".join(words)] * 1000, range(1000), "1").text.split()
+        assert len(noised) == 1000 * count
+        share = sum(word != "houses" for word in noised) / len(noised)
+        assert share == pytest.approx(0.15, abs=4 * (0.15 * 0.85 / len(noised)) ** 0.5)
+
+
 @pytest.mark.parametrize("suite", ["mixed", "charbert_2020"])
 @pytest.mark.parametrize("base", ["tiny_base", "roberta"])
 def test_pieces_know_the_words_they_stand_for(base: str, suite: str, request: pytest.FixtureRequest) -> None:

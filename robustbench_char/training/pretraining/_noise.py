@@ -1,6 +1,7 @@
 """From lines to what is learnt: words are noised by a suite, and pieces know what the word was or are masked.
 
 The attack is that of `attacks.engine`, keyed by seed, pass and line: equal everywhere, for every system, in any chunk.
+A rate is rounded at random in each line, so that a line of three words is noised as often as its words are elsewhere.
 The term vocabulary holds the whole words that noisy language modelling (NLM) tells apart.
 """
 
@@ -65,7 +66,7 @@ class Noiser:
         keys = text_keys(
             (f"{stream}:{number}" for number in numbers), seed=self.seed, family=self.suite.family, task="pretrain"
         )
-        outcome = attack_batch(Batch(lines, keys), self.suite)
+        outcome = attack_batch(Batch(lines, keys, round_at_random=True), self.suite)
         return self._with_targets(self._cut(outcome.attacked, outcome.texts), outcome)
 
     def _cut(self, column: Column, lines: Sequence[str]) -> Pieces:

@@ -154,6 +154,8 @@ class _Job:
             "text": [[text.sha256 for text in part.infos] for part in (self.corpus, self.heldout)],
             "processes": self.processes,
         }
+        if self.suite and self.suite.strength.rate is not None:
+            decides["rounding"] = "at random"  # earlier versions rounded each line to the nearest number of words
         return run_key({**decides, **machine()})
 
 
