@@ -15,6 +15,7 @@ from robustbench_char.attack_sets.manifest import (
     FileInfo,
     Manifest,
     StrengthInfo,
+    is_set,
     read_manifest,
     write_manifest,
 )
@@ -170,7 +171,7 @@ def _output_name(path: Path, file_format: OutputFormat) -> str:
 
 def refuse_other_request(attack: Attack, output: Path, file_format: OutputFormat, overwrite: bool) -> None:
     """Say at once, before any work, that the folder holds an attack with another suite, seed or task."""
-    if overwrite or not (output / MANIFEST).is_file():
+    if overwrite or not is_set(output):
         return
     old = read_manifest(output)
     before = old.task, old.suite_sha256, old.seed, old.fields, old.format

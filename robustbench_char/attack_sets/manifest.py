@@ -9,13 +9,13 @@ from pydantic import Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import write_json
+from robustbench_char.common.files import is_ours, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.tasks.base import Task
 
-__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "read_manifest", "sets_below"]
+__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "read_manifest", "sets_below"]
 
 MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
 
@@ -114,9 +114,15 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an attacked set. Raises InputError for a folder without one, or a wrong field."""
     path = folder / MANIFEST
-    if not path.is_file():
-        raise _no_set(folder, f"no {MANIFEST}")
+    if not is_set(folder):
+        raise _no_set(folder, f"a {MANIFEST} of another program" if path.is_file() else f"no {MANIFEST}")
     return read_json_model(path, Manifest, expected="a manifest that `attack` wrote", fix="Run the attack again.")
+
+
+def is_set(folder: Path) -> bool:
+    """Return whether a folder is an attacked set: it has a manifest of ours, or any beside a ledger."""
+    path = folder / MANIFEST
+    return path.is_file() and ((folder / LEDGER).is_file() or is_ours(path, "suite", "suite_sha256", "ledger"))
 
 
 def sets_below(folder: Path) -> list[Path]:
@@ -128,9 +134,9 @@ def sets_below(folder: Path) -> list[Path]:
         raise _no_set(folder, "a file", fix="Give the folder that `attack` wrote it to.")
     if not folder.is_dir():
         raise _no_set(folder, "no such folder")
-    if (folder / MANIFEST).is_file():
+    if is_set(folder):
         return [folder]
-    inside = [path.parent for path in folder.rglob(MANIFEST)]
+    inside = [path.parent for path in folder.rglob(MANIFEST) if is_set(path.parent)]
     # a name with a dot: what is being written, or was left by a stop
     sets = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not sets:

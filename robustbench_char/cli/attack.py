@@ -10,7 +10,9 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.cli.options import Input, Output, Overwrite, TaskName, command, split_names
+from robustbench_char.cli.printing import echo, visible_console
 from robustbench_char.common import InputError
+from robustbench_char.common.errors import visible
 from robustbench_char.common.options import fields_of
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.inference.worst_case.options import SearchOptions
@@ -49,10 +51,12 @@ def _attack(*, task: str, suite: list[str], output: Path, **options: Any) -> Ite
 
 def _folders(output: Path, names: Sequence[str]) -> list[Path]:
     """Return the folder of each set: the output itself, or one below it for each of several."""
+    from robustbench_char.attack_sets import is_set
+
     if twice := [name for name in names if names.count(name) > 1]:
         fix = "Name each once; of two files with the same name, rename one."
         raise InputError("--suite", found=f"{twice[0]} twice", expected="suites of different names", fix=fix)
-    if len(names) > 1 and (output / "manifest.json").is_file():
+    if len(names) > 1 and is_set(output):
         found, fix = "an attacked set, where several would go below it", "Choose another --output."
         raise InputError(output, found=found, expected="a folder for a folder per suite", fix=fix)
     return [output] if len(names) == 1 else [output / name for name in names]
@@ -89,9 +93,9 @@ def _without_model(options: dict[str, Any]) -> dict[str, Any]:
 
 def _print_attacks(attacks: Iterator[Any]) -> None:
     for folder, manifest, *found in attacks:
-        typer.echo(_line(folder, manifest))
+        echo(_line(folder, manifest))
         for one in found:
-            typer.echo(one)
+            echo(one)
 
 
 def _line(folder: Path, manifest: Manifest) -> str:
@@ -177,7 +181,7 @@ def _verified(folder: Path, **source: Any) -> Iterator[tuple[Path, Manifest]]:
 
 def _print_verified(verified: Iterator[tuple[Path, Manifest]]) -> None:
     for folder, manifest in verified:
-        typer.echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")
+        echo(f"{folder}: verified, {manifest.counts.edits:,} edits in {manifest.output.rows:,} examples")
 
 
 @command(_verified, _print_verified)
@@ -197,17 +201,17 @@ def _shown(folder: Path, count: int, all_texts: bool) -> dict[Path, list[Shown]]
 
 
 def _print_shown(sets: dict[Path, list[Shown]]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from robustbench_char.attack_sets import read_manifest
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = visible_console(soft_wrap=True, highlight=False)
     for folder, examples in sets.items():
         console.print(Text(_line(folder, read_manifest(folder)), style="bold"))
         for shown in examples:
-            line = Text(f"{shown.id} {shown.field}: ", style="dim")
-            for kind, text in shown.pieces:
+            line = Text(visible(f"{shown.id} {shown.field}: "), style="dim")
+            for kind, hidden in shown.pieces:
+                text = visible(hidden)
                 line.append(text if console.is_terminal else _PLAIN[kind].format(text), style=_STYLES[kind])
             console.print(line)
 
@@ -222,7 +226,7 @@ def show(
 
 
 def _print_files(files: list[Path], output: Path) -> None:
-    typer.echo(f"{output}: {', '.join(file.name for file in files)}")
+    echo(f"{output}: {', '.join(file.name for file in files)}")
 
 
 @command("write_mini", _print_files)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_char.cli.options import Output, Overwrite, command
+from robustbench_char.cli.printing import echo, visible_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +26,7 @@ _WORDS = {"task", "system", "condition", "verdict"}
 _STYLES = {"differs": "bold red", "within noise": "", "same": "dim"}
 
 
-@command("report", lambda page: typer.echo(page.absolute()))
+@command("report", lambda page: echo(page.absolute()))
 def report(
     folders: Annotated[
         list[Path],
@@ -44,7 +45,7 @@ def report(
 
 def _print(result: SetComparison, json: bool) -> None:
     if json:
-        typer.echo(result.model_dump_json(indent=2))
+        echo(result.model_dump_json(indent=2))
     else:
         _print_text(result)
     raise typer.Exit(0 if result.equal else 1)
@@ -67,9 +68,8 @@ def compare(
 
 
 def _print_text(result: SetComparison) -> None:
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = visible_console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDE
     if rows := [row for row in result.rows if row.learnt]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_char.cli.options import Attacked, DataTask, Input, Json, Output, Overwrite, command
+from robustbench_char.cli.printing import echo, visible_console
 from robustbench_char.defences.train import DefenceOptions
 from robustbench_char.tasks.sources import SourceOptions
 
@@ -20,19 +21,19 @@ __all__ = ["defence_price", "train_defence"]
 def _print_trained(folder: Path, kind: str) -> None:
     if kind != "wordrec":
         line = f"robustbench-char check MODEL --defence {folder}"
-        typer.echo(f"{folder}: built; put it before a model with `{line}`, measure it with `defence-price {folder}`")
+        echo(f"{folder}: built; put it before a model with `{line}`, measure it with `defence-price {folder}`")
         return
     from robustbench_char.defences.wordrec import Recogniser
 
     training = Recogniser.load(folder).file.training or {}
-    typer.echo(
+    echo(
         f"{folder}: trained; on {training['held_out_words']:,} held-out words, wrong before correction "
         f"{training['wer_before']:.2f}%, after {training['wer_after']:.2f}%; clean words changed "
         f"{training['clean_changed']:.2f}%"
     )
     if training["wer_after"] >= training["wer_before"]:
         warning = "it makes as many words wrong as it corrects, or more: train it for longer or on more text"
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
 
 
 @command("train_defence", _print_trained)
@@ -58,7 +59,6 @@ def train_defence(
 
 
 def _print_price(result: PriceRecord) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     price = result.errors
@@ -75,8 +75,8 @@ def _print_price(result: PriceRecord) -> None:
         if count:
             shown = ("" if value is None else f"{value:.2f}" for value in (lower, cased))
             table.add_row(label, *shown, f"{count:,}")
-    Console().print(table)
-    typer.echo(f"{result.words_per_second:,.0f} words per second and core")
+    visible_console().print(table)
+    echo(f"{result.words_per_second:,.0f} words per second and core")
 
 
 @command("defence_price", _print_price)

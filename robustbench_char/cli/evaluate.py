@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_char.cli.options import Input, Json, Limit, Overwrite, Seeds, Suites, command
+from robustbench_char.cli.printing import echo
 from robustbench_char.cli.results import show_evaluation, show_numbers
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.sources import SourceOptions
@@ -27,9 +28,9 @@ def _print(result: Evaluation | Results, output: Path | None) -> None:
     else:
         show_numbers(result.folders[0], opened=True)
     if output is None:
-        typer.echo("nothing was written: add --output DIR for the record and the predictions", err=True)
+        echo("nothing was written: add --output DIR for the record and the predictions", err=True)
     else:
-        typer.echo(output)
+        echo(output)
 
 
 @command("evaluate", _print)

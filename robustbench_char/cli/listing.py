@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from robustbench_char.cli.printing import echo
 from robustbench_char.common import InputError, MissingExtra, nearest
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def list_names(
         )
     for title, entries in kinds.items():
         if kind in (None, title):
-            typer.echo(f"{title}:")
+            echo(f"{title}:")
             for name, text in entries or [("none", "")]:
-                typer.echo(f"  {name:<28}{text}".rstrip())
+                echo(f"  {name:<28}{text}".rstrip())
 
 
 def _kinds() -> dict[str, list[tuple[str, str]]]:
@@ -95,7 +96,7 @@ def validate(
     if all_shipped:
         lines += _shipped()
     for line in lines:
-        typer.echo(line)
+        echo(line)
 
 
 def _file(path: Path) -> str:

@@ -15,6 +15,7 @@ from robustbench_char.cli.compare import compare, report
 from robustbench_char.cli.defence import defence_price, train_defence
 from robustbench_char.cli.evaluate import evaluate
 from robustbench_char.cli.listing import list_names, validate
+from robustbench_char.cli.printing import echo
 from robustbench_char.cli.run import run
 from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
@@ -33,7 +34,7 @@ class _Group(TyperGroup):
         """Read the arguments; the earlier name of a command stands for the one of today."""
         if args and args[0] in EARLIER:
             today = EARLIER[args[0]]
-            typer.echo(f"note: `{args[0]}` is `{' '.join(today)}` now; this name goes with the next version", err=True)
+            echo(f"note: `{args[0]}` is `{' '.join(today)}` now; this name goes with the next version", err=True)
             args = [*today, *args[1:]]
         return list(super().parse_args(ctx, args))
 
@@ -42,7 +43,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("interrupted; rerun the same command to resume", err=True)
+            echo("interrupted; rerun the same command to resume", err=True)
             raise typer.Exit(130) from None
 
 
@@ -81,7 +82,7 @@ for _name, _command, _short in (
 @app.callback(invoke_without_command=True)
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     if version:
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -91,7 +92,7 @@ def main() -> None:
         with needed():
             app()
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
 
 

@@ -14,6 +14,7 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.cli.checks import CHECKS
+from robustbench_char.cli.printing import echo
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.options import Options, fields_of, spelled
 from robustbench_char.inference.options import ModelOptions
@@ -95,7 +96,7 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
                     made = getattr(rbc, function) if isinstance(function, str) else function
                     result = made(**keywords)
                 if given.get("json") and "json" not in shown:
-                    typer.echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
+                    echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
                 else:
                     show(result, **{name: value for name, value in given.items() if name in shown})
             except InputError as error:
@@ -111,7 +112,7 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
 class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = "note" if record.levelno == logging.INFO else "warning"
-        typer.echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of what a user wrote, if any
+        echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of what a user wrote, if any
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from robustbench_char.cli.printing import echo
+
 if TYPE_CHECKING:
     from robustbench_char.inference.results import Evaluation
     from robustbench_char.metrics.bootstrap import Interval
@@ -25,9 +27,9 @@ def show_evaluation(result: Evaluation) -> None:
 
     _notes([result.record], opened=True)
     interval = result.interval()
-    typer.echo(_line(result.record, interval))
+    echo(_line(result.record, interval))
     if note := about_learning(result.record, interval):
-        typer.echo(note)
+        echo(note)
 
 
 def show_numbers(folder: Path, *, opened: bool = False) -> None:
@@ -41,9 +43,9 @@ def show_numbers(folder: Path, *, opened: bool = False) -> None:
     records = [record for _, record in find_records([folder])]
     _notes(records, opened=opened)
     if any(record.data.attack is None for record in records):
-        typer.echo(read_summary([folder]).text())
+        echo(read_summary([folder]).text())
     else:
-        typer.echo("\n".join(map(_line, records)))
+        echo("\n".join(map(_line, records)))
 
 
 def show_run(folder: Path, errors: Mapping[str, str]) -> None:
@@ -52,12 +54,12 @@ def show_run(folder: Path, errors: Mapping[str, str]) -> None:
         show_numbers(folder / "records")
     for error, jobs in _alike(errors):
         more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
-        typer.echo(f"failed: {jobs[0]}{more}: {error}", err=True)
+        echo(f"failed: {jobs[0]}{more}: {error}", err=True)
     page = folder / "report" / "index.html"
     if page.is_file():
-        typer.echo(page.absolute())
+        echo(page.absolute())
     if errors:
-        typer.echo(f"logs: {folder / 'logs'}", err=True)
+        echo(f"logs: {folder / 'logs'}", err=True)
         raise typer.Exit(1)
 
 
@@ -81,10 +83,10 @@ def _notes(records: list[Record], *, opened: bool = False) -> None:
     """Print what is to know of models that are not ours, each thing once; of those `opened` here it was said then."""
     models = () if opened else [record.system.model for record in records]
     for note in dict.fromkeys(note for model in models if model for note in model.notes):
-        typer.echo(note)
+        echo(note)
     for shown in dict.fromkeys(record.system.shown for record in records):
         for note in _answers([record for record in records if record.system.shown == shown], opened=opened):
-            typer.echo(f"{shown}: {note}")
+            echo(f"{shown}: {note}")
 
 
 def _answers(records: list[Record], *, opened: bool) -> Iterator[str]:

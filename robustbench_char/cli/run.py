@@ -9,6 +9,7 @@ import typer
 
 import robustbench_char as rbc
 from robustbench_char.cli.options import command
+from robustbench_char.cli.printing import echo, visible_console
 from robustbench_char.cli.results import show_run
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _run(*, spec: str, plan: bool, explain: str | None = None, **options: Any) -
     if plan:
         _print_plan(planned, slots_of(planned, options["executor"], options.get("workers"), options.get("address")))
     elif explain is not None:
-        typer.echo("\n".join(planned.explain(explain)))
+        echo("\n".join(planned.explain(explain)))
     return None
 
 
@@ -72,7 +73,6 @@ def run(
 
 
 def _print_plan(planned: Planned, slots: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from robustbench_char.experiments.view import duration
@@ -83,17 +83,17 @@ def _print_plan(planned: Planned, slots: int) -> None:
         job = estimate.jobs.get(name)
         costs = (duration(job.seconds), _bytes(job.disk_bytes), _bytes(job.memory_bytes)) if job else ("", "", "")
         table.add_row(name, state, *costs, ", ".join(planned.plan.jobs[name].needs.values()))
-    console = Console()
+    console = visible_console()
     if not console.is_terminal:
         console.width = 400  # one line per job, for other programs
     console.print(table)
-    typer.echo(
+    echo(
         f"{len(planned.waiting):,} of {len(planned.states):,} jobs to do: about {duration(estimate.wall_seconds)}"
         f" with {slots} at a time ({duration(estimate.job_seconds)} one after another),"
         f" {_bytes(estimate.disk_bytes)} of disk, {_bytes(estimate.memory_bytes)} of memory"
     )
     if estimate.unknown:
-        typer.echo(f"not in the estimate, as nothing like them was done before: {len(estimate.unknown):,} jobs")
+        echo(f"not in the estimate, as nothing like them was done before: {len(estimate.unknown):,} jobs")
 
 
 def _bytes(number: float) -> str:

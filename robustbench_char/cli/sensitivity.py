@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from robustbench_char.cli.options import Attacked, DataTask, Defence, Input, Json, Overwrite, command
+from robustbench_char.cli.printing import echo, visible_console
 from robustbench_char.tasks.sources import SourceOptions
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ Stream = Literal["both", "subword", "character"]
 
 def _print_sensitivity(result: Sensitivity) -> None:
     record = result.record
-    from rich.console import Console
     from rich.table import Table
 
     title = f"S of {record.shown} on {record.task}, {record.attack.suite}, {record.examples:,} examples"
@@ -32,7 +32,7 @@ def _print_sensitivity(result: Sensitivity) -> None:
         limits = row.note if row.low is None else f"{row.low:.4f} to {row.high:.4f}"
         names = {"all": "all", "operator": f"hit by {row.value}", "word_length": f"{row.value} characters"}
         table.add_row(names.get(row.group, row.value), s, limits, half, f"{row.words:,}", f"{row.left_out:,}")
-    Console().print(table)
+    visible_console().print(table)
 
 
 @command("sensitivity", _print_sensitivity)
@@ -78,15 +78,15 @@ def sensitivity(
 
 
 def _print_fragility(record: FragilityRecord) -> None:
-    typer.echo(f"{record.tokenizer} on {record.task}: {_percent(record.split_words)} of {record.words:,} words split")
+    echo(f"{record.tokenizer} on {record.task}: {_percent(record.split_words)} of {record.words:,} words split")
     if record.entities:
-        typer.echo(f"{_percent(record.split_entities)} of {record.entities:,} entities have a split word")
+        echo(f"{_percent(record.split_entities)} of {record.entities:,} entities have a split word")
     for name, rows in (("nouns", record.nouns), ("distinct nouns", record.noun_types)):
         for row in rows:
             group = "" if row.group == "all" else f" of {row.group}"
             shares = (row.split, row.none_shared, row.pieces_changed, row.characters_changed)
             split, none_shared, pieces, characters = map(_percent, shares)
-            typer.echo(
+            echo(
                 f"{row.words:,} {name}{group}: {split} split; after one deletion {none_shared} have no piece in "
                 f"common, {pieces} of the pieces and {characters} of the characters of a word changed (mean)"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_char.cli.options import Defence, Output, Overwrite, TaskName, command
+from robustbench_char.cli.printing import echo
 from robustbench_char.tasks.sources import SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
@@ -22,7 +23,7 @@ __all__ = ["convert", "finetune", "pretrain"]
 def _print_pretrained(encoder: PretrainedEncoder, system: str) -> None:
     folder, name = encoder.folder, "charbert" if system == "characters" else system
     line = f"robustbench-char finetune TASK --system {name} --base {folder}"
-    typer.echo(f"{folder}: pre-trained; fine-tune it with `{line}`")
+    echo(f"{folder}: pre-trained; fine-tune it with `{line}`")
 
 
 @command("pretrain", _print_pretrained)
@@ -57,14 +58,14 @@ def pretrain(
 
 def _print_converted(report: ConversionReport, output: Path) -> None:
     for key, names in report.used.items():
-        typer.echo(f"used       {key} -> {', '.join(names)}")
+        echo(f"used       {key} -> {', '.join(names)}")
     for key in report.left_over:
-        typer.echo(f"left over  {key}")
+        echo(f"left over  {key}")
     for name in report.missing:
-        typer.echo(f"missing    {name}")
+        echo(f"missing    {name}")
     for warning in report.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(
+        echo(f"warning: {warning}", err=True)
+    echo(
         f"{output}: converted ({report.base_type}, {report.head}); {len(report.used)} keys used,"
         f" {len(report.left_over)} left over, {len(report.missing)} missing"
     )
@@ -90,7 +91,7 @@ def convert(
 
 def _print_finetuned(saved: SavedSystem) -> None:
     line = f"robustbench-char evaluate {saved.folder} --input FILE --output DIR"
-    typer.echo(f"{saved.folder}: trained; score it with `{line}`")
+    echo(f"{saved.folder}: trained; score it with `{line}`")
 
 
 @command("finetune", _print_finetuned)

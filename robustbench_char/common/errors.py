@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
-__all__ = ["InputError", "MissingExtra", "Unfinished", "nearest"]
+__all__ = ["InputError", "MissingExtra", "Unfinished", "nearest", "visible"]
+
+_HIDDEN = re.compile("[\0-\b\v-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Return a text with escapes (`\\u001b`) for what would command a terminal or turn the order of what is read.
+
+    These are control characters but for tabs and line feeds, marks of direction, and halves of characters.
+    """
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class InputError(Exception):
@@ -19,7 +30,7 @@ class InputError(Exception):
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
         self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
         self.found, self.expected, self.fix = found, expected, fix
-        super().__init__(f"{place}: found {found}; expected {expected}. {fix}")
+        super().__init__(visible(f"{place}: found {found}; expected {expected}. {fix}"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""

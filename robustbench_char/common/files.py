@@ -20,15 +20,16 @@ from typing import Any
 from robustbench_char.common.errors import InputError, nearest
 
 __all__ = [
-    "check_file", "check_output", "check_writable", "find_declaration", "is_free", "not_writable", "other_content",
-    "output_folder", "put_json", "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped",
-    "shipped_file", "write_json",
+    "check_file", "check_output", "check_writable", "find_declaration", "is_free", "is_ours", "not_writable",
+    "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file",
+    "shipped", "shipped_file", "write_json",
 ]  # fmt: skip
 
 MARKERS = (
     "manifest.json", "record.json", "system.json", "pretraining.json", "recogniser.json", "defence.json", "index.html",
 )  # fmt: skip
-"""Files that say that this program wrote a folder."""
+"""Files that say that this program wrote a folder: JSON with the number of its schema, a page that it generated."""
+_GENERATOR = b'<meta name="generator" content="robustbench-char">'
 
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -216,9 +217,7 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
     if not is_free(target):
-        ours = (
-            known or _is_marked(target) or (target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ())))
-        )
+        ours = known or _is_marked(target) or _has_parts_of(target, scratch)
         _check_replaceable(target, overwrite or known, "one with the same content", ours)
     retired = scratch.with_name(scratch.name + ".old")
     os.replace(target, retired)
@@ -246,7 +245,25 @@ def other_content(target: Path, kept: str) -> InputError:
 
 
 def _is_marked(target: Path) -> bool:
-    return any((target / name).is_file() for name in MARKERS)
+    """Return whether one of the markers is there, and not another program's file of that name."""
+    return any(is_ours(target / name) for name in MARKERS)
+
+
+def _has_parts_of(target: Path, scratch: Path) -> bool:
+    """Return whether a folder holds files of the names of an output alone, and no marker of another program."""
+    strange = any((target / name).exists() and not is_ours(target / name) for name in MARKERS)
+    return not strange and target.is_dir() and set(_content(target, ())) <= set(_content(scratch, ()))
+
+
+def is_ours(path: Path, *keys: str) -> bool:
+    """Return whether this program wrote a JSON file (of these keys) or a page; not so where it cannot be read."""
+    try:
+        if path.suffix == ".html":
+            return _GENERATOR in path.read_bytes()[:1024]
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and type(value.get("schema")) is int and {*keys} <= value.keys()
 
 
 def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:

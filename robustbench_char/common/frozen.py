@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from robustbench_char.common.errors import InputError
+from robustbench_char.common.errors import InputError, visible
 from robustbench_char.common.files import read_json
 
 __all__ = ["Frozen", "lines_of", "read_json_model"]
@@ -45,4 +45,4 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
 
 def lines_of(title: str, **lines: str) -> str:
     """Return a title and named lines below it, without the empty ones: how a record is printed."""
-    return "\n".join([title, *(f"  {name:<8} {line}" for name, line in lines.items() if line)])
+    return visible("\n".join([title, *(f"  {name:<8} {line}" for name, line in lines.items() if line)]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robustbench_char.attack_sets.manifest import MANIFEST
+from robustbench_char.attack_sets.manifest import is_set
 from robustbench_char.common import InputError
 from robustbench_char.common.errors import nearest
 from robustbench_char.common.systems import SYSTEMS
@@ -86,7 +86,7 @@ def text_files(key: str, names: tuple[str, ...], data_dir: Path | None, wrong: M
 def _list(defence: str, name: str, folder: Path, wrong: Mistakes) -> str:
     """Return a list of misspellings: the whole path of a file or of an attacked set, or the name of a package."""
     place = name if name in PACKAGED else located(folder, name)
-    if not (Path(place) / MANIFEST).is_file():
+    if not is_set(Path(place)):
         try:
             misspellings_file(place)
         except InputError as error:

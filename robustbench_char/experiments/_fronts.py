@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from robustbench_char.attack_sets.manifest import MANIFEST, read_manifest
+from robustbench_char.attack_sets.manifest import is_set, read_manifest
 from robustbench_char.common.extras import installed
 from robustbench_char.common.files import sha256_file
 from robustbench_char.experiments._jobs import PRICES, Job, job_name, text_path
@@ -73,7 +73,7 @@ def _built(resolved: Resolved, task: ResolvedTask, name: str, finetuning: Mappin
 
 def _content(misspellings: str) -> str:
     """Return the hash of a list, or that of an attacked set."""
-    if (Path(misspellings) / MANIFEST).is_file():
+    if is_set(Path(misspellings)):
         return read_manifest(Path(misspellings)).ledger.sha256
     return sha256_file(misspellings_file(misspellings))
 

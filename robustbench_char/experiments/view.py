@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from robustbench_char.common.errors import visible
 from robustbench_char.experiments._expand import Plan
 from robustbench_char.experiments._jobs import READY, Job, State, log_file
 from robustbench_char.experiments.estimates import Costs
@@ -62,7 +63,7 @@ class View:
         states = Counter(self.states.values())
         done, all_jobs = states["done"], sum(states.values()) - states["not needed"]
         line = f"[{duration(time.monotonic() - self.started):>8}] {min(done + 1, all_jobs)}/{all_jobs} {text}"
-        self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(visible(line)), soft_wrap=True)
 
     def _table(self) -> Group:
         states = Counter(self.states.values())

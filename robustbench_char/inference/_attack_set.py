@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, read_manifest
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, is_set, read_manifest
 from robustbench_char.attacks.search import constraints
 from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
@@ -100,7 +100,7 @@ def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
     Raises InputError when file or ledger are not the ones that the manifest describes.
     """
     folder = path.parent
-    if not (folder / MANIFEST).is_file() and not (folder / LEDGER).is_file():
+    if not is_set(folder) and not (folder / LEDGER).is_file():
         return None
     if not (folder / LEDGER).is_file():
         wanted = f"the ledger that belongs to {MANIFEST}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_char.attack_sets.aligned import aligned_words
-from robustbench_char.attack_sets.manifest import read_manifest
+from robustbench_char.attack_sets.manifest import is_set, read_manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import package_folder
 from robustbench_char.common.files import check_output, output_folder, sha256_file
@@ -142,7 +142,7 @@ def _misspelled(sources: Iterable[str], ends: Ends) -> Counter[tuple[str, str]]:
     """Count pairs (wrong, right) of lists and attacked sets, in lower case: single words, with ends as asked for."""
     counts = Counter[tuple[str, str]]()
     for source in sources:
-        listed = aligned_words(source) if (Path(source) / "manifest.json").is_file() else read_misspellings(source)
+        listed = aligned_words(source) if is_set(Path(source)) else read_misspellings(source)
         lower = ((wrong.lower(), right.lower()) for wrong, right in listed)
         usable = [
             (wrong, right) for wrong, right in lower
@@ -223,7 +223,7 @@ def train_channel(
 
 def _named_list(source: str) -> dict[str, str]:
     """Return what the file says of misspellings: of an attacked set, its suite and the hash of its ledger."""
-    if (Path(source) / "manifest.json").is_file():
+    if is_set(Path(source)):
         manifest = read_manifest(Path(source))
         return {"suite": manifest.suite.name, "task": manifest.task, "sha256": manifest.ledger.sha256}
     return {"name": Path(source).name} | ({"sha256": sha256_file(Path(source))} if Path(source).is_file() else {})
