@@ -19,6 +19,8 @@ __all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "
 
 MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
 
+_FOREIGN = f"a {MANIFEST} of another program"
+
 
 class FileInfo(Frozen):
     """A file by name and content. `rows` are examples, or the rows of a ledger."""
@@ -115,7 +117,11 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an attacked set. Raises InputError for a folder without one, or a wrong field."""
     path = folder / MANIFEST
     if not is_set(folder):
-        raise _no_set(folder, f"a {MANIFEST} of another program" if path.is_file() else f"no {MANIFEST}")
+        found = _FOREIGN if path.is_file() else f"no {MANIFEST}"
+        if below := sorted(inner.parent for inner in folder.glob(f"*/{MANIFEST}") if is_set(inner.parent)):
+            fix = f"Name one of them, such as {below[0]}; the commands verify, show and evaluate go through all."
+            raise _no_set(folder, f"{found}, but {len(below)} attacked sets below it", fix=fix)
+        raise _no_set(folder, found)
     return read_json_model(path, Manifest, expected="a manifest that `attack` wrote", fix="Run the attack again.")
 
 
@@ -140,7 +146,8 @@ def sets_below(folder: Path) -> list[Path]:
     # a name with a dot: what is being written, or was left by a stop
     sets = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not sets:
-        raise _no_set(folder, f"no {MANIFEST} in it or below it")
+        found = _FOREIGN if (folder / MANIFEST).is_file() else f"no {MANIFEST} in it or below it"
+        raise _no_set(folder, found)
     return sorted(sets)
 
 

@@ -54,7 +54,7 @@ def test_another_program_s_manifest_makes_no_attacked_set(run: Run, content: str
     assert json.loads(Path("run/record.json").read_text())["data"]["attack"] is None
     for command in ("verify", "show"):
         code, _, message = run(command, "data")
-        assert (code, "found no manifest.json" in message) == (2, True)
+        assert (code, "found a manifest.json of another program" in message) == (2, True)
     attack = ("attack", "cola", *SOURCE, "--suite", "drop", "--output", "data")
     for more, found in ((), "with other content"), (("--overwrite",), "this program did not write"):
         code, _, message = run(*attack, *more)

@@ -76,3 +76,19 @@ def test_names_that_cannot_be(run: Run) -> None:
     }.items():
         assert f"error: {wrong}: found {message}" in run("verify", wrong, *SOURCE)[2]
         assert f"error: {wrong}: found {message}" in run("show", wrong)[2]
+
+
+def test_a_sweep_is_gone_through_and_one_call_takes_one_set(run: Run) -> None:
+    assert run("attack", "cola", *SOURCE, "--output", "sweep", "--suite", "mixed_sweep")[0] == 0
+    names = sorted(str(path) for path in Path("sweep").iterdir())
+    for command in (("verify", "sweep", *SOURCE), ("show", "sweep", "-n", 1)):
+        code, out, _ = run(*command)
+        assert (code, [name for name in names if f"{name}:" in out]) == (0, names)
+    Path("rule.py").write_text("def predict(batch, task):\n    return [task.labels[1] for _ in batch]\n")
+    model = ("evaluate", "--predictor", "rule.py:predict", "--task", "cola", "--limit", 5)
+    assert run(*model, "--input", "sweep", "--output", "runs")[0] == 0
+    assert len(list(Path("runs").rglob("record.json"))) == len(names)
+    with pytest.raises(
+        InputError, match=r"no manifest\.json, but 6 attacked sets below it.*such as sweep/mixed_sweep@0"
+    ):
+        read_manifest(Path("sweep"))
