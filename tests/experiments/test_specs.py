@@ -68,7 +68,7 @@ def plan(spec: str, tmp_path: Path, **where: Any) -> None:
         ({"finetune": {"layers": 9}}, r"finetune\.layers: found 9; expected a number from 1 to 2"),
         ({"tasks": {"qnli": {"finetune": {"max_length": 999}}}}, r"tasks\.qnli\.finetune\.max_length: found 999"),
         ({"systems": {"bert": {"finetune": {"warmup": 2.0}}}}, r"systems\.bert\.finetune\.warmup: found 2\.0"),
-        ({"systems": {"bert": {"training_seeds": [-1]}}}, r"systems\.bert\.training_seeds: found \[-1\]"),
+        ({"systems": {"bert": {"training_seeds": [-1]}}}, r"systems\.bert\.training_seeds\.0: found -1"),
         ({"systems": {"bert": {"augment": {"suite": "dorp"}}}}, r"systems\.bert\.augment\.suite: found unknown name"),
         ({"systems": {"bert_aug": {"augment": {"without": ["x"]}}}}, r"systems\.bert_aug\.augment\.without: "),
         ({"systems": {"bert": {"augment": {}}}}, r"systems\.bert\.augment: found no suite"),
