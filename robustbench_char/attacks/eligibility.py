@@ -109,6 +109,10 @@ def within_spans(column: Column, words: Words, spans: Sequence[Sequence[tuple[in
     return np.asarray(total[words.ends] > total[words.starts], np.bool_)
 
 
+def _marks(rounding: NDArray[np.uint64], number: NDArray[np.int64]) -> NDArray[np.float64]:
+    return fraction(draw(rounding[: len(number)], 0))
+
+
 def chosen(
     words: Words, keys: NDArray[np.uint64], may: Bools, strength: Strength, rounding: NDArray[np.uint64] | None = None
 ) -> Bools:
@@ -124,10 +128,11 @@ def chosen(
     order = np.lexsort((candidates, draw(keys[candidates], 0), texts))
     number = np.bincount(texts, minlength=1)
     wanted = number if strength.words is None else np.minimum(number, strength.words)
-    if strength.rate is not None and rounding is None:
-        wanted = np.rint(strength.rate * number).astype(np.int64)
-    elif strength.rate is not None:
-        wanted = np.floor(strength.rate * number + fraction(draw(rounding[: len(number)], 0))).astype(np.int64)
+    if strength.rate is not None:
+        exact = strength.rate * number
+        wanted = np.asarray(
+            np.rint(exact) if rounding is None else np.floor(exact + _marks(rounding, number)), np.int64
+        )
     first = np.cumsum(number) - number
     rank = np.arange(len(order)) - first[texts[order]]
     result = np.zeros_like(may)
