@@ -22,6 +22,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from robustbench_char.models.tokenizing import bare
 from robustbench_char.text.characters import without_surrogates
+from robustbench_char.text.corrections import Correction, replaced
 
 __all__ = ["NO_WORD", "InputArray", "IntArray", "PlainReader", "Window", "pad", "words_of"]
 
@@ -146,7 +147,7 @@ def encode_contexts(
         yield Window(
             row,
             _inputs(batch, index, (heads[row], given[row]), row, further),
-            truncated=heads[row] != questions[row],
+            truncated=heads[row] != asked[row],
             offsets=np.where(in_context[:, None], offsets, -1),
         )
 
@@ -155,6 +156,29 @@ def head_of(tokenizer: PreTrainedTokenizerBase, text: str, pieces: int) -> str:
     """Return the start of `text` that has at most `pieces` sub-words."""
     encoding = tokenizer(text, add_special_tokens=False, truncation=True, max_length=pieces).encodings[0]
     return text[: encoding.offsets[-1][1]] if encoding.overflowing else text
+
+
+_BLANKS = re.compile(r"\s{2,}")
+
+
+def squeezed(
+    tokenizer: PreTrainedTokenizerBase, columns: Sequence[Sequence[str]], pieces: int
+) -> list[list[Correction]] | None:
+    """Return one or two columns of texts in which blanks take no room from words, None where none does.
+
+    Where the texts of a row have more than `pieces` sub-words, all white space side by side becomes one space.
+    """
+    if not any(_BLANKS.search(text) for texts in columns for text in texts):
+        return None
+    rows = [_squeezed(tokenizer, texts, pieces) for texts in zip(*columns, strict=True)]
+    return [list(texts) for texts in zip(*rows, strict=True)]
+
+
+def _squeezed(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pieces: int) -> list[Correction]:
+    runs = [[match.span() for match in _BLANKS.finditer(text)] for text in texts]
+    if not any(runs) or sum(len(tokenizer.tokenize(clean(text))) for text in texts) <= pieces:
+        runs = [[] for _ in texts]
+    return [replaced(text, own, [" "] * len(own)) for text, own in zip(texts, runs, strict=True)]
 
 
 def words_of(texts: IntArray, offsets: IntArray, spans: Sequence[npt.NDArray[np.int64]]) -> IntArray:

@@ -22,7 +22,15 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from robustbench_char.models.bases import Base, Limits
 from robustbench_char.models.checkpoints import drop_limits, load_config
-from robustbench_char.models.inputs import Further, InputArray, Window, encode_contexts, encode_texts, encode_words
+from robustbench_char.models.inputs import (
+    Further,
+    InputArray,
+    Window,
+    encode_contexts,
+    encode_texts,
+    encode_words,
+    squeezed,
+)
 from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.tasks.base import Family
 from robustbench_char.text.corrections import Correction, each_once
@@ -196,13 +204,16 @@ class System(ABC):
     def text_windows(self, first: Sequence[str], second: Sequence[str] | None, *, max_length: int) -> Iterator[Window]:
         """Encode texts or pairs of texts; offsets count in the texts as given."""
         columns = [first] if second is None else [first, second]
-        corrections = self._corrections(*columns)
-        if corrections:
-            columns = [[one.text for one in texts] for texts in corrections]
+        room = max_length - int(self.tokenizer.num_special_tokens_to_add(pair=second is not None))
+        if with_room := squeezed(self.tokenizer, columns, room):
+            columns = _texts(with_room)
+        if corrections := self._corrections(*columns):
+            columns = _texts(corrections)
         encode = partial(encode_texts, self.tokenizer, max_length=max_length)
         for window in _in_chunks(encode, *columns, further=self.further):
-            for number, texts in enumerate(corrections or ()):
-                window = _in_given_text(window, texts[window.row], window.texts == number)
+            for made in (corrections, with_room):
+                for number, texts in enumerate(made or ()):
+                    window = _in_given_text(window, texts[window.row], window.texts == number)
             yield self.adapted(window)
 
     def word_windows(self, sentences: Sequence[Sequence[str]], *, max_length: int) -> Iterator[Window]:
@@ -215,9 +226,10 @@ class System(ABC):
         self, questions: Sequence[str], contexts: Sequence[str], *, max_length: int, stride: int, max_question: int
     ) -> Iterator[Window]:
         """Encode questions with overlapping windows over their contexts; offsets count in the contexts as given."""
-        corrections = self._corrections(questions, contexts)
-        if corrections:
-            questions, contexts = ([one.text for one in texts] for texts in corrections)
+        if with_room := squeezed(self.tokenizer, [questions], max_question):
+            (questions,) = _texts(with_room)
+        if corrections := self._corrections(questions, contexts):
+            questions, contexts = _texts(corrections)
         sizes: dict[str, Any] = {"max_length": max_length, "stride": stride, "max_question": max_question}
         encode = partial(encode_contexts, self.tokenizer, **sizes)
         for window in _in_chunks(encode, questions, contexts, further=self.further):
@@ -260,6 +272,10 @@ def _in_chunks(
         own = further and partial(_counted_from, start, further)
         for window in encode(*(column[start : start + _CHUNK] for column in columns), further=own):
             yield window._replace(row=start + window.row)
+
+
+def _texts(corrections: Sequence[Sequence[Correction]]) -> list[Sequence[str]]:
+    return [[one.text for one in texts] for texts in corrections]
 
 
 def _counted_from(

@@ -226,13 +226,17 @@ class QuestionAnswering(Recipe):
 
 
 def span_of(window: Window, answer: Answer) -> tuple[int, int]:
-    """Return the first and last piece in T of an answer, or [CLS] twice where the window does not hold all of it."""
+    """Return the first and last piece in T of an answer, or [CLS] twice where the window does not hold all of it.
+
+    White space around the answer is not looked for: no piece need stand there.
+    """
     starts, ends = window.offsets[:, 0], window.offsets[:, 1]
     pieces = np.flatnonzero(ends > starts)
-    stop = answer.start + len(answer.text)
-    if not len(pieces) or starts[pieces[0]] > answer.start or ends[pieces[-1]] < stop:
+    start = answer.start + len(answer.text) - len(answer.text.lstrip())
+    stop = start + len(answer.text.strip())
+    if not len(pieces) or starts[pieces[0]] > start or ends[pieces[-1]] < stop:
         return _NONE, _NONE
-    first = pieces[np.flatnonzero(starts[pieces] <= answer.start)[-1]]
+    first = pieces[np.flatnonzero(starts[pieces] <= start)[-1]]
     last = pieces[np.flatnonzero(ends[pieces] >= stop)[0]]
     return int(first), int(max(first, last))
 

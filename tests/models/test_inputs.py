@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robustbench_char.models.bert import BertSystem
 from robustbench_char.models.checkpoints import load_tokenizer
-from robustbench_char.models.inputs import NO_WORD, encode_contexts, encode_texts, encode_words, head_of
+from robustbench_char.models.encoders import EncoderSystem
+from robustbench_char.models.inputs import NO_WORD, encode_contexts, encode_texts, encode_words, head_of, words_of
+from robustbench_char.models.system import System
 
 pytestmark = pytest.mark.models
 
@@ -69,3 +74,46 @@ def test_head_of_keeps_short_questions(shared_bert: Path) -> None:
     tokenizer = load_tokenizer(shared_bert)
     assert head_of(tokenizer, "what is  red ?", 8) == "what is  red ?"
     assert head_of(tokenizer, "what is  red ?", 3) == "what is  red"
+
+
+BLANK = " " * 300
+
+
+def opened(request: pytest.FixtureRequest, base: str) -> System:
+    if base == "canine":
+        return EncoderSystem.open(
+            request.getfixturevalue("tiny").canine_base(request.getfixturevalue("tmp_path")), words=False
+        )
+    return BertSystem.open(Path(request.getfixturevalue(base)), words=False)
+
+
+@pytest.mark.parametrize("base", ["tiny_base", "roberta", "canine"])
+@pytest.mark.parametrize("blanks", [BLANK, "\n\n\t" + BLANK, "\u3000" * 40])
+def test_blanks_take_no_room_from_the_words_of_a_question(
+    base: str, blanks: str, request: pytest.FixtureRequest
+) -> None:
+    system, sizes = opened(request, base), {"max_length": 40, "stride": 4, "max_question": 12}
+    (window,) = system.context_windows([f"{blanks}who is{blanks}it"], ["red sky"], **sizes)
+    (right,) = system.context_windows([" who is it"], ["red sky"], **sizes)
+    assert window.inputs["input_ids"].tolist() == right.inputs["input_ids"].tolist()
+    assert (window.truncated, window.offsets.tolist()) == (False, right.offsets.tolist())
+
+
+@pytest.mark.parametrize("base", ["tiny_base", "roberta", "canine"])
+def test_blanks_take_no_room_from_the_words_of_texts(base: str, request: pytest.FixtureRequest) -> None:
+    system = opened(request, base)
+    text, other = f"{BLANK}the  red{BLANK}sky", "a  b"
+    (window,) = system.text_windows([text], [other], max_length=30)
+    assert not window.truncated
+    words = [np.array([match.span() for match in re.finditer(r"\S+", one)]) for one in (text, other)]
+    owners = words_of(window.texts, window.offsets, words)
+    assert sorted({*owners.tolist()} - {NO_WORD}) == [0, 1, 2, 3, 4]
+    (short,) = system.text_windows([other], None, max_length=30)
+    (asis,) = encode_texts(system.tokenizer, [other], max_length=30)
+    assert short.inputs["input_ids"].tolist() == asis.inputs["input_ids"].tolist()
+
+
+def test_half_a_character_cuts_no_question(shared_bert: Path) -> None:
+    sizes = {"max_length": 40, "stride": 4, "max_question": 12}
+    (window,) = encode_contexts(load_tokenizer(shared_bert), ["red \ud800"], ["sky"], **sizes)
+    assert not window.truncated

@@ -34,6 +34,9 @@ def _window(*offsets: tuple[int, int]) -> Window:
         (Answer(6, "ue g"), (3, 5)),
         (Answer(9, "green more"), (0, 0)),
         (Answer(14, " x"), (0, 0)),
+        (Answer(8, " green"), (5, 5)),
+        (Answer(3, " blue "), (3, 4)),
+        (Answer(9, "green \n"), (5, 5)),
     ],
 )
 def test_an_answer_in_pieces(answer: Answer, expected: tuple[int, int]) -> None:
