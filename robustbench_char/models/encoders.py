@@ -47,7 +47,7 @@ from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, System, labelled_config
 from robustbench_char.tasks.base import Family
 
-__all__ = ["INPUT_NAMES", "EncoderSystem", "length_limit", "limits_of", "read_encoder"]
+__all__ = ["INPUT_NAMES", "EncoderSystem", "length_limit", "limits_of", "longest_input", "read_encoder"]
 
 INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 _NO_END = 1_000_000  # relative positions go on for ever
@@ -204,14 +204,20 @@ def _scale(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _longest(config: PreTrainedConfig, place: object) -> int:
+    with torch.device("meta"), quiet():
+        return longest_input(new_encoder(config, place))
+
+
+def longest_input(encoder: PreTrainedModel) -> int:
+    """Return how many pieces an encoder has positions for; relative ones have no end."""
+    config: Any = encoder.config
     most = int(getattr(config, "max_position_embeddings", None) or -1)
     if most < 0:
         return _NO_END
     if config.model_type == "canine":
         whole: int = most - most % math.lcm(config.local_transformer_stride, config.downsampling_rate)
         return whole - _margin(config)
-    with torch.device("meta"), quiet():
-        return most - _not_read(new_encoder(config, place))
+    return most - _not_read(encoder)
 
 
 def _not_read(model: PreTrainedModel) -> int:

@@ -17,8 +17,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from robustbench_char.common import InputError
+from robustbench_char.common.options import within
 from robustbench_char.models.batching import Batching, measured, probe_words
-from robustbench_char.models.encoders import state_count
+from robustbench_char.models.encoders import longest_input, state_count
 from robustbench_char.models.inputs import NO_WORD, IntArray, Window, pad, words_of
 from robustbench_char.models.system import System
 
@@ -63,7 +64,7 @@ class WordReader:
     `layer` counts the hidden states as transformers gives them: 0 the embeddings, -1 the last layer. `pooling` takes
     the mean over a word's pieces, or the first. `stream` is for CharBERT; other encoders have sub-words alone. `words`
     says that passages are words one by one, which `kind` must have been opened for.
-    Raises InputError for a layer or a stream that the model does not have.
+    Raises InputError for a layer or a stream that the model does not have, and for more pieces than it reads.
     """
 
     model: PreTrainedModel
@@ -81,6 +82,7 @@ class WordReader:
             expected = f"a number from {-states} to {states - 1}"
             fix = f"The model has {states - 1} layers; 0 stands for the embeddings, -1 for the last layer."
             raise InputError("--layer", found=str(self.layer), expected=expected, fix=fix)
+        within("max_length", self.max_length, 8, longest_input(self.model))
         if self.stream == "character" and self.model.config.model_type != "charbert":
             found = f"the character stream of a model of the type {self.model.config.model_type}"
             raise InputError("--stream", found=found, expected="a CharBERT", fix="Leave --stream out.")

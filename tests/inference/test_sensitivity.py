@@ -261,6 +261,7 @@ def test_a_saved_system_is_read_without_its_head(
     ("options", "message"),
     [
         ({"layer": 3}, "--layer: found 3; expected a number from -3 to 2"),
+        ({"max_length": 500}, "max_length=: found 500; expected at least 8 and at most 64"),
         ({"stream": "character"}, "--stream: found the character stream of a model of the type bert"),
         ({"profile": ["no-such-id"]}, "--profile: found no-such-id"),
     ],
