@@ -48,7 +48,8 @@ def is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Return whether a tokenizer's pieces are of bytes, as RoBERTa's are, with the space before a word in them."""
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         return False
-    return "ByteLevel" in repr(tokenizer.backend_tokenizer.pre_tokenizer)
+    backend = tokenizer.backend_tokenizer
+    return "ByteLevel" in f"{backend.normalizer!r} {backend.pre_tokenizer!r}"
 
 
 def prepare(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None, folder: Path, *, words: bool) -> None:
@@ -229,9 +230,11 @@ def _check_capitals(tokenizer: PreTrainedTokenizerBase, vocabulary: Mapping[str,
 
     Where the folder says so, it is a warning: the model may have been trained like this.
     """
-    letters = _ASCII if is_byte_level(tokenizer) else _ANY  # other capitals there stand for bytes
+    of_bytes = is_byte_level(tokenizer)
+    letters = _ASCII if of_bytes else _ANY  # other capitals there stand for bytes, and one alone for its own
     special = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-    words = [bare(token) for token in vocabulary if letters(token) and token not in special and token[:1] not in "[<"]
+    bared = (bare(token) for token in vocabulary if token not in special and token[:1] not in "[<")
+    words = [word for word in bared if letters(word) and len(word) > of_bytes]
     if len(words) <= _STRAY * len(vocabulary):
         return
     few = words[:: max(1, len(words) // _LOOKED_AT)]
