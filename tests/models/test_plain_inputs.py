@@ -149,3 +149,15 @@ def test_nothing_to_read(kind: str, tokenizers: dict[str, PreTrainedTokenizerBas
 def test_an_accent_that_the_tokenizer_drops_moves_nothing(tokenizers: dict[str, PreTrainedTokenizerBase]) -> None:
     (window,) = encode_texts(tokenizers["slow_bert"], ["Osló, Anna"], None, max_length=20)
     assert window.offsets.tolist() == [[0, 4], [4, 5], [6, 10], [-1, -1]]
+
+
+@pytest.mark.parametrize("kind", ["byt5", "slow_bert"])
+def test_names_of_special_tokens_are_plain_text(kind: str, tokenizers: dict[str, PreTrainedTokenizerBase]) -> None:
+    tokenizer = tokenizers[kind]
+    marks = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    text = "a[SEP] [MASK] </s> <pad> [CLS]b"
+    (window,) = encode_texts(tokenizer, [text], None, max_length=90)
+    assert marks.isdisjoint(window.inputs["input_ids"][window.texts != NO_TEXT].tolist())
+    (words,) = encode_words(tokenizer, [text.split()], max_length=90)
+    assert marks.isdisjoint(words.inputs["input_ids"][words.words != NO_WORD].tolist())
+    assert set(words.words.tolist()) == {NO_WORD, 0, 1, 2, 3, 4}
