@@ -90,7 +90,7 @@ def test_the_identity_of_a_model_is_that_of_its_content(pairs: Path, tmp_path: P
     assert identify_model(tmp_path / "copy", MRPC) == same
     turned = ModelOptions(labels=("equivalent,not_equivalent",))
     assert identify_model(pairs, MRPC, options=turned) != same
-    change(tmp_path / "copy", id2label={"0": "equivalent", "1": "not_equivalent"})
+    change(tmp_path / "copy", id2label={"0": "equivalent", "1": "not_equivalent"}, label2id=None)
     assert identify_model(tmp_path / "copy", MRPC) != same
     assert json.loads(json.dumps(same)) == same
 

@@ -151,7 +151,7 @@ def test_built_saved_and_loaded_with_fewer_layers(config: PreTrainedConfig, tmp_
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (BertConfig(**SIZE, is_decoder=True), "type bert, which does not encode texts in both directions"),
+        (BertConfig(**SIZE, is_decoder=True), "type bert, which reads texts from left to right only"),
         (FNetConfig(**SIZE), r"type fnet, which takes .*expected one that takes input_ids and attention_mask"),
         (ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16), "type vit"),
     ],
@@ -169,7 +169,7 @@ def test_a_model_that_reads_from_left_to_right_is_refused(tmp_path: Path, shared
     folder = tmp_path / "gpt2"
     GPT2Model(GPT2Config(vocab_size=150, n_embd=16, n_layer=1, n_head=2)).save_pretrained(folder)
     BertTokenizer.from_pretrained(shared_bert).save_pretrained(folder)
-    message = r"found a model of the type gpt2, which does not.*expected an encoder \(as BERT.*Choose another base"
+    message = r"found a model of the type gpt2, which reads texts from left to right only.*expected an encoder \(as BERT.*Choose another base"
     with pytest.raises(InputError, match=message):
         EncoderSystem.open(folder, words=True)
     with pytest.raises(InputError, match=message):

@@ -125,7 +125,7 @@ def test_a_model_that_reads_from_left_to_right_is_refused(
     folder = tmp_path / "gpt2"
     GPT2Model(GPT2Config(vocab_size=150, n_embd=16, n_layer=1, n_head=2)).save_pretrained(folder)
     BertTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
-    with pytest.raises(InputError, match="a model of the type gpt2, which does not encode texts in both directions"):
+    with pytest.raises(InputError, match="a model of the type gpt2, which reads texts from left to right only"):
         train_tiny("tagging", make_file("tagging"), system="encoder", base=str(folder))
 
 
