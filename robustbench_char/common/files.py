@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.file_kinds import special_kind
 
 __all__ = [
     "check_file", "check_output", "check_writable", "find_declaration", "is_free", "is_ours", "not_writable",
@@ -52,8 +53,9 @@ def check_file(path: Path, *, option: str = "--input", holding: str = "at least 
     """Return `path` if it is a file that is not empty; else raise InputError. `holding`: what it was expected to."""
     if path.is_file() and path.stat().st_size:
         return path
-    if path.exists() and not path.is_file():
-        raise InputError(path, found="a folder", expected="a file", fix=f"Give {option} one of the files in it.")
+    if special := special_kind(path):
+        raise InputError(path, found=special.found, expected="a file",
+                         fix=special.fix or f"Give {option} one of the files in it.")  # fmt: skip
     if path.exists():
         found, expected, fix = "an empty file", holding, f"Check the file given to {option}."
     else:

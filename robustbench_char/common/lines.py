@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.file_kinds import OPENING, kind_of
 from robustbench_char.common.files import check_file
 
 __all__ = ["BOM", "Line", "check_text_file", "not_utf8", "read_lines", "read_text"]
@@ -23,13 +24,19 @@ class Line(NamedTuple):
     end: str
 
 
-def check_text_file(path: Path) -> Path:
-    """Return `path` if it is a file with data. Raises InputError where it is missing, empty, or a saved web page."""
-    with check_file(path).open("rb") as file:
-        opening = file.read(1024).removeprefix(BOM.encode()).lstrip().lower()
-    if opening.startswith((b"<!doctype html", b"<html")):
-        raise InputError(path, found="an HTML page", expected="a data file",
-                         fix="A download saved the web page and not the file; download the file itself.")  # fmt: skip
+def check_text_file(
+    path: Path, *, option: str = "--input", holding: str = "at least one example", magic: bytes | None = None
+) -> Path:
+    """Return `path` if it is a file with data: UTF-8 text or, with `magic`, what begins with these bytes.
+
+    Raises InputError where it is missing, empty, a saved web page, packed, a table, or text of another encoding.
+    """
+    with check_file(path, option=option, holding=holding).open("rb") as file:
+        opening = file.read(OPENING)
+    kind = None if magic and opening.startswith(magic) else kind_of(opening)
+    if kind:
+        expected = "a data file" + ("" if magic else ", text in UTF-8")
+        raise InputError(path, found=kind.found, expected=expected, fix=kind.fix)
     return path
 
 

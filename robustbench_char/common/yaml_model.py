@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.common.files import check_file
+from robustbench_char.common.lines import check_text_file
 
 __all__ = ["Mistake", "all_at_once", "check_mapping", "load_yaml_model", "load_yaml_parts", "read_yaml"]
 
@@ -106,6 +106,7 @@ class Mistake(NamedTuple):
 _NO_SCHEMA = Mistake("schema", "no such key", "`schema: 1`", "Add the line `schema: 1`.")
 
 
+_MERGE = "tag:yaml.org,2002:merge"
 MOST_VALUES = 100_000
 """Values that a file may stand for: a short one can stand for any number, by aliases of aliases."""
 
@@ -121,7 +122,10 @@ def _size(node: yaml.Node, known: dict[int, float]) -> float:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, less one trap: of two equal keys PyYAML would drop the first without a word."""
+    """The safe loader, less two traps: of two equal keys PyYAML drops the first, and `yes` it takes for a truth value.
+
+    So a key is what is written; a value that is not in quotes is still what YAML takes it for.
+    """
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
@@ -136,20 +140,23 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
             seen.add(key.value)
+            if key.tag != _MERGE:
+                key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep=deep)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises InputError, with the line where it is known, for another."""
+    check_text_file(path)
     try:
-        value = yaml.load(check_file(path).read_text(encoding="utf-8"), Loader=_Loader)
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError as error:
         raise InputError(path, found=f"byte {error.start} that is not UTF-8", expected="UTF-8 text",
                          fix="Save the file as UTF-8.") from None  # fmt: skip
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else path
-        reason = str(getattr(error, "problem", None) or error)
+        reason = str(getattr(error, "problem", None) or error).removeprefix("found ")
         found = reason if isinstance(error, yaml.constructor.ConstructorError) else f"malformed YAML ({reason})"
         raise InputError(place, found=found, expected="valid YAML",
                          fix="Correct that line.") from None  # fmt: skip
@@ -174,9 +181,19 @@ def _describe(model: type[BaseModel], item: dict[str, Any]) -> Mistake:
         return Mistake(key, "no such key", "a value for it", "Add the key.")
     if item["type"] == "value_error":  # a validator of the model itself: its message says what was expected
         return Mistake(key, _short(item["input"]), str(item["ctx"]["error"]), "Correct the value.")
+    if item["type"] == "string_type" and not isinstance(item["input"], dict | list):
+        return Mistake(key, _short(item["input"]), "string", f"Put it in quotes{_UNQUOTED[type(item['input'])]}.")
     expected = str(item["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     hint = nearest(item["input"], _choices(item)) if isinstance(item["input"], str) else ""
     return Mistake(key, _short(item["input"]), expected, f"Correct the value.{hint}")
+
+
+_UNQUOTED = {
+    bool: ', as in "yes" or "true": without them YAML takes yes, no, on, off, true and false for truth values',
+    type(None): ', as in "null": without them YAML takes null and ~ for nothing',
+    int: ', as in "1": without them YAML takes it for a number',
+    float: ', as in "1.0": without them YAML takes it for a number',
+}
 
 
 def _choices(item: dict[str, Any]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_file, safe_name
+from robustbench_char.common.files import safe_name
+from robustbench_char.common.lines import check_text_file
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.sources import open_source
 
@@ -19,7 +20,7 @@ def text_lines(paths: Sequence[Path]) -> Iterator[str]:
     Raises InputError for a file that is missing, empty, or not UTF-8 text, with its line.
     """
     for path in paths:
-        yield from _lines(check_file(path, option="`text=`", holding="plain text"))
+        yield from _lines(check_text_file(path, option="`text=`", holding="plain text"))
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -64,7 +64,7 @@ def classification(
     if isinstance(labels, Mapping):
         options["labels"] = {str(spelling): str(of) for spelling, of in labels.items()}
     named = {"label": label, **({} if id is None else {"id": id}), **(columns or {})}
-    classes = tuple(dict.fromkeys(labels.values() if isinstance(labels, Mapping) else labels))
+    classes = tuple(dict.fromkeys(labels.values()) if isinstance(labels, Mapping) else labels)
     fields = (fields,) if isinstance(fields, str) else tuple(fields)
     return _own("classification", name, title, fields, metric, format="csv", format_options=options, columns=named,
                 labels=classes)  # fmt: skip

@@ -6,17 +6,17 @@ To add a task, write its record and register it here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.errors import InputError
 from robustbench_char.common.registry import Registry
 from robustbench_char.common.yaml_model import load_yaml_model
 from robustbench_char.tasks import classification, question_answering, tagging
+from robustbench_char.tasks._checks import check_parts, check_scores
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.classification import COLA, MRPC, QNLI, QQP
 from robustbench_char.tasks.formats import FORMATS
-from robustbench_char.tasks.formats._rows import column_of
 from robustbench_char.tasks.question_answering import SQUAD_V1, SQUAD_V2
 from robustbench_char.tasks.tagging import CONLL2003, PTB_POS
 from robustbench_char.text.edits import Edit, Moves
@@ -26,12 +26,6 @@ __all__ = ["TASKS", "follow", "get_task"]
 TASKS: Registry[Task] = Registry("task")
 for _task in (SQUAD_V1, SQUAD_V2, COLA, MRPC, QQP, QNLI, CONLL2003, PTB_POS):
     TASKS.register(_task.name, _task)
-
-_FORMATS_OF = {
-    "classification": ("glue_tsv", "csv"),
-    "tagging": ("conll", "ptb"),
-    "question_answering": ("squad_json",),
-}
 
 
 def get_task(name: str | Path | Task, place: object = "TASK") -> Task:
@@ -61,39 +55,14 @@ def checked(place: object, task: Task) -> Task:
 
     if not re.fullmatch(r"[A-Za-z0-9_-]+", task.name) or task.name in TASKS:
         raise wrong("name", repr(task.name), "letters, digits, _ or -, and no shipped task's name")
-    known = _FORMATS_OF[task.family]
-    if task.format not in known:
-        expected = f"{' or '.join(known)} (family {task.family})"
-        raise wrong("format", repr(task.format), expected, nearest(task.format, known))
-    if (task.family == "classification") != bool(task.labels):
-        found = "labels" if task.labels else "no labels"
-        raise wrong("labels", found, "class names in a classification, and only there")
-    fits, needed = {
-        "classification": (bool(task.fields), "at least one field"),
-        "tagging": (len(task.fields) == 1, "one field of tokens"),
-        "question_answering": (set(task.fields) == {"question", "context"}, "question and context"),
-    }[task.family]
-    if not fits:
-        raise wrong("fields", ", ".join(task.fields) or "none", needed)
-    _check_columns(task, wrong)
+    check_parts(task, wrong)
     try:
         FORMATS.get(task.format)(task, Path(str(place)))  # checks the options of the format; nothing is read
     except InputError as error:
         at = error.place.replace(f"task {task.name}", str(place))
         raise InputError(at, found=error.found, expected=error.expected, fix=error.fix) from None
+    check_scores(task, wrong)
     return task
-
-
-def _check_columns(task: Task, wrong: Callable[..., InputError]) -> None:
-    """Refuse fields that share a name, or a column of tables."""
-    parts, taken = (*task.fields, "label", "id"), dict[str, str]()
-    for part in (*parts, *task.columns):
-        if part not in parts:
-            raise wrong("columns", repr(part), f"one of {', '.join(parts)}", nearest(part, parts))
-        if parts.count(part) > 1:
-            raise wrong("fields", repr(part), "fields of different names, none of them label or id")
-        if taken.setdefault(column := column_of(task, part), part) != part:
-            raise wrong(f"columns.{part}", f"{column!r}, which is that of {taken[column]!r}", "a column of its own")
 
 
 def follow(

@@ -71,7 +71,10 @@ MERGES = "".join(
             "schema: 1\nname: a\nper_task: &a {drop: *a}\n",
             r"suite.yaml:1: found aliases that stand for more than 100,000 values, or for themselves",
         ),
-        ("schema: 1\nname: a\nper_task: {2001-01-01: {}}\n", r"suite.yaml: found a value not representable in JSON"),
+        ("schema: 1\nname: a\nper_task: {? [a, b] : {}}\n", r"suite.yaml:3: found unhashable key"),
+        ("schema: 1\nname: yes\n", r"name: found True; expected string. Put it in quotes, as in \"yes\""),
+        ("schema: 1\nname: null\n", r"name: found None; expected string. Put it in quotes, as in \"null\""),
+        ("schema: 1\nname: a\nfields: [x, 1.0]\n", r"fields.1: found 1.0; expected string. Put it in quotes"),
         ("schema: 1\nname: 2001-99-99\n", r"suite.yaml: found a value that cannot be read \(month must be"),
         ("schema: 1\nname: " + "[" * 5000 + "]" * 5000, r"suite.yaml: found a value that cannot be read"),
         ("schema: 1\nname: a\nstrength: {rate: 1.0e+23}\n", r"strength.rate: found 1e\+?23; expected less than"),
@@ -85,6 +88,14 @@ MERGES = "".join(
 def test_messages(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _load(tmp_path, text)
+
+
+def test_keys_are_what_is_written(tmp_path: Path) -> None:
+    keys = ["yes", "Off", "null", "~", "1.0", "007", "2001-01-01", "12:30"]
+    outer = _load(tmp_path, "schema: 1\nname: a\nper_task: {" + ", ".join(f"{key}: {{}}" for key in keys) + "}\n")
+    assert list(outer.per_task) == keys
+    merged = _load(tmp_path, "schema: 1\nname: a\nper_task:\n  x: &x {rate: 0.5}\n  y: {<<: *x, mode: keep}\n")
+    assert merged.per_task["y"] == merged.per_task["x"].model_copy(update={"mode": "keep"})
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:

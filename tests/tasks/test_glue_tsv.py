@@ -121,12 +121,12 @@ def test_bad_files(kit: Any, task: str, data: str | bytes, message: str) -> None
     ("options", "message"),
     [
         ({"columns": {"sentence1": "a", "sentence2": "a"}, "label": "y"},
-         r"format_options.columns.sentence2: found column 0, which is that of the field 'sentence1'"),
+         r"format_options.columns.sentence2: found column a, which is that of the field 'sentence1'"),
         ({"columns": {"sentence1": "a", "sentence2": 0}, "label": "y"}, r"columns.sentence2: found column 0"),
         ({"columns": {"sentence1": "a", "sentence2": "y"}, "label": 2},
          r"task mrpc: format_options.columns.sentence2: found column 2, which is that of the label"),
         ({"columns": {"sentence1": "a", "sentence2": "c"}, "test": {"columns": {"sentence1": "b", "sentence2": "b"}}},
-         r"format_options.test.columns.sentence2: found column 1"),
+         r"format_options.test.columns.sentence2: found column b"),
     ],
 )  # fmt: skip
 def test_every_field_has_a_column_of_its_own(kit: Any, options: dict[str, Any], message: str) -> None:

@@ -84,6 +84,8 @@ def test_tagging_and_question_answering() -> None:
             lambda: rbc.classification("a", ["x"], metric="acuracy"),
             r"classification: metric: .*Did you mean 'accuracy'",
         ),
+        (lambda: rbc.classification("a", ["x", "x"]), r"rbc.classification: labels: found 'x' twice"),
+        (lambda: rbc.classification("a", {1: "x", 2: "x"}), r"labels: found one label \(x\); expected at least two"),
         (lambda: rbc.tagging(name="a b"), r"rbc.tagging: name: found 'a b'"),
         (lambda: rbc.question_answering(columns={"contxt": "c"}), r"columns: found 'contxt'.*Did you mean 'context'"),
     ],

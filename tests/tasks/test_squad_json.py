@@ -154,7 +154,7 @@ def test_questions_of_one_context_must_agree(kit: Any) -> None:
         ("squad_v1", document("Riga."), r"found no question; expected at least one"),
         ("squad_v1", '{"data": 3}', r"data.txt:1: found 'data' that is a int; expected 'data', a list"),
         ("squad_v1", '{"a": 1,\n "dota": []}', r"data.txt:1: found no 'data'"),
-        ("squad_v1", '{"data": [\n\n{"title": ""}]}', r"data.txt:3: found no 'paragraphs'"),
+        ("squad_v1", '{"data": [\n\n{"title": ""}]}', r"data.txt:3, article 1 '': found no 'paragraphs'"),
         ("squad_v1", '{"data": [\n,1]}', r"data.txt:2: found malformed JSON \(expecting value, column 1\)"),
         ("squad_v1", '{"data": [1\n 2]}', r"data.txt:2: found malformed JSON \(expecting ',' delimiter, column 2\)"),
         ("squad_v1", '{"data": [', r"found malformed JSON \(the file ends early, column 11\)"),

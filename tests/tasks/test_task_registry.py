@@ -84,11 +84,104 @@ def test_a_task_of_the_users_own(tmp_path: Path) -> None:
         ("sentence2: sentence2}", "sentence3: x}", r"mine.yaml: format_options.columns: found sentence1, sentence3"),
         ("  id: index", "  labels: {'0': entails}", r"format_options.labels.0: found 'entails'.*mean 'entailment'"),
         ("schema: 1\n", "", r"mine.yaml: schema: found no such key"),
+        (
+            "  id: index",
+            "  id: -1",
+            r"format_options.columns: found the column -1; expected the number of a column, fro",
+        ),
+        (
+            "  id: index",
+            "  header: false",
+            r"found the column 'label' without a header; expected the number of a column",
+        ),
+        (
+            "sentence2: sentence2}",
+            "sentence2: label}",
+            r"columns.sentence2: found column label, which is that of the la",
+        ),
+        ("not_entailment]", "entailment]", r"mine.yaml: labels: found 'entailment' twice; expected each name once"),
+        (
+            "not_entailment]",
+            "Entailment]",
+            r"labels: found 'entailment' and 'Entailment'; expected names that differ in",
+        ),
+        (
+            "not_entailment]",
+            "'entailment ']",
+            r"labels: found 'entailment '; expected names without white space around",
+        ),
+        (", not_entailment]", "]", r"labels: found one label \(entailment\); expected at least two"),
+        ("not_entailment]", "no]", r"labels.1: found False; expected string. Put it in quotes, as in \"yes\""),
+        (
+            "metric: accuracy",
+            "metric: acuracy",
+            r"metric: found 'acuracy'; expected accuracy or .*Did you mean 'accuracy'",
+        ),
+        (
+            "metric: accuracy",
+            "metric: squad_v1",
+            r"metric: found 'squad_v1'; expected accuracy or accuracy_f1 or matthe",
+        ),
+        (
+            "not_entailment]\nmetric: accuracy",
+            "b, c]\nmetric: accuracy_f1",
+            r"metric: found accuracy_f1 with 3 labels; exp",
+        ),
+        (
+            "headline: accuracy",
+            "headline: f1",
+            r"headline: found 'f1'; expected a score of the metric accuracy: accuracy",
+        ),
+        (
+            "title:",
+            "hub: {path: a/b, revision: c, splits: {valid: x}}\ntitle:",
+            r"hub.splits: found 'valid'; expected some",
+        ),
+        (
+            "title:",
+            "hub: {path: a/b, revision: c, splits: {}, columns: {x: y}}\ntitle:",
+            r"hub.columns: found 'x'; expect",
+        ),
+        (
+            "fields: [sentence1, sentence2]",
+            "fields: [sentence1, sentence1]",
+            r"fields: found 'sentence1'; expected fields",
+        ),
     ],
 )
 def test_mistakes_in_a_task(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(InputError, match=re.compile(message, re.DOTALL)):
         get_task(write(tmp_path, RTE.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("family", "parts", "message"),
+    [
+        ("tagging", "tokens entity_f1 f1 conll {tags: any}",
+         r"metric: found entity_f1 with tags: any, whose tags mark no entities; expected tag_accuracy, or tags: bio"),
+        ("tagging", "tokens entity_f1 f1 ptb {}", r"metric: found entity_f1 with the format ptb, .*expected tag_acc"),
+        ("tagging", "tokens tag_accuracy f1 conll {}", r"headline: found 'f1'; expected a score of .*: accuracy"),
+        ("tagging", "tokens accuracy accuracy conll {}", r"metric: found 'accuracy'; expected entity_f1 or tag"),
+        ("tagging", "tokens entity_f1 f1 conll {tag_names: [O, PER]}", r"tag_names: found 'PER'; expected O, B-x or"),
+        ("tagging", "tokens tag_accuracy accuracy conll {tags: any, tag_names: [N, N]}", r"tag_names: found 'N' twice"),
+        ("tagging", "tokens tag_accuracy accuracy ptb {tags: any}", r"format_options: found .tags.; expected tag_n"),
+        ("question_answering", "question,context squad_v1 f1 squad_json {unanswerable: true}",
+         r"metric: found squad_v1 with unanswerable: true; expected squad_v2 with unanswerable: true, or"),
+        ("question_answering", "question,context squad_v2 f1 squad_json {}", r"found squad_v2 with unanswerable: fal"),
+        ("question_answering", "question,context squad_v1 em squad_json {}", r"headline: found 'em'; expected .*exact"),
+    ],
+)  # fmt: skip
+def test_metrics_that_cannot_score_what_the_format_reads(tmp_path: Path, family: str, parts: str, message: str) -> None:
+    fields, metric, headline, form, options = parts.split(" ", 4)
+    text = f"schema: 1\nname: own\ntitle: t\nfamily: {family}\nfields: [{fields}]\nmetric: {metric}\n"
+    with pytest.raises(InputError, match=f"mine.yaml: .*{message}"):
+        get_task(write(tmp_path, f"{text}headline: {headline}\nformat: {form}\nformat_options: {options}\n"))
+
+
+def test_spellings_of_labels_are_what_is_written(tmp_path: Path) -> None:
+    options = "  labels: {yes: entailment, no: not_entailment}"
+    task = get_task(write(tmp_path, RTE.replace("  id: index", options)))
+    assert task.format_options["labels"] == {"yes": "entailment", "no": "not_entailment"}
 
 
 def test_no_such_task_file() -> None:

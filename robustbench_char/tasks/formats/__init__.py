@@ -37,7 +37,7 @@ def open_native(task: Task, path: Path, *, option: str = "--input") -> NativeFil
     A classification may come as CSV or TSV, by suffix, whichever of them is its own format. Raises InputError where
     there is no such file. A Penn Treebank may be a folder of trees.
     """
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         raise InputError(path, found="no such file or folder", expected=f"data of the task {task.name}",
                          fix=f"Check the path given to {option}.")  # fmt: skip
     if task.format != "ptb":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from robustbench_char.common.errors import InputError, nearest
@@ -45,6 +48,24 @@ def wrong_label(task: Task, place: str, spelling: str) -> InputError:
         fix += "or labels= of rbc.classification."
     ids = "" if spellings else f", or an id below {len(classes)}"
     return InputError(place, found=f"the label {spelling!r}", expected=f"one of {', '.join(known)}{ids}", fix=fix)
+
+
+def check_labelled(place: str, column: str, names: Iterable[str], *, taken: tuple[str, ...] = ()) -> None:
+    """Refuse a column of labels that is missing where another one, not `taken`, has nearly its name."""
+    if meant := _misnamed(column, tuple(names), taken):
+        fix = f"Did you mean {meant!r}? Rename it, or say its name in `columns` of a task of your own."
+        raise InputError(place, found=f"the columns {', '.join(names)}", fix=fix,
+                         expected=f"labels, if there are any, in a column {column!r}")  # fmt: skip
+
+
+@lru_cache(maxsize=256)  # rows of one file have the same columns
+def _misnamed(column: str, names: tuple[str, ...], taken: tuple[str, ...]) -> str | None:
+    def plain(name: str) -> str:
+        return re.sub(r"[\W_]+", "", name.casefold()).removesuffix("s")
+
+    known = {plain(name): name for name in names if name not in taken}
+    close = [] if column in names else difflib.get_close_matches(plain(column), known, n=1, cutoff=0.8)
+    return known[close[0]] if close else None
 
 
 def answer_columns(task: Task) -> dict[str, str]:
@@ -109,6 +130,7 @@ class RowReader:
         parts = {part: self._answers(place, row, column, context) for part, column in answer_columns(self.task).items()}
         answers, plausible = parts["answers"], parts.get("plausible", ())
         allowed = bool(self.task.format_options.get("unanswerable", False))
+        self.check_labelled(place, row)
         labelled, impossible = row.get(column_of(self.task, "label")) is not None, row.get("is_impossible")
         if impossible is not None and not isinstance(impossible, bool):
             raise _wrong(place, "is_impossible", impossible, "true or false")
@@ -134,6 +156,7 @@ class RowReader:
         """Return class or tags of a row, None where it has none. Raises InputError for what stands for none."""
         column = column_of(self.task, "label")
         value = row.get(column)
+        self.check_labelled(place, row)
         if value is None or value == -1:  # the hub's unlabelled test sets hold -1
             return None
         if self.task.family == "classification":
@@ -145,6 +168,12 @@ class RowReader:
         if len(tags) != len(fields[self.task.fields[0]]):
             raise _wrong(place, column, tags, f"{len(fields[self.task.fields[0]])} tags, one for each token")
         return self._in_bio2(place, column, tags) if self.task.format == "conll" else tuple(tags)
+
+    def check_labelled(self, place: str, row: Mapping[str, Any]) -> None:
+        """Raise InputError where the labels are probably in a column of another name."""
+        if (column := column_of(self.task, "label")) not in row:
+            taken = (self._id, *(column_of(self.task, name) for name in self.task.fields))
+            check_labelled(place, column, row, taken=taken)
 
     def _in_bio2(self, place: str, column: str, tags: list[str]) -> tuple[str, ...]:
         if self.task.format_options.get("tags", "bio") == "any":

@@ -21,7 +21,7 @@ from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Attacked, AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats._rows import RowReader, class_of, column_of
-from robustbench_char.tasks.formats.glue_tsv import TsvOptions
+from robustbench_char.tasks.formats.glue_tsv import TsvOptions, check_options
 from robustbench_char.text.edits import Edit, apply_edits
 
 __all__ = ["CsvFile"]
@@ -61,6 +61,7 @@ class CsvFile(NativeFile):
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._task = path, task
         self._options = check_mapping(task.format_options, TsvOptions, place=f"task {task.name}: format_options")
+        check_options(task, self._options)
 
     def examples(self) -> Iterator[Example]:
         """Read the rows. Raises InputError that names line and column of what is wrong."""

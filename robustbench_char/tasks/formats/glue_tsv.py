@@ -19,7 +19,7 @@ from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, Line, read_lines
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, in_blocks, json_records
-from robustbench_char.tasks.formats._rows import class_of, column_of, wrong_label
+from robustbench_char.tasks.formats._rows import check_labelled, class_of, column_of, wrong_label
 
 __all__ = ["GlueTsv"]
 
@@ -67,7 +67,7 @@ class GlueTsv(NativeFile):
         columns = options.columns or {name: column_of(task, name) for name in task.fields}
         label = column_of(task, "label") if options.label is None and not options.columns else options.label
         self._options = options.model_copy(update={"columns": columns, "label": label})
-        _check_options(task, self._options)
+        check_options(task, self._options)
 
     def blocks(self) -> Iterator[Block]:
         """Read the rows. Raises InputError that names the line of a wrong column count or an unknown label."""
@@ -126,6 +126,9 @@ class GlueTsv(NativeFile):
         names = cells if layout.header else None
         width = len(cells) if layout.header else layout.width or len(cells)
         label = layout.label if names is None or layout.label in names or isinstance(layout.label, int) else None
+        if label is None and isinstance(layout.label, str):
+            taken = tuple(map(str, (*layout.columns.values(), layout.id)))
+            check_labelled(f"{self.path}:1", layout.label, cells, taken=taken)
         columns = _Columns(
             layout.header,
             width,
@@ -164,16 +167,36 @@ class GlueTsv(NativeFile):
         return [names[spelling] for spelling in spellings]
 
 
-def _check_options(task: Task, options: TsvOptions) -> None:
+def check_options(task: Task, options: TsvOptions) -> None:
+    """Raise InputError for a layout that no file can have, and for spellings of classes that the task lacks."""
     place = f"task {task.name}: format_options"
-    if set(options.columns) != set(task.fields):
-        raise InputError(f"{place}.columns", found=", ".join(options.columns), expected=", ".join(task.fields),
-                         fix="Give a column for each field of the task, and no other.")  # fmt: skip
+    for key, layout in (("columns", options), ("test.columns", options.test)):
+        if layout is not None and layout.columns:
+            _check_layout(f"{place}.{key}", task, layout)
     classes = task.labels or ()
     for spelling, name in options.labels.items():
         if name not in classes:
             raise InputError(f"{place}.labels.{spelling}", found=repr(name), expected=f"one of {', '.join(classes)}",
                              fix=f"Correct the class.{nearest(name, classes)}")  # fmt: skip
+
+
+def _check_layout(place: str, task: Task, layout: TsvLayout) -> None:
+    if set(layout.columns) != set(task.fields):
+        raise InputError(place, found=", ".join(layout.columns), expected=", ".join(task.fields),
+                         fix="Give a column for each field of the task, and no other.")  # fmt: skip
+    taken: dict[str | int, str] = {} if layout.label is None else {layout.label: "the label"}
+    for field, column in layout.columns.items():
+        if column in taken:
+            raise InputError(f"{place}.{field}", found=f"column {column}, which is that of {taken[column]}",
+                             expected="a column of its own", fix="Correct the option.")  # fmt: skip
+        taken[column] = f"the field {field!r}"
+    last = None if layout.header or layout.width is None else layout.width - 1
+    for column in (*taken, *([] if layout.id is None else [layout.id])):
+        fits = layout.header if isinstance(column, str) else 0 <= column <= (column if last is None else last)
+        if not fits:
+            found = f"the column {column!r}" + ("" if layout.header else " without a header")
+            expected = "the number of a column, from 0" + ("" if last is None else f" to {last}")
+            raise InputError(place, found=found, expected=expected, fix="Correct the option.")
 
 
 def _check_cells(new: Sequence[str], old: Sequence[str]) -> None:

@@ -27,11 +27,12 @@ __all__ = ["JsonLines"]
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ATOM = re.compile(r"[ \t\n\r:,]*(-?[0-9][-+.0-9eE]*|true|false|null)")
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.")
+_BLANK = " \t\n\r\v\f"  # white space of ASCII
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class JsonLines(NativeFile):
-    """One JSON Lines file. Streams, with 8 bytes per line kept to find a line again."""
+    """One JSON Lines file. Streams, with 8 bytes per row kept to find its line again; blank lines stay as they are."""
 
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._task = path, task
@@ -46,6 +47,9 @@ class JsonLines(NativeFile):
         for line in read_lines(self.path):
             head = BOM if line.text.startswith(BOM) else ""
             text = line.text.removeprefix(head)
+            if not text.strip(_BLANK):
+                out.write((line.text + line.end).encode("utf-8"))
+                continue
             node = parse(text, self.path, first_line=line.number)
             edits = in_order(_Row(self._task, JsonText(text, self._ascii_only), node.value).edits(next(items)))
             out.write((head + apply_edits(text, edits) + line.end).encode("utf-8"))
@@ -70,6 +74,8 @@ class JsonLines(NativeFile):
     def _rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for line in read_lines(self.path):
             text = line.text.removeprefix(BOM)
+            if not text.strip(_BLANK):
+                continue
             place = f"{self.path}:{line.number}"
             try:
                 row = json.loads(text)
@@ -94,10 +100,12 @@ class JsonLines(NativeFile):
 
     @cached_property
     def _offsets(self) -> array[int]:
-        offsets = array("Q", [0])
+        offsets, at = array("Q"), 0
         with self.path.open("rb") as file:
             for line in file:
-                offsets.append(offsets[-1] + len(line))
+                if line.removeprefix(BOM.encode()).strip():
+                    offsets.append(at)
+                at += len(line)
         return offsets
 
     def _line(self, row: int) -> str:
@@ -214,8 +222,11 @@ def parse(text: str, place: object, *, first_line: int = 1) -> Node:
         return _located(text, value, map(re.Match.span, _STRING.finditer(text)), 0)
     except json.JSONDecodeError as error:
         message = "the file ends early" if error.pos >= len(text.rstrip()) else error.msg
+        message += f", column {error.colno}"
+        if error.colno > 100:  # in a long line a column is hard to find
+            message += f", after {text[error.pos - 30 : error.pos]!r}"
         raise InputError(f"{place}:{first_line + error.lineno - 1}",
-                         found=f"malformed JSON ({message[:1].lower()}{message[1:]}, column {error.colno})",
+                         found=f"malformed JSON ({message[:1].lower()}{message[1:]})",
                          expected="valid JSON", fix="Correct the file, or download it again.") from None  # fmt: skip
     except RecursionError:
         raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",

@@ -62,6 +62,7 @@ class DatasetTable(ExampleSource):
         """
         label, names = column_of(self._task, "label"), names_of_ids(self._dataset.features.to_dict())
         named, reader = _namer(self._task, names.get(label, ())), RowReader(self._task, names)
+        reader.check_labelled(self._place, dict.fromkeys(self._dataset.column_names))
         labels = self._labels(label, named, reader)
         if labels is None:
             rows = (row | {label: named(row[label])} if label in row else row for row in self._dataset)

@@ -12,16 +12,20 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from robustbench_char.common.errors import InputError
+from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.lines import BOM, check_text_file, not_utf8
 from robustbench_char.common.yaml_model import check_mapping
 from robustbench_char.tasks.base import Answer, Attacked, AttackedBlock, Example, NativeFile, Task, text_key
+from robustbench_char.tasks.formats._rows import check_labelled
 from robustbench_char.tasks.formats.json_lines import JsonText, Node, parse, source_of
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 from robustbench_char.text.edits import Edit, apply_edits, in_order
 
 __all__ = ["SquadJson"]
+
+
+_KEYS = ("question", "id", "is_impossible", "plausible_answers")
 
 
 class SquadOptions(Frozen):
@@ -125,24 +129,36 @@ class _Reader:
 
     def __init__(self, path: Path, text: str, options: SquadOptions) -> None:
         self.path, self.text, self.options = path, text, options
-        self.row = 0
+        self.row, self._counts, self._where = 0, list[int](), list[str]()
 
     def paragraphs(self) -> Iterator[_Paragraph]:
         text = self.text
         root = parse(f" {text[1:]}" if text.startswith(BOM) else text, self.path)
         for article in self._get(root, "data", list):
+            self._enter(0, "article", article, "title")
             for paragraph in self._get(article, "paragraphs", list):
+                self._enter(1, "paragraph", paragraph)
                 context = self._node(paragraph, "context", str)
                 key = text_key(context.value)
                 questions = [self._question(node, context.value, key) for node in self._get(paragraph, "qas", list)]
                 yield _Paragraph(context, questions)
 
+    def _enter(self, level: int, what: str, node: Node, name: str = "") -> None:
+        """Note where the reader is, for messages: `article 2 'Rome', paragraph 1, question 3 'q7'`, counted from 1."""
+        del self._counts[level + 1 :], self._where[level:]
+        self._counts[level:] = [self._counts[level] + 1 if level < len(self._counts) else 1]
+        called = node.value.get(name) if isinstance(node.value, dict) else None
+        own = f" {called.value!r}" if called and isinstance(called.value, str) else ""
+        self._where.append(f"{what} {self._counts[level]}{own}")
+
     def _question(self, node: Node, context: str, key: str) -> _Question:
+        self._enter(2, "question", node, "id")
         name = self._get(node, "id", str)
         place, literals = f"{self.path}: question {name}", list[tuple[Node, Node]]()
         answers = self._answers(node, "answers", place, context, literals)
         impossible = self._get(node, "is_impossible", bool) if "is_impossible" in node.value else None
         labelled = "answers" in node.value
+        check_labelled(", ".join([str(self.path), *self._where]), "answers", node.value, taken=_KEYS)
         answerable = check_answerable(place, bool(answers), impossible, labelled, allowed=self.options.unanswerable)
         plausible = self._answers(node, "plausible_answers", place, context, literals)
         question, row, self.row = self._node(node, "question", str), self.row, self.row + 1
@@ -164,10 +180,12 @@ class _Reader:
         return self._node(node, key, kind).value
 
     def _node(self, node: Node, key: str, kind: type) -> Node:
-        inner = node.value.get(key) if isinstance(node.value, dict) else None
+        keys = isinstance(node.value, dict)
+        inner = node.value.get(key) if keys else None
         if inner is None or type(inner.value) is not kind:
-            place = f"{self.path}:{self.text.count(chr(10), 0, node.start) + 1}"
+            line = f"{self.path}:{self.text.count(chr(10), 0, node.start) + 1}"
+            place, hint = ", ".join([line, *self._where]), nearest(key, node.value) if inner is None and keys else ""
             found = f"no {key!r}" if inner is None else f"{key!r} that is a {type(inner.value).__name__}"
             raise InputError(place, found=found, expected=f"{key!r}, a {kind.__name__}, as in SQuAD's JSON",
-                             fix="Check that this is a file in SQuAD's format.")  # fmt: skip
+                             fix=f"Check that this is a file in SQuAD's format.{hint}")  # fmt: skip
         return cast(Node, inner)

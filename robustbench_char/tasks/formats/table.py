@@ -71,7 +71,7 @@ class ParquetTable(NativeFile):
     def _file(self) -> pq.ParquetFile:
         import pyarrow.parquet as pq
 
-        (file,) = _readable(self.path, map(pq.ParquetFile, [check_text_file(self.path)]))
+        (file,) = _readable(self.path, map(pq.ParquetFile, [check_text_file(self.path, magic=b"PAR1")]))
         if file.metadata.num_rows == 0:
             raise InputError(self.path, found="a table without rows", expected="at least one example",
                              fix="Check the file.")  # fmt: skip

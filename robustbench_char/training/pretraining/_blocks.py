@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_file, safe_name, sha256_file
+from robustbench_char.common.files import safe_name, sha256_file
+from robustbench_char.common.lines import check_text_file
 from robustbench_char.common.options import Option
 from robustbench_char.models.charbert.characters import CharacterUnit
 from robustbench_char.models.charbert.processor import whole_words
@@ -81,7 +82,7 @@ class Corpus:
         """Check that the files, which `option` named, are there and not empty. Raises InputError otherwise."""
         if not files:
             raise InputError(Option(option), found="no file", expected="at least one text file", fix="Name one.")
-        return cls(tuple(check_file(path, option=f"`{option}=`") for path in files), part)
+        return cls(tuple(check_text_file(path, option=f"`{option}=`") for path in files), part)
 
     def chunks(self, start: Place | None = None) -> Iterator[Chunk]:
         """Read on from a place (by default from the beginning).
