@@ -17,7 +17,7 @@ from robustbench_char.inference.opening import open_model
 from robustbench_char.inference.options import ModelKeywords, ModelOptions
 from robustbench_char.records.predictors import absolute_name, identity
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import Input, NamedSource
+from robustbench_char.tasks.sources import Input, NamedSource, as_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def _evaluated(
     from robustbench_char.inference.asked import attacks_of, files_of, task_named
     from robustbench_char.inference.evaluate import evaluate as run
 
-    chosen = task_named(task, [named])
+    chosen = as_read(task_named(task, [named]), source)
     files, attacked_by = files_of(chosen, input, **source), attacks_of(chosen, *attacks)
     if attacked_by and list(files) != ["clean"]:
         raise InputError("--suite", found="suites, and attacked sets to score", expected="one of them",

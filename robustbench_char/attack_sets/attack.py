@@ -31,7 +31,7 @@ from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.formats.table import write_table
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import Input, NamedSource, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, as_read, open_source
 
 __all__ = ["attack_file", "source_sha256"]
 
@@ -66,7 +66,7 @@ def attack_file(
     >>> made.output.name, made.counts.words, made.counts.edited_words
     ('test.txt', 3779, 1901)
     """
-    record = get_task(task)
+    record = as_read(get_task(task), source)
     file = open_source(record, input=input, **source)
     request = Attack.of(record, suite, seed, fields, operations)
     refuse_other_request(request, Path(output), format, overwrite)

@@ -25,7 +25,7 @@ from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.tasks.base import Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import follow
-from robustbench_char.tasks.sources import Input, NamedSource, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, as_read, open_source
 from robustbench_char.text.edits import Edit, apply_edits
 
 __all__ = ["verify"]
@@ -49,7 +49,11 @@ def verify(folder: str | Path, input: Input | None = None, **source: Unpack[Name
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    clean = open_source(manifest.task_record, input=input, **source)
+    task = as_read(manifest.task_record, source)
+    if task != manifest.task_record:
+        raise InputError(folder / MANIFEST, found="a set that was attacked with other columns or tags",
+                         expected="those that are named", fix="Leave them out: the manifest knows them.")  # fmt: skip
+    clean = open_source(task, input=input, **source)
     _check_files(folder, manifest, clean)
     ledger = Ledger(folder)
     _check_manifest(folder, manifest, ledger)

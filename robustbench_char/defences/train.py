@@ -17,7 +17,8 @@ from robustbench_char.defences.channel.options import ChannelOptions, Ends
 from robustbench_char.defences.opening import READY
 from robustbench_char.defences.wordrec.options import AnswerOptions, BackOff, RecogniserKeywords, RecogniserOptions
 from robustbench_char.tasks.base import Task
-from robustbench_char.tasks.sources import Input
+from robustbench_char.tasks.registry import get_task
+from robustbench_char.tasks.sources import Input, as_read
 
 __all__ = ["DefenceOptions", "TrainedKind", "own_options", "train_defence"]
 
@@ -70,6 +71,9 @@ def train_defence(
     hub: bool = False,
     split: str | None = None,
     data_dir: Path | str | None = None,
+    token_column: int | None = None,
+    tag_column: int | None = None,
+    convert_tags: bool = False,
     overwrite: bool = False,
     **options: Unpack[DefenceKeywords],
 ) -> Path:
@@ -80,6 +84,9 @@ def train_defence(
     option of another kind.
     """
     own = own_options(kind, dict(options))
+    if task is not None:
+        layout = {"token_column": token_column, "tag_column": tag_column, "convert_tags": convert_tags}
+        task = as_read(get_task(task, "--task"), layout)
     source = {"task": task, "input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir}
     return TRAINED.get(kind)(output=output, text=text, overwrite=overwrite, **source, **own)
 

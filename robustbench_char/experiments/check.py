@@ -23,7 +23,7 @@ from robustbench_char.inference.opening import Unbound, kind_of_model, without_c
 from robustbench_char.inference.options import CHAT, CheckKeywords, CheckOptions
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.labels import labelled
-from robustbench_char.tasks.sources import Input, NamedSource, open_source
+from robustbench_char.tasks.sources import Input, LayoutKeywords, NamedSource, as_read, open_source
 
 if TYPE_CHECKING:
     from robustbench_char.inference.evaluate import PredictionSource
@@ -69,7 +69,7 @@ def check(
     """
     source, shared = parted(options, CheckOptions)
     given = list(models) if isinstance(models, list | tuple) else [models]
-    chosen = task_named(task, given)
+    chosen = as_read(task_named(task, given), source)
     file = open_source(chosen, input=input, **source)
     examples = len(labelled(chosen, file, list(islice(file.examples(), limit))))
     requests = examples * (1 + len(attacks_of(chosen, suites or SUITES, seeds)))
@@ -177,8 +177,9 @@ def _test(
     hub: bool = False,
     split: str | None = None,
     data_dir: str | Path | None = None,
+    **layout: Unpack[LayoutKeywords],
 ) -> dict[str, Any]:
-    """Return the keys of a spec's task that name data which are open."""
+    """Return the keys of a spec's task that name data which are open; the task itself holds their layout."""
     if data or hub:
         return {"data": "mini" if data else "hub", "test": split or "dev"}
     where = str(file.path.resolve())

@@ -18,7 +18,7 @@ from robustbench_char.inference.opening import task_of_model
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import Input, NamedSource, SourceOptions, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, SourceOptions, as_read, open_source
 
 __all__ = ["attacked_files", "attacks_of", "files_of", "parted", "seeds_of", "task_named"]
 
@@ -53,10 +53,11 @@ def files_of(task: Task, input: Input | None, **source: Unpack[NamedSource]) -> 
     """
     if not isinstance(input, str | Path) or not Path(input).is_dir():
         return {"clean": open_source(task, input=input, **source)}
-    sets = {
-        path.relative_to(input).as_posix(): path / read_manifest(path).output.name for path in sets_below(Path(input))
+    sets = {path.relative_to(input).as_posix(): (path, read_manifest(path)) for path in sets_below(Path(input))}
+    return {
+        name: open_native(as_read(task, made.task_record.format_options), path / made.output.name)
+        for name, (path, made) in sets.items()
     }
-    return {name: open_native(task, path) for name, path in sets.items()}
 
 
 def attacks_of(task: Task, suites: Sequence[str], seeds: int | str | Sequence[int] | None) -> list[tuple[Suite, int]]:

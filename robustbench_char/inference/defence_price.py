@@ -18,7 +18,7 @@ from robustbench_char.metrics.tagging import Words, word_errors
 from robustbench_char.records.defence_price import PRICE, PriceRecord, WordErrors
 from robustbench_char.tasks.base import Example, Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import SourceKeywords, open_source
+from robustbench_char.tasks.sources import SourceKeywords, as_read, open_source
 
 if TYPE_CHECKING:
     from robustbench_char.models.system import Defence
@@ -127,7 +127,7 @@ def defence_price(
     what `attack_file` wrote for these data. `output` keeps the record, which reports show. Raises InputError for an
     attack on other data.
     """
-    task = get_task(task, "--task")
+    task = as_read(get_task(task, "--task"), source)
     if isinstance(defence, str | Path):
         kind_of_defence(defence, place="DEFENCE")
     clean = open_source(task, **source)

@@ -23,7 +23,7 @@ from robustbench_char.models.bases import resolve_base
 from robustbench_char.records.sensitivity import FRAGILITY, Deletions, FragilityRecord
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import SourceKeywords, open_source
+from robustbench_char.tasks.sources import SourceKeywords, as_read, open_source
 
 __all__ = ["fragility"]
 
@@ -45,7 +45,7 @@ def fragility(
     are fractions. `output` keeps the record, which reports show. Raises InputError for a task of another family, and
     for a file without words.
     """
-    task, seed = get_task(task, "--task"), seed_of(seed)
+    task, seed = as_read(get_task(task, "--task"), source), seed_of(seed)
     file = open_source(task, **source)
     if task.family != "tagging":
         raise InputError("--task", found=f"{task.name}, a task of {task.family.replace('_', ' ')}",

@@ -58,7 +58,7 @@ from robustbench_char.records.sensitivity import (
 )
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import SourceKeywords, open_source
+from robustbench_char.tasks.sources import SourceKeywords, as_read, open_source
 from robustbench_char.text.columns import Column
 from robustbench_char.training.saved import SYSTEM
 
@@ -176,7 +176,7 @@ def sensitivity(
     and profiles. Raises InputError for a model that cannot be used and for data that were not attacked so.
     """
     started = time.monotonic()
-    task, attacked = get_task(task, "--task"), Path(attacked)
+    task, attacked = as_read(get_task(task, "--task"), source), Path(attacked)
     clean = open_source(task, **source)
     how: dict[str, Any] = {"layer": layer, "pooling": pooling, "stream": stream, "max_length": max_length}
     reader, info = open_reader(str(model), task, defence=defence, **how)

@@ -8,7 +8,7 @@ from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.formats._rows import column_of
-from robustbench_char.tasks.formats.conll import is_tag
+from robustbench_char.tasks.formats._tags import is_marked, is_tag
 
 __all__ = ["check_parts", "check_scores"]
 
@@ -105,7 +105,8 @@ def _check_metric(task: Task, wrong: Wrong) -> None:
         fix = "" if task.format == "ptb" else ", or tags: bio for entities"
         raise wrong("metric", f"entity_f1 with {reads}, whose tags mark no entities", f"tag_accuracy{fix}")
     names = options.get("tag_names", ()) if options.get("tags", "bio") == "bio" and task.format == "conll" else ()
-    if odd := next((name for name in names if not is_tag(name)), None):
+    known = is_marked if options.get("convert_tags") else is_tag
+    if odd := next((name for name in names if not known(name)), None):
         raise wrong("format_options.tag_names", repr(odd), "O, B-x or I-x, or tags: any")
     if task.family == "question_answering" and (task.metric == "squad_v2") != bool(options.get("unanswerable")):
         found = f"{task.metric} with unanswerable: {'true' if options.get('unanswerable') else 'false'}"

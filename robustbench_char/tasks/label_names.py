@@ -10,7 +10,7 @@ from typing import NamedTuple
 from robustbench_char.common.errors import InputError
 from robustbench_char.tasks.base import Task
 
-__all__ = ["LabelMap", "given_labels", "map_labels"]
+__all__ = ["MARKS", "LabelMap", "given_labels", "map_labels"]
 
 _NOTHING = "-"
 """What stands in `--labels` for a label that the task does not have."""
@@ -32,7 +32,7 @@ _SAME = (
 _UNNAMED = re.compile(r"LABEL_\d+", re.IGNORECASE)
 _NO_TAGS = {"[pad]", "<pad>", "[cls]", "[sep]"}
 """What some models have beside tags, for pieces that are not the first of a word."""
-_MARKS = {"B": "B", "I": "I", "L": "I", "E": "I", "M": "I", "U": "B", "S": "B"}
+MARKS = {"B": "B", "I": "I", "L": "I", "E": "I", "M": "I", "U": "B", "W": "B", "S": "B"}
 """Marks of all schemes, and what they are in one where B begins an entity and I goes on with it."""
 
 
@@ -125,7 +125,7 @@ def _alike(name: str, known: Sequence[str]) -> str | None:
 def _parts(tag: str) -> tuple[str, str]:
     """Return mark and type of a tag; a bare type is marked I, and O has no type."""
     mark, kind = tag[:1].upper(), tag[2:]
-    if tag[1:2] in ("-", "_") and kind and mark in _MARKS:
+    if tag[1:2] in ("-", "_") and kind and mark in MARKS:
         return mark, kind
     return ("O", "") if tag.upper() == "O" else ("I", tag)
 
@@ -144,7 +144,7 @@ def _by_kind(names: Sequence[str], known: Sequence[str]) -> list[str | None]:
 
 def _in_bio(tags: Sequence[str | None]) -> tuple[str | None, ...]:
     parts = [("O", "") if tag is None else _parts(tag) for tag in tags]
-    return tuple("O" if mark == "O" else f"{_MARKS[mark]}-{kind}" for mark, kind in parts)
+    return tuple("O" if mark == "O" else f"{MARKS[mark]}-{kind}" for mark, kind in parts)
 
 
 def _scheme(tags: Sequence[str]) -> str:
@@ -152,7 +152,7 @@ def _scheme(tags: Sequence[str]) -> str:
     marks = {mark for mark, _ in parts}
     if marks & set("LU"):
         return "BILOU"
-    if marks & set("ESM"):
+    if marks & set("ESMW"):
         return "IOBES"
     begun = {kind for mark, kind in parts if mark == "B"}
     if not begun:

@@ -72,14 +72,16 @@ def classification(
 
 def tagging(
     field: str = "tokens", label: str = "tags", *, name: str = "tagging", entities: bool = True,
-    tags: Sequence[str] = (), title: str | None = None,
+    tags: Sequence[str] = (), convert_tags: bool = False, title: str | None = None,
 ) -> Task:  # fmt: skip
     """Return a tagging of your own: columns `field` (lists of tokens) and `label` (lists of tags), or CoNLL files.
 
-    With `entities`, tags are in IOB1 or BIO2 and the score is F1 of entities; else it is accuracy of tags. `tags` names
-    the tag ids of tables that do not name them themselves. Raises InputError for a name that is taken.
+    With `entities`, tags are in IOB1 or BIO2 (with `convert_tags` also in IOBES, BILOU or BMEWO) and the score is F1 of
+    entities; else it is accuracy of tags. `tags` names the tag ids of tables that do not name them themselves. Raises
+    InputError for a name that is taken.
     """
-    options = {"tags": "bio" if entities else "any", "tag_names": list(tags)}
+    options: dict[str, Any] = {"tags": "bio" if entities else "any", "tag_names": list(tags)}
+    options |= {"convert_tags": True} if convert_tags else {}
     metric = "entity_f1" if entities else "tag_accuracy"
     return _own("tagging", name, title, (field,), metric, format="conll", format_options=options,
                 columns={"label": label})  # fmt: skip

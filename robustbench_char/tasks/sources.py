@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, TypeAlias, TypedDict, cast
+from typing import Annotated, Any, TypeAlias, TypedDict, Unpack, cast
 
 from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.files import output_folder
-from robustbench_char.common.options import Called, Options
+from robustbench_char.common.options import Called, Option, Options
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
-from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.formats import TABLES, open_native
 from robustbench_char.tasks.formats.memory import Rows, open_rows
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "NamedSource",
     "SourceKeywords",
     "SourceOptions",
+    "as_read",
     "mini_path",
     "open_source",
     "write_mini",
@@ -67,10 +69,30 @@ class SourceOptions(Options):
     data_dir: Path | None = Field(
         None, description="ptb_pos: the treebank's folder of sections (LDC99T42; default: all, finetune: train)."
     )
+    token_column: int | None = Field(
+        None, description="CoNLL files: the column of the words, from 0, -1 the last (default: 0)."
+    )
+    tag_column: int | None = Field(
+        None,
+        description="CoNLL files: the column of the gold tags, likewise (default: that of entities).",
+    )
+    convert_tags: Annotated[bool, Called(flag="--convert-tags")] = Field(
+        False, description="Read entity tags in IOBES, BILOU or BMEWO as BIO2; an attacked file keeps them as they are."
+    )
 
 
-class NamedSource(TypedDict, total=False):
-    """The keywords of `open_source` that name data other than a file of the user's: see `SourceOptions`."""
+class LayoutKeywords(TypedDict, total=False):
+    """Where tokens and tags are in files of the user's, and whether tags are converted: see `SourceOptions`."""
+
+    token_column: int | None
+    tag_column: int | None
+    convert_tags: bool
+
+
+class NamedSource(LayoutKeywords, total=False):
+    """The keywords of `open_source` that name data other than a file of the user's and tell columns of one: see
+    `SourceOptions`.
+    """
 
     data: str | None
     hub: bool
@@ -93,13 +115,16 @@ def open_source(
     split: str | None = None,
     data_dir: str | Path | None = None,
     option: str = "--input",
+    **layout: Unpack[LayoutKeywords],
 ) -> NativeFile:
     """Open one source of a task: the file or rows `input`, the treebank below `data_dir`, `data` mini, or the `hub`.
 
     An `input` that is open already is returned as it is; rows in memory become a file (see `open_rows`). `split` is
-    train, dev or test (dev by default); of a treebank it may be all, which is the default there. Raises InputError
-    unless exactly one source is named and it can be read; `option` is what the command calls `input`.
+    train, dev or test (dev by default); of a treebank it may be all, which is the default there. `layout` are options
+    of the task, as in `as_read`. Raises InputError unless exactly one source is named and it can be read; `option` is
+    what the command calls `input`.
     """
+    task = as_read(task, layout)
     asked = {option: input, "--data": data, "--hub": hub or None, "--data-dir": data_dir}
     named = [option for option, value in asked.items() if value is not None]
     if len(named) != 1:
@@ -109,6 +134,10 @@ def open_source(
     if input is not None and split is not None:
         raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
                          fix=f"Leave out --split, or {option}.")  # fmt: skip
+    column = next((name for name in ("token_column", "tag_column") if layout.get(name) is not None), None)
+    if column and (hub or not isinstance(input or data, str | Path) or Path(input or "").suffix in TABLES):
+        raise InputError(Option(column), found="a number of a column for a table or rows, whose columns have names",
+                         expected="a CoNLL file", fix="Say it in `columns` of a task of your own.")  # fmt: skip
     if input is not None:
         return _opened(task, input, option)
     if data_dir is not None:
@@ -116,6 +145,20 @@ def open_source(
     if data is not None:
         return _mini(task, data, _split(split or "dev", MINI_SPLITS))
     return _hub(task, split or "dev")
+
+
+def as_read(task: Task, source: Mapping[str, Any]) -> Task:
+    """Return the task with the options of its format that a call gave beside its data; they go before the task's own.
+
+    Raises InputError for a task whose format has no such options.
+    """
+    given = {name: source[name] for name in LayoutKeywords.__optional_keys__ if source.get(name) not in (None, False)}
+    if given and task.format != "conll":
+        name = min(given)
+        raise InputError(Option(name), found=f"{given[name]} with the task {task.name}",
+                         expected="a task in CoNLL files", fix="Leave it out.")  # fmt: skip
+    options = task.format_options | given
+    return task.model_copy(update={"format_options": options}) if options != task.format_options else task
 
 
 def _opened(task: Task, data: Input, option: str) -> NativeFile:

@@ -90,7 +90,9 @@ def python_names(name: str) -> dict[str, Any]:
         models = MODELS.get(name, ())
         names |= {field.keyword: field.info.default for model in models for field in fields_of(model)}
         if not models:
-            names |= {key: {"hub": False}.get(key) for key in typing.get_type_hints(SourceKeywords)}
+            names |= {
+                key: {"hub": False, "convert_tags": False}.get(key) for key in typing.get_type_hints(SourceKeywords)
+            }
     if name in SEARCHING:
         names[SEARCHING[name].__name__] = names.pop("model", None)
     return names

@@ -57,6 +57,7 @@ def furnish(folder: Path) -> None:
         text = MINI_TEXT.read_text(encoding="utf-8").splitlines()[lines]
         (folder / name).write_text("\n".join(text) + "\n", encoding="utf-8")
     (folder / "rte-dev.tsv").write_text(RTE, encoding="utf-8")
+    (folder / "numbered.txt").write_text("1\tGreta\tB-PER\tO\n2\tlaughed\tO\tO\n", encoding="utf-8")
     (folder / "reports").symlink_to(ROOT / "reports")
 
 

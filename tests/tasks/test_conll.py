@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import Edit, get_task
-from robustbench_char.tasks.formats.conll import Survey, to_bio2
+from robustbench_char.tasks.formats._tags import Survey, to_bio2
 
 TWO = "Anna B-PER\nBerg I-PER\nsings O\n\nRiga B-LOC\n"
 FOUR = (
@@ -141,7 +141,7 @@ def test_other_white_space_stays_in_its_token(kit: Any, space: str) -> None:
 
 def test_chunks_are_not_entities(kit: Any) -> None:
     data = "Anna NNP B-NP -\nsings VBZ B-VP -\n. . O -\n"
-    with pytest.raises(InputError, match=r"no column of entity tags \(column 2 holds chunks\).*`tag_column: 2`"):
+    with pytest.raises(InputError, match=r"no column of entity tags \(column 2 holds chunks\).*`tag_column=` 2"):
         labels(kit.open("conll2003", data))
     named = get_task("conll2003").model_copy(update={"format_options": {"tag_column": 2}})
     assert labels(kit.open(named, data)) == [("B-NP", "B-VP", "O")]
@@ -163,10 +163,33 @@ def test_a_token_stays_one_token(kit: Any, token: str) -> None:
     [
         ("Anna B-PER\nsings\n", r"data.txt:2: found a token without a tag; expected 2 columns, as in the first line"),
         ("Anna\n", r"data.txt:1: found a token without a tag; expected 2 or 3 or 4 columns"),
-        ("a b c d e\n", r"data.txt:1: found 5 columns; expected 2 or 3 or 4"),
+        ("a b c d e\n", r"data.txt:1: found 5 columns; expected 2 or 3 or 4 columns.*`token_column=` and `tag_column="),
         ("Anna B-PER\nsings O O\n", r"data.txt:2: found 3 columns; expected 2"),
-        ("Anna I-PER\nsings B-LOC\n", r"data.txt:2: found the tag 'B-LOC' after 'I-PER' in a sentence .* neither"),
+        (
+            "Anna I-PER\nsings B-LOC\n",
+            r"data.txt:1: found the tag 'I-PER' in a sentence .* neither .*; expected B-PER, as line 2 begins an ent",
+        ),
         ("a O\n\nb B-PER\nc O\nd I-LOC\n", r"data.txt:5: found the tag 'I-LOC' after 'O'"),
+        ("a B-PER\n\nb O\nc I-LOC\nd O\ne B-LOC\n", r"data.txt:4: found the tag 'I-LOC' after 'O'.*expected B-LOC, as"),
+        ("a I-PER\n\nb O\nc I-LOC\nd O\ne B-LOC\n", r"data.txt:6: found the tag 'B-LOC' after 'O'.*expected I-LOC, as"),
+        (
+            "Anna B-PER\nBerg E-PER\n",
+            r"data.txt:2: found the tag 'E-PER'; expected O, B-x or I-x.*`convert_tags=`; the",
+        ),
+        ("Anna S-PER\n", r"data.txt:1: found the tag 'S-PER'"),
+        ("Anna\tB-PER\n\tO\n", r"data.txt:2: found a tag without a token; expected 2 columns"),
+        ("Anna B-PER\n O\n", r"data.txt:2: found a tag without a token"),
+        ("Anna\tNNP\tB-PER\nx\t\tO\n", r"data.txt:2: found an empty cell \(two tabs in a row\)"),
+        ("Anna B-PER\n# a b\nBerg I-PER\n", r"data.txt:2: found a comment inside of a sentence"),
+        (
+            "New York\tB-LOC\nAnna\tO\n",
+            r"data.txt:1: found white space inside of a cell \('New York'\); expected cells",
+        ),
+        ("Anna\tNNP\tB-PER\nNew York\t\tB-LOC\n", r"data.txt:2: found white space inside of a cell \('New York'\)"),
+        ("0 Anna B-PER\n1 sings O\n", r"found numbers in the first column \(0, 1\); expected words.*`token_column=` 1"),
+        ("t1 Anna B-PER\nt2 . O\n", r"found numbers in the first column"),
+        ("Anna B-PER O\nBerg I-PER B-LOC\n", r"found entity tags in the columns 1 and 2; .*Say which.*`tag_column=`"),
+        ("Anna B-PER B-PER\nBerg I-PER O\n", r"found entity tags in the columns 1 and 2"),
         ("Anna B-PER\nBerg I-PER\nsings X\n", r"data.txt:3: found the tag 'X'; expected O, B-x or I-x"),
         (FOUR.replace("B-LOC", "LOC"), r"data.txt:10: found the tag 'LOC'"),
         ("Anna NNP\n", r"data.txt: found no column of entity tags"),

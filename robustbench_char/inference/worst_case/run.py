@@ -30,7 +30,7 @@ from robustbench_char.inference.worst_case.options import SearchKeywords, Search
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.records.worst_case import STEP_COLUMNS, WORST_CASE, QueryCounts, WorstCases, write_worst_cases
 from robustbench_char.tasks.base import Task
-from robustbench_char.tasks.sources import Input, NamedSource, open_source
+from robustbench_char.tasks.sources import Input, NamedSource, as_read, open_source
 
 __all__ = ["WorstCase", "worst_case", "write_parts"]
 
@@ -80,7 +80,7 @@ def worst_case(
     (0.0, 100.0)
     """
     named, asked, searching = parted(options, ModelOptions, SearchOptions)
-    plan, chosen = plan_of(searching, suite), task_named(task, [model])
+    plan, chosen = plan_of(searching, suite), as_read(task_named(task, [model]), named)
     file, attack = open_source(chosen, input=input, **named), Attack.of(chosen, suite, seed, fields)
     check_writable(Path(output))
     request, started = Request(model, asked, attack, plan, file, limit, batch_size), time.monotonic()

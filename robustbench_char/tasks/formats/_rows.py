@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.tasks.base import Answer, Block, ContentKeys, Example, Task, json_records, text_key
-from robustbench_char.tasks.formats.conll import Survey, is_tag, to_bio2
+from robustbench_char.tasks.formats._tags import ENDS, Survey, is_marked, is_tag, to_bio2, wrong_mark
 from robustbench_char.tasks.question_answering import check_answer, check_answerable
 
 Names = Mapping[str, Sequence[str]]
@@ -178,9 +178,14 @@ class RowReader:
     def _in_bio2(self, place: str, column: str, tags: list[str]) -> tuple[str, ...]:
         if self.task.format_options.get("tags", "bio") == "any":
             return tuple(tags)
+        if self.task.format_options.get("convert_tags") and any(tag[:1] in ENDS for tag in tags):
+            if not all(map(is_marked, tags)) or wrong_mark(tags) is not None:
+                raise _wrong(place, column, tags, "tags that are legal in IOBES, BILOU or BMEWO")
+            return to_bio2(tags, "marked")
         survey = Survey()
         if not all(map(is_tag, tags)) or survey.add(tags) is not None:
-            raise _wrong(place, column, tags, "tags that are legal in IOB1 or BIO2")
+            hint = " (or, with `convert_tags=`, in IOBES, BILOU or BMEWO)" if all(map(is_marked, tags)) else ""
+            raise _wrong(place, column, tags, f"tags that are legal in IOB1 or BIO2{hint}")
         return to_bio2(tags, survey.scheme)
 
     def _class(self, place: str, column: str, value: object) -> str:

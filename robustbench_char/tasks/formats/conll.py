@@ -1,16 +1,16 @@
 """CoNLL files: one token per line with its tags in columns, 2, 3 or 4 in all; `-DOCSTART-` and blank lines divide.
 
-Columns are separated by runs of spaces and tabs, which stay. The tag column is the last one that holds entity tags, or
-the one that the task's options name. Tags may be written in IOB1 (Ramshaw and Marcus 1995) or BIO2 (B- at the start of
-every entity), which is detected for each file; examples always carry BIO2. The Penn Treebank's column files are read
-and written here too.
+Columns are separated by runs of spaces and tabs, which stay, as do comments before a sentence. Tokens stand in the
+first column, and tags in the one that holds entity tags (of chunks and entities, the latter); files of other layouts
+and with several columns of entities are refused until the options say which columns they are. Tags may be written in
+IOB1 (Ramshaw and Marcus 1995) or BIO2 (B- at the start of every entity), which is detected for each file, or, with the
+option `convert_tags`, in schemes with marks for ends; examples always carry BIO2. The Penn Treebank's column files are
+read and written here too.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -21,19 +21,16 @@ from numpy.typing import NDArray
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.frozen import Frozen
-from robustbench_char.common.lines import BOM, read_text
+from robustbench_char.common.lines import read_text
 from robustbench_char.common.yaml_model import check_mapping
-from robustbench_char.tasks import base
 from robustbench_char.tasks.base import AttackedBlock, Block, ContentKeys, NativeFile, Task, json_records
-from robustbench_char.text.columns import ranges, strings
+from robustbench_char.tasks.formats._cells import Cells, Ints, Layout, read_cells
+from robustbench_char.tasks.formats._tags import ENDS, Scheme, is_marked, is_tag, wrong_mark
+from robustbench_char.text.columns import ranges
 
 __all__ = ["Conll"]
 
-Scheme = Literal["BIO2", "IOB1"]
-Ints = NDArray[np.int64]
-_TAG = re.compile(r"O|[BI]-\S+")
 _OTHER_SPACES = [char for char in map(chr, range(0x3001)) if char.isspace() and char != " "]
-DOCSTART = "-DOCSTART-"
 _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
 """The types of chunks (Tjong Kim Sang and Buchholz 2000), which are written as entities are."""
 
@@ -41,11 +38,14 @@ _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  #
 class ConllOptions(Frozen):
     """Where the tags are and what they are.
 
-    `tag_column` counts from 0 (from the end where negative). `tags` are entities (`bio`) or taken as they are (`any`).
-    `tag_names` names the tag ids of tables that do not name them themselves, in order.
+    `token_column` and `tag_column` count from 0 (from the end where negative). `tags` are entities (`bio`) or taken as
+    they are (`any`). `convert_tags`: entities may also be marked as in IOBES, BILOU or BMEWO. `tag_names` names the tag
+    ids of tables that do not name them themselves, in order.
     """
 
+    token_column: int | None = None
     tag_column: int | None = None
+    convert_tags: bool = False
     tags: Literal["bio", "any"] = "bio"
     tag_names: tuple[str, ...] = ()
 
@@ -53,8 +53,8 @@ class ConllOptions(Frozen):
 class TokenFile(NativeFile):
     """A file of one token per line, with its tags in columns."""
 
-    widths: tuple[int, ...] = ()
-    """The allowed numbers of columns."""
+    layout: Layout
+    """What is known of its columns."""
 
     def __init__(self, task: Task, path: Path) -> None:
         self.path, self._field = path, task.fields[0]
@@ -75,8 +75,8 @@ class TokenFile(NativeFile):
 
     def _blocks(self, tags: Callable[[Cells], Sequence[str]]) -> Iterator[Block]:
         keys = ContentKeys()
-        for row, cells in read_cells(self.path, self._pieces(), self.widths):
-            texts, labels = {self._field: cells.joined(slice(0, 1))}, tags(cells)
+        for row, cells in read_cells(self.path, self._pieces(), self.layout):
+            texts, labels = {self._field: cells.joined(slice(cells.token, cells.token + 1))}, tags(cells)
             records, width = json_records(texts, labels, tokens=True), cells.starts.shape[1]
             names = keys.keys(records, records if width == 2 else cells.joined(slice(None)))  # two tell the same
             rows = range(row, row + len(labels))
@@ -105,21 +105,39 @@ def attacked_tokens(block: AttackedBlock, field: str) -> tuple[NDArray[np.uint32
 class Conll(TokenFile):
     """One CoNLL file. Streams, twice: once to find tag column and scheme, once to read."""
 
-    widths = (2, 3, 4)
-
     def __init__(self, task: Task, path: Path) -> None:
         super().__init__(task, path)
         self._options = check_mapping(task.format_options, ConllOptions, place=f"task {task.name}: format_options")
+        if self._options.convert_tags and self._options.tags == "any":
+            raise InputError(f"task {task.name}: format_options.convert_tags", found="true with tags: any",
+                             expected="tags: bio, which mark entities", fix="Leave out one of them.")  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:
         """Read the sentences. Raises InputError that names the line of a missing tag or an illegal sequence of tags."""
-        iob1, column = self._options.tags == "bio" and self.scheme == "IOB1", self.tag_column
-        yield from self._blocks(lambda cells: cells.bio2(column) if iob1 else cells.joined(slice(column, column + 1)))
+        scheme, column = self.scheme if self._options.tags == "bio" else "BIO2", self.tag_column
+        yield from self._blocks(
+            lambda cells: cells.joined(slice(column, column + 1)) if scheme == "BIO2" else cells.bio2(column, scheme)
+        )
+
+    @cached_property
+    def layout(self) -> Layout:  # type: ignore[override]
+        """Where the tokens are. Raises InputError for a column that the first line lacks."""
+        options = self._options
+        chosen = options.token_column is not None or options.tag_column is not None
+        plain = Layout((2, 3, 4), entities=options.tags == "bio")
+        if not chosen:
+            return plain
+        wide = plain._replace(widths=range(2, 1 << 20), chosen=True)
+        token = options.token_column or 0
+        if token < 0:
+            _, cells = next(read_cells(self.path, self._pieces(), wide))
+            token = self._at("token_column", token, cells.starts.shape[1])
+        return wide._replace(token=token)
 
     @property
     def scheme(self) -> Scheme:
         """The scheme that the tags of the file are written in."""
-        return self._surveyed.survey.scheme
+        return self._surveyed.scheme
 
     @property
     def tag_column(self) -> int:
@@ -129,233 +147,142 @@ class Conll(TokenFile):
     @cached_property
     def _surveyed(self) -> _Column:
         columns: list[_Column] = []
-        for _, cells in read_cells(self.path, self._pieces(), self.widths):
-            columns = columns or [_Column(at) for at in range(1, cells.starts.shape[1])]
-            for column in columns:
+        numbered, tokens = True, list[str]()
+        for _, cells in read_cells(self.path, self._pieces(), self.layout):
+            width = cells.starts.shape[1]
+            self._at("token_column", cells.token, width)
+            columns = columns or [_Column(at, self._options.convert_tags) for at in range(width)]
+            for column in columns[: cells.token] + columns[cells.token + 1 :]:
                 column.add(cells)
+            names, _ = cells.distinct(cells.token)
+            numbered, tokens = numbered and all(map(_is_number, names)), tokens or names[:3]
+        if numbered and self._options.token_column is None and len(columns) > 2:
+            raise InputError(self.path, found=f"numbers in the first column ({', '.join(tokens)})", expected="words",
+                             fix="Say which column holds the words, from 0: `token_column=` 1 for the second; 0 if the "
+                                 "words are these.")  # fmt: skip
         chosen = self._choose(columns)
         if self._options.tags == "bio":
             chosen.check(self.path)
         return chosen
 
+    def _at(self, option: str, named: int, width: int) -> int:
+        """Return the number of a named column, from the left. Raises InputError where the file has none."""
+        at = named + width if named < 0 else named
+        if not 0 <= at < width or (option == "tag_column" and at == self.layout.token):
+            what = option.replace("_", " ")
+            found = f"{width} columns" + ("" if not 0 <= at < width else f", tokens in column {at}")
+            raise InputError(self.path, found=found, expected=f"a {what} {named}",
+                             fix=f"Correct `{option}=`, or `{option}` of the task; columns count from 0.")  # fmt: skip
+        return at
+
     def _choose(self, columns: list[_Column]) -> _Column:
         named = self._options.tag_column
         if named is None and self._options.tags == "any":
-            named = -1
+            named = -1 if self.layout.token != len(columns) - 1 else -2
         if named is not None:
-            at = named + len(columns) + 1 if named < 0 else named
-            if not 1 <= at <= len(columns):
-                raise InputError(self.path, found=f"{len(columns) + 1} columns", expected=f"a tag column {named}",
-                                 fix="Correct `tag_column` of the task.")  # fmt: skip
-            return columns[at - 1]
+            return columns[self._at("tag_column", named, len(columns))]
         # More than half and not all: one misspelt tag must not make the chunk column pass for the entities.
-        entities = [column for column in columns if 2 * column.good > column.tokens]
+        entities = [column for column in columns if 2 * column.good > column.tokens > 0]
         if not entities:
             raise InputError(self.path, found="no column of entity tags", expected="a column of O, B-x and I-x",
-                             fix="Give a file with entity tags, or name the column (`tag_column`).")  # fmt: skip
-        if len(entities) == 1 and entities[0].types and entities[0].types <= _CHUNKS:
+                             fix="Give a file with entity tags, or name the column (`tag_column=`).")  # fmt: skip
+        if len(entities) == 1 and entities[0].chunks:
             raise InputError(self.path, found=f"no column of entity tags (column {entities[0].column} holds chunks)",
                              expected="a column of O, B-x and I-x for entities",
-                             fix=f"Give a file with entity tags; to take the chunks, name their column in the options "
-                                 f"of a task of your own (`tag_column: {entities[0].column}`).")  # fmt: skip
-        return entities[-1]
+                             fix=f"Give a file with entity tags; to take the chunks, name their column "
+                                 f"(`tag_column=` {entities[0].column}).")  # fmt: skip
+        entities = [column for column in entities if not column.chunks] or entities
+        if len(entities) > 1:
+            places = " and ".join(str(column.column) for column in entities)
+            raise InputError(self.path, found=f"entity tags in the columns {places}", expected="one column of them",
+                             fix="Say which holds the gold tags, from 0: `tag_column=`.")  # fmt: skip
+        return entities[0]
+
+
+def _is_number(token: str) -> bool:
+    """Return whether a token looks like the number or the id of a word: it has a digit, or no letter."""
+    return any(map(str.isdecimal, token)) or not any(map(str.isalpha, token))
 
 
 class _Column:
-    """One column as surveyed: how many entity tags it holds, and what is wrong with them."""
+    """One column as surveyed: how many entity tags it holds, and what is wrong with them.
 
-    def __init__(self, column: int) -> None:
-        self.column, self.tokens, self.good = column, 0, 0
-        self.survey, self.types = Survey(), set[str]()
-        self._wrong: tuple[int, str, str] | None = None
+    With `convert`, a file that has marks for ends of entities is read by them.
+    """
+
+    def __init__(self, column: int, convert: bool) -> None:
+        self.column, self.tokens, self.good, self._convert = column, 0, 0, convert
+        self._types, self._iob1, self._bio2 = dict[str, int](), 0, 0
+        self._wrong: list[tuple[list[str], Ints] | None] = [None, None]  # by schemes without and with marks for ends
+        self._ends = False
+
+    @property
+    def chunks(self) -> bool:
+        """Whether most of what is tagged are chunks."""
+        return 2 * sum(many for kind, many in self._types.items() if kind in _CHUNKS) > sum(self._types.values())
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of the tags."""
+        return "marked" if self._convert and self._ends else "IOB1" if self._iob1 else "BIO2"
 
     def add(self, cells: Cells) -> None:
         names, kind, alone = cells.tags(self.column)
         self.tokens, self.good = self.tokens + len(kind), self.good + int((kind > 0).sum())
-        self.types.update(tag[2:] for tag in names if tag != "O" and is_tag(tag))
-        marks = kind == 0, alone & (kind == ord("I")), alone & (kind == ord("B"))
+        for name in names:
+            if name != "O" and is_marked(name):
+                self._types[name[2:]] = self._types.get(name[2:], 0) + 1
+        ends = np.isin(kind, list(map(ord, ENDS)))
+        self._ends |= bool(ends.any())
+        marks = (kind == 0) | ends, alone & (kind == ord("I")), alone & (kind == ord("B"))
         bad, not_bio2, not_iob1 = (np.logical_or.reduceat(mark, cells.first[:-1]) for mark in marks)
-        wrong = bad | (not_bio2 & not_iob1)
-        if (not_bio2 & ~wrong).any():
-            self.survey.scheme = "IOB1"
-        if wrong.any() and not self._wrong:
-            self._note_sentence(cells, int(np.argmax(wrong)))
+        self._iob1 += int((not_bio2 & ~not_iob1 & ~bad).sum())
+        self._bio2 += int((not_iob1 & ~not_bio2 & ~bad).sum())
+        self._note(0, cells, bad | (not_bio2 & not_iob1))
+        if self._convert:
+            _, _, after = cells.tags(self.column, marked=True)
+            orphan = after & np.isin(kind, list(map(ord, "IEML")))
+            self._note(1, cells, np.logical_or.reduceat((kind == 0) | orphan, cells.first[:-1]))
 
-    def _note_sentence(self, cells: Cells, number: int) -> None:
-        """Note what is wrong in a sentence."""
-        tags = cells.joined(slice(self.column, self.column + 1))[number].split(" ")
-        lines = cells.lines[cells.first[number] :].tolist()
-        if bad := [at for at, tag in enumerate(tags) if not is_tag(tag)]:
-            self._note(lines[bad[0]], f"the tag {tags[bad[0]]!r}", "O, B-x or I-x")
-        elif (at := Survey().add(tags)) is not None:
-            found = f"the tag {tags[at]!r} after {tags[at - 1]!r}" if at else f"the tag {tags[at]!r}"
-            self._note(lines[at], found + " in a sentence that is legal neither in IOB1 nor in BIO2",
-                       "a legal sequence of tags")  # fmt: skip
-
-    def _note(self, line: int, found: str, expected: str) -> None:
-        self._wrong = self._wrong or (line, found, expected)
+    def _note(self, which: int, cells: Cells, wrong: NDArray[np.bool_]) -> None:
+        """Note the first sentence that is wrong."""
+        if wrong.any() and not self._wrong[which]:
+            number = int(np.argmax(wrong))
+            tags = cells.joined(slice(self.column, self.column + 1))[number].split(" ")
+            self._wrong[which] = tags, cells.lines[slice(*cells.first[number : number + 2].tolist())]
 
     def check(self, path: Path) -> None:
         """Raise InputError at the first line that is wrong."""
-        if self._wrong:
-            line, found, expected = self._wrong
-            raise InputError(f"{path}:{line}", found=found, expected=expected, fix="Correct the tags of this sentence.")
+        if wrong := self._wrong[self.scheme == "marked"]:
+            tags, lines = wrong
+            at, found, expected, fix = self._told(tags, lines)
+            raise InputError(f"{path}:{lines[at]}", found=found, expected=expected, fix=fix)
+
+    def _told(self, tags: Sequence[str], lines: Sequence[int]) -> tuple[int, str, str, str]:
+        """Return the tag of a wrong sentence that is to blame, what was found and expected, and what to do."""
+        fix = "Correct the tags of this sentence."
+        known = is_marked if self._convert else is_tag
+        if bad := [at for at, tag in enumerate(tags) if not known(tag)]:
+            if is_marked(tags[bad[0]]):
+                fix = "To read IOBES, BILOU and BMEWO as BIO2, add `convert_tags=`; the file keeps its tags."
+            return bad[0], f"the tag {tags[bad[0]]!r}", "O, B-x or I-x", fix
+        if self.scheme == "marked":
+            at = wrong_mark(tags) or 0
+            return at, f"{_after(tags, at)}, which begins no entity", "a tag that begins one (B-, S-, U- or W-)", fix
+        inner, begins = illegal(tags)
+        at, other = (begins, inner) if self._iob1 > self._bio2 else (inner, begins)
+        expected = ("I" if at == begins else "B") + tags[at][1:]
+        told = f"{_after(tags, at)} in a sentence that is legal neither in IOB1 nor in BIO2"
+        return at, told, f"{expected}, as line {lines[other]} begins an entity by {tags[other]!r}", fix
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Whole sentences of a file: `n` tokens in `w` columns.
-
-    `codes`: code points, among which they stand. `starts`, `ends`: (n, w), the cells. `lines`: the number of each
-    token's line. `first`: the first token of each sentence, and `n`. `span`: what is theirs of the file.
-    """
-
-    codes: NDArray[np.uint32]
-    starts: Ints
-    ends: Ints
-    lines: Ints
-    first: Ints
-    span: tuple[int, int]
-
-    @property
-    def gaps(self) -> tuple[Ints, Ints]:
-        """Starts and lengths of what stands before, between and behind the tokens."""
-        starts = np.concatenate([[self.span[0]], self.ends[:, 0]])
-        return starts, np.concatenate([self.starts[:, 0], [self.span[1]]]) - starts
-
-    def joined(self, columns: slice) -> list[str]:
-        """Return the cells of each sentence in some columns, joined by single spaces."""
-        starts, ends = self.starts[:, columns], self.ends[:, columns].ravel()
-        lengths = ends - starts.ravel() + 1
-        flat, behind = self.codes[ranges(starts.ravel(), lengths)], np.cumsum(lengths) - 1
-        flat[behind] = ord(" ")
-        flat[behind[self.first[1:] * starts.shape[1] - 1]] = ord("\n")
-        return flat.tobytes().decode("utf-32-le").split("\n")[:-1]
-
-    def distinct(self, column: int) -> tuple[list[str], Ints]:
-        """Return the different cells of a column, and the number of each token's among them."""
-        starts = self.starts[:, column]
-        cells = strings(self.codes, starts, self.ends[:, column] - starts).dictionary_encode()
-        return cells.dictionary.to_pylist(), cells.indices.to_numpy()
-
-    def tags(self, column: int) -> tuple[list[str], NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return the different tags, the first letter of each token's (0 where it is none), and where a tag does not go
-        on with the entity before.
-        """
-        names, which = self.distinct(column)
-        kind = np.array([ord(name[0]) if is_tag(name) else 0 for name in names], np.uint8)[which]
-        kinds: dict[str, int] = {}
-        entity = np.array([kinds.setdefault(name[1:], len(kinds)) for name in names])[which]
-        alone = np.ones(len(which), np.bool_)
-        alone[1:] = (entity[1:] != entity[:-1]) | (kind[:-1] == ord("O"))
-        alone[self.first[:-1]] = True
-        return names, kind, alone
-
-    def bio2(self, column: int) -> list[str]:
-        """Return the tags of each sentence, which are in IOB1, in BIO2, joined by single spaces."""
-        _, kind, alone = self.tags(column)
-        codes = self.codes.copy()
-        codes[self.starts[alone & (kind == ord("I")), column]] = ord("B")
-        return replace(self, codes=codes).joined(slice(column, column + 1))
-
-
-def read_cells(path: Path, pieces: Iterable[str], widths: Sequence[int]) -> Iterator[tuple[int, Cells]]:
-    """Read the sentences of a file by the block, each with the number of its first one.
-
-    `pieces` are its text, the last one empty; `widths` are the allowed numbers of columns: a file keeps to its first
-    line's. Raises InputError that names the line without a tag, or with another number of columns.
-    """
-    row, line, left, size = 0, 1, "", base.BLOCK
-    for more in pieces:
-        end = (left + more).rfind("\n") + 1 if more else len(left)
-        text, left = (left + more)[:end], (left + more)[end:]
-        cells = _cells(path, text, line, widths)
-        count, start = len(cells.first) - 1, 0
-        if count:
-            widths = cells.starts.shape[1:]
-        for number in range(0, count - 1 if more else count, size):
-            if more and number + size >= count:
-                break  # what is left of the file may go on with the last sentence, and ends it
-            part, end = slice(*cells.first[[number, min(number + size, count)]].tolist()), cells.span[1]
-            if number + size < count:
-                token = cells.first[number + size]
-                end = text.rfind("\n", 0, cells.starts[token, 0]) + 1
-                line = int(cells.lines[token])
-            first = cells.first[number : number + size + 1] - part.start
-            yield row, Cells(cells.codes, cells.starts[part], cells.ends[part], cells.lines[part], first, (start, end))
-            row, start = row + len(first) - 1, end
-        left = text[start:] + left
-    if not row:
-        raise InputError(path, found="no token", expected="at least one sentence",
-                         fix="Check the file.")  # fmt: skip
-
-
-def _cells(path: Path, text: str, line: int, widths: Sequence[int]) -> Cells:
-    """Return the sentences of a text that begins with that line of a file."""
-    codes = np.frombuffer((text + "\n").encode("utf-32-le"), np.uint32)
-    feeds = codes == ord("\n")
-    apart = feeds | (codes == ord(" ")) | (codes == ord("\t"))
-    apart[:-1] |= (codes[:-1] == ord("\r")) & feeds[1:]
-    apart[0] |= line == 1 and text.startswith(BOM)
-    edges = np.flatnonzero(np.diff(apart, prepend=True))
-    starts, ends = edges[::2], edges[1::2]
-    lines = np.cumsum(feeds)[starts] + line
-    heads = np.flatnonzero(np.diff(lines, prepend=0))
-    counts = np.diff(heads, append=len(lines))
-    tokens = np.ones(len(heads), np.bool_)
-    for at in np.flatnonzero((ends - starts)[heads] == len(DOCSTART)).tolist():
-        tokens[at] = text[starts[heads[at]] : ends[heads[at]]] != DOCSTART
-    kept, counts, lines = np.repeat(tokens, counts), counts[tokens], lines[heads[tokens]]
-    width = counts[0] if len(widths) > 1 and len(counts) and counts[0] in widths else widths[0]
-    if len(wrong := np.flatnonzero(counts != width)):
-        expected = (
-            f"{width} columns, as in the first line"
-            if wrong[0] or line > 1
-            else (f"{' or '.join(map(str, widths))} columns")
-        )
-        raise _wrong_width(path, int(lines[wrong[0]]), int(counts[wrong[0]]), expected)
-    first = np.append(np.flatnonzero(np.diff(lines, prepend=-1) != 1), len(lines))
-    return Cells(codes, starts[kept].reshape(-1, width), ends[kept].reshape(-1, width), lines, first, (0, len(text)))
-
-
-def _wrong_width(path: Path, line: int, width: int, expected: str) -> InputError:
-    found = "a token without a tag" if width == 1 else f"{width} columns"
-    return InputError(f"{path}:{line}", found=found, expected=expected + " (token and tags)",
-                      fix="Correct the line; sentences are separated by blank lines.")  # fmt: skip
-
-
-def is_tag(value: str) -> bool:
-    """Return whether a value is O, B-x or I-x."""
-    return _TAG.fullmatch(value) is not None
-
-
-def to_bio2(tags: Sequence[str], scheme: Scheme) -> tuple[str, ...]:
-    """Return the tags of one sentence in BIO2, given the scheme they are written in."""
-    if scheme == "BIO2":
-        return tuple(tags)
+def illegal(tags: Sequence[str]) -> tuple[int, int]:
+    """Return the first tag of a sentence that is illegal in BIO2 (an I- that goes on with nothing), and in IOB1."""
     before = ["O", *tags]
-    return tuple("B-" + tag[2:] if tag[0] == "I" and before[at][1:] != tag[1:] else tag for at, tag in enumerate(tags))
+    alone = [at for at, tag in enumerate(tags) if tag != "O" and before[at][1:] != tag[1:]]
+    inner, begins = (next(at for at in alone if tags[at][0] == mark) for mark in "IB")
+    return inner, begins
 
 
-class Survey:
-    """Detects the scheme of a file, sentence by sentence. BIO2 where both would do."""
-
-    def __init__(self) -> None:
-        self.scheme: Scheme = "BIO2"
-
-    def add(self, tags: Iterable[str]) -> int | None:
-        """Take in one sentence; return the index of the tag at which it has become illegal in both schemes, or None."""
-        legal = {"BIO2", "IOB1"}
-        before = "O"
-        for at, tag in enumerate(tags):
-            continues = before[1:] == tag[1:] and before != "O"
-            if tag[0] == "I" and not continues:
-                legal.discard("BIO2")
-            if tag[0] == "B" and not continues:
-                legal.discard("IOB1")
-            if not legal:
-                return at
-            before = tag
-        if "BIO2" not in legal:
-            self.scheme = "IOB1"
-        return None
+def _after(tags: Sequence[str], at: int) -> str:
+    return f"the tag {tags[at]!r}" + (f" after {tags[at - 1]!r}" if at else "")

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import read_lines, read_text
 from robustbench_char.tasks.base import Block, NativeFile, Task
-from robustbench_char.tasks.formats.conll import Cells, Ints, TokenFile
+from robustbench_char.tasks.formats._cells import Cells, Ints, Layout
+from robustbench_char.tasks.formats.conll import TokenFile
 from robustbench_char.text.columns import ranges, strings
 
 __all__ = ["open_ptb"]
@@ -52,7 +53,7 @@ def open_ptb(task: Task, path: Path) -> NativeFile:
 class PtbColumns(TokenFile):
     """One column file: token, tag, blank line after a sentence. Streams."""
 
-    widths = (2,)
+    layout = Layout((2,))
 
     def blocks(self) -> Iterator[Block]:
         """Read the sentences. Raises InputError that names the line of a tag which is not the treebank's."""
