@@ -27,6 +27,8 @@ __all__ = [
     "MINI_TASKS",
     "MINI_TEXT",
     "Input",
+    "LayoutKeywords",
+    "LayoutOptions",
     "NamedSource",
     "SourceKeywords",
     "SourceOptions",
@@ -56,7 +58,7 @@ Input: TypeAlias = str | Path | NativeFile | Rows
 """A path, a file that is open, or rows in memory: a `datasets.Dataset`, a data frame, a list of dictionaries."""
 
 
-class SourceOptions(Options):
+class _NamedOptions(Options):
     """Where examples come from other than a file of the user's: one of the three, and a split of it."""
 
     data: str | None = Field(None, description="`mini`: the small generated data set of the task.")
@@ -69,6 +71,11 @@ class SourceOptions(Options):
     data_dir: Path | None = Field(
         None, description="ptb_pos: the treebank's folder of sections (LDC99T42; default: all, finetune: train)."
     )
+
+
+class LayoutOptions(Options):
+    """Where tokens and tags are in CoNLL files, and whether tags are converted."""
+
     token_column: int | None = Field(
         None, description="CoNLL files: the column of the words, from 0, -1 the last (default: 0)."
     )
@@ -79,6 +86,10 @@ class SourceOptions(Options):
     convert_tags: Annotated[bool, Called(flag="--convert-tags")] = Field(
         False, description="Read entity tags in IOBES, BILOU or BMEWO as BIO2; an attacked file keeps them as they are."
     )
+
+
+class SourceOptions(LayoutOptions, _NamedOptions):
+    """The options of a command that reads data, besides --input."""
 
 
 class LayoutKeywords(TypedDict, total=False):
@@ -135,7 +146,7 @@ def open_source(
         raise InputError("--split", found=f"{split!r} with a file", expected="no split: a file is read whole",
                          fix=f"Leave out --split, or {option}.")  # fmt: skip
     column = next((name for name in ("token_column", "tag_column") if layout.get(name) is not None), None)
-    if column and (hub or not isinstance(input or data, str | Path) or Path(input or "").suffix in TABLES):
+    if column and (hub or not isinstance(input or data, str | Path) or Path(str(input)).suffix in TABLES):
         raise InputError(Option(column), found="a number of a column for a table or rows, whose columns have names",
                          expected="a CoNLL file", fix="Say it in `columns` of a task of your own.")  # fmt: skip
     if input is not None:

@@ -36,7 +36,7 @@ from robustbench_char.records.training import PretrainingInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import place_of
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import Input, as_read, open_source
+from robustbench_char.tasks.sources import Input, LayoutKeywords, LayoutOptions, as_read, open_source
 from robustbench_char.training import saved
 from robustbench_char.training._examples import training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
@@ -63,6 +63,10 @@ Log = list[dict[str, float | None]]
 _LOG = logging.getLogger(__name__)
 
 
+class _Keywords(LayoutKeywords, FinetuneKeywords, total=False):
+    """Options of training, and where columns are."""
+
+
 def finetune(
     task: Task | Path | str,
     *,
@@ -71,9 +75,6 @@ def finetune(
     hub: bool = False,
     split: str | None = None,
     data_dir: Path | str | None = None,
-    token_column: int | None = None,
-    tag_column: int | None = None,
-    convert_tags: bool = False,
     train_sha256: str | None = None,
     output: Path | str | None = None,
     system: str = "bert",
@@ -88,20 +89,17 @@ def finetune(
     save_seconds: float = 120.0,
     progress: bool = True,
     callbacks: Sequence[TrainerCallback] = (),
-    **options: Unpack[FinetuneKeywords],
+    **options: Unpack[_Keywords],
 ) -> saved.SavedSystem:
     """Fine-tune a system on the data of a task and write it to `output` atomically; rerun the same call to resume.
 
     `train` is a file, or rows in memory (`Example`s need `train_sha256`); or `data`, `hub` or `data_dir` name a source.
-    `token_column`, `tag_column` and `convert_tags` tell columns and tags of a CoNLL file (see `SourceOptions`).
-    `options` are those of `options.FinetuneOptions` and `AugmentOptions`. `defence`, a folder or a ready one, is put
-    before the system (`recogniser`: its earlier name). `weights` is a system of the same training, whose weights are
-    taken. Without `output` results go to `store` (default: the user's), where training is saved every `save_seconds`.
-    Raises InputError for wrong options, an unusable base, examples without label, an `output` with other content.
+    `options` are those of `FinetuneOptions`, `AugmentOptions` and, for CoNLL files, `LayoutOptions`. `defence`, a
+    folder or a ready one, is put before the system (`recogniser`: its earlier name). `weights`: a system of the same
+    training, whose weights are taken. Without `output` results go to `store`. Raises InputError for bad input.
     """
-    chosen, augment = options_of(options, FinetuneOptions, AugmentOptions)
-    layout = {"token_column": token_column, "tag_column": tag_column, "convert_tags": convert_tags}
-    record = as_read(get_task(task), layout)
+    layout, chosen, augment = options_of(options, LayoutOptions, FinetuneOptions, AugmentOptions)
+    record = as_read(get_task(task), layout.model_dump())
     source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed_of(seed), chosen, augment)

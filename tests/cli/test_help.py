@@ -22,7 +22,7 @@ from robustbench_char.common.options import Options, fields_of
 from robustbench_char.defences.train import DefenceOptions
 from robustbench_char.inference.options import CheckOptions, ModelOptions
 from robustbench_char.inference.worst_case.options import SearchOptions
-from robustbench_char.tasks.sources import SourceKeywords, SourceOptions
+from robustbench_char.tasks.sources import LayoutOptions, SourceKeywords, SourceOptions
 from robustbench_char.training.options import AugmentOptions, FinetuneOptions
 from robustbench_char.training.pretraining.options import PretrainOptions
 
@@ -56,7 +56,7 @@ MODELS: dict[str, tuple[type[Options], ...]] = {
     "attack": (SourceOptions, SearchOptions, ModelOptions),
     "check": (CheckOptions, SourceOptions),
     "evaluate": (ModelOptions, SourceOptions),
-    "finetune": (FinetuneOptions, AugmentOptions),
+    "finetune": (LayoutOptions, FinetuneOptions, AugmentOptions),
     "pretrain": (PretrainOptions,),
     "train-defence": (DefenceOptions,),
 }

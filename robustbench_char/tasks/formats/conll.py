@@ -255,7 +255,7 @@ class _Column:
         """Raise InputError at the first line that is wrong."""
         if wrong := self._wrong[self.scheme == "marked"]:
             tags, lines = wrong
-            at, found, expected, fix = self._told(tags, lines)
+            at, found, expected, fix = self._told(tags, lines.tolist())
             raise InputError(f"{path}:{lines[at]}", found=found, expected=expected, fix=fix)
 
     def _told(self, tags: Sequence[str], lines: Sequence[int]) -> tuple[int, str, str, str]:
