@@ -99,8 +99,11 @@ def finetune(
     training, whose weights are taken. Without `output` results go to `store`. Raises InputError for bad input.
     """
     layout, chosen, augment = options_of(options, LayoutOptions, FinetuneOptions, AugmentOptions)
-    record = as_read(get_task(task), layout.model_dump())
-    source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
+    source = _source(
+        record := as_read(get_task(task), dict(layout)),
+        train,
+        {"data": data, "hub": hub, "split": split, "data_dir": data_dir},
+    )
     front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed_of(seed), chosen, augment)
     job = _resolve(asked, home, progress=progress)

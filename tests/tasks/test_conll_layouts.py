@@ -101,6 +101,9 @@ def test_separators_may_differ_from_line_to_line(kit: Any) -> None:
     assert read(kit.open("conll2003", data)) == [(("Anna", "Berg", "sings"), ("B-PER", "I-PER", "O"))]
     same = "Anna NNP\tB-PER\nsings VBZ\tO\n"
     assert read(kit.open("conll2003", same)) == [(("Anna", "sings"), ("B-PER", "O"))]
+    odd = "Anna\tNNP\tB-PER\nsings VBZ\tO\n"
+    assert read(kit.open("conll2003", odd)) == [(("Anna", "sings"), ("B-PER", "O"))]
+    assert read(kit.open("conll2003", "1996 CD O\n")) == [(("1996",), ("O",))]
 
 
 def test_marks_for_ends_are_read_as_bio2_and_stay(kit: Any) -> None:

@@ -209,16 +209,19 @@ class _Rows(NamedTuple):
 
 
 def _check_tabs(path: Path, rows: _Rows, tokens: NDArray[np.bool_]) -> None:
-    """Refuse a cell with white space in a file whose columns tabs divide: it would shift the columns behind it."""
+    """Refuse a cell with white space in a line with as many tabs as those have where tabs alone divide the columns.
+
+    It would shift the columns behind it. Lines may mix tabs and spaces otherwise.
+    """
     if "\t" not in rows.text or not len(rows.heads):
         return
     tabs = np.cumsum(rows.codes == ord("\t"))
-    between = np.append(tabs[rows.starts[1:]] - tabs[rows.ends[:-1] - 1], 0) > 0
-    inside = np.ones(len(rows.starts), np.bool_)
-    inside[rows.heads[1:] - 1] = inside[-1:] = False
-    with_tab = np.add.reduceat(between & inside, rows.heads)
-    mixed = tokens & (with_tab > 0) & (with_tab < rows.counts - 1)
-    if mixed.any() and (tokens & (with_tab == rows.counts - 1)).any():
+    between = np.append(tabs[rows.starts[1:]] - tabs[rows.ends[:-1] - 1], 0)
+    between[np.append(rows.heads[1:] - 1, len(between) - 1)] = 0  # from line to line
+    many, gaps = np.add.reduceat(between, rows.heads), np.add.reduceat((between > 0).astype(np.int64), rows.heads)
+    whole = tokens & (many == rows.counts - 1) & (gaps == many) & (many > 0)
+    mixed = tokens & (gaps < rows.counts - 1) & (many == many[np.argmax(whole)])
+    if mixed.any() and whole.any():
         at = int(np.argmax(mixed))
         cell = next(cell for cell in rows.line(at).split("\t") if " " in cell.strip())
         raise InputError(f"{path}:{rows.lines[at]}", found=f"white space inside of a cell ({cell.strip()!r})",

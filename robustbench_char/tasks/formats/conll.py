@@ -155,8 +155,10 @@ class Conll(TokenFile):
             for column in columns[: cells.token] + columns[cells.token + 1 :]:
                 column.add(cells)
             names, _ = cells.distinct(cells.token)
-            numbered, tokens = numbered and all(map(_is_number, names)), tokens or names[:3]
-        if numbered and self._options.token_column is None and len(columns) > 2:
+            numbered = numbered and all(any(map(str.isdecimal, name)) for name in names)
+            tokens = tokens or names[:3]
+        numbered = numbered and len(columns) > 2 and self._options.token_column is None
+        if numbered and (columns[1].tokens > 1 or tokens[0] in ("0", "1")):  # another number alone may be a word
             raise InputError(self.path, found=f"numbers in the first column ({', '.join(tokens)})", expected="words",
                              fix="Say which column holds the words, from 0: `token_column=` 1 for the second; 0 if the "
                                  "words are these.")  # fmt: skip
@@ -197,11 +199,6 @@ class Conll(TokenFile):
             raise InputError(self.path, found=f"entity tags in the columns {places}", expected="one column of them",
                              fix="Say which holds the gold tags, from 0: `tag_column=`.")  # fmt: skip
         return entities[0]
-
-
-def _is_number(token: str) -> bool:
-    """Return whether a token looks like the number or the id of a word: it has a digit, or no letter."""
-    return any(map(str.isdecimal, token)) or not any(map(str.isalpha, token))
 
 
 class _Column:
