@@ -14,6 +14,7 @@ from robustbench_char.attacks.keys import draw, fraction
 from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule
 from robustbench_char.text.characters import DIGIT, LETTER, WORD
 from robustbench_char.text.columns import Column, over_spans
+from robustbench_char.text.unicode_14 import seen_codes
 from robustbench_char.text.words import SPLITTERS, STOP_WORDS, Words, pieces_of, token_words
 
 __all__ = ["find_words"]
@@ -62,7 +63,7 @@ def operator_applies(words: Words, rule: OperatorRule, stop: Bools) -> Bools:
 
 def _matching(column: Column, words: Words, pattern: str) -> Bools:
     # Each word is cut out first: an expression must not see what is around it, which may be another text.
-    joined, regex = column.codes.tobytes().decode("utf-32-le"), re.compile(pattern)
+    joined, regex = seen_codes(column.codes).tobytes().decode("utf-32-le"), re.compile(pattern)
     spans = zip(words.starts.tolist(), words.ends.tolist(), strict=True)
     matches = (regex.fullmatch(joined[start:end]) is not None for start, end in spans)
     return np.fromiter(matches, np.bool_, len(words.starts))

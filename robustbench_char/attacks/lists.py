@@ -13,6 +13,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name, sha256_file
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.text.misspellings import PACKAGED, misspellings_file, read_misspellings
+from robustbench_char.text.unicode_14 import lower
 
 __all__ = ["ListFile", "ListInfo", "listed", "resolve_list"]
 
@@ -81,7 +82,7 @@ def listed(info: ListInfo) -> Mapping[str, tuple[tuple[str, str], ...]]:
     index: dict[str, list[tuple[str, str]]] = {}
     for wrong, right in read_misspellings(source, place="misspellings"):
         if not any(map(str.isspace, wrong + right)):
-            index.setdefault(right.lower(), []).append((right, wrong))
+            index.setdefault(lower(right), []).append((right, wrong))
     if not index:
         raise InputError(path, found="no pair of single words", expected="at least one",
                          fix="White space is never drawn: list words without it.")  # fmt: skip

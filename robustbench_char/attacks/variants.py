@@ -22,6 +22,7 @@ from robustbench_char.attacks.word_operators import changed_part, packed
 from robustbench_char.common import InputError
 from robustbench_char.text.columns import ranges
 from robustbench_char.text.confusions import OCR_CONFUSIONS
+from robustbench_char.text.unicode_14 import is_lower, is_upper, lower, seen, upper
 from robustbench_char.text.words import Words
 
 Ints = NDArray[np.int64]
@@ -61,7 +62,7 @@ class Variants:
         if letters:
             texts = list(known)
             good &= [
-                not width or texts[number][at : at + width].isalpha()
+                not width or seen(texts[number][at : at + width]).isalpha()
                 for number, (at, width, _) in zip(numbers.tolist(), edits, strict=True)
             ]
         count = np.bincount(numbers[good], minlength=len(known))
@@ -104,7 +105,7 @@ def _confused(word: str) -> tuple[WordEdit, ...]:
 @lru_cache(_REMEMBERED)
 def _capitals(word: str) -> tuple[WordEdit, ...]:
     """Small letters, a capital first, capitals throughout: what a word is not."""
-    return _replacing(word, (word.lower(), word[:1].upper() + word[1:].lower(), word.upper()))
+    return _replacing(word, (lower(word), _capitalised(word), upper(word)))
 
 
 def _misspelt(scene: Scene) -> Callable[[str], Sequence[WordEdit]]:
@@ -120,7 +121,7 @@ def _misspelling(info: ListInfo, keep: bool) -> Callable[[str], Sequence[WordEdi
 
     @lru_cache(_REMEMBERED)
     def edits(word: str) -> tuple[WordEdit, ...]:
-        pairs = index.get(word.lower(), ())
+        pairs = index.get(lower(word), ())
         return _replacing(word, [_like(word, right, wrong) if keep else wrong for right, wrong in pairs])
 
     return edits
@@ -130,11 +131,15 @@ def _like(word: str, right: str, wrong: str) -> str:
     """Return a misspelling with the pattern of capitals of the word it stands for; as listed where that has none."""
     if word == right:
         return wrong
-    if word.islower():
-        return wrong.lower()
-    if word.isupper() and len(word) > 1:
-        return wrong.upper()
-    return wrong[:1].upper() + wrong[1:].lower() if word == word[:1].upper() + word[1:].lower() else word
+    if is_lower(word):
+        return lower(wrong)
+    if is_upper(word) and len(word) > 1:
+        return upper(wrong)
+    return _capitalised(wrong) if word == _capitalised(word) else word
+
+
+def _capitalised(word: str) -> str:
+    return upper(word[:1]) + lower(word[1:])
 
 
 OCR = VariantOperator("ocr", lambda scene: _confused)

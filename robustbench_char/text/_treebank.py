@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.text.characters import LETTER, WORD
 from robustbench_char.text.columns import Column, over_spans, ranges, strings
+from robustbench_char.text.unicode_14 import seen_codes
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -164,7 +165,7 @@ def _folded(column: Column, doubled: Ints) -> NDArray[np.uint32]:
     kept = np.zeros(len(codes) + 8, np.bool_)
     for first, length in ((quotes, 5), (before - 4, 4), (doubled - 2, 6)):
         kept[ranges(first + 4, np.full(len(first), length))] = True
-    folded = codes.copy()
+    folded = seen_codes(codes).copy()
     folded[((column.flags & LETTER) != 0) & ~kept[4:-4]] = ord("b")
     folded[codes - np.uint32(ord("0")) < 10] = ord("0")
     return folded

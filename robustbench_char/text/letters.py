@@ -6,7 +6,11 @@ import string
 import unicodedata
 from functools import cache
 
+import numpy as np
+
 from robustbench_char.common import Registry
+from robustbench_char.text.characters import LETTER, flags
+from robustbench_char.text.unicode_14 import is_lower, upper
 
 __all__ = ["ALPHABETS", "LAYOUTS", "script_letters", "script_of"]
 
@@ -45,11 +49,20 @@ def script_letters(script: str) -> tuple[tuple[str, str], ...]:
     They are the basic ones, where `_BASIC` has them; else all letters of Unicode's first plane that are named after the
     script, its small letters alone where it has some; Latin ones where there is none.
     """
-    first, last = map(ord, _BASIC.get(script, "\0\uffff"))
-    named = [char for char in map(chr, range(first, last + 1)) if char.isalpha() and script_of(char) == script]
-    letters = [char for char in named if char.islower()] or [char for char in named if not char.isupper()]
-    pairs = tuple((char, char.upper() if len(char.upper()) == 1 else char) for char in letters)
+    first, last = _BASIC.get(script, "\0\uffff")
+    named = [char for char in _named_letters().get(script, ()) if first <= char <= last]
+    letters = [char for char in named if is_lower(char)] or [char for char in named if not char.isupper()]
+    pairs = tuple((char, upper(char) if len(upper(char)) == 1 else char) for char in letters)
     return pairs or script_letters("LATIN")
+
+
+@cache
+def _named_letters() -> dict[str, list[str]]:
+    """Return the letters of Unicode's first plane by script, in order."""
+    codes, named = np.arange(0x10000, dtype=np.uint32), dict[str, list[str]]()
+    for code in codes[(flags(codes) & LETTER) > 0].tolist():
+        named.setdefault(script_of(chr(code)), []).append(chr(code))
+    return named
 
 
 LAYOUTS: Registry[dict[str, str]] = Registry("keyboard layout")

@@ -19,6 +19,7 @@ from robustbench_char.text._sentences import sentence_ends
 from robustbench_char.text._treebank import treebank_words
 from robustbench_char.text.characters import JOINER, SPACE, WORD
 from robustbench_char.text.columns import Column
+from robustbench_char.text.unicode_14 import seen_codes
 
 __all__ = ["SPLITTERS", "STOP_WORDS", "Words", "pieces_of", "token_words"]
 
@@ -78,7 +79,7 @@ def split_treebank(column: Column) -> Words:
 
 def split_treebank_sentences(column: Column) -> Words:
     """Words are the tokens of `treebank_spans`, applied to each sentence of a text."""
-    runs, joined = split_whitespace(column), column.codes.tobytes().decode("utf-32-le")
+    runs, joined = split_whitespace(column), seen_codes(column.codes).tobytes().decode("utf-32-le")
     after = np.searchsorted(runs.starts, np.array(sentence_ends(joined), np.int64))
     after = after[runs.text[after] == runs.text[after - 1]]
     starts = np.sort(np.concatenate([column.offsets[:-1], runs.starts[after]]))
