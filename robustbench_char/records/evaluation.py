@@ -22,6 +22,7 @@ from robustbench_char.records.defence import KEYS, DefenceInfo, StoredDefence
 from robustbench_char.records.published import RECORD, find_counts, find_results, is_folder, read_table
 from robustbench_char.records.readable import record_lines
 from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.tasks.base import Family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,7 +213,7 @@ class Record(Frozen):
 
     schema_version: Literal[1] = Field(1, alias="schema")
     task: str
-    family: str
+    family: Family
     metric: str
     headline: str
     system: SystemInfo

@@ -14,6 +14,7 @@ from robustbench_char.reports.blocks import Cell, Column, Picture, Table
 
 if TYPE_CHECKING:
     import jinja2
+    import pandas as pd
 
 TABLES, FIGURES = "tables", "figures"
 """The folders beside the page, which hold every table and every figure as files."""
@@ -21,6 +22,9 @@ TABLES, FIGURES = "tables", "figures"
 PAGE, TEXT = "index.html", "report.md"
 _MARKS = (b'<meta name="generator" content="robustbench-char">', b"<title>Robustness report</title>")
 """What stands at the head of a page, the latter in those of version 0.1."""
+_LONGEST = 160
+"""Bytes of a file's name, without its ending: file systems take 255."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ENDINGS = {TABLES: (".csv", ".md", ".tex"), FIGURES: (".svg", ".png")}
 
 _LATEX = str.maketrans({
@@ -55,7 +59,20 @@ def is_report(folder: Path) -> bool:
 
 def slug(name: str) -> str:
     """Return a name that is safe as a file's and as an anchor: tasks of users may be called anything."""
-    return re.sub(r"[^\w-]+", "-", name)
+    safe = re.sub(r"[^\w-]+", "-", name)
+    if len(safe.encode()) <= _LONGEST:
+        return safe
+    start = safe.encode()[: _LONGEST - 9].decode(errors="ignore")
+    return f"{start}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts a spreadsheet reads as texts: one that begins as a formula does has ' before it."""
+    texts = frame.select_dtypes(["object", "string"])
+    return frame.assign(**{
+        name: column.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
+        for name, column in texts.items()
+    })  # fmt: skip
 
 
 def _environment(*, markdown: bool) -> jinja2.Environment:

@@ -20,6 +20,7 @@ from robustbench_char.reports._render import (
     latex_table,
     render,
     slug,
+    spreadsheet,
 )
 from robustbench_char.reports.blocks import Block, Explorer, Picture, Section, Table
 from robustbench_char.reports.evidence import Evidence, read_evidence
@@ -105,7 +106,7 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
     folder.mkdir()
     for table in tables:
         name = slug(table.name)
-        table.frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        spreadsheet(table.frame).to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
         _write(folder / f"{name}.md", render("table.md.j2", {"block": table}))
         _write(folder / f"{name}.tex", latex_table(table, name))
 
