@@ -68,11 +68,12 @@ def slug(name: str) -> str:
 
 def spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose texts a spreadsheet reads as texts: one that begins as a formula does has ' before it."""
-    texts = frame.select_dtypes(["object", "string"])
-    return frame.assign(**{
-        name: column.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
-        for name, column in texts.items()
-    })  # fmt: skip
+    safe = frame.copy()
+    for name, column in frame.select_dtypes(["object", "string"]).items():
+        safe[name] = column.map(
+            lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+        )
+    return safe
 
 
 def _environment(*, markdown: bool) -> jinja2.Environment:

@@ -49,8 +49,8 @@ def script_letters(script: str) -> tuple[tuple[str, str], ...]:
     They are the basic ones, where `_BASIC` has them; else all letters of Unicode's first plane that are named after the
     script, its small letters alone where it has some; Latin ones where there is none.
     """
-    first, last = _BASIC.get(script, "\0\uffff")
-    named = [char for char in _named_letters().get(script, ()) if first <= char <= last]
+    ends = _BASIC.get(script, "\0\uffff")
+    named = [char for char in _named_letters().get(script, ()) if ends[0] <= char <= ends[1]]
     letters = [char for char in named if is_lower(char)] or [char for char in named if not char.isupper()]
     pairs = tuple((char, upper(char) if len(upper(char)) == 1 else char) for char in letters)
     return pairs or script_letters("LATIN")
