@@ -26,6 +26,7 @@ from robustbench_char.attacks.ledger import (
     undoing_edit_of,
 )
 from robustbench_char.common import InputError
+from robustbench_char.common.tables import bounded
 from robustbench_char.tasks.base import Attacked, Example, NativeFile, Task
 from robustbench_char.tasks.formats._pairing import attacked_blocks
 from robustbench_char.text.edits import Edit
@@ -59,7 +60,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     if not path.is_file():
         raise InputError(path, found="no such file", expected="a table of an attack", fix="Run the attack again.")
     try:
-        table = pq.read_table(path)
+        table = bounded(path, pq.ParquetFile(path)).read()
     except (pa.ArrowException, OSError) as error:
         found = f"an unreadable Parquet file ({error})"
         raise InputError(path, found=found, expected="a table of an attack", fix=FIX) from None

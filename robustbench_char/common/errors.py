@@ -29,12 +29,17 @@ class InputError(Exception):
 
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
         self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
-        self.found, self.expected, self.fix = found, expected, fix
-        super().__init__(visible(f"{place}: found {found}; expected {expected}. {fix}"))
+        self.found, self.expected, self.fix = _shortened(found), _shortened(expected), fix
+        super().__init__(visible(f"{place}: found {self.found}; expected {self.expected}. {fix}"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
         return _rebuild, (type(self), self.place, self.found, self.expected, self.fix)
+
+
+def _shortened(part: str) -> str:
+    """Return a part of a message without the middle of what nobody reads to the end, such as a line of a megabyte."""
+    return part if len(part) <= 2000 else f"{part[:400]} … ({len(part):,} characters) … {part[-100:]}"
 
 
 class MissingExtra(InputError):

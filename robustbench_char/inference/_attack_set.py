@@ -16,6 +16,7 @@ from robustbench_char.attacks.search import constraints
 from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
+from robustbench_char.common.tables import open_table
 from robustbench_char.metrics.base import QaGold
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
 from robustbench_char.records.evaluation import AttackInfo
@@ -71,11 +72,9 @@ class AttackSet:
 
     def edits(self, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:
         """Return the ledger's edits of each example; those of a shared context for every question that has it."""
-        import pyarrow.parquet as pq  # here, so that names are listed without it
-
         own: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         shared: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-        for entry in pq.read_table(self.folder / LEDGER, columns=["row", "id", *_EDIT_KEYS]).to_pylist():
+        for entry in open_table(self.folder / LEDGER).read(["row", "id", *_EDIT_KEYS]).to_pylist():
             target = shared if entry["field"] == "context" and entry["id"].startswith(_SHARED) else own
             target[entry["row"]].append({key: entry[key] for key in _EDIT_KEYS})
         by_context = {example.fields["context"]: shared[example.row] for example in examples if example.row in shared}
@@ -85,10 +84,8 @@ class AttackSet:
         """Return the answers as the clean contexts spell them, or None where contexts were not attacked."""
         if not (self.folder / ANSWERS).is_file():
             return None
-        import pyarrow.parquet as pq
-
         answers = {example.row: [answer.text for answer in example.answers] for example in examples}
-        for entry in pq.read_table(self.folder / ANSWERS, columns=["row", "kind", "index", "text_clean"]).to_pylist():
+        for entry in open_table(self.folder / ANSWERS).read(["row", "kind", "index", "text_clean"]).to_pylist():
             if entry["kind"] == "answer" and entry["row"] in answers:  # `examples` may be the first ones alone
                 answers[entry["row"]][entry["index"]] = entry["text_clean"]
         return [QaGold(tuple(answers[example.row])) for example in examples]

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
+from robustbench_char.common.tables import bounded
 from robustbench_char.records.counts import COUNTS, KEYS, whole_numbers
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def read_table(
     if sha256 is not None and sha256_file(path) != sha256:
         raise refused("another content than its record was made with")
     try:
-        if not fits(names := parquet.read_schema(path).names):
+        if not fits(names := bounded(path, parquet.ParquetFile(path)).schema_arrow.names):
             raise refused(f"the columns {', '.join(names)}")
         return pd.read_parquet(path, columns=None if columns is None else list(columns))
     except (ValueError, OSError) as error:  # pyarrow's errors are of these two kinds

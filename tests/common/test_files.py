@@ -167,6 +167,13 @@ def test_an_error_survives_a_process_border() -> None:
     assert str(error) == "file:3: found x; expected y. Do z."
 
 
+def test_what_is_found_is_shortened() -> None:
+    error = InputError("a.tsv:1", found="x" * 10**6, expected=f"one of {'y' * 10**6}", fix="Correct it.")
+    assert str(error).startswith("a.tsv:1: found xxx")
+    assert "x … (1,000,000 characters) … x" in str(error)
+    assert len(str(error)) < 1200
+
+
 def test_registry() -> None:
     registry: Registry[object] = Registry("thing")
     registry.register("path", "pathlib:Path")

@@ -190,6 +190,8 @@ def test_files_that_are_missing_or_altered(built: Path, tmp_path: Path, name: st
             r"defence\.json: colour: found an unknown key; expected a file that `train-defence channel`",
         ),
         (None, r"defence\.json:1: found malformed JSON"),
+        ({"training": {"misspellings": [1]}}, r"defence.json: training: found Value error, a record of what"),
+        ({"training": {"options": None}}, r"defence.json: training: found Value error, a record of what"),
     ],
 )
 def test_a_defence_json_that_is_wrong(built: Path, tmp_path: Path, change: dict[str, Any] | None, message: str) -> None:

@@ -354,6 +354,9 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "long characters": (lambda folder: _edit(folder, characters=["ab"]), "characters of one code point"),
     "no background": (lambda folder: _edit(folder, back_off="background"), "without a second recogniser"),
     "unknown splitter": (lambda folder: _edit(folder, splitter="tree"), "unknown word splitter"),
+    "no suite": (lambda folder: _edit(folder, training={"settings": "mixed"}), "a record of the training"),
+    "no operators": (lambda folder: _edit(folder, training={"operators": [1]}), "a record of the training"),
+    "deep": (lambda folder: (folder / "recogniser.json").write_text("[" * 100_000) and None, "malformed JSON"),
     "web page": (lambda folder: (folder / "recogniser.json").write_text("<html>") and None, "an HTML page"),
 }
 

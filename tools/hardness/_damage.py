@@ -8,6 +8,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -41,7 +42,8 @@ def mutated(data: bytes, name: str, rng: Random) -> bytes:
         kinds: list[Callable[[bytes, Random], bytes]] = [_bytes, *_TEXTUAL]
         if suffix in _TREES:
             kinds = [_TREES[suffix]] * 8 + kinds
-        data = rng.choice(kinds)(data, rng)
+        with suppress(RecursionError):  # it is nested deeply already
+            data = rng.choice(kinds)(data, rng)
     return data
 
 

@@ -26,6 +26,8 @@ from tools.hardness._materials import make_materials
 from tools.hardness._script import Kept, parser, reason, show
 from tools.hardness._targets import Target, draw
 
+LONGEST = (400_000, 20_000)
+"""Characters that a command may print, `show` for example texts of any length; and that a message may have."""
 BATCH = 500
 """Cases of one process."""
 
@@ -78,7 +80,7 @@ def wrong_with(found: Call, target: Target) -> str | None:
         return f"left {', '.join(left[:5])} of what it refused\n{found.output}"
     if found.code == 2 and not any(word in found.output for word in ("error: ", "Error", "Usage")):
         return f"no message with code 2\n{found.output}"
-    if "Traceback (most" in found.output or len(found.output) > 60_000 or "\x1b" in found.output:
+    if "Traceback (most" in found.output or len(found.output) > LONGEST[found.code == 2] or "\x1b" in found.output:
         return f"a traceback, a raw escape or {len(found.output):,} characters in the output\n{found.output[:9000]}"
     return f"took {found.megabytes} MB more" if found.megabytes > MEGABYTES else None
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import Field
+from pydantic import Field, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -21,6 +21,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.common.tables import open_table
 from robustbench_char.defences.channel._spelling import ORDER, Spelling
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon
@@ -56,6 +57,18 @@ class ChannelFile(Frozen):
     files: dict[str, str] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
     provenance: Provenance | None = None
+
+    @field_validator("training")
+    @classmethod
+    def _is_record(cls, training: dict[str, Any]) -> dict[str, Any]:
+        lists, options = training.get("misspellings", []), training.get("options", {})
+        if (
+            not isinstance(options, dict)
+            or not isinstance(lists, list)
+            or not all(isinstance(one, dict) for one in lists)
+        ):
+            raise ValueError("a record of what it was built from, with lists of misspellings and options")
+        return training
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ def _tables(folder: Path) -> Tables:
 
 
 def _read(path: Path) -> pa.Table:
-    table = pq.read_table(path)
+    table = open_table(path).read()
     if table.schema != _COLUMNS[path.name]:
         raise ValueError(f"other columns in {path.name}")
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,7 +56,18 @@ class RecogniserFile(Frozen):
             raise ValueError("characters and words that differ from one another")
         if any(word.split() != [word] for word in self.words):
             raise ValueError("words that are not empty and hold no white space")
+        if self.training is not None and not _is_record(self.training):
+            raise ValueError("a record of the training, with its settings and operators")
         return self
+
+
+def _is_record(training: Mapping[str, Any]) -> bool:
+    """Return whether what is read of a record of the training, as far as it is there, is of the types of one."""
+    settings, operators = training.get("settings", {"suite": ""}), training.get("operators", [])
+    if not isinstance(settings, dict) or not isinstance(operators, list):
+        return False
+    texts = [training.get("suite_sha256", ""), settings.get("suite"), *operators]
+    return isinstance(training.get("word_edits", 1), int) and all(isinstance(text, str) for text in texts)
 
 
 def check_recogniser(folder: Path) -> RecogniserFile:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.lines import check_text_file
+from robustbench_char.common.tables import open_table, readable
 from robustbench_char.tasks.base import AttackedBlock, Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats._rows import (
     RowReader,
@@ -69,9 +70,7 @@ class ParquetTable(NativeFile):
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
-        import pyarrow.parquet as pq
-
-        (file,) = _readable(self.path, map(pq.ParquetFile, [check_text_file(self.path, magic=b"PAR1")]))
+        file = open_table(check_text_file(self.path, magic=b"PAR1"))
         if file.metadata.num_rows == 0:
             raise InputError(self.path, found="a table without rows", expected="at least one example",
                              fix="Check the file.")  # fmt: skip
@@ -113,13 +112,8 @@ def normalise(source: Path, target: Path) -> None:
 
 def _readable(path: Path, read: Iterable[T]) -> Iterator[T]:
     """Yield what is read from a Parquet file; a damaged file becomes an InputError that names it."""
-    import pyarrow as pa
-
-    try:
+    with readable(path):
         yield from read
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(path, found=f"an unreadable Parquet file ({error})", expected="a Parquet file",
-                         fix="Check the file, or download it again.") from None  # fmt: skip
 
 
 def _write_groups(file: pq.ParquetFile, out: Any, groups: Iterable[pa.Table]) -> None:
