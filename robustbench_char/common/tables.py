@@ -57,8 +57,13 @@ def _size(path: Path, file: pq.ParquetFile, most: int) -> int:
 
     about = file.metadata
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    said = sum(group.total_byte_size + 8 * group.num_rows * group.num_columns for group in groups)
+    if said > most:
+        return said
+    for number in range(len(groups)):  # a damaged file is an error here; asking for its columns would end the process
+        next(file.iter_batches(1, row_groups=[number]), None)
     chunks = [(at, group.column(number)) for at, group in enumerate(groups) for number in range(group.num_columns)]
-    said = sum(chunk.total_uncompressed_size + 8 * chunk.num_values for _, chunk in chunks)
+    said += 8 * sum(chunk.num_values for _, chunk in chunks)
     packed = [(at, one) for at, one in chunks if one.has_dictionary_page and one.physical_type == "BYTE_ARRAY"]
     if said > most or sum(chunk.num_values * chunk.total_uncompressed_size for _, chunk in packed) <= most:
         return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,13 @@ def test_no_table(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(data)
     with pytest.raises(InputError, match=r"x\.parquet: found an unreadable Parquet file"):
         open_table(tmp_path / "x.parquet")
+
+
+def test_a_damaged_file_does_not_end_the_process(tmp_path: Path) -> None:
+    """Of statistics that do not fit pyarrow throws what Python cannot catch, unless the column was read before."""
+    pq.write_table(pa.table({"a": ["some words"] * 8, "b": [0, 1] * 4}), tmp_path / "x.parquet")
+    data = (tmp_path / "x.parquet").read_bytes()
+    for at in range(data.rindex(b"PAR1") - 500, len(data) - 8):
+        (tmp_path / "x.parquet").write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with suppress(InputError):
+            open_table(tmp_path / "x.parquet")
