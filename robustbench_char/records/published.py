@@ -26,7 +26,7 @@ from pydantic import BaseModel
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
-from robustbench_char.common.tables import bounded
+from robustbench_char.common.tables import bounded, open_table
 from robustbench_char.records.counts import COUNTS, KEYS, whole_numbers
 
 if TYPE_CHECKING:
@@ -251,6 +251,8 @@ class _PublishedSet:
         path = self.folder / name
         if not path.is_file() or sha256_file(path) != self._hashes.get(name):
             raise _altered(path, "another content than was published" if path.is_file() else "no such file")
+        if path.suffix == ".parquet":
+            open_table(path)
         return path
 
 
