@@ -99,11 +99,8 @@ def finetune(
     training, whose weights are taken. Without `output` results go to `store`. Raises InputError for bad input.
     """
     layout, chosen, augment = options_of(options, LayoutOptions, FinetuneOptions, AugmentOptions)
-    source = _source(
-        record := as_read(get_task(task), dict(layout)),
-        train,
-        {"data": data, "hub": hub, "split": split, "data_dir": data_dir},
-    )
+    record = as_read(get_task(task), dict(layout))
+    source = _source(record, train, {"data": data, "hub": hub, "split": split, "data_dir": data_dir})
     front, home = named_defence(defence, recogniser), Path(store) if store else default_store()
     asked = _Request(record, source, train_sha256, system, str(base), label, front, seed_of(seed), chosen, augment)
     job = _resolve(asked, home, progress=progress)
@@ -116,9 +113,7 @@ def _are_examples(train: object) -> TypeGuard[Sequence[Example]]:
     return isinstance(train, list | tuple) and all(isinstance(one, Example) for one in train)
 
 
-def _source(
-    task: Task, train: Input | Sequence[Example] | None, named: dict[str, Any]
-) -> NativeFile | Sequence[Example]:
+def _source(task: Task, train: Any, named: dict[str, Any]) -> NativeFile | Sequence[Example]:
     """Return the training data: the train split of a named source unless it says otherwise."""
     if _are_examples(train):
         return train
