@@ -9,12 +9,13 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from robustbench_char.analysis.pairs import REFERENCE, Pair, drop, root_of
+from robustbench_char.analysis.pairs import Pair, drop, is_reference, reference_of
 from robustbench_char.analysis.statistics import (
     Counted,
     Key,
     Run,
     Statistics,
+    System,
     cell_of,
     interval_columns,
     key_of,
@@ -22,7 +23,7 @@ from robustbench_char.analysis.statistics import (
 )
 from robustbench_char.metrics.bootstrap import RESAMPLES
 from robustbench_char.records.counts import cell_counts
-from robustbench_char.records.evaluation import read_counts
+from robustbench_char.records.evaluation import Record, read_counts
 
 __all__ = ["breakdown_frame", "cell_statistics", "unit_of"]
 
@@ -103,12 +104,19 @@ def breakdown_frame(cells: dict[CellName, Statistics]) -> pd.DataFrame:
     and `attacked` are in percent, `drop`, `gain_clean` and `gain` (over `bert` of the same base, in the same cell) in
     points.
     """
-    return pd.DataFrame([_row(statistics, key, cell) for cell, statistics in cells.items() for key in statistics.cells])
+    of_task: dict[str, list[Record]] = {}  # a reference may have no such cell
+    for key, cell in ((key, cell) for statistics in cells.values() for key, cell in statistics.cells.items()):
+        of_task.setdefault(key[0], []).append(cell.runs[0].record)
+    return pd.DataFrame([
+        _row(statistics, key, name, reference_of(statistics.cells[key].runs[0].record, of_task[key[0]]))
+        for name, statistics in cells.items()
+        for key in statistics.cells
+    ])  # fmt: skip
 
 
-def _row(statistics: Statistics, key: Key, cell: CellName) -> dict[str, object]:
+def _row(statistics: Statistics, key: Key, cell: CellName, reference: System | None) -> dict[str, object]:
     (task, system, suite), run = key, statistics.cells[key].runs[0]
-    record, reference = run.record, (REFERENCE, root_of(run.record))
+    record = run.record
     row: dict[str, object] = {"task": task, "label": system[0], "base": system[1], "suite": suite}
     row |= {"dimension": cell[0], "value": cell[1], "metric": record.headline, "count": record.metric}
     row["units"] = _units(run)
@@ -116,8 +124,8 @@ def _row(statistics: Statistics, key: Key, cell: CellName) -> dict[str, object]:
     row |= interval_columns("attacked", statistics.score(task, system, suite))
     row |= interval_columns("drop", statistics.change(task, system, suite, drop))
     for name, clean in (("gain_clean", True), ("gain", False)):
-        known = system[0] != REFERENCE
-        gain = statistics.difference(task, system, reference, suite, clean=clean) if known else None
+        known = not is_reference(record) and reference
+        gain = statistics.difference(task, system, reference, suite, clean=clean) if known and reference else None
         row |= interval_columns(name, gain)
     return row
 

@@ -25,6 +25,7 @@ from robustbench_char.analysis.statistics import (
     corrected_p_values,
     resampled_runs,
 )
+from robustbench_char.analysis.variants import told_apart
 from robustbench_char.common import InputError
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.common.provenance import differences
@@ -186,7 +187,9 @@ def _nothing_matches(a: Path | str, b: Path | str, in_a: Iterable[Result], in_b:
 
 def _results(folder: Path) -> dict[Result, _Located]:
     """Return the results of one set by what they measure."""
-    records = distinct(find_records([folder]))
+    found = find_records([folder])
+    named = told_apart((record for _, record in found), by_weights=False)
+    records = distinct([(path, named(record)) for path, record in found])
     check_together(records)
     results: dict[Result, _Located] = {}
     for path, record in records:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
 
+from robustbench_char.analysis.variants import trained_with
 from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import Record
 
@@ -23,7 +24,9 @@ __all__ = [
     "drawn_and_searched",
     "drop",
     "grouped",
+    "is_reference",
     "pair_records",
+    "reference_of",
     "relative_drop",
     "retention",
     "root_of",
@@ -155,7 +158,8 @@ def distinct(records: Sequence[tuple[Path, Record]]) -> list[tuple[Path, Record]
 def check_together(records: Sequence[tuple[Path, Record]]) -> None:
     """Raise InputError unless the records of each task can stand in one table.
 
-    They must have one metric and headline, one set of clean data, and for a suite and seed one attack of it.
+    They must have one metric and headline, one set of clean data, for a name of a suite one suite on the same fields,
+    and for a suite and seed one attack of it.
     """
     seen: dict[tuple[object, ...], tuple[object, Path]] = {}
     for folder, record in records:
@@ -166,7 +170,11 @@ def check_together(records: Sequence[tuple[Path, Record]]) -> None:
         ]
         if attack:
             key = (record.task, record.condition, attack.seed)
-            facts.append((key, (attack.suite_sha256, record.data.sha256), f"two attacks called {attack.suite}"))
+            facts.append((key, record.data.sha256, f"two attacks called {attack.suite}"))
+            facts.append((key[:2], attack.suite_sha256, f"two suites called {attack.suite}"))
+            if attack.constraints:  # older records do not tell
+                other_words = f"two attacks called {attack.suite}, on other fields or words,"
+                facts.append(((*key[:2], "constraints"), attack.constraints, other_words))
         for subject, fact, mistake in facts:
             first, first_folder = seen.setdefault(subject, (fact, folder))
             if first != fact:
@@ -186,7 +194,7 @@ def comparison_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     (question answering alone). `gain` and `gain_clean` are in points over `bert` on the same data; `saw_attack` is
     `Record.saw_attack`.
     """
-    references = [pair for pair in pairs if pair.attacked.system.shown == REFERENCE]
+    references = [pair for pair in pairs if is_reference(pair.attacked)]
     rows = pd.DataFrame([_row(pair) | _gains(pair, references) for pair in pairs], columns=list(_TYPES))
     return rows.astype(_TYPES)
 
@@ -229,19 +237,42 @@ def _row(pair: Pair) -> dict[str, Any]:
 
 
 def _gains(pair: Pair, references: Sequence[Pair]) -> dict[str, float]:
-    """Return the gains over the mean of `bert` on the same data, where it was run; of several on the same base."""
-    if pair.attacked.system.shown == REFERENCE:
+    """Return the gains over the mean of the reference (see `reference_of`) on the same data, where it was run."""
+    if is_reference(pair.attacked):
         return {}
     data = _key(pair.attacked)
     peers = [other for other in references if (key := _key(other.attacked))[:2] == data[:2] and key[-4:] == data[-4:]]
-    if len({root_of(other.attacked) for other in peers}) > 1:
-        peers = [other for other in peers if root_of(other.attacked) == root_of(pair.attacked)]
+    reference = reference_of(pair.attacked, [other.attacked for other in peers])
+    peers = [other for other in peers if (other.attacked.system.shown, other.attacked.system.base) == reference]
     if not peers:
         return {}
     name = pair.attacked.headline
     gain = pair.attacked.scores[name] - fmean(other.attacked.scores[name] for other in peers)
     clean = [other.clean.scores[name] for other in peers if other.clean]
     return {"gain": gain} | ({"gain_clean": pair.clean.scores[name] - fmean(clean)} if clean and pair.clean else {})
+
+
+def is_reference(record: Record) -> bool:
+    """Return whether a result is one of REFERENCE, of which several may have been trained in different ways."""
+    return record.system.called == REFERENCE
+
+
+def reference_of(record: Record, references: Iterable[Record]) -> tuple[str, str] | None:
+    """Return the system, by label and base, that a result's gains are over: of several, the one most like it.
+
+    That is the one on the same base; of several still, the one that was trained alike. None where that leaves no one or
+    several, since a gain over the mean of different systems means nothing.
+    """
+    known = {(other.system.shown, other.system.base): other for other in references if is_reference(other)}
+    for like in (root_of, _training, lambda other: trained_with(other.system)):
+        if len(known) > 1:
+            known = {system: other for system, other in known.items() if like(other) == like(record)}
+    return next(iter(known)) if len(known) == 1 else None
+
+
+def _training(record: Record) -> dict[str, Any]:
+    """Return what a system was fine-tuned with, whatever it was pre-trained with before."""
+    return {**trained_with(record.system), "base hash": None}
 
 
 def root_of(record: Record) -> str:

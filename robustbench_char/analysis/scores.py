@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_char.analysis.learning import Learning, learning
-from robustbench_char.analysis.pairs import CHANGES, REFERENCE, Pair, root_of
+from robustbench_char.analysis.pairs import CHANGES, Pair, is_reference
 from robustbench_char.analysis.statistics import CLEAN, Statistics, System, interval_columns
 from robustbench_char.metrics.bootstrap import Interval
 
@@ -120,7 +120,7 @@ def mean_scores(frame: pd.DataFrame, pairs: Sequence[Pair], statistics: Statisti
     records = [pair.attacked for pair in pairs]
     counts = [record.data.attack.counts_by_operator if record.data.attack else {} for record in records]
     used = ["+".join(sorted(name for name, number in edits.items() if number)) for edits in counts]
-    rows = frame.assign(operators=used, root=[root_of(record) for record in records]).dropna(subset=["clean"])
+    rows = frame.assign(operators=used, record=pd.Series(records, frame.index, dtype=object)).dropna(subset=["clean"])
     rows = rows.assign(name=rows["label"], label=system_labels(rows))
     rows = rows.assign(mistyped=rows["effective_strength"] * rows["eligible_words"] / rows["words"])
     known = learning(pairs, statistics)
@@ -156,9 +156,7 @@ def _intervals(row: Mapping[str, Any], statistics: Statistics) -> dict[str, Inte
     task, system, suite = row["task"], (row["name"], row["base"]), row["suite"]
     intervals = {"clean": statistics.score(task, system, CLEAN), "attacked": statistics.score(task, system, suite)}
     intervals |= {name: statistics.change(task, system, suite, of) for name, of in CHANGES.items()}
-    if row["name"] != REFERENCE:
-        references = [system for system in statistics.systems(task, suite) if system[0] == REFERENCE]
-        reference = references[0] if len(references) == 1 else (REFERENCE, row["root"])  # of several, on the same base
+    if not is_reference(row["record"]) and (reference := statistics.reference(row["record"], suite)):
         intervals["gain"] = statistics.difference(task, system, reference, suite)
         intervals["gain_clean"] = statistics.difference(task, system, reference, suite, clean=True)
     return intervals

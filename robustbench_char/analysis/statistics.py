@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from robustbench_char.analysis.pairs import CHANGES, Pair
+from robustbench_char.analysis.pairs import CHANGES, Pair, reference_of
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS, Floats
 from robustbench_char.metrics.bootstrap import RESAMPLES, Interval, percentiles, resampled_sums
@@ -130,6 +130,11 @@ class Statistics:
     def systems(self, task: str, condition: str) -> list[System]:
         """Return the systems that have counts, in the order of the records."""
         return [key[1] for key in self.cells if key[::2] == (task, condition)]
+
+    def reference(self, record: Record, condition: str) -> System | None:
+        """Return the system that a result's gains under a condition are over (see `pairs.reference_of`)."""
+        systems = self.systems(record.task, condition)
+        return reference_of(record, [self.cells[record.task, system, condition].runs[0].record for system in systems])
 
     def best(self, task: str, condition: str, systems: Sequence[System] | None = None) -> set[System]:
         """Return the system with the highest score, of some (default: all), and those that cannot be told from it.

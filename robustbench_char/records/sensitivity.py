@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from robustbench_char.common.files import write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
@@ -80,10 +80,19 @@ class SensitivityRecord(Frozen):
     created: str
     provenance: Provenance
 
+    _variant: str = PrivateAttr("")
+
     @property
     def shown(self) -> str:
-        """The name that reports call the system or model by."""
-        return self.system.shown if self.system else self.model.name if self.model else ""
+        """The name that reports call the system or model by; of one that was measured in several ways, with its own."""
+        name = self.system.shown if self.system else self.model.name if self.model else ""
+        return f"{name} ({self._variant})" if self._variant else name
+
+    def varied(self, variant: str) -> SensitivityRecord:
+        """Return the same measurement under a name that says what sets it apart (see `analysis.variants`)."""
+        copy = self.model_copy()
+        copy._variant = variant
+        return copy
 
     def __repr__(self) -> str:
         return sensitivity_lines(self)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -19,17 +20,21 @@ from robustbench_char.analysis.pairs import (
     distinct,
     drawn_and_searched,
     grouped,
+    is_reference,
     pair_records,
 )
 from robustbench_char.analysis.scores import main_suite, mean_scores
 from robustbench_char.analysis.statistics import Statistics, statistics_of
+from robustbench_char.analysis.variants import Naming, OfSystem, measured_apart, told_apart
 from robustbench_char.metrics.breakdowns import BREAKDOWNS
 from robustbench_char.records.defence_price import PriceRecord, find_prices
-from robustbench_char.records.evaluation import Record, find_records
+from robustbench_char.records.evaluation import Record, SystemInfo, find_records
 from robustbench_char.records.sensitivity import FragilityRecord, SensitivityRecord, find_fragility, find_sensitivities
 from robustbench_char.records.worst_case import WorstCases, find_worst_cases
 
 __all__ = ["Evidence"]
+
+Located: TypeAlias = tuple[Path, Record]
 
 
 class Evidence(NamedTuple):
@@ -93,36 +98,57 @@ def read_evidence(folders: Sequence[Path | str], *, examples: bool) -> Evidence:
     Raises InputError for no record, one of a newer schema, and records that do not belong in one table.
     """
     paths = [Path(folder) for folder in folders]
-    records = read_records(paths)
+    records, measured, found = find_records(paths), find_sensitivities(paths), find_worst_cases(paths)
+    every: list[OfSystem] = [
+        *(one for _, one in records),
+        *(one for _, one in measured),
+        *(one.record for _, one in found),
+    ]
+    named = told_apart(every)
+    records = _in_order(records, named)
     pairs, searched = drawn_and_searched(pair_records(records))
     frame, statistics = comparison_table(pairs), statistics_of(pairs)
     means = mean_scores(frame, pairs, statistics)
     cells = _cells(pairs, means, statistics)
-    others = tuple(find_prices(paths)), _sensitivities(paths), tuple(find_fragility(paths))
-    worst = _searches(paths, records), tuple(searched)
+    others = tuple(find_prices(paths)), _sensitivities(measured, named), tuple(find_fragility(paths))
+    worst = _searches(found, records, named), tuple(searched)
     clean = alone(records, pairs)
     known = learning(pairs, statistics) | learning(clean, statistics_of(clean))
-    frame, means, cells = (_with_gains(rows, known) for rows in (frame, means, cells))
+    lost = _references_lost(records, known)
+    frame, means, cells = (_without_gains(rows, lost) for rows in (frame, means, cells))
     return Evidence(records, pairs, frame, means, statistics, cells, examples, known, *others, *worst)
 
 
-def _with_gains(frame: pd.DataFrame, known: Learning) -> pd.DataFrame:
-    """Return a frame without the gains over a reference that has not learnt the task."""
-    lost = [task for (task, (name, _)), (_, learnt) in known.items() if name == REFERENCE and not learnt]
+def _references_lost(records: Sequence[Located], known: Learning) -> set[str]:
+    """Return the tasks that a reference has not learnt."""
+    references = {
+        (record.task, (record.system.shown, record.system.base)) for _, record in records if is_reference(record)
+    }
+    return {key[0] for key, (_, learnt) in known.items() if key in references and not learnt}
+
+
+def _without_gains(frame: pd.DataFrame, lost: set[str]) -> pd.DataFrame:
+    """Return a frame without the gains on some tasks."""
     gains = [f"{name}{end}" for name in ("gain", "gain_clean") for end in ("", "_low", "_high")]
     return frame.assign(**{name: frame[name].mask(frame["task"].isin(lost)) for name in gains if name in frame})
 
 
-def read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
+def read_records(folders: list[Path]) -> list[Located]:
     """Return the records below the folders, each result once, in the order of reports (see `report_frame`)."""
     records = find_records(folders)
-    systems = list(dict.fromkeys([REFERENCE, *(record.system.shown for _, record in records)]))
+    return _in_order(records, told_apart(record for _, record in records))
 
-    def order(located: tuple[Path, Record]) -> tuple[object, ...]:
+
+def _in_order(records: Sequence[Located], named: Naming) -> list[Located]:
+    """Return records under their names in reports, in order, all checked to stand in one table."""
+    systems = _names(record.system for _, record in records)
+    records = [(folder, named(record)) for folder, record in records]
+
+    def order(located: Located) -> tuple[object, ...]:
         """Clean data stand before attacked ones, and of one result the oldest record."""
         system, record, attack = located[1].system, located[1], located[1].data.attack
         seeds = system.training_seed or 0, attack.seed if attack else 0
-        names = systems.index(system.shown), system.base, attack is not None, record.condition
+        names = systems.index(system.called), system.shown, system.base, attack is not None, record.condition
         return record.task, *names, *seeds, record.created
 
     records = distinct(sorted(records, key=order))
@@ -130,20 +156,29 @@ def read_records(folders: list[Path]) -> list[tuple[Path, Record]]:
     return records
 
 
-def _sensitivities(folders: list[Path]) -> tuple[tuple[Path, SensitivityRecord], ...]:
-    """Read all measurements of S, each once."""
+def _names(systems: Iterable[SystemInfo]) -> list[str]:
+    return list(dict.fromkeys([REFERENCE, *(system.called for system in systems)]))
+
+
+def _sensitivities(
+    measured: Sequence[tuple[Path, SensitivityRecord]], named: Naming
+) -> tuple[tuple[Path, SensitivityRecord], ...]:
+    """Return all measurements of S under their names in reports, each once."""
+    known = {record.model_dump_json(): (folder, named(record)) for folder, record in reversed(measured)}
+    apart = measured_apart(record for _, record in known.values())
 
     def order(located: tuple[Path, SensitivityRecord]) -> tuple[object, ...]:
-        record, seed = located[1], located[1].system and located[1].system.training_seed
-        system = record.shown != REFERENCE, record.shown, seed or 0
-        return record.task, *system, record.attack.suite, record.attack.seed
+        record, system = located[1], located[1].system
+        names = (system.called if system else record.shown) != REFERENCE, record.shown, system and system.training_seed
+        return record.task, *names[:2], names[2] or 0, record.attack.suite, record.attack.seed
 
-    measured = {record.model_dump_json(): (folder, record) for folder, record in reversed(find_sensitivities(folders))}
-    return tuple(sorted(measured.values(), key=order))
+    return tuple(sorted(((folder, apart(record)) for folder, record in known.values()), key=order))
 
 
-def _searches(folders: list[Path], records: list[tuple[Path, Record]]) -> tuple[WorstCases, ...]:
-    """Read all searches for a worst case, each once, systems in the order of their records."""
+def _searches(
+    found: Sequence[tuple[Path, WorstCases]], records: Sequence[Located], named: Naming
+) -> tuple[WorstCases, ...]:
+    """Return all searches for a worst case under their names, each once, systems in the order of their records."""
     systems = list(dict.fromkeys(record.system.shown for _, record in records))
 
     def order(one: WorstCases) -> tuple[object, ...]:
@@ -151,8 +186,8 @@ def _searches(folders: list[Path], records: list[tuple[Path, Record]]) -> tuple[
         place = systems.index(name) if name in systems else len(systems)
         return record.task, record.suite, record.search.edits, place, name, record.exact, record.created
 
-    found = {one.record.model_dump_json(): one for _, one in find_worst_cases(folders)}
-    return tuple(sorted(found.values(), key=order))
+    known = {one.record.model_dump_json(): replace(one, record=named(one.record)) for _, one in found}
+    return tuple(sorted(known.values(), key=order))
 
 
 def _cells(pairs: list[Pair], means: pd.DataFrame, statistics: Statistics) -> pd.DataFrame:

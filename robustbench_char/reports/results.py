@@ -12,6 +12,7 @@ import pandas as pd
 from robustbench_char.analysis.pairs import Pair, comparison_table, pair_records, side_by_side
 from robustbench_char.analysis.scores import main_suite, mean_scores, strength_sweeps
 from robustbench_char.analysis.statistics import statistics_of
+from robustbench_char.analysis.variants import told_apart
 from robustbench_char.common import InputError, nearest
 from robustbench_char.records.evaluation import Record, find_records
 from robustbench_char.reports.evidence import read_records
@@ -149,7 +150,9 @@ def load_results(*folders: Path | str) -> Results:
     Raises InputError for a missing folder, no record, and records that are damaged or of a newer version.
     """
     paths = [Path(folder) for folder in folders]
-    frame = pd.DataFrame([_row(folder, record) for folder, record in find_records(paths)])
+    records = find_records(paths)
+    named = told_apart(record for _, record in records)
+    frame = pd.DataFrame([_row(folder, named(record)) for folder, record in records])
     results = Results(frame.astype({"training_seed": "Int64", "attack_seed": "Int64"}))
     results.folders = paths
     return results

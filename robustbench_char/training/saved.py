@@ -216,6 +216,7 @@ def system_info(file: SystemFile) -> SystemInfo:
         name=file.system,
         base=file.pretraining.base if file.pretraining else file.base.name,
         dropped_head=file.base.dropped_head,
+        base_sha256=file.base.weights_sha256,
         gates=file.gates if file.gate is None else {"candidates": (file.gate,)},
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,

@@ -71,7 +71,8 @@ def gain_figure(pieces: pd.DataFrame, published: Mapping[str, float]) -> Figure:
 
     `pieces` are cells of `breakdown_frame`, with `system`; `published` are the paper's gains by cell.
     """
-    pieces = pieces[pieces["label"] != REFERENCE]
+    known = pieces[["gain", "gain_clean"]].notna().any(axis=1)
+    pieces = pieces[pieces["system"].isin(pieces.loc[known, "system"])]
     tasks = list(dict.fromkeys(pieces["task"]))
     heights = [max(2, pieces.loc[pieces["task"] == task, "system"].nunique()) for task in tasks]
     titles = [f"{task}, {title}" for task in tasks for _, title in _SIDES]

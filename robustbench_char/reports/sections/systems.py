@@ -108,8 +108,8 @@ def _tells(record: Record) -> bool:
 
 def _systems(records: list[Record]) -> Table:
     groups = list(grouped(records, lambda record: _recipe(record.system)).values())
-    order = list(dict.fromkeys([REFERENCE, *(group[0].system.shown for group in groups)]))  # records are sorted by task
-    groups.sort(key=lambda group: order.index(group[0].system.shown))
+    order = list(dict.fromkeys([REFERENCE, *(group[0].system.called for group in groups)]))  # records: sorted by task
+    groups.sort(key=lambda group: order.index(group[0].system.called))
     frame = pd.DataFrame([_system_row(group) for group in groups])
     whole = ("extra_parameters", "pretraining_tokens", "pretraining_steps", "defence_parameters", "augment_seed")
     frame = frame.astype(dict.fromkeys(whole, "Int64"))
