@@ -27,6 +27,7 @@ _DIGITS = 8
 _PARTS: Mapping[str, tuple[str, set[str]]] = {
     "pre-training": ("pretraining", {"wall_seconds", "tokens_per_second", "text"}),
     "copies": ("augment", {"seeds"}),
+    "attacked training data": ("trained_attack", {"clean_sha256"}),
     "defence": ("defence", {"parameters"}),
     "predictor": ("predictor", set()),
     "model": ("model", set()),
@@ -118,9 +119,9 @@ def _facts(system: SystemInfo) -> _Facts:
     facts = {"system": system.name, **trained_with(system), "dropped head": system.dropped_head}
     for title, (name, without) in _PARTS.items():
         part: BaseModel | None = getattr(system, name)
-        facts[title] = "none" if part is None else getattr(part, "name", "yes")
+        facts[title] = "none" if part is None else getattr(part, "name", getattr(part, "suite", "yes"))
         values = {} if part is None else part.model_dump(mode="json", exclude=without)
-        facts |= {f"{title} {key}": value for key, value in _flat(values).items() if key != "name"}
+        facts |= {f"{title} {key}": value for key, value in _flat(values).items() if key not in ("name", "suite")}
     return _readable(facts)
 
 

@@ -9,13 +9,15 @@ from pydantic import Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import is_ours, write_json
+from robustbench_char.common.files import is_ours, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.tasks.base import Task
 
-__all__ = ["ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "read_manifest", "sets_below"]
+__all__ = [
+    "ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "manifest_beside", "read_manifest", "sets_below",
+]  # fmt: skip
 
 MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
 
@@ -129,6 +131,33 @@ def is_set(folder: Path) -> bool:
     """Return whether a folder is an attacked set: it has a manifest of ours, or any beside a ledger."""
     path = folder / MANIFEST
     return path.is_file() and ((folder / LEDGER).is_file() or is_ours(path, "suite", "suite_sha256", "ledger"))
+
+
+def manifest_beside(path: Path, sha256: str) -> Manifest | None:
+    """Return the manifest of the attack that a file with this SHA-256 came out of, or None outside their folders.
+
+    Raises InputError when file or ledger are not the ones that the manifest describes.
+    """
+    folder = path.parent
+    if not is_set(folder) and not (folder / LEDGER).is_file():
+        return None
+    if not (folder / LEDGER).is_file():
+        wanted = f"the ledger that belongs to {MANIFEST}"
+        raise InputError(folder / LEDGER, found="no such file", expected=wanted, fix="Run the attack again.")
+    manifest = read_manifest(folder)
+    if path.name != manifest.output.name:
+        found = "another file than the attacked one in a folder that `attack` wrote"
+        fix = "Keep other files elsewhere, so that clean and attacked data cannot be mixed up."
+        raise InputError(path, found=found, expected=manifest.output.name, fix=fix)
+    for file, actual, expected in (
+        (path, sha256, manifest.output),
+        (folder / LEDGER, sha256_file(folder / LEDGER), manifest.ledger),
+    ):
+        if actual != expected.sha256:
+            right = f"{expected.sha256}, as {MANIFEST} says"
+            fix = "The file was altered after the attack: run the attack again."
+            raise InputError(file, found=f"SHA-256 {actual}", expected=right, fix=fix)
+    return manifest
 
 
 def sets_below(folder: Path) -> list[Path]:

@@ -23,12 +23,12 @@ _COUNTED = ("failed_examples", "tokens_in", "tokens_out")
 
 def show_evaluation(result: Evaluation) -> None:
     """Print one result: its scores, the headline with its interval, and whether a clean one says nothing."""
-    from robustbench_char.reports.summary import about_learning
+    from robustbench_char.reports.summary import about_learning, about_training
 
     _notes([result.record], opened=True)
     interval = result.interval()
     echo(_line(result.record, interval))
-    if note := about_learning(result.record, interval):
+    for note in filter(None, (about_training([result.record]), about_learning(result.record, interval))):
         echo(note)
 
 
@@ -38,14 +38,14 @@ def show_numbers(folder: Path, *, opened: bool = False) -> None:
     Of models that were `opened` by this command it was said before what is to know of them.
     """
     from robustbench_char.records.evaluation import find_records
-    from robustbench_char.reports.summary import read_summary
+    from robustbench_char.reports.summary import about_training, read_summary
 
     records = [record for _, record in find_records([folder])]
     _notes(records, opened=opened)
     if any(record.data.attack is None for record in records):
         echo(read_summary([folder]).text())
     else:
-        echo("\n".join(map(_line, records)))
+        echo("\n".join(filter(None, [*map(_line, records), about_training(records)])))
 
 
 def show_run(folder: Path, errors: Mapping[str, str]) -> None:

@@ -169,7 +169,14 @@ def _finetune(
     return Job(
         job,
         "finetune",
-        {"system": spec.kind_of(key), "label": label, **weights, **front.params, **_changed(kind.recipe)},
+        {
+            "system": spec.kind_of(key),
+            "label": label,
+            **weights,
+            **task.train_attack,
+            **front.params,
+            **_changed(kind.recipe),
+        },
         {**needs, **({"weights": first} if first != job else {}), **front.needs},
         {**task.paths, "base": base, **front.paths},
         examples * options.get("epochs", 3.0) if first == job else 1.0,

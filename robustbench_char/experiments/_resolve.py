@@ -27,6 +27,7 @@ from robustbench_char.inference.opening import Kind, identify_model
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.tasks.base import Task
 from robustbench_char.tasks.registry import get_task
+from robustbench_char.training._examples import attack_behind
 
 if TYPE_CHECKING:
     from robustbench_char.models.bases import Base
@@ -82,6 +83,12 @@ class ResolvedTask:
     def train_sha256(self) -> str:
         return (self.train or self.test).sha256(self.task)
 
+    @cached_property
+    def train_attack(self) -> dict[str, str]:
+        """What keys say of the attack that the training file came out of: nothing of a clean one."""
+        manifest = self.train and attack_behind(self.train.open(self.task))
+        return {"train_attack": manifest.suite_sha256} if manifest else {}
+
     @property
     def paths(self) -> dict[str, Any]:
         return {"train": self.train and asdict(self.train), "test": asdict(self.test)}
@@ -128,8 +135,12 @@ def _file(folder: Path, path: str) -> Source:
 
 
 def _counts(task: Task, train: Source | None, test: Source) -> tuple[int, int]:
-    """Return how many examples the data hold. Raises InputError for a file that cannot be read."""
-    return sum(1 for _ in train.open(task).examples()) if train else 0, sum(1 for _ in test.open(task).examples())
+    """Return how many examples the data hold. Raises InputError for a file that cannot be read, and for one as both."""
+    counts = sum(1 for _ in train.open(task).examples()) if train else 0, sum(1 for _ in test.open(task).examples())
+    if train and train.sha256(task) == test.sha256(task):
+        raise InputError(f"tasks.{task.name}.train", found="the very data that are tested on", expected="other data",
+                         fix="Name another file for train or test.")  # fmt: skip
+    return counts
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, Manifest, is_set, read_manifest
+from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, Manifest, manifest_beside, read_manifest
 from robustbench_char.attacks.search import constraints
 from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file
 from robustbench_char.common.tables import open_table
 from robustbench_char.metrics.base import QaGold
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
@@ -92,30 +91,9 @@ class AttackSet:
 
 
 def attack_set_of(path: Path, sha256: str) -> AttackSet | None:
-    """Return the attack that a file with this SHA-256 came out of, or None outside the folders of attacks.
-
-    Raises InputError when file or ledger are not the ones that the manifest describes.
-    """
-    folder = path.parent
-    if not is_set(folder) and not (folder / LEDGER).is_file():
-        return None
-    if not (folder / LEDGER).is_file():
-        wanted = f"the ledger that belongs to {MANIFEST}"
-        raise InputError(folder / LEDGER, found="no such file", expected=wanted, fix="Run the attack again.")
-    manifest = read_manifest(folder)
-    if path.name != manifest.output.name:
-        found = "another file than the attacked one in a folder that `attack` wrote"
-        fix = "Keep other files elsewhere, so that clean and attacked data cannot be mixed up."
-        raise InputError(path, found=found, expected=manifest.output.name, fix=fix)
-    for file, actual, expected in (
-        (path, sha256, manifest.output),
-        (folder / LEDGER, sha256_file(folder / LEDGER), manifest.ledger),
-    ):
-        if actual != expected.sha256:
-            right = f"{expected.sha256}, as {MANIFEST} says"
-            fix = "The file was altered after the attack: run the attack again."
-            raise InputError(file, found=f"SHA-256 {actual}", expected=right, fix=fix)
-    return AttackSet(folder, manifest)
+    """Return the attack that a file with this SHA-256 came out of (see `manifest_beside`), or None."""
+    manifest = manifest_beside(path, sha256)
+    return AttackSet(path.parent, manifest) if manifest else None
 
 
 def matching_attack(folder: Path, clean: NativeFile, task: Task) -> AttackSet:

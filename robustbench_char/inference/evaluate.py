@@ -5,6 +5,7 @@ Whatever predicts is a `PredictionSource`. No model library is loaded here.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asking", "PredictionSource", "evaluate"]
 
+_LOG = logging.getLogger(__name__)
 UNKNOWN_TAGS = 0.01
 """Largest share of words with a tag that the source does not know (an error each); above it, the file is another
 task's."""
@@ -79,14 +81,27 @@ class Asking(Protocol):
         """Raise InputError where they, and as many `more`, are more than the user may expect."""
 
 
+@runtime_checkable
+class Trained(Protocol):
+    """A source that knows which examples it was trained on."""
+
+    def trained_on(self, file: NativeFile, sha256: str, attack: AttackSet | None, examples: Sequence[Example]) -> int:
+        """Return how many of the first examples of a file it was trained on, as they are or before the attack."""
+        ...
+
+
 class Labelled(NamedTuple):
-    """Examples to score, their gold labels, and the attack that their file went through."""
+    """Examples to score, their gold labels, and the attack that their file went through.
+
+    The source was trained on so many of them.
+    """
 
     file: NativeFile
     sha256: str
     attack: AttackSet | None
     examples: list[Example]
     labels: list[Gold]
+    trained_on: int
 
     def info(self, name: str | None, limit: int | None) -> DataInfo:
         """Return what a record says about these data. `name` is how it calls the file (default: its own name)."""
@@ -96,6 +111,7 @@ class Labelled(NamedTuple):
             examples=len(self.examples),
             attack=self.attack.info() if self.attack else None,
             limit=limit,
+            trained_on=self.trained_on or None,
         )
 
 
@@ -153,7 +169,11 @@ def read_labelled(
     examples = list(islice(file.examples(), limit))
     labels = labelled(source.task, file, examples)
     _check_labels(source, file, examples, labels)
-    return Labelled(file, sha256, attack, examples, labels)
+    seen = source.trained_on(file, sha256, attack, examples) if isinstance(source, Trained) else 0
+    if seen:
+        what = "%s was trained on %s of the %s examples of %s: these scores do not tell of texts that are new to it"
+        _LOG.warning(what, source.info.shown, f"{seen:,}", f"{len(examples):,}", file.path.name)
+    return Labelled(file, sha256, attack, examples, labels, seen)
 
 
 def _check_labels(

@@ -174,7 +174,8 @@ def check_result_folder(
         return None
     if (folder / RECORD).is_file():
         old = read_record(folder / RECORD)
-        if (old.task, old.system, old.data) == (task, system, data):
+        known = system if old.system.base_sha256 else system.model_copy(update={"base_sha256": None})  # as older ones
+        if (old.task, old.system, old.data) == (task, known, data):
             return old
     if not overwrite:
         raise other_content(folder, "the record of this very evaluation")

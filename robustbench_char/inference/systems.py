@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 from transformers import PreTrainedModel
 
+from robustbench_char.attack_sets.fingerprints import clean_fingerprints, fingerprints
 from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
@@ -21,7 +23,7 @@ from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.defences.opening import open_defence
-from robustbench_char.inference._attack_set import PieceCounter, piece_counts
+from robustbench_char.inference._attack_set import AttackSet, PieceCounter, piece_counts
 from robustbench_char.inference._defended import defend
 from robustbench_char.inference._identities import refuse_labels
 from robustbench_char.inference._models import LoadedModel
@@ -33,7 +35,7 @@ from robustbench_char.models.folders import weights_sha256
 from robustbench_char.models.system import Defence, System
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.training.families import make_recipe
-from robustbench_char.training.saved import DEFENCE, SystemFile, read_system, system_info
+from robustbench_char.training.saved import DEFENCE, SystemFile, read_fingerprints, read_system, system_info
 
 __all__ = ["LoadedSystem", "StoredPredictions", "load_system", "predict_file"]
 
@@ -58,6 +60,17 @@ class _SystemSource:
             found = f"an attack with seed {attack.seed}, which the system's training copies were attacked with"
             fix = "Attack the file again with another --seed."
             raise InputError(file.path, found=found, expected="another seed", fix=fix)
+
+    def trained_on(self, file: NativeFile, sha256: str, attack: AttackSet | None, examples: Sequence[Example]) -> int:
+        """Return how many of the first examples of a file training saw; of an older system, by the hash of the file."""
+        train, known = self.file.train, read_fingerprints(self.inputs[0], self.file)
+        if known is not None:
+            seen = np.isin(fingerprints(examples), known)
+            if attack:
+                seen |= np.isin(clean_fingerprints(attack.folder, attack.manifest, len(examples)), known)
+            return int(seen.sum())
+        same = train.sha256 in (sha256, attack.manifest.input.sha256 if attack else None) and file.path.is_file()
+        return sum(example.row < train.examples for example in examples) if same else 0
 
 
 class LoadedSystem(LoadedModel, _SystemSource):

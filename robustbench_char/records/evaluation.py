@@ -93,6 +93,8 @@ class DataInfo(Frozen):
     """What it was evaluated on; `attack` is None for clean data. `source` is a file name or `mini`, never a path.
 
     `limit` says that the first so many examples alone were evaluated (None: all); an attack's counts are of the file.
+    `trained_on` counts those of the evaluated examples that the system was fine-tuned on, clean or attacked (None: not
+    any, as far as is known; older systems and those from elsewhere do not tell).
     """
 
     source: str
@@ -100,6 +102,7 @@ class DataInfo(Frozen):
     examples: int
     attack: AttackInfo | None = None
     limit: int | None = None
+    trained_on: int | None = None
 
 
 class Record(Frozen):
@@ -163,9 +166,10 @@ class Record(Frozen):
     def saw_attack(self) -> Literal["suite", "operators", "edits"] | None:
         """What the system knew of the evaluated attack: the whole suite, some operators, the number of edits, nothing.
 
-        A suite counts, by its name, wherever it was seen: in augmentation (unless an operator was left out), by the
-        defence, as the noise of pre-training. Operators count where augmentation, the defence or trained characters
-        used them, edits where the defence assumes as many in a word as the attack makes, or more.
+        A suite counts, by its name, wherever it was seen: in the training file, in augmentation (unless an operator was
+        left out), by the defence, as the noise of pre-training. Operators count where the training file, augmentation,
+        the defence or trained characters used them, edits where the defence assumes as many in a word as the attack
+        makes, or more.
         """
         attack, system = self.data.attack, self.system
         if attack is None:
@@ -174,6 +178,7 @@ class Record(Frozen):
             return "suite"
         seen = set(system.defence.operators) if system.defence else set()
         seen |= set(system.pretraining.character_operators) if system.pretraining else set()
+        seen |= set(system.trained_attack.operators) if system.trained_attack else set()
         if system.augment:
             seen |= set(system.augment.operators) - set(system.augment.without)
         if seen & {name for name, number in attack.counts_by_operator.items() if number}:
@@ -195,6 +200,7 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
         *(defence.suites if defence else ()),
         pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
         pretraining.character_noise if pretraining else None,
+        system.trained_attack.suite if system.trained_attack else None,
     )
 
 

@@ -66,6 +66,7 @@ def record_lines(record: Any) -> str:
         model=f"{record.system.name}, base {record.system.base}",
         data=f"{data.source}, {data.examples:,} examples{limited}{attack}",
         scores=", ".join(f"{name} {value:.2f}" for name, value in scores.items()),
+        seen=f"{data.trained_on:,} of these examples in training" if data.trained_on else "",
         failed=f"{failed:,} examples without a prediction" if failed else "",
         made=_made(record, record.wall_seconds, record.device),
     )

@@ -10,7 +10,7 @@ from robustbench_char.common.files import sha256_bytes
 from robustbench_char.common.frozen import Frozen
 from robustbench_char.records.chat import ChatInfo
 from robustbench_char.records.defence import KEYS, StoredDefence
-from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo, TrainedAttackInfo
 
 __all__ = ["ForeignModelInfo", "PredictorInfo", "SystemInfo"]
 
@@ -69,7 +69,8 @@ class SystemInfo(Frozen):
     not tell. Of a `predictor` nothing but name, label and parameters is known; its `weights_sha256` is a hash of its
     name and of `predictor`, which changes with its source or version. Of the training of a `model` from elsewhere
     nothing is known, nor of a `chat` model, whose hash is that of `chat`. `dropped_head`: what a tuned base has lost.
-    `base_sha256` is the hash of the weights that fine-tuning started from.
+    `base_sha256` is the hash of the weights that fine-tuning started from, `trained_attack` tells of a training file
+    that was itself attacked.
     """
 
     name: str
@@ -90,6 +91,7 @@ class SystemInfo(Frozen):
     chat: ChatInfo | None = None
     dropped_head: str | None = None
     base_sha256: str | None = None
+    trained_attack: TrainedAttackInfo | None = None
     _variant: str = PrivateAttr("")
 
     @property

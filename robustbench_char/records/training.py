@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robustbench_char.common.frozen import Frozen
 
-__all__ = ["AugmentInfo", "PretrainingInfo"]
+__all__ = ["AugmentInfo", "PretrainingInfo", "TrainedAttackInfo"]
 
 
 class PretrainingInfo(Frozen):
@@ -26,6 +26,19 @@ class PretrainingInfo(Frozen):
     noise_share: float | None = None
     character_noise: str | None = None
     character_operators: tuple[str, ...] = ()
+
+
+class TrainedAttackInfo(Frozen):
+    """The attack that the training file itself had gone through. `operators` are those that made edits in it.
+
+    `clean_sha256` is the hash of the file before the attack.
+    """
+
+    suite: str
+    suite_sha256: str
+    seed: int
+    operators: tuple[str, ...]
+    clean_sha256: str
 
 
 class AugmentInfo(Frozen):

@@ -28,7 +28,7 @@ from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports._formatting import DASH
 from robustbench_char.reports.evidence import Evidence, read_records
 
-__all__ = ["Summary", "about_learning", "compared", "read_summary", "summary_of"]
+__all__ = ["Summary", "about_learning", "about_training", "compared", "read_summary", "summary_of"]
 
 _MOST_ROWS = 30
 """Rows of a table that is printed."""
@@ -52,11 +52,13 @@ class Summary(NamedTuple):
     Columns: task, rank (by attacked score; missing for what has not learnt, or met no attack), label (the system as
     reports call it), suite, mistyped (share of all words that were edited), metric, examples, runs, saw_attack,
     constant (score of the best constant answer), learnt; clean, attacked, drop, retention, each with `_low` and `_high`
-    of its 95% interval; attacked_best. `attacks` has such a row per task, attack and system.
+    of its 95% interval; attacked_best. `attacks` has such a row per task, attack and system. `trained_on` says which
+    systems were trained on what they are scored on.
     """
 
     frame: pd.DataFrame
     attacks: pd.DataFrame = pd.DataFrame()
+    trained_on: str = ""
 
     @property
     def learnt(self) -> pd.DataFrame:
@@ -76,7 +78,7 @@ class Summary(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What the marks in table and sentences mean, those that occur, and what was left out."""
-        notes = formatting.about_marks(self.learnt["saw_attack"])
+        notes = [*([self.trained_on] if self.trained_on else []), *formatting.about_marks(self.learnt["saw_attack"])]
         missing = self.frame[~self.frame["learnt"].astype(bool)].to_dict("records")
         return [*notes, f"Left out: {formatting.not_learnt(missing)}"] if missing else notes
 
@@ -145,7 +147,8 @@ def summary_of(evidence: Evidence) -> Summary:
 def summarise(records: Sequence[tuple[Path, Record]], pairs: Sequence[Pair], means: pd.DataFrame) -> Summary:
     """Return the summary of records, each with its folder, that are paired and have means over seeds."""
     clean = _clean_rows(alone(records, pairs))
-    return Summary(_ranks(compared(drawn_means(means, pairs)), clean), _ranks(means, clean))
+    seen = about_training(record for _, record in records)
+    return Summary(_ranks(compared(drawn_means(means, pairs)), clean), _ranks(means, clean), seen)
 
 
 def drawn_means(means: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
@@ -161,6 +164,17 @@ def about_learning(record: Record, interval: Interval) -> str:
         return ""
     row = {"task": record.task, "label": record.system.shown, "metric": record.headline, "constant": constant}
     return formatting.not_learnt([row | interval_columns("clean", interval) | {"clean": clean}])
+
+
+def about_training(records: Iterable[Record]) -> str:
+    """Name the systems that were trained on examples which they are scored on, each once, with the most of them."""
+    found: dict[str, Record] = {}
+    for record in sorted(records, key=lambda record: -(record.data.trained_on or 0)):
+        if record.data.trained_on:
+            found.setdefault(f"{record.system.shown} on {record.task}", record)
+    said = [f"{name}, {one.data.trained_on:,} of {one.data.examples:,} examples" for name, one in found.items()]
+    what = "Scored on its own training data, which does not tell of texts that are new to a system: "
+    return f"{what}{'; '.join(said)}." if said else ""
 
 
 def _ranks(means: pd.DataFrame, clean: Sequence[dict[str, Any]]) -> pd.DataFrame:

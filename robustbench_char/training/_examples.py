@@ -1,11 +1,17 @@
-"""The examples that a system is trained on, read and checked. No model library is loaded here."""
+"""The examples that a system is trained on: read, checked, and known again. No model library is loaded here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
+
+from robustbench_char.attack_sets.attack import source_sha256
+from robustbench_char.attack_sets.fingerprints import Fingerprints, clean_fingerprints, fingerprints
+from robustbench_char.attack_sets.manifest import Manifest, manifest_beside
 from robustbench_char.common.errors import InputError
+from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
 
@@ -28,3 +34,36 @@ def training_examples(
         fix = "Check the file given to `train=`."
         raise InputError(str(name), found="no examples", expected="at least one example", fix=fix)
     return examples
+
+
+def attack_behind(source: NativeFile | Sequence[Example]) -> Manifest | None:
+    """Return the manifest of the attack that a training file came out of, None for a clean one.
+
+    Raises InputError for a file that was altered since.
+    """
+    if isinstance(source, Sequence) or not source.path.is_file():
+        return None
+    return manifest_beside(source.path, source_sha256(source.path))
+
+
+def trained_attack(manifest: Manifest | None) -> TrainedAttackInfo | None:
+    """Return what records say of the attack that a training file went through."""
+    if manifest is None:
+        return None
+    return TrainedAttackInfo(
+        suite=manifest.suite.name,
+        suite_sha256=manifest.suite_sha256,
+        seed=manifest.seed,
+        operators=tuple(name for name, number in manifest.counts.by_operator.items() if number),
+        clean_sha256=manifest.input.sha256,
+    )
+
+
+def known_examples(
+    examples: Sequence[Example], source: NativeFile | Sequence[Example], manifest: Manifest | None
+) -> Fingerprints:
+    """Return the fingerprints of training examples, and of an attacked file also those of its clean ones."""
+    known = fingerprints(examples)
+    if manifest is None or isinstance(source, Sequence):
+        return known
+    return np.concatenate([known, clean_fingerprints(source.path.parent, manifest, len(examples))])

@@ -77,6 +77,17 @@ def labels_of(example: Example) -> tuple[str, ...]:
     return (example.label,) if isinstance(example.label, str) else example.label or ()
 
 
+def refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where: object) -> None:
+    """Raise InputError for the first label that is none of the task's."""
+    known = set(labels)
+    for example in examples if labels else ():
+        for label in labels_of(example):
+            if label not in known:
+                place, expected = f"{where}: {place_of(example)}", f"one of {', '.join(labels)}"
+                fix = "Correct the label, or the task."
+                raise InputError(place, found=f"the label {label!r}", expected=expected, fix=fix)
+
+
 def _field(example: Example, field: str, kind: type[T]) -> T:
     """Return a field: a text or tokens. Raises InputError when the example has none of that name and kind."""
     value = example.fields.get(field)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from robustbench_char._version import __version__
 from robustbench_char.attack_sets.attack import source_sha256
+from robustbench_char.attack_sets.manifest import Manifest
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import check_output, output_folder, safe_name
@@ -34,15 +35,14 @@ from robustbench_char.models.system import Defence, FromTrainingText, System
 from robustbench_char.records.evaluation import DefenceInfo
 from robustbench_char.records.training import PretrainingInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
-from robustbench_char.tasks.labels import place_of
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, LayoutKeywords, LayoutOptions, as_read, open_source
 from robustbench_char.training import saved
-from robustbench_char.training._examples import training_examples
+from robustbench_char.training._examples import attack_behind, known_examples, trained_attack, training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
-from robustbench_char.training.families import IGNORED, label_names, labels_of, make_recipe
+from robustbench_char.training.families import IGNORED, label_names, make_recipe, refuse_unknown
 from robustbench_char.training.features import training_set
 from robustbench_char.training.heads import kept_labels, tell_dropped
 from robustbench_char.training.loop import Loop
@@ -176,7 +176,9 @@ def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, S
 
 
 def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: Log, info: saved.TrainInfo) -> None:
-    weights = saved.save_system(folder, model, kind)
+    weights, manifest = saved.save_system(folder, model, kind), job.request.manifest
+    known = saved.write_fingerprints(folder, known_examples(job.examples, job.request.train, manifest))
+    info = info.model_copy(update={"attack": trained_attack(manifest), "fingerprints_sha256": known})
     system = saved.SystemFile(
         system=job.system.name,
         task=job.task,
@@ -228,6 +230,11 @@ class _Request:
             raise ValueError("examples in memory need train_sha256")
         return source_sha256(self.train.path)
 
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """That of the attack which the training file came out of."""
+        return attack_behind(self.train)
+
     @property
     def source(self) -> str:
         """How records call the training data: never a path."""
@@ -274,8 +281,9 @@ class _Job:
         around = {
             "system": self.request.system,
             "label": self.request.label,
-            "recogniser": self._front,
-        }  # as ever called
+            "recogniser": self._front,  # as ever called
+            **({"attack": self.request.manifest.suite_sha256} if self.request.manifest else {}),
+        }
         return run_key({**self._weights, "around": around})
 
     @cached_property
@@ -315,10 +323,14 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     settings = resolve_settings(asked.options, seed=asked.seed, family=family, positions=longest, scale=scale)
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = training_examples(asked.task, asked.train, asked.place, settings.limit)
+    if asked.manifest:
+        _LOG.warning(
+            "%s was attacked by %s: scores under its operators are marked", asked.place, asked.manifest.suite.name
+        )
     labels = label_names(asked.task, examples)
     kept = kept_labels(base, system, settings, asked.task, labels)
     tell_dropped(asked.base, base, asked.task, kept is not None)
-    _refuse_unknown(examples, labels, asked.place)
+    refuse_unknown(examples, labels, asked.place)
     augmentation = resolve_augmentation(asked.augment, SYSTEMS.traits(asked.system), asked.task, settings.epochs)
     front = _defence(asked, system, store, progress)
     info = front.info if front else None
@@ -343,17 +355,6 @@ def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:
             fix = f"Take {CHARBERT_MINILM}, whose characters are trained, or pre-train it: `{command}`."
     expected = f"a base that `pretrain {wanted}` wrote" if wanted else "a plain base checkpoint"
     raise InputError(Option("base"), found=f"{base.name}, a base that {history}", expected=expected, fix=fix)
-
-
-def _refuse_unknown(examples: Sequence[Example], labels: tuple[str, ...], where: object) -> None:
-    """Raise InputError for the first label that is none of the task's."""
-    known = set(labels)
-    for example in examples if labels else ():
-        for label in labels_of(example):
-            if label not in known:
-                place, expected = f"{where}: {place_of(example)}", f"one of {', '.join(labels)}"
-                fix = "Correct the label, or the task."
-                raise InputError(place, found=f"the label {label!r}", expected=expected, fix=fix)
 
 
 def named_defence(defence: Path | str | None, recogniser: Path | str | None) -> str | None:

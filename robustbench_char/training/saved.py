@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from robustbench_char.attack_sets.fingerprints import Fingerprints
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
@@ -24,7 +26,7 @@ from robustbench_char.models.folders import check_model_folder, refuse_html, wei
 from robustbench_char.models.system import System
 from robustbench_char.records.defence import KEYS, StoredDefence
 from robustbench_char.records.evaluation import SystemInfo
-from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo, TrainedAttackInfo
 from robustbench_char.tasks.base import Task
 from robustbench_char.training.options import Settings
 from robustbench_char.training.pretraining.options import CharacterSettings, PretrainSettings
@@ -32,6 +34,8 @@ from robustbench_char.training.pretraining.options import CharacterSettings, Pre
 __all__ = ["DEFENCE", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
 
 SYSTEM, PRETRAINING, LOG, DEFENCE = "system.json", "pretraining.json", "training_log.json", "defence"
+FINGERPRINTS = "training_fingerprints.bin"
+"""8 bytes for each example of the training data, by which it is known again (see `attack_sets.fingerprints`)."""
 SYSTEMS_FOLDER = "systems"
 """Where a store keeps finished systems, each under the hash of its run."""
 ALSO = {"charbert": ("characters",)}
@@ -55,7 +59,9 @@ class BaseInfo(Frozen):
 class TrainInfo(Frozen):
     """What it was trained on: `examples` as given and `attacked_copies` of some of them, of all epochs.
 
-    Long contexts give several `windows`; the length limit cut `truncated_examples` of both kinds.
+    Long contexts give several `windows`; the length limit cut `truncated_examples` of both kinds. `attack` is that
+    which the file had gone through. The fingerprints of all examples, clean and as read, stand in FINGERPRINTS (None:
+    not kept, by older versions).
     """
 
     source: str
@@ -64,6 +70,8 @@ class TrainInfo(Frozen):
     windows: int
     truncated_examples: int
     attacked_copies: int = 0
+    attack: TrainedAttackInfo | None = None
+    fingerprints_sha256: str | None = None
 
 
 class SystemFile(Frozen):
@@ -184,6 +192,29 @@ def save_model(folder: Path, model: PreTrainedModel) -> None:
         raise OSError(str(error)) from None
 
 
+def write_fingerprints(folder: Path, known: Fingerprints) -> str:
+    """Write the fingerprints of the training data into a folder, and return the SHA-256 of their file."""
+    data = np.unique(known).astype("<u8").tobytes()
+    (folder / FINGERPRINTS).write_bytes(data)
+    return sha256_bytes(data)
+
+
+def read_fingerprints(folder: Path, file: SystemFile) -> Fingerprints | None:
+    """Return the fingerprints of the training data of a system, None of an older one.
+
+    Raises InputError for a file that is missing or was altered.
+    """
+    if file.train.fingerprints_sha256 is None:
+        return None
+    path = folder / FINGERPRINTS
+    data = path.read_bytes() if path.is_file() else b""
+    if sha256_bytes(data) != file.train.fingerprints_sha256:
+        found = "another content than training wrote" if path.is_file() else "no such file"
+        expected, fix = "the fingerprints of the training data", "Copy the folder again, or fine-tune again."
+        raise InputError(path, found=found, expected=expected, fix=fix)
+    return np.frombuffer(data, "<u8").astype(np.uint64)
+
+
 def write_history(folder: Path, file: SystemFile | PretrainingFile, **log: list[dict[str, Any]]) -> None:
     """Write the history of a model, and the log of the loss (one entry every few steps)."""
     name = SYSTEM if isinstance(file, SystemFile) else PRETRAINING
@@ -217,6 +248,7 @@ def system_info(file: SystemFile) -> SystemInfo:
         base=file.pretraining.base if file.pretraining else file.base.name,
         dropped_head=file.base.dropped_head,
         base_sha256=file.base.weights_sha256,
+        trained_attack=file.train.attack,
         gates=file.gates if file.gate is None else {"candidates": (file.gate,)},
         training_seed=file.settings.seed,
         training_sha256=file.train.sha256,

@@ -76,7 +76,7 @@ def test_runs_that_differ_in_seeds_alone_have_one_name(make_record: MakeRecord) 
         ({}, {"base_sha256": "c" * 64}, ("base hash bbbbbbbb", "base hash cccccccc")),
         ({}, {"weights_sha256": "9" * 64}, ("weights 11111111", "weights 99999999")),
         ({"label": "mine"}, {"label": "mine", "name": "charbert"}, ("system bert", "system charbert")),
-        ({}, {"augment": _copies()}, ("copies none", "copies yes")),
+        ({}, {"augment": _copies()}, ("copies none", "copies mixed")),
         ({"augment": _copies()}, {"augment": _copies(share=1.0)}, ("copies share 0.5", "copies share 1")),
         ({"augment": _copies()}, {"augment": _copies(without=("add",))}, ("copies without none", "copies without add")),
         ({"defence": _channel("1")}, {"defence": _channel("2")},

@@ -24,6 +24,7 @@ from robustbench_char.reports.blocks import (
 )
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
+from robustbench_char.reports.summary import about_training
 
 __all__ = ["sections"]
 
@@ -47,7 +48,7 @@ def _blocks(evidence: Evidence, frame: pd.DataFrame, task: str) -> tuple[Block, 
     if frame.empty:
         but = " but worst cases" if any(pair.attacked.task == task for pair in evidence.searched) else ""
         missing = f"No attacked data{but} was evaluated on this task; its clean scores stand under all scores."
-        return (Note(missing, "warning"),)
+        return (Note(missing, "warning"), *_seen(evidence, task))
     warnings = _notes(evidence, task, int(frame["examples"].min()))
     learnt = frame[frame["learnt"]]
     footnote = [Note(text) for text in formatting.about_marks(learnt["saw_attack"])]
@@ -67,6 +68,7 @@ def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
     if fewest < FEW:
         few = f"Only {formatting.plural(fewest, 'example')}: with fewer than {FEW}, intervals are wide and small "
         notes.append(Note(f"{few}differences mean nothing.", "warning"))
+    notes += _seen(evidence, task)
     failed = [
         f"{record.system.shown} on {number} of {record.data.examples:,} ({record.condition})"
         for record in evidence.tasks[task]
@@ -80,6 +82,10 @@ def _notes(evidence: Evidence, task: str, fewest: int) -> list[Note]:
         text = f"No clean result of the same weights on the same data was given for {alone}."
         notes.append(Note(text, "warning"))
     return notes
+
+
+def _seen(evidence: Evidence, task: str) -> list[Note]:
+    return [Note(said, "warning") for said in filter(None, [about_training(evidence.tasks[task])])]
 
 
 def _picture(known: pd.DataFrame, means: pd.DataFrame, task: str) -> Picture:

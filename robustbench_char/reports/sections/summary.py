@@ -31,7 +31,7 @@ def sections(evidence: Evidence) -> list[Section]:
     blocks: list[Block] = [*(Note(sentence, "verdict") for sentence in summary.sentences), table]
     cards = _examples(evidence, learnt) if len(tasks) == 1 else []
     blocks += [picture._replace(beside=bool(cards)) for picture in _picture(evidence.learnt, learnt)]
-    blocks += [*cards, *(Note(note) for note in summary.notes)]
+    blocks += [*cards, *(Note(note, "warning" if note == summary.trained_on else "text") for note in summary.notes)]
     return [Section("summary", "Summary", tuple(blocks))]
 
 

@@ -12,7 +12,7 @@ from robustbench_char.analysis.pairs import REFERENCE, grouped, root_of
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.records.evaluation import DefenceInfo, Record, SystemInfo
 from robustbench_char.records.predictors import EXTERNAL
-from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo, TrainedAttackInfo
 from robustbench_char.reports import _formatting as formatting
 from robustbench_char.reports.blocks import Block, Note, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
@@ -103,6 +103,7 @@ def _weights_row(group: list[Record]) -> dict[str, str | int | float | None]:
 def _tells(record: Record) -> bool:
     system = record.system
     parts = system.label, system.extra_parameters, system.pretraining, system.augment, system.defence
+    parts = *parts, system.trained_attack
     return record.predict_seconds is not None or any(part is not None for part in parts)
 
 
@@ -185,6 +186,7 @@ def _recipe(system: SystemInfo) -> tuple[object, ...]:
         system.pretraining,
         augment,
         about_defence(system.defence),
+        system.trained_attack and system.trained_attack.suite,
     )
 
 
@@ -206,7 +208,7 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
         "pretraining_text_sha256": pretraining and pretraining.text_sha256,
         "defence": about_defence(defence),
         "defence_parameters": defence and defence.parameters,
-        "augmentation": _augmentation(augment) if augment else formatting.DASH,
+        "augmentation": _augmentation(augment, system.trained_attack),
         "augment_share": augment and augment.share,
         "augment_seed": augment and augment.seed,
     }
@@ -232,7 +234,12 @@ def about_defence(info: DefenceInfo | None) -> str:
     return "; ".join([*said, *([f"trained under {', '.join(info.suites)}"] if info.suites else [])])
 
 
-def _augmentation(info: AugmentInfo) -> str:
+def _augmentation(info: AugmentInfo | None, trained: TrainedAttackInfo | None) -> str:
+    file = [f"training file attacked by {trained.suite} (seed {trained.seed})"] if trained else []
+    return "; ".join([*file, *([_copies(info)] if info else [])]) or formatting.DASH
+
+
+def _copies(info: AugmentInfo) -> str:
     without = f" without {', '.join(info.without)}" if info.without else ""
     copies = f"fresh in each epoch, seeds from {info.seed}" if info.fresh else f"seed {info.seed}"
     consistency = f"; consistency {info.consistency:g}" if info.consistency else ""
