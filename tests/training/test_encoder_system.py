@@ -80,7 +80,8 @@ def test_the_folder_holds_data_alone(trained: Any) -> None:
     folder = trained("canine")
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "config.json", "model.safetensors", "tokenizer_config.json", "system.json", "training_log.json"
+        "config.json", "model.safetensors", "tokenizer_config.json", "system.json", "training_fingerprints.bin",
+        "training_log.json",
     }  # fmt: skip
     with safe_open(folder / "model.safetensors", framework="numpy") as file:
         parts = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118 - it is no dict

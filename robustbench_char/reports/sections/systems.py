@@ -102,9 +102,9 @@ def _weights_row(group: list[Record]) -> dict[str, str | int | float | None]:
 
 def _tells(record: Record) -> bool:
     system = record.system
-    parts = system.label, system.extra_parameters, system.pretraining, system.augment, system.defence
-    parts = *parts, system.trained_attack
-    return record.predict_seconds is not None or any(part is not None for part in parts)
+    parts = system.extra_parameters, system.pretraining, system.augment, system.trained_attack, system.defence
+    told = record.predict_seconds, system.label, *parts
+    return any(part is not None for part in told)
 
 
 def _systems(records: list[Record]) -> Table:
