@@ -52,9 +52,11 @@ def test_the_folder_holds_data_alone(make_file: Any, train_tiny: Any, tmp_path: 
     assert system["schema"] == 1
     assert system["labels"] == ["B-LOC", "B-PER", "O"]
     assert system["base"]["name"] == "tiny-bert"
-    assert system["train"] | {"sha256": None} == {
+    assert system["train"] | {"sha256": None, "fingerprints_sha256": None} == {
         "source": "data.txt",
         "sha256": None,
+        "attack": None,
+        "fingerprints_sha256": None,
         "examples": 24,
         "windows": 24,
         "truncated_examples": 0,
