@@ -158,6 +158,7 @@ def _finetune(
         "task": task.params["task"],
         "base": None if needs else _base(resolved, base),
         "train": task.train_sha256,
+        **task.train_attack,
         "seed": seed,
         "options": options,
         "augment": augment and augment.decides(kind.augmentation),
@@ -169,14 +170,7 @@ def _finetune(
     return Job(
         job,
         "finetune",
-        {
-            "system": spec.kind_of(key),
-            "label": label,
-            **weights,
-            **task.train_attack,
-            **front.params,
-            **_changed(kind.recipe),
-        },
+        {"system": spec.kind_of(key), "label": label, **weights, **front.params, **_changed(kind.recipe)},
         {**needs, **({"weights": first} if first != job else {}), **front.needs},
         {**task.paths, "base": base, **front.paths},
         examples * options.get("epochs", 3.0) if first == job else 1.0,
