@@ -16,7 +16,8 @@ from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.tasks.base import Task
 
 __all__ = [
-    "ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "manifest_beside", "read_manifest", "sets_below",
+    "ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "manifest_beside", "read_manifest",
+    "sets_below",
 ]  # fmt: skip
 
 MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
