@@ -169,7 +169,10 @@ def test_a_model_that_reads_from_left_to_right_is_refused(tmp_path: Path, shared
     folder = tmp_path / "gpt2"
     GPT2Model(GPT2Config(vocab_size=150, n_embd=16, n_layer=1, n_head=2)).save_pretrained(folder)
     BertTokenizer.from_pretrained(shared_bert).save_pretrained(folder)
-    message = r"found a model of the type gpt2, which reads texts from left to right only.*expected an encoder \(as BERT.*Choose another base"
+    message = (
+        r"found a model of the type gpt2, which reads texts from left to right only.*expected an encoder \(as BERT"
+    )
+    message += ".*Choose another base"
     with pytest.raises(InputError, match=message):
         EncoderSystem.open(folder, words=True)
     with pytest.raises(InputError, match=message):
