@@ -8,10 +8,10 @@ made again by `robustbench-char report SET --no-examples`.
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.records.published import publish
 from robustbench_char.reports import write_report
 
@@ -20,10 +20,10 @@ def publish_with_report(run: Path, output: Path) -> None:
     """Write the published set and its report."""
     publish(run, output)
     (output / "report").mkdir(exist_ok=True)
-    with TemporaryDirectory() as scratch:
-        write_report([output], Path(scratch) / "report", examples=False)
+    with scratch_folder(output / "report") as scratch:
+        write_report([output], scratch / "report", examples=False)
         for name in ("index.html", "report.md"):
-            shutil.copyfile(Path(scratch) / "report" / name, output / "report" / name)
+            os.replace(scratch / "report" / name, output / "report" / name)
 
 
 if __name__ == "__main__":

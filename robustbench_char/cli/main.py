@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,7 @@ from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import needed
+from robustbench_char.common.files import disk_error
 
 __all__ = ["app", "main"]
 
@@ -87,13 +88,25 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def main() -> None:
-    """Run the command line. An InputError ends with its message on standard error and its exit code."""
+    """Run the command line. An InputError ends with its message on standard error and its exit code.
+
+    So does a disk that is full, fails or may not be written to, wherever that shows.
+    """
     try:
         with needed():
             app()
     except InputError as error:
-        echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        _refuse(error)
+    except OSError as error:
+        told = disk_error(error)
+        if told is None:
+            raise
+        _refuse(told)
+
+
+def _refuse(error: InputError) -> NoReturn:
+    echo(f"error: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

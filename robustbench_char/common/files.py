@@ -7,11 +7,10 @@ directory is never searched.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +18,12 @@ from typing import Any
 
 from robustbench_char.common.errors import InputError, nearest
 from robustbench_char.common.file_kinds import special_kind
+from robustbench_char.common.scratch import move_to, scratch_folder
 
 __all__ = [
-    "check_file", "check_output", "check_writable", "find_declaration", "is_free", "is_ours", "not_writable",
-    "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file",
-    "shipped", "shipped_file", "write_json",
+    "check_file", "check_output", "check_writable", "disk_error", "find_declaration", "is_free", "is_ours",
+    "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of",
+    "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
 ]  # fmt: skip
 
 MARKERS = (
@@ -85,8 +85,12 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 def put_json(path: Path, value: Mapping[str, object]) -> None:
     """Write JSON as `write_json` does, atomically: a reader sees the old file or the new one, never a part."""
     scratch = scratch_of(path)
-    write_json(scratch, value)
-    os.replace(scratch, path)
+    try:
+        write_json(scratch, value)
+        os.replace(scratch, path)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def scratch_of(path: Path) -> Path:
@@ -157,24 +161,31 @@ def output_folder(
     """
     target = target.resolve()
     _keep_inputs(target, inputs)
-    scratch = _scratch(target)
-    try:
+    with _written(target), scratch_folder(target) as scratch:
         os.chmod(scratch, 0o755)  # mkdtemp makes folders that nobody else can read
         yield scratch
         known = earlier is not None and target.is_dir() and earlier(target)
         _put(scratch, target, overwrite=overwrite, volatile=volatile, known=known)
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[None]:
+    """Raise InputError where a file is not written below a folder, or another one not read, in this block."""
+    try:
+        yield
     except OSError as error:
-        if error.filename is None or str(error.filename).startswith((str(scratch), str(target))):
+        name = str(error.filename or target)
+        if name.startswith((str(target), str(target.parent / f".{target.name}."))) or str(target).startswith(name):
             raise not_writable(target, error) from None
         found, fix = f"it cannot be read ({error.strerror or error})", "Check path and permissions."
-        raise InputError(error.filename, found=found, expected="a readable file", fix=fix) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise InputError(name, found=found, expected="a readable file", fix=fix) from None
 
 
 def check_writable(target: Path) -> None:
     """Raise InputError, before any work is done, when an output folder could not be written there."""
-    _scratch(target.resolve()).rmdir()
+    target = target.resolve()
+    with _written(target), scratch_folder(target):
+        pass
 
 
 def check_output(target: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -194,14 +205,6 @@ def is_free(target: Path) -> bool:
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
-def _scratch(target: Path) -> Path:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise not_writable(target, error) from None
-
-
 def _keep_inputs(target: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         if path.resolve().is_relative_to(target):
@@ -213,18 +216,12 @@ def _put(scratch: Path, target: Path, *, overwrite: bool, volatile: tuple[str, .
     for path in scratch.rglob("*"):
         if path.is_file() and path.stat().st_mode & 0o777 == 0o600:
             path.chmod(0o644)  # some libraries write files that nobody else can read
-    if not target.exists():
-        os.replace(scratch, target)
-        return
     if target.is_dir() and _content(target, volatile) == _content(scratch, volatile):
         return
     if not is_free(target):
         ours = known or _is_marked(target) or _has_parts_of(target, scratch)
         _check_replaceable(target, overwrite or known, "one with the same content", ours)
-    retired = scratch.with_name(scratch.name + ".old")
-    os.replace(target, retired)
-    os.replace(scratch, target)
-    shutil.rmtree(retired)
+    move_to(target, scratch)
 
 
 def _check_replaceable(target: Path, overwrite: bool, kept: str, ours: bool) -> None:
@@ -278,3 +275,16 @@ def not_writable(target: Path, error: Exception, option: str = "--output") -> In
     found = f"it cannot be written ({getattr(error, 'strerror', None) or error})"
     fix = f"Free space, check path and permissions, or choose another {option}."
     return InputError(target, found=found, expected="a writable folder with free space", fix=fix)
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE}
+
+
+def disk_error(error: OSError) -> InputError | None:
+    """Return the error for a full or broken disk, or missing rights; None for what is not the disk's fault."""
+    if error.errno not in _DISK:
+        return None
+    found = f"it cannot be read or written ({os.strerror(error.errno)})"
+    fix = "Free space, check path, permissions and disk, and run the same command again."
+    place = error.filename or "the disk"
+    return InputError(place, found=found, expected="files that can be read and written", fix=fix)

@@ -165,6 +165,7 @@ def run(
         _check_extras(planned, tensorboard)
         _check_budget(planned, made.slots)
         folder.clear(planned.plan.keys)
+        planned.store.tidy()
         return _run_in(folder, planned, made, settings, executor)
 
 

@@ -6,9 +6,7 @@ Weights, attacked texts and checkpoints stay in the store. Predictions hold the 
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import put_json, scratch_of
+from robustbench_char.common.files import output_folder, put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments._expand import Plan
@@ -124,14 +122,8 @@ class RunFolder:
             return
         source, target = store.path(job.stage, plan.keys[job.name]), self.path / path
         names = NUMBERS.get(job.stage, ()) + (TEXTS.get(job.stage, ()) if self.examples else ())
-        with _written(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-                new = Path(scratch) / target.name
-                shutil.copytree(source, new, ignore=_left_out(names, source, job.stage))
-                if target.exists():
-                    shutil.rmtree(target)
-                os.replace(new, target)
+        with _written(target), output_folder(target, earlier=lambda _: True) as new:
+            shutil.copytree(source, new, ignore=_left_out(names, source, job.stage), dirs_exist_ok=True)
 
     def write(
         self, plan: Plan, store: Store, states: Mapping[str, str], errors: Mapping[str, str], **header: Any

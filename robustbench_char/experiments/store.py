@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,6 +160,13 @@ class Store:
         except OSError as error:
             raise not_writable(self.folder, error, "--store") from None
         shutil.rmtree(self.unfinished(job.key), ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left after they had moved a result to its place: nobody makes that one again."""
+        for left in self.folder.glob("*/.*.*"):
+            lock = FileLock(left.with_name(f"{left.name[1:].partition('.')[0]}.lock"), timeout=0)
+            with suppress(Timeout, OSError), lock:
+                shutil.rmtree(left, ignore_errors=True)
 
     def files(self) -> Iterator[JobFile]:
         """Yield the `job.json` of every readable result."""

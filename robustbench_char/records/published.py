@@ -18,7 +18,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
@@ -26,6 +25,7 @@ from pydantic import BaseModel
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
+from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.common.tables import bounded, open_table
 from robustbench_char.records.counts import COUNTS, KEYS, whole_numbers
 
@@ -147,14 +147,13 @@ def publish(run: Path, output: Path) -> None:
     records = find_files([run], RECORD)
     if not records:
         raise InputError(run, found=f"no {RECORD}", expected="the folder of a run", fix="Check the path.")
-    output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".published.", dir=output) as scratch:
-        _write_set(Path(scratch), run, records)
-        written = {path.name for path in Path(scratch).iterdir()}
+    with scratch_folder(output / "published") as scratch:
+        _write_set(scratch, run, records)
+        written = {path.name for path in scratch.iterdir()}
         for name in {COUNTS, ALL_STEPS, RUN, *FILES.values()} - written:
             (output / name).unlink(missing_ok=True)
         for name in sorted(written, key=lambda name: name == RECORDS):  # last, as it tells of all others
-            os.replace(Path(scratch) / name, output / name)
+            os.replace(scratch / name, output / name)
 
 
 def _files(folder: Path, name: str) -> list[tuple[Path, str | None]]:

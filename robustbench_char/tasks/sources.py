@@ -16,8 +16,9 @@ from typing import Annotated, Any, TypeAlias, TypedDict, Unpack, cast
 from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.common.files import output_folder
+from robustbench_char.common.files import disk_error, output_folder
 from robustbench_char.common.options import Called, Option, Options
+from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
 from robustbench_char.tasks.formats import TABLES, open_native
 from robustbench_char.tasks.formats.memory import Rows, open_rows
@@ -258,10 +259,9 @@ def _hub(task: Task, split: str) -> NativeFile:
     if not re.fullmatch(r"[0-9a-f]{40}", source.revision):
         path.unlink(missing_ok=True)  # a branch moves on; only a commit can be kept
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            _download(source, source.splits[split], Path(scratch) / path.name)
-            os.replace(Path(scratch) / path.name, path)  # the file appears complete or not at all
+        with scratch_folder(path) as scratch:
+            _download(source, source.splits[split], scratch / path.name)
+            os.replace(scratch / path.name, path)  # the file appears complete or not at all
     return open_native(task, path)
 
 
@@ -281,6 +281,8 @@ def _download(source: HubSource, split: str, path: Path) -> None:
             data.to_parquet(Path(folder) / path.name)
             normalise(Path(folder) / path.name, path)
     except Exception as error:  # the hub's client fails in many ways: no network, a proxy, a repository that moved
+        if isinstance(error, OSError) and (told := disk_error(error)):
+            raise told from None
         reason = str(error).strip().split("\n")[0]
         raise InputError(place, found=f"{type(error).__name__}: {reason}",
                          expected=f"the data set at commit {source.revision[:12]}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -275,3 +277,21 @@ def test_a_kind_without_names_is_said(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr("robustbench_char.records.predictors.registered", list)
     list_names("predictors")
     assert capsys.readouterr().out == "predictors:\n  none\n"
+
+
+def test_a_disk_that_fails_is_told_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever that shows; an error of the program itself keeps its traceback."""
+
+    def fail(number: int) -> None:
+        def app() -> None:
+            raise OSError(number, os.strerror(number), "out/logs")
+
+        monkeypatch.setattr("robustbench_char.cli.main.app", app)
+
+    fail(errno.ENOSPC)
+    assert fails_here(capsys, "list").startswith("error: out/logs: found it cannot be read or written (No space left")
+    fail(errno.ENOENT)
+    with pytest.raises(FileNotFoundError):
+        main()

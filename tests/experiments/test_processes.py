@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -13,7 +14,9 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.experiments._jobs import Call, Job, Outcome
+from robustbench_char.experiments._stages import STAGES, Stage
 from robustbench_char.experiments.executors import _processes as processes
+from robustbench_char.experiments.executors._local import LocalExecutor
 from robustbench_char.experiments.executors._on_ray import RayExecutor
 from robustbench_char.experiments.executors._processes import ProcessExecutor
 from robustbench_char.experiments.store import Store
@@ -43,6 +46,18 @@ def test_a_job_that_cannot_be_done_fails_and_says_why(executor: ProcessExecutor,
     executor.submit(call(tmp_path, "x"))
     (outcome,) = outcomes(executor, 1).values()
     assert (outcome.state, outcome.error) == ("failed", "KeyError: 'task'")
+    assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
+
+
+def test_a_job_that_the_disk_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(call: Call, output: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", "x.parquet")
+
+    monkeypatch.setitem(STAGES._entries, "report", Stage(fail, heavy=False))
+    local = LocalExecutor(threads=1)
+    local.submit(call(tmp_path, "x", "report"))
+    (outcome,) = local.finished(0)
+    assert outcome.error.startswith("x.parquet: found it cannot be read or written (Input/output error); expected")
     assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
 
 

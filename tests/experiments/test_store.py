@@ -95,6 +95,16 @@ def test_an_error_leaves_nothing_and_the_next_removes_what_a_killed_one_left(tmp
     assert sorted(path.name for path in (tmp_path / "score").iterdir()) == [KEY, f"{KEY}.lock"]
 
 
+def test_what_was_left_beside_results_is_removed_but_for_what_is_being_made(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store)
+    (tmp_path / "score" / f".{KEY}.abc").mkdir()
+    with store.writing("score", "another") as folder:
+        assert folder is not None
+        store.tidy()
+        assert sorted(path.name for path in (tmp_path / "score").glob(".*")) == [folder.name]
+
+
 def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), Store(tmp_path / "file").writing("score", KEY):
