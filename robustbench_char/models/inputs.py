@@ -158,7 +158,8 @@ def head_of(tokenizer: PreTrainedTokenizerBase, text: str, pieces: int) -> str:
     return text[: encoding.offsets[-1][1]] if encoding.overflowing else text
 
 
-_BLANKS = re.compile(r"\s{2,}")
+_BLANKS = re.compile(r"\s{8,}")
+"""White space that takes the room of words; shorter runs, as after a full stop, are read as they are."""
 
 
 def squeezed(
@@ -166,7 +167,7 @@ def squeezed(
 ) -> list[list[Correction]] | None:
     """Return one or two columns of texts in which blanks take no room from words, None where none does.
 
-    Where the texts of a row have more than `pieces` sub-words, all white space side by side becomes one space.
+    Where the texts of a row have more than `pieces` sub-words, long runs of white space become one space.
     """
     if not any(_BLANKS.search(text) for texts in columns for text in texts):
         return None
