@@ -7,6 +7,7 @@ draw numbers as they read. A list of types would be incomplete, and a wrong gues
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from robustbench_char.common import InputError
 from robustbench_char.models.inputs import Window
 
-__all__ = ["Batching", "measured", "probe_words", "shortest"]
+__all__ = ["Batching", "measured", "probe_words", "reading_texts", "shortest"]
 
 Read = Callable[[Sequence[Window]], Sequence[Mapping[str, npt.NDArray[np.float32]]]]
 """Reads windows in one batch; what it gives of each may go on over the padding."""
@@ -53,8 +54,15 @@ def measured(read: Read, windows: Sequence[Window], batching: Batching, place: o
 
     Raises InputError for a model that cannot read them, and for one that says another thing each time.
     """
-    try:
+    with reading_texts(place):
         return _measured(read, windows, batching, place)
+
+
+@contextmanager
+def reading_texts(place: object) -> Iterator[None]:
+    """Turn what a model raises that cannot read a text into an InputError."""
+    try:
+        yield
     except _FAILURES as error:
         found = f"a model that cannot read a text ({' '.join(str(error).split())[:200]})"
         fix = "Models that need more than a text, such as places on a page, are not for this. Otherwise check that the"

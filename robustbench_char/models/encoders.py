@@ -42,6 +42,7 @@ from transformers.utils.generic import ModelOutput
 from robustbench_char.common import InputError
 from robustbench_char.models import charbert  # noqa: F401  # registers it with Transformers
 from robustbench_char.models.bases import Base, Limits
+from robustbench_char.models.batching import reading_texts
 from robustbench_char.models.checkpoints import load_config, load_tokenizer, quiet, read_model, refuse_missing
 from robustbench_char.models.inputs import Window
 from robustbench_char.models.system import Defence, System, labelled_config
@@ -377,7 +378,10 @@ class EncoderSystem(System):
             torch.manual_seed(seed)
             encoder = read_encoder(base.folder, layers=layers)
             model = HEADS[family]._from_config(config, dtype=torch.float32)
-        model.encoder.load_state_dict(encoder.state_dict())
+            model.encoder.load_state_dict(encoder.state_dict())
+            with torch.no_grad(), reading_texts(base.folder):  # says before training what cannot be read
+                ones = torch.ones(1, _SHORTEST, dtype=torch.long)
+                model.eval()(**dict.fromkeys(input_names(config, base.folder), ones))
         return cast(PreTrainedModel, model)
 
     @classmethod

@@ -16,6 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from robustbench_char.common import InputError
 from robustbench_char.inference.systems import load_system
+from robustbench_char.models.bases import resolve_base
 from robustbench_char.models.batching import Batching, measured, probe_words, shortest
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.encoders import EncoderSystem, read_encoder
@@ -193,3 +194,10 @@ def test_batches() -> None:
     assert list(Batching().batches(lengths, 2)) == [[1, 3], [0, 2], [4]]
     assert list(Batching(alike=True).batches(lengths, 32)) == [[1, 3], [0, 2, 4]]
     assert list(Batching(alone=True).batches(lengths, 32)) == [[1], [3], [0], [2], [4]]
+
+
+def test_what_cannot_read_a_text_is_said_before_training(tmp_path: Path, shared_bert: Path) -> None:
+    """TAPAS reads tables."""
+    base = resolve_base(str(tiny_encoder("tapas", tmp_path / "base", shared_bert)), any_type=True)
+    with pytest.raises(InputError, match="base: found a model that cannot read a text"):
+        EncoderSystem.build(base, "tagging", ["a", "b"], layers=None, seed=0)
