@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fixtures.dictionaries import small_dictionaries
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from robustbench_char.attack_sets.attack import attack_file
@@ -290,3 +291,15 @@ def test_the_command_line_says_it_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"own\.tsv:1: found 1 column"):
         command("train-defence", "channel", "--output", output, "--text", path, "--misspellings", tmp_path / "own.tsv")
     assert not output.exists()
+
+
+def test_a_disk_that_fails_under_the_error_model(tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors has an error of its own for it."""
+
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("robustbench_char.defences.channel.files.save_file", full)
+    with pytest.raises(InputError, match=r"out: found it cannot be written .*No space left"):
+        train_channel(output=tmp_path / "out", text=text, dictionary=False)
+    assert not (tmp_path / "out").exists()

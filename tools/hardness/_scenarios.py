@@ -97,7 +97,8 @@ def _base(box: Path) -> None:
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     config = transformers.BertConfig(vocab_size=len(words), **sizes)
     transformers.BertModel(config).save_pretrained(box / "tiny")
-    task = {"train": "in.tsv", "test": "in.tsv"}
+    (box / "train.tsv").write_text("".join(row.replace("ferry", "steamer") for row in _ROWS))
+    task = {"train": "train.tsv", "test": "in.tsv"}
     _spec(box, systems={"bert": {}}, bases=["tiny"], tasks={"cola": task}, finetune={"epochs": 3.0, "batch_size": 2})
 
 
