@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,17 +35,17 @@ def fingerprints(examples: Iterable[Example]) -> Fingerprints:
     return _of({name: token_text(value) for name, value in example.fields.items()} for example in examples)
 
 
-def clean_fingerprints(folder: Path, manifest: Manifest, limit: int) -> Fingerprints:
-    """Return the fingerprint of each of the first `limit` examples of an attacked set, as it was before the attack.
+def clean_fingerprints(folder: Path, manifest: Manifest, examples: Iterable[Example]) -> Fingerprints:
+    """Return the fingerprint of each of the first examples of an attacked set, as it was before the attack.
 
     Raises InputError where ledger and file disagree.
     """
-    return _of(islice(_clean_texts(folder, manifest), limit))
+    return _of(_clean_texts(folder, manifest, examples))
 
 
-def _clean_texts(folder: Path, manifest: Manifest) -> Iterator[dict[str, str]]:
+def _clean_texts(folder: Path, manifest: Manifest, examples: Iterable[Example]) -> Iterator[dict[str, str]]:
     contexts: dict[str, str] = {}  # the edits of one that several questions share stand with the first
-    for _, group in groupby(undone_texts(folder, manifest), key=lambda one: one[0].row):
+    for _, group in groupby(undone_texts(folder, manifest, examples), key=lambda one: one[0].row):
         texts: dict[str, str] = {}
         for example, field, clean, _, _ in group:
             texts = texts or {name: token_text(value) for name, value in example.fields.items()}

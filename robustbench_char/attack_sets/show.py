@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -56,13 +56,17 @@ def _shown(folder: Path, only_edited: bool) -> Iterator[Shown]:
             yield Shown(example.row, example.id, field, clean, pieces)
 
 
-def undone_texts(folder: Path, manifest: Manifest) -> Iterator[tuple[Example, str, str, str, list[LedgerRow]]]:
+def undone_texts(
+    folder: Path, manifest: Manifest, examples: Iterable[Example] | None = None
+) -> Iterator[tuple[Example, str, str, str, list[LedgerRow]]]:
     """Yield of each text of an attacked set its example, field, clean and attacked text, and its rows of the ledger.
 
-    Raises InputError where ledger and file disagree.
+    `examples` are the first ones, where they were read already. Raises InputError where ledger and file disagree.
     """
     ledger = rows_by_text(read_ledger(folder))
-    for example in open_native(manifest.task_record, folder / manifest.output.name).examples():
+    if examples is None:
+        examples = open_native(manifest.task_record, folder / manifest.output.name).examples()
+    for example in examples:
         for field in manifest.fields:
             rows, attacked = ledger.get((example.row, field), []), token_text(example.fields[field])
             try:

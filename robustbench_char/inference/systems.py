@@ -67,7 +67,7 @@ class _SystemSource:
         if known is not None:
             seen = np.isin(fingerprints(examples), known)
             if attack:
-                seen |= np.isin(clean_fingerprints(attack.folder, attack.manifest, len(examples)), known)
+                seen |= np.isin(clean_fingerprints(attack.folder, attack.manifest, examples), known)
             return int(seen.sum())
         same = train.sha256 in (sha256, attack.manifest.input.sha256 if attack else None) and file.path.is_file()
         return sum(example.row < train.examples for example in examples) if same else 0

@@ -66,4 +66,4 @@ def known_examples(
     known = fingerprints(examples)
     if manifest is None or isinstance(source, Sequence):
         return known
-    return np.concatenate([known, clean_fingerprints(source.path.parent, manifest, len(examples))])
+    return np.concatenate([known, clean_fingerprints(source.path.parent, manifest, examples)])

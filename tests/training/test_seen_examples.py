@@ -166,7 +166,7 @@ def test_clean_examples_of_attacked_sets(task: str, suite: str, tmp_path: Path) 
     made = rbc.attack_file(task, data="mini", split="dev", suite=suite, seed=1, output=tmp_path / "set")
     examples = list(open_source(get_task(task), data="mini", split="dev").examples())
     attacked = list(open_source(get_task(task), input=tmp_path / "set" / made.output.name).examples())
-    clean = clean_fingerprints(tmp_path / "set", made, len(examples))
+    clean = clean_fingerprints(tmp_path / "set", made, attacked)
     assert clean.tolist() == fingerprints(examples).tolist()
     assert set(fingerprints(attacked).tolist()) != set(clean.tolist())
-    assert clean_fingerprints(tmp_path / "set", made, 3).tolist() == clean.tolist()[:3]
+    assert clean_fingerprints(tmp_path / "set", made, attacked[:3]).tolist() == clean.tolist()[:3]
