@@ -87,7 +87,7 @@ def _correlation(sums: Floats) -> tuple[Floats, Floats]:
     gold, predicted = table.sum(-1), table.sum(-2)
     total, right = gold.sum(-1), np.trace(table, axis1=-2, axis2=-1)
     spread = (total**2 - (predicted**2).sum(-1)) * (total**2 - (gold**2).sum(-1))
-    return right * total - (gold * predicted).sum(-1), np.sqrt(spread)
+    return right * total - (gold * predicted).sum(-1), np.sqrt(np.maximum(spread, 0.0))  # thirds of examples round
 
 
 def _pooled_matthews(sums: Floats) -> Floats:

@@ -93,3 +93,13 @@ def test_labels_may_hold_the_bar_that_parts_cells() -> None:
     assert found.scores["accuracy"] == 50.0
     names = METRICS.get("matthews").columns(labels)
     assert len(set(names)) == len(names) == 25
+
+
+@pytest.mark.parametrize("failed", range(12))
+def test_thirds_of_examples_round_to_no_warning(failed: int) -> None:
+    """Of four classes a failed example is a third of each wrong one: sums of thirds may differ by rounding."""
+    said = ["no"] * failed + [None] + ["no"] * (11 - failed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = score("matthews", ["no"] * 12, said, labels=("no", "yes", "maybe", "other"))
+    assert found.scores["matthews"] == pytest.approx(0.0, abs=1e-5)
