@@ -64,7 +64,9 @@ def mutants(root: Path, file: str) -> Iterator[Mutant]:
         for place, changed in [*((node, changed) for changed in _changes(node)), *_negated(node)]:
             start = starts[place.lineno - 1] + place.col_offset
             end = starts[(place.end_lineno or 0) - 1] + (place.end_col_offset or 0)
-            text = ast.unparse(changed)
+            text = ast.unparse(changed) + "\n" * (
+                (place.end_lineno or 0) - place.lineno
+            )  # what follows keeps its lines
             yield Mutant(file, place.lineno, start, end, f"({text})" if isinstance(changed, ast.expr) else text)
 
 

@@ -1,7 +1,7 @@
 """Mutation testing: how many small changes of the code do the quick tests notice?
 
 `python -m tools.hardness.mutants --count 1000` takes a random sample of the mutants of four rooms, and runs on each the
-tests that reach the changed line, then, if they pass, all tests of the room. Each result is a line of results.jsonl; a
+tests that reach the changed line, and where they pass all tests of the room. Each result is a line of results.jsonl; a
 further call goes on from there. Since the order is random, the share of any beginning estimates the share of all.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -16,7 +17,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -32,6 +34,7 @@ import seqeval.metrics  # noqa: F401
 import sklearn.metrics  # noqa: F401
 from scipy import stats  # noqa: F401
 
+from tools.hardness._live import Changed, changed_functions
 from tools.hardness._mutations import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +42,7 @@ PACKAGE = "robustbench_char"
 ROOMS = ("attacks", "tasks", "attack_sets", "metrics")
 QUICK = ["-q", "-m", "not slow and not data", "-p", "no:cacheprovider"]
 SECONDS = 60.0
-"""A mutant that keeps the tests of its line busy for longer does not end: it is noticed."""
+"""Added to five times what the tests take; a mutant that keeps them busy for longer does not end, and is noticed."""
 
 
 class Reach:
@@ -47,12 +50,11 @@ class Reach:
 
     def __init__(self, folder: Path) -> None:
         self.seconds: dict[str, float] = json.loads((folder / "seconds.json").read_text())
-        self._data = coverage.CoverageData(str(folder / "coverage"))
-        self._data.read()
+        self._contexts: dict[str, dict[str, list[str]]] = json.loads((folder / "contexts.json").read_text())
 
     def tests(self, mutant: Mutant) -> list[str]:
         """Return the tests, quickest first; of a line that runs at import or in a fixture, those of whole files."""
-        contexts = self._data.contexts_by_lineno(str(ROOT / mutant.file)).get(mutant.line, [])
+        contexts = self._contexts.get(mutant.file, {}).get(str(mutant.line), [])
         reached = {name for context in contexts if (name := context.rpartition("|")[0])}
         files = {name.partition("::")[0] for name in reached if f"{name}|setup" in contexts}
         if "" in contexts or not reached:
@@ -61,6 +63,10 @@ class Reach:
             (name for name in self.seconds if name in reached or name.partition("::")[0] in files),
             key=lambda name: self.seconds[name],
         )
+
+    def limit(self, tests: Sequence[str]) -> float:
+        """Return the seconds after which tests that still run do not end."""
+        return SECONDS + 5 * sum(self.seconds[name] for name in tests)
 
 
 class _Seconds:
@@ -129,18 +135,59 @@ def in_child(work: Callable[[], int], seconds: float | None = None) -> int | Non
 def measure_reach(rooms: Sequence[str], folder: Path) -> None:
     """Run the tests of the rooms once, unchanged, and keep which lines each reaches, and the seconds."""
     tests = [f"tests/{room}" for room in rooms] + ["tests/properties"] * ("attacks" in rooms)
+    few = "--hypothesis-profile=few"  # noting the test of every line makes tests many times slower
 
     def work() -> int:
         seconds = _Seconds()
         measured = [f"--cov={PACKAGE}.{room}" for room in rooms]
         os.environ["COVERAGE_FILE"] = str(folder / "coverage")
-        few = "--hypothesis-profile=few"  # noting the test of every line makes tests many times slower
         code = pytest.main([*QUICK, few, *measured, "--cov-context=test", "--cov-report=", *tests], plugins=[seconds])
+        data = coverage.CoverageData(str(folder / "coverage"))
+        data.read()
+        contexts = {
+            Path(name).relative_to(ROOT).as_posix(): data.contexts_by_lineno(name) for name in data.measured_files()
+        }
+        (folder / "contexts.json").write_text(json.dumps(contexts))
         (folder / "seconds.json").write_text(json.dumps(seconds.seconds))
         return int(code)
 
     if code := in_child(work):
         raise SystemExit(f"the tests fail as they stand (pytest's exit code {code})")
+
+
+class _Loop:
+    """In the place of pytest's loop over tests: for each mutant, a fork that runs the tests of its line, if it can.
+
+    Modules and tests are loaded once. Noticed mutants go to `killed`; the others are not judged by this, since a value
+    may be cached, and what runs at import did run.
+    """
+
+    def __init__(self, asked: Sequence[Mutant], reach: Reach, killed: Callable[[Mutant], None]) -> None:
+        self._asked, self._reach, self._killed = asked, reach, killed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self._asked:
+            before = (ROOT / mutant.file).read_bytes()
+            functions = changed_functions(str(ROOT / mutant.file), before, mutant.apply(before))
+            names = [name for name in self._reach.tests(mutant) if name in items]
+            work = partial(self._try, functions, [items[name] for name in names])
+            if functions and in_child(work, self._reach.limit(names)) != 0:
+                self._killed(mutant)
+        return True
+
+    @staticmethod
+    def _try(functions: Changed, items: Sequence[pytest.Item]) -> int:
+        for function, code in functions:
+            function.__code__ = code
+        for item, following in itertools.zip_longest(items, items[1:]):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+        return 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            os._exit(1)
 
 
 def survives(mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
@@ -157,12 +204,10 @@ def survives(mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
 
 
 def judge(mutant: Mutant, reach: Reach) -> str:
-    """Return `killed`, or `survived` if the tests of the line, and then of the room, all pass."""
+    """Return `killed`, or `survived` if the tests of the line, and of the room, all pass with the changed module."""
     tests = reach.tests(mutant)
-    if not survives(mutant, tests, SECONDS + sum(reach.seconds[name] for name in tests)):
-        return "killed"
-    others = [name for name in reach.seconds if f"/{_room(mutant)}/" in name and name not in set(tests)]
-    return "survived" if survives(mutant, others, SECONDS + sum(reach.seconds.values())) else "killed"
+    tests += [name for name in reach.seconds if f"/{_room(mutant)}/" in name and name not in set(tests)]
+    return "survived" if survives(mutant, tests, reach.limit(tests)) else "killed"
 
 
 def _room(mutant: Mutant) -> str:
@@ -187,17 +232,28 @@ def _name(row: Mapping[str, object]) -> str:
     return json.dumps([row[key] for key in ("file", "line", "start", "end", "text")])
 
 
-def run(asked: Sequence[Mutant], reach: Reach, output: Path) -> Iterator[dict[str, object]]:
-    """Judge each mutant that OUTPUT does not know, and write it there."""
+def run(asked: Sequence[Mutant], reach: Reach, output: Path) -> list[dict[str, object]]:
+    """Judge each mutant that OUTPUT does not know, write it there, and return the results of all."""
+
+    def write(mutant: Mutant, result: str) -> None:
+        was = (ROOT / mutant.file).read_bytes()[mutant.start : mutant.end].decode()
+        with output.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**vars(mutant), "was": was, "result": result}) + "\n")
+
+    def quickly() -> int:
+        loop = _Loop(left(), reach, lambda mutant: write(mutant, "killed"))
+        return int(pytest.main([*QUICK, *{name.partition("::")[0] for name in reach.seconds}], plugins=[loop]))
+
+    def left() -> list[Mutant]:
+        done = known(output)
+        return [mutant for mutant in asked if _name(vars(mutant)) not in done]
+
+    if len(left()) > 1:
+        in_child(quickly)
+    for mutant in left():
+        write(mutant, judge(mutant, reach))
     done = known(output)
-    for mutant in asked:
-        row: dict[str, object] = {**vars(mutant)}
-        if _name(row) not in done:
-            source = (ROOT / mutant.file).read_bytes()
-            row |= {"was": source[mutant.start : mutant.end].decode(), "result": judge(mutant, reach)}
-            with output.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        yield done.get(_name(row), row)
+    return [done[_name(vars(mutant))] for mutant in asked]
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -226,7 +282,7 @@ def main() -> int:
     if not (asked.output / "seconds.json").exists():
         measure_reach(rooms, asked.output.resolve())
     chosen = sample(rooms, asked.seed)[: asked.count]
-    rows = list(run(chosen, Reach(asked.output), asked.output / "results.jsonl"))
+    rows = run(chosen, Reach(asked.output), asked.output / "results.jsonl")
     print(table(rows))  # noqa: T201
     return int(sum(row["result"] == "killed" for row in rows) < 0.9 * len(rows))
 
