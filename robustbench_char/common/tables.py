@@ -57,7 +57,7 @@ def _size(path: Path, file: pq.ParquetFile, most: int) -> int:
 
     about = file.metadata
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
-    said = sum(group.total_byte_size + 8 * group.num_rows * group.num_columns for group in groups)
+    said: int = sum(group.total_byte_size + 8 * group.num_rows * group.num_columns for group in groups)
     if said > most:
         return said
     for number in range(len(groups)):  # a damaged file is an error here; asking for its columns would end the process

@@ -19,7 +19,7 @@ COMMANDS = "robustbench_char/cli/"
 """Where signatures declare the options of a command: of these functions the body counts."""
 LONGER = {"robustbench_char/models/charbert/modeling.py": 600}
 """A model is one file, as in the libraries that readers compare it to."""
-PACKAGE_FILES, PACKAGE_LINES = 300, 44_500
+PACKAGE_FILES, PACKAGE_LINES = 300, 45_500
 
 
 def files(*folders: Path) -> Iterator[tuple[str, str]]:
