@@ -53,7 +53,7 @@ def parquet() -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(TEXT), r"a gzip file; .*Unpack it first, for example with `gunzip -k FILE`"),
+        (gzip.compress(TEXT, mtime=0), r"a gzip file; .*Unpack it first, for example with `gunzip -k FILE`"),
         (bz2.compress(TEXT), r"a bzip2 file"),
         (lzma.compress(TEXT), r"an xz file"),
         (zipped("dev.tsv"), r"a zip file; .*`unzip FILE`"),
