@@ -110,8 +110,8 @@ TRAINED = {
         Scenario("train", (*_RUN, "--save-seconds=0"), prepare=_base),
         Scenario("finetune", ("finetune", *_TINY), prepare=_base),
         Scenario("finetune again", ("finetune", *_TINY, "--seed=1", "--overwrite"), (("finetune", *_TINY),), _base),
-        Scenario("pretrain", ("pretrain", "bert_mlm", "--text=text.txt", "--heldout=text.txt", "--base=tiny", "--steps=4",
-                              "--output=encoder", "--store=store"), prepare=_base),
+        Scenario("pretrain", ("pretrain", "bert_mlm", "--text=text.txt", "--heldout=text.txt", "--base=tiny",
+                              "--steps=4", "--output=encoder", "--store=store"), prepare=_base),
         Scenario("wordrec", _WORDREC),
         Scenario("fragility", ("fragility", "tiny", "--data=mini", "--output=broken"), prepare=_base),
     )
