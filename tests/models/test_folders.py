@@ -130,3 +130,13 @@ def test_reading_hash_follows_config_and_tokenizer(folder: Path) -> None:
     assert reading_sha256(folder) == before
     (folder / "tokenizer_config.json").write_text("{}")
     assert reading_sha256(folder) != before
+
+
+@pytest.mark.parametrize("content", ['{"version": null}', '{"post_processor": 1}', "[" * 100_000, "9" * 5000])
+def test_a_tokenizer_that_cannot_be_read(folder: Path, content: str) -> None:
+    """The library of tokenizers raises errors of no narrower kind than any."""
+    from robustbench_char.models.checkpoints import load_tokenizer
+
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(InputError, match="tokenizer|model"):
+        load_tokenizer(folder)

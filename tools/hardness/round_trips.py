@@ -7,17 +7,19 @@ them: an attack, `verify`, and undoing the ledger gives the same bytes (the same
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import count
 from pathlib import Path
 from random import Random
 
 from robustbench_char.attack_sets.attack import attack_file
-from robustbench_char.attack_sets.manifest import LEDGER
+from robustbench_char.attack_sets.manifest import LEDGER, SPELLINGS
 from robustbench_char.attack_sets.verify import verify
 from robustbench_char.attacks.ledger import rows_by_text, undoing_edit_of
 from robustbench_char.attacks.suites import Suite, load_suites, suite_names
@@ -28,6 +30,8 @@ from robustbench_char.tasks.registry import get_task
 from tools.hardness._files import FORMATS, Made, make
 from tools.hardness._round_trip import written
 from tools.hardness._script import Kept, parser, reason, show
+
+LITERAL = rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][-+.0-9eE]*'
 
 
 @cache
@@ -54,7 +58,18 @@ def undone(task: Task, clean: NativeFile, attacked: Path) -> bytes:
                 edits[field] = [undoing_edit_of(row) for row in rows.get((own, field), [])]
             yield Attacked(example, edits)
 
-    return written(open_native(task, attacked), items())
+    return respelled(written(open_native(task, attacked), items()), attacked.with_name(SPELLINGS))
+
+
+def respelled(data: bytes, spellings: Path) -> bytes:
+    """Return JSON with the literals that a table beside an attacked set spells otherwise, by their number."""
+    import pyarrow.parquet as pq
+
+    if not spellings.is_file():
+        return data
+    numbers, texts = (column.to_pylist() for column in pq.read_table(spellings).columns)
+    own, number = dict(zip(numbers, texts, strict=True)), count()
+    return re.sub(LITERAL, lambda match: own[at].encode() if (at := next(number)) in own else match[0], data)
 
 
 def same(name: str, one: bytes, other: bytes) -> bool:
