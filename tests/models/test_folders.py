@@ -138,5 +138,5 @@ def test_a_tokenizer_that_cannot_be_read(folder: Path, content: str) -> None:
     from robustbench_char.models.checkpoints import load_tokenizer
 
     (folder / "tokenizer.json").write_text(content)
-    with pytest.raises(InputError, match="tokenizer|model"):
+    with pytest.raises(InputError, match=r"tokenizer|model"):
         load_tokenizer(folder)
