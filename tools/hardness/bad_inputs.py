@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -107,6 +108,8 @@ def run_case(number: int, seed: int, materials: Path, place: Place, outside: int
 
 def _work(given: Any) -> None:
     """Run a batch of cases, and write down each before it begins and when it has ended."""
+    for module in ("systems", "transformers_models"):  # before the first case, which the time limit would cut short
+        import_module(f"robustbench_char.inference.{module}")
     place = Place(given.folder / "place")
     kept = Kept(given.keep)
     with (given.folder / "log.jsonl").open("a", encoding="utf-8") as log:
