@@ -7,6 +7,9 @@ from random import Random
 
 import pytest
 
+from robustbench_char.common import InputError
+from robustbench_char.tasks.formats import open_native
+from robustbench_char.tasks.registry import get_task
 from tools.hardness import bad_inputs
 from tools.hardness._calls import Call
 from tools.hardness._damage import mutated
@@ -47,3 +50,10 @@ def test_a_mutation_depends_on_the_seed_alone(name: str) -> None:
     twice = [[mutated(data, name, Random(seed)) for seed in range(40)] for _ in range(2)]
     assert twice[0] == twice[1]
     assert len(set(twice[0])) > 20
+
+
+@pytest.mark.parametrize(("task", "name"), [("squad_v1", "data.json"), ("cola", "data.jsonl")])
+def test_a_number_of_thousands_of_digits(task: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"sentence": "x", "label": ' + "9" * 5000 + "}\n")
+    with pytest.raises(InputError, match=r"found a number that cannot be read \(Exceeds"):
+        list(open_native(get_task(task), tmp_path / name).examples())

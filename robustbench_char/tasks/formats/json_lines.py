@@ -81,7 +81,7 @@ class JsonLines(NativeFile):
                 row = json.loads(text)
                 if _HALVES.search(text):  # `json` lets lone surrogates pass
                     parse(text, self.path, first_line=line.number)
-            except (json.JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 row = parse(text, self.path, first_line=line.number).value  # says in our words what is wrong
             if not isinstance(row, dict):
                 raise InputError(place, found="a line that is not a JSON object", expected="one JSON object per line",
@@ -228,6 +228,9 @@ def parse(text: str, place: object, *, first_line: int = 1) -> Node:
         raise InputError(f"{place}:{first_line + error.lineno - 1}",
                          found=f"malformed JSON ({message[:1].lower()}{message[1:]})",
                          expected="valid JSON", fix="Correct the file, or download it again.") from None  # fmt: skip
+    except ValueError as error:
+        raise InputError(place, found=f"a number that cannot be read ({error})", expected="numbers of some digits",
+                         fix="Correct the file, or download it again.") from None  # fmt: skip
     except RecursionError:
         raise InputError(place, found="JSON nested too deeply", expected="the layout of the task's data",
                          fix="Check the file.") from None  # fmt: skip
