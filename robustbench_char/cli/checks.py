@@ -73,7 +73,7 @@ def _convert(given: Given) -> None:
 
 def _train_defence(given: Given) -> None:
     from robustbench_char.defences.train import DefenceOptions, own_options
-    from robustbench_char.defences.wordrec.files import check_recogniser
+    from robustbench_char.defences.wordrec.files import CONFIG, check_recogniser
     from robustbench_char.defences.wordrec.options import RecogniserOptions, check_words, resolve_recogniser
 
     (options,) = _options(given, DefenceOptions)
@@ -91,7 +91,7 @@ def _train_defence(given: Given) -> None:
         check_recogniser(Path(given["background"]))
     known = {field.keyword for field in fields_of(RecogniserOptions)}
     resolve_recogniser({name: own[name] for name in known & {*own}}, seed=own.get("seed", 0), task=task)  # type: ignore[arg-type]
-    check_output(given["output"], overwrite=given["overwrite"], inputs=texts)
+    _check_output(given, CONFIG, texts)
 
 
 def _sensitivity(given: Given) -> None:

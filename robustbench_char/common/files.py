@@ -11,6 +11,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,6 +181,10 @@ def _written(target: Path) -> Iterator[None]:
             raise not_writable(target, error) from None
         found, fix = f"it cannot be read ({error.strerror or error})", "Check path and permissions."
         raise InputError(name, found=found, expected="a readable file", fix=fix) from None
+    except Exception as error:  # safetensors and tokenizers have errors of their own for a full disk
+        if not _OS_ERROR.search(str(error)) or isinstance(error, InputError):
+            raise
+        raise not_writable(target, error) from None
 
 
 def check_writable(target: Path) -> None:
@@ -272,9 +278,23 @@ def _content(folder: Path, volatile: tuple[str, ...]) -> dict[str, str]:
 
 def not_writable(target: Path, error: Exception, option: str = "--output") -> InputError:
     """Return the error for a folder that cannot be written, for lack of permission or space; `option` names it."""
-    found = f"it cannot be written ({getattr(error, 'strerror', None) or error})"
+    found = f"it cannot be written ({_reason(target, error)})"
     fix = f"Free space, check path and permissions, or choose another {option}."
     return InputError(target, found=found, expected="a writable folder with free space", fix=fix)
+
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How libraries written in Rust end the message of an error of the system."""
+
+
+def _reason(target: Path, error: Exception) -> str:
+    """Return what the system says, or where a library keeps that to itself (torch does) how much room there is."""
+    if told := getattr(error, "strerror", None):
+        return str(told)
+    if number := _OS_ERROR.search(str(error)):
+        return os.strerror(int(number[1]))
+    there = next((folder for folder in (target, *target.parents) if folder.exists()), None)
+    return f"{error}; {shutil.disk_usage(there).free >> 20:,} MB free on that disk" if there else str(error)
 
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE}

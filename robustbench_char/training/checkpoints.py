@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -68,6 +68,15 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
     except Timeout:
         found, fix = "another process that trains the same run", "Wait for it, or end it first."
         raise InputError(folder, found=found, expected="one process per run", fix=fix) from None
+
+
+def forget_run(store: Path, key: str) -> None:
+    """Remove what is left of a finished run that was killed, or could not remove it, after its result was written."""
+    folder, lock = store / key, store / f"{key}.lock"
+    if folder.is_dir() or lock.is_file():
+        with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink()
 
 
 def mark_complete(checkpoint: Path) -> None:

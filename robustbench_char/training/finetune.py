@@ -1,7 +1,4 @@
-"""Fine-tuning one system on one task: from a native file to a folder that `load_system` reads.
-
-A run is resolved from what was asked, checked, and named by a hash, before anything is trained.
-"""
+"""Fine-tuning a system on a task, into a folder that `load_system` reads; a run is named before it is trained."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ from robustbench_char.training import saved
 from robustbench_char.training._examples import attack_behind, known_examples, trained_attack, training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.batches import Collator
-from robustbench_char.training.checkpoints import default_store, machine, run_folder, run_key
+from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_folder, run_key
 from robustbench_char.training.families import IGNORED, label_names, make_recipe, refuse_unknown
 from robustbench_char.training.features import training_set
 from robustbench_char.training.heads import kept_labels, tell_dropped
@@ -132,6 +129,8 @@ def _finished(
             trained = _train(job, loop(folder), done)
             with output_folder(output, overwrite=overwrite, volatile=saved.VOLATILE) as scratch:
                 _write(scratch, job, *trained)
+    else:
+        forget_run(store, job.run)
     return saved.SavedSystem(output, saved.read_system(output))
 
 

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
-from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from robustbench_char.attack_sets.fingerprints import Fingerprints
@@ -172,10 +171,7 @@ class PretrainedEncoder:
 
 
 def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:
-    """Write config, weights, tokenizer, defence; return the SHA-256 of the model's weights.
-
-    Raises OSError for a full disk.
-    """
+    """Write config, weights, tokenizer, defence; return the SHA-256 of the model's weights."""
     save_model(folder, model)
     if kind.defence:
         kind.defence.save(folder / DEFENCE)
@@ -184,12 +180,9 @@ def save_system(folder: Path, model: PreTrainedModel, kind: System) -> str:
 
 
 def save_model(folder: Path, model: PreTrainedModel) -> None:
-    """Write config and weights. Raises OSError for a full disk."""
-    try:
-        with quiet():
-            model.save_pretrained(folder)
-    except SafetensorError as error:
-        raise OSError(str(error)) from None
+    """Write config and weights."""
+    with quiet():
+        model.save_pretrained(folder)
 
 
 def write_fingerprints(folder: Path, known: Fingerprints) -> str:

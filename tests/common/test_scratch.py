@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from robustbench_char.common import InputError, scratch
-from robustbench_char.common.files import disk_error, output_folder, put_json
+from robustbench_char.common.files import disk_error, not_writable, output_folder, put_json
 
 
 def write(target: Path, text: str, *, overwrite: bool = False) -> None:
@@ -102,3 +103,14 @@ def test_errors_of_the_disk_are_told_from_others() -> None:
     assert str(told).startswith("x.txt: found it cannot be read or written (Input/output error); expected files")
     assert str(disk_error(OSError(errno.ENOSPC, "No space"))).startswith("the disk: found it cannot be")
     assert disk_error(FileNotFoundError(errno.ENOENT, "No such file", "x.txt")) is None
+
+
+def test_errors_that_libraries_have_of_their_own_tell_the_reason(tmp_path: Path) -> None:
+    said = r"out: found it cannot be written \(No space left on device\)"
+    with pytest.raises(InputError, match=said), output_folder(tmp_path / "out"):
+        raise Exception("I/O error: No space left on device (os error 28)")  # as tokenizers does
+    with pytest.raises(ValueError, match="no error of the disk"), output_folder(tmp_path / "out"):
+        raise ValueError("no error of the disk")
+    told = str(not_writable(tmp_path / "missing" / "x", RuntimeError("iostream error"), "--store"))
+    assert re.search(r"x: found it cannot be written \(iostream error; [\d,]+ MB free on that disk\)", told)
+    assert names(tmp_path) == []

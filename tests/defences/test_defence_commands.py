@@ -36,13 +36,15 @@ def run(*arguments: object) -> str:
 
 def test_train_and_price(tmp_path: Path) -> None:
     clean = tmp_path / "train.txt"
-    sentence = "Anna NNP O B-PER\nwatches VBZ O O\nwindows NNS O O\n. . O O\n\n"
+    sentence = "Anna NNP B-PER\nwatches VBZ O\nwindows NNS O\n. . O\n\n"
     clean.write_text(sentence * 40)
     task = get_task("conll2003")
     (suite,) = load_suites("mixed", task=task.name)
     attack_file(task, open_source(task, input=clean), suite=suite, seed=1, output=tmp_path / "attacked")
     folder = tmp_path / "recogniser"
     said = run("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
+    again = run("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
+    assert again == said.splitlines(keepends=True)[-1]  # it is finished: nothing is trained
     assert "on 8 held-out words, wrong before correction 75.00%" in said
     wrong = float(re.findall(r"after ([0-9.]+)%", said)[0])
     assert ("warning: it makes as many words wrong as it corrects" in said) == (wrong >= 75)
@@ -97,7 +99,12 @@ def test_a_channel_from_text_and_from_a_task(attacked: Path, tmp_path: Path) -> 
     out = tmp_path / "channel"
     text = ["--text", tmp_path / "text.txt", *mini, "--split", "train"]
     assert "built; put it before a model with" in run("train-defence", "channel", *text, *options, "--output", out)
-    file = json.loads((out / "defence.json").read_text())
+    before = (out / "defence.json").read_bytes()
+    run("train-defence", "channel", *text, *options, "--output", out)  # as it stands, and so it stays
+    assert (out / "defence.json").read_bytes() == before
+    with pytest.raises(InputError, match="an output folder with other content"):
+        run("train-defence", "channel", *text, *options, "--vocabulary", 9, "--output", out)
+    file = json.loads(before)
     assert (file["kind"], file["max_edits"], file["ends"]) == ("channel", 1, "kept")
     price = json.loads(run("defence-price", out, *mini, "--attacked", attacked, "--json"))
     assert price["defence"]["name"] == "channel"

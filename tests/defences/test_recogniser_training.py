@@ -14,6 +14,7 @@ import torch
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.common import InputError
 from robustbench_char.defences.wordrec import Recogniser, train_recogniser
+from robustbench_char.defences.wordrec.files import CONFIG, WEIGHTS
 from robustbench_char.defences.wordrec.sentences import attacked, example_sentences, text_sentences
 from robustbench_char.defences.wordrec.train import enough_epochs
 from robustbench_char.tasks.base import Example, Task
@@ -207,6 +208,12 @@ def test_never_replaces_an_output_unasked(tmp_path: Path, text: Path) -> None:
     folder = train(tmp_path / "out", text, epochs=1)
     with pytest.raises(InputError, match="an output folder with other content"):
         train(folder, text, epochs=1, seed=1)
+    before = (folder / CONFIG).read_bytes()
+    assert train(folder, text, epochs=1) == folder  # that very run is finished: nothing is trained
+    assert (folder / CONFIG).read_bytes() == before
+    (folder / WEIGHTS).write_bytes(b"half")
+    with pytest.raises(InputError, match="an output folder with other content"):
+        train(folder, text, epochs=1)
     train(folder, text, epochs=1, seed=1, overwrite=True)
     training = Recogniser.load(folder).file.training
     assert training is not None

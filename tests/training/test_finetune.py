@@ -20,6 +20,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
 from robustbench_char.inference.evaluate import evaluate
 from robustbench_char.inference.systems import load_system
+from robustbench_char.training.saved import read_system
 
 pytestmark = pytest.mark.models
 
@@ -286,6 +287,15 @@ def test_a_full_disk_at_the_end(
     with pytest.raises(InputError, match=r"system: found it cannot be written .*No space left"):
         train_tiny("tagging", make_file("tagging"))
     assert not list(tmp_path.glob("*system*"))
+
+
+def test_what_a_finished_run_left_in_the_store_goes(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:
+    """As of one that was killed after its result was written, and before its folder was removed."""
+    file = make_file("tagging")
+    left = tmp_path / "store" / read_system(train_tiny("tagging", file)).run
+    (left / "checkpoint-1").mkdir(parents=True)
+    train_tiny("tagging", file)
+    assert not list((tmp_path / "store").iterdir())
 
 
 def test_a_store_that_cannot_be_made(make_file: Any, train_tiny: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from robustbench_char.attack_sets.manifest import is_set, read_manifest
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import package_folder
 from robustbench_char.common.files import check_output, output_folder, sha256_file
+from robustbench_char.common.frozen import read_json_model
 from robustbench_char.common.options import Option, options_of
 from robustbench_char.common.provenance import provenance
 from robustbench_char.defences._sources import named, task_data, text_lines
@@ -81,7 +82,7 @@ def build_tables(
     errors = ErrorModel.uniform(most=options.max_edits, ends=options.ends == "free")
     errors, listed = _estimated(errors, misspelled, options.max_edits)
     read = sum(len(tokens.which) for tokens, _ in parts)
-    training = {**training, "options": options.model_dump(mode="json", exclude={"misspellings"}), "words": read}
+    training = {**training, "options": _decided(options), "words": read}
     file = ChannelFile(max_edits=options.max_edits, ends=options.ends, training=training, provenance=provenance())
     return file, Tables(lexicon, spelling, errors, listed)
 
@@ -212,13 +213,29 @@ def train_channel(
     record = None if task is None else get_task(task, "--task")
     source = task_data(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
     inputs = [*texts, source.path] if source else texts
-    check_output(Path(output), overwrite=overwrite, inputs=inputs)
-    sentences = list(_task_words(islice(source.examples(), examples))) if source else []
+    if not (Path(output) / CONFIG).is_file():
+        check_output(Path(output), overwrite=overwrite, inputs=inputs)
     said = {"texts": named(inputs), "misspellings": [_named_list(one) for one in chosen.misspellings]}
+    if not _says(Path(output), {**said, "options": _decided(chosen)}):
+        check_output(Path(output), overwrite=overwrite, inputs=inputs)
+    sentences = list(_task_words(islice(source.examples(), examples))) if source else []
     made = build_tables(chosen, text_lines(texts), sentences, **said)
     with output_folder(Path(output), overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
         write_channel(folder, *made)
     return Path(output)
+
+
+def _decided(options: ChannelOptions) -> dict[str, Any]:
+    return options.model_dump(mode="json", exclude={"misspellings"})
+
+
+def _says(folder: Path, said: Mapping[str, Any]) -> bool:
+    """Return whether a channel was built from the same: this run may be that one, and is compared when it is built."""
+    try:
+        there = read_json_model(folder / CONFIG, ChannelFile, expected="a channel", fix="")
+    except InputError:
+        return False
+    return said.items() <= there.training.items()
 
 
 def _named_list(source: str) -> dict[str, str]:

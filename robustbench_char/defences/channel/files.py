@@ -93,10 +93,7 @@ class Tables:
 
 
 def write_channel(folder: Path, file: ChannelFile, tables: Tables) -> ChannelFile:
-    """Write all files into a folder, which is made if need be; return the config with their hashes.
-
-    Raises OSError for a full disk.
-    """
+    """Write all files into a folder, which is made if need be; return the config with their hashes."""
     folder.mkdir(parents=True, exist_ok=True)
     lexicon, spelling = tables.lexicon, tables.spelling
     shapes = {name: lexicon.shapes[:, number] for number, name in enumerate(_SHAPES)}
@@ -111,10 +108,7 @@ def write_channel(folder: Path, file: ChannelFile, tables: Tables) -> ChannelFil
     _write(folder / _LISTED, misspelling=pa.array(wrong, pa.string()), word=pa.array(right, pa.string()),
            probability=pa.array(share, pa.float64()))  # fmt: skip
     errors = {field.name: np.asarray(getattr(tables.errors, field.name)) for field in fields(ErrorModel)}
-    try:
-        save_file(errors, folder / _ERRORS)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    save_file(errors, folder / _ERRORS)
     files = {name: sha256_file(folder / name) for name in (_LEXICON, _PAIRS, _SPELLING, _LISTED, _ERRORS)}
     file = file.model_copy(update={"files": files})
     write_json(folder / CONFIG, file.model_dump(mode="json", by_alias=True))

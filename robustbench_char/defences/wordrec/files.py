@@ -127,10 +127,7 @@ def write_recogniser(folder: Path, file: RecogniserFile, weights: dict[str, Tens
     """Write both files into a folder that exists; return the config with the hash of the weights."""
     from safetensors.torch import save_file
 
-    try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
-    except SafetensorError as error:  # a full disk
-        raise OSError(str(error)) from None
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
     file = file.model_copy(update={"weights_sha256": sha256_file(folder / WEIGHTS)})
     write_json(folder / CONFIG, file.model_dump(mode="json", by_alias=True))
     return file

@@ -21,11 +21,11 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import check_output, output_folder
 from robustbench_char.common.options import Option
 from robustbench_char.common.process import progress_bar
-from robustbench_char.common.provenance import provenance
+from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.defences._sources import named, task_data
 from robustbench_char.defences.wordrec._network import CharacterSet, ScRNN, packing
 from robustbench_char.defences.wordrec._recogniser import Recogniser
-from robustbench_char.defences.wordrec.files import CONFIG, RecogniserFile
+from robustbench_char.defences.wordrec.files import BACKGROUND, CONFIG, RecogniserFile, check_recogniser
 from robustbench_char.defences.wordrec.options import (
     BackOff,
     RecogniserKeywords,
@@ -79,11 +79,15 @@ def train_recogniser(
     source = task_data(record, {"input": input, "data": data, "hub": hub, "split": split, "data_dir": data_dir})
     inputs = [*texts, source.path] if source else texts
     second = _second(back_off, background)
-    check_output(output, overwrite=overwrite, inputs=inputs)
+    if not (output / CONFIG).is_file():
+        check_output(output, overwrite=overwrite, inputs=inputs)
     chosen, suite = resolve_recogniser(options, seed=seed, task=record)
     run = _Run(chosen, suite, _read(chosen, texts, source, examples))
+    recogniser = Recogniser(run.file(back_off, keep_case, leave_numbers_and_punctuation), run.network, second)
+    if run.is_finished(output, recogniser):
+        return output
+    check_output(output, overwrite=overwrite, inputs=inputs)
     with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
-        recogniser = Recogniser(run.file(back_off, keep_case, leave_numbers_and_punctuation), run.network, second)
         run.train(recogniser, progress, started)
         recogniser.save(folder)
     return output
@@ -96,6 +100,10 @@ def _second(back_off: BackOff, background: Path | str | None) -> Recogniser | No
                          expected="both or neither",
                          fix="`background=` and `back_off=` background must be given together.")  # fmt: skip
     return None if background is None else Recogniser.load(Path(background), back_off="pass_through")
+
+
+def _versions(made_by: Provenance | None) -> object:
+    return made_by and (made_by.package_version, made_by.libraries)
 
 
 def enough_epochs(sentences: Sentences) -> int:
@@ -232,6 +240,34 @@ class _Run:
             provenance=provenance(),
         )
 
+    def is_finished(self, folder: Path, recogniser: Recogniser) -> bool:
+        """Return whether `folder` holds the whole result of this run: as this version and these libraries make it."""
+        file, second = recogniser.file, recogniser.background
+        try:
+            there = check_recogniser(folder)
+            behind = second and check_recogniser(folder / BACKGROUND).weights_sha256
+        except InputError:
+            return False
+        later = {"training": None, "weights_sha256": "", "provenance": file.provenance}
+        return (
+            there.model_copy(update=later) == file
+            and self._decided.items() <= (there.training or {}).items()
+            and _versions(there.provenance) == _versions(file.provenance)
+            and behind == (second and second.file.weights_sha256)
+        )
+
+    @property
+    def _decided(self) -> dict[str, Any]:
+        """What is known of the training before it."""
+        return {
+            "texts": self.data.sources,
+            "suite_sha256": self.suite.sha256,
+            "operators": list(self.suite.operators),
+            "word_edits": self.suite.edits_per_word,
+            "settings": self.settings.model_dump(mode="json"),
+            "train_words": sum(map(len, self.data.train)),
+        }
+
     def _note(self, recogniser: Recogniser, started: float) -> None:
         """Put into the recogniser's file what the training was, with word error rates on the held-out sentences.
 
@@ -239,12 +275,7 @@ class _Run:
         """
         clean, bad = self.data.held_out, self._bad
         training = {
-            "texts": self.data.sources,
-            "suite_sha256": self.suite.sha256,
-            "operators": list(self.suite.operators),
-            "word_edits": self.suite.edits_per_word,
-            "settings": self.settings.model_dump(),
-            "train_words": sum(map(len, self.data.train)),
+            **self._decided,
             "words_seen": self.words_seen,
             "steps": self.steps,
             "kept_epoch": self.kept_epoch,

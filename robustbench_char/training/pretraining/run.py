@@ -21,7 +21,7 @@ from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config, positions_of
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.training import saved
-from robustbench_char.training.checkpoints import default_store, machine, run_key
+from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_key
 from robustbench_char.training.pretraining._blocks import (
     BlockCollator,
     BlockMaker,
@@ -115,6 +115,8 @@ def _finish(job: _Job, folder: Path, overwrite: bool, store: Path, loop: Callabl
             if is_main():
                 with output_folder(folder, overwrite=overwrite, volatile=saved.VOLATILE, inputs=inputs) as scratch:
                     _write(scratch, job, *trained)
+    elif is_main():
+        forget_run(store, job.run)
 
 
 def _paths(files: Path | str | Sequence[Path | str] | None) -> list[Path]:
