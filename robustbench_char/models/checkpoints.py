@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -23,7 +24,7 @@ from transformers.utils import logging as hf_logging
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import read_json
 from robustbench_char.models.bases import Base, check_layers
-from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.folders import CONFIG, numbers_in
 from robustbench_char.models.settings import without_left_over
 from robustbench_char.models.tokenizing import prepare
 
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 _NO_MODEL = ("values that make no model", "the config of a model", "Correct config.json, or download it again.")
+_TIMES, _NEW = 10, 100_000_000
+"""Heads and characters that a folder lacks are drawn: a model has at most so many times its weights, and so many."""
 _PER_LAYER = ("layer_types", "attention_window")
 """Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
 
@@ -136,6 +139,7 @@ def read_model(
     generator. Raises InputError for a folder that cannot be loaded.
     """
     config = config or load_config(folder, head=True)
+    _refuse_sizes(kind, folder, config, options)
     with quiet(), loading(folder):
         model, report = kind.from_pretrained(
             folder,
@@ -152,6 +156,18 @@ def read_model(
         sizes = {"found": f"{name} of size {list(found)}", "expected": f"{list(expected)}, as config.json has it"}
         raise InputError(folder, **sizes, fix="Weights and config do not belong together: save the folder again.")
     return cast(PreTrainedModel, model), sorted(report["missing_keys"])
+
+
+def _refuse_sizes(kind: Any, folder: Path, config: PreTrainedConfig, options: Mapping[str, Any]) -> None:
+    """Raise InputError, before memory is taken, for a config whose sizes its weights are far from filling."""
+    make = getattr(kind, "from_config", kind)
+    with quiet(), loading(folder / CONFIG, *_NO_MODEL), torch.random.fork_rng(devices=[]), torch.device("meta"):
+        sizes = {name: one.numel() for name, one in make(deepcopy(config), **options).named_parameters()}
+    held, most = numbers_in(folder), max(sizes, key=sizes.__getitem__)
+    if sum(sizes.values()) > _NEW + _TIMES * held:
+        found = f"sizes that make {sum(sizes.values()):,} numbers, {sizes[most]:,} of them in {most}"
+        fix = "Weights and config do not belong together: save the folder again."
+        raise InputError(folder / CONFIG, found=found, expected=f"those of the weights ({held:,} numbers)", fix=fix)
 
 
 def refuse_missing(folder: Path, missing: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ are something else than their name says (an HTML page saved by a browser, a Git 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.models.kinds import refuse_other_folder, what_it_reads
 from robustbench_char.models.settings import changed_by_reset, refuse_settings
 
-__all__ = ["check_model_folder", "reading_sha256", "refuse_html", "weights_sha256"]
+__all__ = ["check_model_folder", "numbers_in", "reading_sha256", "refuse_html", "weights_sha256"]
 
 SUPPORTED_TYPES = ("bert", "roberta", "charbert")
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -74,6 +75,14 @@ def weight_files(folder: Path) -> list[Path]:
         )
     fix = "Download the whole model folder."
     raise InputError(folder, found="no weights", expected=f"{WEIGHTS} (or {INDEX} with its shards)", fix=fix)
+
+
+def numbers_in(folder: Path) -> int:
+    """Return how many numbers the weights of a folder hold, as their headers say, which are checked against the files.
+
+    Raises InputError for a file that is no safetensors file.
+    """
+    return sum(math.prod(shape) for path in weight_files(folder) for shape, _ in _tensors(path).values())
 
 
 def weights_sha256(folder: Path) -> str:
@@ -138,15 +147,21 @@ def _shards(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _check_safetensors(path: Path) -> None:
+def _tensors(path: Path) -> dict[str, tuple[list[int], str]]:
+    """Return size and kind of the tensors of a safetensors file."""
     expected = "weights in the safetensors format"
     refuse_html(path, expected=expected)
     try:
         with safe_open(path, framework="numpy") as file:
-            kinds = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118  # no mapping
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            return {name: (one.get_shape(), str(one.get_dtype())) for name, one in slices.items()}
     except (SafetensorError, OSError) as error:  # OSError: a folder, a pipe
         fix = "The file is damaged or incomplete: copy or download it again."
         raise InputError(path, found=f"not a safetensors file ({error})", expected=expected, fix=fix) from None
+
+
+def _check_safetensors(path: Path) -> None:
+    kinds = {name: kind for name, (_, kind) in _tensors(path).items()}
     if not kinds:
         fix = "Copy or download the file again."
         raise InputError(path, found="no tensors", expected="the weights of the model", fix=fix)

@@ -6,6 +6,7 @@ decides what the encoder itself says is kept, or refused where Transformers does
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ _ONCE_BY_THE_BATCH = ("convbert", "yoso", "nystromformer", "mobilebert", "funnel
 
 _LEFT_TO_RIGHT = ("is_decoder", "add_cross_attention", "causal", "is_causal")
 _RELATIVE = ("relative_key", "relative_key_query")
+_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "vocab_size")
+_PARTS = re.compile(r"(layers?|groups?|blocks?|networks|group_num|block_(sizes|repeats))$")
+"""Settings that count parts of a model."""
 _OWN_COPY = "in a copy of the folder"
 
 
@@ -69,9 +73,7 @@ def refuse_settings(path: Path, config: Mapping[str, Any]) -> None:
         fix = f'Choose one {_OWN_COPY}: "default_language": NAME, of {known}.'
         found = "none: a model with parts for each language, of which none is chosen"
         raise InputError(f"{path}: default_language", found=found, expected="the language of the texts", fix=fix)
-    if config.get("num_hidden_layers") == 0:
-        fix = "Correct config.json, or download it again."
-        raise InputError(f"{path}: num_hidden_layers", found="0", expected="at least one layer", fix=fix)
+    _refuse_counts(path, config)
     if (places := config.get("position_embedding_type")) in _RELATIVE:
         expected, fix = (
             "absolute",
@@ -82,3 +84,15 @@ def refuse_settings(path: Path, config: Mapping[str, Any]) -> None:
         fix = f"Transformers 5 prunes no heads: choose another model, or save it whole and leave this out {_OWN_COPY}."
         found = f"heads pruned in layer {', '.join(pruned)}"
         raise InputError(f"{path}: pruned_heads", found=found, expected="a model with all its heads", fix=fix)
+
+
+def _refuse_counts(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError for sizes below one, and for counts that would fill the memory with parts of a model."""
+    flat = ((name, one) for name, value in config.items() for one in (value if isinstance(value, list) else [value]))
+    for name, value in flat:
+        most = 1_000_000 if name == "num_labels" else 1_000 if _PARTS.search(name) else None
+        if not isinstance(value, (int, float)) or not ((name in _SIZES and value < 1) or (most and value > most)):
+            continue
+        expected = "at least 1" if value < 1 else f"at most {most:,}"
+        fix = "Correct config.json, or download it again."
+        raise InputError(f"{path}: {name}", found=str(value)[:80], expected=expected, fix=fix)

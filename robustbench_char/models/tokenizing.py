@@ -21,6 +21,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Metaspace, Split
 from tokenizers.pre_tokenizers import Sequence as Steps
 from tokenizers.processors import Sequence as Processors
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from robustbench_char.common.errors import InputError
 from robustbench_char.common.files import read_json
@@ -60,6 +61,7 @@ def prepare(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None,
     known = config is None or hasattr(config, "vocab_size")  # CANINE has no vocabulary, but all characters
     vocabulary = dict(sorted(tokenizer.get_vocab().items(), key=itemgetter(1))) if known else {}
     tokenizer.split_special_tokens = True
+    tokenizer.model_max_length = _longest(tokenizer.model_max_length, folder)
     if isinstance(tokenizer, PreTrainedTokenizerFast):
         _read_plain_text(tokenizer, folder)
         begun = (bare(token) for token in vocabulary if token[:1] in _SPACES)
@@ -70,6 +72,15 @@ def prepare(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None,
     if config and known:
         _check_fit(tokenizer, vocabulary, config, folder)
     _check_capitals(tokenizer, vocabulary, folder)
+
+
+def _longest(given: Any, folder: Path) -> int:
+    """Return how many pieces a tokenizer says that its model reads. Raises InputError where that is no such number."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and given >= 1:
+        return int(min(given, VERY_LARGE_INTEGER))
+    fix = "Correct tokenizer_config.json, or download it again."
+    place, found = f"{folder / 'tokenizer_config.json'}: model_max_length", json.dumps(given, default=str)[:80]
+    raise InputError(place, found=found, expected="a number of pieces, at least 1", fix=fix)
 
 
 def _read_plain_text(tokenizer: PreTrainedTokenizerFast, place: object) -> None:

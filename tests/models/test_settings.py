@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from robustbench_char.common import InputError
 from robustbench_char.models.bases import labels_in, resolve_base
+from robustbench_char.models.checkpoints import load_encoder
 from robustbench_char.models.folders import check_model_folder, reading_sha256
 from robustbench_char.models.settings import without_left_over
 
@@ -50,7 +51,12 @@ REFUSED = [
     ({"causal": True}, "causal: found true: a model that reads from left to right"),
     ({"position_embedding_type": "relative_key"}, "position_embedding_type: found relative_key; expected absolute"),
     ({"pruned_heads": {"1": [0]}}, "pruned_heads: found heads pruned in layer 1; expected a model with all its heads"),
-    ({"num_hidden_layers": 0}, "num_hidden_layers: found 0; expected at least one layer"),
+    ({"num_hidden_layers": 0}, "num_hidden_layers: found 0; expected at least 1"),
+    ({"num_attention_heads": -2}, "num_attention_heads: found -2; expected at least 1"),
+    ({"hidden_size": 0.5}, "hidden_size: found 0.5; expected at least 1"),
+    ({"num_hidden_layers": 10**12}, "num_hidden_layers: found 1000000000000; expected at most 1,000"),
+    ({"block_sizes": [4, 10**9]}, "block_sizes: found 1000000000; expected at most 1,000"),
+    ({"num_labels": 10**9}, "num_labels: found 1000000000; expected at most 1,000,000"),
 ]
 
 
@@ -172,3 +178,12 @@ def test_labels_that_contradict_each_other() -> None:
     with pytest.raises(InputError, match=r"label2id: found 'a' for 1, where id2label has 'b'.*--labels"):
         labels_in(config)
     assert labels_in(config, given=True) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"), [("vocab_size", "word_embeddings"), ("intermediate_size", "dense"), ("hidden_size", "query")]
+)
+def test_sizes_beyond_the_weights_take_no_memory(name: str, numbers: str, tiny_base: str, tmp_path: Path) -> None:
+    folder = changed(Path(tiny_base), tmp_path / "base", **{name: 10**9})
+    with pytest.raises(InputError, match=rf"config.json: found sizes that make [\d,]{{12,}} numbers, .*{numbers}"):
+        load_encoder(folder)

@@ -253,3 +253,22 @@ def test_kinds_of_texts_that_a_model_does_not_know(tmp_path: Path) -> None:
     backend.post_processor = processors.TemplateProcessing("[CLS] $A", "[CLS] $A $B:2", TEMPLATE[2])
     with pytest.raises(InputError, match=r"tells 3 kinds of texts apart .*expected 2 at most, as `type_vocab_size`"):
         load_tokenizer(save(tmp_path / "three", backend, BertConfig(**sized), **names))
+
+
+def test_a_limit_that_is_no_number(tmp_path: Path) -> None:
+    folder = save(tmp_path, word_pieces())
+    said = json.loads((path := folder / "tokenizer_config.json").read_text())
+    for given, most in {
+        "512.0": 512,
+        "1e30": 10**30,
+        "Infinity": 10**30,
+        "true": None,
+        '"512"': None,
+        "-3": None,
+    }.items():
+        path.write_text(json.dumps({**said, "model_max_length": json.loads(given)}))
+        if most:
+            assert load_tokenizer(folder).model_max_length == pytest.approx(most)
+            continue
+        with pytest.raises(InputError, match=r"tokenizer_config.json: model_max_length: found .* a number of pieces"):
+            load_tokenizer(folder)

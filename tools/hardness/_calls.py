@@ -16,7 +16,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Call", "Place", "call", "call_outside"]
+__all__ = ["MEGABYTES", "Call", "Place", "bound", "call", "call_outside"]
 
 _VARIABLES = {
     "HOME": "home", "XDG_CACHE_HOME": "home/cache", "XDG_DATA_HOME": "home/data", "XDG_STATE_HOME": "home/state",
@@ -26,6 +26,13 @@ SECONDS = 30
 """How long a command may take, in time of the processor."""
 MEGABYTES = 1500
 """How much memory a command may take."""
+BOUND = 8 << 30
+"""Bytes of memory at which a process of commands is stopped."""
+
+
+def bound() -> None:
+    """Bound the memory of this process: what takes more fails in it, rather than on the machine."""
+    resource.setrlimit(resource.RLIMIT_DATA, (BOUND, BOUND))
 
 
 class Call(NamedTuple):
@@ -108,10 +115,6 @@ def call(place: Place, arguments: Sequence[str]) -> Call:
 
 def call_outside(place: Place, arguments: Sequence[str]) -> Call:
     """Run a command in a process of its own, of bounded memory."""
-
-    def bound() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
-
     before = place.tree()
     command = [sys.executable, "-m", "robustbench_char.cli.main", *arguments]
     ended = subprocess.run(command, capture_output=True, timeout=20 * SECONDS, check=False, preexec_fn=bound)

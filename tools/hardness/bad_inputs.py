@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tools.hardness._calls import MEGABYTES, Call, Place, call, call_outside
+from tools.hardness._calls import MEGABYTES, Call, Place, bound, call, call_outside
 from tools.hardness._damage import mutated
 from tools.hardness._materials import make_materials
 from tools.hardness._script import Kept, parser, reason, show
@@ -108,6 +108,7 @@ def run_case(number: int, seed: int, materials: Path, place: Place, outside: int
 
 def _work(given: Any) -> None:
     """Run a batch of cases, and write down each before it begins and when it has ended."""
+    bound()
     for module in ("systems", "transformers_models"):  # before the first case, which the time limit would cut short
         import_module(f"robustbench_char.inference.{module}")
     place = Place(given.folder / "place")
@@ -167,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if case["wrong"]:
                 failed[kind] += 1
                 kept.reasons[f"{given.seed}-{case['number']}"] = case["wrong"]
+            if (case["number"] + 1 - given.first) % BATCH == 0:
+                sys.stderr.write(f"{case['number'] + 1:,} cases, {len(kept.reasons):,} failed\n")
     kinds = sorted({kind for kind, _ in ended})
     show([("what was mutated", "accepted", "refused", "failed"), *(
         (kind, ended[kind, "accepted"], ended[kind, "refused"], failed[kind]) for kind in kinds)])  # fmt: skip
