@@ -37,6 +37,8 @@ _STRAY, _LOOKED_AT = 0.01, 200
 """The share of a vocabulary that is no accident, and how many words of it are read."""
 _SPACES = "\u2581\u0120"
 """How pieces begin that have the space before them in them: of SentencePiece, and of bytes."""
+_RARE = "\ua66e"
+"""A letter that hardly a vocabulary has."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ def prepare(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None,
     tokenizer.split_special_tokens = True
     tokenizer.model_max_length = _longest(tokenizer.model_max_length, folder)
     if isinstance(tokenizer, PreTrainedTokenizerFast):
+        _check_unknown(tokenizer, folder)
         _read_plain_text(tokenizer, folder)
         begun = (bare(token) for token in vocabulary if token[:1] in _SPACES)
         probes = (*PROBES, *islice((word for word in begun if word.isascii() and word.isalpha()), _LOOKED_AT))
@@ -81,6 +84,16 @@ def _longest(given: Any, folder: Path) -> int:
     fix = "Correct tokenizer_config.json, or download it again."
     place, found = f"{folder / 'tokenizer_config.json'}: model_max_length", json.dumps(given, default=str)[:80]
     raise InputError(place, found=found, expected="a number of pieces, at least 1", fix=fix)
+
+
+def _check_unknown(tokenizer: PreTrainedTokenizerFast, place: object) -> None:
+    """Raise InputError for a tokenizer that fails at what it does not know, perhaps only at a later text."""
+    try:
+        _encoded(tokenizer, [_RARE])
+    except Exception as error:  # tokenizers raises nothing narrower
+        found = f"a tokenizer that fails at a character that it does not know ({error})"
+        fix = "Correct `unk_token` in tokenizer_config.json, or download the tokenizer again."
+        raise InputError(place, found=found, expected="a token for the unknown in its vocabulary", fix=fix) from None
 
 
 def _read_plain_text(tokenizer: PreTrainedTokenizerFast, place: object) -> None:

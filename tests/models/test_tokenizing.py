@@ -272,3 +272,12 @@ def test_a_limit_that_is_no_number(tmp_path: Path) -> None:
             continue
         with pytest.raises(InputError, match=r"tokenizer_config.json: model_max_length: found .* a number of pieces"):
             load_tokenizer(folder)
+
+
+def test_an_unknown_token_that_is_unknown(tmp_path: Path) -> None:
+    folder = save(tmp_path, word_pieces(*"anotheropenddon't3.5co-p"))
+    said = json.loads((path := folder / "tokenizer.json").read_text())
+    said["model"]["unk_token"] = "[NONE]"
+    path.write_text(json.dumps(said))
+    with pytest.raises(InputError, match=r"fails at a character that it does not know \(.*\[NONE\]|Missing \[UNK\]"):
+        load_tokenizer(folder)
