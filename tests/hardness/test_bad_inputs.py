@@ -12,7 +12,7 @@ from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import get_task
 from tools.hardness import bad_inputs
 from tools.hardness._calls import Call
-from tools.hardness._damage import mutated
+from tools.hardness._damage import _BOMB, mutated
 from tools.hardness._targets import Target
 
 GOOD = Call(0, "", None, ("work/out/x",), 0)
@@ -50,6 +50,11 @@ def test_a_mutation_depends_on_the_seed_alone(name: str) -> None:
     twice = [[mutated(data, name, Random(seed)) for seed in range(40)] for _ in range(2)]
     assert twice[0] == twice[1]
     assert len(set(twice[0])) > 20
+
+
+def test_a_bomb_is_changed_as_text() -> None:
+    for seed in range(40):
+        assert len(mutated(_BOMB.encode(), "x.yaml", Random(seed))) < 1_000_000
 
 
 @pytest.mark.parametrize(("task", "name"), [("squad_v1", "data.json"), ("cola", "data.jsonl")])
