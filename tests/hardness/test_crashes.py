@@ -27,9 +27,9 @@ def crashes(*options: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "options",
     [
-        ("attack again", "--faults=kill,full,error,dead,unreadable", "--step=4"),
-        ("run", "--faults=kill,full", "--step=90"),
-        ("run", "--kills=8"),
+        ("attack again", "--faults=kill,full,error,dead,unreadable", "--step=6"),
+        ("run", "--faults=kill,full", "--step=120"),
+        ("run", "--kills=5"),
     ],
 )
 def test_a_stopped_command_ends_like_a_whole_one(options: tuple[str, ...]) -> None:
