@@ -210,9 +210,14 @@ def _spoken(fault: Fault, stopped: Ended, whole: bool) -> Iterator[str]:
 
 
 def _visible(found: dict[str, str]) -> dict[str, str]:
-    """Return what is not hidden: where a scratch folder could not be removed, the next command does it."""
+    """Return what is not hidden: where a scratch folder could not be removed, the next command does it.
+
+    Nor what is kept for the next run: a cache that cannot be written is done without.
+    """
     return {
-        name: content for name, content in found.items() if not any(part.startswith(".") for part in name.split("/"))
+        name: content
+        for name, content in found.items()
+        if not name.startswith("cache/") and not any(part.startswith(".") for part in name.split("/"))
     }
 
 
