@@ -105,11 +105,15 @@ def _iob1(tags: Sequence[str]) -> list[str]:
 def _conll(rng: Random) -> Made:
     width, gaps = rng.choice((2, 3, 4)), rng.choice(([" "], ["\t"], [" ", "  ", "\t", " \t"]))
     lines, iob1 = ["-DOCSTART-" + " -X-" * (width - 2) + " O", ""] if rng.random() < 0.3 else [], rng.random() < 0.3
+    start = len(lines)
     for _ in range(rng.choice((1, 1, 2, 4))):
         tags = _entities(rng, rng.choice((1, 2, 5, 9)))
         for tag in _iob1(tags) if iob1 else tags:
-            cells = [_odd.token(rng), *(rng.choice(("NN", "VBD", "DT", "I-NP", "B-VP"))
-                                        for _ in range(width - 2)), tag]  # fmt: skip
+            token = _odd.token(rng)
+            if len(lines) == start:  # where all have one, they are taken for numbers of words, and refused
+                token = "".join(char for char in token if not char.isdecimal()) or "x"
+            cells = [token, *(rng.choice(("NN", "VBD", "DT", "I-NP", "B-VP"))
+                              for _ in range(width - 2)), tag]  # fmt: skip
             lines.append("".join(cell + rng.choice(gaps) for cell in cells).rstrip(" \t"))
         lines += [rng.choice(("", "", " "))] * rng.choice((1, 1, 2))
     return Made("conll2003", "data.txt", _whole(rng, lines, _end(rng)))
