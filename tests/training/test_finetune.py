@@ -66,7 +66,7 @@ def test_the_folder_holds_data_alone(make_file: Any, train_tiny: Any, tmp_path: 
     assert system["train"]["sha256"] == sha256_file(tmp_path / "data.txt")
     assert system["weights_sha256"] == sha256_file(folder / "model.safetensors")
     for name in names - {"model.safetensors"}:
-        assert str(tmp_path) not in (folder / name).read_text(), f"{name} gives a path away"
+        assert str(tmp_path).encode() not in (folder / name).read_bytes(), f"{name} gives a path away"
     assert not any((tmp_path / "store").iterdir()), "a finished run leaves nothing in the store"
 
 

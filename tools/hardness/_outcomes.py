@@ -15,7 +15,7 @@ __all__ = ["outcome", "units"]
 
 _VOLATILE = {
     "created", "provenance", "cost", "machine", "host", "wall_seconds", "cpu_seconds", "predict_seconds", "seconds",
-    "peak_memory_bytes", "microseconds_per_word", "microseconds_per_token", "words_per_second",
+    "peak_memory_bytes", "tokens_per_second", "microseconds_per_word", "microseconds_per_token", "words_per_second",
 }  # fmt: skip
 _COLUMNS = ("predict_seconds", "microseconds", "wall_seconds", "version", "words_per_second")
 _LEFT_OUT = re.compile(r"(^|/)(home|tmp|logs)/.|\.lock$|\.pyc$|(^|/)training_log\.json$")
