@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
+from robustbench_char.common import InputError
+from robustbench_char.common.files import disk_error
 from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.records.published import publish
 from robustbench_char.reports import write_report
@@ -26,9 +29,21 @@ def publish_with_report(run: Path, output: Path) -> None:
             os.replace(scratch / "report" / name, output / "report" / name)
 
 
+def main(run: Path, output: Path) -> None:
+    """Do so; bad input, and a disk that is full or fails, ends with its message and code 2."""
+    try:
+        publish_with_report(run, output)
+    except (InputError, OSError) as error:
+        told = error if isinstance(error, InputError) else disk_error(error)
+        if told is None:
+            raise
+        sys.stderr.write(f"error: {told}\n")
+        sys.exit(2)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder with the results")
     parser.add_argument("output", type=Path, metavar="set", help="folder to write; other files in it stay")
     asked = parser.parse_args()
-    publish_with_report(asked.run, asked.output)
+    main(asked.run, asked.output)

@@ -185,9 +185,9 @@ def _run(command: Sequence[str], box: Path, printed: Path, armed: tuple[int, ...
 def _program(command: Sequence[str]) -> Callable[[], object]:
     """Return what a command runs: a command of the package, or the tool that publishes."""
     if command[1] == "publish":
-        from tools.publish import publish_with_report
+        from tools import publish
 
-        return partial(publish_with_report, Path(command[2]), Path(command[3]))
+        return partial(publish.main, Path(command[2]), Path(command[3]))
     from robustbench_char.cli.main import main
 
     return main
