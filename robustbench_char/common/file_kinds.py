@@ -80,7 +80,9 @@ def _wide(opening: bytes) -> str | None:
     if quarter and quarter == min(zeros[2:] if little else zeros[:2]):
         return f"UTF-32{end}"
     sides = sorted((zeros[0] + zeros[2], zeros[1] + zeros[3]))
-    return f"UTF-16{end}" if len(opening) % 2 == 0 and not sides[0] and sides[1] >= max(4, quarter // 8) else None
+    wide = len(opening) % 2 == 0 and not sides[0] and sides[1] >= max(4, quarter // 8)
+    text = opening.decode(f"utf-16{end}", "ignore") if wide else ""
+    return f"UTF-16{end}" if wide and all(one.isprintable() or one.isspace() for one in text) else None
 
 
 def special_kind(path: Path) -> FileKind | None:

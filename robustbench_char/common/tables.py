@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bounded", "open_table", "readable"]
 
-SMALL, SHARE = 1 << 28, 200
+SMALL, SHARE = 1 << 31, 200
 """A table may take so many bytes of memory, and so many for each byte of its file."""
 
 

@@ -66,8 +66,8 @@ def _config(folder: Path, head: bool) -> PreTrainedConfig:
     said = read_json(folder / CONFIG)
     if said.get("model_type") not in CONFIG_MAPPING:
         raise ValueError(f"Transformers has no type {said.get('model_type')!r}")
-    made: PreTrainedConfig = CONFIG_MAPPING[said["model_type"]].from_dict(without_left_over(said, head=head))
-    made.name_or_path = str(folder)
+    kept = without_left_over(said, head=head) | {"name_or_path": str(folder)}
+    made: PreTrainedConfig = CONFIG_MAPPING[said["model_type"]].from_dict(kept)
     if getattr(made, "attention_type", None) == "block_sparse":
         made.attention_type = "original_full"  # BigBird's changes to it for good at the first batch of short texts
     return made

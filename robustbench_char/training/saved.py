@@ -33,7 +33,7 @@ from robustbench_char.training.pretraining.options import CharacterSettings, Pre
 __all__ = ["DEFENCE", "SYSTEM", "SavedSystem", "SystemFile", "read_system", "system_info"]
 
 SYSTEM, PRETRAINING, LOG, DEFENCE = "system.json", "pretraining.json", "training_log.json", "defence"
-FINGERPRINTS = "training_fingerprints.bin"
+FINGERPRINTS = "training_fingerprints.hashes"
 """8 bytes for each example of the training data, by which it is known again (see `attack_sets.fingerprints`)."""
 SYSTEMS_FOLDER = "systems"
 """Where a store keeps finished systems, each under the hash of its run."""

@@ -224,4 +224,4 @@ def test_a_system_that_lacks_a_suite_leaves_its_row_empty(make_comparison: Make,
 def test_fresh_copies_and_consistency_are_named() -> None:
     copies: Any = {"suite": "charbert_2020", "suite_sha256": "5", "operators": ("drop",), "share": 0.5, "seed": 9}
     info = AugmentInfo(**copies, fresh=True, seeds=3, consistency=0.5)
-    assert _augmentation(info) == "charbert_2020; share 50.0%; fresh in each epoch, seeds from 9; consistency 0.5"
+    assert _augmentation(info, None) == "charbert_2020; share 50.0%; fresh in each epoch, seeds from 9; consistency 0.5"

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -273,7 +274,7 @@ def test_an_output_with_other_content_is_kept(make_runs: Make, tmp_path: Path) -
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     with pytest.raises(InputError, match="something that this program did not write"):
         write_report([root], out, overwrite=True)
-    (out / "index.html").write_text("an earlier report", encoding="utf-8")
+    shutil.copyfile(write_report([root], tmp_path / "earlier"), out / "index.html")
     assert write_report([root], out, overwrite=True).is_file()
     assert not (out / "mine.txt").exists()
 

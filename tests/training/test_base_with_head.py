@@ -55,7 +55,7 @@ def test_a_plain_base_drops_nothing(
 def test_nothing_trained_keeps_a_head_that_fits(base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = finetune("conll2003", base=base, epochs=0, max_length=96, output=tmp_path / "out",
                       store=tmp_path / "store", **OPTIONS).folder  # fmt: skip
-    assert caplog.text == ""
+    assert "head" not in caplog.text
     ours, theirs = load_system(folder), rbc.load_model(base, "conll2003")
     assert ours.file.labels == TAGS
     assert ours.file.base.dropped_head is None

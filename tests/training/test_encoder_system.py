@@ -80,7 +80,7 @@ def test_the_folder_holds_data_alone(trained: Any) -> None:
     folder = trained("canine")
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "config.json", "model.safetensors", "tokenizer_config.json", "system.json", "training_fingerprints.bin",
+        "config.json", "model.safetensors", "tokenizer_config.json", "system.json", "training_fingerprints.hashes",
         "training_log.json",
     }  # fmt: skip
     with safe_open(folder / "model.safetensors", framework="numpy") as file:

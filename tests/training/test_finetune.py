@@ -46,7 +46,7 @@ def test_the_folder_holds_data_alone(make_file: Any, train_tiny: Any, tmp_path: 
         "tokenizer.json",
         "tokenizer_config.json",
         "system.json",
-        "training_fingerprints.bin",
+        "training_fingerprints.hashes",
         "training_log.json",
     }
     system = json.loads((folder / "system.json").read_text())

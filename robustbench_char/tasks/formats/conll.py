@@ -194,6 +194,8 @@ class Conll(TokenFile):
                              fix=f"Give a file with entity tags; to take the chunks, name their column "
                                  f"(`tag_column=` {entities[0].column}).")  # fmt: skip
         entities = [column for column in entities if not column.chunks] or entities
+        if not any(column.tagged for column in entities[:-1]) or entities[-1].tagged:
+            entities = [column for column in entities if column.tagged] or entities[-1:]  # O alone: no names, no chunks
         if len(entities) > 1:
             places = " and ".join(str(column.column) for column in entities)
             raise InputError(self.path, found=f"entity tags in the columns {places}", expected="one column of them",
@@ -212,6 +214,11 @@ class _Column:
         self._types, self._iob1, self._bio2 = dict[str, int](), 0, 0
         self._wrong: list[tuple[list[str], Ints] | None] = [None, None]  # by schemes without and with marks for ends
         self._ends = False
+
+    @property
+    def tagged(self) -> bool:
+        """Whether there are other tags than O."""
+        return bool(self._types)
 
     @property
     def chunks(self) -> bool:
