@@ -72,7 +72,8 @@ def check_scores(task: Task, wrong: Wrong) -> None:
     if task.labels and len(task.labels) < 2:
         raise wrong("labels", f"one label ({task.labels[0]})", "at least two")
     known = _METRICS_OF[task.family]
-    if task.metric not in known and any(task.metric in others for others in _METRICS_OF.values()):
+    own = task.metric in METRICS and not any(task.metric in names for names in _METRICS_OF.values())
+    if task.metric not in known and not own:
         expected = f"{' or '.join(known)} (family {task.family})"
         raise wrong("metric", repr(task.metric), expected, nearest(task.metric, known))
     scores = tuple(METRICS.get(task.metric).scores)

@@ -140,3 +140,13 @@ def test_white_space_is_that_of_the_operators_that_move_it(tmp_path: Path, suite
     (tmp_path / "set" / MANIFEST).write_text(json.dumps(value))
     with pytest.raises(InputError, match="word 0: found word"):
         verify(tmp_path / "set", clean)
+
+
+@pytest.mark.parametrize("suite", ["pruthi_2019", "pruthi_2019_random"])
+def test_a_token_may_have_white_space_of_its_own(tmp_path: Path, suite: str) -> None:
+    """Blanks and tabs alone divide the columns of a CoNLL file."""
+    clean = tmp_path / "clean.txt"
+    clean.write_text("\u3000Bergstadt\u202f\tNNP\tB-LOC\nlies\tVBZ\tO\n", encoding="utf-8")
+    attack_file("conll2003", clean, suite=f"{suite}@2", output=tmp_path / "set", seed=3)
+    assert "Bergstadt" not in (tmp_path / "set" / "clean.txt").read_text(encoding="utf-8")
+    verify(tmp_path / "set", clean)
