@@ -112,3 +112,7 @@ def test_the_gold_answers_of_real_files_score_100(shared_data: Path) -> None:
         assert {name: value for name, value in scores.items() if "thresh" not in name} == dict.fromkeys(
             (name for name in scores if "thresh" not in name), 100.0
         )
+
+
+def test_without_odds_the_best_answer_stands() -> None:
+    assert QaPrediction("a tower", "a tower").null_odds == 0.0

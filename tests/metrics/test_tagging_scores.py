@@ -12,7 +12,7 @@ from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import score
-from robustbench_char.metrics.tagging import bio2
+from robustbench_char.metrics.tagging import bio2, word_errors
 
 tags = st.sampled_from(["O", "O", "B-LOC", "I-LOC", "B-PER", "I-PER", "I-x-y"])
 sentences = st.lists(st.lists(st.tuples(tags, tags | st.none()), min_size=1, max_size=8), min_size=1, max_size=5)
@@ -116,3 +116,8 @@ def test_real_tags_score_as_the_oracle_does(shared_data: Path, conll_entities: M
     assert result.scores == pytest.approx(conll_entities.evaluate(golds, said))
     assert result.counts["tokens"] == 46_435
     assert result.counts["entities"] == 5_648
+
+
+def test_word_errors_are_those_of_other_letters() -> None:
+    assert word_errors([["A", "b"], ["c"]], [["a", "x"], ["c"]]) == pytest.approx(100 / 3)
+    assert word_errors([["A", "b"], ["c"]], [["a", "x"], ["c"]], cased=True) == pytest.approx(200 / 3)

@@ -28,6 +28,14 @@ BIO = ("O", *(f"{mark}-{kind}" for kind in TYPES for mark in "BI"))
         ("qnli", ("non-entailment", "ENTAILMENT"), ("not_entailment", "entailment")),
         ("cola", ("unacceptable", "acceptable"), ("unacceptable", "acceptable")),
         ("cola", ("ungrammatical", "grammatical"), ("unacceptable", "acceptable")),
+        ("cola", ("not_acceptable", "acceptable"), ("unacceptable", "acceptable")),
+        ("mrpc", ("non_paraphrase", "paraphrased"), ("not_equivalent", "equivalent")),
+        ("mrpc", ("no_paraphrase", "is_paraphrase"), ("not_equivalent", "equivalent")),
+        ("mrpc", ("inequivalent", "equivalent"), ("not_equivalent", "equivalent")),
+        ("qqp", ("non_duplicate", "is_duplicate"), ("not_duplicate", "duplicate")),
+        ("qqp", ("no_duplicate", "duplicate"), ("not_duplicate", "duplicate")),
+        ("qnli", ("no_entailment", "entails"), ("not_entailment", "entailment")),
+        ("qnli", ("not_entailed", "entailed"), ("not_entailment", "entailment")),
     ],
 )
 def test_classes_by_name(task: str, names: tuple[str, ...], meant: tuple[str, ...]) -> None:
