@@ -141,7 +141,7 @@ def _check_example(task: Task, clean: Example, after: Example, ledger: Ledger, f
     for field in task.fields:
         rows = ledger.of(clean, field)
         edits[field] = list(map(edit_of, rows))
-        space = str.isspace if isinstance(clean.fields[field], str) else " ".__eq__  # a token may have white space within
+        space = str.isspace if isinstance(clean.fields[field], str) else " ".__eq__  # tokens may have others
         _check_text(f"{place}, {field}", token_text(clean.fields[field]), token_text(after.fields[field]), rows, space)
     expected = follow(task, clean, after.fields, edits)
     for name in ("label", "answers", "plausible", "answerable"):

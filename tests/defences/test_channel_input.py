@@ -264,9 +264,10 @@ def test_an_error_model_that_is_none(built: Path, tmp_path: Path, change: str) -
 
 def test_output_is_not_written_over(tmp_path: Path, text: Path) -> None:
     train_channel(output=tmp_path / "out", text=text, dictionary=False)
+    train_channel(output=tmp_path / "out", text=text, dictionary=False)  # it is this very one
     with pytest.raises(InputError, match="overwrite"):
-        train_channel(output=tmp_path / "out", text=text, dictionary=False)
-    train_channel(output=tmp_path / "out", text=text, dictionary=False, overwrite=True)
+        train_channel(output=tmp_path / "out", text=text, dictionary=False, max_edits=1)
+    train_channel(output=tmp_path / "out", text=text, dictionary=False, max_edits=1, overwrite=True)
     with pytest.raises(InputError, match="found"):
         train_channel(output=text, text=text, dictionary=False, overwrite=True)
 

@@ -84,12 +84,8 @@ def train_recogniser(
     chosen, suite = resolve_recogniser(options, seed=seed, task=record)
     run = _Run(chosen, suite, _read(chosen, texts, source, examples))
     recogniser = Recogniser(run.file(back_off, keep_case, leave_numbers_and_punctuation), run.network, second)
-    if run.is_finished(output, recogniser):
-        return output
-    check_output(output, overwrite=overwrite, inputs=inputs)
-    with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
-        run.train(recogniser, progress, started)
-        recogniser.save(folder)
+    if not run.is_finished(output, recogniser):
+        run.write(recogniser, output, started, progress=progress, overwrite=overwrite, inputs=inputs)
     return output
 
 
@@ -167,6 +163,16 @@ class _Run:
         numbers = ([classes.get(word.lower(), unknown) for word in words] for words in self.data.train)
         self._targets = [np.array(row, np.int64) for row in numbers]
         self._bad = attacked(self.data.held_out, self.suite, seed=self.settings.seed, stream="recogniser-held-out")
+
+    def write(
+        self, recogniser: Recogniser, output: Path, started: float, *, progress: bool, overwrite: bool,
+        inputs: Sequence[Path],
+    ) -> None:  # fmt: skip
+        """Train the recogniser, and write it to a folder."""
+        check_output(output, overwrite=overwrite, inputs=inputs)
+        with output_folder(output, overwrite=overwrite, volatile=(CONFIG,), inputs=inputs) as folder:
+            self.train(recogniser, progress, started)
+            recogniser.save(folder)
 
     def train(self, recogniser: Recogniser, progress: bool, started: float) -> None:
         """Train for all epochs, or until the last step; each epoch draws another attack. Note it in the recogniser."""
