@@ -1,1 +1,1 @@
-"""Scripts that make what the repository ships; no part of the package."""
+"""Scripts that make what the repository ships, and long checks of it; no part of the package."""
