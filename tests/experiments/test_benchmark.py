@@ -251,7 +251,7 @@ def test_an_output_that_cannot_be_written(write_spec: Write, tmp_path: Path, mon
     real = shutil.copytree
 
     def full(source: Any, target: Any, *rest: Any, **options: Any) -> Any:
-        if Path(target).name == "clean":
+        if Path(target).name.startswith(".clean."):
             raise OSError(28, "No space left on device")
         return real(source, target, *rest, **options)
 
