@@ -95,10 +95,10 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
                         CHECKS[function](keywords)
                     made = getattr(rbc, function) if isinstance(function, str) else function
                     result = made(**keywords)
-                if given.get("json") and "json" not in shown:
-                    echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
-                else:
-                    show(result, **{name: value for name, value in given.items() if name in shown})
+                    if given.get("json") and "json" not in shown:
+                        echo(getattr(result, "record", result).model_dump_json(by_alias=True, indent=2))
+                    else:
+                        show(result, **{name: value for name, value in given.items() if name in shown})
             except InputError as error:
                 raise spelled(error, lambda keyword: spelling.get(keyword, f"--{keyword.replace('_', '-')}")) from error
 
@@ -110,9 +110,16 @@ def command(function: str | Callable[..., Any], show: Callable[..., None]) -> Ca
 
 
 class _Echo(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = set[str]()
+
     def emit(self, record: logging.LogRecord) -> None:
         kind = "note" if record.levelno == logging.INFO else "warning"
-        echo(f"{kind}: {self.format(record)}", err=True)  # with the traceback of what a user wrote, if any
+        line = f"{kind}: {self.format(record)}"  # with the traceback of what a user wrote, if any
+        if line not in self._told:  # a file is opened more than once
+            self._told.add(line)
+            echo(line, err=True)
 
 
 @contextmanager

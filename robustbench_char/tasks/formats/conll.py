@@ -2,14 +2,15 @@
 
 Columns are separated by runs of spaces and tabs, which stay, as do comments before a sentence. Tokens stand in the
 first column, and tags in the one that holds entity tags (of chunks and entities, the latter); files of other layouts
-and with several columns of entities are refused until the options say which columns they are. Tags may be written in
-IOB1 (Ramshaw and Marcus 1995) or BIO2 (B- at the start of every entity), which is detected for each file, or, with the
-option `convert_tags`, in schemes with marks for ends; examples always carry BIO2. The Penn Treebank's column files are
-read and written here too.
+and with several columns of entities are refused until the options say which columns they are. What was chosen of more
+than two columns, or by an option, is logged. Tags may be written in IOB1 (Ramshaw and Marcus 1995) or BIO2 (B- at the
+start of every entity), which is detected for each file, or, with the option `convert_tags`, in schemes with marks for
+ends; examples always carry BIO2. The Penn Treebank's column files are read and written here too.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import zip_longest
@@ -29,6 +30,8 @@ from robustbench_char.tasks.formats._tags import ENDS, Scheme, is_marked, is_tag
 from robustbench_char.text.columns import ranges
 
 __all__ = ["Conll"]
+
+_LOG = logging.getLogger(__name__)
 
 _OTHER_SPACES = [char for char in map(chr, range(0x3001)) if char.isspace() and char != " "]
 _CHUNKS = frozenset("NP VP PP ADVP ADJP SBAR PRT CONJP INTJ LST UCP".split())  # noqa: SIM905
@@ -165,6 +168,9 @@ class Conll(TokenFile):
         chosen = self._choose(columns)
         if self._options.tags == "bio":
             chosen.check(self.path)
+        if len(columns) > 2 or self.layout.chosen:
+            told = "%s: words are read from column %d and tags from column %d of %d, counted from 0"
+            _LOG.info(told, self.path, self.layout.token, chosen.column, len(columns))
         return chosen
 
     def _at(self, option: str, named: int, width: int) -> int:
