@@ -71,26 +71,37 @@ def trained_with(system: SystemInfo) -> _Facts:
 def told_apart(records: Iterable[OfSystem], *, by_weights: bool = True) -> Naming:
     """Return a function that names the system of a record so that one name stands for runs of one system alone.
 
-    Those are results on one task that differ in nothing but the training seed. It is right for all `records`, of
-    whichever kind. With `by_weights`, systems of one seed and other weights are two as well.
+    Those are results on one task that differ in nothing but the training seed, of one model where an endpoint told
+    which it served. It is right for all `records`, of whichever kind. With `by_weights`, systems of one seed and other
+    weights are two as well.
     """
     systems: dict[tuple[str, ...], dict[str, SystemInfo]] = {}
+    served: dict[str, _Facts] = {}
     for record in records:
         if record.system:
-            group = systems.setdefault((record.task, record.system.called, record.system.base), {})
-            group[record.system.model_dump_json()] = record.system
+            key, group = _key(record), (record.task, record.system.called, record.system.base)
+            systems.setdefault(group, {})[key] = record.system
+            served[key] = {"served": _served(record)} if _served(record) else {}
     names: dict[tuple[str, str], str] = {}
     for (task, *_), group in systems.items():
-        variants = _variants(_known(group))
+        variants = _variants({key: facts | served[key] for key, facts in _known(group).items()})
         variants = _by_weights(group, variants) if by_weights else variants
         names |= {(task, key): variant for key, variant in variants.items() if variant}
 
     def named(record: R, /) -> R:
         system: SystemInfo | None = getattr(record, "system", None)
-        variant = system and names.get((getattr(record, "task", ""), system.model_dump_json()))
+        variant = system and names.get((getattr(record, "task", ""), _key(record)))
         return record.model_copy(update={"system": system.varied(variant)}) if system and variant else record
 
     return named
+
+
+def _served(record: Any) -> list[str]:
+    return list(getattr(record, "served", ()))
+
+
+def _key(record: Any) -> str:
+    return f"{record.system.model_dump_json()}{_served(record)}"
 
 
 def measured_apart(records: Iterable[SensitivityRecord]) -> Callable[[SensitivityRecord], SensitivityRecord]:

@@ -108,6 +108,18 @@ def test_models_and_predictors_of_one_name(make_record: MakeRecord) -> None:
     assert len(set(code)) == 2
 
 
+def test_what_an_endpoint_serves_under_one_name(make_record: MakeRecord) -> None:
+    def names(*served: tuple[str, ...]) -> list[str]:
+        records = [make_record(system=_system(training_seed=None)).model_copy(update={"served": one}) for one in served]
+        named = told_apart(records)
+        return [named(record).system.shown for record in records]
+
+    assert names(("m-05",), ("m-08",)) == ["bert (served m-05)", "bert (served m-08)"]
+    assert names(("m-05",), ("m-05", "m-08"))[1] == "bert (served m-05, m-08)"
+    assert names(("m-05",), ("m-05",), ()) == ["bert"] * 3  # not told in older records
+    assert names(("m-05",), ("m-08",), ())[2] == "bert"
+
+
 def test_a_name_that_would_be_long_ends_in_a_hash_of_the_rest(make_record: MakeRecord) -> None:
     many = {f"option_{number}": 1 for number in range(7)}
     one, other = (_system(settings=dict.fromkeys(many, value)) for value in (1, 2))

@@ -213,6 +213,19 @@ def test_sensitivity_stands_beside_the_papers_and_against_the_drop(with_sensitiv
     assert re.search(r"\| charbert \| charbert_2020 \| 100 \| 0\.3500 \|.*\| 0\.1750 \| 0\.0986 \| 2 \|", line)
 
 
+def test_a_system_measured_in_two_ways_has_a_point_for_each(with_sensitivity: Path) -> None:
+    path = with_sensitivity / "sensitivity" / "1" / "sensitivity.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"layer": 3}), encoding="utf-8")
+    (axes,) = report_figures([with_sensitivity])["sensitivity_drop"].axes
+    points = {line.get_label(): (*line.get_xdata(), *line.get_ydata()) for line in axes.get_lines()}
+    tables = report_tables([with_sensitivity])
+    drop = tables["tasks_charbert_2020"].set_index("system").loc["charbert", "conll2003_drop"]
+    assert points["charbert (layer -1)"] == (pytest.approx(0.3), drop)
+    assert points["charbert (layer 3)"] == (pytest.approx(0.4), drop)
+    assert set(points) == set(tables["sensitivity"]["system"])
+    assert not {"label", "base"} & set(tables["sensitivity"])
+
+
 def test_findings_of_the_paper_stand_beside_ours(with_sensitivity: Path) -> None:
     table = report_tables([with_sensitivity])["findings"].set_index(["finding", "system"])
     row = table.loc[("sensitivity", "bert")]

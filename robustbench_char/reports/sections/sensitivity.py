@@ -36,6 +36,7 @@ _GROUPS = {
     "Subword": ("pieces", "Subword"),
 }
 _MOST_PROFILES = 3
+_SCORED = ["label", "base"]
 
 
 def sections(evidence: Evidence) -> list[Section]:
@@ -45,21 +46,33 @@ def sections(evidence: Evidence) -> list[Section]:
         return []
     summary = summary_of(records)
     means = pd.DataFrame([_mean(part) for _, part in summary.groupby(["task", "system", "suite"], sort=False)])
-    summary, means = evidence.marked(summary), evidence.marked(means)
+    summary, means = (evidence.marked(_scored(frame, records)) for frame in (summary, means))
     blocks: list[Block] = [Note(_what(records))]
-    drops = evidence.means.rename(columns={"label": "system"})
-    columns = ["task", "system", "suite", "drop", "relative_drop", "metric"]
-    joined = means.merge(drops[columns], on=columns[:3]) if len(drops) else means[:0]
+    columns = ["task", *_SCORED, "suite", "drop", "relative_drop", "metric"]
+    joined = means.merge(evidence.means[columns], on=columns[:4]) if len(evidence.means) else means[:0]
     joined = joined[joined["learnt"]]
+    summary, means = (frame.drop(columns=_SCORED) for frame in (summary, means))
     if joined["system"].nunique() > 1:
         caption = "S of all words against the drop in points, each system under one suite; means over seeds."
         note = "The numbers stand in the tables."
         blocks.append(Picture("sensitivity_drop", caption, scatter_figure(joined), note))
     blocks += [_table(means), _details(summary)]
     if evidence.examples:
-        kept = [item for item in evidence.sensitivities if evidence.has_learnt(item[1].task, item[1].shown)]
-        blocks += _profiles(kept)
+        known = evidence.sensitivities
+        blocks += _profiles([item for item in known if evidence.has_learnt(item[1].task, *_name(item[1]))])
     return [Section("sensitivity", "Sensitivity", tuple(blocks))]
+
+
+def _name(record: SensitivityRecord) -> tuple[str, str | None]:
+    """Return system and base by the names that its scores have, however it was measured."""
+    return (record.system.shown, record.system.base) if record.system else (record.shown, None)
+
+
+def _scored(frame: pd.DataFrame, records: Sequence[SensitivityRecord]) -> pd.DataFrame:
+    """Return rows of S with system and base by the names that their scores have."""
+    names = {(record.task, record.shown): _name(record) for record in records}
+    found = [names[key] for key in zip(frame["task"], frame["system"], strict=True)]
+    return frame.assign(**dict(zip(_SCORED, zip(*found, strict=True), strict=True)))
 
 
 def _mean(part: pd.DataFrame) -> dict[str, Any]:
