@@ -79,8 +79,8 @@ def told_apart(records: Iterable[OfSystem], *, by_weights: bool = True) -> Namin
     served: dict[str, _Facts] = {}
     for record in records:
         if record.system:
-            key, group = _key(record), (record.task, record.system.called, record.system.base)
-            systems.setdefault(group, {})[key] = record.system
+            key = _key(record)
+            systems.setdefault((record.task, record.system.called, record.system.base), {})[key] = record.system
             served[key] = {"served": _served(record)} if _served(record) else {}
     names: dict[tuple[str, str], str] = {}
     for (task, *_), group in systems.items():

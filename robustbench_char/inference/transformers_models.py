@@ -29,7 +29,7 @@ from robustbench_char.metrics.tagging import bio2
 from robustbench_char.models.bases import Base
 from robustbench_char.models.batching import Batching, shortest
 from robustbench_char.models.bert import AUTO_HEADS
-from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model
+from robustbench_char.models.checkpoints import load_config, load_tokenizer, read_model, refuse_missing
 from robustbench_char.models.encoders import INPUT_NAMES, EncoderSystem, length_limit
 from robustbench_char.records.evaluation import ForeignModelInfo, SystemInfo
 from robustbench_char.records.predictors import EXTERNAL
@@ -118,6 +118,8 @@ def _loaded(name: str, base: Base, family: Family, labels: Sequence[str]) -> Pre
     config = load_config(base.folder)
     config.id2label = dict(enumerate(labels or ("start", "end")))
     model, missing = read_model(AUTO_HEADS[family], base.folder, config=config)
+    own = f"{model.base_model_prefix}."
+    refuse_missing(base.folder, [key for key in missing if key.startswith(own) and ".pooler." not in key])
     if missing:
         found = f"weights without {missing[0]} ({len(missing)} missing)"
         raise headless(name, found, f"all weights of a {type(model).__name__}, its head among them")

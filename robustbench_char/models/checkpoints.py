@@ -40,6 +40,8 @@ __all__ = [
 _NO_MODEL = ("values that make no model", "the config of a model", "Correct config.json, or download it again.")
 _TIMES, _NEW = 10, 100_000_000
 """Heads and characters that a folder lacks are drawn: a model has at most so many times its weights, and so many."""
+_BUFFERS = ("position_ids", "token_type_ids", "inv_freq", "num_batches_tracked")
+"""How names end that older versions of Transformers saved, of values that are computed."""
 _PER_LAYER = ("layer_types", "attention_window")
 """Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
 
@@ -136,7 +138,7 @@ def read_model(
     """Return `kind` with the weights of a folder, in single precision, and the names of those that the folder lacks.
 
     Without `config` it is the folder's, with its own head. What the folder lacks is drawn from torch's global
-    generator. Raises InputError for a folder that cannot be loaded.
+    generator. Raises InputError for a folder that cannot be loaded, or whose encoder has weights that find no place.
     """
     config = config or load_config(folder, head=True)
     _refuse_sizes(kind, folder, config, options)
@@ -155,6 +157,9 @@ def read_model(
     for name, found, expected in sorted(report["mismatched_keys"]):
         sizes = {"found": f"{name} of size {list(found)}", "expected": f"{list(expected)}, as config.json has it"}
         raise InputError(folder, **sizes, fix="Weights and config do not belong together: save the folder again.")
+    made, whole = (getattr(one, "num_hidden_layers", None) for one in (config, load_config(folder)))
+    if made == whole:  # else the others were left out on purpose
+        _refuse_unused(folder, model, sorted(report["unexpected_keys"]))
     return cast(PreTrainedModel, model), sorted(report["missing_keys"])
 
 
@@ -168,6 +173,20 @@ def _refuse_sizes(kind: Any, folder: Path, config: PreTrainedConfig, options: Ma
         found = f"sizes that make {sum(sizes.values()):,} numbers, {sizes[most]:,} of them in {most}"
         fix = "Weights and config do not belong together: save the folder again."
         raise InputError(folder / CONFIG, found=found, expected=f"those of the weights ({held:,} numbers)", fix=fix)
+
+
+def _refuse_unused(folder: Path, model: PreTrainedModel, names: Sequence[str]) -> None:
+    """Raise InputError for weights of an encoder's own parts that it does not use; another head, or pooler, is none."""
+    parts = {name for name, _ in model.base_model.named_children()}
+    own = {name: name.removeprefix(f"{model.base_model_prefix}.") for name in names if not name.endswith(_BUFFERS)}
+    unused = [name for name, inner in own.items() if inner.partition(".")[0] in parts]
+    if unused:
+        found = f"{unused[0]}, which has no place in a model as config.json has it ({len(unused)} such weights)"
+        fix = (
+            "Correct config.json (num_hidden_layers, say); `layers=` of a training takes the first ones alone. If they"
+            " are left over, load the model with transformers, and give the folder that its `save_pretrained` writes."
+        )
+        raise InputError(folder, found=found, expected="weights that the model uses", fix=fix)
 
 
 def refuse_missing(folder: Path, missing: Sequence[str]) -> None:

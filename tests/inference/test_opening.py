@@ -184,6 +184,17 @@ def test_weights_without_the_head(tiny: Any, tmp_path: Path) -> None:
         open_model(folder, MRPC)
 
 
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [(1, r"bert\.encoder\.layer\.1\.\S+, which has no place"), (3, r"weights without bert\.encoder\.layer\.2\.\S+")],
+)
+def test_more_or_fewer_layers_than_the_weights_hold(pairs: Path, layers: int, message: str) -> None:
+    change(pairs, num_hidden_layers=layers)
+    with pytest.raises(InputError, match=message) as told:
+        open_model(pairs, MRPC)
+    assert "new head" not in str(told.value)
+
+
 def test_pickled_weights_alone(pairs: Path) -> None:
     (pairs / "model.safetensors").rename(pairs / "pytorch_model.bin")
     refused(pairs, r"pickled weights alone \(pytorch_model\.bin\); .*`save_pretrained`, which writes safetensors")

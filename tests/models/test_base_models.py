@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -104,6 +105,30 @@ def test_weights_that_miss_a_layer(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"weights without encoder\.layer\.1"):
         load_encoder(folder)
+
+
+@pytest.mark.parametrize("kind", ["bert_base", "roberta_base", "distilbert_base", "canine_base"])
+def test_weights_that_the_config_leaves_out(kind: str, tiny: ModuleType, tmp_path: Path) -> None:
+    folder = getattr(tiny, kind)(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    more = {name.replace("layer.0", "layer.2"): value.clone() for name, value in weights.items() if "layer.0." in name}
+    save_file(weights | more, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"layer\.2\.\S+, which has no place in .*\(\d+ such weights\); .*num_hidden"):
+        load_encoder(folder)
+    if kind == "bert_base":  # of two layers, of which the first is asked for: the others are left out on purpose
+        load_encoder(folder, layers=1)
+
+
+def test_weights_of_another_head_are_none_of_the_encoder(folder: Path) -> None:
+    kept = load_file(folder / "model.safetensors")
+    other = ("classifier.weight", "cls.predictions.bias", "embeddings.position_ids", "pooler.more.bias")
+    more = {f"bert.{name}" if name.startswith("embeddings") else name: torch.zeros(2) for name in other}
+    save_file(kept | more, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"found pooler\.more\.bias, which has no place in .*\(1 such weights\)"):
+        load_encoder(folder)
+    del more["pooler.more.bias"]
+    save_file(kept | more, folder / "model.safetensors", metadata={"format": "pt"})
+    load_encoder(folder)
 
 
 def test_weights_of_another_shape(folder: Path) -> None:
