@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.attack_sets.attack import source_sha256
+from robustbench_char.attack_sets.manifest import manifest_beside
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.lines import check_text_file
+from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.sources import open_source
+
+_LOG = logging.getLogger(__name__)
 
 
 def text_lines(paths: Sequence[Path]) -> Iterator[str]:
@@ -49,6 +54,25 @@ def task_data(task: Task | None, named: dict[str, Any]) -> NativeFile | None:
     return None
 
 
-def named(paths: Sequence[Path]) -> list[dict[str, str]]:
-    """Return what records say of files: names and hashes."""
-    return [{"name": safe_name(path.name), "sha256": source_sha256(path)} for path in paths]
+def named(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return what records say of files: names, hashes and, of those that an attack wrote, the attack."""
+    return [_named(path, source_sha256(path)) for path in paths]
+
+
+def _named(path: Path, sha256: str) -> dict[str, Any]:
+    said, manifest = {"name": safe_name(path.name), "sha256": sha256}, manifest_beside(path, sha256)
+    if manifest is None:
+        return said
+    _LOG.warning("%s was attacked by %s: scores under its operators are marked", path, manifest.suite.name)
+    return {**said, "attack": TrainedAttackInfo.of(manifest).model_dump(mode="json")}
+
+
+def attacks_in(training: Mapping[str, Any]) -> list[TrainedAttackInfo]:
+    """Return the attacks that texts of a defence's training had gone through, by its record.
+
+    Raises ValueError where that is none.
+    """
+    texts = training.get("texts", [])
+    if not isinstance(texts, list) or not all(isinstance(one, dict) for one in texts):
+        raise ValueError("texts with names and hashes")
+    return [TrainedAttackInfo.model_validate(one["attack"], strict=False) for one in texts if "attack" in one]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from robustbench_char.common.frozen import Frozen
+
+if TYPE_CHECKING:
+    from robustbench_char.attack_sets.manifest import Manifest
 
 __all__ = ["AugmentInfo", "PretrainingInfo", "TrainedAttackInfo"]
 
@@ -39,6 +44,17 @@ class TrainedAttackInfo(Frozen):
     seed: int
     operators: tuple[str, ...]
     clean_sha256: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> TrainedAttackInfo:
+        """Return what records say of the attack that a manifest stands for."""
+        return cls(
+            suite=manifest.suite.name,
+            suite_sha256=manifest.suite_sha256,
+            seed=manifest.seed,
+            operators=tuple(name for name, number in manifest.counts.by_operator.items() if number),
+            clean_sha256=manifest.input.sha256,
+        )
 
 
 class AugmentInfo(Frozen):

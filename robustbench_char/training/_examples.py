@@ -11,7 +11,6 @@ from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.fingerprints import Fingerprints, clean_fingerprints, fingerprints
 from robustbench_char.attack_sets.manifest import Manifest, manifest_beside
 from robustbench_char.common.errors import InputError
-from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
 
@@ -44,19 +43,6 @@ def attack_behind(source: NativeFile | Sequence[Example]) -> Manifest | None:
     if isinstance(source, Sequence) or not source.path.is_file():
         return None
     return manifest_beside(source.path, source_sha256(source.path))
-
-
-def trained_attack(manifest: Manifest | None) -> TrainedAttackInfo | None:
-    """Return what records say of the attack that a training file went through."""
-    if manifest is None:
-        return None
-    return TrainedAttackInfo(
-        suite=manifest.suite.name,
-        suite_sha256=manifest.suite_sha256,
-        seed=manifest.seed,
-        operators=tuple(name for name, number in manifest.counts.by_operator.items() if number),
-        clean_sha256=manifest.input.sha256,
-    )
 
 
 def known_examples(

@@ -30,12 +30,12 @@ from robustbench_char.models.charbert import CharBertConfig
 from robustbench_char.models.checkpoints import load_config
 from robustbench_char.models.system import Defence, FromTrainingText, System
 from robustbench_char.records.evaluation import DefenceInfo
-from robustbench_char.records.training import PretrainingInfo
+from robustbench_char.records.training import PretrainingInfo, TrainedAttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, LayoutKeywords, LayoutOptions, as_read, open_source
 from robustbench_char.training import saved
-from robustbench_char.training._examples import attack_behind, known_examples, trained_attack, training_examples
+from robustbench_char.training._examples import attack_behind, known_examples, training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_folder, run_key
@@ -177,7 +177,7 @@ def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, S
 def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: Log, info: saved.TrainInfo) -> None:
     weights, manifest = saved.save_system(folder, model, kind), job.request.manifest
     known = saved.write_fingerprints(folder, known_examples(job.examples, job.request.train, manifest))
-    info = info.model_copy(update={"attack": trained_attack(manifest), "fingerprints_sha256": known})
+    info = info.model_copy(update={"attack": manifest and TrainedAttackInfo.of(manifest), "fingerprints_sha256": known})
     system = saved.SystemFile(
         system=job.system.name,
         task=job.task,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from fixtures.dictionaries import small_dictionaries
 from typer.testing import CliRunner
 
@@ -17,7 +18,7 @@ from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attacks.suites import load_suites
 from robustbench_char.cli.main import app
 from robustbench_char.common import InputError, extras
-from robustbench_char.defences.opening import READY
+from robustbench_char.defences.opening import READY, open_defence
 from robustbench_char.records.evaluation import find_records
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import open_source
@@ -26,12 +27,17 @@ QUICK = ["--vocabulary", "50", "--hidden-size", "8", "--batch-words", "64", "--e
 
 
 def run(*arguments: object) -> str:
+    """Return the output of a command; bad input is raised."""
+    return invoke(*arguments).stdout
+
+
+def invoke(*arguments: object) -> Result:
     """Return what a command prints; bad input is raised."""
     result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=True)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
-    return result.output
+    return result
 
 
 def test_train_and_price(tmp_path: Path) -> None:
@@ -42,12 +48,13 @@ def test_train_and_price(tmp_path: Path) -> None:
     (suite,) = load_suites("mixed", task=task.name)
     attack_file(task, open_source(task, input=clean), suite=suite, seed=1, output=tmp_path / "attacked")
     folder = tmp_path / "recogniser"
-    said = run("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
-    again = run("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
-    assert again == said.splitlines(keepends=True)[-1]  # it is finished: nothing is trained
-    assert "on 8 held-out words, wrong before correction 75.00%" in said
-    wrong = float(re.findall(r"after ([0-9.]+)%", said)[0])
-    assert ("warning: it makes as many words wrong as it corrects" in said) == (wrong >= 75)
+    said = invoke("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
+    again = invoke("train-defence", "wordrec", "--task", "conll2003", "--input", clean, "--output", folder, *QUICK)
+    assert again.stdout == said.stdout
+    assert said.stderr.splitlines()[0] == again.stderr.strip()  # it is finished: nothing is trained
+    assert "on 8 held-out words, wrong before correction 75.00%" in said.output
+    wrong = float(re.findall(r"after ([0-9.]+)%", said.stdout)[0])
+    assert ("warning: it makes as many words wrong as it corrects" in said.output) == (wrong >= 75)
     price = ["defence-price", folder, "--task", "conll2003", "--input", clean, "--attacked", tmp_path / "attacked"]
     numbers = json.loads(run(*price, "--output", tmp_path / "price", "--json"))["errors"]
     assert json.loads((tmp_path / "price" / "defence_price.json").read_text())["errors"] == numbers
@@ -113,6 +120,30 @@ def test_a_channel_from_text_and_from_a_task(attacked: Path, tmp_path: Path) -> 
     assert price["errors"]["clean_changed"] < 1
     assert price["words_per_second"] > 0
     assert str(tmp_path) not in json.dumps(price)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("channel", ["--no-dictionary"]), ("wordrec", ["--hidden-size", 4, "--epochs", 1, "--limit", 400])],
+)
+def test_a_defence_knows_the_attack_of_the_file_that_it_was_trained_on(
+    kind: str, options: list[object], attacked: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rbc.attack_file("mrpc", data="mini", suite="ocr", seed=3, output=tmp_path / "ocr")
+    (file,) = (tmp_path / "ocr").glob("*.tsv")
+    train = "train-defence", kind, "--task", "mrpc", *options
+    told = invoke(*train, "--input", file, "--output", tmp_path / "knows").stderr
+    assert "was attacked by ocr: scores under its operators are marked" in told
+    run(*train, "--data", "mini", "--output", tmp_path / "clean")
+    known, clean = (open_defence(str(tmp_path / name)).info for name in ("knows", "clean"))
+    assert known.suites == (*clean.suites, "ocr")
+    assert known.operators == (*clean.operators, "ocr")
+    path = next(path for path in (tmp_path / "knows").glob("*.json") if "training" in path.read_text())
+    said = json.loads(path.read_text())
+    said["training"]["texts"] = [{"attack": {"suite": 1}}]
+    path.write_text(json.dumps(said))
+    with pytest.raises(InputError, match=rf"{path.name}: .*suite"):
+        open_defence(str(tmp_path / "knows"))
 
 
 @pytest.mark.parametrize("name", READY)

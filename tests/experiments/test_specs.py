@@ -15,6 +15,7 @@ from robustbench_char.common.files import shipped
 from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments.run_folder import RunFolder
 from robustbench_char.experiments.spec import SPECS, load_spec
+from robustbench_char.tasks.sources import mini_path
 
 Write = Callable[..., str]
 
@@ -107,6 +108,22 @@ def test_a_mistake_names_its_key(write_spec: Write, tmp_path: Path, changes: dic
     with pytest.raises(InputError, match=message):
         plan(write_spec(**changes), tmp_path)
     assert not (tmp_path / "store").exists()
+
+
+def test_the_training_file_is_not_the_test_file(write_spec: Write, tmp_path: Path) -> None:
+    """By its content, whatever it is called."""
+    message = r"tasks\.qnli\.train, the very data that are tested on; .*Name another file"
+    same = {"qnli": {"train": "dev", "test": "dev"}}
+    with pytest.raises(InputError, match=message):
+        plan(write_spec(tasks=same), tmp_path)
+    for name in ("a.tsv", "b.tsv"):
+        shutil.copyfile(mini_path("qnli", "dev"), tmp_path / name)
+    files = {"tasks": {"qnli": {"train": "a.tsv", "test": "b.tsv"}}, "data": "files"}
+    with pytest.raises(InputError, match=message):
+        plan(write_spec(**files), tmp_path, data_dir=tmp_path)
+    assert not (tmp_path / "store").exists()
+    shutil.copyfile(mini_path("qnli", "train"), tmp_path / "a.tsv")
+    plan(write_spec(**files), tmp_path, data_dir=tmp_path)
 
 
 def test_a_base_is_of_a_type_that_all_its_systems_take(write_spec: Write, tmp_path: Path, tiny: ModuleType) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from robustbench_char.defences._sources import attacks_in
 from robustbench_char.defences.channel._choices import Column, possible
 from robustbench_char.defences.channel._edits import Edits, parsed
 from robustbench_char.defences.channel._index import DeletionIndex, Spelled
@@ -102,20 +103,23 @@ class Channel:
     def info(self) -> DefenceInfo:
         """What records hold of it. It assumes edits of one character, whatever they are, up to two in a word.
 
-        With a list of misspellings it knows suites that draw from one (their operator is `misspelling`).
+        With a list of misspellings it knows suites that draw from one (their operator is `misspelling`), and the attack
+        of texts that were attacked.
         """
+        attacks = attacks_in(self.file.training)
         lists = self.file.training.get("misspellings", ())
         named = {"misspellings": [one.get("suite") or one.get("name") for one in lists]}
         sets = [one["suite"] for one in lists if "suite" in one]
+        operators = ["drop", "add", "swap", "keyboard", *(["misspelling"] if len(lists) > len(sets) else [])]
         options = self.file.training.get("options", {}) | named
         settings = {"words": len(self.lexicon), "pairs": len(self.lexicon.pairs), **options}
         return DefenceInfo(
             kind="channel",
             name="channel",
             sha256=self.tables.sha256,
-            operators=("drop", "add", "swap", "keyboard", *(("misspelling",) if len(lists) > len(sets) else ())),
+            operators=tuple(dict.fromkeys([*operators, *(name for one in attacks for name in one.operators)])),
             edits=self.file.max_edits,
-            suites=tuple(sets),
+            suites=(*sets, *(one.suite for one in attacks)),
             settings=settings,
         )
 

@@ -22,6 +22,7 @@ from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.tables import open_table
+from robustbench_char.defences._sources import attacks_in
 from robustbench_char.defences.channel._spelling import ORDER, Spelling
 from robustbench_char.defences.channel.errors import ErrorModel
 from robustbench_char.defences.channel.lexicon import CLASSES, Lexicon
@@ -68,6 +69,7 @@ class ChannelFile(Frozen):
             or not all(isinstance(one, dict) for one in lists)
         ):
             raise ValueError("a record of what it was built from, with lists of misspellings and options")
+        attacks_in(training)
         return training
 
 

@@ -8,6 +8,7 @@ a larger vocabulary, answers; where that is UNK too, the word as given).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.common import InputError
 from robustbench_char.common.options import Option
+from robustbench_char.defences._sources import attacks_in
 from robustbench_char.defences.wordrec import files
 from robustbench_char.defences.wordrec._network import CharacterSet, Decoder, ScRNN, packing
 from robustbench_char.defences.wordrec.files import BACKGROUND, CONFIG, RecogniserFile
@@ -92,14 +94,15 @@ class Recogniser:
         if training is None or not training.keys() >= _RECORDED:
             found, expected = "a recogniser without record of its training", "a folder that `train-defence` wrote"
             raise InputError(Option("defence"), found=found, expected=expected, fix="Train one with `train-defence`.")
+        attacks = attacks_in(training)
         return DefenceInfo(
             kind="wordrec",
             name="wordrec",
             sha256=file.weights_sha256,
             parameters=self.parameters,
-            operators=tuple(training["operators"]),
+            operators=tuple(dict.fromkeys(chain(training["operators"], *(one.operators for one in attacks)))),
             edits=training.get("word_edits", 1),
-            suites=(training["settings"]["suite"],),
+            suites=(training["settings"]["suite"], *(one.suite for one in attacks)),
             settings={
                 "vocabulary": len(file.words),
                 "suite_sha256": training["suite_sha256"],

@@ -13,6 +13,7 @@ from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance
+from robustbench_char.defences._sources import attacks_in
 from robustbench_char.defences.wordrec.options import BackOff
 from robustbench_char.models.folders import refuse_html
 
@@ -58,6 +59,7 @@ class RecogniserFile(Frozen):
             raise ValueError("words that are not empty and hold no white space")
         if self.training is not None and not _is_record(self.training):
             raise ValueError("a record of the training, with its settings and operators")
+        attacks_in(self.training or {})
         return self
 
 

@@ -114,7 +114,7 @@ class _Data:
 
     train: Sentences
     held_out: Sentences
-    sources: list[dict[str, str]]
+    sources: list[dict[str, Any]]
 
 
 def _read(
