@@ -64,14 +64,16 @@ def prepare(tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig | None,
     vocabulary = dict(sorted(tokenizer.get_vocab().items(), key=itemgetter(1))) if known else {}
     tokenizer.split_special_tokens = True
     tokenizer.model_max_length = _longest(tokenizer.model_max_length, folder)
+    _check_unknown(tokenizer, folder)
     if isinstance(tokenizer, PreTrainedTokenizerFast):
-        _check_unknown(tokenizer, folder)
         _read_plain_text(tokenizer, folder)
         begun = (bare(token) for token in vocabulary if token[:1] in _SPACES)
         probes = (*PROBES, *islice((word for word in begun if word.isascii() and word.isalpha()), _LOOKED_AT))
         if words:
             _space_before_words(tokenizer, probes, folder)
         _set_offsets_right(tokenizer, probes, folder)
+    else:
+        _check_word_by_word(tokenizer, folder)
     if config and known:
         _check_fit(tokenizer, vocabulary, config, folder)
     _check_capitals(tokenizer, vocabulary, folder)
@@ -86,14 +88,30 @@ def _longest(given: Any, folder: Path) -> int:
     raise InputError(place, found=found, expected="a number of pieces, at least 1", fix=fix)
 
 
-def _check_unknown(tokenizer: PreTrainedTokenizerFast, place: object) -> None:
+def _check_unknown(tokenizer: PreTrainedTokenizerBase, place: object) -> None:
     """Raise InputError for a tokenizer that fails at what it does not know, perhaps only at a later text."""
     try:
-        _encoded(tokenizer, [_RARE])
+        if None in [tokenizer.convert_tokens_to_ids(token) for token in tokenizer.tokenize(_RARE)]:
+            raise KeyError(tokenizer.unk_token)
     except Exception as error:  # tokenizers raises nothing narrower
         found = f"a tokenizer that fails at a character that it does not know ({error})"
         fix = "Correct `unk_token` in tokenizer_config.json, or download the tokenizer again."
         raise InputError(place, found=found, expected="a token for the unknown in its vocabulary", fix=fix) from None
+
+
+def _check_word_by_word(tokenizer: PreTrainedTokenizerBase, place: object) -> None:
+    """Raise InputError for a slow tokenizer whose pieces of a word are others in a text than by itself.
+
+    It says nowhere where its pieces stand, and so is fed word by word, white space between them where that is a piece.
+    """
+    before, space = (tokenizer.tokenize(text) for text in ("a", " "))
+    before = before + space if len(tokenizer.tokenize("a a")) > 2 * len(before) else before
+    for word in PROBES:
+        inside, own = tokenizer.tokenize(f"a {word}"), before + tokenizer.tokenize(word)
+        if inside != own:
+            found = f"a slow tokenizer that reads {word!r} after another word as {inside[1:]}, by itself as {own[1:]}"
+            fix = "Save the model's fast tokenizer (tokenizer.json) into the folder."
+            raise InputError(place, found=found, expected="the same pieces, as it is fed word by word", fix=fix)
 
 
 def _read_plain_text(tokenizer: PreTrainedTokenizerFast, place: object) -> None:
@@ -252,7 +270,8 @@ def _check_kinds(tokenizer: PreTrainedTokenizerBase, kind: int, known: int | Non
 def _check_capitals(tokenizer: PreTrainedTokenizerBase, vocabulary: Mapping[str, int], folder: Path) -> None:
     """Raise InputError where words of a vocabulary have capitals that are lost without a word in the folder.
 
-    Where the folder says so, it is a warning: the model may have been trained like this.
+    Where the folder says so, it is a warning: the model may have been trained like this. So are capitals that are kept
+    and have no piece.
     """
     of_bytes = is_byte_level(tokenizer)
     letters = _ASCII if of_bytes else _ANY  # other capitals there stand for bytes, and one alone for its own
@@ -260,6 +279,7 @@ def _check_capitals(tokenizer: PreTrainedTokenizerBase, vocabulary: Mapping[str,
     bared = (bare(token) for token in vocabulary if token not in special and token[:1] not in "[<")
     words = [word for word in bared if letters(word) and len(word) > of_bytes]
     if len(words) <= _STRAY * len(vocabulary):
+        _check_small(tokenizer, vocabulary, folder)
         return
     few = words[:: max(1, len(words) // _LOOKED_AT)]
     if any(letters(piece) for word in few for piece in tokenizer.tokenize(word) if piece not in special):
@@ -272,6 +292,22 @@ def _check_capitals(tokenizer: PreTrainedTokenizerBase, vocabulary: Mapping[str,
         return
     fix = 'Write {"do_lower_case": false} into tokenizer_config.json beside it (true, where the model was trained so).'
     raise InputError(folder, found=told, expected="a tokenizer that can yield them", fix=fix)
+
+
+def _check_small(tokenizer: PreTrainedTokenizerBase, vocabulary: Mapping[str, int], folder: Path) -> None:
+    """Warn where a tokenizer keeps capitals, of which a vocabulary has none."""
+    words = [word for word in map(bare, vocabulary) if word.isalpha() and word.islower()]
+    few = [word for word in words[:: max(1, len(words) // _LOOKED_AT)] if not _unknown(tokenizer, word)]
+    lost = [word for word in few if _unknown(tokenizer, word.upper())]
+    if few and len(lost) >= (1 - _STRAY) * len(few):
+        told = "a tokenizer that keeps capitals, and none of them in its vocabulary"
+        example = f"{lost[-1].upper()!r} becomes {tokenizer.unk_token!r}"
+        fix = 'If the model is uncased, write {"do_lower_case": true} into tokenizer_config.json in a copy.'
+        _warn(f"{folder}: {told} ({example}): the model knows no word with one. {fix}")
+
+
+def _unknown(tokenizer: PreTrainedTokenizerBase, word: str) -> bool:
+    return tokenizer.unk_token in tokenizer.tokenize(word)
 
 
 def _says_small(folder: Path) -> bool:

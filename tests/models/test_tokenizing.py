@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertTokenizer, PreTrainedConfig, PreTrainedTokenizerFast, RobertaConfig
+from transformers import (
+    BertConfig,
+    BertTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    ProphetNetTokenizer,
+    RobertaConfig,
+)
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from robustbench_char.common import InputError
@@ -204,6 +212,35 @@ def test_an_uncased_vocabulary_is_nothing_odd(tmp_path: Path, caplog: pytest.Log
     backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.ByteLevel()])
     load_tokenizer(save(tmp_path / "bytes", backend))  # letters that stand for bytes are no capitals
     assert not caplog.records
+
+
+def test_capitals_that_an_uncased_vocabulary_does_not_know(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As where `do_lower_case` was written wrongly: nothing is left of a capitalised word."""
+    small = [word for word in WORDS if word.islower()] + list(SPECIAL)
+    with caplog.at_level(logging.WARNING, "robustbench_char"):
+        tokenizer = load_tokenizer(cased(tmp_path / "small", small, do_lower_case=False))
+    assert tokenizer.tokenize("Am") == ["[UNK]"]
+    assert "keeps capitals, and none of them in its vocabulary ('" in caplog.text
+    assert '{"do_lower_case": true}' in caplog.text
+    caplog.clear()
+    load_tokenizer(cased(tmp_path / "letters", [*small, *map(chr, range(65, 91))], do_lower_case=False))
+    assert not caplog.records  # a capital is a piece of its own
+
+
+def test_a_slow_tokenizer_is_fed_word_by_word(tmp_path: Path, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.slow_bert_base(tmp_path / "slow")
+    load_tokenizer(folder, offsets=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProphetNetTokenizer, "tokenize", lambda self, text, **_: re.findall(r" ?\S", text))
+        with pytest.raises(
+            InputError, match=r"reads 'another' after another word as \[' a', 'n', .* by itself as \['a'"
+        ):
+            load_tokenizer(folder, offsets=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProphetNetTokenizer, "tokenize", lambda self, text, **_: list(text))
+        patch.setattr(ProphetNetTokenizer, "_convert_token_to_id", lambda self, token: self.vocab.get(token))
+        with pytest.raises(InputError, match=r"fails at a character that it does not know \('\[UNK\]'\)"):
+            load_tokenizer(folder, offsets=False)
 
 
 @pytest.mark.parametrize("added", ["capital letters", "tokens"])
