@@ -47,11 +47,12 @@ def _clean_texts(folder: Path, manifest: Manifest, examples: Iterable[Example]) 
     contexts: dict[str, str] = {}  # the edits of one that several questions share stand with the first
     for _, group in groupby(undone_texts(folder, manifest, examples), key=lambda one: one[0].row):
         texts: dict[str, str] = {}
-        for example, field, clean, _, _ in group:
+        for example, field, clean, _, rows in group:
             texts = texts or {name: token_text(value) for name, value in example.fields.items()}
-            texts[field] = (
-                contexts.setdefault(example.context_key or str(example.row), clean) if field == "context" else clean
-            )
+            key = example.context_key or str(example.row)
+            if field == "context" and (rows or key not in contexts):
+                contexts[key] = clean
+            texts[field] = contexts[key] if field == "context" else clean
         yield texts
 
 

@@ -70,14 +70,22 @@ class AttackSet:
         )
 
     def edits(self, examples: Sequence[Example]) -> list[list[dict[str, Any]]]:
-        """Return the ledger's edits of each example; those of a shared context for every question that has it."""
+        """Return the ledger's edits of each example; those of a shared context for every question that has it.
+
+        Of contexts that the attack made equal, a question has the last one that came before it, or with it.
+        """
         own: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         shared: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         for entry in open_table(self.folder / LEDGER).read(["row", "id", *_EDIT_KEYS]).to_pylist():
             target = shared if entry["field"] == "context" and entry["id"].startswith(_SHARED) else own
             target[entry["row"]].append({key: entry[key] for key in _EDIT_KEYS})
-        by_context = {example.fields["context"]: shared[example.row] for example in examples if example.row in shared}
-        return [own[example.row] + by_context.get(example.fields.get("context", ""), []) for example in examples]
+        by_context, found = dict[Any, list[dict[str, Any]]](), []
+        for example in examples:
+            context = example.fields.get("context", "")
+            if example.row in shared:
+                by_context[context] = shared[example.row]
+            found.append(own[example.row] + by_context.get(context, []))
+        return found
 
     def clean_labels(self, examples: Sequence[Example]) -> list[QaGold] | None:
         """Return the answers as the clean contexts spell them, or None where contexts were not attacked."""

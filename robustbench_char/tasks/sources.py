@@ -6,10 +6,13 @@ again without the network; mini is part of the package.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypedDict, Unpack, cast
 
@@ -195,15 +198,22 @@ def write_mini(task: str, output: str | Path, *, overwrite: bool = False) -> lis
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps what was downloaded; a temporary one where it cannot be written."""
+    """Return the folder that keeps what was downloaded; one of this process alone where it cannot be written."""
     import platformdirs
 
     folder = platformdirs.user_cache_path("robustbench-char")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="robustbench-char-"))
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="robustbench-char-"))
+        return _temporary_folder()
+    return folder if os.access(folder, os.W_OK) else _temporary_folder()
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="robustbench-char-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _split(name: str, known: tuple[str, ...]) -> str:

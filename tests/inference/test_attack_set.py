@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.attack_sets import attack_file
+from robustbench_char.attack_sets.fingerprints import clean_fingerprints, fingerprints
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys
 from robustbench_char.attacks.ledger import Slot, ledger_table
@@ -103,3 +105,27 @@ def test_words_are_compared_where_there_are_as_many(tmp_path: Path) -> None:
         matching_attack(tmp_path / "insert_space", clean, task)
     info = matching_attack(tmp_path / "ends", clean, task).info()
     assert info.character_error_rate == pytest.approx(info.edits / 23, rel=0.5)
+
+
+def test_two_contexts_that_the_attack_made_equal(tmp_path: Path) -> None:
+    """Each question has the edits of its own, in breakdowns and where it is known again."""
+    texts = ("The stattion is up.", "The staation is up.")
+    lines = [
+        {"id": f"{number}", "title": "", "context": text, "question": f"Who is number {number}?",
+         "answers": {"text": ["The"], "answer_start": [0]}}
+        for number, text in enumerate((texts[0], texts[0], texts[1], texts[1]))
+    ]  # fmt: skip
+    clean, equal = tmp_path / "dev.jsonl", 0
+    clean.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    task = get_task("squad_v1")
+    known = fingerprints(open_source(task, input=clean).examples()).tolist()
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        manifest = attack_file("squad_v1", clean, suite="drop", seed=seed, output=folder)
+        examples = list(open_source(task, input=folder / clean.name).examples())
+        edits = AttackSet(folder, manifest).edits(examples)
+        words = [[edit["word_before"] for edit in own if edit["field"] == "context"] for own in edits]
+        assert words[0] == words[1] != words[2] == words[3]
+        assert clean_fingerprints(folder, manifest, examples).tolist() == known
+        equal += len({example.fields["context"] for example in examples}) == 1
+    assert equal

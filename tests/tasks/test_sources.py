@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +146,16 @@ def test_mini(cache: Path) -> None:
         open_source(get_task("cola").model_copy(update={"name": "mine"}), data="mini")
 
 
-def test_cache_folder_falls_back_to_a_temporary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+def test_cache_folder_falls_back_to_one_that_goes_with_the_process(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    folder = sources.cache_folder()
-    assert folder.is_dir()
-    assert "robustbench-char" in folder.name
+    (tmp_path / "temporary").mkdir()
+    code = (
+        "from robustbench_char.tasks.sources import cache_folder as folder\n"
+        "(folder() / 'kept').write_text('')\n"
+        "print(*folder().iterdir())"
+    )
+    there = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "file"), "TMPDIR": str(tmp_path / "temporary")}
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).name == "kept"
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path / "temporary")
+    assert list((tmp_path / "temporary").iterdir()) == []
