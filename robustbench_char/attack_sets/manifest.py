@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import is_ours, sha256_file, write_json
+from robustbench_char.common.files import is_ours, safe_name, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.seeds import StoredSeed
@@ -25,10 +25,16 @@ MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answer
 _FOREIGN = f"a {MANIFEST} of another program"
 
 
+def _plain(name: str) -> str:
+    if safe_name(name) != name:
+        raise ValueError("the name of a file, no path")
+    return name
+
+
 class FileInfo(Frozen):
     """A file by name and content. `rows` are examples, or the rows of a ledger."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_plain)]
     sha256: str
     rows: int
 

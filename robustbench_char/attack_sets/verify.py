@@ -21,7 +21,7 @@ from robustbench_char.attack_sets.replay import (
 from robustbench_char.attacks.ledger import LedgerRow, edit_of, undoing_edit_of
 from robustbench_char.attacks.operators import WHITE_SPACE
 from robustbench_char.common import InputError
-from robustbench_char.common.files import safe_name, sha256_file
+from robustbench_char.common.files import sha256_file
 from robustbench_char.tasks.base import Example, NativeFile, Task, token_text
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import follow
@@ -67,7 +67,7 @@ def verify(folder: str | Path, input: Input | None = None, **source: Unpack[Name
 def _check_files(folder: Path, manifest: Manifest, source: NativeFile) -> None:
     _same(source.path, "content", _short(source_sha256(source.path)), _short(manifest.input.sha256))
     for info in filter(None, (manifest.output, manifest.ledger, manifest.answers, manifest.spellings)):
-        path = folder / safe_name(info.name)
+        path = folder / info.name
         if not path.is_file():
             raise InputError(path, found="no such file", expected="a file of the attacked set", fix=FIX)
         _same(path, "content", _short(sha256_file(path)), _short(info.sha256))

@@ -23,8 +23,8 @@ from robustbench_char.common.file_kinds import special_kind
 from robustbench_char.common.scratch import move_to, scratch_folder
 
 __all__ = [
-    "check_file", "check_output", "check_writable", "disk_error", "find_declaration", "is_free", "is_ours",
-    "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of",
+    "check_file", "check_links", "check_output", "check_writable", "disk_error", "find_declaration", "is_free",
+    "is_ours", "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of",
     "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
 ]  # fmt: skip
 
@@ -35,6 +35,8 @@ MARKERS = (
 _GENERATOR = b'<meta name="generator" content="robustbench-char">'
 
 
+_LARGEST = 1 << 28
+"""Bytes of a JSON file of ours that is read: far more than any has."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = _PACKAGE / "_shipped"  # filled when the wheel is built, see pyproject.toml
 _CHECKOUT = _PACKAGE.parent
@@ -65,10 +67,18 @@ def check_file(path: Path, *, option: str = "--input", holding: str = "at least 
     raise InputError(path, found=found, expected=expected, fix=fix)
 
 
+def check_links(folder: Path, expected: str) -> None:
+    """Raise InputError for a link that leads out of a folder: a stranger's may lead to files of the user."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
+            raise InputError(path, found=f"a link to {os.readlink(path)}", expected=expected,
+                             fix="Put what it leads to in its place, or remove it.")  # fmt: skip
+
+
 def read_json(path: Path, text: str | None = None) -> Any:
     """Read one of our own JSON files, or its `text`. Raises InputError that names the line when it is malformed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8") if text is None else text)
+        return json.loads(_text(path) if text is None else text)
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
     except OSError as error:
@@ -79,6 +89,15 @@ def read_json(path: Path, text: str | None = None) -> Any:
         raise InputError(place, found=f"malformed JSON ({error})", expected="a JSON file", fix=fix) from None
 
 
+def _text(path: Path) -> str:
+    """Return a text that is read at once. Raises OSError for what has no end (a pipe, a device) or is far too large."""
+    if special := special_kind(path):
+        raise OSError(special.found)
+    if (size := path.stat().st_size) > _LARGEST:
+        raise OSError(f"{size:,} bytes; at most {_LARGEST:,} are read")
+    return path.read_text(encoding="utf-8")
+
+
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write readable JSON in a fixed layout: keys in the order given, floats at full precision."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -87,6 +106,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 def put_json(path: Path, value: Mapping[str, object]) -> None:
     """Write JSON as `write_json` does, atomically: a reader sees the old file or the new one, never a part."""
     scratch = scratch_of(path)
+    scratch.unlink(missing_ok=True)  # of a folder from elsewhere it may be a link, which would be written through
     try:
         write_json(scratch, value)
         os.replace(scratch, path)
@@ -264,8 +284,8 @@ def is_ours(path: Path, *keys: str) -> bool:
     """Return whether this program wrote a JSON file (of these keys) or a page; not so where it cannot be read."""
     try:
         if path.suffix == ".html":
-            return _GENERATOR in path.read_bytes()[:1024]
-        value = json.loads(path.read_text(encoding="utf-8"))
+            return special_kind(path) is None and _GENERATOR in path.read_bytes()[:1024]
+        value = json.loads(_text(path))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(value, dict) and type(value.get("schema")) is int and {*keys} <= value.keys()

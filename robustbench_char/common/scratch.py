@@ -82,7 +82,7 @@ def _remove_left(target: Path) -> None:
 def _held(folder: Path) -> Iterator[bool]:
     """Lock a folder as long as this process lives; give False where another has it, or the system has no such locks."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         yield False
         return

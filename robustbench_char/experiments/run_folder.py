@@ -7,7 +7,7 @@ Weights, attacked texts and checkpoints stay in the store. Predictions hold the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import output_folder, put_json, scratch_of
+from robustbench_char.common.files import check_links, output_folder, put_json, scratch_of
 from robustbench_char.common.frozen import Frozen, read_json_model
 from robustbench_char.common.provenance import Provenance, provenance
 from robustbench_char.experiments._expand import Plan
 from robustbench_char.experiments._jobs import PRICES, READY, Job
-from robustbench_char.experiments.store import JOB, Cost, Store
+from robustbench_char.experiments.store import Cost, Store
 
 __all__ = ["RunFile"]
 
@@ -54,7 +54,7 @@ TEXTS = dict.fromkeys(("score", *READY), ("predictions.parquet",)) | {"sensitivi
 def result_path(name: str) -> Path | None:
     """Return where the numbers of a job go below the folder of a run, or None where they stay in the store."""
     kind, *rest = name.split("/")
-    return Path(FOLDERS[kind], *rest) if kind in FOLDERS else None
+    return Path(FOLDERS[kind], *rest) if kind in FOLDERS and ".." not in rest else None
 
 
 class JobLine(Frozen):
@@ -96,6 +96,7 @@ class RunFolder:
                              fix="Choose another --output.")  # fmt: skip
         if path.exists() and not path.is_dir():
             raise InputError(path, found="a file", expected="a folder", fix="Choose another --output.")
+        check_links(path, "the folder of a run, with its files in it")
         self.keys: dict[str, str] = {}
         if (path / RUN).is_file():
             file = read_json_model(path / RUN, RunFile, expected="what `run` wrote", fix="Choose another --output.")
@@ -123,7 +124,10 @@ class RunFolder:
         source, target = store.path(job.stage, plan.keys[job.name]), self.path / path
         names = NUMBERS.get(job.stage, ()) + (TEXTS.get(job.stage, ()) if self.examples else ())
         with _written(target), output_folder(target, earlier=lambda _: True) as new:
-            shutil.copytree(source, new, ignore=_left_out(names, source, job.stage), dirs_exist_ok=True)
+            for name in store.read(job.stage, plan.keys[job.name]).files:  # what else stands there, links too, stays
+                if job.stage == "report" or name in names:
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(source / name, new / name)
 
     def write(
         self, plan: Plan, store: Store, states: Mapping[str, str], errors: Mapping[str, str], **header: Any
@@ -163,17 +167,6 @@ def _written(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(path, found=f"it cannot be written ({error})", expected="a folder with room to write",
                          fix="Free space or check permissions, and rerun.") from None  # fmt: skip
-
-
-def _left_out(names: Collection[str], source: Path, stage: str) -> Callable[[str, list[str]], list[str]]:
-    """Return what `copytree` leaves out: all but `names` at the top; of a report, `job.json` alone."""
-
-    def ignored(folder: str, content: list[str]) -> list[str]:
-        if stage == "report":
-            return [name for name in content if name == JOB]
-        return [name for name in content if name not in names] if Path(folder) == source else []
-
-    return ignored
 
 
 def _cost(store: Store, job: Job, plan: Plan) -> Cost | None:

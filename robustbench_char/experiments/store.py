@@ -104,8 +104,9 @@ class Store:
             files = self.read(stage, key).files
         except InputError as error:
             return str(error)
+        there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_symlink()}
         for name, file in files.items():
-            path = folder / name
+            path = there.get(name, folder / "none")
             if not path.is_file() or path.stat().st_size != file.bytes:
                 return f"{name}: missing or of another size"
             if (thorough or file.bytes <= _WHOLE) and sha256_file(path) != file.sha256:

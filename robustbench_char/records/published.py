@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
+from robustbench_char.common.file_kinds import special_kind
+from robustbench_char.common.files import check_links, read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
 from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.common.tables import bounded, open_table
@@ -142,8 +143,10 @@ def read_table(
 def publish(run: Path, output: Path) -> None:
     """Write the results of a run's folder into `output` as a published set; other files there stay as they are.
 
-    A `run.json` goes with them. Raises InputError where there is no record, and for counts that are not their record's.
+    A `run.json` goes with them. Raises InputError where there is no record, for counts that are not their record's, and
+    for links out of the run: what they lead to is nobody's to publish.
     """
+    check_links(run, "a run, with its files in it")
     records = find_files([run], RECORD)
     if not records:
         raise InputError(run, found=f"no {RECORD}", expected="the folder of a run", fix="Check the path.")
@@ -191,7 +194,9 @@ class _PublishedSet:
 
         self.folder = folder
         try:
-            table = parquet.read_table(folder / RECORDS)
+            if special := special_kind(folder / RECORDS):
+                raise ValueError(special.found)
+            table = bounded(folder / RECORDS, parquet.ParquetFile(folder / RECORDS)).read()
             about = json.loads(table.schema.metadata[_METADATA])
             newer, rows = about["schema"] > _SCHEMA, table.to_pylist()
         except (ValueError, OSError, KeyError, TypeError) as error:  # pyarrow's own are among them
@@ -268,6 +273,7 @@ def _write_set(folder: Path, run: Path, records: list[tuple[Path, Any]]) -> None
     rows: list[dict[str, Any]] = []
     tables: dict[tuple[str, str, str], pd.DataFrame] = {}
     for at, record in records:
+        _check_result(at / RECORD, record, "task", "data")
         path, table = at.relative_to(run).as_posix(), None
         if sha256 := record.get("counts_sha256"):
             table = tables[record["task"], record["data"]["sha256"], path] = find_counts(at, sha256)
@@ -276,6 +282,8 @@ def _write_set(folder: Path, run: Path, records: list[tuple[Path, Any]]) -> None
     if tables:
         _write_counts(folder / COUNTS, tables)
     if searches := find_files([run], WORST_CASE):
+        for at, record in searches:
+            _check_result(at / WORST_CASE, record, "steps_sha256")
         steps = {at.relative_to(run).as_posix(): find_steps(at, record["steps_sha256"]) for at, record in searches}
         _write_steps(folder / ALL_STEPS, steps)
     for name, published in FILES.items():
@@ -285,6 +293,12 @@ def _write_set(folder: Path, run: Path, records: list[tuple[Path, Any]]) -> None
     _write_records(folder, rows)
     if (run / RUN).is_file():
         (folder / RUN).write_text(_json(read_json(run / RUN)) + "\n", encoding="utf-8")
+
+
+def _check_result(path: Path, value: Any, *keys: str) -> None:
+    if not isinstance(value, dict) or not {"schema", *keys} <= value.keys():
+        raise InputError(path, found="a file of another program", expected="a result with its scores",
+                         fix="Move it out of the folder.")  # fmt: skip
 
 
 def _write_records(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -51,6 +51,15 @@ def test_a_manifest_that_contradicts_itself(mini: Path, tmp_path: Path, key: str
         verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
 
 
+@pytest.mark.parametrize("name", ["../dev.tsv", "/dev/stdin", "a/../dev.tsv", "..", "", "a\\b.tsv", "a\0.tsv"])
+def test_a_manifest_names_files_of_its_folder(mini: Path, tmp_path: Path, name: str) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    spoil_json(tmp_path / "out" / MANIFEST, {"output": manifest["output"] | {"name": name}})
+    with pytest.raises(InputError, match=r"manifest\.json: output\.name: found .*the name of a file, no path"):
+        verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
+
+
 def test_show_says_that_a_file_was_altered(mini: Path, tmp_path: Path) -> None:
     run(mini, "cola", "drop", tmp_path / "out")
     path = tmp_path / "out" / mini_path("cola", "test").name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -12,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError, Registry, nearest
-from robustbench_char.common.files import check_file, find_declaration, output_folder, read_json, safe_name, shipped
+from robustbench_char.common.files import (
+    check_file,
+    check_output,
+    find_declaration,
+    is_ours,
+    output_folder,
+    put_json,
+    read_json,
+    safe_name,
+    scratch_of,
+    shipped,
+)
 
 
 def write(target: Path, text: str, **options: object) -> None:
@@ -153,10 +165,46 @@ def test_json_that_cannot_be_read(tmp_path: Path, text: str) -> None:
 
 
 def test_json_that_is_no_file(tmp_path: Path) -> None:
+    """Neither is waited for, nor read without end."""
     (tmp_path / "loop.json").symlink_to("loop.json")
-    for path in (tmp_path, tmp_path / "loop.json"):
-        with pytest.raises(InputError, match=r"found it cannot be read \((Is a dir|Too many)"):
-            read_json(path)
+    (tmp_path / "manifest.json").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "record.json")
+    os.mkfifo(tmp_path / "index.html")
+    kinds = {".": "a folder", "loop.json": "a link to nothing", "manifest.json": "a device", "record.json": "a pipe"}
+    for name, kind in kinds.items():
+        with pytest.raises(InputError, match=rf"found it cannot be read \({kind}\)"):
+            read_json(tmp_path / name)
+    assert not any(is_ours(tmp_path / name) for name in [*kinds, "index.html"])
+    with pytest.raises(InputError, match="other content"):
+        check_output(tmp_path, overwrite=False)
+
+
+def test_json_of_any_size(tmp_path: Path) -> None:
+    """A file with nothing in it can be of any size, and takes no room on the disk."""
+    with (tmp_path / "record.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match=r"found it cannot be read \(1,099,511,627,776 bytes; at most 268,435,456"):
+        read_json(tmp_path / "record.json")
+
+
+def test_json_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("kept")
+    scratch_of(tmp_path / "run.json").symlink_to("mine")
+    put_json(tmp_path / "run.json", {"schema": 1})
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert read_json(tmp_path / "run.json") == {"schema": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "run.json"]
+
+
+def test_what_killed_processes_left_is_a_folder(tmp_path: Path) -> None:
+    """A pipe of that name would be waited for, a link would lead elsewhere."""
+    (tmp_path / "mine").mkdir()
+    os.mkfifo(tmp_path / ".out.unfinished-abcdefgh")
+    (tmp_path / ".out.replaced-abcdefgh").symlink_to("mine")
+    with output_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").write_text("a")
+    assert (tmp_path / "out" / "a.txt").is_file()
+    assert not (tmp_path / "out").is_symlink()
 
 
 def test_an_error_survives_a_process_border() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,33 @@ def test_what_is_not_a_run_is_not_published(run: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "set").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["manifests/sensitivity.json", "run.json", "records/bert/drop/record.json", "more"])
+def test_what_a_link_leads_to_is_not_published(run: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.json").write_text('{"schema": 1, "token": "private"}')
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(tmp_path / "mine.json")
+    with pytest.raises(
+        InputError, match=rf"{name}: found a link to .*mine\.json; expected a run, with its files in it"
+    ):
+        publish(run, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+
+
+def test_links_inside_a_run_are_published(run: Path, tmp_path: Path) -> None:
+    (run / "manifests" / "pretraining.json").symlink_to("../run.json")
+    (tmp_path / "link").symlink_to("run")
+    publish(tmp_path / "link", tmp_path / "set")
+    assert len(find_files([tmp_path / "set"], "pretraining.json")) == 1
+
+
+@pytest.mark.parametrize("name", ["record.json", "worst_case.json"])
+@pytest.mark.parametrize("text", ["[]", '{"schema": 1}', '{"task": "qnli", "data": {}}', "1"])
+def test_files_of_other_programs_are_not_published(run: Path, tmp_path: Path, name: str, text: str) -> None:
+    (run / "manifests" / name).write_text(text)
+    with pytest.raises(InputError, match=rf"manifests/{name}: found a file of another program; expected a result"):
+        publish(run, tmp_path / "set")
+
+
 def altered(published: Path) -> None:
     """Change one score, and keep all else."""
     table = parquet.read_table(published / "records.parquet")
@@ -129,6 +157,11 @@ def altered(published: Path) -> None:
     rows[0]["record"] = rows[0]["record"].replace('"f1":0.0', '"f1":99.0', 1)
     assert rows != table.to_pylist()
     parquet.write_table(pa.Table.from_pylist(rows, table.schema), published / "records.parquet")
+
+
+def special(published: Path, make: Callable[[Path], object]) -> None:
+    (published / "records.parquet").unlink()
+    make(published / "records.parquet")
 
 
 def newer(published: Path) -> None:
@@ -148,6 +181,8 @@ def plain(published: Path) -> None:
     [
         (lambda folder: (folder / "records.parquet").write_bytes(b"PAR1 cut off"), "found a damaged file"),
         (lambda folder: (folder / "records.parquet").write_bytes(b""), "found a damaged file"),
+        (lambda folder: special(folder, os.mkfifo), r"found a damaged file \(a pipe\)"),
+        (lambda folder: special(folder, Path.mkdir), r"found a damaged file \(a folder\)"),
         (plain, "found a damaged file"),
         (altered, "found another content than was published"),
         (newer, "found schema 2, of a newer version of robustbench-char"),
