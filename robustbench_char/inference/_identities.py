@@ -12,7 +12,7 @@ from robustbench_char.common.files import read_json
 from robustbench_char.defences.opening import identify_defence
 from robustbench_char.inference.options import ModelOptions
 from robustbench_char.models.bases import HEADS, Base, heads_in, labels_in, resolve_base
-from robustbench_char.models.folders import CONFIG
+from robustbench_char.models.folders import CONFIG, SUPPORTED_TYPES
 from robustbench_char.models.kinds import what_it_reads
 from robustbench_char.records.predictors import identity
 from robustbench_char.tasks.base import Family, Task
@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 SYSTEM = "system.json"
+_WRITERS = ("ForConditionalGeneration", "MTModel")
+"""How the names of architectures end that have an encoder, and a decoder with a head for text."""
 
 
 def identify_saved(name: str, task: Task | None, options: ModelOptions) -> dict[str, Any]:
@@ -122,12 +124,18 @@ def check_head(name: str, config: Mapping[str, Any], family: Family) -> None:
         found = f"{', '.join(architectures)}, which has no head for such a task"
         if does := what_it_reads(config):
             raise InputError(name, found=found, expected=expected, fix=f"It {does}: choose another model.")
-        raise headless(name, found, expected)
+        raise headless(name, config, found, expected)
     fix = f"Choose a task of {' or '.join(sorted(heads)).replace('_', ' ')}, or another model."
     raise InputError(name, found=", ".join(architectures), expected=expected, fix=fix)
 
 
-def headless(name: str, found: str, expected: str) -> InputError:
+def headless(name: str, config: Mapping[str, Any], found: str, expected: str) -> InputError:
     """Return the error for a model without a head for the task."""
-    command = f"robustbench-char finetune TASK --base {name} --train FILE --output DIR"
-    return InputError(name, found=found, expected=expected, fix=f"Train it with a new head first: `{command}`.")
+    system = "" if config.get("model_type") in SUPPORTED_TYPES else " --system encoder"
+    command = f"robustbench-char finetune TASK --base {name}{system} --train FILE --output DIR"
+    fix = f"Train it with a new head first: `{command}`."
+    architectures = list(map(str, config.get("architectures") or ()))
+    if any(one.endswith(_WRITERS) for one in architectures):
+        found = f"{', '.join(architectures)}, which writes its answer as text, and has no head for such a task"
+        fix = f"Ask it through a predictor of yours (file.py:function), or train a head on its encoder: `{command}`."
+    return InputError(name, found=found, expected=expected, fix=fix)

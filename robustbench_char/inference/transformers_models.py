@@ -122,7 +122,7 @@ def _loaded(name: str, base: Base, family: Family, labels: Sequence[str]) -> Pre
     refuse_missing(base.folder, [key for key in missing if key.startswith(own) and ".pooler." not in key])
     if missing:
         found = f"weights without {missing[0]} ({len(missing)} missing)"
-        raise headless(name, found, f"all weights of a {type(model).__name__}, its head among them")
+        raise headless(name, base.config, found, f"all weights of a {type(model).__name__}, its head among them")
     return model
 
 

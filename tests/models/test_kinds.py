@@ -126,6 +126,31 @@ def test_models_that_do_not_encode_text(
         check_head("model", config, "classification")
 
 
+@pytest.mark.parametrize(
+    ("kind", "architecture", "found", "fix"),
+    [
+        (
+            "t5",
+            "T5ForConditionalGeneration",
+            "which writes its answer as text",
+            "predictor of yours.* --system encoder",
+        ),
+        ("bart", "BartForConditionalGeneration", "which writes its answer as text", "train a head on its encoder"),
+        ("marian", "MarianMTModel", "which writes its answer as text", "--system encoder"),
+        ("t5", "T5EncoderModel", "which has no head", "a new head first: .*--base model --system encoder --train"),
+        ("distilbert", "DistilBertModel", "which has no head", "a new head first: .* --system encoder"),
+        ("roberta", "RobertaForMaskedLM", "which has no head", "a new head first: .*--base model --train FILE"),
+    ],
+)
+def test_models_of_another_head(kind: str, architecture: str, found: str, fix: str) -> None:
+    """The command that is named is one that takes the model."""
+    from robustbench_char.inference._identities import check_head
+
+    config = {"model_type": kind, "architectures": [architecture]}
+    with pytest.raises(InputError, match=f"{architecture}, {found}.*{fix}"):
+        check_head("model", config, "classification")
+
+
 def test_a_language_has_to_be_chosen(shared_bert: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(shared_bert, tmp_path / "model"))
     said: dict[str, Any] = {"model_type": "xmod", "languages": ["en_XX", "de_DE"]}
