@@ -7,7 +7,7 @@ Weights, attacked texts and checkpoints stay in the store. Predictions hold the 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,10 +124,9 @@ class RunFolder:
         source, target = store.path(job.stage, plan.keys[job.name]), self.path / path
         names = NUMBERS.get(job.stage, ()) + (TEXTS.get(job.stage, ()) if self.examples else ())
         with _written(target), output_folder(target, earlier=lambda _: True) as new:
-            for name in store.read(job.stage, plan.keys[job.name]).files:  # what else stands there, links too, stays
-                if job.stage == "report" or name in names:
-                    (new / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(source / name, new / name)
+            written = store.read(job.stage, plan.keys[job.name]).files
+            wanted = [name for name in written if job.stage == "report" or name in names]
+            shutil.copytree(source, new, ignore=_all_but(wanted, source), dirs_exist_ok=True)
 
     def write(
         self, plan: Plan, store: Store, states: Mapping[str, str], errors: Mapping[str, str], **header: Any
@@ -167,6 +166,12 @@ def _written(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(path, found=f"it cannot be written ({error})", expected="a folder with room to write",
                          fix="Free space or check permissions, and rerun.") from None  # fmt: skip
+
+
+def _all_but(wanted: Iterable[str], source: Path) -> Callable[[str, list[str]], list[str]]:
+    """Return what `copytree` leaves out: all but the wanted files, so what somebody put or linked beside them."""
+    kept = {source / part for name in wanted for part in (Path(name), *Path(name).parents)}
+    return lambda folder, content: [name for name in content if Path(folder, name) not in kept]
 
 
 def _cost(store: Store, job: Job, plan: Plan) -> Cost | None:
