@@ -17,12 +17,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from tools.hardness._forks import forked, waited
 
 __all__ = ["FAULTS", "Ended", "Fault", "counted", "ended", "import_as", "killed", "preload"]
 
@@ -90,11 +91,13 @@ def preload() -> None:
 
 def import_as(command: Sequence[str], box: Path, beside: Path) -> None:
     """Import what a command imports, which it does in a process of its own: nothing runs here."""
-    if (process := os.fork()) == 0:
+
+    def work() -> int:
         _run(command, box, beside / "printed")
         (beside / "modules").write_text("\n".join(sys.modules))
-        os._exit(0)
-    os.waitpid(process, 0)
+        return 0
+
+    waited(forked(work))
     for name in (beside / "modules").read_text().split("\n"):
         if name not in sys.modules and "__" not in name:
             try:
@@ -108,14 +111,14 @@ def import_as(command: Sequence[str], box: Path, beside: Path) -> None:
 def ended(command: Sequence[str], box: Path, beside: Path, fault: Fault | None = None, at: int = 0) -> Ended:
     """Run a command in the folder `box`, with a fault at the `at`-th call below it; without one the calls are told."""
     calls, printed = beside / "calls", beside / "printed"
-    if (process := os.fork()) == 0:
-        with calls.open("wb") as log:
-            fault = fault or Fault("none", _CHANGES, _COUNT)
-            signal.alarm(_LONGEST)
-            os._exit(_run(command, box, printed, (fault.counted, fault.how, at, fault.error, log.fileno())))
-    _, status = os.waitpid(process, 0)
-    told = printed.read_text(encoding="utf-8", errors="replace")
-    return Ended(os.waitstatus_to_exitcode(status), told, calls.read_text().splitlines())
+    fault = fault or Fault("none", _CHANGES, _COUNT)
+
+    def work() -> int:
+        signal.alarm(_LONGEST)
+        log = os.open(calls, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        return _run(command, box, printed, (fault.counted, fault.how, at, fault.error, log))
+
+    return _ended(waited(forked(work)), printed, calls.read_text().splitlines())
 
 
 def counted(command: Sequence[str], box: Path, beside: Path, fault: Fault) -> Ended:
@@ -125,30 +128,27 @@ def counted(command: Sequence[str], box: Path, beside: Path, fault: Fault) -> En
 
 def killed(command: Sequence[str], box: Path, beside: Path, seconds: float, whom: str) -> Ended:
     """Run a command, and kill it, or a worker of it first, after so many seconds, if it has not ended by then."""
-    if (process := os.fork()) == 0:
+
+    def work() -> int:
         signal.alarm(_LONGEST)
-        os._exit(_run(command, box, beside / "printed"))
-    status = _wait(process, seconds)
-    if status is None and whom == "worker" and (workers := _children(process)):
+        return _run(command, box, beside / "printed")
+
+    process = forked(work)
+    code = waited(process, seconds)
+    if code is None and whom == "worker" and (workers := _children(process)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(workers[-1], signal.SIGKILL)
-        status = _wait(process, seconds / 2)
-    if status is None:
+        code = waited(process, seconds / 2)
+    if code is None:
         os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
-    told = (beside / "printed").read_text(encoding="utf-8", errors="replace")
-    return Ended(os.waitstatus_to_exitcode(status), told, [])
+        code = waited(process)
+    return _ended(code, beside / "printed", [])
 
 
-def _wait(process: int, seconds: float) -> int | None:
-    """Wait for a process to end; return its status, or None where it has not ended by then."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        ended_one, status = os.waitpid(process, os.WNOHANG)
-        if ended_one:
-            return status
-        time.sleep(0.01)
-    return None
+def _ended(code: int | None, printed: Path, calls: list[str]) -> Ended:
+    if code is None:
+        raise ValueError("the process has not ended")
+    return Ended(code, printed.read_text(encoding="utf-8", errors="replace"), calls)
 
 
 def _children(process: int) -> list[int]:

@@ -15,7 +15,6 @@ import os
 import random
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,6 +33,7 @@ import seqeval.metrics  # noqa: F401
 import sklearn.metrics  # noqa: F401
 from scipy import stats  # noqa: F401
 
+from tools.hardness._forks import forked, waited
 from tools.hardness._live import Changed, changed_functions
 from tools.hardness._mutations import Mutant, mutants
 
@@ -111,25 +111,19 @@ class _Mutated(MetaPathFinder, SourceFileLoader):  # type: ignore[misc]
 
 def in_child(work: Callable[[], int], seconds: float | None = None) -> int | None:
     """Return the exit code of a forked child that does the work in silence, None if it took longer."""
-    child = os.fork()
-    if child == 0:
+
+    def silently() -> int:
         os.setpgid(0, 0)
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        code = 70
-        try:
-            code = work()
-        finally:
-            os._exit(code)
-    end = time.monotonic() + (seconds or 1e9)
-    while time.monotonic() < end:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+        return work()
+
+    child = forked(silently)
+    code = waited(child, seconds)
+    if code is None:
+        os.killpg(child, signal.SIGKILL)
+        waited(child)
+    return code
 
 
 def measure_reach(rooms: Sequence[str], folder: Path) -> None:
