@@ -153,6 +153,9 @@ def find_declaration(folder: str, name: str, *, place: str) -> Path:
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
+        if path.stem in {".", ".."}:  # outputs are called so
+            raise InputError(place, found=f"a file called {path.name}", expected="a name before .yaml",
+                             fix="Rename the file.")  # fmt: skip
         if path.is_file():
             return path
         raise InputError(place, found=f"no file {name}", expected="a YAML file", fix="Check the path.")

@@ -23,13 +23,23 @@ from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
 _REPORTED = ("score", *READY, "sensitivity", *PRICES, "worst_case")
+_LONGEST = 240
+"""Bytes of a job's name, which is that of its log too: file systems take 255."""
 _LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "nlpaug")
 
 
 def expand(resolved: Resolved) -> Plan:
-    """Return the jobs of a benchmark with their keys. Raises InputError for different jobs of one name."""
+    """Return the jobs of a benchmark with their keys.
+
+    Raises InputError for different jobs of one name, and for names that no folder can have.
+    """
     jobs: dict[str, Job] = {}
     for job in _jobs(resolved):
+        parts = job.name.split("/")
+        if {"", ".", ".."} & {*parts} or "\0" in job.name or len(job.name.encode()) > _LONGEST:
+            raise InputError("the spec", found=f"a job called {job.name!r}",
+                             expected=f"names of 1 to {_LONGEST} bytes in all, none of them '.' or '..'",
+                             fix="Rename the system, suite or file.")  # fmt: skip
         if jobs.setdefault(job.name, job).params != job.params:
             raise InputError("the spec", found=f"two different jobs called {job.name}",
                              expected="suites, tasks and defences of different names",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -250,4 +251,10 @@ def test_resolver_never_looks_into_the_working_directory(tmp_path: Path, monkeyp
         find_declaration("attacks", "mine", place="--suite")
     with pytest.raises(InputError, match=r"no file none\.yaml"):
         find_declaration("attacks", "none.yaml", place="--suite")
+    for name in ("...yaml", "...yml", "....yaml"):
+        (tmp_path / name).write_text("schema: 1\n")
+    for name in ("...yaml", "...yml"):
+        with pytest.raises(InputError, match=rf"found a file called {re.escape(name)}; expected a name before \.yaml"):
+            find_declaration("attacks", str(tmp_path / name), place="--suite")
+    assert find_declaration("attacks", "....yaml", place="--suite").stem == "..."
     assert find_declaration("attacks", "attacks/mine.yaml", place="--suite") == Path("attacks/mine.yaml")

@@ -176,6 +176,14 @@ def test_a_suite_is_meant_by_the_name_it_is_given(write_spec: Write, tmp_path: P
             assert [name for name in jobs if name.startswith(f"{stage}/tiny/bert/qnli/seed_0/{suite}")], (stage, suite)
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "a\0b", "é" * 110])
+def test_names_that_no_folder_can_have(write_spec: Write, tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        InputError, match=r"a job called .*; expected names of 1 to 240 bytes in all, none of them '\.'"
+    ):
+        plan(write_spec(systems={name: {"system": "bert"}}), tmp_path)
+
+
 def test_two_things_of_one_name(write_spec: Write, tmp_path: Path) -> None:
     own = str(tmp_path / "drop.yaml")
     shutil.copyfile(shipped("attacks")["swap"], own)
