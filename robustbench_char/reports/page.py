@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from robustbench_char.common.files import output_folder
+from robustbench_char.common.files import output_folder, sha256_bytes
 from robustbench_char.reports._heading import heading, run_named
 from robustbench_char.reports._render import (
     FIGURES,
@@ -88,7 +88,21 @@ def write_report(
 
 
 def _sections(evidence: Evidence) -> list[Section]:
-    return [section for name in SECTIONS for section in SECTIONS.get(name)(evidence)]
+    return _told_apart([section for name in SECTIONS for section in SECTIONS.get(name)(evidence)])
+
+
+def _told_apart(sections: Sequence[Section]) -> list[Section]:
+    """Return sections whose tables, and whose figures, are files of different names, also where case does not count."""
+    taken: dict[tuple[str, str], str] = {}
+
+    def apart(block: Block) -> Block:
+        if not isinstance(block, Table | Picture):
+            return block
+        first = taken.setdefault((block.kind, slug(block.name).casefold()), block.name)
+        mark = sha256_bytes(block.name.encode(errors="surrogatepass"))[:8]
+        return block if block.name == first else block._replace(name=f"{block.name}-{mark}")
+
+    return [section._replace(blocks=tuple(map(apart, section.blocks))) for section in sections]
 
 
 def _printed(section: Section) -> Section:

@@ -17,6 +17,7 @@ from robustbench_char.common import InputError
 from robustbench_char.records.evaluation import read_record
 from robustbench_char.reports import write_report
 from robustbench_char.reports._render import slug, spreadsheet
+from robustbench_char.reports.page import report_tables
 
 MARKUP = (
     "</script></style></title></svg>]]>--><script>window.hit=1</script>"
@@ -87,6 +88,18 @@ def test_a_short_name_stays_and_long_ones_differ() -> None:
     one, other = slug("a" * 300), slug("a" * 301)
     assert one != other
     assert len(one) == len(other) == 160
+
+
+def test_names_that_are_written_alike_are_files_of_their_own(make_runs: Callable[..., Path], tmp_path: Path) -> None:
+    runs = make_runs(tasks=("qnli", "cola"), suites=("drop",), count=20)
+    names = {"qnli": "a b", "cola": "A-b"}
+    rewrite(runs, lambda _, value: names[value], (("task",),))
+    page = write_report([runs], tmp_path / "report")
+    named = {kind: [path.stem for path in (page.parent / kind).glob("scores_*")] for kind in ("tables", "figures")}
+    assert [len({name.casefold() for name in names}) for names in named.values()] == [2, 2]
+    text = page.read_text(encoding="utf-8")
+    assert all(f"figures/{name}.svg" in text for name in named["figures"])
+    assert len([name for name in report_tables([runs]) if name.startswith("scores_")]) == 2
 
 
 def test_a_family_of_tasks_that_is_none(make_runs: Callable[..., Path]) -> None:
