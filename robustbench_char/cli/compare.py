@@ -69,7 +69,7 @@ def compare(
 
 def _print_text(result: SetComparison) -> None:
 
-    console = visible_console(highlight=False, markup=False, emoji=False)
+    console = visible_console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
     if rows := [row for row in result.rows if row.learnt]:

@@ -22,7 +22,10 @@ def echo(text: object, *, err: bool = False) -> None:
 
 
 def visible_console(**options: Any) -> Console:
-    """Return a console of rich that prints the control characters of what it is given as escapes."""
+    """Return a console of rich that prints what it is given as it is, its control characters as escapes.
+
+    So `[b]` in the name of a model is no markup.
+    """
     from rich.console import Console
 
     class Visible(Console):
@@ -30,4 +33,4 @@ def visible_console(**options: Any) -> Console:
             for segment in super().render(renderable, options):
                 yield segment if segment.control else segment._replace(text=visible(segment.text))
 
-    return Visible(**options)
+    return Visible(markup=False, emoji=False, **options)

@@ -71,7 +71,7 @@ class View:
         table = Table("job", "for", "step", "loss", box=None)
         for name, begun in self.begun.items():
             step, loss = _progress(log_file(self.logs, name, "status"))
-            table.add_row(name, duration(time.monotonic() - begun), step, loss)
+            table.add_row(Text(visible(name)), duration(time.monotonic() - begun), step, loss)
         left = self._remaining()
         return Group(Text(counts + (f"; about {duration(left)} left" if left else "")), self._bars(), table)
 
@@ -82,9 +82,8 @@ class View:
             done, total = sum(map(self._done, jobs)), sum(job.work for job in jobs)
             left = self._speeds.setdefault(model, _Speed(done)).left(done, total)
             share = ProgressBar(total, done, width=40)
-            table.add_row(
-                model, share, f"{done:,.0f} of {total:,.0f}", "" if left is None else f"{duration(left)} left"
-            )
+            amount, time_left = f"{done:,.0f} of {total:,.0f}", "" if left is None else f"{duration(left)} left"
+            table.add_row(Text(visible(model)), share, amount, time_left)
         return table
 
     def _done(self, job: Job) -> float:

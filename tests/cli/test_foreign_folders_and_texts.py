@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
 from robustbench_char.cli.printing import visible_console
 from robustbench_char.common import InputError
@@ -31,6 +32,17 @@ def test_a_console_shows_them_and_keeps_its_own_styles() -> None:
     console = visible_console(file=out, force_terminal=True, color_system="standard", highlight=False)
     console.print("a\x1b]0;title\u202eb", style="bold")
     assert out.getvalue() == "\x1b[1ma\\u001b]0;title\\u202eb\x1b[0m\n"
+
+
+def test_a_console_reads_no_markup() -> None:
+    """Its own would be hidden, or end in an error where a bracket closes nothing."""
+    out, table = io.StringIO(), Table("name", box=None)
+    table.add_row("[red]m[/x] :bug: [link=file:///x]l[/link]")
+    console = visible_console(file=out, width=80)
+    console.print(table)
+    console.print("m[/x]")
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert lines == ["name", "[red]m[/x] :bug: [link=file:///x]l[/link]", "m[/x]"]
 
 
 def test_commands_print_no_control_character_of_the_data(run: Run) -> None:

@@ -108,12 +108,12 @@ def test_a_bar_for_each_model(tmp_path: Path) -> None:
     jobs = Plan(
         [
             Job(f"score/models/{model}/qnli/{condition}", "outside", {"n": model + condition}, work=100.0)
-            for model in ("mine", "theirs")
+            for model in ("mine[b]\x1b[5m", "theirs")
             for condition in ("clean", "drop")
         ],
         {},
     )
-    first, logs = "score/models/mine/qnli/clean", tmp_path / "logs"
+    first, logs = next(iter(jobs.jobs)), tmp_path / "logs"
     logs.mkdir()
     write_status(log_file(logs, first, "status"), step=25, steps=50)
     screen = io.StringIO()
@@ -125,6 +125,8 @@ def test_a_bar_for_each_model(tmp_path: Path) -> None:
     shown = screen.getvalue()
     assert "50 of 200" in shown
     assert "0 of 200" in shown
+    assert r"score/models/mine[b]\u001b[5m/qnli/clean" in shown
+    assert "\nmine[b]\\u001b[5m " in shown
     assert re.search(r"50 of 200 +\S+ s left", shown)
     assert "about" not in shown  # nothing like these jobs was done before
 
