@@ -42,6 +42,8 @@ _TIMES, _NEW = 10, 100_000_000
 """Heads and characters that a folder lacks are drawn: a model has at most so many times its weights, and so many."""
 _BUFFERS = ("position_ids", "token_type_ids", "inv_freq", "num_batches_tracked")
 """How names end that older versions of Transformers saved, of values that are computed."""
+_CHOSEN = ("num_hidden_layers", "interaction", "character_unit", "character_positions")
+"""What a training may choose in another way than its base has it, whose weights are then left out on purpose."""
 _PER_LAYER = ("layer_types", "attention_window")
 """Lists in a config with one entry per layer: ModernBERT's and Longformer's."""
 
@@ -157,8 +159,8 @@ def read_model(
     for name, found, expected in sorted(report["mismatched_keys"]):
         sizes = {"found": f"{name} of size {list(found)}", "expected": f"{list(expected)}, as config.json has it"}
         raise InputError(folder, **sizes, fix="Weights and config do not belong together: save the folder again.")
-    made, whole = (getattr(one, "num_hidden_layers", None) for one in (config, load_config(folder)))
-    if made == whole:  # else the others were left out on purpose
+    own, asked = load_config(folder), {name: getattr(config, name, None) for name in _CHOSEN}
+    if all(getattr(own, name, value) == value for name, value in asked.items()):
         _refuse_unused(folder, model, sorted(report["unexpected_keys"]))
     return cast(PreTrainedModel, model), sorted(report["missing_keys"])
 
