@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,6 +36,9 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
         found = f"{schema}, of a newer version of robustbench-char"
         fix = "Upgrade: pip install --upgrade robustbench-char."
         raise InputError(f"{path}: schema", found=found, expected=f"schema {newest}", fix=fix)
+    if (number := next(filter(_unbounded, _numbers(value)), None)) is not None:
+        found = f"the number {str(number)[:20]}"
+        raise InputError(path, found=found, expected="numbers of at most 64 bits", fix=fix)
     try:
         return model.model_validate_json(path.read_bytes() if text is None else text)
     except ValidationError as error:
@@ -41,6 +46,22 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
         field = ".".join(map(str, first["loc"])) or "the whole file"
         found = "an unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise InputError(f"{path}: {field}", found=found, expected=expected, fix=fix) from None
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """Yield the numbers of a JSON value."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif isinstance(one, int | float):
+            yield one
+
+
+def _unbounded(number: float) -> bool:
+    """Return whether no table can hold a number: nothing that we wrote has one."""
+    return not math.isfinite(number) if isinstance(number, float) else not -(1 << 63) <= number < 1 << 63
 
 
 def lines_of(title: str, **lines: str) -> str:

@@ -93,11 +93,11 @@ def kind_of_defence(name: Path | str, *, place: object = "--defence") -> tuple[s
             "Upgrade: pip install --upgrade robustbench-char.",
         )
         raise InputError(f"{folder / CONFIG}: schema", found=found, expected=f"schema {SCHEMA}", fix=fix)
-    if kind not in DEFENCES or kind == "wordrec":
+    if not isinstance(kind, str) or kind not in DEFENCES or kind == "wordrec":
         known = [one for one in DEFENCES if one != "wordrec"]
         fix = f"Train it again with `train-defence`, or upgrade robustbench-char.{nearest(str(kind), known)}"
         raise InputError(f"{folder / CONFIG}: kind", found=repr(kind), expected=f"one of {', '.join(known)}", fix=fix)
-    return str(kind), folder
+    return kind, folder
 
 
 def _unknown(name: str, folder: Path, place: object) -> InputError:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -199,6 +200,8 @@ class _PublishedSet:
             table = bounded(folder / RECORDS, parquet.ParquetFile(folder / RECORDS)).read()
             about = json.loads(table.schema.metadata[_METADATA])
             newer, rows = about["schema"] > _SCHEMA, table.to_pylist()
+            if not all(isinstance(row[name], str) for row in rows for name in ("path", "record")):
+                raise ValueError("a path or a record that is no text")
         except (ValueError, OSError, KeyError, TypeError) as error:  # pyarrow's own are among them
             raise _altered(folder / RECORDS, f"a damaged file ({error})") from None
         if newer:
@@ -214,9 +217,10 @@ class _PublishedSet:
         if name == RECORD:
             yield from ((self.folder / path / name, text) for path, text in self._records.items())
         elif FILES.get(name) in self._hashes:
-            for line in self._checked(FILES[name]).read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                yield self.folder / entry["path"] / name, json.dumps(entry["content"])
+            with _whole(path := self._checked(FILES[name])):
+                for line in path.read_text(encoding="utf-8").splitlines():
+                    entry = json.loads(line)
+                    yield self.folder / entry["path"] / name, json.dumps(entry["content"])
 
     def counts_of(self, folder: Path) -> pd.DataFrame | None:
         """Return the counts of the record that a folder had, None where there are none."""
@@ -224,10 +228,11 @@ class _PublishedSet:
         if path not in self._counts:
             return None
         table, rows = self._all_counts
-        part = table.take(rows[path])[[*KEYS, *self._counts[path]]].reset_index(drop=True)
-        for name in ("dimension", "value"):
-            part[name] = part[name].cat.remove_unused_categories()
-        return whole_numbers(part, self._counts[path])
+        with _whole(self.folder / COUNTS):
+            part = table.take(rows[path])[[*KEYS, *self._counts[path]]].reset_index(drop=True)
+            for name in ("dimension", "value"):
+                part[name] = part[name].cat.remove_unused_categories()
+            return whole_numbers(part, self._counts[path])
 
     def steps_of(self, folder: Path) -> pd.DataFrame:
         """Return the steps of the search that a folder had, with the counts of its own metric alone."""
@@ -258,6 +263,15 @@ class _PublishedSet:
         if path.suffix == ".parquet":
             open_table(path)
         return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Raise InputError where a file of a set does not hold what its hash and the records promise."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _altered(path, f"a damaged file ({error})") from None
 
 
 def _altered(path: Path, found: str) -> InputError:

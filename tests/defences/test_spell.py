@@ -97,6 +97,7 @@ def test_its_folder(tmp_path: Path) -> None:
         ({"schema": 1, "kind": "spel"}, r"defence\.json: kind: found 'spel'; .* Did you mean 'spell'\?"),
         ({"schema": 1}, r"defence\.json: kind: found None; expected one of spell"),
         ([], r"defence\.json: kind: found None"),
+        ({"schema": 1, "kind": ["spell"]}, r"defence\.json: kind: found \['spell'\]"),
         ({"schema": 1, "kind": "spell", "more": 1}, r"defence\.json: \w+: found"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_bytes
 from robustbench_char.records.counts import write_counts
 from robustbench_char.records.evaluation import Record, find_records, read_counts, read_predictions, write_record
 from robustbench_char.records.published import find_files, publish
@@ -192,6 +193,42 @@ def test_altered_records_are_refused(damage: Callable[[Path], object], message: 
     damage(published)
     with pytest.raises(InputError, match=rf"records\.parquet: {message}"):
         find_records([published])
+
+
+def again(published: Path, name: str, content: bytes, **row: object) -> None:
+    """Write a set as somebody would who knows how its hashes are made."""
+    (published / name).write_bytes(content)
+    table = parquet.read_table(published / "records.parquet")
+    about = json.loads(table.schema.metadata[b"robustbench_char"])
+    rows = [table.to_pylist()[0] | row]
+    about |= {"rows_sha256": sha256_bytes(json.dumps(rows, sort_keys=True).encode())}
+    about["files"][name] = sha256_bytes(content)
+    made = pa.Table.from_pylist(rows).replace_schema_metadata({b"robustbench_char": json.dumps(about)})
+    parquet.write_table(made, published / "records.parquet")
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "{}", '{"path": 1, "content": {}}', '{"path"', "[" * 100_000])
+def test_lines_that_are_none_are_refused(published: Path, text: str) -> None:
+    again(published, "manifests.jsonl", f"{text}\n".encode())
+    with pytest.raises(InputError, match=r"manifests\.jsonl: found a damaged file"):
+        find_files([published], "manifest.json")
+
+
+@pytest.mark.parametrize("row", [{"path": None}, {"path": 1}, {"record": None}, {"record": ["{}"]}])
+def test_rows_that_are_no_records_are_refused(published: Path, row: dict[str, object]) -> None:
+    again(published, "manifests.jsonl", b"", **row)
+    with pytest.raises(
+        InputError, match=r"records\.parquet: found a damaged file \(a path or a record that is no text"
+    ):
+        find_records([published])
+
+
+@pytest.mark.parametrize("counts", [["none"], [""], 1, [1]])
+def test_counts_of_other_columns_are_refused(published: Path, counts: object) -> None:
+    again(published, "counts.parquet", (published / "counts.parquet").read_bytes(), counts=counts)
+    ((folder, record),) = find_records([published])
+    with pytest.raises(InputError, match=r"set/counts\.parquet: found a damaged file"):
+        read_counts(folder, record.model_copy(update={"counts_sha256": "0"}))
 
 
 def test_altered_counts_are_refused(published: Path) -> None:
