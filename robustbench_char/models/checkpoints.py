@@ -111,6 +111,9 @@ def load_tokenizer(folder: Path, *, words: bool = False, offsets: bool = True) -
     if offsets and not tokenizer.is_fast:
         fix = "Save the model's fast tokenizer into the folder, or use the system `encoder`, which needs none."
         raise InputError(folder, found="a slow tokenizer", expected="a fast tokenizer (tokenizer.json)", fix=fix)
+    if tokenizer.is_fast and set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # made of nothing
+        raise InputError(folder, found="a tokenizer without a vocabulary", expected="tokenizer.json with its pieces",
+                         fix="Copy the whole folder again, its links as files.")  # fmt: skip
     drop_limits(tokenizer)
     prepare(tokenizer, config, folder, words=words)
     return tokenizer

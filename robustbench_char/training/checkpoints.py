@@ -92,13 +92,16 @@ def mark_complete(checkpoint: Path) -> None:
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the latest complete checkpoint of a run, and remove the incomplete ones."""
     for checkpoint in _checkpoints(folder):
-        if not _is_complete(checkpoint):
+        if checkpoint.is_symlink():  # ours are folders: training would write where it leads
+            checkpoint.unlink()
+        elif not _is_complete(checkpoint):
             shutil.rmtree(checkpoint)
     return next(reversed(_checkpoints(folder)), None)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    numbered = (path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdecimal())
+    return sorted(numbered, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def _is_complete(checkpoint: Path) -> bool:

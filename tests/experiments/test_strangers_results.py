@@ -14,6 +14,7 @@ from robustbench_char.common.provenance import provenance
 from robustbench_char.experiments._jobs import Job
 from robustbench_char.experiments.run_folder import RunFolder, result_path
 from robustbench_char.experiments.store import JOB, Store
+from robustbench_char.training.checkpoints import last_checkpoint
 
 COST = {"wall_seconds": 1.0, "cpu_seconds": 1.0, "peak_memory_bytes": 1, "work": 1.0, "host": "h", "created": "now"}
 KEY = "k" * 64
@@ -88,3 +89,14 @@ def test_a_result_has_its_files_in_its_folder(store: Store, name: str) -> None:
     job["files"] = {name: job["files"]["index.html"]}
     path.write_text(json.dumps(job))
     assert store.damage("report", KEY) == f"{name}: missing or of another size"
+
+
+def test_a_checkpoint_is_a_folder(tmp_path: Path) -> None:
+    """A link is not written through, and no name ends in a traceback."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "run").mkdir()
+    for name in ("checkpoint-2", "checkpoint-x", "checkpoint-"):
+        (tmp_path / "run" / name).symlink_to(tmp_path / "mine")
+    assert last_checkpoint(tmp_path / "run") is None
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint-", "checkpoint-x"]
+    assert (tmp_path / "mine").is_dir()

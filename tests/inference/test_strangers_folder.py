@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle  # noqa: TID251
 from collections.abc import Callable
 from pathlib import Path
@@ -118,4 +119,22 @@ def test_an_index_stays_in_its_folder(folder: Path, tmp_path: Path, name: str) -
     (folder / "model.safetensors").rename(tmp_path.parent / "other.safetensors")
     change(folder / "model.safetensors.index.json", metadata={}, weight_map={"classifier.bias": name})
     with pytest.raises(InputError, match=r"other\.safetensors|index"):
+        open_model(folder, MRPC, options=ModelOptions())
+
+
+def test_links_to_blobs_are_opened_as_the_hub_makes_them(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    for path in sorted(folder.iterdir()):
+        path.rename(tmp_path / "blobs" / path.name)
+        path.symlink_to(Path("..", "blobs", path.name))
+    assert open_model(folder, MRPC, options=ModelOptions()).info
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/stdin", "config.json", "tokenizer.json", "nothing", "."])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_what_has_no_end_is_not_waited_for(folder: Path, name: str, target: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name) if target == "/dev/stdin" else (folder / name).symlink_to(target)
+    told = "found a tokenizer without a vocabulary" if (name, target) == ("tokenizer.json", "nothing") else ""
+    with pytest.raises(InputError, match=told):
         open_model(folder, MRPC, options=ModelOptions())
