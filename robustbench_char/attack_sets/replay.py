@@ -41,6 +41,9 @@ __all__ = [
 
 FIX = "Run the attack again; if the file was changed on purpose, it is no longer the attacked set of this ledger."
 SPELLING_COLUMNS = ("literal", "spelling")
+_NUMBERS = {"row", "word", "start_clean", "start_attacked", "index", "literal"}
+"""The columns of all tables that hold numbers; the others hold texts."""
+_MAY_BE_EMPTY = {"removed_source"}
 _LITERAL = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][-+.0-9eE]*+')
 
 Spellings = dict[int, bytes]
@@ -48,7 +51,10 @@ Spellings = dict[int, bytes]
 
 
 def read_ledger(folder: Path) -> pa.Table:
-    """Read `edits.parquet`. Raises InputError when it is missing, not a Parquet file, or has other columns."""
+    """Read `edits.parquet`.
+
+    Raises InputError when it is missing, not a Parquet file, or has other columns, of other types, or empty cells.
+    """
     return read_table(folder / LEDGER, LEDGER_COLUMNS)
 
 
@@ -67,7 +73,24 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     if tuple(table.column_names) != columns:
         found = f"columns {', '.join(table.column_names)}"
         raise InputError(path, found=found, expected=", ".join(columns), fix=FIX)
+    for name, column in zip(columns, table.columns, strict=True):
+        _check_cells(path, name, column)
     return table
+
+
+def _check_cells(path: Path, name: str, column: pa.ChunkedArray) -> None:
+    """Raise InputError for a column that holds something else than its numbers or texts."""
+    import pyarrow.types as kinds
+
+    number, place, expected = name in _NUMBERS, f"{path}: {name}", "a number" if name in _NUMBERS else "a text"
+    right = (
+        kinds.is_int64(column.type) if number else kinds.is_string(column.type) or kinds.is_large_string(column.type)
+    )
+    if len(column) and not right:
+        raise InputError(place, found=f"cells of the type {column.type}", expected=f"{expected} in each", fix=FIX)
+    if column.null_count and name not in _MAY_BE_EMPTY:
+        empty = column.is_null().index(True).as_py()
+        raise InputError(place, found=f"an empty cell (row {empty})", expected=expected, fix=FIX)
 
 
 class Ledger:

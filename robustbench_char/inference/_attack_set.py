@@ -10,12 +10,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, Manifest, manifest_beside, read_manifest
+from robustbench_char.attack_sets.attack import ANSWER_COLUMNS, source_sha256
+from robustbench_char.attack_sets.manifest import ANSWERS, Manifest, manifest_beside, read_manifest
+from robustbench_char.attack_sets.replay import FIX, read_ledger, read_table
 from robustbench_char.attacks.search import constraints
 from robustbench_char.attacks.suites import check_keeps_words
 from robustbench_char.common import InputError
-from robustbench_char.common.tables import open_table
 from robustbench_char.metrics.base import QaGold
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState
 from robustbench_char.records.evaluation import AttackInfo
@@ -76,7 +76,7 @@ class AttackSet:
         """
         own: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
         shared: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-        for entry in open_table(self.folder / LEDGER).read(["row", "id", *_EDIT_KEYS]).to_pylist():
+        for entry in read_ledger(self.folder).select(["row", "id", *_EDIT_KEYS]).to_pylist():
             target = shared if entry["field"] == "context" and entry["id"].startswith(_SHARED) else own
             target[entry["row"]].append({key: entry[key] for key in _EDIT_KEYS})
         by_context, found = dict[Any, list[dict[str, Any]]](), []
@@ -88,13 +88,21 @@ class AttackSet:
         return found
 
     def clean_labels(self, examples: Sequence[Example]) -> list[QaGold] | None:
-        """Return the answers as the clean contexts spell them, or None where contexts were not attacked."""
-        if not (self.folder / ANSWERS).is_file():
+        """Return the answers as the clean contexts spell them, or None where contexts were not attacked.
+
+        Raises InputError for the answers of another file.
+        """
+        if not (path := self.folder / ANSWERS).is_file():
             return None
         answers = {example.row: [answer.text for answer in example.answers] for example in examples}
-        for entry in open_table(self.folder / ANSWERS).read(["row", "kind", "index", "text_clean"]).to_pylist():
-            if entry["kind"] == "answer" and entry["row"] in answers:  # `examples` may be the first ones alone
-                answers[entry["row"]][entry["index"]] = entry["text_clean"]
+        for entry in read_table(path, ANSWER_COLUMNS).to_pylist():
+            own, index = answers.get(entry["row"]), entry["index"]  # `examples` may be the first ones alone
+            if own is None or entry["kind"] != "answer":
+                continue
+            if not 0 <= index < len(own):
+                raise InputError(path, found=f"an answer {index} of example {entry['row']}", fix=FIX,
+                                 expected=f"one of the {len(own)} that it has")  # fmt: skip
+            own[index] = entry["text_clean"]
         return [QaGold(tuple(answers[example.row])) for example in examples]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -112,6 +113,32 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
         InputError, match=rf"example {rows[10]['row']} \(id .*, tokens: found an edit that does not fit"
     ):
         verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("row", None, r"row: found an empty cell \(row 10\); expected a number"),
+        ("field", None, r"field: found an empty cell \(row 10\); expected a text"),
+        ("removed", b"e", "removed: found cells of the type binary; expected a text in each"),
+        ("word", 0.5, "word: found cells of the type double; expected a number in each"),
+    ],
+)
+def test_cells_of_a_ledger_are_numbers_and_texts(
+    mini: Path, tmp_path: Path, column: str, value: Any, told: str
+) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    path = tmp_path / "out" / LEDGER
+    rows = pq.read_table(path).to_pylist()
+    cells = [row[column] for row in rows]
+    cells[10] = value
+    if isinstance(value, bytes | float):
+        cells = [value] * len(cells)
+    table = pq.read_table(path)
+    table = table.set_column(table.column_names.index(column), column, pa.array(cells))
+    pq.write_table(table, path)
+    with pytest.raises(InputError, match=rf"edits\.parquet: {told}\. Run the attack again"):
+        shown_examples(tmp_path / "out")
 
 
 def test_the_character_error_rate_is_that_of_the_ledger(tmp_path: Path) -> None:

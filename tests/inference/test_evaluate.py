@@ -307,6 +307,15 @@ def test_altered_attack_files(attacked: tuple[Path, Any], name: str) -> None:
         evaluate(load_system(folder), file)
 
 
+def test_answers_of_another_file(attacked: tuple[Path, Any]) -> None:
+    folder, file = attacked
+    path = file.path.parent / "answers.parquet"
+    pd.read_parquet(path).assign(index=3).to_parquet(path, index=False)
+    told = r"answers\.parquet: found an answer 3 of example 1; expected one of the 1 that it has"
+    with pytest.raises(InputError, match=told):
+        evaluate(load_system(folder), file)
+
+
 def test_another_file_in_an_attack_folder(attacked: tuple[Path, Any], make_file: Any) -> None:
     folder, _ = attacked
     clean = make_file("question_answering", name="attack/clean.txt")

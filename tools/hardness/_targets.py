@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from robustbench_char.common import InputError
 from tools.hardness._round_trip import written
 
 __all__ = ["Target", "draw"]
@@ -111,7 +113,8 @@ def _data(rng: Random, materials: Path) -> Target:
     if kind != "native":
         scratch = materials.parent / "scratch"
         scratch.mkdir(exist_ok=True)
-        data, name = _as_table(task, name, text, f".{kind}", scratch), f"data.{kind}"
+        with suppress(InputError):  # a few sentences of numbers alone are no sentences, and stay as they are
+            data, name = _as_table(task, name, text, f".{kind}", scratch), f"data.{kind}"
     suite, seed = rng.choice(_SUITES), rng.randrange(100)
     commands = [
         f"attack {task} --input {name} --suite {suite} --seed {seed} --output out",
