@@ -49,6 +49,9 @@ def test_a_listed_misspelling_with_the_words_capitals(own: Path) -> None:
     assert set(words[2]) == {"recieve", "receve"}
     assert [set(column) for column in words[3:]] == [{w} for w in ["ReCeive", "Lybia", "LYBIA", "lybia", "a", "lot"]]
     assert outcome.eligible == outcome.attempted == outcome.edited == 6 * 40
+    own.with_name("own.tsv").write_text("thou\ti\n", encoding="utf-8")
+    assert attack(loaded(own), "I i").texts == ["Thou thou"]  # one capital may begin a word, too
+    own.with_name("own.tsv").write_text(LIST, encoding="utf-8")
     as_listed = attack(loaded(own, case="lower"), "RECEIVE LIBYA")
     assert as_listed.texts[0].split()[1] == "Lybia"
 

@@ -86,6 +86,8 @@ def test_the_interval_covers_sentences_not_words() -> None:
     one = words(*((row, True, "drop", 1, 4, 0.2 * (row % 5)) for row in range(40)))
     found, expected = (summary_frame(table).iloc[0] for table in (many, one))
     assert (found["low"], found["high"]) == pytest.approx((expected["low"], expected["high"]))
+    assert summary_frame(one).equals(summary_frame(one, seed=0))
+    assert not summary_frame(one).equals(summary_frame(one, seed=1))
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,8 @@ def test_keys_count_equal_sentences_whatever_the_layout(kit: Any) -> None:
     assert two == tabs
     assert two[0].split("#")[0] == two[2].split("#")[0]
     assert [key.split("#")[1] for key in two] == ["0", "0", "1"]
+    three = [example.key for example in kit.open("conll2003", "a X O\n\na Y O\n\na X O\n").examples()]
+    assert three == [two[0], two[0], two[2]]  # no equals, though one in texts and tags
 
 
 TOKEN = st.text(st.characters(exclude_characters=" \t\n\r\ufeff", exclude_categories=("Cs",)), min_size=1, max_size=5)

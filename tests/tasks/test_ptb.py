@@ -118,9 +118,10 @@ def test_bad_trees(treebank: Path, tree: str, message: str) -> None:
 def test_sections_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found no .mrg file; expected .*LDC99T42"):
         open_native(get_task("ptb_pos"), tmp_path)
-    (tmp_path / "00").mkdir()
-    (tmp_path / "00" / "wsj_0001.mrg").write_text("( (NN a) )")
-    with pytest.raises(InputError, match=r"found the sections 00; expected sections 22 to 24 \(split test\)"):
+    for section in ("00", "01"):
+        (tmp_path / section).mkdir()
+        (tmp_path / section / f"wsj_{section}01.mrg").write_text("( (NN a) )")
+    with pytest.raises(InputError, match=r"found the sections 00, 01; expected sections 22 to 24 \(split test\)"):
         open_source(get_task("ptb_pos"), data_dir=tmp_path, split="test")
     with pytest.raises(InputError, match=r"--split: found the split 'tset'.*Did you mean 'test'"):
         open_source(get_task("ptb_pos"), data_dir=tmp_path, split="tset")

@@ -178,6 +178,14 @@ def test_metrics_that_cannot_score_what_the_format_reads(tmp_path: Path, family:
         get_task(write(tmp_path, f"{text}headline: {headline}\nformat: {form}\nformat_options: {options}\n"))
 
 
+def test_tags_may_differ_in_case_alone(tmp_path: Path) -> None:
+    options = (
+        "metric: tag_accuracy\nheadline: accuracy\nformat: conll\nformat_options: {tags: any, tag_names: [n, N]}\n"
+    )
+    text = f"schema: 1\nname: own\ntitle: t\nfamily: tagging\nfields: [tokens]\n{options}"
+    assert get_task(write(tmp_path, text)).format_options["tag_names"] == ["n", "N"]
+
+
 def test_spellings_of_labels_are_what_is_written(tmp_path: Path) -> None:
     options = "  labels: {yes: entailment, no: not_entailment}"
     task = get_task(write(tmp_path, RTE.replace("  id: index", options)))
