@@ -29,8 +29,8 @@ class InputError(Exception):
 
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
         self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
-        self.found, self.expected, self.fix = _shortened(found), _shortened(expected), fix
-        super().__init__(visible(f"{place}: found {self.found}; expected {self.expected}. {fix}"))
+        self.found, self.expected, self.fix = _shortened(found), _shortened(expected), _shortened(fix)
+        super().__init__(visible(f"{place}: found {self.found}; expected {self.expected}. {self.fix}"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
