@@ -30,7 +30,7 @@ class InputError(Exception):
     def __init__(self, place: object, *, found: str, expected: str, fix: str) -> None:
         self.place = place if isinstance(place, str) else str(place)  # a `common.options.Option` stays one
         self.found, self.expected, self.fix = _shortened(found), _shortened(expected), _shortened(fix)
-        super().__init__(visible(f"{place}: found {self.found}; expected {self.expected}. {self.fix}"))
+        super().__init__(visible(f"{_shortened(str(place))}: found {self.found}; expected {self.expected}. {self.fix}"))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process (keyword-only arguments do not by themselves)."""
@@ -38,8 +38,11 @@ class InputError(Exception):
 
 
 def _shortened(part: str) -> str:
-    """Return a part of a message without the middle of what nobody reads to the end, such as a line of a megabyte."""
-    return part if len(part) <= 2000 else f"{part[:400]} … ({len(part):,} characters) … {part[-100:]}"
+    """Return a part of a message without the middle of lines that nobody reads to the end, as one of a megabyte."""
+    return "\n".join(
+        line if len(line) <= 2000 else f"{line[:400]} … ({len(line):,} characters) … {line[-100:]}"
+        for line in part.split("\n")
+    )
 
 
 class MissingExtra(InputError):

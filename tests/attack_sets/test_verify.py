@@ -115,6 +115,19 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
         verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
 
 
+def test_verify_finds_answers_that_tell_another_story(mini: Path, tmp_path: Path) -> None:
+    run(mini, "squad_v2", "drop", tmp_path / "out", fields=["context"])
+    path, source = tmp_path / "out" / ANSWERS, open_native(get_task("squad_v2"), clean_file(mini, "squad_v2"))
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(5, "text_clean", pa.array(["no"] * len(table))), path)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    spoil_json(tmp_path / "out" / MANIFEST, {"answers": manifest["answers"] | {"sha256": sha256_file(path)}})
+    with pytest.raises(InputError, match=r"answers\.parquet, row 0: found answer .*'no'"):
+        verify(tmp_path / "out", source)
+    run(mini, "squad_v2", "drop", tmp_path / "question", fields=["question"])
+    verify(tmp_path / "question", source)  # which keeps no answers
+
+
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,15 @@ def space_of(text: str, suite: Suite) -> Space:
     return space
 
 
-def ended(asking: Generator[list[State], list[Value], Found], space: Space, salt: str = "") -> Found:
+def ended(
+    asking: Generator[list[State], list[Value], Found], space: Space, salt: str = "",
+    value: Callable[[tuple[str, ...], str], Value] | None = None,
+) -> Found:  # fmt: skip
     """Run a search against made-up values, which are a function of the attacked texts."""
-    states = next(asking)
+    states, value = next(asking), value or value_of
     while True:
         try:
-            states = asking.send([value_of(space.attacked(state), salt) for state in states])
+            states = asking.send([value(space.attacked(state), salt) for state in states])
         except StopIteration as stopped:
             found: Found = stopped.value
             return found
@@ -96,6 +99,25 @@ def test_no_search_ends_below_the_exhaustive_one(words: list[str], edits: int, s
     for name, size in (("greedy", 1), ("beam", 2), ("beam", 3), ("charmer", 2), ("charmer", 50)):
         other = ended(search(space, SEARCHES.get(name), edits, size=size), space, salt)
         assert exact.worst.value <= other.worst.value
+
+
+@pytest.mark.parametrize(("name", "size"), [("exhaustive", 1), ("greedy", 1), ("beam", 2), ("charmer", 2)])
+def test_searches_go_on_from_the_worst_edit(name: str, size: int) -> None:
+    """The shorter, the worse: each edit of `drop` helps, and there are two words to edit."""
+    space, asked = space_of("abba cdef", suite_of("drop")), SEARCHES.get(name)
+    found = ended(search(space, asked, 2, size=size), space, value=lambda texts, _: Value((), len(texts[0])))
+    assert [len(step.state) for step in found.steps] == [0, 1, 2]
+    assert found.worst.value == Value((), len("aba cef"))
+
+
+def test_a_beam_of_two_goes_on_from_the_second_worst_too() -> None:
+    """The worst are two edits, of which neither is the worst by itself."""
+    space = space_of("abba cddc effe", suite_of("drop"))
+    sure = {"abba cddc effe": 4.0, "aba cddc effe": 1.0, "abba cdc effe": 2.0, "abba cddc efe": 3.0}
+    sure |= {"aba cdc effe": 0.9, "aba cddc efe": 0.8, "abba cdc efe": 0.1}
+    searches = [search(space, SEARCHES.get("beam"), 2, size=size) for size in (1, 2)]
+    found = [ended(asking, space, value=lambda texts, _: Value((), sure[texts[0]])) for asking in searches]
+    assert [one.worst.value.sure for one in found] == [0.8, 0.1]
 
 
 @given(st.lists(WORDS, min_size=1, max_size=3), st.text(max_size=2))

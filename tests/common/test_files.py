@@ -221,6 +221,10 @@ def test_what_nobody_reads_to_the_end_is_shortened() -> None:
     assert str(error).startswith("a.tsv:1: found xxx")
     assert "x … (1,000,000 characters) … x" in str(error)
     assert len(str(error)) < 2000
+    many = [f"line {number}: {'x' * 200}" for number in range(100)]
+    assert str(InputError("p" * 10**6, found="x", expected="y", fix="\n".join(many))).endswith(
+        "\n".join(many)[-20_000:]
+    )
 
 
 def test_registry() -> None:

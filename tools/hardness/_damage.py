@@ -198,7 +198,9 @@ def _near(old: Any, rng: Random) -> Any:
     if isinstance(old, bool) or old is None:
         return rng.choice((not old, "yes", "false", 1, 0))
     if isinstance(old, int | float):
-        return rng.choice((old + 1, old - 1, -old, old * 1000, old + 0.5, str(old), [old], 10**12 + 1))
+        return rng.choice(
+            (old + 1, old - 1, -old, old * 1000, max(-1e15, min(old, 1e15)) + 0.5, str(old), [old], 10**12 + 1)
+        )
     if isinstance(old, str):
         return rng.choice(
             (old + "x", old[:-1], old.upper(), old + "\u0000", "\u2028" + old, old + "/../..", [old], old * 2)
