@@ -99,6 +99,8 @@ def test_numbers_of_tags_must_agree() -> None:
             score(metric, [("O",), ("O", "O")], [("O",), ("O",)])
         with pytest.raises(InputError, match="row 0: found 0 predicted tags for 0 words"):
             score(metric, [()], [()])
+        with pytest.raises(InputError, match=r"row 0: found .*tagging"):
+            score(metric, [("O",)], ["O"])
 
 
 @pytest.mark.parametrize("tag", ["NN", "E-LOC", "B-", "B", "O-LOC", ""])

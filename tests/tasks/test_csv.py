@@ -39,6 +39,13 @@ def test_cells_labels_and_bytes(kit: Any, end: str, mark: str, last: bool) -> No
     assert kit.rewritten(file) == data.encode("utf-8")
 
 
+def test_a_byte_order_mark_stands_before_the_first_cell_alone(kit: Any) -> None:
+    data = '\ufeff"title",label\n\ufeff"A",1\n'
+    file = kit.open(REVIEWS, data, "a.csv")
+    assert [example.fields["title"] for example in file.examples()] == ['\ufeff"A"']
+    assert kit.rewritten(file) == data.encode("utf-8")
+
+
 def test_columns_of_shipped_tasks_by_the_names_of_tables_or_of_their_files(kit: Any) -> None:
     tables = "question,sentence,label,idx\nWho?,Anna.,1,7\n"
     files = "index,question,sentence,label\n7,Who?,Anna.,not_entailment\n"

@@ -135,6 +135,12 @@ def test_every_field_has_a_column_of_its_own(kit: Any, options: dict[str, Any], 
         list(kit.open(task, "a\tb\ty\nA.\tB.\tequivalent\n").examples())
 
 
+def test_a_test_file_with_the_columns_of_the_fields_alone(kit: Any) -> None:
+    options = {"columns": {"sentence": "text"}, "label": "y", "test": {"columns": {"sentence": "s"}}}
+    task = get_task("cola").model_copy(update={"format_options": options})
+    assert [example.fields["sentence"] for example in kit.open(task, "s\nA.\n").examples()] == ["A."]
+
+
 def test_attacked_texts_must_fit_and_follow(kit: Any) -> None:
     file = kit.open("cola", COLA)
     first, second = kit.attacked(get_task("cola"), file.examples(), {(0, "sentence"): [Edit(3, " ", "\t")]})

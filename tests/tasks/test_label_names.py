@@ -121,6 +121,8 @@ def test_given_as_a_text_or_a_file(tmp_path: Path) -> None:
         ("cola", ("LABEL_0",), r"a model with the labels LABEL_0; .*--labels unacceptable$"),
         ("cola", ("LABEL_0", "LABEL_1", "LABEL_2"), r"--labels unacceptable,acceptable,-$"),
         ("conll2003", ("O", "B-PER", "I-PER", "B-DATE"), r"of conll2003: O, B-PER.*--labels O,B-PER,I-PER,-$"),
+        ("conll2003", ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-MISC", "X"),
+         r"--labels O,B-PER,I-PER,B-LOC,I-LOC,B-ORG,I-ORG,B-MISC,-$"),
         ("conll2003", ("O", "B-PER", "I-PER"), r"a model with the labels O, B-PER, I-PER; expected those of conll2003"),
         ("ptb_pos", ("LABEL_0", "LABEL_1"), r"expected those of ptb_pos: the tags of the data\. .*--labels -,-$"),
     ],

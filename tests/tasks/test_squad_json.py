@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
+from robustbench_char.metrics.base import QaGold
 from robustbench_char.tasks import Answer, Attacked, Edit, get_task
-from robustbench_char.tasks.base import text_key
+from robustbench_char.tasks.base import Example, text_key
 from robustbench_char.tasks.formats.json_lines import Node, parse
+from robustbench_char.tasks.labels import gold_of
 
 V1 = """{"version": "1.1",
  "data":[ {"title": "R\\u00edga", "paragraphs": [
@@ -172,6 +174,13 @@ def test_questions_of_one_context_must_agree(kit: Any) -> None:
 def test_bad_files(kit: Any, task: str, data: str | bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         list(kit.open(task, data).examples())
+
+
+def test_no_answer_is_gold_where_systems_may_decline() -> None:
+    example = Example(3, "q3", "k", {"question": "?", "context": "c"}, answerable=False)
+    assert gold_of(get_task("squad_v2"), example) == QaGold(())
+    with pytest.raises(InputError, match=r"q3.*found an unanswerable question; expected at least one answer"):
+        gold_of(get_task("squad_v1"), example)
 
 
 def test_unlabelled_questions(kit: Any) -> None:
