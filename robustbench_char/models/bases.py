@@ -230,9 +230,9 @@ def _no_bars() -> Iterator[None]:
 
 def positions_in(config: Mapping[str, Any]) -> int:
     """Return the longest input in sub-words of a BERT-, RoBERTa- or CharBERT-type config, by config.json alone."""
-    kind = config.get("base_type", config["model_type"])
-    before = int(config.get("pad_token_id", 1)) + 1 if kind == "roberta" else 0
-    return int(config.get("max_position_embeddings", 512)) - before
+    kind, padding = config.get("base_type", config["model_type"]), config.get("pad_token_id")
+    before = (1 if padding is None else int(padding)) + 1 if kind == "roberta" else 0
+    return int(config.get("max_position_embeddings") or 512) - before
 
 
 def check_layers(layers: int | None, available: int) -> None:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from robustbench_char.common import InputError
 from robustbench_char.common.files import read_json, sha256_bytes, sha256_file
 from robustbench_char.models.kinds import refuse_other_folder, what_it_reads
-from robustbench_char.models.settings import changed_by_reset, refuse_settings
+from robustbench_char.models.settings import changed_by_reset, refuse_settings, refuse_types
 
 __all__ = ["check_model_folder", "numbers_in", "reading_sha256", "refuse_html", "weights_sha256"]
 
@@ -119,6 +119,8 @@ def _config(folder: Path, any_type: bool) -> dict[str, Any]:
         raise InputError(folder, found=f"no {CONFIG}", expected=expected, fix=f"Add the model's {CONFIG}.")
     refuse_html(path, expected="the model's config as JSON")
     config = read_json(path)
+    if isinstance(config, dict):
+        refuse_types(path, config)
     kind = config.get("model_type") if isinstance(config, dict) else None
     known = kind in SUPPORTED_TYPES or (any_type and isinstance(kind, str))
     if not isinstance(config, dict) or not known:

@@ -7,13 +7,13 @@ decides what the encoder itself says is kept, or refused where Transformers does
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.common.errors import InputError
 
-__all__ = ["changed_by_reset", "refuse_settings", "without_left_over"]
+__all__ = ["changed_by_reset", "refuse_settings", "refuse_types", "without_left_over"]
 
 _HOW = {
     *("output_attentions", "output_hidden_states", "return_dict", "use_return_dict", "torchscript"),
@@ -38,6 +38,16 @@ _SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "num_hidden
 _PARTS = re.compile(r"(layers?|groups?|blocks?|networks|group_num|block_(sizes|repeats))$")
 """Settings that count parts of a model."""
 _OWN_COPY = "in a copy of the folder"
+_TYPES: Mapping[str, tuple[type, type, str]] = {
+    "architectures": (list, str, "a list of names"),
+    "languages": (list, str, "a list of names"),
+    "id2label": (dict, object, "a name for each id from 0 on"),
+    "pruned_heads": (dict, object, "a list of heads for each layer"),
+    "num_labels": (int, object, "a number"),
+    "pad_token_id": (int, object, "a number"),
+    "max_position_embeddings": (int, object, "a number"),
+}
+"""What is read of a config.json before Transformers reads it: its type, that of its items, and both in words."""
 
 
 def without_left_over(config: Mapping[str, Any], *, head: bool) -> dict[str, Any]:
@@ -59,6 +69,20 @@ def changed_by_reset(config: Mapping[str, Any]) -> Iterator[str]:
     roberta = config.get("base_type", config.get("model_type")) == "roberta"
     if roberta and config.get("hidden_act", "gelu") != "gelu":
         yield "hidden_act"  # of the masked-LM head of a CharBERT on it
+
+
+def refuse_types(path: Path, config: Mapping[str, Any]) -> None:
+    """Raise InputError where a setting holds what none of its kind is."""
+    for name, (kind, items, expected) in _TYPES.items():
+        value = config.get(name)
+        if value is None or (isinstance(value, kind) and all(isinstance(one, items) for one in _items(value))):
+            continue
+        fix = "Correct config.json, or download it again."
+        raise InputError(f"{path}: {name}", found=repr(value)[:80], expected=expected, fix=fix)
+
+
+def _items(value: object) -> Iterable[object]:
+    return value if isinstance(value, list) else ()
 
 
 def refuse_settings(path: Path, config: Mapping[str, Any]) -> None:

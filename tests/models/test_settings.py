@@ -114,6 +114,25 @@ def test_what_makes_another_model_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("architectures", 1e-12, "a list of names"),
+        ("architectures", ["BertModel", 3], "a list of names"),
+        ("id2label", 7, "a name for each id"),
+        ("num_labels", "two", "a number"),
+        ("pruned_heads", [1], "a list of heads for each layer"),
+        ("pad_token_id", {}, "a number"),
+        ("max_position_embeddings", "many", "a number"),
+    ],
+)
+def test_settings_of_another_type(name: str, value: Any, expected: str, shared_bert: Path, tmp_path: Path) -> None:
+    for model_type in ("bert", "gpt2"):
+        folder = changed(shared_bert, tmp_path / model_type, **{name: value, "model_type": model_type})
+        with pytest.raises(InputError, match=rf"config\.json: {name}: found .*; expected {expected}"):
+            check_model_folder(folder)
+
+
+@pytest.mark.parametrize(
     ("values", "found"),
     [
         ({"hidden_dropout_prob": "0.1"}, "hidden_dropout_prob"),
