@@ -30,6 +30,12 @@ def read(file: Any) -> list[tuple[Any, Any]]:
     return [(example.fields["tokens"], example.label) for example in file.examples()]
 
 
+def test_tags_of_any_kind_are_in_the_last_column_that_holds_no_tokens(kit: Any) -> None:
+    task = rbc.tagging(entities=False)
+    assert read(kit.open(task, "a X N\nb Y V\n")) == [(("a", "b"), ("N", "V"))]
+    assert read(kit.open(as_read(task, {"token_column": -1}), "X N a\nY V b\n")) == [(("a", "b"), ("N", "V"))]
+
+
 @pytest.mark.parametrize("columns", [{"token_column": 1, "tag_column": 2}, {"token_column": -3, "tag_column": -2}])
 def test_columns_that_are_named(kit: Any, columns: dict[str, int]) -> None:
     task = conll(**columns)
