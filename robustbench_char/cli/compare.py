@@ -68,7 +68,6 @@ def compare(
 
 
 def _print_text(result: SetComparison) -> None:
-
     console = visible_console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
