@@ -36,9 +36,10 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
         found = f"{schema}, of a newer version of robustbench-char"
         fix = "Upgrade: pip install --upgrade robustbench-char."
         raise InputError(f"{path}: schema", found=found, expected=f"schema {newest}", fix=fix)
-    if (number := next(filter(_unbounded, _numbers(value)), None)) is not None:
-        found = f"the number {str(number)[:20]}"
-        raise InputError(path, found=found, expected="numbers of at most 64 bits", fix=fix)
+    for field, number in _numbers(value):
+        if _unbounded(number):
+            place, found = ": ".join(filter(None, (str(path), field))), f"the number {str(number)[:20]}"
+            raise InputError(place, found=found, expected="numbers of at most 64 bits", fix=fix)
     try:
         return model.model_validate_json(path.read_bytes() if text is None else text)
     except ValidationError as error:
@@ -48,15 +49,16 @@ def read_json_model(path: Path, model: type[M], *, expected: str, fix: str, text
         raise InputError(f"{path}: {field}", found=found, expected=expected, fix=fix) from None
 
 
-def _numbers(value: Any) -> Iterator[int | float]:
-    """Yield the numbers of a JSON value."""
-    waiting = [value]
+def _numbers(value: Any) -> Iterator[tuple[str, int | float]]:
+    """Yield the numbers of a JSON value, each with its field."""
+    waiting = [("", value)]
     while waiting:
-        one = waiting.pop()
+        field, one = waiting.pop()
         if isinstance(one, dict | list):
-            waiting += one.values() if isinstance(one, dict) else one
+            inner = one.items() if isinstance(one, dict) else enumerate(one)
+            waiting += ((f"{field}.{name}" if field else str(name), part) for name, part in inner)
         elif isinstance(one, int | float):
-            yield one
+            yield field, one
 
 
 def _unbounded(number: float) -> bool:

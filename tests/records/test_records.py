@@ -184,16 +184,19 @@ def test_an_operator_that_made_no_edit_was_not_evaluated(make_record: MakeRecord
         (lambda v: v.update(headline="F1"), r"record\.json: headline: found 'F1', which is not among the scores"),
         (
             lambda v: v["scores"].update(f1=math.inf),
-            r"record\.json: found the number inf; expected numbers of at most 64",
+            r"record\.json: scores\.f1: found the number inf; expected numbers of at most 64",
         ),
-        (lambda v: v["scores"].update(f1=math.nan), r"record\.json: found the number nan; expected numbers of at most"),
+        (
+            lambda v: v["scores"].update(f1=math.nan),
+            r"record\.json: scores\.f1: found the number nan; expected numbers of at most",
+        ),
         (
             lambda v: v["counts"].update(examples=1 << 63),
-            r"record\.json: found the number 9223372036854775808; expected",
+            r"record\.json: counts\.examples: found the number 9223372036854775808; expected",
         ),
         (
             lambda v: v["system"].update(training_seed=-(10**4000)),
-            r"record\.json: found the number -1000000000000000000;",
+            r"record\.json: system\.training_seed: found the number -1000000000000000000;",
         ),
         (lambda v: v.update(schema=0), r"record\.json: schema: found Input should be 1"),
         (lambda v: v.update(schema="1"), r"record\.json: schema: found Input should be 1"),
