@@ -22,7 +22,7 @@ def files(run: Run) -> None:
 
 @pytest.mark.usefixtures("files")
 def test_an_attack_says_so_once(run: Run) -> None:
-    code, output, told = run(*ATTACK, "wide.txt")
+    code, output, told = run(*ATTACK, str(Path("wide.txt").absolute()))
     assert (code, told) == (0, TOLD.format("wide.txt", 0, 2, 3))
     assert "out/swap: swap, " in output
 
@@ -31,6 +31,10 @@ def test_an_attack_says_so_once(run: Run) -> None:
 def test_two_columns_leave_no_choice_but_an_option_makes_one(run: Run) -> None:
     assert run(*ATTACK, "narrow.txt")[2] == ""
     assert run(*ATTACK, "narrow.txt", "--tag-column", "-1", "--overwrite")[2] == TOLD.format("narrow.txt", 0, 1, 2)
+
+
+def test_data_of_the_package_need_no_word(run: Run) -> None:
+    assert run(*ATTACK[:-1], "--data", "mini")[2] == ""
 
 
 @pytest.mark.usefixtures("files")
