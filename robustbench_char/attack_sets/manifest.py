@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from robustbench_char.attacks.suites import Strength, Suite
 from robustbench_char.common import InputError
-from robustbench_char.common.files import is_ours, safe_name, sha256_file, write_json
+from robustbench_char.common.files import files_below, is_ours, safe_name, sha256_file, write_json
 from robustbench_char.common.frozen import Frozen, lines_of, read_json_model
 from robustbench_char.common.provenance import Provenance
 from robustbench_char.common.seeds import StoredSeed
@@ -178,9 +178,7 @@ def sets_below(folder: Path) -> list[Path]:
         raise _no_set(folder, "no such folder")
     if is_set(folder):
         return [folder]
-    inside = [path.parent for path in folder.rglob(MANIFEST) if is_set(path.parent)]
-    # a name with a dot: what is being written, or was left by a stop
-    sets = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    sets = [path.parent for path in files_below(folder, MANIFEST) if is_set(path.parent)]
     if not sets:
         found = _FOREIGN if (folder / MANIFEST).is_file() else f"no {MANIFEST} in it or below it"
         raise _no_set(folder, found)

@@ -23,9 +23,9 @@ from robustbench_char.common.file_kinds import special_kind
 from robustbench_char.common.scratch import move_to, scratch_folder
 
 __all__ = [
-    "check_file", "check_links", "check_output", "check_writable", "disk_error", "find_declaration", "is_free",
-    "is_ours", "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name", "scratch_of",
-    "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
+    "check_file", "check_links", "check_output", "check_writable", "disk_error", "files_below", "find_declaration",
+    "is_free", "is_ours", "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name",
+    "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
 ]  # fmt: skip
 
 MARKERS = (
@@ -73,6 +73,15 @@ def check_links(folder: Path, expected: str) -> None:
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
             raise InputError(path, found=f"a link to {os.readlink(path)}", expected=expected,
                              fix="Put what it leads to in its place, or remove it.")  # fmt: skip
+
+
+def files_below(folder: Path, name: str) -> Iterator[Path]:
+    """Yield the files of a name in a folder and below it, but for hidden folders: they hold what is being written, or
+    was left by a stop.
+    """
+    for path in folder.rglob(name):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
 
 
 def read_json(path: Path, text: str | None = None) -> Any:

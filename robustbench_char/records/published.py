@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from robustbench_char.common import InputError
 from robustbench_char.common.file_kinds import special_kind
-from robustbench_char.common.files import check_links, read_json, sha256_bytes, sha256_file
+from robustbench_char.common.files import check_links, files_below, read_json, sha256_bytes, sha256_file
 from robustbench_char.common.frozen import read_json_model
 from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.common.tables import bounded, open_table
@@ -162,8 +162,8 @@ def publish(run: Path, output: Path) -> None:
 
 def _files(folder: Path, name: str) -> list[tuple[Path, str | None]]:
     """Return path and text of each file of a name below a folder, sorted; no text (None) where it is a file itself."""
-    files: dict[Path, str | None] = dict.fromkeys(folder.rglob(name))
-    sets = [_open(path) for path in folder.rglob(RECORDS)]
+    files: dict[Path, str | None] = dict.fromkeys(files_below(folder, name))
+    sets = [_open(path) for path in files_below(folder, RECORDS)]
     if not folder.is_dir() and (published := _set_around(folder)):
         sets.append(published)
     for published in sets:

@@ -124,6 +124,17 @@ def test_what_is_not_a_run_is_not_published(run: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "set").iterdir()) == []
 
 
+def test_what_a_stop_left_is_neither_read_nor_published(run: Path, tmp_path: Path) -> None:
+    before = find_records([run])
+    folder = next(run.rglob("record.json")).parent
+    left = folder.with_name(f".{folder.name}.unfinished-abcdefgh")
+    left.mkdir()
+    (left / "record.json").write_bytes((folder / "record.json").read_bytes())  # without the counts
+    assert find_records([run]) == before
+    publish(run, tmp_path / "set")
+    assert len(find_records([tmp_path / "set"])) == len(before)
+
+
 @pytest.mark.parametrize("name", ["manifests/sensitivity.json", "run.json", "records/bert/drop/record.json", "more"])
 def test_what_a_link_leads_to_is_not_published(run: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "mine.json").write_text('{"schema": 1, "token": "private"}')
