@@ -285,9 +285,9 @@ class Runner:
     def add(self, job: Job) -> None:
         """Add a job to the plan; its result may be in the store already."""
         self.plan.add(job)
-        done = self.store.damage(job.stage, self.plan.keys[job.name]) is None
-        self.states[job.name] = "done" if done else "waiting"
-        if done:
+        self.states[job.name] = "waiting"
+        if self.store.damage(job.stage, self.plan.keys[job.name]) is None:
+            self.states[job.name] = "done"
             self.publish(job)
 
     def finish(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import robustbench_char as rbc
 from robustbench_char.common import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.experiments import store
 from robustbench_char.experiments._jobs import Call, Job, Outcome
 from robustbench_char.experiments._stages import STAGES, Stage
 from robustbench_char.experiments.executors import _processes as processes
@@ -59,6 +63,29 @@ def test_a_job_that_the_disk_fails_says_so(tmp_path: Path, monkeypatch: pytest.M
     (outcome,) = local.finished(0)
     assert outcome.error.startswith("x.parquet: found it cannot be read or written (Input/output error); expected")
     assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
+
+
+def test_a_result_that_cannot_be_read_ends_a_run_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails is told; what is there already is not made again as if it were missing."""
+    (tmp_path / "rule.py").write_text("def predict(batch):\n    return ['acceptable'] * len(batch)")
+    (tmp_path / "in.tsv").write_text("x\t1\t\tThe ferry left.\nx\t0\t\tLeft ferry the.\n")
+    systems = "systems: {rule: {predictor: 'rule.py:predict'}}"
+    (tmp_path / "spec.yaml").write_text(f"schema: 1\nsuites: [drop]\ntasks: {{cola: {{test: in.tsv}}}}\n{systems}\n")
+    monkeypatch.chdir(tmp_path)
+    ran = {"data_dir": ".", "output": "out", "store": "store", "executor": "local"}
+    assert rbc.run("spec.yaml", **ran).jobs["report"].state == "done"
+
+    def sha256(path: Path) -> str:
+        if path.name == "index.html":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return sha256_file(path)
+
+    monkeypatch.setattr(store, "sha256_file", sha256)
+    with pytest.raises(OSError, match="Input/output error"):
+        rbc.run("spec.yaml", **ran)
+    assert json.loads(Path("out/run.json").read_text())["jobs"]["report"]["state"] == "waiting"
 
 
 def test_a_killed_process_loses_its_job_and_no_other(executor: ProcessExecutor, tmp_path: Path) -> None:

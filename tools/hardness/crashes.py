@@ -38,7 +38,11 @@ from tools.hardness._scenarios import SCENARIOS, TRAINED, Scenario
 
 __all__ = ["Trial", "main"]
 
-_REASONS = ("No space left", "Input/output error", "disk I/O error", "disk is full", "unable to open database")
+_REASONS = (
+    *("No space left", "Input/output error", "disk I/O error", "disk is full", "unable to open database"),
+    *("database disk image is malformed", "(No such file or directory: "),
+)
+"""The last two: what SQLite says where it reads less than there is, and safetensors where it cannot open a file."""
 _OF_A_PART = ("out/report", "store/report")
 _MEMORY = Path("/dev/shm")  # a disk that flushes at once
 
