@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from robustbench_char.attacks.keys import below
 from robustbench_char.common import Registry
-from robustbench_char.text.characters import DIGIT, LETTER, LOWER, UPPER, WORD, lower_codes, upper_codes
+from robustbench_char.text.characters import DIGIT, LETTER, LOWER, SPACE, UPPER, WORD, lower_codes, upper_codes
 from robustbench_char.text.columns import Column, over_spans
 from robustbench_char.text.letters import script_letters, script_of
 
@@ -309,12 +309,20 @@ def _keyboard(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[n
 
 def letters_at(scene: Scene, width: int) -> Bools:
     """Return where an operator strikes letters only."""
-    letter = scene.has(LETTER)
+    return _all_struck(scene.has(LETTER), width)
+
+
+def no_space_at(scene: Scene, width: int) -> Bools:
+    """Return where an operator strikes no white space: a token may hold some, which is not taken from it."""
+    return _all_struck(~scene.has(SPACE), width)
+
+
+def _all_struck(good: Bools, width: int) -> Bools:
     if width == 2:
-        both = np.zeros_like(letter)
-        both[:-1] = letter[:-1] & letter[1:]
+        both = np.zeros_like(good)
+        both[:-1] = good[:-1] & good[1:]
         return both
-    return letter
+    return good
 
 
 DROP = CellOperator("drop", 1, _anywhere, _drop, shortest=2)

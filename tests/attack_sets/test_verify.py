@@ -199,3 +199,26 @@ def test_a_token_may_have_white_space_of_its_own(tmp_path: Path, suite: str) -> 
     attack_file("conll2003", clean, suite=f"{suite}@2", output=tmp_path / "set", seed=3)
     assert "Bergstadt" not in (tmp_path / "set" / "clean.txt").read_text(encoding="utf-8")
     verify(tmp_path / "set", clean)
+
+
+@pytest.mark.parametrize("suite", ["charmer_2024", "wide", "two_edits", "drop", "swap", "keyboard", "charbert_2020"])
+def test_white_space_inside_a_token_is_not_struck(tmp_path: Path, suite: str) -> None:
+    """Other programs part words there: the attacked file is verified, and has as much of it as the clean one."""
+    tokens = [
+        "\u3000x\u2009N",
+        "fo\u1680ALv",
+        "\u2009x",
+        "z\u2003",
+        "a\u00a0b",
+        "\u202fab\u00a0cd\u202f",
+        "ferry\u00a0boats",
+    ]
+    clean = tmp_path / "clean.txt"
+    clean.write_text("".join(f"{token}\tNNP\tB-LOC\n" for token in tokens * 10), encoding="utf-8")
+    attack_file("conll2003", clean, suite=suite, output=tmp_path / "set", seed=3)
+    manifest = verify(tmp_path / "set", clean)
+    assert manifest.counts.edits > 0
+    read = open_native(get_task("conll2003"), tmp_path / "set" / "clean.txt").examples()
+    attacked = [token for example in read for token in example.fields["tokens"]]
+    spaces = [[char for char in token if char.isspace()] for token in attacked]
+    assert spaces == [[char for char in token if char.isspace()] for token in tokens * 10]

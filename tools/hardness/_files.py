@@ -114,6 +114,8 @@ def _conll(rng: Random) -> Made:
             token = _odd.token(rng)
             if len(lines) == start:  # where all have one, they are taken for numbers of words, and refused
                 token = "".join(char for char in token if not char.isdecimal()) or "x"
+            if len(gaps) > 1:  # where tabs and spaces are mixed, a line with # in front may be a comment
+                token = token.lstrip("#") or "x"
             cells = [token, *(rng.choice(("NN", "VBD", "DT", "I-NP", "B-VP"))
                               for _ in range(width - 2)), tag]  # fmt: skip
             lines.append("".join(cell + rng.choice(gaps) for cell in cells).rstrip(" \t"))

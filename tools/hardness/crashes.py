@@ -221,7 +221,9 @@ def _visible(found: dict[str, str]) -> dict[str, str]:
     return {
         name: content
         for name, content in found.items()
-        if not name.startswith("cache/") and not any(part.startswith(".") for part in name.split("/"))
+        if name != "cache"
+        and not name.startswith("cache/")
+        and not any(part.startswith(".") for part in name.split("/"))
     }
 
 
