@@ -40,8 +40,8 @@ from tools.hardness._mutations import Mutant, mutants
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "robustbench_char"
 ROOMS = ("attacks", "tasks", "attack_sets", "metrics")
-BESIDE = ("properties", "records", "analysis")
-"""The tests of quick rooms that use these."""
+BESIDE = {"attacks": ("properties",), "metrics": ("records", "analysis")}
+"""Whose tests are those of a room too."""
 QUICK = ["-q", "-m", "not slow and not data", "-p", "no:cacheprovider"]
 SECONDS = 60.0
 """Added to five times what the tests take; a mutant that keeps them busy for longer does not end, and is noticed."""
@@ -130,7 +130,7 @@ def in_child(work: Callable[[], int], seconds: float | None = None) -> int | Non
 
 def measure_reach(rooms: Sequence[str], folder: Path) -> None:
     """Run the tests of the rooms once, unchanged, and keep which lines each reaches, and the seconds."""
-    tests = [f"tests/{room}" for room in (*rooms, *BESIDE)]
+    tests = [f"tests/{name}" for room in rooms for name in (room, *BESIDE.get(room, ()))]
     few = "--hypothesis-profile=few"  # noting the test of every line makes tests many times slower
 
     def work() -> int:
