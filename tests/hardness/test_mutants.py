@@ -46,7 +46,7 @@ def test_the_tests_notice_mutants(tmp_path: Path) -> None:
         "-m",
         "tools.hardness.mutants",
         "--room",
-        "metrics",
+        "attack_sets",
         "--count",
         "2",
         "--output",
