@@ -60,7 +60,7 @@ class Reach:
         reached = {name for context in contexts if (name := context.rpartition("|")[0])}
         files = {name.partition("::")[0] for name in reached if f"{name}|setup" in contexts}
         if "" in contexts or not reached:
-            files |= {name.partition("::")[0] for name in self.seconds if f"/{_room(mutant)}/" in name}
+            files |= {name.partition("::")[0] for name in self.seconds if _is_of(name, mutant)}
         return sorted(
             (name for name in self.seconds if name in reached or name.partition("::")[0] in files),
             key=lambda name: self.seconds[name],
@@ -202,12 +202,14 @@ def survives(mutant: Mutant, tests: Sequence[str], seconds: float) -> bool:
 def judge(mutant: Mutant, reach: Reach) -> str:
     """Return `killed`, or `survived` if the tests of the line, and of the room, all pass with the changed module."""
     tests = reach.tests(mutant)
-    tests += [name for name in reach.seconds if f"/{_room(mutant)}/" in name and name not in set(tests)]
+    tests += [name for name in reach.seconds if _is_of(name, mutant) and name not in set(tests)]
     return "survived" if survives(mutant, tests, reach.limit(tests)) else "killed"
 
 
-def _room(mutant: Mutant) -> str:
-    return mutant.file.split("/")[1]
+def _is_of(test: str, mutant: Mutant) -> bool:
+    """Return whether a test is one of the room of a mutant."""
+    room = mutant.file.split("/")[1]
+    return any(f"/{name}/" in test for name in (room, *BESIDE.get(room, ())))
 
 
 def sample(rooms: Sequence[str], seed: int) -> list[Mutant]:
