@@ -34,7 +34,6 @@ from robustbench_char.attacks.operators import (
     at_ends,
     eligible_range,
     letters_at,
-    no_space_at,
 )
 from robustbench_char.attacks.suites import Suite, check_keeps_words
 from robustbench_char.attacks.variants import Variants
@@ -256,9 +255,7 @@ class _Arm:
         """
         scene, words, characters = self.scene, self.words, self.rule.characters
         self.open &= words.ends - words.starts >= operator.shortest
-        self.changes = self.kept = operator.changes(scene)
-        if operator.width and operator.place is None:
-            self.changes = self.kept = self.changes & no_space_at(scene, operator.width)
+        self.changes = self.kept = operator.changing(scene)
         if characters == "drawn_letters":
             fits = letters_at(scene, operator.width)
             self.changes, self.kept = self.changes & fits, self.changes | ~fits

@@ -79,6 +79,11 @@ class CellOperator:
     shortest: int = 1
     place: Place | None = None
 
+    def changing(self, scene: Scene) -> Bools:
+        """Return where it may change a word: not by white space, which a token may hold, and keeps."""
+        changes = self.changes(scene)
+        return changes & _all_struck(~scene.has(SPACE), self.width) if self.width and not self.place else changes
+
 
 WordEdit = tuple[int, int, str]
 """An edit of a word: its start, the number of characters that it removes, and what it inserts."""
@@ -310,11 +315,6 @@ def _keyboard(scene: Scene, at: Ints, starts: Ints, ends: Ints, draws: NDArray[n
 def letters_at(scene: Scene, width: int) -> Bools:
     """Return where an operator strikes letters only."""
     return _all_struck(scene.has(LETTER), width)
-
-
-def no_space_at(scene: Scene, width: int) -> Bools:
-    """Return where an operator strikes no white space: a token may hold some, which is not taken from it."""
-    return _all_struck(~scene.has(SPACE), width)
 
 
 def _all_struck(good: Bools, width: int) -> Bools:
