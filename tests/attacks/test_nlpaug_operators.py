@@ -16,7 +16,7 @@ from robustbench_char.attacks.operators import NLPAUG_LAYOUTS, OPERATORS, WordOp
 from robustbench_char.attacks.suites import OperatorRule, Strength, Suite, WordRule, load_suites
 from robustbench_char.attacks.word_operators import LetterRuns, single_edit
 from robustbench_char.text.columns import Column
-from robustbench_char.text.words import split_whitespace
+from robustbench_char.text.words import Words, split_whitespace
 
 NAMES = [name for name in OPERATORS if name.startswith("nlpaug")]
 TEXT = (
@@ -158,6 +158,9 @@ def test_letter_runs() -> None:
     assert cut == ["don", "yz", "e\u0301te"]
     assert runs.counts.tolist() == [1, 1, 0, 1, 0]
     assert runs.first[runs.counts > 0].tolist() == [0, 1, 2]
+    touching = Column.of(["abcd"])
+    runs = LetterRuns.of(touching, Words.of(touching, np.array([0, 2]), np.array([2, 4])))
+    assert (runs.lows.tolist(), runs.highs.tolist(), runs.first.tolist()) == ([0, 2], [2, 4], [0, 1])
 
 
 def test_the_shipped_suite_reports_its_no_ops() -> None:

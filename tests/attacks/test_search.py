@@ -142,6 +142,19 @@ def test_a_larger_budget_never_hurts(name: str, words: list[str], salt: str, ste
     assert found[2].complete
 
 
+@given(texts=st.lists(TEXTS, min_size=1, max_size=3))
+def test_texts_that_are_attacked_together_keep_their_own_edits(texts: list[str]) -> None:
+    parts = [space_of(text, suite_of("pruthi_2019")) for text in texts]
+    together = Space.joined(parts)
+    own = [
+        (*texts[:place], *part.attacked((number,)), *texts[place + 1 :])
+        for place, part in enumerate(parts)
+        for number in range(len(part.options))
+    ]
+    assert [together.attacked((number,)) for number in range(len(together.options))] == own
+    assert (together.words, together.eligible) == (sum(p.words for p in parts), sum(p.eligible for p in parts))
+
+
 def test_a_search_ends_where_nothing_is_worse() -> None:
     space = space_of("abc abd", suite_of("drop"))
     found = ended(search(space, SEARCHES.get("greedy"), 2, enough=lambda value: True), space)

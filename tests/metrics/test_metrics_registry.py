@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +39,21 @@ def test_right_predictions_score_100(metric: str) -> None:
     assert result.counts["examples"] == len(golds)
     assert all(type(value) is float for value in [*result.scores.values(), *result.per_example])
     assert all(type(value) is int for value in result.counts.values())
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_the_errors_of_an_example_count_what_is_wrong(metric: str) -> None:
+    golds, said = RIGHT[metric]
+    wrong: Any = {"O": "B-PER", "NN": "VB"}
+    for right in (True, False):
+        first = said[0]
+        if not right and isinstance(first, QaPrediction):
+            first = QaPrediction("dam", "dam", -1.0)
+        elif not right:
+            first = "1" if isinstance(first, str) else tuple(wrong.get(tag, tag) for tag in first)
+        units = list(METRICS.get(metric).units(golds[:1], [first], ("0", "1")))
+        errors = METRICS.get(metric).errors(np.sum([unit.counts for unit in units], axis=0))[0]
+        assert errors == 0 if right else errors > 0
 
 
 @given(order=st.permutations(range(6)))
