@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,12 +17,13 @@ from robustbench_char.common.seeds import StoredSeed
 from robustbench_char.tasks.base import Task
 
 __all__ = [
-    "ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "manifest_beside", "read_manifest",
-    "sets_below",
+    "ANSWERS", "LEDGER", "MANIFEST", "SPELLINGS", "Manifest", "is_set", "manifest_beside", "manifest_of_training",
+    "read_manifest", "sets_below",
 ]  # fmt: skip
 
 MANIFEST, LEDGER, ANSWERS, SPELLINGS = "manifest.json", "edits.parquet", "answers.parquet", "spellings.parquet"
 
+_LOG = logging.getLogger(__name__)
 _FOREIGN = f"a {MANIFEST} of another program"
 
 
@@ -164,6 +166,16 @@ def manifest_beside(path: Path, sha256: str) -> Manifest | None:
             right = f"{expected.sha256}, as {MANIFEST} says"
             fix = "The file was altered after the attack: run the attack again."
             raise InputError(file, found=f"SHA-256 {actual}", expected=right, fix=fix)
+    return manifest
+
+
+def manifest_of_training(path: Path, sha256: str) -> Manifest | None:
+    """Return the manifest of the attack that a file to train on came out of, with a warning, or None for a clean one.
+
+    Raises InputError as `manifest_beside` does.
+    """
+    if (manifest := manifest_beside(path, sha256)) is not None:
+        _LOG.warning("%s was attacked by %s: scores under its operators are marked", path, manifest.suite.name)
     return manifest
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robustbench_char.attack_sets.attack import source_sha256
-from robustbench_char.attack_sets.manifest import manifest_beside
+from robustbench_char.attack_sets.manifest import manifest_of_training
 from robustbench_char.common import InputError
 from robustbench_char.common.files import safe_name
 from robustbench_char.common.lines import check_text_file
 from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import NativeFile, Task
 from robustbench_char.tasks.sources import open_source
-
-_LOG = logging.getLogger(__name__)
 
 
 def text_lines(paths: Sequence[Path]) -> Iterator[str]:
@@ -60,11 +57,9 @@ def named(paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _named(path: Path, sha256: str) -> dict[str, Any]:
-    said, manifest = {"name": safe_name(path.name), "sha256": sha256}, manifest_beside(path, sha256)
-    if manifest is None:
-        return said
-    _LOG.warning("%s was attacked by %s: scores under its operators are marked", path, manifest.suite.name)
-    return {**said, "attack": TrainedAttackInfo.of(manifest).model_dump(mode="json")}
+    manifest = manifest_of_training(path, sha256)
+    attack = {} if manifest is None else {"attack": TrainedAttackInfo.of(manifest).model_dump(mode="json")}
+    return {"name": safe_name(path.name), "sha256": sha256, **attack}
 
 
 def attacks_in(training: Mapping[str, Any]) -> list[TrainedAttackInfo]:

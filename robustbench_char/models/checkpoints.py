@@ -162,9 +162,7 @@ def read_model(
     for name, found, expected in sorted(report["mismatched_keys"]):
         sizes = {"found": f"{name} of size {list(found)}", "expected": f"{list(expected)}, as config.json has it"}
         raise InputError(folder, **sizes, fix="Weights and config do not belong together: save the folder again.")
-    own, asked = load_config(folder), {name: getattr(config, name, None) for name in _CHOSEN}
-    if all(getattr(own, name, value) == value for name, value in asked.items()):
-        _refuse_unused(folder, model, sorted(report["unexpected_keys"]))
+    _refuse_unused(folder, model, config, sorted(report["unexpected_keys"]))
     return cast(PreTrainedModel, model), sorted(report["missing_keys"])
 
 
@@ -180,18 +178,26 @@ def _refuse_sizes(kind: Any, folder: Path, config: PreTrainedConfig, options: Ma
         raise InputError(folder / CONFIG, found=found, expected=f"those of the weights ({held:,} numbers)", fix=fix)
 
 
-def _refuse_unused(folder: Path, model: PreTrainedModel, names: Sequence[str]) -> None:
-    """Raise InputError for weights of an encoder's own parts that it does not use; another head, or pooler, is none."""
+def _refuse_unused(folder: Path, model: PreTrainedModel, config: PreTrainedConfig, names: Sequence[str]) -> None:
+    """Raise InputError for weights of an encoder's own parts that it does not use; another head, or pooler, is none.
+
+    A config that chooses something else than the folder's does so on purpose.
+    """
     parts = {name for name, _ in model.base_model.named_children()}
     own = {name: name.removeprefix(f"{model.base_model_prefix}.") for name in names if not name.endswith(_BUFFERS)}
     unused = [name for name, inner in own.items() if inner.partition(".")[0] in parts]
-    if unused:
+    if unused and not _chosen_otherwise(folder, config):
         found = f"{unused[0]}, which has no place in a model as config.json has it ({len(unused)} such weights)"
         fix = (
             "Correct config.json (num_hidden_layers, say); `layers=` of a training takes the first ones alone. If they"
             " are left over, load the model with transformers, and give the folder that its `save_pretrained` writes."
         )
         raise InputError(folder, found=found, expected="weights that the model uses", fix=fix)
+
+
+def _chosen_otherwise(folder: Path, config: PreTrainedConfig) -> bool:
+    own, asked = load_config(folder), {name: getattr(config, name, None) for name in _CHOSEN}
+    return any(getattr(own, name, value) != value for name, value in asked.items())
 
 
 def refuse_missing(folder: Path, missing: Sequence[str]) -> None:

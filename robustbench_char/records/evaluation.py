@@ -166,10 +166,10 @@ class Record(Frozen):
     def saw_attack(self) -> Literal["suite", "operators", "edits"] | None:
         """What the system knew of the evaluated attack: the whole suite, some operators, the number of edits, nothing.
 
-        A suite counts, by its name, wherever it was seen: in the training file, in augmentation (unless an operator was
-        left out), by the defence, as the noise of pre-training. Operators count where the training file, augmentation,
-        the defence or trained characters used them, edits where the defence assumes as many in a word as the attack
-        makes, or more.
+        A suite counts, by its name, wherever it was seen: in a training file or text, in augmentation (unless it left
+        out an operator), by the defence, as the noise of pre-training. Operators count where training files,
+        augmentation, the defence or trained characters used them, edits where the defence assumes as many in a word as
+        the attack makes, or more.
         """
         attack, system = self.data.attack, self.system
         if attack is None:
@@ -178,7 +178,7 @@ class Record(Frozen):
             return "suite"
         seen = set(system.defence.operators) if system.defence else set()
         seen |= set(system.pretraining.character_operators) if system.pretraining else set()
-        seen |= set(system.trained_attack.operators) if system.trained_attack else set()
+        seen |= {operator for trained in system.trained_attacks for operator in trained.operators}
         if system.augment:
             seen |= set(system.augment.operators) - set(system.augment.without)
         if seen & {name for name, number in attack.counts_by_operator.items() if number}:
@@ -200,7 +200,7 @@ def _same_suite(attack: AttackInfo, system: SystemInfo) -> bool:
         *(defence.suites if defence else ()),
         pretraining.noise if pretraining and pretraining.noise_share != 0 else None,
         pretraining.character_noise if pretraining else None,
-        system.trained_attack.suite if system.trained_attack else None,
+        *(trained.suite for trained in system.trained_attacks),
     )
 
 

@@ -95,6 +95,12 @@ class SystemInfo(Frozen):
     _variant: str = PrivateAttr("")
 
     @property
+    def trained_attacks(self) -> tuple[TrainedAttackInfo, ...]:
+        """The attacks that the training file and the text of pre-training had gone through."""
+        own = (self.trained_attack,) if self.trained_attack else ()
+        return (*(self.pretraining.attacks if self.pretraining else ()), *own)
+
+    @property
     def called(self) -> str:
         """The name that users know the system by."""
         return self.label or self.name

@@ -12,29 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["AugmentInfo", "PretrainingInfo", "TrainedAttackInfo"]
 
 
-class PretrainingInfo(Frozen):
-    """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
-
-    `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
-    that were noised (0: clean text, whatever `noise` names). Characters were trained alone under `character_noise`.
-    """
-
-    system: str
-    base: str
-    steps: int
-    tokens: int
-    tokens_per_second: float | None = None
-    wall_seconds: float | None = None
-    text: tuple[str, ...] = ()
-    text_sha256: str | None = None
-    noise: str | None = None
-    noise_share: float | None = None
-    character_noise: str | None = None
-    character_operators: tuple[str, ...] = ()
-
-
 class TrainedAttackInfo(Frozen):
-    """The attack that the training file itself had gone through. `operators` are those that made edits in it.
+    """The attack that a training file itself had gone through. `operators` are those that made edits in it.
 
     `clean_sha256` is the hash of the file before the attack.
     """
@@ -55,6 +34,29 @@ class TrainedAttackInfo(Frozen):
             operators=tuple(name for name, number in manifest.counts.by_operator.items() if number),
             clean_sha256=manifest.input.sha256,
         )
+
+
+class PretrainingInfo(Frozen):
+    """How the base was pre-trained from plain text. `noise` names the suite or recipe, None for clean text.
+
+    `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
+    that were noised (0: clean text, whatever `noise` names). Characters were trained alone under `character_noise`.
+    `attacks` are those that the text itself had gone through.
+    """
+
+    system: str
+    base: str
+    steps: int
+    tokens: int
+    tokens_per_second: float | None = None
+    wall_seconds: float | None = None
+    text: tuple[str, ...] = ()
+    text_sha256: str | None = None
+    noise: str | None = None
+    noise_share: float | None = None
+    character_noise: str | None = None
+    character_operators: tuple[str, ...] = ()
+    attacks: tuple[TrainedAttackInfo, ...] = ()
 
 
 class AugmentInfo(Frozen):

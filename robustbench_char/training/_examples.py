@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.fingerprints import Fingerprints, clean_fingerprints, fingerprints
-from robustbench_char.attack_sets.manifest import Manifest, manifest_beside
+from robustbench_char.attack_sets.manifest import Manifest, manifest_of_training
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import sha256_file
+from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
 
@@ -36,13 +39,22 @@ def training_examples(
 
 
 def attack_behind(source: NativeFile | Sequence[Example]) -> Manifest | None:
-    """Return the manifest of the attack that a training file came out of, None for a clean one.
+    """Return the manifest of the attack that a training file came out of, with a warning, None for a clean one.
 
     Raises InputError for a file that was altered since.
     """
     if isinstance(source, Sequence) or not source.path.is_file():
         return None
-    return manifest_beside(source.path, source_sha256(source.path))
+    return manifest_of_training(source.path, source_sha256(source.path))
+
+
+def attacks_on(texts: Sequence[Path]) -> tuple[TrainedAttackInfo, ...]:
+    """Return the attacks that files of plain text came out of, each with a warning.
+
+    Raises InputError for a file that was altered since.
+    """
+    manifests = (manifest_of_training(path, sha256_file(path)) for path in texts)
+    return tuple(map(TrainedAttackInfo.of, filter(None, manifests)))
 
 
 def known_examples(

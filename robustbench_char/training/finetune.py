@@ -175,7 +175,7 @@ def _train(job: _Job, loop: Loop, done: Path | None) -> tuple[PreTrainedModel, S
 
 
 def _write(folder: Path, job: _Job, model: PreTrainedModel, kind: System, log: Log, info: saved.TrainInfo) -> None:
-    weights, manifest = saved.save_system(folder, model, kind), job.request.manifest
+    weights, manifest = saved.save_system(folder, model, kind), job.manifest
     known = saved.write_fingerprints(folder, known_examples(job.examples, job.request.train, manifest))
     info = info.model_copy(update={"attack": manifest and TrainedAttackInfo.of(manifest), "fingerprints_sha256": known})
     system = saved.SystemFile(
@@ -229,11 +229,6 @@ class _Request:
             raise ValueError("examples in memory need train_sha256")
         return source_sha256(self.train.path)
 
-    @cached_property
-    def manifest(self) -> Manifest | None:
-        """That of the attack which the training file came out of."""
-        return attack_behind(self.train)
-
     @property
     def source(self) -> str:
         """How records call the training data: never a path."""
@@ -242,7 +237,10 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Job:
-    """One run as resolved, before anything is trained; `keeps_head` says that the base's own head stays."""
+    """One run as resolved, before anything is trained; `keeps_head` says that the base's own head stays.
+
+    `manifest` is that of the attack which the training file came out of.
+    """
 
     request: _Request
     system: type[System]
@@ -250,6 +248,7 @@ class _Job:
     settings: Settings
     labels: tuple[str, ...]
     examples: list[Example]
+    manifest: Manifest | None
     pretraining: PretrainingInfo | None
     augmentation: Augmentation | None
     defence: Defence | None
@@ -281,7 +280,7 @@ class _Job:
             "system": self.request.system,
             "label": self.request.label,
             "recogniser": self._front,  # as ever called
-            **({"attack": self.request.manifest.suite_sha256} if self.request.manifest else {}),
+            **({"attack": self.manifest.suite_sha256} if self.manifest else {}),
         }
         return run_key({**self._weights, "around": around})
 
@@ -322,10 +321,7 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     settings = resolve_settings(asked.options, seed=asked.seed, family=family, positions=longest, scale=scale)
     load_config(base.folder, layers=settings.layers)  # says at once when there are fewer layers
     examples = training_examples(asked.task, asked.train, asked.place, settings.limit)
-    if asked.manifest:
-        _LOG.warning(
-            "%s was attacked by %s: scores under its operators are marked", asked.place, asked.manifest.suite.name
-        )
+    manifest = attack_behind(asked.train)
     labels = label_names(asked.task, examples)
     kept = kept_labels(base, system, settings, asked.task, labels)
     tell_dropped(asked.base, base, asked.task, kept is not None)
@@ -334,7 +330,9 @@ def _resolve(asked: _Request, store: Path, *, progress: bool) -> _Job:
     front = _defence(asked, system, store, progress)
     info = front.info if front else None
     labels, keeps = (labels, False) if kept is None else (kept, True)
-    return _Job(asked, system, base, settings, labels, examples, pretraining, augmentation, front, info, keeps)
+    return _Job(
+        asked, system, base, settings, labels, examples, manifest, pretraining, augmentation, front, info, keeps
+    )
 
 
 def _pretraining(system: type[System], base: Base) -> PretrainingInfo | None:

@@ -125,7 +125,8 @@ class PretrainingFile(Frozen):
     the whole `wall_seconds`, scoring included. `heldout`: the last scores on held-out text.
     `continues` is the run of the pre-training that the base came from. `run`: the hash of all that decides the result.
     Characters were trained alone under the suite `character_noise` with `character_operators`. Of characters `texts`
-    are the word lists and the text, `words` the known words; there are no `lines` and no `tokens`.
+    are the word lists and the text, `words` the known words; there are no `lines` and no `tokens`. `attacks`: those
+    that the texts, also of the base's own pre-training, had gone through.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -150,6 +151,7 @@ class PretrainingFile(Frozen):
     provenance: Provenance
     character_noise: str | None = None
     character_operators: tuple[str, ...] = ()
+    attacks: tuple[TrainedAttackInfo, ...] = ()
 
     @property
     def text_sha256(self) -> str:
@@ -288,6 +290,7 @@ def read_pretraining(folder: Path) -> PretrainingFile | None:
 
 _AS_RECORDED = {
     "system", "steps", "tokens", "tokens_per_second", "wall_seconds", "character_noise", "character_operators",
+    "attacks",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from robustbench_char.records.evaluation import (
     write_predictions,
     write_record,
 )
-from robustbench_char.records.training import AugmentInfo, PretrainingInfo
+from robustbench_char.records.training import AugmentInfo, PretrainingInfo, TrainedAttackInfo
 
 MakeRecord = Callable[..., Record]
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +42,7 @@ PRETRAINING = PretrainingInfo(
     noise="charbert_2020",
     noise_share=0.15,
 )
+ATTACK = TrainedAttackInfo(suite="mixed", suite_sha256="4", seed=1, operators=("drop", "add"), clean_sha256="5")
 RECOGNISER = DefenceInfo(
     kind="wordrec", name="wordrec", sha256="2", parameters=5, operators=("swap", "add"), suites=("pruthi_2019",),
     settings={"vocabulary": 10, "backoff": "neutral", "keep_case": True},
@@ -127,6 +128,9 @@ def test_a_record_of_before_these_fields_is_read(make_record: MakeRecord, tmp_pa
         ("charbert_2020", ("drop",), {"pretraining": PRETRAINING}, "suite"),
         ("charbert_2020", ("drop",), {"pretraining": PRETRAINING.model_copy(update={"noise_share": 0.0})}, None),
         ("drop", ("drop",), {"pretraining": PRETRAINING}, None),
+        ("drop", ("drop",), {"pretraining": PRETRAINING.model_copy(update={"attacks": (ATTACK,)})}, "operators"),
+        ("mixed", ("swap",), {"pretraining": PRETRAINING.model_copy(update={"attacks": (ATTACK,)})}, "suite"),
+        ("swap", ("swap",), {"pretraining": PRETRAINING.model_copy(update={"attacks": (ATTACK,)})}, None),
         ("drop", ("drop",), {}, None),
         (None, (), {"augment": augmented("add", "drop")}, None),
     ],

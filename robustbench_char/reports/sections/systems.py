@@ -219,7 +219,8 @@ def _pretraining(info: PretrainingInfo) -> str:
     share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
     noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
     tokens = f"{info.tokens:,} tokens; " if info.tokens else ""  # characters are trained on words
-    return f"{info.system} from {info.base}; {tokens}{info.steps:,} steps{time}; {noise}"
+    attacks = "".join(f"; text attacked by {attack.suite} (seed {attack.seed})" for attack in info.attacks)
+    return f"{info.system} from {info.base}; {tokens}{info.steps:,} steps{time}; {noise}{attacks}"
 
 
 def about_defence(info: DefenceInfo | None) -> str:

@@ -37,7 +37,9 @@ from robustbench_char.models.charbert.modeling import CharBertForMaskedLM
 from robustbench_char.models.charbert.processor import CharBertProcessor, case_of
 from robustbench_char.models.checkpoints import load_config, load_tokenizer
 from robustbench_char.models.folders import weights_sha256
+from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.training import saved
+from robustbench_char.training._examples import attacks_on
 from robustbench_char.training.checkpoints import machine, run_key
 from robustbench_char.training.loop import refuse_diverged
 from robustbench_char.training.pretraining._blocks import Corpus
@@ -68,6 +70,7 @@ class CharacterPlan:
     tokenizer: PreTrainedTokenizerFast
     lexicon: Lexicon
     files: tuple[saved.TextInfo, ...]
+    attacks: tuple[TrainedAttackInfo, ...]
     inputs: tuple[Path, ...]
 
     @cached_property
@@ -82,7 +85,8 @@ class CharacterPlan:
         """The hash of all that decides the result."""
         base = [self.base.name, self.base.weights_sha256, self.base.reading_sha256]
         decides = {"system": "characters", "base": base, "settings": self.settings.model_dump(mode="json")}
-        return run_key({**decides, "texts": [file.sha256 for file in self.files], **machine()})
+        marks = {"attacks": [attack.suite_sha256 for attack in self.attacks]} if self.attacks else {}
+        return run_key({**decides, "texts": [file.sha256 for file in self.files], **marks, **machine()})
 
 
 def earlier_run(base: Base, system: str) -> str | None:
@@ -116,7 +120,8 @@ def prepare_characters(
         words += TermVocabulary.build(counted.counter, size=cast(int, settings.term_vocab_size), unknown="ignore").terms
     files = tuple(saved.TextInfo(name=safe_name(str(path)), sha256=sha256_file(path)) for path in (*lists, *texts))
     lexicon = Lexicon.of(tokenizer, words, settings.character_case)
-    return CharacterPlan(start, settings, suite, tokenizer, lexicon, files, (*lists, *texts, start.folder))
+    attacks, inputs = attacks_on([*lists, *texts]), (*lists, *texts, start.folder)
+    return CharacterPlan(start, settings, suite, tokenizer, lexicon, files, attacks, inputs)
 
 
 def _listed(path: Path, tokenizer: PreTrainedTokenizerFast, settings: CharacterSettings) -> list[str]:
@@ -177,6 +182,7 @@ def _write_history(
         provenance=provenance(),
         character_noise=plan.suite.name,
         character_operators=tuple(plan.suite.operators),
+        attacks=plan.attacks,
     )
     saved.write_history(folder, record, log=log, heldout=[{"step": steps, **heldout}])
 

@@ -20,7 +20,9 @@ from robustbench_char.models.charbert.characters import CharacterVocabulary
 from robustbench_char.models.charbert.processor import CharBertProcessor
 from robustbench_char.models.checkpoints import load_config, positions_of
 from robustbench_char.models.folders import weights_sha256
+from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.training import saved
+from robustbench_char.training._examples import attacks_on
 from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_key
 from robustbench_char.training.pretraining._blocks import (
     BlockCollator,
@@ -138,6 +140,7 @@ class _Job:
     survey: Survey
     terms: TermVocabulary | None
     characters: CharacterVocabulary | None
+    attacks: tuple[TrainedAttackInfo, ...]
     processes: int
 
     @cached_property
@@ -156,6 +159,8 @@ class _Job:
             "text": [[text.sha256 for text in part.infos] for part in (self.corpus, self.heldout)],
             "processes": self.processes,
         }
+        if self.attacks:
+            decides["attacks"] = [attack.suite_sha256 for attack in self.attacks]
         if self.suite and self.suite.strength.rate is not None:
             decides["rounding"] = "at random"  # earlier versions rounded each line to the nearest number of words
         return run_key({**decides, **machine()})
@@ -183,7 +188,7 @@ def _prepare(
     known = fixed[1:] if fixed else (None, None)
     counted = corpus.survey(terms=suite.words.split if system == "charbert" and suite and not known[0] else None)
     terms, characters = _vocabularies(corpus, counted, settings, *known)
-    texts_and_words = corpus, unseen, counted, terms, characters
+    texts_and_words = corpus, unseen, counted, terms, characters, attacks_on(texts)
     return _Job(system, start, continues, settings, suite, tokenizer, *texts_and_words, world)
 
 
@@ -259,5 +264,6 @@ def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
         provenance=provenance(),
         character_noise=earlier.character_noise if earlier else None,
         character_operators=earlier.character_operators if earlier else (),
+        attacks=(*(earlier.attacks if earlier else ()), *job.attacks),
     )
     saved.write_history(folder, record, log=log.training, heldout=log.heldout)
