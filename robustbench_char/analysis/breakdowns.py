@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from robustbench_char.analysis.pairs import Pair, drop, is_reference, reference_of
@@ -22,7 +21,7 @@ from robustbench_char.analysis.statistics import (
     resampled_runs,
 )
 from robustbench_char.metrics.bootstrap import RESAMPLES
-from robustbench_char.records.counts import cell_counts
+from robustbench_char.records.counts import CellCounts
 from robustbench_char.records.evaluation import Record, read_counts
 
 __all__ = ["breakdown_frame", "cell_statistics", "unit_of"]
@@ -66,35 +65,43 @@ def _counts(
 ) -> tuple[dict[_Name, Counted], dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]]]:
     """Return every result in every cell, and by cell and system the attacked results with the clean ones beside."""
     results: dict[_Name, Counted] = {}
+    known: dict[Path, CellCounts | None] = {}
     groups: dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]] = {}
     for pair in pairs:
         if (table := read_counts(pair.attacked_folder, pair.attacked)) is None:
             continue
         rows = sorted(table.loc[table["dimension"] == "all", "row"])
         cells = table.loc[table["dimension"].isin(dimensions), ["dimension", "value"]].drop_duplicates()
-        beside = read_counts(pair.clean_folder, pair.clean) if pair.clean_folder and pair.clean else None
+        own = CellCounts(table, rows)
         for cell in cells.itertuples(index=False, name=None):
             name = pair.attacked_folder, cell, True
-            results[name] = pair.attacked, cell_counts(table, rows, *cell)
-            clean = {} if beside is None else _clean_counts(pair, table, beside, rows, cell)
+            results[name] = pair.attacked, own.of(*cell)
+            clean = _clean_counts(pair, own, rows, cell, known)
             results |= clean
             groups.setdefault((cell, key_of(pair.attacked)), []).append((name, next(iter(clean), None)))
     return results, groups
 
 
 def _clean_counts(
-    pair: Pair, table: pd.DataFrame, beside: pd.DataFrame, rows: Sequence[int], cell: CellName
+    pair: Pair, own: CellCounts, rows: Sequence[int], cell: CellName, known: dict[Path, CellCounts | None]
 ) -> dict[_Name, Counted]:
-    """Return the clean result in the same cell, or in the examples of the attacked one; nothing where there is none."""
-    if pair.clean is None or pair.clean_folder is None:  # never, as there are counts beside
+    """Return the clean result in the same cell, or in the examples of the attacked one; nothing where there is none.
+
+    `known` keeps the clean counts, which several attacked results share.
+    """
+    if pair.clean is None or pair.clean_folder is None:
         return {}
-    if (beside["dimension"] == cell[0]).any():
-        return {(pair.clean_folder, cell, True): (pair.clean, cell_counts(beside, rows, *cell))}
+    if pair.clean_folder not in known:
+        table = read_counts(pair.clean_folder, pair.clean)
+        known[pair.clean_folder] = None if table is None else CellCounts(table, rows)
+    beside = known[pair.clean_folder]
+    if beside is None:
+        return {}
+    if cell[0] in beside.dimensions:
+        return {(pair.clean_folder, cell, True): (pair.clean, beside.of(*cell))}
     if pair.attacked.family == "tagging":
         return {}
-    inside = set(table.loc[(table["dimension"] == cell[0]) & (table["value"] == cell[1]), "row"])
-    counts = cell_counts(beside, rows) * np.array([[row in inside] for row in rows], dtype=np.float64)
-    return {(pair.attacked_folder, cell, False): (pair.clean, counts)}
+    return {(pair.attacked_folder, cell, False): (pair.clean, beside.of() * own.inside(*cell)[:, None])}
 
 
 def breakdown_frame(cells: dict[CellName, Statistics]) -> pd.DataFrame:

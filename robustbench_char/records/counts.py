@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_char.common.files import sha256_file
 from robustbench_char.metrics.base import METRICS, Floats, Unit
@@ -19,7 +20,7 @@ from robustbench_char.metrics.breakdowns import ExampleWords, cells
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["cell_counts", "count_table", "write_counts"]
+__all__ = ["CellCounts", "cell_counts", "count_table", "write_counts"]
 
 COUNTS = "counts.parquet"
 KEYS = ("row", "dimension", "value")
@@ -67,11 +68,36 @@ def write_counts(folder: Path, table: pd.DataFrame) -> str:
     return sha256_file(path)
 
 
-def cell_counts(table: pd.DataFrame, rows: Sequence[int], dimension: str = "all", value: str = "all") -> Floats:
-    """Return the counts [N, K] of the examples `rows` in one cell, 0 where an example brings nothing to it."""
-    part = table[(table["dimension"] == dimension) & (table["value"] == value)]
-    index = {row: position for position, row in enumerate(rows)}
-    counts = np.zeros((len(rows), table.shape[1] - len(KEYS)))
-    kept = part[part["row"].isin(rows)]
-    counts[[index[row] for row in kept["row"]]] = kept.iloc[:, len(KEYS) :].to_numpy(np.float64)
-    return counts
+class CellCounts:
+    """The counts of the examples `rows` in each cell of a table, which has cells of `dimensions`."""
+
+    def __init__(self, table: pd.DataFrame, rows: Sequence[int]) -> None:
+        import pandas as pd
+
+        self._at = pd.Index(rows).get_indexer(pd.Index(table["row"]))
+        self._counts = table.iloc[:, len(KEYS) :].to_numpy(np.float64)
+        lines: Any = table.groupby(["dimension", "value"], observed=True, sort=False).indices
+        self._lines: dict[tuple[str, ...], NDArray[np.intp]] = lines
+        self._shape = len(rows), self._counts.shape[1]
+        self.dimensions = {cell[0] for cell in self._lines}
+
+    def of(self, dimension: str = "all", value: str = "all") -> Floats:
+        """Return the counts [N, K] in one cell, 0 where an example brings nothing to it."""
+        lines, counts = self._of(dimension, value), np.zeros(self._shape)
+        counts[self._at[lines]] = self._counts[lines]
+        return counts
+
+    def inside(self, dimension: str, value: str) -> NDArray[np.bool_]:
+        """Return which examples [N] bring something to a cell."""
+        inside = np.zeros(self._shape[0], np.bool_)
+        inside[self._at[self._of(dimension, value)]] = True
+        return inside
+
+    def _of(self, *cell: str) -> NDArray[np.intp]:
+        lines = self._lines.get(cell, np.zeros(0, np.intp))
+        return lines[self._at[lines] >= 0]
+
+
+def cell_counts(table: pd.DataFrame, rows: Sequence[int]) -> Floats:
+    """Return the counts [N, K] of the examples `rows` as a whole."""
+    return CellCounts(table[table["dimension"] == "all"], rows).of()

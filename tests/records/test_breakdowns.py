@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS
 from robustbench_char.metrics.breakdowns import ExampleWords, WordState, bucket
-from robustbench_char.records.counts import COUNTS, KEYS, cell_counts, count_table, write_counts
+from robustbench_char.records.counts import COUNTS, KEYS, CellCounts, cell_counts, count_table, write_counts
 from robustbench_char.records.evaluation import Record, read_counts
 
 PLAIN, SPLIT = WordState(4, 1, 1), WordState(8, 2, 3, ("swap",))
@@ -100,7 +100,7 @@ def test_the_cells_of_a_breakdown_add_up(metric: str) -> None:
         np.testing.assert_array_equal(cell_counts(table, rows), whole)
         for dimension in ("pieces", "pieces_read", "operator", "word_length", "text_length"):
             values = table.loc[table["dimension"] == dimension, "value"].unique()
-            parts = [cell_counts(table, rows, dimension, value) for value in values]
+            parts = [CellCounts(table, rows).of(dimension, value) for value in values]
             np.testing.assert_array_equal(np.sum([np.zeros_like(whole), *parts], axis=0), whole)
 
     check()
