@@ -21,7 +21,7 @@ from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import needed
-from robustbench_char.common.files import disk_error
+from robustbench_char.common.files import disk_error, memory_error
 
 __all__ = ["app", "main"]
 
@@ -90,7 +90,7 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line. An InputError ends with its message on standard error and its exit code.
 
-    So does a disk that is full, fails or may not be written to, wherever that shows.
+    So do a disk that is full, fails or may not be written to, and memory that does not suffice, wherever that shows.
     """
     try:
         with needed():
@@ -99,6 +99,11 @@ def main() -> None:
         _refuse(error)
     except OSError as error:
         told = disk_error(error)
+        if told is None:
+            raise
+        _refuse(told)
+    except (MemoryError, RuntimeError) as error:
+        told = memory_error(error)
         if told is None:
             raise
         _refuse(told)

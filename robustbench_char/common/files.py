@@ -24,8 +24,9 @@ from robustbench_char.common.scratch import move_to, scratch_folder
 
 __all__ = [
     "check_file", "check_links", "check_output", "check_writable", "disk_error", "files_below", "find_declaration",
-    "is_free", "is_ours", "not_writable", "other_content", "output_folder", "put_json", "read_json", "safe_name",
-    "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "write_json",
+    "is_free", "is_ours", "memory_error", "not_writable", "opening_of", "other_content", "output_folder", "put_json",
+    "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "whole_file",
+    "write_json",
 ]  # fmt: skip
 
 MARKERS = (
@@ -36,7 +37,7 @@ _GENERATOR = b'<meta name="generator" content="robustbench-char">'
 
 
 _LARGEST = 1 << 28
-"""Bytes of a JSON file of ours that is read: far more than any has."""
+"""Bytes of a file that is read at once, as JSON and lists of words are: far more than any has."""
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = _PACKAGE / "_shipped"  # filled when the wheel is built, see pyproject.toml
 _CHECKOUT = _PACKAGE.parent
@@ -87,7 +88,7 @@ def files_below(folder: Path, name: str) -> Iterator[Path]:
 def read_json(path: Path, text: str | None = None) -> Any:
     """Read one of our own JSON files, or its `text`. Raises InputError that names the line when it is malformed."""
     try:
-        return json.loads(_text(path) if text is None else text)
+        return json.loads(whole_file(path).decode() if text is None else text)
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a JSON file", fix="Check the path.") from None
     except OSError as error:
@@ -98,13 +99,21 @@ def read_json(path: Path, text: str | None = None) -> Any:
         raise InputError(place, found=f"malformed JSON ({error})", expected="a JSON file", fix=fix) from None
 
 
-def _text(path: Path) -> str:
-    """Return a text that is read at once. Raises OSError for what has no end (a pipe, a device) or is far too large."""
+def whole_file(path: Path, most: int = _LARGEST) -> bytes:
+    """Return a file that is read at once. Raises OSError for what has no end (a pipe, a device) or is far too large."""
     if special := special_kind(path):
         raise OSError(special.found)
-    if (size := path.stat().st_size) > _LARGEST:
-        raise OSError(f"{size:,} bytes; at most {_LARGEST:,} are read")
-    return path.read_text(encoding="utf-8")
+    if (size := path.stat().st_size) > most:
+        raise OSError(f"{size:,} bytes; at most {most:,} are read")
+    return path.read_bytes()
+
+
+def opening_of(path: Path, size: int = 4096) -> bytes:
+    """Return the first bytes of a file. Raises OSError for what is none."""
+    if special := special_kind(path):
+        raise OSError(special.found)
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -296,8 +305,8 @@ def is_ours(path: Path, *keys: str) -> bool:
     """Return whether this program wrote a JSON file (of these keys) or a page; not so where it cannot be read."""
     try:
         if path.suffix == ".html":
-            return special_kind(path) is None and _GENERATOR in path.read_bytes()[:1024]
-        value = json.loads(_text(path))
+            return _GENERATOR in opening_of(path)
+        value = json.loads(whole_file(path).decode())
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(value, dict) and type(value.get("schema")) is int and {*keys} <= value.keys()
@@ -340,3 +349,12 @@ def disk_error(error: OSError) -> InputError | None:
     fix = "Free space, check path, permissions and disk, and run the same command again."
     place = error.filename or "the disk"
     return InputError(place, found=found, expected="files that can be read and written", fix=fix)
+
+
+def memory_error(error: MemoryError | RuntimeError) -> InputError | None:
+    """Return the error for memory, of the machine or of an accelerator, that does not suffice; None for another."""
+    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)  # torch's
+    if not named and not isinstance(error, MemoryError):
+        return None
+    fix = "Give fewer or shorter texts, a smaller batch size, or a machine with more memory."
+    return InputError("memory", found="too little for this command", expected="room for its files and batches", fix=fix)

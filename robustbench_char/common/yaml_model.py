@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from robustbench_char.common.errors import InputError, nearest
+from robustbench_char.common.files import whole_file
 from robustbench_char.common.lines import check_text_file
 
 __all__ = ["Mistake", "all_at_once", "check_mapping", "load_yaml_model", "load_yaml_parts", "read_yaml"]
@@ -106,6 +107,7 @@ class Mistake(NamedTuple):
 _NO_SCHEMA = Mistake("schema", "no such key", "`schema: 1`", "Add the line `schema: 1`.")
 
 
+_LARGEST = 1 << 22  # bytes of a YAML file: far more than any has, and read within a minute
 _MERGE = "tag:yaml.org,2002:merge"
 MOST_VALUES = 100_000
 """Values that a file may stand for: a short one can stand for any number, by aliases of aliases."""
@@ -149,7 +151,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises InputError, with the line where it is known, for another."""
     check_text_file(path)
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        value = yaml.load(whole_file(path, _LARGEST).decode(), Loader=_Loader)
+    except OSError as error:
+        raise InputError(path, found=f"it cannot be read ({error})", expected="a YAML file",
+                         fix="Check the path.") from None  # fmt: skip
     except UnicodeDecodeError as error:
         raise InputError(path, found=f"byte {error.start} that is not UTF-8", expected="UTF-8 text",
                          fix="Save the file as UTF-8.") from None  # fmt: skip

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robustbench_char.common.files import opening_of
 from robustbench_char.reports.blocks import Cell, Column, Picture, Table
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def inline_script() -> tuple[str, str]:
 def is_report(folder: Path) -> bool:
     """Return whether a folder holds a report and nothing else."""
     page = folder / PAGE
-    if not page.is_file() or not any(mark in page.read_bytes()[:4096] for mark in _MARKS):
+    if not page.is_file() or not any(mark in opening_of(page) for mark in _MARKS):
         return False
     paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {Path(PAGE), Path(TEXT)}
     return all(path.suffix in _ENDINGS.get(path.parent.as_posix(), ()) for path in paths)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from robustbench_char.common.errors import InputError
+from robustbench_char.common.files import whole_file
 from robustbench_char.tasks.base import Task
 
 __all__ = ["MARKS", "LabelMap", "given_labels", "map_labels"]
@@ -59,7 +60,7 @@ def given_labels(given: Sequence[str]) -> tuple[str, ...]:
     if "," in given[0] or not path.is_file():
         return tuple(name.strip() for name in given[0].split(","))
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = whole_file(path).decode().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         found, fix = f"a file that cannot be read ({error})", "Give names, parted by commas."
         raise InputError("--labels", found=found, expected="one name per line", fix=fix) from None

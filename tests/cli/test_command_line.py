@@ -279,6 +279,24 @@ def test_a_kind_without_names_is_said(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert capsys.readouterr().out == "predictors:\n  none\n"
 
 
+@pytest.mark.parametrize("error", [
+    MemoryError(), type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory"),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), RuntimeError("a fault"),
+], ids=str)  # fmt: skip
+def test_memory_that_does_not_suffice_is_told_without_a_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr("robustbench_char.cli.main.app", app)
+    if str(error) == "a fault":
+        with pytest.raises(RuntimeError, match="a fault"):
+            main()
+    else:
+        assert fails_here(capsys, "list").startswith("error: memory: found too little for this command; expected room")
+
+
 def test_a_disk_that_fails_is_told_without_a_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from robustbench_char.common.files import (
     scratch_of,
     shipped,
 )
+from robustbench_char.common.yaml_model import read_yaml
 
 
 def write(target: Path, text: str, **options: object) -> None:
@@ -186,6 +187,19 @@ def test_json_of_any_size(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(InputError, match=r"found it cannot be read \(1,099,511,627,776 bytes; at most 268,435,456"):
         read_json(tmp_path / "record.json")
+
+
+def test_other_files_of_any_size(tmp_path: Path) -> None:
+    """Suites are told; of a page no more than its beginning is read."""
+    for name in ("suite.yaml", "index.html"):
+        with (tmp_path / name).open("wb") as file:
+            file.write(b"name: x\n" * 2000)
+            file.truncate(1 << 40)
+    with pytest.raises(
+        InputError, match=r"suite\.yaml: found it cannot be read \(1,099,511,627,776 bytes; at most 4,194,304"
+    ):
+        read_yaml(tmp_path / "suite.yaml")
+    assert not is_ours(tmp_path / "index.html")
 
 
 def test_json_is_not_written_through_a_link(tmp_path: Path) -> None:

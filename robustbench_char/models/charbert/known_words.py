@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import check_file
+from robustbench_char.common.files import check_file, whole_file
 from robustbench_char.models.charbert.character_encoders import MOST_PIECES, KnownWords
 from robustbench_char.models.charbert.characters import CharacterCase, CharacterVocabulary
 from robustbench_char.models.charbert.configuration import CharBertConfig
@@ -88,7 +88,9 @@ def read_words(path: Path) -> list[str]:
     """
     expected, fix = "a list of words: UTF-8 text, one word per line", "Give a word list."
     try:
-        text = check_file(path, option="`words=`", holding=expected).read_bytes().decode("utf-8-sig")
+        text = whole_file(check_file(path, option="`words=`", holding=expected)).decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(path, found=f"it cannot be read ({error})", expected=expected, fix=fix) from None
     except UnicodeDecodeError as error:
         found = f"bytes that are not UTF-8 text ({error.reason} at byte {error.start})"
         raise InputError(path, found=found, expected=expected, fix=fix) from None
