@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import disk_error
+from robustbench_char.common.files import machine_error
 from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.records.published import publish
 from robustbench_char.reports import write_report
@@ -34,7 +34,7 @@ def main(run: Path, output: Path) -> None:
     try:
         publish_with_report(run, output)
     except (InputError, OSError) as error:
-        told = error if isinstance(error, InputError) else disk_error(error)
+        told = error if isinstance(error, InputError) else machine_error(error)
         if told is None:
             raise
         sys.stderr.write(f"error: {told}\n")

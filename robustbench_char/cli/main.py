@@ -21,7 +21,7 @@ from robustbench_char.cli.sensitivity import fragility, sensitivity
 from robustbench_char.cli.training import convert, finetune, pretrain
 from robustbench_char.common import InputError
 from robustbench_char.common.extras import needed
-from robustbench_char.common.files import disk_error, memory_error
+from robustbench_char.common.files import machine_error
 
 __all__ = ["app", "main"]
 
@@ -97,13 +97,8 @@ def main() -> None:
             app()
     except InputError as error:
         _refuse(error)
-    except OSError as error:
-        told = disk_error(error)
-        if told is None:
-            raise
-        _refuse(told)
-    except (MemoryError, RuntimeError) as error:
-        told = memory_error(error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        told = machine_error(error)
         if told is None:
             raise
         _refuse(told)

@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,9 @@ from robustbench_char.common.file_kinds import special_kind
 from robustbench_char.common.scratch import move_to, scratch_folder
 
 __all__ = [
-    "check_file", "check_links", "check_output", "check_writable", "disk_error", "files_below", "find_declaration",
-    "is_free", "is_ours", "memory_error", "not_writable", "opening_of", "other_content", "output_folder", "put_json",
-    "read_json", "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "whole_file",
-    "write_json",
+    "check_file", "check_links", "check_output", "check_writable", "files_below", "find_declaration", "is_free",
+    "is_ours", "machine_error", "not_writable", "opening_of", "other_content", "output_folder", "put_json", "read_json",
+    "safe_name", "scratch_of", "sha256_bytes", "sha256_file", "shipped", "shipped_file", "whole_file", "write_json",
 ]  # fmt: skip
 
 MARKERS = (
@@ -100,20 +100,20 @@ def read_json(path: Path, text: str | None = None) -> Any:
 
 
 def whole_file(path: Path, most: int = _LARGEST) -> bytes:
-    """Return a file that is read at once. Raises OSError for what has no end (a pipe, a device) or is far too large."""
-    if special := special_kind(path):
-        raise OSError(special.found)
-    if (size := path.stat().st_size) > most:
-        raise OSError(f"{size:,} bytes; at most {most:,} are read")
+    """Return a file that is read at once. Raises InputError for a pipe, a device, and more than `most` bytes."""
+    special = special_kind(path)
+    reason = special.found if special else ""
+    if not special and (size := path.stat().st_size) > most:
+        reason = f"{size:,} bytes; at most {most:,} are read"
+    if reason:
+        raise InputError(path, found=f"it cannot be read ({reason})", expected="a file", fix="Check the path.")
     return path.read_bytes()
 
 
-def opening_of(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a file. Raises OSError for what is none."""
-    if special := special_kind(path):
-        raise OSError(special.found)
-    with path.open("rb") as file:
-        return file.read(size)
+def opening_of(path: Path) -> bytes:
+    """Return the first bytes of a file, none of what is no file."""
+    with path.open("rb") if path.is_file() else BytesIO() as file:
+        return file.read(4096)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
@@ -307,7 +307,7 @@ def is_ours(path: Path, *keys: str) -> bool:
         if path.suffix == ".html":
             return _GENERATOR in opening_of(path)
         value = json.loads(whole_file(path).decode())
-    except (OSError, ValueError, RecursionError):
+    except (InputError, OSError, ValueError, RecursionError):
         return False
     return isinstance(value, dict) and type(value.get("schema")) is int and {*keys} <= value.keys()
 
@@ -341,20 +341,16 @@ def _reason(target: Path, error: Exception) -> str:
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE}
 
 
-def disk_error(error: OSError) -> InputError | None:
-    """Return the error for a full or broken disk, or missing rights; None for what is not the disk's fault."""
-    if error.errno not in _DISK:
+def machine_error(error: BaseException) -> InputError | None:
+    """Return the error for a full or broken disk, missing rights, or too little memory; None for another."""
+    # torch names memory, of the machine or of an accelerator, in errors of its own
+    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    if named or isinstance(error, MemoryError):
+        return InputError("memory", found="too little for this command", expected="room for its files and batches",
+                          fix="Give fewer or shorter texts, a smaller batch size, or a machine with more.")  # fmt: skip
+    if not isinstance(error, OSError) or error.errno not in _DISK:
         return None
     found = f"it cannot be read or written ({os.strerror(error.errno)})"
     fix = "Free space, check path, permissions and disk, and run the same command again."
     place = error.filename or "the disk"
     return InputError(place, found=found, expected="files that can be read and written", fix=fix)
-
-
-def memory_error(error: MemoryError | RuntimeError) -> InputError | None:
-    """Return the error for memory, of the machine or of an accelerator, that does not suffice; None for another."""
-    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)  # torch's
-    if not named and not isinstance(error, MemoryError):
-        return None
-    fix = "Give fewer or shorter texts, a smaller batch size, or a machine with more memory."
-    return InputError("memory", found="too little for this command", expected="room for its files and batches", fix=fix)

@@ -149,12 +149,9 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds. Raises InputError, with the line where it is known, for another."""
-    check_text_file(path)
+    data = whole_file(check_text_file(path), _LARGEST)
     try:
-        value = yaml.load(whole_file(path, _LARGEST).decode(), Loader=_Loader)
-    except OSError as error:
-        raise InputError(path, found=f"it cannot be read ({error})", expected="a YAML file",
-                         fix="Check the path.") from None  # fmt: skip
+        value = yaml.load(data.decode(), Loader=_Loader)
     except UnicodeDecodeError as error:
         raise InputError(path, found=f"byte {error.start} that is not UTF-8", expected="UTF-8 text",
                          fix="Save the file as UTF-8.") from None  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeAlias, TypedDict, Unpack, cast
 from pydantic import Field
 
 from robustbench_char.common.errors import InputError, nearest
-from robustbench_char.common.files import disk_error, output_folder
+from robustbench_char.common.files import machine_error, output_folder
 from robustbench_char.common.options import Called, Option, Options
 from robustbench_char.common.scratch import scratch_folder
 from robustbench_char.tasks.base import HubSource, NativeFile, Task
@@ -291,7 +291,7 @@ def _download(source: HubSource, split: str, path: Path) -> None:
             data.to_parquet(Path(folder) / path.name)
             normalise(Path(folder) / path.name, path)
     except Exception as error:  # the hub's client fails in many ways: no network, a proxy, a repository that moved
-        if isinstance(error, OSError) and (told := disk_error(error)):
+        if told := machine_error(error):
             raise told from None
         reason = str(error).strip().split("\n")[0]
         raise InputError(place, found=f"{type(error).__name__}: {reason}",

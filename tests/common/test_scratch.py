@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_char.common import InputError, scratch
-from robustbench_char.common.files import disk_error, not_writable, output_folder, put_json
+from robustbench_char.common.files import machine_error, not_writable, output_folder, put_json
 
 
 def write(target: Path, text: str, *, overwrite: bool = False) -> None:
@@ -99,10 +99,10 @@ def test_a_file_that_cannot_take_its_place_is_not_left_beside_it(
 
 
 def test_errors_of_the_disk_are_told_from_others() -> None:
-    told = disk_error(OSError(errno.EIO, "Input/output error", "x.txt"))
+    told = machine_error(OSError(errno.EIO, "Input/output error", "x.txt"))
     assert str(told).startswith("x.txt: found it cannot be read or written (Input/output error); expected files")
-    assert str(disk_error(OSError(errno.ENOSPC, "No space"))).startswith("the disk: found it cannot be")
-    assert disk_error(FileNotFoundError(errno.ENOENT, "No such file", "x.txt")) is None
+    assert str(machine_error(OSError(errno.ENOSPC, "No space"))).startswith("the disk: found it cannot be")
+    assert machine_error(FileNotFoundError(errno.ENOENT, "No such file", "x.txt")) is None
 
 
 def test_errors_that_libraries_have_of_their_own_tell_the_reason(tmp_path: Path) -> None:

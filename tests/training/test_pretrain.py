@@ -13,10 +13,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForMaskedLM, TrainerCallback
 
-import robustbench_char as rbc
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file
-from robustbench_char.tasks.sources import mini_path
 
 pytestmark = pytest.mark.models
 
@@ -341,23 +339,6 @@ def test_pretraining_goes_on_from_its_output(system: str, pretrain_tiny: Any) ->
         for name in ("term_vocabulary.json", "character_vocabulary.json"):
             assert (folder / name).read_text() == (first / name).read_text()
         assert _record(folder)["settings"]["term_vocab_size"] == 9
-
-
-def test_text_that_was_attacked_marks_what_is_trained_on_it(
-    pretrain_tiny: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    from robustbench_char.training.saved import pretraining_info
-
-    rbc.attack_file("ptb_pos", mini_path("ptb_pos", "train"), suite="keyboard", seed=3, output=tmp_path / "attacked")
-    (attacked,) = (tmp_path / "attacked").glob("train*")
-    with caplog.at_level("WARNING", "robustbench_char"):
-        first = pretrain_tiny("bert_mlm", name="first", text=attacked, steps=1)
-    assert f"{attacked.name} was attacked by keyboard: scores under its operators are marked" in caplog.text
-    plain = pretrain_tiny("bert_mlm", name="plain", text=shutil.copy(attacked, tmp_path / "copy"), steps=1)
-    assert _record(first)["run"] != _record(plain)["run"]
-    later = pretrain_tiny("bert_mlm", base=str(first), steps=1)
-    attacks = [[one.suite for one in pretraining_info(folder).attacks] for folder in (first, plain, later)]
-    assert attacks == [["keyboard"], [], ["keyboard"]]
 
 
 def test_unknown_terms_may_be_a_class(pretrain_tiny: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from robustbench_char.common import InputError
 from robustbench_char.reports.page import write_report
 from robustbench_char.reports.summary import read_summary
 from robustbench_char.tasks.registry import get_task
-from robustbench_char.tasks.sources import open_source
-from robustbench_char.training.saved import FINGERPRINTS
+from robustbench_char.tasks.sources import mini_path, open_source
+from robustbench_char.training.saved import FINGERPRINTS, read_pretraining
 
 pytestmark = pytest.mark.models
 
@@ -121,6 +122,20 @@ def test_training_on_an_attacked_file_is_marked(
         marks[suite] = record.saw_attack
         assert record.data.trained_on is None
     assert marks == {"keyboard": "suite", "mixed": "operators", "drop": None}
+
+
+def test_text_that_was_attacked_marks_what_is_trained_on_it(
+    pretrain_tiny: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rbc.attack_file("ptb_pos", mini_path("ptb_pos", "train"), suite="keyboard", seed=3, output=tmp_path / "attacked")
+    (attacked,) = (tmp_path / "attacked").glob("train*")
+    with caplog.at_level("WARNING", "robustbench_char"):
+        first = pretrain_tiny("bert_mlm", name="first", text=attacked, steps=1)
+    assert f"{attacked.name} was attacked by keyboard: scores under its operators are marked" in caplog.text
+    plain = pretrain_tiny("bert_mlm", name="plain", text=shutil.copy(attacked, tmp_path / "copy"), steps=1)
+    later = pretrain_tiny("bert_mlm", base=str(first), steps=1)
+    files = [read_pretraining(folder) for folder in (first, plain, later)]
+    assert [[one.suite for one in file.attacks] for file in files if file] == [["keyboard"], [], ["keyboard"]]
 
 
 def test_one_file_attacked_or_not_is_not_one_system(tiny_base: str, tmp_path: Path, train: Path) -> None:

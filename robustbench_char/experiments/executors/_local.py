@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from robustbench_char.common import InputError
-from robustbench_char.common.files import disk_error
+from robustbench_char.common.files import machine_error
 from robustbench_char.common.process import progress_to
 from robustbench_char.common.provenance import provenance
 from robustbench_char.experiments._jobs import Call, Outcome
@@ -90,8 +90,8 @@ def perform(call: Call) -> Outcome:
         return Outcome(name, "failed", str(error), time.monotonic() - started)
     except Exception as error:  # whatever goes wrong in one job must not end the others: the log has the traceback
         _print(traceback.format_exc())
-        told = disk_error(error) if isinstance(error, OSError) else None
-        return Outcome(name, "failed", str(told or f"{type(error).__name__}: {error}"), time.monotonic() - started)
+        told = machine_error(error) or f"{type(error).__name__}: {error}"
+        return Outcome(name, "failed", str(told), time.monotonic() - started)
     finally:
         with contextlib.suppress(OSError):  # a status that stays is that of a job which ended: nobody reads it
             call.status.unlink(missing_ok=True)

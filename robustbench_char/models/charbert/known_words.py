@@ -89,8 +89,6 @@ def read_words(path: Path) -> list[str]:
     expected, fix = "a list of words: UTF-8 text, one word per line", "Give a word list."
     try:
         text = whole_file(check_file(path, option="`words=`", holding=expected)).decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(path, found=f"it cannot be read ({error})", expected=expected, fix=fix) from None
     except UnicodeDecodeError as error:
         found = f"bytes that are not UTF-8 text ({error.reason} at byte {error.start})"
         raise InputError(path, found=found, expected=expected, fix=fix) from None
