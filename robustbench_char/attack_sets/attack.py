@@ -199,13 +199,7 @@ def _spell_known_word(ledger: Path, known: set[str]) -> int:
     return int(total)
 
 
-def _manifest(
-    attack: Attack,
-    source: NativeFile,
-    target: Path,
-    tally: Tally,
-    file_format: OutputFormat,
-) -> Manifest:
+def _manifest(attack: Attack, source: NativeFile, target: Path, tally: Tally, file_format: OutputFormat) -> Manifest:
     ledger = target.parent / LEDGER
     counts = tally.counts(_spell_known_word(ledger, tally.known))
     effective = counts.edited_words / counts.eligible_words if counts.eligible_words else None

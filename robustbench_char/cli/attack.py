@@ -185,12 +185,7 @@ def _print_verified(verified: Iterator[tuple[Path, Manifest]]) -> None:
 
 
 @command(_verified, _print_verified)
-def verify(
-    *,
-    folder: _Sets,
-    input: Input = None,
-    source: SourceOptions,
-) -> None:
+def verify(*, folder: _Sets, input: Input = None, source: SourceOptions) -> None:
     """Replay the ledger both ways, and check labels, offsets, tags and hashes; name the first mismatch."""
 
 

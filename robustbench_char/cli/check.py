@@ -34,8 +34,7 @@ def check(
         ),
     ],
     task: Annotated[
-        str | None,
-        typer.Option(help="Task (see `list`), or a .yaml file; known for a folder that `finetune` wrote."),
+        str | None, typer.Option(help="Task (see `list`), or a .yaml file; known for a folder that `finetune` wrote.")
     ] = None,
     input: Input = None,
     source: SourceOptions,

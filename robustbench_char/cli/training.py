@@ -30,8 +30,7 @@ def _print_pretrained(encoder: PretrainedEncoder, system: str) -> None:
 def pretrain(
     *,
     system: Annotated[
-        str,
-        typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert, charbert, or characters (of charbert)."),
+        str, typer.Argument(metavar="SYSTEM", help="bert_mlm, advbert, charbert, or characters (of charbert).")
     ],
     text: Annotated[
         list[Path] | None,

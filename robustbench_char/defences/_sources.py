@@ -33,10 +33,7 @@ def _lines(path: Path) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 text, wrong = "\0", f"bytes that are not UTF-8 ({error.reason})"
             if "\0" in text:
-                where, fix = (
-                    f"{path}:{number}",
-                    "Give `text=` plain text; convert it to UTF-8.",
-                )
+                where, fix = f"{path}:{number}", "Give `text=` plain text; convert it to UTF-8."
                 raise InputError(where, found=wrong, expected="plain text in UTF-8", fix=fix)
             yield text.rstrip("\r\n")
 

@@ -127,12 +127,7 @@ def _attacks(task: ResolvedTask, folder: Path) -> Iterator[Job]:
 
 
 def _trained(
-    resolved: Resolved,
-    task: ResolvedTask,
-    base: str,
-    key: str,
-    trainings: dict[str, str],
-    subjects: list[Subject],
+    resolved: Resolved, task: ResolvedTask, base: str, key: str, trainings: dict[str, str], subjects: list[Subject]
 ) -> Iterator[Job]:
     """Yield the jobs of a system that is fine-tuned on a task: its defence, and each seed with its evaluation."""
     spec, system = resolved.spec, resolved.spec.systems[key]
@@ -147,13 +142,7 @@ def _trained(
 
 
 def _finetune(
-    resolved: Resolved,
-    task: ResolvedTask,
-    base: str,
-    key: str,
-    seed: int,
-    front: Front,
-    trainings: dict[str, str],
+    resolved: Resolved, task: ResolvedTask, base: str, key: str, seed: int, front: Front, trainings: dict[str, str]
 ) -> Job:
     """Return the job of a fine-tuning. `trainings` maps what decides weights to the first job that trains them.
 

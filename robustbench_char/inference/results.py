@@ -116,11 +116,7 @@ class Evaluation:
         another.
         """
         frame = self.frame().sort_values("score", kind="stable")
-        chosen = {
-            "right": frame["score"] == 1,
-            "wrong": frame["score"] < 1,
-            "failed": frame["prediction"].isna(),
-        }
+        chosen = {"right": frame["score"] == 1, "wrong": frame["score"] < 1, "failed": frame["prediction"].isna()}
         if outcome not in chosen:
             expected, fix = f"one of {', '.join(chosen)}", f"Correct the name.{nearest(outcome, chosen)}"
             raise InputError("outcome", found=repr(outcome), expected=expected, fix=fix)

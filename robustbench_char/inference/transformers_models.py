@@ -150,11 +150,7 @@ def _input_names(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def _info(
-    base: Base,
-    labels: LabelMap,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    reading: Reading,
+    base: Base, labels: LabelMap, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, reading: Reading
 ) -> SystemInfo:
     return SystemInfo(
         name=base.name,

@@ -28,14 +28,7 @@ from robustbench_char.models.folders import CONFIG, numbers_in
 from robustbench_char.models.settings import without_left_over
 from robustbench_char.models.tokenizing import prepare
 
-__all__ = [
-    "load_config",
-    "load_tokenizer",
-    "positions_of",
-    "quiet",
-    "read_model",
-    "refuse_missing",
-]
+__all__ = ["load_config", "load_tokenizer", "positions_of", "quiet", "read_model", "refuse_missing"]
 
 _NO_MODEL = ("values that make no model", "the config of a model", "Correct config.json, or download it again.")
 _TIMES, _NEW = 10, 100_000_000

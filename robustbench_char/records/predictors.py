@@ -27,15 +27,7 @@ from robustbench_char.records._predictor_code import Code, find_code, installed_
 from robustbench_char.records.evaluation import PredictorInfo, SystemInfo
 from robustbench_char.tasks.base import Task
 
-__all__ = [
-    "Predictor",
-    "absolute_name",
-    "identity",
-    "kind_of",
-    "load_predictor",
-    "predictor_of",
-    "registered",
-]
+__all__ = ["Predictor", "absolute_name", "identity", "kind_of", "load_predictor", "predictor_of", "registered"]
 
 GROUP = "robustbench_char.predictors"
 """The group of entry points that names predictors."""

@@ -84,8 +84,7 @@ class LayoutOptions(Options):
         None, description="CoNLL files: the column of the words, from 0, -1 the last (default: 0)."
     )
     tag_column: int | None = Field(
-        None,
-        description="CoNLL files: the column of the gold tags, likewise (default: that of entities).",
+        None, description="CoNLL files: the column of the gold tags, likewise (default: that of entities)."
     )
     convert_tags: Annotated[bool, Called(flag="--convert-tags")] = Field(
         False, description="Read entity tags in IOBES, BILOU or BMEWO as BIO2; an attacked file keeps them as they are."

@@ -23,8 +23,7 @@ ALPHABETS.register("spanish", tuple(string.ascii_lowercase + "áéíñóúü"))
 
 # What CharBERT's noise inserts (Ma et al. 2020, create_adv_word): the most frequent characters, without the space.
 ALPHABETS.register(
-    "charbert_nlm_2020",
-    tuple("etainorshldcumfpgwyb,v.?WkAST10CIMBPx2H-'\"9EDNRFG)(zLU8O5j3Jq476KV;Y:–%Q/][ZéX—$"),
+    "charbert_nlm_2020", tuple("etainorshldcumfpgwyb,v.?WkAST10CIMBPx2H-'\"9EDNRFG)(zLU8O5j3Jq476KV;Y:–%Q/][ZéX—$")
 )
 
 ALPHABETS.register("own_script", ())  # the letters of the script that each word is written in: see script_letters

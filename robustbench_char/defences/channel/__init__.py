@@ -17,9 +17,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "ChannelKeywords", "ChannelOptions", "train_channel"]
 
-__getattr__ = lazy_names(
-    __name__,
-    build="train_channel",
-    channel="Channel",
-    options="ChannelKeywords ChannelOptions",
-)
+__getattr__ = lazy_names(__name__, build="train_channel", channel="Channel", options="ChannelKeywords ChannelOptions")

@@ -49,10 +49,7 @@ def _bars(part: pd.DataFrame) -> pd.DataFrame:
     attacked = part.assign(group=part["suite"], value=part["attacked"])
     grouped = pd.concat([clean, attacked]).groupby(["label", "group"], sort=False)
     return grouped.agg(
-        mean=("value", "mean"),
-        low=("value", "min"),
-        high=("value", "max"),
-        saw=("saw", strongest),
+        mean=("value", "mean"), low=("value", "min"), high=("value", "max"), saw=("saw", strongest)
     ).reset_index()
 
 

@@ -6,14 +6,7 @@ import pandas as pd
 
 from robustbench_char.analysis.scores import single_operators, strength_sweeps
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import (
-    Picture,
-    Section,
-    Table,
-    drop_column,
-    text,
-    value,
-)
+from robustbench_char.reports.blocks import Picture, Section, Table, drop_column, text, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._changes import heat_figure
 from robustbench_char.reports.figures.curves import strength_figure

@@ -11,17 +11,7 @@ from robustbench_char.analysis.pairs import REFERENCE, seed_frame
 from robustbench_char.analysis.scores import run_scores, system_labels
 from robustbench_char.analysis.statistics import CLEAN
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import (
-    Block,
-    Column,
-    Note,
-    Picture,
-    Section,
-    Table,
-    text,
-    texts,
-    value,
-)
+from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures._bars import SIDE_BY_SIDE, score_figure
 from robustbench_char.reports.summary import about_training

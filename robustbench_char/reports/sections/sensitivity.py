@@ -11,17 +11,7 @@ import pandas as pd
 from robustbench_char.analysis.profiles import profile_frame
 from robustbench_char.records.sensitivity import SensitivityRecord, read_profiles, summary_of
 from robustbench_char.reports import _formatting as formatting
-from robustbench_char.reports.blocks import (
-    Block,
-    Column,
-    Note,
-    Picture,
-    Section,
-    Table,
-    text,
-    texts,
-    value,
-)
+from robustbench_char.reports.blocks import Block, Column, Note, Picture, Section, Table, text, texts, value
 from robustbench_char.reports.evidence import Evidence
 from robustbench_char.reports.figures.curves import profile_figure, scatter_figure
 from robustbench_char.reports.reference import load_reference
