@@ -108,7 +108,7 @@ class Trial:
             *self._scratch(fault, left),
         ):
             self._fail(where, wrong, stopped)
-        if not fault.kills and whole:
+        if not fault.kills and whole and stopped.code == 0:
             self.borne[_place(stopped.calls[0], self.box)] += 1
         self._ends(where, stopped)
 
