@@ -33,7 +33,7 @@ def main(run: Path, output: Path) -> None:
     """Do so; bad input, and a disk that is full or fails, ends with its message and code 2."""
     try:
         publish_with_report(run, output)
-    except (InputError, OSError) as error:
+    except (InputError, OSError, MemoryError, RuntimeError) as error:
         told = error if isinstance(error, InputError) else machine_error(error)
         if told is None:
             raise

@@ -9,7 +9,7 @@ word are open. To add an operator, write it in a file of its own and register it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -43,7 +43,7 @@ class Scene:
 
     column: Column
     alphabet: tuple[str, ...]
-    layout: dict[str, str] = field(hash=False)
+    layout: dict[str, str]
     case: Literal["keep", "lower"]
     misspellings: ListInfo | None = None
 

@@ -100,13 +100,16 @@ def read_json(path: Path, text: str | None = None) -> Any:
 
 
 def whole_file(path: Path, most: int = _LARGEST) -> bytes:
-    """Return a file that is read at once. Raises InputError for a pipe, a device, and more than `most` bytes."""
+    """Return a file that is read at once. Raises InputError for what is no file (a pipe, say) or has more bytes than
+    `most`, OSError where there is none.
+    """
     special = special_kind(path)
-    reason = special.found if special else ""
+    reason, fix = (special.found, special.fix) if special else ("", "")
     if not special and (size := path.stat().st_size) > most:
         reason = f"{size:,} bytes; at most {most:,} are read"
     if reason:
-        raise InputError(path, found=f"it cannot be read ({reason})", expected="a file", fix="Check the path.")
+        found = f"it cannot be read ({reason})"
+        raise InputError(path, found=found, expected="a file", fix=fix or "Check path and permissions.")
     return path.read_bytes()
 
 
@@ -338,16 +341,17 @@ def _reason(target: Path, error: Exception) -> str:
     return f"{error}; {shutil.disk_usage(there).free >> 20:,} MB free on that disk" if there else str(error)
 
 
+_MEMORY = re.compile(r"out of memory|allocate memory", re.IGNORECASE)
+"""What torch says of the memory of a machine, or of its accelerator, that does not suffice."""
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EMFILE}
 
 
 def machine_error(error: BaseException) -> InputError | None:
     """Return the error for a full or broken disk, missing rights, or too little memory; None for another."""
-    # torch names memory, of the machine or of an accelerator, in errors of its own
-    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    if named or isinstance(error, MemoryError):
-        return InputError("memory", found="too little for this command", expected="room for its files and batches",
-                          fix="Give fewer or shorter texts, a smaller batch size, or a machine with more.")  # fmt: skip
+    named = isinstance(error, RuntimeError) and _MEMORY.search(str(error))  # torch has errors of its own
+    if named or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        fix, room = "Give fewer or shorter texts, or a smaller batch size.", "room for its files and batches"
+        return InputError("memory", found="too little for this command", expected=room, fix=fix)
     if not isinstance(error, OSError) or error.errno not in _DISK:
         return None
     found = f"it cannot be read or written ({os.strerror(error.errno)})"

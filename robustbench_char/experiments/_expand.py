@@ -19,6 +19,7 @@ from robustbench_char.experiments._scoring import Subject, evaluated, suite_path
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, Ready, SystemSpec
 from robustbench_char.experiments.store import Store
+from robustbench_char.training._examples import attacks_on
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
@@ -67,7 +68,9 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
                if base in spec.bases_of(system)]  # fmt: skip
     if pretrained := [pair for pair in trained if resolved.is_pretrained(*pair)]:
         texts = [[sha256_file(text_path(path)) for path in part] for part in (resolved.text, resolved.heldout)]
-        yield from (_pretrain(resolved, base, key, texts) for base, key in pretrained)
+        attacks = attacks_on(zip(map(text_path, resolved.text), texts[0], strict=True))
+        marks = {"attacks": [attack.suite_sha256 for attack in attacks]} if attacks else {}
+        yield from (_pretrain(resolved, base, key, {"text": texts, **marks}) for base, key in pretrained)
     for task in tasks:
         yield from _attacks(task, resolved.folder)
     trainings: dict[str, str] = {}
@@ -99,11 +102,11 @@ def _evaluations(
             yield from (*front.jobs, *evaluated(spec, task, system, subject))
 
 
-def _pretrain(resolved: Resolved, base: str, key: str, texts: list[list[str]]) -> Job:
+def _pretrain(resolved: Resolved, base: str, key: str, texts: Mapping[str, object]) -> Job:
     """Return the job of a pre-training, which may start from that of another system."""
     system, name = resolved.spec.systems[key], resolved.bases[base].name
     options, kind = {**resolved.spec.pretrain_options(system), "seed": 0}, resolved.kind(key)
-    decides = {"system": kind.pretraining, "base": _base(resolved, base), "text": texts, "options": options}
+    decides = {"system": kind.pretraining, "base": _base(resolved, base), **texts, "options": options}
     return Job(
         job_name("pretrain", name, key),
         "pretrain",

@@ -22,7 +22,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import logging as hf_logging
 
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.files import read_json
+from robustbench_char.common.files import machine_error, read_json
 from robustbench_char.models.bases import Base, check_layers
 from robustbench_char.models.folders import CONFIG, numbers_in
 from robustbench_char.models.settings import without_left_over
@@ -214,6 +214,8 @@ def loading(
     except InputError:
         raise
     except Exception as error:  # tokenizers raises nothing narrower
+        if told := machine_error(error):
+            raise told from None
         reason = " ".join(str(error).split())[:300]
         raise InputError(place, found=f"{found} ({reason})", expected=expected, fix=fix) from error
 

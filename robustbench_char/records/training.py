@@ -41,7 +41,7 @@ class PretrainingInfo(Frozen):
 
     `tokens` are the sub-words that training saw, special ones included; `noise_share` is the share of eligible words
     that were noised (0: clean text, whatever `noise` names). Characters were trained alone under `character_noise`.
-    `attacks` are those that the text itself had gone through.
+    `attacks` are those that the text itself, also that of an earlier pre-training, had gone through.
     """
 
     system: str

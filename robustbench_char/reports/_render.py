@@ -52,7 +52,8 @@ def inline_script() -> tuple[str, str]:
 def is_report(folder: Path) -> bool:
     """Return whether a folder holds a report and nothing else."""
     page = folder / PAGE
-    if not any(mark in opening_of(page) for mark in _MARKS):
+    opening = opening_of(page)
+    if not any(mark in opening for mark in _MARKS):
         return False
     paths = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} - {Path(PAGE), Path(TEXT)}
     return all(path.suffix in _ENDINGS.get(path.parent.as_posix(), ()) for path in paths)

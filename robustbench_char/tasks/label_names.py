@@ -60,7 +60,7 @@ def given_labels(given: Sequence[str]) -> tuple[str, ...]:
     if "," in given[0] or not path.is_file():
         return tuple(name.strip() for name in given[0].split(","))
     try:
-        lines = whole_file(path).decode().split("\n")
+        lines = whole_file(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         found, fix = f"a file that cannot be read ({error})", "Give names, parted by commas."
         raise InputError("--labels", found=found, expected="one name per line", fix=fix) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from robustbench_char.attack_sets.attack import source_sha256
 from robustbench_char.attack_sets.fingerprints import Fingerprints, clean_fingerprints, fingerprints
 from robustbench_char.attack_sets.manifest import Manifest, manifest_of_training
 from robustbench_char.common.errors import InputError
-from robustbench_char.common.files import sha256_file
 from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.labels import gold_of, place_of
@@ -48,13 +47,13 @@ def attack_behind(source: NativeFile | Sequence[Example]) -> Manifest | None:
     return manifest_of_training(source.path, source_sha256(source.path))
 
 
-def attacks_on(texts: Sequence[Path]) -> tuple[TrainedAttackInfo, ...]:
-    """Return the attacks that files of plain text came out of, each with a warning.
+def attacks_on(texts: Iterable[tuple[Path, str]]) -> tuple[TrainedAttackInfo, ...]:
+    """Return the attacks that files of plain text, with their SHA-256, came out of, each once and with a warning.
 
     Raises InputError for a file that was altered since.
     """
-    manifests = (manifest_of_training(path, sha256_file(path)) for path in texts)
-    return tuple(map(TrainedAttackInfo.of, filter(None, manifests)))
+    manifests = (manifest_of_training(path, sha256) for path, sha256 in texts)
+    return tuple(dict.fromkeys(map(TrainedAttackInfo.of, filter(None, manifests))))
 
 
 def known_examples(

@@ -276,11 +276,13 @@ class _Job:
     @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
+        marks = [attack.suite_sha256 for attack in self.pretraining.attacks] if self.pretraining else []
         around = {
             "system": self.request.system,
             "label": self.request.label,
             "recogniser": self._front,  # as ever called
             **({"attack": self.manifest.suite_sha256} if self.manifest else {}),
+            **({"attacks on text": marks} if marks else {}),
         }
         return run_key({**self._weights, "around": around})
 

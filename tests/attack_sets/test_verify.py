@@ -115,6 +115,19 @@ def test_verify_finds_a_ledger_that_tells_another_story(mini: Path, tmp_path: Pa
         verify(tmp_path / "out", open_native(get_task("conll2003"), clean_file(mini, "conll2003")))
 
 
+@pytest.mark.parametrize("more", [True, False])
+def test_verify_finds_examples_too_many_and_too_few(mini: Path, tmp_path: Path, more: bool) -> None:
+    run(mini, "cola", "drop", tmp_path / "out")
+    path = tmp_path / "out" / mini_path("cola", "test").name
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines, lines[-1]] if more else lines[:-1]), encoding="utf-8")
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    spoil_json(tmp_path / "out" / MANIFEST, {"output": manifest["output"] | {"sha256": sha256_file(path)}})
+    found = "more than in the clean file" if more else rf"{len(lines) - 1}"
+    with pytest.raises(InputError, match=rf"{path.name}: found examples: {found}; expected .*as many as in the clean"):
+        verify(tmp_path / "out", open_native(get_task("cola"), clean_file(mini, "cola")))
+
+
 def test_verify_finds_answers_that_tell_another_story(mini: Path, tmp_path: Path) -> None:
     run(mini, "squad_v2", "drop", tmp_path / "out", fields=["context"])
     path, source = tmp_path / "out" / ANSWERS, open_native(get_task("squad_v2"), clean_file(mini, "squad_v2"))

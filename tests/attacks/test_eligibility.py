@@ -9,7 +9,7 @@ from robustbench_char.attacks.eligibility import chosen, eligible, find_words, i
 from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import text_keys, word_keys
 from robustbench_char.attacks.operators import eligible_range
-from robustbench_char.attacks.suites import Strength, WordRule, load_suites
+from robustbench_char.attacks.suites import OperatorRule, Strength, WordRule, load_suites
 from robustbench_char.text.columns import Column
 from robustbench_char.text.words import STOP_WORDS, Words
 
@@ -22,6 +22,16 @@ def words_of(text: str, rule: WordRule) -> list[str]:
 
 
 TEXT = "The U.S. cat's 1884 x86 don't ---- naïve e\u0301 日本 themselves 3,36"
+
+
+@pytest.mark.parametrize(("case", "capitals"), [("keep", 6), ("lower", 5)])
+def test_a_replaced_capital_is_one_again_where_case_is_kept(case: str, capitals: int) -> None:
+    suite = load_suites("charmer_2024", task="qnli")[0].model_copy(
+        update={"operators": {"replace": OperatorRule()}, "edits_per_word": 1, "case": case}
+    )
+    keys = text_keys(map(str, range(20)), seed=1, family=suite.family, task="t")
+    texts = attack_batch(Batch(["ABCDEF"] * 20, keys), suite).texts
+    assert {sum(map(str.isupper, text)) for text in texts} == {capitals}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,15 @@ def test_interior_and_single_letters() -> None:
         assert outcome.texts[1] == "a-b-c A1B2C3 x"  # no run of two letters: not eligible
 
 
+def test_at_the_ends_alone() -> None:
+    words = TEXT.replace("-", " ").replace("'", " ").replace(",", "").split()
+    outcome = attack(suite_of("nlpaug_random_substitute", "ends"), [" ".join(words)] * 20)
+    pairs = [pair for text in outcome.texts for pair in zip(words, text.split(), strict=True) if len(set(pair)) > 1]
+    places = {(at in (0, len(old) - 1)) for old, new in pairs for at in range(len(old)) if old[at] != new[at]}
+    assert len(pairs) > 20
+    assert places == {True}
+
+
 def rewrite_and_stop(operator: WordOperator) -> None:
     before = random.getstate()
     with operator.session():  # type: ignore[attr-defined]

@@ -101,6 +101,14 @@ def test_no_search_ends_below_the_exhaustive_one(words: list[str], edits: int, s
         assert exact.worst.value <= other.worst.value
 
 
+@pytest.mark.parametrize("edits", [1, 2, 3])
+def test_the_exhaustive_search_asks_about_every_number_of_edits_and_no_more(edits: int) -> None:
+    space = space_of("abcd", suite_of("mixed", alphabet="english", edits_per_word=3, layout="qwerty"))
+    space = Space(space.texts, space.options[::9], space.edits_per_word)
+    asked = [state for states in SEARCHES.get("exhaustive").ask(space, edits, 1) for state in states]
+    assert sorted({len(state) for state in asked}) == list(range(1, edits + 1))
+
+
 @pytest.mark.parametrize(("name", "size"), [("exhaustive", 1), ("greedy", 1), ("beam", 2), ("charmer", 2)])
 def test_searches_go_on_from_the_worst_edit(name: str, size: int) -> None:
     """The shorter, the worse: each edit of `drop` helps, and there are two words to edit."""

@@ -102,6 +102,10 @@ def test_errors_of_the_disk_are_told_from_others() -> None:
     told = machine_error(OSError(errno.EIO, "Input/output error", "x.txt"))
     assert str(told).startswith("x.txt: found it cannot be read or written (Input/output error); expected files")
     assert str(machine_error(OSError(errno.ENOSPC, "No space"))).startswith("the disk: found it cannot be")
+    for error in (OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("CUDA error: out of memory"),
+                  RuntimeError("unable to mmap: Cannot allocate memory (12)")):  # fmt: skip
+        assert str(machine_error(error)).startswith("memory: found too little for this command")
+    assert machine_error(ValueError("out of memory")) is None
     assert machine_error(FileNotFoundError(errno.ENOENT, "No such file", "x.txt")) is None
 
 

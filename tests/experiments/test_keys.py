@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import robustbench_char as rbc
 from robustbench_char.common.systems import SYSTEMS
 from robustbench_char.experiments import run as benchmark
 from robustbench_char.experiments._stages import STAGES, package_sha256
+from robustbench_char.tasks.sources import mini_path
 
 Write = Callable[..., str]
 
@@ -60,6 +63,18 @@ def test_a_raised_recipe_changes_the_training_of_its_systems(
     changed = {name for name, key in keys(spec, tmp_path).items() if before[name] != key}
     assert changed == {name for name in before if system in name.split("/")}
     assert any(name.startswith("pretrain/") for name in changed) == (system == "advbert")
+
+
+def test_a_text_that_was_attacked_is_another_than_its_copy(write_spec: Write, tmp_path: Path) -> None:
+    rbc.attack_file("ptb_pos", mini_path("ptb_pos", "train"), suite="drop", seed=1, output=tmp_path / "attacked")
+    (attacked,) = (tmp_path / "attacked").glob("train*")
+    shutil.copy(attacked, tmp_path / "copy")
+    systems: dict[str, object] = {"bert": {}, "advbert": {}}
+    specs = [write_spec("one", systems=systems, text=[f"attacked/{attacked.name}"]),
+             write_spec("two", systems=systems, text=["copy"])]  # fmt: skip
+    found = [benchmark.plan(spec, data_dir=tmp_path, store=tmp_path / "store").plan.keys for spec in specs]
+    changed = {name for name, key in found[0].items() if found[1][name] != key}
+    assert changed == {name for name in found[0] if "advbert" in name.split("/")}
 
 
 def test_the_hash_of_the_package_is_that_of_code_and_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,11 +115,6 @@ def test_read_and_write_returns_the_same_bytes(kit: Any, data: str) -> None:
     assert kit.rewritten(kit.open("conll2003", data)) == data.encode()
 
 
-def test_a_row_without_a_tab_is_no_comment_where_others_have_none(kit: Any) -> None:
-    file = kit.open("conll2003", "Anna\tB-PER\nsings O\n\n# O\n5\tO\n")
-    assert [example.fields["tokens"] for example in file.examples()] == [("Anna", "sings"), ("#", "5")]
-
-
 def test_comment_signs_and_odd_white_space_are_text(kit: Any) -> None:
     file = kit.open("conll2003", "# O\n#b\u00a0c B-MISC\n")
     assert [example.fields["tokens"] for example in file.examples()] == [("#", "#b\u00a0c")]

@@ -39,6 +39,19 @@ def test_cells_labels_and_bytes(kit: Any, end: str, mark: str, last: bool) -> No
     assert kit.rewritten(file) == data.encode("utf-8")
 
 
+def test_options_are_checked_before_a_row_is_read(kit: Any) -> None:
+    task = REVIEWS.model_copy(update={"format_options": {"columns": {"body": "title"}, "label": "label"}})
+    with pytest.raises(InputError, match=r"format_options.columns: found body; expected title\."):
+        kit.open(task, "title,label\nA,1\n", "a.csv")
+
+
+def test_a_long_row_may_end_in_a_quoted_cell(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not closed is told by the length of the cell, not of the row."""
+    monkeypatch.setattr("robustbench_char.tasks.formats.csv_file.LONGEST", 20)
+    (example,) = kit.open(REVIEWS, 'note,label,title\naaaaaaaaaaaaaaa,1,"b\nc"\n', "a.csv").examples()
+    assert example.fields["title"] == "b\nc"
+
+
 def test_a_byte_order_mark_stands_before_the_first_cell_alone(kit: Any) -> None:
     data = '\ufeff"title",label\n\ufeff"A",1\n'
     file = kit.open(REVIEWS, data, "a.csv")

@@ -132,6 +132,13 @@ def test_labels_that_do_not_match(task: str, names: tuple[str, ...], message: st
         map_labels(get_task(task), names, place="my-model")
 
 
+def test_tags_that_differ_in_case_are_different_tags() -> None:
+    task = get_task("ptb_pos").model_copy(update={"format_options": {"tag_names": ["N", "V"]}})
+    assert map_labels(task, ("N", "V")).meant == ("N", "V")
+    with pytest.raises(InputError, match=r"a model with the labels n, V; expected those of ptb_pos: N, V"):
+        map_labels(task, ("n", "V"))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

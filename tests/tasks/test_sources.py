@@ -146,6 +146,13 @@ def test_mini(cache: Path) -> None:
         open_source(get_task("cola").model_copy(update={"name": "mine"}), data="mini")
 
 
+def test_the_cache_folder_is_made_with_those_above_it_and_found_again(tmp_path: Path) -> None:
+    code = "from robustbench_char.tasks.sources import cache_folder as folder\nprint(folder(), folder())"
+    there = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "not" / "yet")}
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path / "not" / "yet" / "robustbench-char")] * 2
+
+
 def test_cache_folder_falls_back_to_one_that_goes_with_the_process(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()

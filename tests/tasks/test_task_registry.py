@@ -179,6 +179,14 @@ def test_metrics_that_cannot_score_what_the_format_reads(tmp_path: Path, family:
         get_task(write(tmp_path, f"{text}headline: {headline}\nformat: {form}\nformat_options: {options}\n"))
 
 
+def test_trees_may_name_their_tags(tmp_path: Path) -> None:
+    text = (
+        "schema: 1\nname: own\ntitle: t\nfamily: tagging\nfields: [tokens]\nmetric: tag_accuracy\nheadline: accuracy\n"
+    )
+    task = get_task(write(tmp_path, f"{text}format: ptb\nformat_options: {{tag_names: [N, V]}}\n"))
+    assert task.format_options["tag_names"] == ["N", "V"]
+
+
 def test_tags_may_differ_in_case_alone(tmp_path: Path) -> None:
     options = (
         "metric: tag_accuracy\nheadline: accuracy\nformat: conll\nformat_options: {tags: any, tag_names: [n, N]}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from safetensors.torch import load_file
 
 import robustbench_char as rbc
 from robustbench_char.common import InputError
+from robustbench_char.tasks.sources import mini_path
+from robustbench_char.training.saved import pretraining_info
 
 pytestmark = pytest.mark.models
 WORDS = ("films", "books", "meals", "walked", "houses", "boats", "doors", "coats", "hats", "lamps", "desks", "cars")
@@ -50,6 +53,17 @@ def test_the_same_call_gives_the_same_weights(trained: Path, shared_bert: Path) 
     assert (again / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
     other = train(shared_bert, trained.parent, "other", steps=60, seed=1)
     assert (other / "model.safetensors").read_bytes() != (trained / "model.safetensors").read_bytes()
+
+
+def test_words_of_an_attacked_text_mark_what_is_trained_on_them(shared_bert: Path, tmp_path: Path) -> None:
+    rbc.attack_file("ptb_pos", mini_path("ptb_pos", "train"), suite="drop", seed=3, output=tmp_path / "attacked")
+    (attacked,) = (tmp_path / "attacked").glob("train*")
+    texts = attacked, Path(shutil.copy(attacked, tmp_path / "copy.txt"))
+    infos = [pretraining_info(train(shared_bert, tmp_path, f"{number}/out", words=None, text=text, steps=1))
+             for number, text in enumerate(texts)]  # fmt: skip
+    assert [[one.suite for one in info.attacks] for info in infos if info] == [["drop"], []]
+    runs = {json.loads((tmp_path / number / "out" / "pretraining.json").read_text())["run"] for number in "01"}
+    assert len(runs) == 2
 
 
 def test_words_come_from_text_too(shared_bert: Path, tmp_path: Path) -> None:

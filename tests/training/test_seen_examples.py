@@ -20,7 +20,7 @@ from robustbench_char.reports.page import write_report
 from robustbench_char.reports.summary import read_summary
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import mini_path, open_source
-from robustbench_char.training.saved import FINGERPRINTS, read_pretraining
+from robustbench_char.training.saved import FINGERPRINTS, pretraining_info, read_pretraining, read_system
 
 pytestmark = pytest.mark.models
 
@@ -125,17 +125,24 @@ def test_training_on_an_attacked_file_is_marked(
 
 
 def test_text_that_was_attacked_marks_what_is_trained_on_it(
-    pretrain_tiny: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    pretrain_tiny: Any, tmp_path: Path, train: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rbc.attack_file("ptb_pos", mini_path("ptb_pos", "train"), suite="keyboard", seed=3, output=tmp_path / "attacked")
     (attacked,) = (tmp_path / "attacked").glob("train*")
     with caplog.at_level("WARNING", "robustbench_char"):
-        first = pretrain_tiny("bert_mlm", name="first", text=attacked, steps=1)
+        first = pretrain_tiny("bert_mlm", name="one/base", text=attacked, steps=1)
     assert f"{attacked.name} was attacked by keyboard: scores under its operators are marked" in caplog.text
-    plain = pretrain_tiny("bert_mlm", name="plain", text=shutil.copy(attacked, tmp_path / "copy"), steps=1)
+    plain = pretrain_tiny("bert_mlm", name="two/base", text=shutil.copy(attacked, tmp_path / "copy"), steps=1)
     later = pretrain_tiny("bert_mlm", base=str(first), steps=1)
-    files = [read_pretraining(folder) for folder in (first, plain, later)]
-    assert [[one.suite for one in file.attacks] for file in files if file] == [["keyboard"], [], ["keyboard"]]
+    again = pretrain_tiny("bert_mlm", name="again", base=str(later), text=attacked, steps=1)
+    known = [pretraining_info(folder) for folder in (first, plain, later, again)]
+    assert [[one.suite for one in info.attacks] for info in known if info] == [["keyboard"], [], *[["keyboard"]] * 2]
+    assert len({file.run for file in map(read_pretraining, (first, plain)) if file}) == 2
+    assert (first / "model.safetensors").read_bytes() == (plain / "model.safetensors").read_bytes()
+    systems = [_finetune(str(folder), folder.parent, train, system="bert_mlm") for folder in (first, plain)]
+    files = [read_system(folder) for folder in systems]
+    assert files[0].base == files[1].base
+    assert files[0].run != files[1].run
 
 
 def test_one_file_attacked_or_not_is_not_one_system(tiny_base: str, tmp_path: Path, train: Path) -> None:

@@ -41,7 +41,7 @@ def sections(evidence: Evidence) -> list[Section]:
     """Return the section; none where no system has a defence or attacked copies, and no price was measured."""
     means, records = evidence.means, [record for _, record in evidence.records]
     systems = [record.system for record in records]
-    defended = any(system.augment or system.defence or system.trained_attack for system in systems)
+    defended = any(system.augment or system.defence or system.trained_attacks for system in systems)
     blocks: list[Block] = []
     if defended and len(means):
         named = _with_meanings(means, records)

@@ -217,7 +217,8 @@ def _system_row(group: list[Record]) -> dict[str, Any]:
 def _pretraining(info: PretrainingInfo) -> str:
     time = "" if info.wall_seconds is None else f", {info.wall_seconds / 60:.1f} min"
     share = "" if info.noise_share is None else f" on {formatting.percent(info.noise_share)} of words"
-    noise = f"noise {info.noise}{share}" if info.noise and info.noise_share != 0 else "clean text"
+    noised = info.noise and info.noise_share != 0
+    noise = f"noise {info.noise}{share}" if noised else "no noise" if info.attacks else "clean text"
     tokens = f"{info.tokens:,} tokens; " if info.tokens else ""  # characters are trained on words
     attacks = "".join(f"; text attacked by {attack.suite} (seed {attack.seed})" for attack in info.attacks)
     return f"{info.system} from {info.base}; {tokens}{info.steps:,} steps{time}; {noise}{attacks}"

@@ -193,29 +193,19 @@ class _Rows(NamedTuple):
         tokens, inner = np.ones(len(self.heads), np.bool_), np.zeros(len(self.heads), np.bool_)
         for at in np.flatnonzero((self.ends - self.starts)[self.heads] == len(DOCSTART)).tolist():
             tokens[at] = self.cells(at)[0] != DOCSTART
-        marked = self.codes[self.starts[self.heads]] == ord("#")
-        untabbed = self._untabbed(~marked & (self.counts == width)) if marked.any() else marked
-        for at in np.flatnonzero(marked).tolist():
+        for at in np.flatnonzero(self.codes[self.starts[self.heads]] == ord("#")).tolist():
             begins = not at or self.lines[at] != self.lines[at - 1] + 1 or not (tokens[at - 1] or inner[at - 1])
-            tokens[at] = not (
-                begins and self.line(at).startswith("#") and self._is_comment(at, layout, width, untabbed[at])
-            )
+            tokens[at] = not (begins and self.line(at).startswith("#") and self._is_comment(at, layout, width))
         if layout.token:
             wordless = [at for at in range(len(self.heads)) if _NO_WORD.fullmatch(self.cells(at)[0])]
             tokens[wordless], inner[wordless] = False, True
         return tokens, inner
 
-    def _untabbed(self, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which lines have no tab between cells, where each of `rows` has one."""
-        tabs = np.append(0, np.cumsum(self.codes == ord("\t")))
-        untabbed = tabs[self.ends[np.append(self.heads[1:], len(self.ends)) - 1]] == tabs[self.starts[self.heads]]
-        return untabbed if "\t" in self.text and not (untabbed & rows).any() else np.zeros_like(untabbed)
-
-    def _is_comment(self, at: int, layout: Layout, width: int, untabbed: bool) -> bool:
+    def _is_comment(self, at: int, layout: Layout, width: int) -> bool:
         """Return whether a line with a # in front, where a sentence begins, is a comment: it is no row of the table."""
-        cells = self.cells(at)
+        cells, by_tabs = self.cells(at), "\t" in self.text and "\t" not in self.line(at)
         tagged = not layout.entities or any(map(is_marked, cells[1:]))
-        return bool(layout.token) or len(cells) != width or untabbed or not tagged
+        return bool(layout.token) or len(cells) != width or by_tabs or not tagged
 
 
 def _check_tabs(path: Path, rows: _Rows, tokens: NDArray[np.bool_]) -> None:

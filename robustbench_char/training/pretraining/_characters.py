@@ -120,7 +120,8 @@ def prepare_characters(
         words += TermVocabulary.build(counted.counter, size=cast(int, settings.term_vocab_size), unknown="ignore").terms
     files = tuple(saved.TextInfo(name=safe_name(str(path)), sha256=sha256_file(path)) for path in (*lists, *texts))
     lexicon = Lexicon.of(tokenizer, words, settings.character_case)
-    attacks, inputs = attacks_on([*lists, *texts]), (*lists, *texts, start.folder)
+    attacks = attacks_on(zip((*lists, *texts), (file.sha256 for file in files), strict=True))
+    inputs = (*lists, *texts, start.folder)
     return CharacterPlan(start, settings, suite, tokenizer, lexicon, files, attacks, inputs)
 
 

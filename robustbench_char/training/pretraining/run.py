@@ -184,11 +184,12 @@ def _prepare(
         fixed=fixed[0] if fixed else None,
     )
     corpus = Corpus.of(texts, part="all" if heldout else "train", option="text")
+    attacks = attacks_on(zip(texts, (text.sha256 for text in corpus.infos), strict=True))
     unseen = Corpus.of(heldout, part="all", option="heldout") if heldout else Corpus(corpus.files, "heldout")
     known = fixed[1:] if fixed else (None, None)
     counted = corpus.survey(terms=suite.words.split if system == "charbert" and suite and not known[0] else None)
     terms, characters = _vocabularies(corpus, counted, settings, *known)
-    texts_and_words = corpus, unseen, counted, terms, characters, attacks_on(texts)
+    texts_and_words = corpus, unseen, counted, terms, characters, attacks
     return _Job(system, start, continues, settings, suite, tokenizer, *texts_and_words, world)
 
 
@@ -264,6 +265,6 @@ def _write(folder: Path, job: _Job, built: Built, log: Log) -> None:
         provenance=provenance(),
         character_noise=earlier.character_noise if earlier else None,
         character_operators=earlier.character_operators if earlier else (),
-        attacks=(*(earlier.attacks if earlier else ()), *job.attacks),
+        attacks=tuple(dict.fromkeys((*(earlier.attacks if earlier else ()), *job.attacks))),
     )
     saved.write_history(folder, record, log=log.training, heldout=log.heldout)
