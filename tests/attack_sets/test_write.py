@@ -15,10 +15,11 @@ from fixtures.attacked import clean_file, one_suite, run
 from robustbench_char.attack_sets.attack import attack_file
 from robustbench_char.attack_sets.manifest import ANSWERS, LEDGER, MANIFEST, read_manifest
 from robustbench_char.attack_sets.show import shown_examples
+from robustbench_char.attack_sets.stream import check_task_names
 from robustbench_char.attack_sets.verify import verify
 from robustbench_char.attacks.suites import suite_names
 from robustbench_char.common import InputError
-from robustbench_char.common.files import sha256_file
+from robustbench_char.common.files import sha256_file, shipped
 from robustbench_char.tasks import base
 from robustbench_char.tasks.formats import open_native
 from robustbench_char.tasks.registry import TASKS, get_task
@@ -219,6 +220,25 @@ def test_repeating_an_attack_changes_nothing_and_another_one_is_refused(mini: Pa
             run(mini, "cola", output=tmp_path / "out", **options)  # type: ignore[arg-type]
     run(mini, "cola", "add", tmp_path / "out", overwrite=True)
     assert read_manifest(tmp_path / "out").suite.name == "add"
+
+
+def test_operators_are_counted_in_the_order_of_their_first_edits(mini: Path, tmp_path: Path) -> None:
+    for seed in range(3):
+        run(mini, "cola", "mixed", tmp_path / f"out-{seed}", seed=seed)
+        ledger = pq.read_table(tmp_path / f"out-{seed}" / LEDGER)["operator"].to_pylist()
+        counts = read_manifest(tmp_path / f"out-{seed}").counts.by_operator
+        assert list(counts.items()) == [(name, ledger.count(name)) for name in dict.fromkeys(ledger)]
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_a_suite_by_its_path_makes_exceptions_for_tasks_that_are_there(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "me@home").mkdir()
+    path = tmp_path / "me@home" / f"own.{ending}"
+    text = shipped("attacks")["drop"].read_text(encoding="utf-8")
+    path.write_text(f"{text}tasks: {{cola: {{positions: all}}, mine: {{positions: all}}}}\n", encoding="utf-8")
+    check_task_names(str(path), "mine")
+    with pytest.raises(InputError, match=rf"own.{ending}: tasks.mine: found unknown task 'mine'"):
+        check_task_names(str(path))
 
 
 def test_nothing_half_written_stays(mini: Path, tmp_path: Path) -> None:

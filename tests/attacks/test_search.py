@@ -15,6 +15,7 @@ from robustbench_char.attacks.engine import Batch, attack_batch
 from robustbench_char.attacks.keys import below, drawing, text_keys
 from robustbench_char.attacks.search import SEARCHES, Found, Space, State, Value, search, spaces
 from robustbench_char.attacks.search.objectives import margin, no_answer_log_probability, span_log_probability
+from robustbench_char.attacks.search.searches import Step
 from robustbench_char.attacks.suites import Suite, load_suites, suite_names
 from robustbench_char.common import InputError
 
@@ -163,6 +164,12 @@ def test_texts_that_are_attacked_together_keep_their_own_edits(texts: list[str])
     assert (together.words, together.eligible) == (sum(p.words for p in parts), sum(p.eligible for p in parts))
 
 
+def test_what_a_search_found_within_some_edits() -> None:
+    steps = tuple(Step(len(state), state, Value((), 5.0 - len(state))) for state in ((), (4,), (2, 7)))
+    found = Found(steps, asked=9, complete=True)
+    assert [found.within(edits).state for edits in (0, 1, 2, 3)] == [(), (4,), (2, 7), (2, 7)]
+
+
 def test_a_search_ends_where_nothing_is_worse() -> None:
     space = space_of("abc abd", suite_of("drop"))
     found = ended(search(space, SEARCHES.get("greedy"), 2, enough=lambda value: True), space)
@@ -172,6 +179,16 @@ def test_a_search_ends_where_nothing_is_worse() -> None:
 def test_edits_of_a_library_cannot_be_listed() -> None:
     with pytest.raises(InputError, match=r"suite nlpaug_mixed: found the operator nlpaug.*edits that can be listed"):
         space_of("harbour", suite_of("nlpaug_mixed"))
+
+
+def test_a_letter_is_replaced_by_all_others() -> None:
+    suite = suite_of("charmer_2024", alphabet="english")
+    space = space_of("ab1", suite.model_copy(update={"operators": {"replace": suite.operators["replace"]}}))
+    made = {space.attacked((number,))[0] for number in range(len(space.options))}
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    others = {"ab1"[:at] + new + "ab1"[at + 1 :] for at in range(3) for new in letters if new != "ab1"[at]}
+    assert made == others
+    assert len(space.options) == len(others)
 
 
 def test_margins_by_hand() -> None:

@@ -139,5 +139,7 @@ def test_constraints_are_the_edits_that_a_suite_allows() -> None:
     (drop,) = load_suites("drop@0.3", task="cola")
     field = ("sentence",)
     assert constraints(one, field) == constraints(two, field) == constraints(searched, field)
+    heavy = {name: rule.model_copy(update={"weight": 7}) for name, rule in one.operators.items()}
+    assert constraints(one.model_copy(update={"operators": heavy}), field) == constraints(one, field)
     assert constraints(one.model_copy(update={"draw_among": "applicable"}), field) == constraints(one, field)
     assert len({constraints(one, field), constraints(one, ("other",)), constraints(drop, field)}) == 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import robustbench_char as rbc
 from robustbench_char.tasks import Edit, Task, get_task
+from robustbench_char.tasks.formats.conll import illegal
 from robustbench_char.tasks.sources import as_read
 
 NUMBERED = "1\tGreta\tB-PER\tO\n2\tLindholm\tI-PER\tO\n3\tleft\tO\tO\n\n1\tRiga\tB-LOC\tB-ORG\n2\t.\tO\tO\n"
@@ -100,6 +101,17 @@ def test_comments_before_a_sentence_stay(kit: Any, comment: str, rows: str) -> N
     file = kit.open("conll2003", data)
     assert read(file) == [(("Anna", "sings"), ("B-PER", "O"))] * 2
     assert kit.rewritten(file) == data.encode()
+
+
+def test_an_entity_ends_with_its_sentence(kit: Any) -> None:
+    """In IOB1, where the next sentence begins with another of the same type."""
+    assert read(kit.open("conll2003", "x I-PER\n\ny I-PER\n\nz I-PER\n")) == [
+        (("x",), ("B-PER",)), (("y",), ("B-PER",)), (("z",), ("B-PER",)),
+    ]  # fmt: skip
+
+
+def test_the_first_tag_that_goes_on_with_nothing_is_found() -> None:
+    assert illegal(("B-PER", "I-PER", "O", "I-LOC", "B-LOC")) == (3, 0)
 
 
 def test_separators_may_differ_from_line_to_line(kit: Any) -> None:

@@ -153,6 +153,11 @@ def test_the_cache_folder_is_made_with_those_above_it_and_found_again(tmp_path: 
     assert done.stdout.split() == [str(tmp_path / "not" / "yet" / "robustbench-char")] * 2
 
 
+@pytest.mark.parametrize("split", ["dev", "validation", "valid"])
+def test_the_development_data_have_three_names(split: str) -> None:
+    assert open_source(get_task("cola"), data="mini", split=split).path == mini_path("cola", "dev")  # type: ignore[union-attr]
+
+
 def test_cache_folder_falls_back_to_one_that_goes_with_the_process(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()

@@ -10,6 +10,7 @@ import pytest
 
 from robustbench_char.common import InputError
 from robustbench_char.tasks import TASKS, get_task, open_native
+from robustbench_char.tasks.formats._rows import names_of_ids
 
 RTE = """\
 schema: 1
@@ -185,6 +186,12 @@ def test_trees_may_name_their_tags(tmp_path: Path) -> None:
     )
     task = get_task(write(tmp_path, f"{text}format: ptb\nformat_options: {{tag_names: [N, V]}}\n"))
     assert task.format_options["tag_names"] == ["N", "V"]
+
+
+def test_names_of_classes_stand_in_features_of_any_form() -> None:
+    names = {"names": ["no", "yes"], "_type": "ClassLabel"}
+    features = {"plain": names, "list": [names], "sequence": {"feature": names}, "text": {"dtype": "string"}}
+    assert names_of_ids(features) == {name: ["no", "yes"] for name in ("plain", "list", "sequence")}
 
 
 def test_tags_may_differ_in_case_alone(tmp_path: Path) -> None:
