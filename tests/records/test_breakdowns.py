@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from robustbench_char.common import InputError
 from robustbench_char.metrics.base import METRICS
-from robustbench_char.metrics.breakdowns import ExampleWords, WordState, bucket
+from robustbench_char.metrics.breakdowns import TEXT_LENGTHS, WORD_LENGTHS, ExampleWords, WordState, bucket
 from robustbench_char.records.counts import COUNTS, KEYS, CellCounts, cell_counts, count_table, write_counts
 from robustbench_char.records.evaluation import Record, read_counts
 
@@ -76,7 +76,8 @@ def test_cells_of_examples() -> None:
 
 @pytest.mark.parametrize(("number", "expected"), [(1, "1-3"), (3, "1-3"), (4, "4-6"), (9, "7-9"), (10, "10+")])
 def test_buckets(number: int, expected: str) -> None:
-    assert bucket(number, (3, 6, 9)) == expected
+    assert bucket(number, WORD_LENGTHS) == expected
+    assert [bucket(length, TEXT_LENGTHS) for length in (10, 20, 30, 31)] == ["1-10", "11-20", "21-30", "31+"]
 
 
 words = st.builds(WordState, st.integers(1, 14), st.integers(1, 4), st.integers(1, 4), st.sampled_from([(), ("add",)]))

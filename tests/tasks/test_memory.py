@@ -63,6 +63,11 @@ def test_the_examples_of_every_task(task: str, tmp_path: Any) -> None:
     assert rbc.verify(tmp_path / "b", rows.to_list()).counts.edits > 0
 
 
+def test_a_long_value_is_cut_in_a_message() -> None:
+    with pytest.raises(rbc.InputError, match=r"data: row 0: sentence: found \['x{75}\.\.\.; expected"):
+        list(rbc.load([{"sentence": ["x" * 200], "label": 1}], task="cola").examples())
+
+
 def test_names_of_the_data_win_over_the_order_of_the_task() -> None:
     swapped = datasets.ClassLabel(names=["acceptable", "unacceptable"])
     rows = datasets.Dataset.from_list([{"sentence": "A.", "label": 1}])

@@ -49,6 +49,14 @@ def test_traces_are_dropped_and_brackets_unescaped(treebank: Path, kit: Any) -> 
     assert kit.rewritten(file).decode() == "section00\tNN\n\n" + COLUMNS
 
 
+def test_brackets_of_each_kind(treebank: Path) -> None:
+    marks = ("-LRB-", "-RRB-", "-LCB-", "-RCB-", "-LSB-", "-RSB-")
+    path = treebank / "mrg" / "wsj" / "18" / "wsj_1802.mrg"
+    path.write_text("( (X" + "".join(f" ({mark[0]}{mark[1]}RB- {mark})" for mark in marks) + ") )\n")
+    *_, last = open_native(get_task("ptb_pos"), path.parent).examples()
+    assert (last.fields["tokens"], last.label) == (tuple("(){}[]"), ("-LRB-", "-RRB-") * 3)
+
+
 @pytest.mark.parametrize(
     ("split", "sections"),
     [("train", ["00", "18"]), ("dev", ["19"]), ("test", ["22", "23"]), ("all", ["00", "18", "19", "22", "23"])],
