@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from robustbench_char.common import InputError
 from robustbench_char.common.files import sha256_file, write_json
@@ -158,9 +158,8 @@ def _tables(folder: Path) -> Tables:
     listed: dict[str, list[tuple[str, float]]] = {}
     for row in _read(folder / _LISTED).to_pylist():
         listed.setdefault(row["misspelling"], []).append((row["word"], row["probability"]))
-    numbers: dict[str, Any] = {
-        name: value if value.ndim else float(value) for name, value in load_file(folder / _ERRORS).items()
-    }
+    found = load((folder / _ERRORS).read_bytes())  # of a file that cannot be read, load_file does not tell the reason
+    numbers: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in found.items()}
     return Tables(lexicon, spelling, ErrorModel(**numbers), {wrong: tuple(meant) for wrong, meant in listed.items()})
 
 

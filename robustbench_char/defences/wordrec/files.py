@@ -92,11 +92,11 @@ def check_recogniser(folder: Path) -> RecogniserFile:
 
 def read_recogniser(folder: Path) -> tuple[RecogniserFile, dict[str, Tensor]]:
     """Read and check config and weights. Raises InputError that names the file that is missing, damaged or newer."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     file, path = check_recogniser(folder), folder / WEIGHTS
     try:
-        weights = load_file(path)
+        weights = load(path.read_bytes())  # of a file that cannot be read, load_file does not tell the reason
     except SafetensorError as error:
         found = f"not a safetensors file ({error})"
         raise InputError(path, found=found, expected=_FORMAT[WEIGHTS], fix=_AGAIN) from None
