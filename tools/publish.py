@@ -30,7 +30,7 @@ def publish_with_report(run: Path, output: Path) -> None:
 
 
 def main(run: Path, output: Path) -> None:
-    """Do so; bad input, and a disk that is full or fails, ends with its message and code 2."""
+    """Do so; bad input, a disk that is full or fails, and too little memory end with their message and code 2."""
     try:
         publish_with_report(run, output)
     except (InputError, OSError, MemoryError, RuntimeError) as error:

@@ -65,37 +65,31 @@ def _counts(
 ) -> tuple[dict[_Name, Counted], dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]]]:
     """Return every result in every cell, and by cell and system the attacked results with the clean ones beside."""
     results: dict[_Name, Counted] = {}
-    known: dict[Path, CellCounts | None] = {}
+    clean_counts: dict[Path, CellCounts | None] = {}  # which several attacked results share
     groups: dict[tuple[CellName, Key], list[tuple[_Name, _Name | None]]] = {}
     for pair in pairs:
         if (table := read_counts(pair.attacked_folder, pair.attacked)) is None:
             continue
         rows = sorted(table.loc[table["dimension"] == "all", "row"])
         cells = table.loc[table["dimension"].isin(dimensions), ["dimension", "value"]].drop_duplicates()
-        own = CellCounts(table, rows)
+        own, beside = CellCounts(table, rows), None
+        if pair.clean_folder and pair.clean:
+            if pair.clean_folder not in clean_counts:
+                clean_table = read_counts(pair.clean_folder, pair.clean)
+                clean_counts[pair.clean_folder] = None if clean_table is None else CellCounts(clean_table, rows)
+            beside = clean_counts[pair.clean_folder]
         for cell in cells.itertuples(index=False, name=None):
             name = pair.attacked_folder, cell, True
             results[name] = pair.attacked, own.of(*cell)
-            clean = _clean_counts(pair, own, rows, cell, known)
+            clean = {} if beside is None else _clean_counts(pair, own, beside, cell)
             results |= clean
             groups.setdefault((cell, key_of(pair.attacked)), []).append((name, next(iter(clean), None)))
     return results, groups
 
 
-def _clean_counts(
-    pair: Pair, own: CellCounts, rows: Sequence[int], cell: CellName, known: dict[Path, CellCounts | None]
-) -> dict[_Name, Counted]:
-    """Return the clean result in the same cell, or in the examples of the attacked one; nothing where there is none.
-
-    `known` keeps the clean counts, which several attacked results share.
-    """
-    if pair.clean is None or pair.clean_folder is None:
-        return {}
-    if pair.clean_folder not in known:
-        table = read_counts(pair.clean_folder, pair.clean)
-        known[pair.clean_folder] = None if table is None else CellCounts(table, rows)
-    beside = known[pair.clean_folder]
-    if beside is None:
+def _clean_counts(pair: Pair, own: CellCounts, beside: CellCounts, cell: CellName) -> dict[_Name, Counted]:
+    """Return the clean result in the same cell, or in the examples of the attacked one; nothing where there is none."""
+    if pair.clean is None or pair.clean_folder is None:  # never, as there are counts beside
         return {}
     if cell[0] in beside.dimensions:
         return {(pair.clean_folder, cell, True): (pair.clean, beside.of(*cell))}

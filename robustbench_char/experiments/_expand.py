@@ -19,7 +19,7 @@ from robustbench_char.experiments._scoring import Subject, evaluated, suite_path
 from robustbench_char.experiments._stages import STAGES, package_sha256
 from robustbench_char.experiments.spec import Benchmark, Ready, SystemSpec
 from robustbench_char.experiments.store import Store
-from robustbench_char.training._examples import attacks_on
+from robustbench_char.training._examples import attacks_on, marks_of
 from robustbench_char.training.checkpoints import run_key
 from robustbench_char.training.options import AugmentOptions, bf16_helps
 
@@ -68,8 +68,7 @@ def _jobs(resolved: Resolved) -> Iterator[Job]:
                if base in spec.bases_of(system)]  # fmt: skip
     if pretrained := [pair for pair in trained if resolved.is_pretrained(*pair)]:
         texts = [[sha256_file(text_path(path)) for path in part] for part in (resolved.text, resolved.heldout)]
-        attacks = attacks_on(zip(map(text_path, resolved.text), texts[0], strict=True))
-        marks = {"attacks": [attack.suite_sha256 for attack in attacks]} if attacks else {}
+        marks = marks_of(attacks_on(zip(map(text_path, resolved.text), texts[0], strict=True)))
         yield from (_pretrain(resolved, base, key, {"text": texts, **marks}) for base, key in pretrained)
     for task in tasks:
         yield from _attacks(task, resolved.folder)

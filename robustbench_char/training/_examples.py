@@ -56,6 +56,12 @@ def attacks_on(texts: Iterable[tuple[Path, str]]) -> tuple[TrainedAttackInfo, ..
     return tuple(dict.fromkeys(map(TrainedAttackInfo.of, filter(None, manifests))))
 
 
+def marks_of(attacks: Iterable[TrainedAttackInfo]) -> dict[str, list[str]]:
+    """Return what keys say of attacks on texts that were trained on: nothing of none, whose keys are as ever."""
+    suites = [attack.suite_sha256 for attack in attacks]
+    return {"attacks": suites} if suites else {}
+
+
 def known_examples(
     examples: Sequence[Example], source: NativeFile | Sequence[Example], manifest: Manifest | None
 ) -> Fingerprints:

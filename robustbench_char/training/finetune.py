@@ -35,7 +35,7 @@ from robustbench_char.tasks.base import Example, NativeFile, Task
 from robustbench_char.tasks.registry import get_task
 from robustbench_char.tasks.sources import Input, LayoutKeywords, LayoutOptions, as_read, open_source
 from robustbench_char.training import saved
-from robustbench_char.training._examples import attack_behind, known_examples, training_examples
+from robustbench_char.training._examples import attack_behind, known_examples, marks_of, training_examples
 from robustbench_char.training.augmentation import Augmentation, resolve_augmentation
 from robustbench_char.training.batches import Collator
 from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_folder, run_key
@@ -276,13 +276,12 @@ class _Job:
     @cached_property
     def run(self) -> str:
         """The hash of all that decides the result."""
-        marks = [attack.suite_sha256 for attack in self.pretraining.attacks] if self.pretraining else []
         around = {
             "system": self.request.system,
             "label": self.request.label,
             "recogniser": self._front,  # as ever called
             **({"attack": self.manifest.suite_sha256} if self.manifest else {}),
-            **({"attacks on text": marks} if marks else {}),
+            **marks_of(self.pretraining.attacks if self.pretraining else ()),
         }
         return run_key({**self._weights, "around": around})
 

@@ -39,7 +39,7 @@ from robustbench_char.models.checkpoints import load_config, load_tokenizer
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.training import saved
-from robustbench_char.training._examples import attacks_on
+from robustbench_char.training._examples import attacks_on, marks_of
 from robustbench_char.training.checkpoints import machine, run_key
 from robustbench_char.training.loop import refuse_diverged
 from robustbench_char.training.pretraining._blocks import Corpus
@@ -85,8 +85,8 @@ class CharacterPlan:
         """The hash of all that decides the result."""
         base = [self.base.name, self.base.weights_sha256, self.base.reading_sha256]
         decides = {"system": "characters", "base": base, "settings": self.settings.model_dump(mode="json")}
-        marks = {"attacks": [attack.suite_sha256 for attack in self.attacks]} if self.attacks else {}
-        return run_key({**decides, "texts": [file.sha256 for file in self.files], **marks, **machine()})
+        texts = [file.sha256 for file in self.files]
+        return run_key({**decides, "texts": texts, **marks_of(self.attacks), **machine()})
 
 
 def earlier_run(base: Base, system: str) -> str | None:

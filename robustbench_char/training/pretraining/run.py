@@ -22,7 +22,7 @@ from robustbench_char.models.checkpoints import load_config, positions_of
 from robustbench_char.models.folders import weights_sha256
 from robustbench_char.records.training import TrainedAttackInfo
 from robustbench_char.training import saved
-from robustbench_char.training._examples import attacks_on
+from robustbench_char.training._examples import attacks_on, marks_of
 from robustbench_char.training.checkpoints import default_store, forget_run, machine, run_key
 from robustbench_char.training.pretraining._blocks import (
     BlockCollator,
@@ -158,9 +158,8 @@ class _Job:
             "settings": self.settings.model_dump(mode="json"),
             "text": [[text.sha256 for text in part.infos] for part in (self.corpus, self.heldout)],
             "processes": self.processes,
+            **marks_of(self.attacks),
         }
-        if self.attacks:
-            decides["attacks"] = [attack.suite_sha256 for attack in self.attacks]
         if self.suite and self.suite.strength.rate is not None:
             decides["rounding"] = "at random"  # earlier versions rounded each line to the nearest number of words
         return run_key({**decides, **machine()})
